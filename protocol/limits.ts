@@ -1,0 +1,107 @@
+/**
+ * Every limit of the protocol, in one place. Units stand in the names: bytes, milliseconds, counts.
+ * A server may be configured lower, never higher, where a client relies on it.
+ */
+export const limits = {
+  /** Versions of the protocol that this code speaks, ascending. */
+  protocolVersions: [1],
+  /** Cryptographic suites that this code knows, ascending; 1: X-Wing, HKDF-SHA-256, XChaCha20-Poly1305, Ed25519. */
+  suites: [1],
+  /** Password suites: 1: OPAQUE ristretto255-SHA-512 with Argon2id (64 MiB, 3 passes). */
+  passwordSuites: [1],
+  /** Highest version of an account or conversation chain that this code understands. */
+  chainVersion: 1,
+
+  // People
+  nameMinimumLength: 2,
+  nameMaximumLength: 32,
+  /** Estimated guesses, as bits, below which a password is refused. */
+  passwordMinimumBits: 60,
+  passwordMaximumBytes: 1_024,
+  contactNoteBytes: 4_096,
+
+  // Messages
+  /** UTF-8 bytes of one text. */
+  messageTextBytes: 65_536,
+  /** Ciphertext of a message, slot or signal. */
+  ciphertextBytes: 98_304,
+  smallCiphertextBytes: 4_096,
+  blobsPerMessage: 32,
+  withdrawsPerMessage: 256,
+  draftBytes: 65_536,
+
+  // Chains
+  linkBodyBytes: 1_048_576,
+  extraBytes: 4_096,
+  rekeyReasonBytes: 256,
+  groupMembers: 1_000,
+  devicesPerAccount: 64,
+  /** Links of one account chain; the account can still be closed. */
+  accountLinks: 10_000,
+  evidenceLinksPerLink: 20_000,
+  invitationsPerPolicy: 64,
+
+  // Vault
+  vaultEntryBytes: 131_072,
+  vaultEntriesPerWrite: 4_096,
+  vaultEntriesPerAccount: 20_000,
+
+  // Frames
+  /** One WebSocket message; also the largest HTTP body of the gateway. */
+  packetBytes: 4_194_304,
+  /** Packet before `hello` was answered. */
+  helloPacketBytes: 4_096,
+  framesPerPacket: 512,
+  /** WebSocket fragments of one packet. */
+  fragmentsPerPacket: 64,
+  entriesPerPage: 512,
+  pageBytes: 1_048_576,
+  peoplePerAnswer: 200,
+  watchedPresences: 1_000,
+  cursorsPerCatchUp: 20_000,
+  /** Requests of one socket that are not answered yet. */
+  requestsInFlight: 1_024,
+  /** Sends of one conversation that a client leaves unanswered. */
+  sendsInFlight: 256,
+  /** Unsent bytes towards one socket, after which it is dropped and catches up later. */
+  socketBufferBytes: 8_388_608,
+
+  // Rates, per device where nothing else is said: refilled evenly, up to the burst
+  framesPerSecond: 2_000,
+  framesBurst: 8_000,
+  bytesPerSecond: 4_194_304,
+  bytesBurst: 33_554_432,
+  linksPerMinute: 60,
+  linksBurst: 120,
+  rekeysPerMinutePerConversation: 10,
+  signInsPerMinutePerName: 10,
+  signInsPerMinutePerAddress: 60,
+  signUpsPerMinutePerAddress: 60,
+  signUpsBurstPerAddress: 300,
+
+  // Times, milliseconds
+  connectMs: 10_000,
+  /** From the socket's opening to `hello`. */
+  helloMs: 5_000,
+  /** Without any frame, after which either side closes. The client pings at a third of it. */
+  idleMs: 60_000,
+  ticketMs: 30_000,
+  challengeMs: 60_000,
+  signInStateMs: 60_000,
+  grantMs: 300_000,
+  heartbeatMs: 1_000,
+  /** A server whose heartbeat is older is not offered. */
+  heartbeatFreshMs: 4_000,
+  drainMs: 10_000,
+  requestMs: 20_000,
+
+  // Append
+  appendBatchEntries: 256,
+  appendBatchMs: 5,
+  appendQueueEntries: 20_000,
+  /** Payload of one bus hint. */
+  busHintBytes: 7_800,
+
+  /** Largest sequence number, index, epoch or counter: the wire's 32 bits. */
+  largestNumber: 4_294_967_295,
+} as const;
