@@ -1,0 +1,74 @@
+export { type Decrypted, decrypt, encrypt, encryptionOverhead } from "./aead.ts";
+export {
+  concat,
+  decodeList,
+  encodeList,
+  encodeParts,
+  equal,
+  fromHex,
+  type LabelledBytes,
+  type Part,
+  random,
+  toHex,
+  utf8,
+} from "./bytes.ts";
+export { hash, hashLength, hkdf } from "./hash.ts";
+export {
+  generateSealingKey,
+  isAcceptableSealingKey,
+  type Opened,
+  open,
+  type Sealed,
+  seal,
+  type SealingInfo,
+  sealingInfo,
+  type SealingKey,
+  sealingOverhead,
+  type SealingPlace,
+  sealingPublicKeyLength,
+  sealingPublicKeyOf,
+  sealingSecretLength,
+} from "./hpke.ts";
+export {
+  type DeriveLabel,
+  type EncryptLabel,
+  everyLabel,
+  type HashLabel,
+  type Label,
+  labels,
+  type SealLabel,
+  type ShowLabel,
+  type SignatureLabel,
+} from "./labels.ts";
+export { pad, paddedSize, type Unpadded, unpad } from "./padding.ts";
+export {
+  generateRecoveryEntropy,
+  parseRecoveryWords,
+  recoveryEntropyLength,
+  type RecoveryKey,
+  recoveryKeyOf,
+  type RecoveryWords,
+  recoveryWordsOf,
+} from "./recovery-words.ts";
+export {
+  readSafetyCode,
+  safetyCode,
+  type SafetyNumber,
+  safetyNumber,
+  type SafetyParty,
+  type SafetyPartyWithHead,
+  type ScannedSafetyCode,
+} from "./safety-number.ts";
+export {
+  generateSigningKey,
+  isAcceptablePublicKey,
+  publicKeyLength,
+  publicKeyOf,
+  sign,
+  signatureLength,
+  type SigningKey,
+  signLink,
+  verify,
+  verifyLink,
+} from "./signature.ts";
+export { type Unwrapped, unwrapKey, type WrapPlace, type WrapPurpose, wrapKey } from "./wrap.ts";

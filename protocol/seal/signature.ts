@@ -1,0 +1,140 @@
+import { ed25519 } from "@noble/curves/ed25519.js";
+import { concat, encodeParts, equal, fromHex, type Part, random, toHex } from "./bytes.ts";
+import type { SignatureLabel } from "./labels.ts";
+
+/** An Ed25519 key (RFC 8032): the seed, 32 bytes, is the secret; the public key has 32 bytes. */
+export type SigningKey = { readonly seed: Uint8Array; readonly publicKey: Uint8Array };
+
+export const signatureLength = 64;
+export const publicKeyLength = 32;
+
+/** `PrivateKeyInfo` of an Ed25519 seed up to the seed itself (RFC 8410, 7). */
+const pkcs8Prefix = fromHex("302e020100300506032b657004220420");
+const rememberedPublicKeys = 1024;
+
+export function generateSigningKey(): SigningKey {
+  const seed = random(32);
+  return { seed, publicKey: publicKeyOf(seed) };
+}
+
+/** @throws when the seed has not 32 bytes. */
+export function publicKeyOf(seed: Uint8Array): Uint8Array {
+  return ed25519.getPublicKey(seed);
+}
+
+/**
+ * Signs a link: by noble, at once, so that code that builds chains needs no promise. 64 bytes, always the same for the
+ * same seed and parts. @throws when the seed has not 32 bytes.
+ */
+export function signLink(seed: Uint8Array, label: SignatureLabel, ...parts: readonly Part[]): Uint8Array {
+  return ed25519.sign(encodeParts(label, ...parts), seed);
+}
+
+/**
+ * The same bytes as `signLink`, by WebCrypto where that is proven to give them: three times as fast. The imported key is
+ * not kept: what a device forgets [P3] must not live on in a cache.
+ */
+export async function sign(seed: Uint8Array, label: SignatureLabel, ...parts: readonly Part[]): Promise<Uint8Array> {
+  if (!(await webCryptoSignsAlike())) return signLink(seed, label, ...parts);
+  return signByWebCrypto(seed, encodeParts(label, ...parts));
+}
+
+/**
+ * [G3] The verdict on a link's signature: ZIP 215 by noble and nothing else, on every machine. Libraries disagree about
+ * signatures that involve points of small order; one that half of the clients accept would split a group.
+ */
+export function verifyLink(publicKey: Uint8Array, signature: Uint8Array, label: SignatureLabel, ...parts: readonly Part[]): boolean {
+  return acceptedByZip215(publicKey, signature, encodeParts(label, ...parts));
+}
+
+/** [G3] The verdict on every other signature: the same as `verifyLink`, five times as fast for good ones. */
+export function verify(publicKey: Uint8Array, signature: Uint8Array, label: SignatureLabel, ...parts: readonly Part[]): Promise<boolean> {
+  return accepted(publicKey, signature, encodeParts(label, ...parts));
+}
+
+/** ZIP 215 over bytes as they are. Keys and signatures of another length are refused, not an error. */
+export function acceptedByZip215(publicKey: Uint8Array, signature: Uint8Array, message: Uint8Array): boolean {
+  if (publicKey.length !== publicKeyLength || signature.length !== signatureLength) return false;
+  return ed25519.verify(signature, message, publicKey, { zip215: true });
+}
+
+/** WebCrypto accepts only what ZIP 215 accepts, so its yes counts; its no may be a yes of ZIP 215, so noble decides. */
+export async function accepted(publicKey: Uint8Array, signature: Uint8Array, message: Uint8Array): Promise<boolean> {
+  return (await acceptedByWebCrypto(publicKey, signature, message)) || acceptedByZip215(publicKey, signature, message);
+}
+
+export async function acceptedByWebCrypto(publicKey: Uint8Array, signature: Uint8Array, message: Uint8Array): Promise<boolean> {
+  if (publicKey.length !== publicKeyLength || signature.length !== signatureLength) return false;
+  const key = await importPublicKey(publicKey);
+  if (key === undefined) return false;
+  return globalThis.crypto.subtle.verify("Ed25519", key, source(signature), source(message));
+}
+
+/**
+ * [G3] Whether a key may stand in a chain: one encoding only (RFC 8032, 5.1.3), on the curve, not of small order. Under
+ * a key of small order one signature fits many messages.
+ */
+export function isAcceptablePublicKey(publicKey: Uint8Array): boolean {
+  if (publicKey.length !== publicKeyLength) return false;
+  try {
+    const point = ed25519.Point.fromBytes(publicKey, false);
+    return !point.isSmallOrder() && equal(point.toBytes(), publicKey);
+  } catch {
+    return false;
+  }
+}
+
+// Imported public keys, most recently used last. They say nothing secret, and only save the time of importing again.
+const importedPublicKeys = new Map<string, Promise<CryptoKey | undefined>>();
+
+function importPublicKey(publicKey: Uint8Array): Promise<CryptoKey | undefined> {
+  const name = toHex(publicKey);
+  const imported = importedPublicKeys.get(name) ?? importOrUndefined(publicKey);
+  importedPublicKeys.delete(name);
+  importedPublicKeys.set(name, imported);
+  if (importedPublicKeys.size > rememberedPublicKeys) {
+    for (const oldest of importedPublicKeys.keys()) {
+      importedPublicKeys.delete(oldest);
+      break;
+    }
+  }
+  return imported;
+}
+
+async function importOrUndefined(publicKey: Uint8Array): Promise<CryptoKey | undefined> {
+  try {
+    return await globalThis.crypto.subtle.importKey("raw", source(publicKey), "Ed25519", false, ["verify"]);
+  } catch {
+    // Not a key for WebCrypto, or a browser without Ed25519: noble decides alone.
+    return undefined;
+  }
+}
+
+let signsAlike: Promise<boolean> | undefined;
+
+/** RFC 8032 signatures are deterministic, but at least one WebCrypto (Safari's) adds randomness: asked once. */
+function webCryptoSignsAlike(): Promise<boolean> {
+  signsAlike ??= (async () => {
+    const seed = new Uint8Array(32).fill(7);
+    const message = new Uint8Array(64).fill(9);
+    try {
+      return equal(await signByWebCrypto(seed, message), ed25519.sign(message, seed));
+    } catch {
+      return false;
+    }
+  })();
+  return signsAlike;
+}
+
+async function signByWebCrypto(seed: Uint8Array, message: Uint8Array): Promise<Uint8Array> {
+  if (seed.length !== 32) throw new RangeError("a seed has 32 bytes");
+  const pkcs8 = concat(pkcs8Prefix, seed);
+  const key = await globalThis.crypto.subtle.importKey("pkcs8", source(pkcs8), "Ed25519", false, ["sign"]);
+  pkcs8.fill(0);
+  return new Uint8Array(await globalThis.crypto.subtle.sign("Ed25519", key, source(message)));
+}
+
+/** WebCrypto's types exclude shared memory, which nothing here uses. */
+function source(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return bytes as Uint8Array<ArrayBuffer>;
+}
