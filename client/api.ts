@@ -1,0 +1,219 @@
+import type { AccountId, ClientMessageId, ConversationId, DeviceId, ErrorCode } from "@fastchat/protocol";
+
+// What programs see of the SDK: the terminal client, the web client and bots are written against this page.
+
+export type ConnectionState =
+  /** `since` and `retryAt`: milliseconds since 1970, this machine's clock. */
+  | { readonly kind: "connecting"; readonly since: number; readonly attempt: number }
+  | { readonly kind: "online"; readonly server: string; readonly since: number }
+  | {
+      readonly kind: "offline";
+      readonly since: number;
+      readonly retryAt: number;
+      /** `no-services`: the gateway has no chat server to offer, or cannot be reached: "Sorry, no services available". */
+      readonly reason: "no-services" | "connection-lost";
+      readonly detail: string;
+    }
+  /** The session is over: signed out, revoked, or the software is too old. Nothing is tried any more. */
+  | { readonly kind: "ended"; readonly code: ErrorCode; readonly sentence: string };
+
+export interface Me {
+  readonly name: string;
+  readonly account: AccountId;
+  readonly device: DeviceId;
+  readonly gateway: string;
+}
+
+/** "holder" talks to the server; "beside" reads what the holder receives and leaves what it sends in the outbox [S7]. */
+export type ProfileRole = "holder" | "beside";
+
+export type Verification =
+  /** Safety number compared on one of the account's devices [A5]. */
+  | "verified"
+  /** Reached by name alone: the server could have answered with another identity. */
+  | "not-verified"
+  /** The identity differs from the pinned one: sending waits for `acceptIdentity` [A3]. */
+  | "changed";
+
+export interface Person {
+  readonly name: string;
+  readonly account: AccountId;
+  readonly online: boolean;
+  /** Milliseconds since 1970; undefined when online or unknown. */
+  readonly lastSeen: number | undefined;
+  readonly verification: Verification;
+  readonly contact: boolean;
+  readonly note: string;
+}
+
+/** Ticks: `queued` in the outbox, `sent` on the server, `delivered` to and `read` by the other side; `failed` only when the server refused for good. */
+export type MessageStatus = "queued" | "sent" | "delivered" | "read" | "failed";
+
+export interface ChatMessage {
+  readonly kind: "message";
+  readonly conversation: ConversationId;
+  readonly id: ClientMessageId;
+  /** Undefined while queued. */
+  readonly sequence: number | undefined;
+  readonly from: { readonly account: AccountId; readonly device: DeviceId; readonly name: string };
+  readonly mine: boolean;
+  readonly text: string;
+  /** Server's time, held to log order; while queued the local time. Milliseconds since 1970. */
+  readonly time: number;
+  readonly status: MessageStatus;
+  /** Written by a device that was known to be revoked, or before the reader's time: kept apart and shown as such. */
+  readonly doubt: "none" | "revoked-device" | "before-joining";
+}
+
+/** Something that happened in a conversation, or a warning about it, for people to read. */
+export interface ChatNotice {
+  readonly kind: "notice";
+  readonly conversation: ConversationId;
+  /** Place in the log it stands at (behind that entry); undefined: now. */
+  readonly sequence: number | undefined;
+  readonly time: number;
+  readonly notice: NoticeKind;
+  /** A plain sentence, safe to show. */
+  readonly text: string;
+}
+
+export type NoticeKind =
+  | "created"
+  | "rekeyed"
+  | "device-added"
+  | "device-ended"
+  | "identity-changed"
+  | "unreadable"
+  | "invalid-link"
+  | "contradiction"
+  | "fork"
+  | "incomplete"
+  | "device-runs-twice";
+
+export type ChatItem = ChatMessage | ChatNotice;
+
+export interface ConversationSummary {
+  readonly id: ConversationId;
+  /** "note-to-self" is a direct conversation with oneself. */
+  readonly kind: "direct" | "note-to-self";
+  readonly peer: Person;
+  readonly title: string;
+  readonly unread: number;
+  /** Newest sequence number stored here; 0: none. */
+  readonly head: number;
+  /** Up to where this account has read, on any device. */
+  readonly readUpTo: number;
+  readonly last: ChatMessage | undefined;
+  readonly draft: string;
+  readonly typing: boolean;
+  /** Time of the last item, for ordering. */
+  readonly time: number;
+  /** Sending asks first: forked chain or changed identity. */
+  readonly blocked: "none" | "identity-changed" | "forked" | "closed" | "update-needed";
+}
+
+export type ClientEvent =
+  | { readonly kind: "connection"; readonly connection: ConnectionState }
+  | { readonly kind: "role"; readonly role: ProfileRole }
+  /** Summaries of these conversations changed (also: were added). */
+  | { readonly kind: "conversations"; readonly conversations: readonly ConversationId[] }
+  /** Items were added or changed (status) in a conversation; ascending. */
+  | { readonly kind: "items"; readonly conversation: ConversationId; readonly items: readonly ChatItem[]; readonly live: boolean }
+  | { readonly kind: "presence"; readonly people: readonly Person[] }
+  | { readonly kind: "typing"; readonly conversation: ConversationId; readonly account: AccountId; readonly active: boolean }
+  /** Everything that arrived while this device was away is stored now. */
+  | { readonly kind: "caught-up" }
+  /** About the account or the server as a whole. */
+  | { readonly kind: "warning"; readonly warning: "vault" | "account-fork" | "new-device" | "incarnation"; readonly text: string };
+
+export interface SafetyNumber {
+  /** 60 digits in groups of five. */
+  readonly digits: string;
+  readonly words: string;
+  /** Payload of a QR code. */
+  readonly code: string;
+  readonly verification: Verification;
+}
+
+export interface Client {
+  readonly me: Me;
+  readonly role: ProfileRole;
+  readonly connection: ConnectionState;
+
+  /** Returns the function that ends the subscription. Listeners are called after the change is durable, never inside a transaction. */
+  subscribe(listener: (event: ClientEvent) => void): () => void;
+
+  /** Resolves when everything that had arrived when it was called is stored; rejects when the signal aborts. Needs a connection. */
+  caughtUp(signal?: AbortSignal): Promise<void>;
+
+  /** Contacts and, when connected, who the server finds. Sorted by name. Never includes oneself unless named exactly. */
+  people(text?: string): Promise<readonly Person[]>;
+  /** Live presence of these people from now on; events `presence`. */
+  watchPresence(people: readonly AccountId[]): Promise<void>;
+
+  conversations(): Promise<readonly ConversationSummary[]>;
+  conversation(id: ConversationId): Promise<ConversationSummary | undefined>;
+  /**
+   * The direct conversation with a person (or oneself), made when it is missing. Throws FastChatError NO_SUCH_USER; a contact is
+   * found without a connection.
+   */
+  openDirect(name: string): Promise<ConversationId>;
+
+  /** Items below `before` (a sequence number; undefined: newest, with queued ones at the end), ascending, at most `limit`; fetches what this device lacks. */
+  items(id: ConversationId, options: { before?: number; limit: number }): Promise<{ items: readonly ChatItem[]; more: boolean }>;
+
+  /** Resolves when the message is durable in the outbox. Throws FastChatError TOO_LARGE. */
+  send(id: ConversationId, text: string): Promise<ClientMessageId>;
+  /** Many at once, in order, one transaction. */
+  sendAll(id: ConversationId, texts: readonly string[]): Promise<readonly ClientMessageId[]>;
+  /** Resolves when nothing of this conversation (undefined: of any) is queued any more; rejects when the signal aborts. */
+  sent(id: ConversationId | undefined, signal?: AbortSignal): Promise<void>;
+  retry(message: ClientMessageId): Promise<void>;
+
+  markRead(id: ConversationId, sequence: number): Promise<void>;
+  setDraft(id: ConversationId, text: string): Promise<void>;
+  setTyping(id: ConversationId, active: boolean): Promise<void>;
+
+  safetyNumber(name: string): Promise<SafetyNumber>;
+  setVerified(name: string, verified: boolean): Promise<void>;
+  acceptIdentity(name: string): Promise<void>;
+  setNote(name: string, note: string): Promise<void>;
+
+  /** Signs this device out and erases its profile, also when the server cannot be reached (said in the result). */
+  signOut(): Promise<{ readonly server: "told" | "not-reached" }>;
+  /** Stops, keeps everything. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface SignUpOptions {
+  readonly gateway: string;
+  readonly name: string;
+  readonly password: string;
+  readonly invitation?: string;
+}
+
+export type SignUpResult =
+  | { readonly kind: "signed-up"; readonly me: Me; readonly recoveryWords: readonly string[] }
+  | { readonly kind: "refused"; readonly code: ErrorCode; readonly sentence: string }
+  | { readonly kind: "weak-password"; readonly bits: number; readonly suggestion: string };
+
+export type SignInResult =
+  | { readonly kind: "signed-in"; readonly me: Me }
+  | { readonly kind: "refused"; readonly code: ErrorCode; readonly sentence: string };
+
+/**
+ * The open functions, one pair per platform (`@fastchat/client/node`, `@fastchat/client/browser`), share these duties:
+ *   signUp(place, options): Promise<SignUpResult>   — `place` must be an empty profile
+ *   signIn(place, options): Promise<SignInResult>   — always adds a device [H1]
+ *   openClient(place, options): Promise<Client | undefined>  — undefined: nobody is signed in here
+ * In Node a place is `{ home: string, profile: string }`, in a browser `{ profile: string }`.
+ */
+export interface OpenOptions {
+  /** Overrides the gateway stored in the profile. */
+  readonly gateway?: string;
+  /** Do not connect: read and queue only. */
+  readonly offline?: boolean;
+  /** "fastchat-terminal/0.1.0", for the operator's logs. */
+  readonly agent?: string;
+}
