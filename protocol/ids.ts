@@ -30,11 +30,10 @@ export const deviceId = (bytes: Uint8Array): DeviceId => idOf(bytes, HASH_BYTES,
 export const conversationId = (bytes: Uint8Array): ConversationId => idOf(bytes, HASH_BYTES, "a conversation id");
 export const linkHash = (bytes: Uint8Array): LinkHash => idOf(bytes, HASH_BYTES, "a link hash");
 export const keyId = (bytes: Uint8Array): KeyId => idOf(bytes, HASH_BYTES, "a key id");
-export const clientMessageId = (bytes: Uint8Array): ClientMessageId =>
-  idOf(bytes, CLIENT_MESSAGE_ID_BYTES, "a client message id");
+export const clientMessageId = (bytes: Uint8Array): ClientMessageId => idOf(bytes, CLIENT_MESSAGE_ID_BYTES, "a client message id");
 
 export const isHash = (bytes: Uint8Array): boolean => bytes.length === HASH_BYTES;
 export const isClientMessageId = (bytes: Uint8Array): boolean => bytes.length === CLIENT_MESSAGE_ID_BYTES;
 
 /** The bytes of any id above. */
-export const idBytes = (id: Id<string>): Uint8Array<ArrayBuffer> => fromHex(id);
+export const idBytes = (id: Id<string>): Uint8Array => fromHex(id);

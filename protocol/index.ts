@@ -1,14 +1,4 @@
-export {
-  accountId,
-  clientMessageId,
-  conversationId,
-  deviceId,
-  idBytes,
-  isClientMessageId,
-  isHash,
-  keyId,
-  linkHash,
-} from "./ids.ts";
+export { accountId, clientMessageId, conversationId, deviceId, idBytes, isClientMessageId, isHash, keyId, linkHash } from "./ids.ts";
 export type { AccountId, ClientMessageId, ConversationId, DeviceId, KeyId, LinkHash } from "./ids.ts";
 export { limits } from "./limits.ts";
 export { ErrorCode } from "./generated/fastchat/v1/error_pb.ts";

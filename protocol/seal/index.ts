@@ -72,3 +72,57 @@ export {
   verifyLink,
 } from "./signature.ts";
 export { type Unwrapped, unwrapKey, type WrapPlace, type WrapPurpose, wrapKey } from "./wrap.ts";
+export {
+  accountPublicKeyHash,
+  type AccountNonce,
+  checkAccountKey,
+  deviceSealingKeyHash,
+  type KeyRequestParts,
+  newMasterKey,
+  openAccountKey,
+  type OpenedAccountKey,
+  sealAccountKey,
+  sealedCopyHash,
+  signKeyRequest,
+  signTicketRequest,
+  verifyKeyRequest,
+  verifyTicketRequest,
+} from "./account-keys.ts";
+export { entryHash, runningHash, startHash } from "./entry.ts";
+export {
+  deriveEpochKey,
+  type EpochContext,
+  type EpochKeyRecipient,
+  keyIdOf,
+  newEpochKey,
+  type OpenedEpochKey,
+  openEpochKey,
+  sealedKeysHash,
+  sealEpochKey,
+} from "./epoch.ts";
+export {
+  type MessageContext,
+  type MessageEnvelope,
+  type OpenedContent,
+  openMessage,
+  openSignal,
+  openSlot,
+  sealMessage,
+  sealSignal,
+  sealSlot,
+  type UnreadableReason,
+} from "./message.ts";
+export {
+  type OpenedVaultEntry,
+  openManifestReference,
+  openVaultEntry,
+  sealManifestReference,
+  sealVaultEntry,
+  type VaultAuthor,
+  vaultEntryHash,
+  type VaultKeys,
+  vaultKeysOf,
+  type VaultPlace,
+  vaultPlaceOf,
+  vaultSlot,
+} from "./vault.ts";

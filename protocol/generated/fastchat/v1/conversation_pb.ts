@@ -813,7 +813,7 @@ export type MessageContent = Message<"fastchat.v1.MessageContent"> & {
   witness?: Witness | undefined;
 
   /**
-   * Version and hash of the vault's manifest, sealed under the vault key; 62 bytes, or empty [P4].
+   * Version and hash of the vault's manifest, sealed under the vault key; 78 bytes, or empty [P4].
    *
    * @generated from field: bytes manifest = 4;
    */
