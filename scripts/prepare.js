@@ -6,13 +6,13 @@
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { linkPinnedNode } from "./link-node.js";
 
 const root = join(import.meta.dirname ?? "", "..");
 const modules = join(root, "node_modules");
 const lockFile = join(root, "package-lock.json");
 /** npm writes this as the last act of an install, so that an interrupted install lacks it or leaves the old one. */
 const installedLockFile = join(modules, ".package-lock.json");
-const pinnedNode = join(modules, ".bin", "node");
 const installingFile = join(root, ".fastchat", "installing");
 const oldestNodeForUs = 24;
 
@@ -110,7 +110,8 @@ function isAlive(/** @type {string} */ file) {
 
 /** The Node that runs FastChat: the pinned one, or the machine's where there is none for this platform and it is new enough. */
 function nodeForUs() {
-  if (existsSync(pinnedNode) && spawnSync(pinnedNode, ["--version"]).status === 0) return pinnedNode;
+  const pinned = linkPinnedNode();
+  if (pinned !== undefined && spawnSync(pinned, ["--version"]).status === 0) return pinned;
   if (Number(process.versions.node.split(".")[0]) >= oldestNodeForUs) return process.execPath;
   return fail(
     `There is no Node ${oldestNodeForUs} or later for ${process.platform} ${process.arch} among the packages, and this is Node ${process.versions.node}: install Node ${oldestNodeForUs} or later, then run the command again.`,

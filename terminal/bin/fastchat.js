@@ -22,12 +22,13 @@ function fail(/** @type {string} */ sentence) {
   process.exit(1);
 }
 
-/** node_modules/.bin/node of the nearest folder upwards that has one. */
+/** The pinned Node in the nearest node_modules upwards that has one for this platform. */
 function findPinnedNode() {
+  const names = [`node-${process.platform}-${process.arch}`, `node-bin-${process.platform}-${process.arch}`];
   for (let folder = terminal; ; folder = dirname(folder)) {
-    const candidate = join(folder, "node_modules", ".bin", "node");
-    if (existsSync(candidate)) return candidate;
-    if (folder === dirname(folder)) return undefined;
+    const candidates = names.map((name) => join(folder, "node_modules", name, "bin", "node"));
+    const found = candidates.find((candidate) => existsSync(candidate));
+    if (found !== undefined || folder === dirname(folder)) return found;
   }
 }
 
