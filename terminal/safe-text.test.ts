@@ -36,7 +36,7 @@ const hostile = fc
   )
   .map((parts) => parts.join(""));
 
-const dangerous = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/u;
+const dangerous = /(?![\n\t])\p{Cc}|[\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/u;
 
 test("no text makes a terminal act, reorder or hide", () => {
   fc.assert(
@@ -45,7 +45,7 @@ test("no text makes a terminal act, reorder or hide", () => {
       expect(safe).not.toMatch(dangerous);
       expect(safe.isWellFormed()).toBe(true);
       expect(safeText(safe)).toBe(safe);
-      expect(safeLine(text)).not.toMatch(/[\u0000-\u001f]/u);
+      expect(safeLine(text)).not.toMatch(/\p{Cc}/u);
     }),
     { numRuns: 5_000 },
   );
@@ -53,7 +53,9 @@ test("no text makes a terminal act, reorder or hide", () => {
 
 test("a name shows only printable ASCII and its ellipsis", () => {
   fc.assert(
-    fc.property(hostile, (text) => void expect(safeName(text)).toMatch(/^[\u0021-\u007e]*…?$/u)),
+    fc.property(hostile, (text) => {
+      expect(safeName(text)).toMatch(/^[\u0021-\u007e]*…?$/u);
+    }),
     { numRuns: 2_000 },
   );
   expect(safeName("alice.b-c_1")).toBe("alice.b-c_1");

@@ -4,12 +4,12 @@
  */
 
 /** What `safeText` never gives out: C0 but newline and tab, DEL, C1, and all that reorders. */
-const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu;
-const LINE_ENDS = /\r\n?|[\u000b\u000c\u0085\u2028\u2029]/gu;
+const CONTROLS = /(?![\n\t])\p{Cc}/gu;
+const LINE_ENDS = /\r\n?|[\v\f\u0085\u2028\u2029]/gu;
 /** Marks, embeddings, overrides and isolates of the bidirectional algorithm (Unicode UAX #9), which rarely matter and often deceive. */
 const REORDERING = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 /** Invisible code points that text needs: joiners (emoji, Persian), variation selectors. */
-const INVISIBLE = /(?![\u200c\u200d\ufe00-\ufe0f\u{e0100}-\u{e01ef}])\p{Default_Ignorable_Code_Point}|[\ufff9-\ufffb]/gu;
+const INVISIBLE = /(?!\p{Join_Control}|\p{Variation_Selector})\p{Default_Ignorable_Code_Point}|[\ufff9-\ufffb]/gu;
 /** Flags of regions are a black flag and tags: kept, as nothing else with tags is. */
 const TAG_FLAG = /\u{1f3f4}[\u{e0020}-\u{e007e}]{1,8}\u{e007f}/gu;
 /** A letter wears at most this many marks: more than any language needs, fewer than paint over the lines above. */
