@@ -14,6 +14,7 @@ export type Decrypted =
 const version = 1;
 /** XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha): its nonce of 24 bytes may be random, so that encrypting has no state. */
 const suite = 1;
+const keyLength = 32;
 const nonceLength = 24;
 const tagLength = 16;
 
@@ -21,16 +22,18 @@ const tagLength = 16;
  * Encrypts under a key of 32 bytes: version ‖ suite ‖ random nonce (24) ‖ ciphertext ‖ tag (16). The associated data
  * begins with its label [G1]; version and suite are authenticated with it.
  *
- * @throws when the key has not 32 bytes.
+ * @throws RangeError when the key has not 32 bytes.
  */
 export function encrypt(key: Uint8Array, associatedData: LabelledBytes, plaintext: Uint8Array): Uint8Array {
+  requireKey(key);
   const nonce = random(nonceLength);
   const ciphertext = xchacha20poly1305(key, nonce, authenticated(associatedData)).encrypt(plaintext);
   return concat(Uint8Array.of(version, suite), nonce, ciphertext);
 }
 
-/** Opens what `encrypt` made. @throws when the key has not 32 bytes. */
+/** Opens what `encrypt` made. @throws RangeError when the key has not 32 bytes. */
 export function decrypt(key: Uint8Array, associatedData: LabelledBytes, encrypted: Uint8Array): Decrypted {
+  requireKey(key);
   if (encrypted.length < 2) return { kind: "refused" };
   const [itsVersion = 0, itsSuite = 0] = encrypted;
   if (itsVersion !== version || itsSuite !== suite) {
@@ -44,6 +47,10 @@ export function decrypt(key: Uint8Array, associatedData: LabelledBytes, encrypte
   } catch {
     return { kind: "refused" };
   }
+}
+
+function requireKey(key: Uint8Array): void {
+  if (key.length !== keyLength) throw new RangeError("an encryption key has 32 bytes");
 }
 
 function authenticated(associatedData: LabelledBytes): Uint8Array {

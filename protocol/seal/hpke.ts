@@ -86,13 +86,14 @@ export async function seal(
   return { kind: "sealed", copy: concat(Uint8Array.of(version, suite), new Uint8Array(enc), new Uint8Array(ct)) };
 }
 
-/** Opens what `seal` made for this secret, info and associated data. @throws when the secret has not 32 bytes. */
+/** Opens what `seal` made for this secret, info and associated data. @throws RangeError when the secret has not 32 bytes. */
 export async function open(
   secret: Uint8Array,
   info: SealingInfo,
   copy: Uint8Array,
   associatedData: Uint8Array = new Uint8Array(0),
 ): Promise<Opened> {
+  if (secret.length !== sealingSecretLength) throw new RangeError("a sealing secret has 32 bytes");
   if (copy.length < 2) return { kind: "refused" };
   const [itsVersion = 0, itsSuite = 0] = copy;
   if (itsVersion !== version || itsSuite !== suite) {
@@ -120,7 +121,7 @@ const x25519LowOrder: ReadonlySet<bigint> = new Set([
   1n,
   x25519Prime - 1n,
   325606250916557431795983626356110631294008115727848805560023387167927233504n,
-  39382357235489614581723061780553021112529911719440698176882885853963445705823n,
+  39382357235489614581723060781553021112529911719440698176882885853963445705823n,
 ]);
 
 /**
