@@ -1,0 +1,273 @@
+import { randomBytes } from "node:crypto";
+import {
+  type AccountId,
+  accountId,
+  clientMessageId,
+  conversationId,
+  type ConversationId,
+  deviceId,
+  type DeviceId,
+} from "@fastchat/protocol";
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type AppendItem, appendBatch, type AppendVerdict } from "./append.ts";
+import { AppendQueue, type QueuedItem } from "./append-queue.ts";
+import { type Database, openDatabase } from "./database.ts";
+import { openTestDatabase, startTestPostgres, type TestPostgres } from "./test-database.ts";
+
+let postgres: TestPostgres;
+let database: Database;
+
+beforeAll(async () => {
+  postgres = await startTestPostgres();
+  database = await openTestDatabase(postgres);
+});
+
+afterAll(async () => {
+  await database?.[Symbol.asyncDispose]();
+  await postgres?.[Symbol.asyncDispose]();
+});
+
+interface Person {
+  account: AccountId;
+  device: DeviceId;
+}
+
+async function addPerson(): Promise<Person> {
+  const account = randomBytes(32);
+  const device = randomBytes(32);
+  await database.query
+    .insertInto("device")
+    .values({ device, account, signing_key: randomBytes(32), sealing_key: randomBytes(1216), added: 1, ended: null })
+    .execute();
+  return { account: accountId(account), device: deviceId(device) };
+}
+
+async function addConversation(...people: Person[]): Promise<ConversationId> {
+  const conversation = randomBytes(32);
+  await database.query.insertInto("conversation").values({ conversation, kind: 1, epoch: 3, oldest_good_epoch: 2 }).execute();
+  for (const { account } of people) {
+    await database.query
+      .insertInto("member")
+      .values({ conversation, account: Buffer.from(account, "hex"), role: 2, may_write: true, account_head: 1 })
+      .execute();
+  }
+  return conversationId(conversation);
+}
+
+const item = (person: Person, conversation: ConversationId, changes: Partial<AppendItem> = {}): AppendItem => ({
+  conversation,
+  account: person.account,
+  device: person.device,
+  clientMessageId: clientMessageId(randomBytes(16)),
+  epoch: 3,
+  body: randomBytes(40),
+  ...changes,
+});
+
+const append = (items: AppendItem[], now = 1_000) => appendBatch(database.append, items, now);
+
+async function logOf(conversation: ConversationId) {
+  return database.query
+    .selectFrom("entry")
+    .selectAll()
+    .where("conversation", "=", Buffer.from(conversation, "hex"))
+    .orderBy("sequence")
+    .execute();
+}
+
+const shapes = (verdicts: readonly AppendVerdict[]) =>
+  verdicts.map((verdict) =>
+    "sequence" in verdict ? `${verdict.kind} ${verdict.sequence}` : "reason" in verdict ? verdict.reason : verdict.kind,
+  );
+
+test("[S3] a batch gets gap-free sequence numbers in the order of its items, and the bodies as they were", async () => {
+  const alice = await addPerson();
+  const bob = await addPerson();
+  const one = await addConversation(alice, bob);
+  const other = await addConversation(alice);
+  const items = [item(alice, one), item(alice, other, { body: new Uint8Array(0) }), item(bob, one), item(alice, one)];
+  expect(shapes(await append(items))).toEqual(["stored 1", "stored 1", "stored 2", "stored 3"]);
+  const log = await logOf(one);
+  expect(log.map((entry) => entry.sequence)).toEqual([1, 2, 3]);
+  expect(log.map((entry) => Buffer.from(entry.body).toString("hex"))).toEqual(
+    [items[0], items[2], items[3]].map((each) => Buffer.from(each!.body).toString("hex")),
+  );
+});
+
+test("a retry with the same id gets the first place and time, also beside new ones", async () => {
+  const alice = await addPerson();
+  const conversation = await addConversation(alice);
+  const first = item(alice, conversation);
+  expect(await append([first], 5_000)).toEqual([{ kind: "stored", sequence: 1, time: 5_000 }]);
+  expect(await append([item(alice, conversation), first, item(alice, conversation)], 6_000)).toEqual([
+    { kind: "stored", sequence: 2, time: 6_000 },
+    { kind: "duplicate", sequence: 1, time: 5_000 },
+    { kind: "stored", sequence: 3, time: 6_000 },
+  ]);
+});
+
+test("the time in a log never goes back, whatever the server's clock does", async () => {
+  const alice = await addPerson();
+  const conversation = await addConversation(alice);
+  await append([item(alice, conversation)], 9_000);
+  expect(await append([item(alice, conversation)], 4_000)).toEqual([{ kind: "stored", sequence: 2, time: 9_000 }]);
+});
+
+test("[S3] what the recorded heads, the epoch or a due turn forbid is refused by the statement that appends", async () => {
+  const alice = await addPerson();
+  const eve = await addPerson();
+  const late = await addPerson();
+  const conversation = await addConversation(alice);
+  const bytes = Buffer.from(conversation, "hex");
+  expect(shapes(await append([item(eve, conversation)]))).toEqual(["not-found"]);
+  expect(shapes(await append([item(alice, conversationId(randomBytes(32)))]))).toEqual(["not-found"]);
+  expect(shapes(await append([item({ ...alice, device: eve.device }, conversation)]))).toEqual(["device-ended"]);
+  expect(shapes(await append([item(alice, conversation, { epoch: 1 })]))).toEqual(["stale-epoch"]);
+  expect(shapes(await append([item(alice, conversation, { epoch: 2 })]))).toEqual(["stored 1"]);
+  expect(shapes(await append([item(alice, conversation, { epoch: 4 })]))).toEqual(["stale-epoch"]);
+  await database.query
+    .updateTable("device")
+    .set({ account: Buffer.from(alice.account, "hex"), added: 2 })
+    .where("device", "=", Buffer.from(late.device, "hex"))
+    .execute();
+  expect(shapes(await append([item({ ...alice, device: late.device }, conversation)]))).toEqual(["device-not-recorded"]);
+  await database.query.updateTable("conversation").set({ turn_due: true }).where("conversation", "=", bytes).execute();
+  expect(shapes(await append([item(alice, conversation)]))).toEqual(["stale-epoch"]);
+  await database.query.updateTable("conversation").set({ turn_due: false, closed: true }).where("conversation", "=", bytes).execute();
+  expect(shapes(await append([item(alice, conversation)]))).toEqual(["closed"]);
+  await database.query.updateTable("device").set({ ended: 3 }).where("device", "=", Buffer.from(alice.device, "hex")).execute();
+  expect(shapes(await append([item(alice, conversation)]))).toEqual(["device-ended"]);
+});
+
+test("[HELD] a bad item fails the later ones of its device and conversation, and nothing else", async () => {
+  const alice = await addPerson();
+  const bob = await addPerson();
+  const one = await addConversation(alice, bob);
+  const other = await addConversation(alice);
+  const verdicts = await append([
+    item(alice, one),
+    item(alice, one, { epoch: 1 }),
+    item(alice, one),
+    item(bob, one),
+    item(alice, other),
+    item(alice, one),
+  ]);
+  expect(shapes(verdicts)).toEqual(["stored 1", "stale-epoch", "held", "stored 2", "stored 1", "held"]);
+});
+
+test("servers racing on the same conversations leave gap-free logs without doubles, each sender's order kept", async () => {
+  const people = await Promise.all([addPerson(), addPerson(), addPerson()]);
+  const parameters = { numRuns: process.env["SIZE"] === "large" ? 60 : 6 };
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.nat(2), fc.nat(2), fc.nat(3)), { minLength: 60, maxLength: 400 }),
+      fc.integer({ min: 1, max: 17 }),
+      async (plan, batchSize) => {
+        const conversations = await Promise.all([addConversation(...people), addConversation(...people), addConversation(...people)]);
+        // Three servers, each with its own pool; every person stays at one server and sends some things twice.
+        await using servers = new AsyncDisposableStack();
+        const queues = people.map(() => {
+          const own = servers.use(openDatabase({ url: database.url, connections: 1, onIdleError: () => undefined }));
+          return new AppendQueue({
+            append: (items) => appendBatch(own.append, items, Date.now()),
+            onStored: () => undefined,
+            parallel: 2,
+            entries: batchSize,
+          });
+        });
+        const sent = new Map<string, string[]>();
+        const answers: Promise<[QueuedItem, AppendVerdict]>[] = [];
+        for (const [who, where, again] of plan) {
+          const person = people[who]!;
+          const conversation = conversations[where]!;
+          const message = item(person, conversation);
+          const key = person.device + conversation;
+          sent.set(key, [...(sent.get(key) ?? []), message.clientMessageId]);
+          for (let copy = 0; copy <= (again === 0 ? 1 : 0); copy++) {
+            answers.push(
+              new Promise((resolve) => {
+                const queued: QueuedItem = {
+                  ...message,
+                  gate: { held: false },
+                  resume: false,
+                  answer: (verdict) => resolve([queued, verdict]),
+                };
+                expect(queues[who]!.offer(queued)).toBe(true);
+              }),
+            );
+          }
+          if (again === 1) await new Promise((resolve) => setImmediate(resolve));
+        }
+        const answered = await Promise.all(answers);
+        for (const conversation of conversations) {
+          const log = await logOf(conversation);
+          expect(log.map((entry) => entry.sequence)).toEqual(log.map((_, index) => index + 1));
+          expect(log.every((entry, index) => index === 0 || entry.time >= log[index - 1]!.time)).toBe(true);
+          for (const person of people) {
+            const own = log.filter((entry) => Buffer.from(entry.device).toString("hex") === person.device);
+            expect(own.map((entry) => Buffer.from(entry.client_message_id!).toString("hex"))).toEqual(
+              sent.get(person.device + conversation) ?? [],
+            );
+          }
+          for (const [queued, verdict] of answered.filter(([each]) => each.conversation === conversation)) {
+            if (verdict.kind !== "stored" && verdict.kind !== "duplicate") throw new Error(`unexpected ${verdict.kind}`);
+            expect(Buffer.from(log[verdict.sequence - 1]!.client_message_id!).toString("hex")).toBe(queued.clientMessageId);
+          }
+        }
+      },
+    ),
+    parameters,
+  );
+});
+
+test("a refusal by another server's committed change is seen by who waited for the lock", async () => {
+  const alice = await addPerson();
+  const conversation = await addConversation(alice);
+  const client = await database.pool.connect();
+  await client.query("BEGIN");
+  await client.query("UPDATE conversation SET epoch = 4, oldest_good_epoch = 4, head = head + 1 WHERE conversation = $1", [
+    Buffer.from(conversation, "hex"),
+  ]);
+  const waiting = append([item(alice, conversation)]);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await client.query("COMMIT");
+  client.release();
+  expect(shapes(await waiting)).toEqual(["stale-epoch"]);
+  expect(shapes(await append([item(alice, conversation, { epoch: 4 })]))).toEqual(["stored 2"]);
+});
+
+test("a connection that ends while it stores gives an unknown outcome, never a refusal", async () => {
+  const alice = await addPerson();
+  const conversation = await addConversation(alice);
+  const bytes = Buffer.from(conversation, "hex");
+  const client = await database.pool.connect();
+  await client.query("BEGIN");
+  await client.query("SELECT 1 FROM conversation WHERE conversation = $1 FOR UPDATE", [bytes]);
+  const waiting = append([item(alice, conversation)]);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await client.query(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%append_messages%' AND datname = current_database() AND pid <> pg_backend_pid()",
+  );
+  expect(await waiting).toEqual([{ kind: "unknown" }]);
+  await client.query("ROLLBACK");
+  client.release();
+});
+
+test("[HELD] after a refusal the queue holds what is behind it until a send resumes", async () => {
+  const alice = await addPerson();
+  const conversation = await addConversation(alice);
+  const queue = new AppendQueue({ append: (items) => append([...items]), onStored: () => undefined, parallel: 2 });
+  const gate = { held: false };
+  const offer = (changes: Partial<QueuedItem> = {}) =>
+    new Promise<AppendVerdict>((resolve) => {
+      queue.offer({ ...item(alice, conversation), gate, resume: false, answer: resolve, ...changes });
+    });
+  const first = [offer(), offer({ epoch: 1 }), offer()];
+  await new Promise((resolve) => setImmediate(resolve));
+  const later = [offer(), offer()];
+  expect(shapes(await Promise.all([...first, ...later]))).toEqual(["stored 1", "stale-epoch", "held", "held", "held"]);
+  expect(shapes(await Promise.all([offer(), offer({ resume: true }), offer()]))).toEqual(["held", "stored 2", "stored 3"]);
+  await queue.settled();
+  expect(queue.size).toBe(0);
+});
