@@ -1,0 +1,100 @@
+import { deleteDB, openDB } from "idb";
+import { type Change, type Item, type KeyRange, type Storage, StorageFullError } from "./storage.ts";
+
+const STORE = "items";
+
+const databaseName = (profile: string) => `fastchat-${profile}`;
+
+/**
+ * Keeps a profile in one IndexedDB database. `durability: strict` asks the browser to flush before it says "done". Other
+ * pages of the profile learn of a commit through a BroadcastChannel.
+ */
+export async function openIndexedDbStorage(profile: string): Promise<Storage> {
+  const database = await openDB<{ [STORE]: { key: string; value: Uint8Array } }>(databaseName(profile), 1, {
+    upgrade(opened) {
+      opened.createObjectStore(STORE);
+    },
+  });
+  // Another page wants to erase the profile: do not stand in its way.
+  database.addEventListener("versionchange", () => database.close());
+  const channel = new BroadcastChannel(databaseName(profile));
+  const listeners = new Set<() => void>();
+  channel.addEventListener("message", () => {
+    for (const listener of listeners) listener();
+  });
+
+  return {
+    get: (key) => database.get(STORE, key),
+
+    async getMany(keys) {
+      const { store } = database.transaction(STORE, "readonly");
+      return Promise.all(keys.map((key) => store.get(key)));
+    },
+
+    async range({ from, to, limit = Infinity, reverse = false }: KeyRange) {
+      if (limit <= 0 || from >= to) return [];
+      const bounds = IDBKeyRange.bound(from, to, false, true);
+      if (!reverse) {
+        const { store } = database.transaction(STORE, "readonly");
+        const count = limit === Infinity ? undefined : limit;
+        const [keys, values] = await Promise.all([store.getAllKeys(bounds, count), store.getAll(bounds, count)]);
+        return keys.map((key, index): Item => ({ key, value: values[index]! }));
+      }
+      const items: Item[] = [];
+      let cursor = await database.transaction(STORE, "readonly").store.openCursor(bounds, "prev");
+      while (cursor !== null && items.length < limit) {
+        items.push({ key: cursor.key, value: cursor.value });
+        cursor = await cursor.continue();
+      }
+      return items;
+    },
+
+    async commit(changes: readonly Change[]) {
+      if (changes.length === 0) return;
+      const transaction = database.transaction(STORE, "readwrite", { durability: "strict" });
+      // The transaction's own end carries the error; that of a single request would be reported twice.
+      const ignored = () => undefined;
+      try {
+        for (const change of changes) {
+          const request =
+            change.kind === "put" ? transaction.store.put(tight(change.value), change.key) : transaction.store.delete(change.key);
+          request.catch(ignored);
+        }
+      } catch (error) {
+        // Without this the requests made so far would be committed.
+        transaction.done.catch(ignored);
+        transaction.abort();
+        throw error;
+      }
+      try {
+        await transaction.done;
+      } catch (error) {
+        throw isFull(error) ? new StorageFullError(error) : error;
+      }
+      channel.postMessage("changed");
+    },
+
+    onForeignChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+
+    async close() {
+      listeners.clear();
+      channel.close();
+      database.close();
+    },
+  };
+}
+
+/** Erases everything of a profile. Its storage must be closed. */
+export const eraseIndexedDbStorage = (profile: string): Promise<void> => deleteDB(databaseName(profile));
+
+/** A view is stored with all of the memory behind it: not so a copy. */
+function tight(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "QuotaExceededError";
+}
