@@ -1,0 +1,91 @@
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+
+/** What a proxy does to the bytes of one connection. */
+export interface Wire {
+  /** Bytes of the side that connected; what is returned goes on. */
+  readonly up: (bytes: Buffer) => Buffer;
+  /** Bytes of the side that it connected to. */
+  readonly down: (bytes: Buffer) => Buffer;
+}
+
+export interface WireControl {
+  /** Closes both sides at once, with a reset, losing what is under way. */
+  readonly cut: () => void;
+}
+
+const unchanged: Wire = { up: (bytes) => bytes, down: (bytes) => bytes };
+
+/** A TCP proxy on a free loopback port that can cut its connections, and whose `wire` may change what passes. */
+export class TcpProxy implements AsyncDisposable {
+  readonly port: number;
+  readonly #server: Server;
+  readonly #connections = new Set<WireControl>();
+
+  private constructor(server: Server) {
+    this.#server = server;
+    this.port = (server.address() as AddressInfo).port;
+  }
+
+  static async start(
+    target: { readonly host: string; readonly port: number },
+    wire: (control: WireControl) => Wire = () => unchanged,
+  ): Promise<TcpProxy> {
+    const server = createServer({ pauseOnConnect: true });
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(0, "127.0.0.1", resolve);
+    });
+    const proxy = new TcpProxy(server);
+    server.on("connection", (near) => proxy.#join(near, connect(target), wire));
+    return proxy;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Cuts every connection for which `chosen` says so; returns how many. */
+  cut(chosen: () => boolean = () => true): number {
+    const doomed = [...this.#connections].filter(chosen);
+    for (const { cut } of doomed) cut();
+    return doomed.length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.cut();
+    await closed;
+  }
+
+  #join(near: Socket, far: Socket, makeWire: (control: WireControl) => Wire): void {
+    const control: WireControl = {
+      cut: () => {
+        this.#connections.delete(control);
+        for (const socket of [near, far]) {
+          if (socket.readyState === "open") socket.resetAndDestroy();
+          else socket.destroy();
+        }
+      },
+    };
+    this.#connections.add(control);
+    const wire = makeWire(control);
+    const pass = (from: Socket, to: Socket, change: (bytes: Buffer) => Buffer): void => {
+      from.setNoDelay(true);
+      from.on("data", (bytes: Buffer) => {
+        const rest = change(bytes);
+        if (rest.length > 0 && !to.destroyed && !to.write(rest)) from.pause();
+      });
+      to.on("drain", () => from.resume());
+      from.on("end", () => to.end());
+      // A broken side breaks the other: neither may wait for an answer that cannot come.
+      from.on("error", control.cut);
+      from.on("close", () => {
+        this.#connections.delete(control);
+        to.destroySoon();
+      });
+    };
+    pass(near, far, wire.up);
+    pass(far, near, wire.down);
+    near.resume();
+  }
+}
