@@ -53,9 +53,7 @@ async function startEcho(): Promise<{ url: string; close: (code: number) => void
   };
 }
 
-async function connectThrough(
-  proxy: FrameProxy,
-): Promise<{
+async function connectThrough(proxy: FrameProxy): Promise<{
   ping: (request: number) => void;
   raw: (bytes: Uint8Array) => void;
   heard: (ServerFrame | Buffer)[];
