@@ -77,8 +77,8 @@ export async function acceptedByWebCrypto(publicKey: Uint8Array, signature: Uint
 export function isAcceptablePublicKey(publicKey: Uint8Array): boolean {
   if (publicKey.length !== publicKeyLength) return false;
   try {
-    const point = ed25519.Point.fromBytes(publicKey, false);
-    return !point.isSmallOrder() && equal(point.toBytes(), publicKey);
+    // `false`: not ZIP 215's leniency with encodings.
+    return !ed25519.Point.fromBytes(publicKey, false).isSmallOrder();
   } catch {
     return false;
   }
