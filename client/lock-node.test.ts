@@ -43,6 +43,6 @@ test("[S7] one process holds a profile; the lock ends with it, however it ends",
 test("[S7] waiting for the lock ends with its signal", async () => {
   const folder = join(home, "aborted");
   const held = await nodeLock(folder).tryAcquire();
-  await expect(nodeLock(folder).acquire(AbortSignal.timeout(250))).rejects.toThrow("timeout");
+  await expect(nodeLock(folder).acquire(AbortSignal.timeout(250))).rejects.toThrow("aborted");
   await held?.release();
 });

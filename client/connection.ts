@@ -1,0 +1,356 @@
+import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { type DeviceId, ErrorCode, errorOfClose, errorRow, FastChatError, idBytes, limits } from "@fastchat/protocol";
+import { equal } from "@fastchat/protocol/seal";
+import { ClientFrameSchema, type ServerFrame, ServerPacketSchema, type Welcome } from "@fastchat/protocol/wire/frames";
+import type { ConnectionState } from "./api.ts";
+import { backoff } from "./backoff.ts";
+import { type Gateway, GatewayUnreachable } from "./gateway.ts";
+import { PacketWriter } from "./packets.ts";
+
+type ClientBody = Exclude<NonNullable<MessageInitShape<typeof ClientFrameSchema>["body"]>, { case: undefined }>;
+type ServerBody = Exclude<ServerFrame["body"], { case: undefined }>;
+type Answers<Case extends ServerBody["case"]> = Extract<ServerBody, { case: Case }>["value"];
+
+/** The socket ended before the answer came: whether the request was done is unknown. */
+export class ConnectionLost extends Error {
+  constructor(cause?: unknown) {
+    super("The connection was lost before the answer came.", { cause });
+    this.name = "ConnectionLost";
+  }
+}
+
+/** A connection that stood this long had nothing wrong with it: the next attempt is a first one again. */
+const STABLE_MS = 5_000;
+const MOVE_JITTER_MS = 250;
+/** Answer to a ping after this machine woke up. */
+const WAKE_PING_MS = 3_000;
+const AVOID_AT_MOST = 4;
+
+export interface ConnectionOptions {
+  readonly gateway: Gateway;
+  readonly device: DeviceId;
+  readonly signingSeed: Uint8Array;
+  readonly agent: string;
+  /** Hints of the platform that the network may be back, or that this machine slept. */
+  readonly onWake: (listener: () => void) => () => void;
+}
+
+export interface ConnectionListener {
+  onState(state: ConnectionState): void;
+  /** A session begins; what was sent in an earlier one and not answered has failed with ConnectionLost. */
+  onOnline(welcome: Welcome): void;
+  /** What the server says by itself. */
+  onPush(body: ServerBody): void;
+}
+
+interface Waiting {
+  readonly expected: ServerBody["case"];
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: Error) => void;
+  readonly deadline: number;
+}
+
+interface Session {
+  readonly socket: WebSocket;
+  readonly server: string;
+  readonly writer: PacketWriter;
+  readonly waiting: Map<number, Waiting>;
+  /** Requests that wait for their turn: the server bounds how many may be unanswered. */
+  readonly queued: (() => void)[];
+  readonly ended: PromiseWithResolvers<FastChatError>;
+  nextRequest: number;
+  heardAt: number;
+  error: FastChatError | undefined;
+}
+
+/**
+ * Keeps one socket to a chat server, through the gateway, for as long as it is open: ticket, socket, hello; afterwards
+ * whatever ends it, the next one. Errors decide by their advice: "stop" and "sign-in" end it for good, everything else is
+ * tried again, at once where the server asked for it, else after a growing random wait.
+ */
+export class Connection {
+  state: ConnectionState = { kind: "connecting", since: Date.now(), attempt: 1 };
+  readonly #options: ConnectionOptions;
+  readonly #listener: ConnectionListener;
+  readonly #closing = new AbortController();
+  #session: Session | undefined;
+  #wake: (() => void) | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: ConnectionOptions, listener: ConnectionListener) {
+    this.#options = options;
+    this.#listener = listener;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** The answer's value. Throws FastChatError as the server says, ConnectionLost when there is no connection or it ends. */
+  request<Case extends ServerBody["case"]>(body: ClientBody, expected: Case): Promise<Answers<Case>> {
+    const session = this.#session;
+    if (session === undefined) return Promise.reject(new ConnectionLost());
+    return this.#ask(session, body, expected, limits.requestMs);
+  }
+
+  /** Says something that nobody answers; nothing happens without a connection. */
+  signal(body: ClientBody): void {
+    this.#session?.writer.add(create(ClientFrameSchema, { request: 0, body }));
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#session?.socket.close(1_000);
+    this.#session?.ended.resolve(new FastChatError(ErrorCode.MOVED));
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    const stopWake = this.#options.onWake(() => this.#woke());
+    const avoid: string[] = [];
+    let attempt = 1;
+    let offlineSince: number | undefined;
+    while (!signal.aborted) {
+      if (offlineSince === undefined) this.#become({ kind: "connecting", since: Date.now(), attempt });
+      const failure = await this.#once(avoid);
+      if (signal.aborted) break;
+      const { code, row } = failure.error;
+      if (row.advice === "stop" || row.advice === "sign-in" || code === ErrorCode.ACCOUNT_CLOSED) {
+        this.#become({ kind: "ended", code, sentence: row.sentence });
+        break;
+      }
+      if (failure.server !== undefined && !avoid.includes(failure.server)) {
+        avoid.push(failure.server);
+        if (avoid.length > AVOID_AT_MOST) avoid.shift();
+      }
+      if (failure.stoodMs >= STABLE_MS) {
+        attempt = 1;
+        avoid.splice(0, avoid.length - 1);
+        offlineSince = undefined;
+      }
+      const wait =
+        code === ErrorCode.MOVED && failure.stoodMs > 0
+          ? Math.random() * MOVE_JITTER_MS
+          : backoff(attempt, Math.random(), failure.error.retryAfterMs);
+      offlineSince ??= Date.now();
+      this.#become({
+        kind: "offline",
+        since: offlineSince,
+        retryAt: Date.now() + wait,
+        reason: failure.unreachable || code === ErrorCode.NO_SERVER ? "no-services" : "connection-lost",
+        detail: failure.error.message,
+      });
+      await this.#sleep(wait);
+      attempt++;
+    }
+    stopWake();
+  }
+
+  /** One connection from ticket to end. */
+  async #once(avoid: readonly string[]): Promise<Failure> {
+    const { gateway, device, signingSeed } = this.#options;
+    const { signal } = this.#closing;
+    let server: string | undefined;
+    let onlineAt: number | undefined;
+    const stood = () => (onlineAt === undefined ? 0 : performance.now() - onlineAt);
+    try {
+      const ticket = await gateway.ticket(device, signingSeed, avoid, signal);
+      server = ticket.server;
+      const session = await this.#open(ticket.url, server);
+      const timer = setInterval(() => this.#look(session), 1_000);
+      try {
+        const welcome = await this.#hello(session, ticket.ticket);
+        onlineAt = performance.now();
+        this.#session = session;
+        this.#become({ kind: "online", server: welcome.server, since: Date.now() });
+        this.#listener.onOnline(welcome);
+        const error = await session.ended.promise;
+        return { error, server, stoodMs: stood(), unreachable: false };
+      } finally {
+        clearInterval(timer);
+        this.#session = undefined;
+        session.socket.close();
+        const lost = new ConnectionLost(session.error);
+        for (const waiting of session.waiting.values()) waiting.reject(lost);
+        session.waiting.clear();
+        for (const send of session.queued.splice(0)) send();
+      }
+    } catch (error) {
+      const known =
+        error instanceof FastChatError ? error : new FastChatError(ErrorCode.UNAVAILABLE, { detail: String(error), retryAfterMs: 0 });
+      return { error: known, server, stoodMs: stood(), unreachable: error instanceof GatewayUnreachable };
+    }
+  }
+
+  #open(url: string, server: string): Promise<Session> {
+    return new Promise((resolve, reject) => {
+      const socket = new WebSocket(url);
+      socket.binaryType = "arraybuffer";
+      const session: Session = {
+        socket,
+        server,
+        writer: new PacketWriter((packet) => socket.readyState === WebSocket.OPEN && socket.send(packet)),
+        waiting: new Map(),
+        queued: [],
+        ended: Promise.withResolvers(),
+        nextRequest: 1,
+        heardAt: performance.now(),
+        error: undefined,
+      };
+      const timer = setTimeout(() => {
+        reject(new ConnectionLost());
+        socket.close();
+      }, limits.connectMs);
+      const abort = () => socket.close();
+      this.#closing.signal.addEventListener("abort", abort, { once: true });
+      socket.addEventListener("open", () => {
+        clearTimeout(timer);
+        resolve(session);
+      });
+      socket.addEventListener("message", ({ data }) => this.#receive(session, new Uint8Array(data as ArrayBuffer)));
+      // An error is always followed by a close, which says more.
+      socket.addEventListener("error", () => undefined);
+      socket.addEventListener("close", ({ code }) => {
+        clearTimeout(timer);
+        this.#closing.signal.removeEventListener("abort", abort);
+        const known = errorOfClose(code);
+        session.error ??= known === undefined ? undefined : new FastChatError(known);
+        const lost = new ConnectionLost(session.error);
+        reject(lost);
+        session.ended.resolve(session.error ?? new FastChatError(ErrorCode.UNAVAILABLE, { detail: lost.message, retryAfterMs: 0 }));
+      });
+    });
+  }
+
+  async #hello(session: Session, ticket: Uint8Array): Promise<Welcome> {
+    const hello = { versions: [...limits.protocolVersions], suites: [...limits.suites], ticket, agent: this.#options.agent };
+    const failed = session.ended.promise.then((error) => {
+      throw error;
+    });
+    failed.catch(() => undefined);
+    const welcome = await Promise.race([this.#ask(session, { case: "hello", value: hello }, "welcome", limits.helloMs), failed]);
+    if (!limits.protocolVersions.includes(welcome.version as never) || !limits.suites.includes(welcome.suite as never)) {
+      throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
+    }
+    if (!equal(welcome.device, idBytes(this.#options.device))) throw new FastChatError(ErrorCode.TICKET_INVALID);
+    return welcome;
+  }
+
+  #ask<Case extends ServerBody["case"]>(session: Session, body: ClientBody, expected: Case, timeoutMs: number): Promise<Answers<Case>> {
+    return new Promise((resolve, reject) => {
+      const send = () => {
+        if (session.socket.readyState !== WebSocket.OPEN) return reject(new ConnectionLost(session.error));
+        const request = session.nextRequest;
+        session.nextRequest = request === limits.largestNumber ? 1 : request + 1;
+        session.waiting.set(request, { expected, resolve, reject, deadline: performance.now() + timeoutMs });
+        session.writer.add(create(ClientFrameSchema, { request, body }));
+      };
+      if (session.waiting.size < limits.requestsInFlight) send();
+      else session.queued.push(send);
+    });
+  }
+
+  #receive(session: Session, packet: Uint8Array): void {
+    session.heardAt = performance.now();
+    let frames: ServerFrame[];
+    try {
+      ({ frames } = fromBinary(ServerPacketSchema, packet));
+    } catch (error) {
+      session.error = new FastChatError(ErrorCode.UNAVAILABLE, { detail: "The server sent what is no packet.", cause: error });
+      session.socket.close();
+      return;
+    }
+    for (const { request, body } of frames) {
+      // A frame of a newer server that this client does not know.
+      if (body.case === undefined) continue;
+      if (request === 0) this.#push(session, body);
+      else this.#answer(session, request, body);
+    }
+  }
+
+  #push(session: Session, body: ServerBody): void {
+    if (body.case === "error") {
+      session.error = new FastChatError(body.value.code, retryOf(body.value.retryAfterMs));
+    } else if (body.case === "move") {
+      session.error = new FastChatError(ErrorCode.MOVED);
+      session.socket.close();
+      session.ended.resolve(session.error);
+    } else {
+      this.#listener.onPush(body);
+    }
+  }
+
+  #answer(session: Session, request: number, body: ServerBody): void {
+    const waiting = session.waiting.get(request);
+    if (waiting === undefined) return;
+    session.waiting.delete(request);
+    if (body.case === waiting.expected) waiting.resolve(body.value as never);
+    else if (body.case === "error") {
+      const { code, detail, retryAfterMs } = body.value;
+      waiting.reject(new FastChatError(code, { ...(detail !== "" && { detail }), ...retryOf(retryAfterMs) }));
+    } else waiting.reject(new FastChatError(ErrorCode.UNSPECIFIED, { detail: `The server answered with ${body.case}.` }));
+    session.queued.shift()?.();
+  }
+
+  /** Every second: pings a quiet connection, ends a dead one. */
+  #look(session: Session): void {
+    const now = performance.now();
+    const quiet = now - session.heardAt;
+    const late = session.waiting.values().some(({ deadline }) => deadline < now);
+    if (late || quiet > limits.idleMs) {
+      session.socket.close();
+      session.ended.resolve(new FastChatError(ErrorCode.IDLE));
+    } else if (quiet > limits.idleMs / 3 && session.waiting.size === 0) {
+      this.#ping(session, limits.requestMs);
+    }
+  }
+
+  #ping(session: Session, timeoutMs: number): void {
+    this.#ask(session, { case: "ping", value: {} }, "pong", timeoutMs).catch(() => undefined);
+  }
+
+  /** Cuts a wait short; asks a connection that may have died in its sleep for a sign of life. */
+  #woke(): void {
+    this.#wake?.();
+    if (this.#session !== undefined) this.#ping(this.#session, WAKE_PING_MS);
+  }
+
+  #sleep(milliseconds: number): Promise<void> {
+    const { signal } = this.#closing;
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", done);
+        this.#wake = undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, milliseconds);
+      signal.addEventListener("abort", done, { once: true });
+      this.#wake = done;
+    });
+  }
+
+  #become(state: ConnectionState): void {
+    this.state = state;
+    this.#listener.onState(state);
+  }
+}
+
+interface Failure {
+  readonly error: FastChatError;
+  readonly server: string | undefined;
+  /** How long the session stood; 0: never. */
+  readonly stoodMs: number;
+  /** Not even the gateway answered. */
+  readonly unreachable: boolean;
+}
+
+const retryOf = (retryAfterMs: number) => (retryAfterMs > 0 ? { retryAfterMs } : {});
+
+/** Whether doing the same again, with the same ids, can help. */
+export function isWorthRetrying(error: unknown): boolean {
+  return (
+    error instanceof ConnectionLost || (error instanceof FastChatError && ["retry", "reconnect"].includes(errorRow(error.code).advice))
+  );
+}

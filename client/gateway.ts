@@ -1,0 +1,106 @@
+import { create, type DescMessage, fromBinary, type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { type DeviceId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
+import { ErrorSchema } from "@fastchat/protocol/wire/error";
+import {
+  AddDeviceSchema,
+  ChallengeRequestSchema,
+  ChallengeSchema,
+  DeviceAddedSchema,
+  type GatewayInfo,
+  GatewayInfoSchema,
+  SignInFinishedSchema,
+  SignInFinishSchema,
+  SignInStartedSchema,
+  SignInStartSchema,
+  SignUpFinishedSchema,
+  SignUpFinishSchema,
+  SignUpStartedSchema,
+  SignUpStartSchema,
+  type Ticket,
+  TicketRequestSchema,
+  TicketSchema,
+} from "@fastchat/protocol/wire/gateway";
+import { signTicketRequest } from "@fastchat/protocol/seal";
+
+const MEDIA_TYPE = "application/x-protobuf";
+
+/** The gateway cannot be reached, or what answers is not FastChat. */
+export class GatewayUnreachable extends Error {
+  constructor(gateway: string, cause: unknown) {
+    super(`No FastChat gateway answers at ${gateway}: check the address, or start one with "npm start".`, { cause });
+    this.name = "GatewayUnreachable";
+  }
+}
+
+/** HTTP with the gateway (gateway.proto). Every call throws FastChatError, or GatewayUnreachable when there is no answer. */
+export class Gateway {
+  readonly url: string;
+
+  constructor(url: string) {
+    this.url = url.replace(/\/+$/, "");
+  }
+
+  /** Also tells whether it is FastChat at all that answers there. */
+  async info(signal?: AbortSignal): Promise<GatewayInfo> {
+    const response = await this.#fetch("/v1/info", { method: "GET" }, signal);
+    if (!response.ok) throw await errorOf(response);
+    const info = await this.#parse(GatewayInfoSchema, response);
+    if (info.product !== "fastchat") throw new GatewayUnreachable(this.url, new Error("another product"));
+    if (!info.versions.some((version) => limits.protocolVersions.includes(version as never))) {
+      throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
+    }
+    return info;
+  }
+
+  startSignUp = this.#call("/v1/sign-up/start", SignUpStartSchema, SignUpStartedSchema);
+  finishSignUp = this.#call("/v1/sign-up/finish", SignUpFinishSchema, SignUpFinishedSchema);
+  startSignIn = this.#call("/v1/sign-in/start", SignInStartSchema, SignInStartedSchema);
+  finishSignIn = this.#call("/v1/sign-in/finish", SignInFinishSchema, SignInFinishedSchema);
+  addDevice = this.#call("/v1/devices", AddDeviceSchema, DeviceAddedSchema);
+  #challenge = this.#call("/v1/challenge", ChallengeRequestSchema, ChallengeSchema);
+  #ticket = this.#call("/v1/ticket", TicketRequestSchema, TicketSchema);
+
+  /** A one-time right to open a socket. @param avoid names of servers that just failed */
+  async ticket(device: DeviceId, signingSeed: Uint8Array, avoid: readonly string[], signal?: AbortSignal): Promise<Ticket> {
+    const { challenge } = await this.#challenge({ device: idBytes(device) }, signal);
+    const signature = await signTicketRequest(signingSeed, device, challenge);
+    return this.#ticket({ device: idBytes(device), challenge, signature, avoid: [...avoid] }, signal);
+  }
+
+  #call<Request extends DescMessage, Answer extends DescMessage>(path: string, request: Request, answer: Answer) {
+    return async (body: MessageInitShape<Request>, signal?: AbortSignal): Promise<MessageShape<Answer>> => {
+      const bytes = toBinary(request, create(request, body)) as Uint8Array<ArrayBuffer>;
+      const response = await this.#fetch(path, { method: "POST", body: bytes, headers: { "content-type": MEDIA_TYPE } }, signal);
+      if (!response.ok) throw await errorOf(response);
+      return this.#parse(answer, response);
+    };
+  }
+
+  async #fetch(path: string, options: RequestInit, signal?: AbortSignal): Promise<Response> {
+    const timeout = AbortSignal.timeout(limits.requestMs);
+    try {
+      const merged = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+      return await fetch(this.url + path, { ...options, signal: merged, redirect: "error", credentials: "omit" });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw new GatewayUnreachable(this.url, error);
+    }
+  }
+
+  async #parse<Schema extends DescMessage>(schema: Schema, response: Response): Promise<MessageShape<Schema>> {
+    try {
+      return fromBinary(schema, new Uint8Array(await response.arrayBuffer()));
+    } catch (error) {
+      throw new GatewayUnreachable(this.url, error);
+    }
+  }
+}
+
+async function errorOf(response: Response): Promise<FastChatError> {
+  try {
+    const { code, detail, retryAfterMs } = fromBinary(ErrorSchema, new Uint8Array(await response.arrayBuffer()));
+    return new FastChatError(code, { detail, ...(retryAfterMs > 0 && { retryAfterMs }) });
+  } catch (cause) {
+    return new FastChatError(ErrorCode.UNSPECIFIED, { detail: `The gateway answered with status ${response.status}.`, cause });
+  }
+}
