@@ -50,12 +50,13 @@ function npm(/** @type {string[]} */ args) {
 }
 
 async function install() {
-  say(`Installing what package-lock.json names with npm (some 250 packages, 600 MB on the disk). This can take a minute or two …`);
+  say(`Installing what package-lock.json names with npm (some 200 packages). This can take a minute or two …`);
   const start = Date.now();
   const ticking = setInterval(() => say(`… still installing (${Math.round((Date.now() - start) / 1000)} s)`), 10_000);
+  // Not "npm ci": it refuses a lock file without the programs for platforms that a registry did not have when it was written.
   // No package needs its install script, so none is run; production settings of the surroundings must not leave out the tools.
-  const wanted = ["ci", "--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"];
-  const { command, args } = npm(wanted);
+  const wanted = ["install", "--no-save", "--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund"];
+  const { command, args } = npm([...wanted, "--loglevel=error"]);
   const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], env: process.env });
   const output = [];
   child.stdout.on("data", (chunk) => output.push(chunk));

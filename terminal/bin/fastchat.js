@@ -41,7 +41,7 @@ function handOver(/** @type {string} */ node) {
   for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR2", "SIGCONT", "SIGWINCH"]) process.on(signal, () => child.kill(signal));
   // Ctrl-C goes to the whole foreground group: the child hears it itself, and a second one from us would say "at once".
   for (const signal of ["SIGINT", "SIGQUIT"]) process.on(signal, () => process.stdin.isTTY || child.kill(signal));
-  child.once("error", (error) => fail(`The pinned Node does not run (${error.message}): remove node_modules and run "npm ci".`));
+  child.once("error", (error) => fail(`The pinned Node does not run (${error.message}): remove node_modules and run "npm install".`));
   child.once("exit", (code, signal) => {
     if (signal === null) process.exit(code ?? 1);
     process.removeAllListeners(signal);
@@ -56,7 +56,7 @@ async function run() {
     const { bundleTerminal, isBundleStale } = await import(pathToFileURL(bundler).href);
     if (isBundleStale()) {
       await bundleTerminal().catch((/** @type {any} */ error) => {
-        const why = error.code === "ERR_MODULE_NOT_FOUND" ? 'nothing is installed here yet: run "npm ci" first' : error.message;
+        const why = error.code === "ERR_MODULE_NOT_FOUND" ? 'nothing is installed here yet: run "npm install" first' : error.message;
         if (!existsSync(bundle)) fail(`The client cannot be bundled: ${why}.`);
         process.stderr.write(`fastchat: Using the older bundle, since bundling failed: ${why}.\n`);
       });
@@ -73,7 +73,7 @@ else {
   if (pinned === undefined) {
     fail(
       existsSync(join(terminal, "..", "scripts", "prepare.js")) && !existsSync(join(terminal, "..", "node_modules"))
-        ? 'Nothing is installed here yet: run "npm ci" first.'
+        ? 'Nothing is installed here yet: run "npm install" first.'
         : `This is Node ${process.versions.node}: FastChat needs Node ${oldestNodeForUs} or later.`,
     );
   }
