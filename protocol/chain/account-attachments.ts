@@ -1,0 +1,101 @@
+import { type AccountAttachments, AccountLinkSchema, type SignedLink, WrapPurpose } from "../generated/fastchat/v1/account_pb.ts";
+import { idBytes } from "../ids.ts";
+import { equal } from "../seal/bytes.ts";
+import { hash } from "../seal/hash.ts";
+import { isAcceptableSealingKey } from "../seal/hpke.ts";
+import { type HashLabel, labels } from "../seal/labels.ts";
+import { type AccountState, deviceIdOf } from "./account.ts";
+import { decodeBody, type Invalid, invalid } from "./link.ts";
+
+/** What a link names by hash, as expected beside it. */
+interface Expected {
+  readonly accountPublicKeyHash: Uint8Array | undefined;
+  readonly deviceSealingKeyHash: Uint8Array | undefined;
+  readonly copies: readonly { readonly device: Uint8Array; readonly sealedHash: Uint8Array }[];
+  readonly generation: number;
+  readonly wraps: readonly { readonly purpose: WrapPurpose; readonly version: number; readonly sealedHash: Uint8Array }[];
+}
+
+/**
+ * [A2] Whether what travels beside a link is what it names: well-formed public keys, every copy and no other, the wraps of
+ * the account key. The server takes the link only so. Wraps that no link names (of master and identity key) are the
+ * server's to keep and not checked here.
+ *
+ * @param after the account's state after the link, which `applyAccountLink` found valid
+ */
+export function checkAccountAttachments(
+  after: AccountState,
+  link: SignedLink,
+  attachments: AccountAttachments,
+): { readonly kind: "valid" } | Invalid {
+  const expected = expectedBeside(after, link);
+  if (!isKeyOf(attachments.accountPublicKey, labels.hash.accountKeyPublic, expected.accountPublicKeyHash)) {
+    return invalid("not the account's public key");
+  }
+  if (!isKeyOf(attachments.deviceSealingKey, labels.hash.deviceSealingKey, expected.deviceSealingKeyHash)) {
+    return invalid("not the device's sealing key");
+  }
+  if (attachments.copies.length !== expected.copies.length) return invalid("more or fewer copies than named");
+  for (const [place, { device, sealedHash }] of expected.copies.entries()) {
+    const copy = attachments.copies[place];
+    if (copy === undefined || !equal(copy.device, device)) return invalid("copies in another order than named");
+    if (copy.generation !== expected.generation) return invalid("a copy of another generation");
+    if (!equal(hash(labels.hash.sealedCopy, copy.sealed), sealedHash)) return invalid("not the copy that is named");
+  }
+  const ofAccountKey = attachments.wraps.filter(
+    (wrap) => wrap.purpose === WrapPurpose.ACCOUNT_KEY_BY_MASTER || wrap.purpose === WrapPurpose.ACCOUNT_KEY_BY_NEXT,
+  );
+  if (ofAccountKey.length !== expected.wraps.length) return invalid("more or fewer wraps than named");
+  for (const { purpose, version, sealedHash } of expected.wraps) {
+    const wrap = ofAccountKey.find((each) => each.purpose === purpose && each.version === version);
+    if (wrap === undefined) return invalid("a wrap is missing");
+    if (!equal(hash(labels.hash.sealedCopy, wrap.sealed), sealedHash)) return invalid("not the wrap that is named");
+  }
+  return { kind: "valid" };
+}
+
+function expectedBeside(after: AccountState, link: SignedLink): Expected {
+  const change = decodeBody(AccountLinkSchema, link.body)?.change;
+  const nothing = { accountPublicKeyHash: undefined, deviceSealingKeyHash: undefined, copies: [], generation: 0, wraps: [] };
+  switch (change?.case) {
+    case "create":
+    case "revoke":
+    case "succeed": {
+      const key = change.value.accountKey;
+      if (key === undefined) return nothing;
+      const { ACCOUNT_KEY_BY_MASTER, ACCOUNT_KEY_BY_NEXT } = WrapPurpose;
+      const wrapped = { purpose: ACCOUNT_KEY_BY_MASTER, version: key.generation, sealedHash: key.wrappedHash };
+      const previous = { purpose: ACCOUNT_KEY_BY_NEXT, version: key.generation - 1, sealedHash: key.previousHash };
+      return {
+        accountPublicKeyHash: key.publicKeyHash,
+        deviceSealingKeyHash: change.case === "create" ? change.value.device?.sealingKeyHash : undefined,
+        copies: key.copies,
+        generation: key.generation,
+        wraps: change.case === "create" ? [wrapped] : [wrapped, previous],
+      };
+    }
+    case "addDevice": {
+      const { device, sealedHash } = change.value;
+      if (device === undefined) return nothing;
+      return {
+        ...nothing,
+        deviceSealingKeyHash: device.sealingKeyHash,
+        copies: [{ device: idBytes(deviceIdOf(device)), sealedHash }],
+        generation: after.accountKeys.at(-1)?.generation ?? 0,
+      };
+    }
+    case "signOut":
+    case "recovery":
+    case "close":
+    case "policy":
+    case undefined:
+      return nothing;
+    default:
+      return change satisfies never;
+  }
+}
+
+function isKeyOf(key: Uint8Array, label: HashLabel, expected: Uint8Array | undefined): boolean {
+  if (expected === undefined) return key.length === 0;
+  return isAcceptableSealingKey(key) && equal(hash(label, key), expected);
+}

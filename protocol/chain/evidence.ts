@@ -1,0 +1,128 @@
+import { type AccountChainPart, type AccountHead, AccountLinkSchema, type SignedLink } from "../generated/fastchat/v1/account_pb.ts";
+import { type AccountId, accountId, isHash, type LinkHash, linkHash } from "../ids.ts";
+import { limits } from "../limits.ts";
+import { type AccountState, applyAccountLinks } from "./account.ts";
+import { accountLinkHash, decodeBody, type Invalid, invalid } from "./link.ts";
+
+/**
+ * Account states that were found valid before, by the hash of their head. Only a memory: it saves verifying signatures
+ * again and never changes a verdict, so it may be shared, empty or cleared at any time. `apply` adds to it.
+ */
+export type VerifiedAccounts = Map<LinkHash, AccountState>;
+
+export type HeadsResult =
+  | { readonly kind: "resolved"; readonly chains: ReadonlyMap<AccountId, AccountState> }
+  | Invalid
+  | { readonly kind: "incomplete"; readonly reason: "version" | "evidence"; readonly missing: readonly AccountHead[] };
+
+/**
+ * [C1] The accounts at the heads that a link names, out of the evidence beside it. What is wrong with the evidence is
+ * nobody's fault but its sender's, so it only counts as missing; what the named hash itself commits to (through the chain
+ * of hashes back from it) and is not valid, or does not follow what is recorded, makes the link invalid for everybody.
+ *
+ * @param recorded the account as recorded in the conversation, if it ever was
+ */
+export function resolveHeads(
+  heads: readonly AccountHead[],
+  evidence: readonly AccountChainPart[],
+  recorded: (account: AccountId) => AccountState | undefined,
+  verified: VerifiedAccounts | undefined,
+): HeadsResult {
+  const chains = new Map<AccountId, AccountState>();
+  const missing: AccountHead[] = [];
+  let newer = false;
+  const offered = partsByAccount(evidence);
+  for (const head of heads) {
+    const account = accountId(head.account);
+    const result = resolveHead(head, account, offered.get(account) ?? [], recorded(account), verified);
+    switch (result.kind) {
+      case "valid":
+        chains.set(account, result.state);
+        break;
+      case "invalid":
+        return result;
+      case "missing":
+      case "version":
+        missing.push(head);
+        newer ||= result.kind === "version";
+        break;
+      default:
+        return result satisfies never;
+    }
+  }
+  if (missing.length > 0) return { kind: "incomplete", reason: newer ? "version" : "evidence", missing };
+  return { kind: "resolved", chains };
+}
+
+type HeadResult =
+  | { readonly kind: "valid"; readonly state: AccountState }
+  | Invalid
+  | { readonly kind: "missing" }
+  | { readonly kind: "version" };
+
+function resolveHead(
+  head: AccountHead,
+  account: AccountId,
+  parts: readonly AccountChainPart[],
+  recorded: AccountState | undefined,
+  verified: VerifiedAccounts | undefined,
+): HeadResult {
+  const named = linkHash(head.hash);
+  const from = recorded?.head.index ?? 0;
+  if (recorded !== undefined && head.index <= from) {
+    // Only who comes back may be where it was recorded last; the caller refuses a head that did not move.
+    return recorded.hashes[head.index - 1] === named && head.index === from
+      ? { kind: "valid", state: recorded }
+      : invalid("names a head that does not follow the recorded one");
+  }
+  for (const part of parts) {
+    const links = linksUpTo(part.links, named, from, head.index);
+    if (links.kind === "invalid") return links;
+    if (links.kind === "missing") continue;
+    const known = verified?.get(named);
+    if (known?.account === account && (recorded === undefined || known.hashes[from - 1] === recorded.head.hash)) {
+      return { kind: "valid", state: known };
+    }
+    const result = applyAccountLinks(recorded, links.links);
+    if (result.kind === "incomplete" && result.reason === "version") return { kind: "version" };
+    if (result.kind !== "valid") return invalid("names a head of no valid chain");
+    if (result.state.account !== account) return invalid("names a head of another account");
+    verified?.set(named, result.state);
+    return { kind: "valid", state: result.state };
+  }
+  return { kind: "missing" };
+}
+
+type Links = { readonly kind: "links"; readonly links: readonly SignedLink[] } | { readonly kind: "missing" } | Invalid;
+
+/**
+ * The links after number `from` up to number `to`, which has the named hash. Read backwards, each link carries the hash of
+ * the one before it, so that the named hash commits to all of them: what is wrong inside them is the author's doing, and
+ * only a link of another hash is bad evidence.
+ */
+function linksUpTo(links: readonly SignedLink[], named: LinkHash, from: number, to: number): Links {
+  const end = links.findLastIndex((link) => accountLinkHash(link) === named);
+  let wanted: LinkHash = named;
+  for (let index = to; index > from; index--) {
+    const link = links[end - (to - index)];
+    if (link === undefined || accountLinkHash(link) !== wanted) return { kind: "missing" };
+    const body = decodeBody(AccountLinkSchema, link.body);
+    if (body?.index !== index) return invalid("names a head of no valid chain");
+    if (index === 1) break;
+    if (!isHash(body.previous)) return invalid("names a head of no valid chain");
+    wanted = linkHash(body.previous);
+  }
+  return { kind: "links", links: links.slice(end + 1 - (to - from), end + 1) };
+}
+
+/** More evidence than a link may have is no evidence. */
+function partsByAccount(evidence: readonly AccountChainPart[]): Map<AccountId, AccountChainPart[]> {
+  const parts = new Map<AccountId, AccountChainPart[]>();
+  if (evidence.reduce((count, part) => count + part.links.length, 0) > limits.evidenceLinksPerLink) return parts;
+  for (const part of evidence) {
+    if (!isHash(part.account)) continue;
+    const account = accountId(part.account);
+    parts.set(account, [...(parts.get(account) ?? []), part]);
+  }
+  return parts;
+}

@@ -1,0 +1,74 @@
+export {
+  accountKeyAt,
+  type AccountChainResult,
+  type AccountDevice,
+  type AccountKeyGeneration,
+  type AccountResult,
+  type AccountState,
+  activeDevices,
+  applyAccountLink,
+  applyAccountLinks,
+  deviceAt,
+  deviceIdOf,
+  type DeviceStatus,
+} from "./account.ts";
+export { checkAccountAttachments } from "./account-attachments.ts";
+export {
+  buildAccountCreate,
+  buildAccountPolicy,
+  buildAddDevice,
+  buildClose,
+  buildRecovery,
+  buildRevoke,
+  buildSignOut,
+  buildSucceed,
+  deviceKeysOf,
+  type NewAccountKey,
+  type NewDevice,
+  newDeviceId,
+  remainingDevices,
+} from "./account-build.ts";
+export { type ChainComparison, compareChains, compareHead, isLostSignOut, sameOrLonger } from "./chain-order.ts";
+export { applyConversationLink, type Author, type ConversationResult, directConversationId } from "./conversation.ts";
+export {
+  additionsOf,
+  buildConversationLink,
+  type BuildResult,
+  type Commitments,
+  type ConversationChange,
+  directCreate,
+  type DraftResult,
+  draftLink,
+  finishLink,
+  groupCreate,
+  type KnownAccount,
+  type KnownAccounts,
+  type LinkDraft,
+  type LinkPlan,
+  movedHeads,
+  type OpeningPlan,
+  removalOf,
+  rolesOf,
+} from "./conversation-build.ts";
+export { type JoinRequest, joinRequestParts } from "./conversation-changes.ts";
+export {
+  type ConversationPolicy,
+  type ConversationState,
+  copyRecipients,
+  type CopyRecipient,
+  type EpochState,
+  type FormerMember,
+  type InvitationState,
+  isClosed,
+  isEntitled,
+  type MemberState,
+  messageAllowed,
+  type MessageVerdict,
+  newestEpoch,
+  type Span,
+  wasMemberAt,
+} from "./conversation-state.ts";
+export type { Change } from "./conversation-work.ts";
+export type { VerifiedAccounts } from "./evidence.ts";
+export { accountIdOf, accountLinkHash, type ChainHead, conversationLinkHash, type Invalid, linkBodyForDerivation } from "./link.ts";
+export { stateHash } from "./state-hash.ts";

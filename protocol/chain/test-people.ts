@@ -1,0 +1,210 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { SignedLink } from "../generated/fastchat/v1/account_pb.ts";
+import type { LinkEntry, PolicySchema } from "../generated/fastchat/v1/conversation_pb.ts";
+import { type AccountId, type DeviceId, keyId } from "../ids.ts";
+import { encodeList } from "../seal/bytes.ts";
+import { hash } from "../seal/hash.ts";
+import { labels } from "../seal/labels.ts";
+import { publicKeyOf } from "../seal/signature.ts";
+import {
+  type AccountState,
+  applyAccountLink,
+  applyConversationLink,
+  type Author,
+  buildAccountCreate,
+  buildAddDevice,
+  buildClose,
+  buildConversationLink,
+  buildRecovery,
+  buildRevoke,
+  buildSignOut,
+  buildSucceed,
+  type Commitments,
+  type ConversationChange,
+  type ConversationState,
+  directCreate,
+  groupCreate,
+  type KnownAccount,
+  type LinkPlan,
+  type NewAccountKey,
+  type NewDevice,
+  newDeviceId,
+  remainingDevices,
+} from "./index.ts";
+
+/** 32 bytes that are the same in every run: seeds, nonces and hashes of things that a chain never opens. */
+export const bytesOf = (name: string): Uint8Array => hash(labels.hash.profile, encodeList([name]));
+
+export interface TestDevice {
+  readonly device: DeviceId;
+  readonly signingSeed: Uint8Array;
+  readonly keys: NewDevice;
+}
+
+/** A person with real signing keys, whose chain grows by real links. */
+export interface Person {
+  readonly name: string;
+  readonly account: AccountId;
+  identitySeed: Uint8Array;
+  state: AccountState;
+  readonly links: SignedLink[];
+  /** In the order in which they were added. */
+  readonly devices: TestDevice[];
+}
+
+export function deviceOf(name: string, number: number): TestDevice {
+  const keys = {
+    signingSeed: bytesOf(`${name}/device/${number}`),
+    sealingKeyHash: bytesOf(`${name}/sealing/${number}`),
+    nonce: bytesOf(`${name}/nonce/${number}`),
+  };
+  return { device: newDeviceId(keys), signingSeed: keys.signingSeed, keys };
+}
+
+export function accountKeyFor(name: string, generation: number, devices: readonly DeviceId[]): NewAccountKey {
+  const part = (what: string) => bytesOf(`${name}/${what}/${generation}`);
+  const key = {
+    publicKeyHash: part("key"),
+    wrappedHash: part("wrapped"),
+    copies: new Map(devices.map((device) => [device, part(device)])),
+  };
+  return generation === 1 ? key : { ...key, previousHash: part("previous") };
+}
+
+export function signUp(name: string): Person {
+  const identitySeed = bytesOf(`${name}/identity`);
+  const device = deviceOf(name, 1);
+  const create = buildAccountCreate({
+    name,
+    nonce: bytesOf(`${name}/create`),
+    identitySeed,
+    recoveryPublicKey: publicKeyOf(bytesOf(`${name}/recovery`)),
+    device: device.keys,
+    accountKey: accountKeyFor(name, 1, [device.device]),
+  });
+  const state = grown(undefined, create);
+  return { name, account: state.account, identitySeed, state, links: [create], devices: [device] };
+}
+
+function grown(state: AccountState | undefined, link: SignedLink): AccountState {
+  const result = applyAccountLink(state, link);
+  if (result.kind !== "valid") throw new Error(`the test's own link is ${JSON.stringify(result)}`);
+  return result.state;
+}
+
+export function take(person: Person, link: SignedLink): SignedLink {
+  person.state = grown(person.state, link);
+  person.links.push(link);
+  return link;
+}
+
+/** The same person up to now, to go another way from here. */
+export const twin = (person: Person): Person => ({ ...person, links: [...person.links], devices: [...person.devices] });
+
+export function addDevice(person: Person): TestDevice {
+  const device = deviceOf(person.name, person.devices.length + 1);
+  const { identitySeed } = person;
+  take(person, buildAddDevice(person.state, { identitySeed, device: device.keys, sealedHash: bytesOf(device.device) }));
+  person.devices.push(device);
+  return device;
+}
+
+export function revoke(person: Person, ...devices: readonly TestDevice[]): SignedLink {
+  const ids = devices.map((device) => device.device);
+  const remaining = remainingDevices(person.state, ids);
+  const accountKey = accountKeyFor(person.name, person.state.accountKeys.length + 1, remaining);
+  return take(person, buildRevoke(person.state, { identitySeed: person.identitySeed, devices: ids, accountKey }));
+}
+
+export const signOut = (person: Person, device: TestDevice): SignedLink => take(person, buildSignOut(person.state, device));
+
+export const newRecovery = (person: Person): SignedLink =>
+  take(
+    person,
+    buildRecovery(person.state, {
+      identitySeed: person.identitySeed,
+      recoveryPublicKey: publicKeyOf(bytesOf(`${person.name}/recovery/${person.links.length}`)),
+    }),
+  );
+
+export function succeed(person: Person, staying: TestDevice): SignedLink {
+  const newIdentitySeed = bytesOf(`${person.name}/identity/${person.state.identityKeys.length + 1}`);
+  const link = buildSucceed(person.state, {
+    identitySeed: person.identitySeed,
+    newIdentitySeed,
+    recoveryPublicKey: publicKeyOf(bytesOf(`${person.name}/recovery/${person.links.length}`)),
+    device: staying.device,
+    accountKey: accountKeyFor(person.name, person.state.accountKeys.length + 1, [staying.device]),
+  });
+  take(person, link);
+  person.identitySeed = newIdentitySeed;
+  return link;
+}
+
+export const close = (person: Person): SignedLink => take(person, buildClose(person.state, { identitySeed: person.identitySeed }));
+
+export const knownOf = (...people: readonly Person[]): ReadonlyMap<AccountId, KnownAccount> =>
+  new Map(people.map(({ account, state, links }) => [account, { state, links: [...links] }]));
+
+export const authorOf = (person: Person, device: TestDevice = first(person)): Author => ({
+  account: person.account,
+  device: device.device,
+});
+
+export function first(person: Person): TestDevice {
+  const [device] = person.devices;
+  if (device === undefined) throw new Error("a person without a device");
+  return device;
+}
+
+/** Commitments of no real key: a chain sees hashes alone. `name` makes them differ. */
+export function commitmentsOf(name: string, profile?: string): Commitments {
+  const commitments = { keyId: keyId(bytesOf(`${name}/key id`)), sealedKeysHash: bytesOf(`${name}/copies`) };
+  return profile === undefined ? commitments : { ...commitments, profileHash: bytesOf(profile) };
+}
+
+export interface Write {
+  readonly by: Person;
+  readonly device?: TestDevice;
+  readonly knows?: readonly Person[];
+  readonly change: ConversationChange;
+  readonly opening?: LinkPlan["opening"];
+  readonly commitments?: Commitments;
+}
+
+/** What somebody writes on top of a state; commits to a key of its own wherever it opens an epoch. */
+export function write(state: ConversationState | undefined, { by, device = first(by), knows = [], change, opening, commitments }: Write) {
+  const plan = { state, author: authorOf(by, device), known: knownOf(...knows), change };
+  if (opening === undefined) return buildConversationLink(plan, device.signingSeed);
+  const name = `${by.name}/${state?.head.hash ?? ""}`;
+  const profile = state?.profileHash === undefined ? undefined : `${name}/profile`;
+  return buildConversationLink({ ...plan, opening }, device.signingSeed, commitments ?? commitmentsOf(name, profile));
+}
+
+/** Writes what must be valid, and applies it. */
+export function grow(state: ConversationState | undefined, what: Write): { state: ConversationState; entry: LinkEntry } {
+  const built = write(state, what);
+  if (built.kind !== "built") throw new Error(`refused to build: ${built.reason}`);
+  const result = applyConversationLink(state, built.entry);
+  if (result.kind !== "valid") throw new Error(`the test's own link is ${JSON.stringify(result)}`);
+  return { state: result.state, entry: built.entry };
+}
+
+export const fresh = { kind: "fresh" } as const;
+export const derived = { kind: "derived" } as const;
+
+export const openDirect = (one: Person, other: Person) =>
+  grow(undefined, {
+    by: one,
+    knows: [one, other],
+    change: directCreate(one.account, other.account, bytesOf(`${one.name}+${other.name}`)),
+    opening: fresh,
+  });
+
+/** A group of which the first person is admin. */
+export const openGroup = (people: readonly Person[], policy?: MessageInitShape<typeof PolicySchema>) => {
+  const [admin] = people;
+  if (admin === undefined) throw new Error("a group of nobody");
+  const members = new Map(people.map((person) => [person.account, person === admin ? ("admin" as const) : ("member" as const)]));
+  return grow(undefined, { by: admin, knows: people, change: groupCreate(members, bytesOf("group"), policy), opening: fresh });
+};
