@@ -11,7 +11,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { changedServerFrame, FrameProxy } from "./proxy.ts";
+import { bodyOf, changedServerFrame, FrameProxy } from "./proxy.ts";
 
 /** Answers each ping with a pong whose time is the number of pings so far; packets that are no frames come back as they are. */
 async function startEcho(): Promise<{ url: string; close: (code: number) => void } & AsyncDisposable> {
@@ -141,9 +141,11 @@ test("a script changes, drops, injects and repeats frames both ways, answers in 
   proxy.script = { toServer: () => create(ClientFrameSchema, { request: 5, body: { case: "ping", value: {} } }) };
   client.ping(6);
   await expect.poll(() => client.heard.at(-1)).toEqual(pong(5, 4));
+  const [connection] = proxy.connections;
+  expect(bodyOf(await connection!.ask({ case: "ping", value: {} }), "pong").time).toBe(5n);
   proxy.script = {};
   client.ping(7);
-  await expect.poll(() => client.heard.at(-1)).toEqual(pong(7, 5));
+  await expect.poll(() => client.heard.at(-1)).toEqual(pong(7, 6));
 });
 
 test("a script changes the gateway's answers", async () => {

@@ -70,12 +70,15 @@ export interface ProxiedConnection {
   readonly answer: (request: ClientFrame, body: ServerBody) => void;
   /** Sends a frame that nobody asked for (request 0). */
   readonly push: (body: ServerBody) => void;
+  /** Asks the server as this client's device, past the client and all scripts. Rejects when the connection ends first. */
+  readonly ask: (body: ClientBody) => Promise<ServerFrame>;
   /** Raw packets, past all scripts. */
   readonly rawToClient: (packet: Uint8Array) => void;
   readonly rawToServer: (packet: Uint8Array) => void;
   readonly close: () => void;
 }
 
+type ClientBody = NonNullable<MessageInitShape<typeof ClientFrameSchema>["body"]>;
 type ServerBody = NonNullable<MessageInitShape<typeof ServerFrameSchema>["body"]>;
 
 /** Bytes that passed, as the wire carries them but for WebSocket's mask. */
@@ -86,6 +89,8 @@ export interface Recorded {
 }
 
 const forwardedHeaders = ["content-type", "accept", "retry-after", "user-agent"];
+/** Requests of our own are numbered from here; clients count from 1. */
+const FIRST_OWN_REQUEST = 0x8000_0000;
 const PATH = /^\/to\/(\d+)$/;
 
 /**
@@ -198,6 +203,8 @@ export class FrameProxy implements AsyncDisposable {
     const far = new WebSocket(target, { perMessageDeflate: false, maxPayload: 64 * 1_048_576 });
     const waiting: Uint8Array[] = [];
     const asked = new Map<number, ClientFrame>();
+    const own = new Map<number, PromiseWithResolvers<ServerFrame>>();
+    let nextOwn = FIRST_OWN_REQUEST;
     const toFar = (packet: Uint8Array): void => {
       if (far.readyState === WebSocket.CONNECTING) waiting.push(packet);
       else if (far.readyState === WebSocket.OPEN) far.send(packet);
@@ -222,6 +229,13 @@ export class FrameProxy implements AsyncDisposable {
       asked: (answer) => asked.get(answer.request),
       answer: (question, body) => frameToNear({ request: question.request, body }),
       push: (body) => frameToNear({ request: 0, body }),
+      ask: (body) => {
+        const request = nextOwn++;
+        const asking = Promise.withResolvers<ServerFrame>();
+        own.set(request, asking);
+        toFar(toBinary(ClientPacketSchema, create(ClientPacketSchema, { frames: [{ request, body }] })));
+        return asking.promise;
+      },
       rawToClient: toNear,
       rawToServer: toFar,
       close: () => {
@@ -247,6 +261,12 @@ export class FrameProxy implements AsyncDisposable {
       const packet = decoded(ServerPacketSchema, data);
       if (packet === undefined) return toNear(data);
       const frames = packet.frames.flatMap((frame) => {
+        const asking = own.get(frame.request);
+        if (asking !== undefined) {
+          own.delete(frame.request);
+          asking.resolve(frame);
+          return [];
+        }
         if (frame.body.case === "welcome") {
           identity.account = Buffer.from(frame.body.value.account).toString("hex");
           identity.device = Buffer.from(frame.body.value.device).toString("hex");
@@ -263,6 +283,8 @@ export class FrameProxy implements AsyncDisposable {
     });
     const end = (other: WebSocket, code: number, reason: Buffer): void => {
       this.connections.delete(connection);
+      for (const { reject } of own.values()) reject(new Error(`the connection ended (${code}) before the answer came`));
+      own.clear();
       // 1004 to 1006 and 1015 stand for what no close frame said (RFC 6455, 7.4.1).
       if (code === 1000 || (code >= 3000 && code < 5000) || (code >= 1001 && code <= 1014 && ![1004, 1005, 1006].includes(code))) {
         other.close(code, reason);
@@ -273,6 +295,19 @@ export class FrameProxy implements AsyncDisposable {
     near.on("error", () => far.terminate());
     far.on("error", () => near.terminate());
   }
+}
+
+/** The answer's body when it is of this case. Throws with what came instead. */
+export function bodyOf<Case extends NonNullable<ServerFrame["body"]["case"]>>(
+  frame: ServerFrame,
+  wanted: Case,
+): Extract<ServerFrame["body"], { case: Case }>["value"] {
+  if (frame.body.case !== wanted) {
+    throw new Error(
+      `${frame.body.case ?? "nothing"} came instead of ${wanted}${frame.body.case === "error" ? `: ${frame.body.value.code} ${frame.body.value.detail}` : ""}`,
+    );
+  }
+  return frame.body.value as Extract<ServerFrame["body"], { case: Case }>["value"];
 }
 
 function decoded<Schema extends DescMessage>(schema: Schema, data: Buffer): MessageShape<Schema> | undefined {
