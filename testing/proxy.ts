@@ -53,6 +53,8 @@ export interface Script {
   readonly toClient?: (frame: ServerFrame, connection: ProxiedConnection) => ServerFrame | readonly ServerFrame[] | undefined;
   /** Answers of the gateway; only those with status 200 come here. */
   readonly posts?: { readonly [Path in keyof Posts]?: (answer: Answer<Path>, request: Request<Path>) => Answer<Path> };
+  /** What is said instead of asking the gateway: with true, the answer is an empty one of status 503. */
+  readonly refuses?: (path: string, body: Uint8Array) => boolean;
   readonly info?: (info: MessageShape<typeof GatewayInfoSchema>) => MessageShape<typeof GatewayInfoSchema>;
 }
 
@@ -155,6 +157,11 @@ export class FrameProxy implements AsyncDisposable {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
     this.#record(`${request.method} ${path}`, body);
+    if (this.script.refuses?.(path, body) === true) {
+      response.statusCode = 503;
+      response.end();
+      return;
+    }
     const headers = new Headers();
     for (const name of forwardedHeaders) {
       const value = request.headers[name];
@@ -297,17 +304,18 @@ export class FrameProxy implements AsyncDisposable {
   }
 }
 
+type AnyServerBody = Exclude<ServerFrame["body"], { case: undefined }>;
+
 /** The answer's body when it is of this case. Throws with what came instead. */
-export function bodyOf<Case extends NonNullable<ServerFrame["body"]["case"]>>(
+export function bodyOf<Case extends AnyServerBody["case"]>(
   frame: ServerFrame,
   wanted: Case,
-): Extract<ServerFrame["body"], { case: Case }>["value"] {
-  if (frame.body.case !== wanted) {
-    throw new Error(
-      `${frame.body.case ?? "nothing"} came instead of ${wanted}${frame.body.case === "error" ? `: ${frame.body.value.code} ${frame.body.value.detail}` : ""}`,
-    );
-  }
-  return frame.body.value as Extract<ServerFrame["body"], { case: Case }>["value"];
+): Extract<AnyServerBody, { case: Case }>["value"] {
+  const { body } = frame;
+  if (body.case === wanted) return body.value as never;
+  throw new Error(
+    `${body.case ?? "nothing"} came instead of ${wanted}${body.case === "error" ? `: ${body.value.code} ${body.value.detail}` : ""}`,
+  );
 }
 
 function decoded<Schema extends DescMessage>(schema: Schema, data: Buffer): MessageShape<Schema> | undefined {

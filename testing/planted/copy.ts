@@ -38,5 +38,8 @@ export function applyPatch(folder: string, { file, find, replace }: Patch): void
   const text = readFileSync(path, "utf8");
   const places = text.split(find).length - 1;
   if (places !== 1) throw new Error(`the patch of ${file} matches ${places} times instead of once: ${JSON.stringify(find)}`);
-  writeFileSync(path, text.replace(find, () => replace));
+  writeFileSync(
+    path,
+    text.replace(find, () => replace),
+  );
 }
