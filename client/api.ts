@@ -217,3 +217,9 @@ export interface OpenOptions {
   /** "fastchat-terminal/0.1.0", for the operator's logs. */
   readonly agent?: string;
 }
+
+export interface SignInOptions {
+  readonly gateway: string;
+  readonly name: string;
+  readonly password: string;
+}

@@ -1,0 +1,340 @@
+import { create } from "@bufbuild/protobuf";
+import { client as opaque, ready as opaqueReady } from "@serenity-kit/opaque";
+import { ErrorCode, errorRow, FastChatError, idBytes, limits, parseName } from "@fastchat/protocol";
+import {
+  accountIdOf,
+  type AccountState,
+  applyAccountLinks,
+  buildAccountCreate,
+  buildAddDevice,
+  type NewDevice,
+  newDeviceId,
+} from "@fastchat/protocol/chain";
+import {
+  accountPublicKeyHash,
+  checkAccountKey,
+  deviceSealingKeyHash,
+  equal,
+  generateRecoveryEntropy,
+  generateSealingKey,
+  generateSigningKey,
+  newMasterKey,
+  publicKeyOf,
+  random,
+  recoveryKeyOf,
+  recoveryWordsOf,
+  sealAccountKey,
+  sealedCopyHash,
+  unwrapKey,
+  wrapKey,
+} from "@fastchat/protocol/seal";
+import { type SignedLink, type Wrap, WrapPurpose, WrapSchema } from "@fastchat/protocol/wire/account";
+import type { SignInFinished } from "@fastchat/protocol/wire/gateway";
+import { saveKnownAccount } from "./accounts.ts";
+import type { Me, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
+import { Gateway, GatewayUnreachable } from "./gateway.ts";
+import { judgePassword } from "./password.ts";
+import { type AccountKeySecret, loadProfile, type LocalProfile, saveProfile } from "./profile.ts";
+import type { Storage } from "./storage.ts";
+
+/**
+ * [P1] Password suite 1. The server names the number alone; the parameters stand here, and nothing else is accepted.
+ * Argon2id as RFC 9106, section 4, recommends where memory is scarce: 64 MiB (in KiB), 3 passes, 4 lanes.
+ */
+const PASSWORD_SUITE = 1;
+const keyStretching = { "argon2id-custom": { memory: 65_536, iterations: 3, parallelism: 4 } } as const;
+const identifiersOf = (name: string) => ({ client: name, server: "fastchat" });
+
+const FINISH_ATTEMPTS = 3;
+
+/** Names of the places of an account's wraps [P2]. */
+const places = { password: "password", recovery: "recovery", identity: "identity", accountKey: "account-key" } as const;
+
+/** Makes an account and its first device, and keeps the device's part in an empty profile. */
+export async function signUp(storage: Storage, options: SignUpOptions): Promise<SignUpResult> {
+  return refusing(async () => {
+    await mustBeEmpty(storage);
+    const parsed = parseName(options.name);
+    if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NAME_INVALID);
+    const { name } = parsed;
+    const password = options.password.normalize("NFKC");
+    const verdict = await judgePassword(password, [name, "fastchat"]);
+    if (verdict.kind === "weak") return { kind: "weak-password", bits: verdict.bits, suggestion: verdict.suggestion };
+
+    const gateway = new Gateway(options.gateway);
+    const info = await gateway.info();
+    mustKnowSuite(info.passwordSuite);
+    await opaqueReady;
+    const { clientRegistrationState, registrationRequest } = opaque.startRegistration({ password });
+    const invitation = options.invitation ?? "";
+    const { registrationResponse } = await gateway.startSignUp({
+      name,
+      registrationRequest: fromBase64Url(registrationRequest),
+      invitation,
+    });
+    const registered = opaque.finishRegistration({
+      clientRegistrationState,
+      registrationResponse: toBase64Url(registrationResponse),
+      password,
+      identifiers: identifiersOf(name),
+      keyStretching,
+    });
+
+    const exportKey = fromBase64Url(registered.exportKey);
+    const made = await makeAccount(name, exportKey);
+    const me: Me = { name, account: accountIdOf(made.create), device: made.device, gateway: gateway.url };
+    const finish = {
+      name,
+      registrationRecord: fromBase64Url(registered.registrationRecord),
+      create: made.create,
+      attachments: made.attachments,
+      invitation,
+    };
+    await insist(
+      () => gateway.finishSignUp(finish),
+      // Somebody has the name: ours, if the answer to an earlier attempt was lost.
+      ErrorCode.NAME_TAKEN,
+      () => gateway.ticket(me.device, made.signingSeed, []),
+    );
+    const profile: LocalProfile = {
+      me,
+      signingSeed: made.signingSeed,
+      sealingSecret: made.sealingSecret,
+      accountKeys: [made.accountKey],
+      passwordServerKey: registered.serverStaticPublicKey,
+    };
+    const links = [made.create];
+    const own = { state: verified(links), links, publicKey: made.attachments.accountPublicKey };
+    await storage.commit([...saveProfile(profile), saveKnownAccount(own)]);
+    return { kind: "signed-up", me, recoveryWords: made.recoveryWords };
+  });
+}
+
+/** [H1] Adds this device to an account, by name and password alone. */
+export async function signIn(storage: Storage, options: SignInOptions): Promise<SignInResult> {
+  return refusing(async () => {
+    await mustBeEmpty(storage);
+    const parsed = parseName(options.name);
+    if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER);
+    const gateway = new Gateway(options.gateway);
+    const account = await openAccount(gateway, parsed.name, options.password);
+    const added = await addDevice(gateway, account);
+    const me: Me = { name: parsed.name, account: account.state.account, device: added.device, gateway: gateway.url };
+    const profile: LocalProfile = { ...added, me, accountKeys: account.accountKeys, passwordServerKey: account.passwordServerKey };
+    const own = { state: added.state, links: added.links, publicKey: account.publicKey };
+    await storage.commit([...saveProfile(profile), saveKnownAccount(own)]);
+    return { kind: "signed-in", me };
+  });
+}
+
+/** What the password opens. To be forgotten as soon as it was used [P3]. */
+export interface OpenedAccount {
+  readonly state: AccountState;
+  readonly links: readonly SignedLink[];
+  readonly masterKey: Uint8Array;
+  readonly identitySeed: Uint8Array;
+  /** Oldest first. */
+  readonly accountKeys: readonly AccountKeySecret[];
+  /** X-Wing public key of the newest generation. */
+  readonly publicKey: Uint8Array;
+  readonly grant: Uint8Array;
+  readonly passwordServerKey: string;
+}
+
+/** Runs the password exchange and opens what lies under it. Throws FastChatError. */
+export async function openAccount(gateway: Gateway, name: string, givenPassword: string): Promise<OpenedAccount> {
+  const password = givenPassword.normalize("NFKC");
+  await opaqueReady;
+  const { clientLoginState, startLoginRequest } = opaque.startLogin({ password });
+  const started = await gateway.startSignIn({ name, loginRequest: fromBase64Url(startLoginRequest) });
+  mustKnowSuite(started.passwordSuite);
+  const login = opaque.finishLogin({
+    clientLoginState,
+    loginResponse: toBase64Url(started.loginResponse),
+    password,
+    identifiers: identifiersOf(name),
+    keyStretching,
+  });
+  if (login === undefined) throw new FastChatError(ErrorCode.WRONG_PASSWORD);
+  const finished = await gateway.finishSignIn({ state: started.state, loginFinish: fromBase64Url(login.finishLoginRequest) });
+  const state = verified(finished.links);
+  if (state.name !== name || !equal(idBytes(state.account), finished.account)) throw serverLied("of another account");
+  if (state.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
+  const secrets = await unwrapAll(state, finished, fromBase64Url(login.exportKey));
+  return { ...secrets, state, links: finished.links, grant: finished.grant, passwordServerKey: login.serverStaticPublicKey };
+}
+
+async function unwrapAll(state: AccountState, { wraps }: SignInFinished, exportKey: Uint8Array) {
+  const { nonce } = state;
+  const newest = (purpose: WrapPurpose) =>
+    wraps.filter((wrap) => wrap.purpose === purpose).toSorted((one, other) => other.version - one.version)[0];
+  const unwrap = (purpose: Parameters<typeof unwrapKey>[0], secret: Uint8Array, record: string, wrap: Wrap | undefined): Uint8Array => {
+    if (wrap === undefined) throw serverLied("a wrap is missing");
+    const opened = unwrapKey(purpose, secret, { account: nonce, record, version: wrap.version }, wrap.sealed);
+    if (opened.kind === "unknown-suite") throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
+    if (opened.kind !== "unwrapped") throw serverLied("a wrap does not open");
+    return opened.secret;
+  };
+  const masterKey = unwrap("masterUnderExportKey", exportKey, places.password, newest(WrapPurpose.MASTER_BY_PASSWORD));
+  const identitySeed = unwrap("identityUnderMaster", masterKey, places.identity, newest(WrapPurpose.IDENTITY_BY_MASTER));
+  if (!equal(publicKeyOf(identitySeed), state.identityKey)) throw serverLied("not the identity key of the chain");
+
+  const accountKeys: AccountKeySecret[] = [];
+  let publicKey: Uint8Array | undefined;
+  let newer: Uint8Array | undefined;
+  for (const { generation, publicKeyHash } of state.accountKeys.toReversed()) {
+    const purpose: WrapPurpose = newer === undefined ? WrapPurpose.ACCOUNT_KEY_BY_MASTER : WrapPurpose.ACCOUNT_KEY_BY_NEXT;
+    const wrap = wraps.find((each) => each.purpose === purpose && each.version === generation);
+    const secret =
+      newer === undefined
+        ? unwrap("accountKeyUnderMaster", masterKey, places.accountKey, wrap)
+        : unwrap("olderAccountKeyUnderNewer", newer, places.accountKey, wrap);
+    const checked = await checkAccountKey(secret, publicKeyHash);
+    if (checked.kind !== "opened") throw serverLied("not the account key of the chain");
+    publicKey ??= checked.publicKey;
+    accountKeys.unshift({ generation, secret });
+    newer = secret;
+  }
+  if (publicKey === undefined) throw serverLied("no account key");
+  return { masterKey, identitySeed, accountKeys, publicKey };
+}
+
+async function makeAccount(name: string, exportKey: Uint8Array) {
+  const nonce = random(32);
+  const identity = generateSigningKey();
+  const recoveryEntropy = generateRecoveryEntropy();
+  const recovery = recoveryKeyOf(recoveryEntropy);
+  const masterKey = newMasterKey();
+  const accountKey = await generateSealingKey();
+  const { keys, signingSeed, sealing } = await makeDevice();
+  const device = newDeviceId(keys);
+  const copy = await sealAccountKey({ generation: 1, secret: accountKey.secret }, nonce, { device, publicKey: sealing.publicKey });
+  if (copy === undefined) throw new Error("a key just made cannot be sealed to");
+  const wrapped = wrapKey("accountKeyUnderMaster", masterKey, { account: nonce, record: places.accountKey, version: 1 }, accountKey.secret);
+  const first = (record: string) => ({ account: nonce, record, version: 1 });
+  const wrap = (purpose: WrapPurpose, sealed: Uint8Array) => create(WrapSchema, { purpose, version: 1, sealed });
+  return {
+    create: buildAccountCreate({
+      name,
+      nonce,
+      identitySeed: identity.seed,
+      recoveryPublicKey: recovery.signing.publicKey,
+      device: keys,
+      accountKey: {
+        publicKeyHash: accountPublicKeyHash(accountKey.publicKey),
+        wrappedHash: sealedCopyHash(wrapped),
+        copies: new Map([[device, sealedCopyHash(copy)]]),
+      },
+    }),
+    attachments: {
+      accountPublicKey: accountKey.publicKey,
+      deviceSealingKey: sealing.publicKey,
+      copies: [{ device: idBytes(device), generation: 1, sealed: copy }],
+      wraps: [
+        wrap(WrapPurpose.MASTER_BY_PASSWORD, wrapKey("masterUnderExportKey", exportKey, first(places.password), masterKey)),
+        wrap(WrapPurpose.MASTER_BY_RECOVERY, wrapKey("masterUnderRecoveryKey", recovery.wrapSecret, first(places.recovery), masterKey)),
+        wrap(WrapPurpose.IDENTITY_BY_MASTER, wrapKey("identityUnderMaster", masterKey, first(places.identity), identity.seed)),
+        wrap(WrapPurpose.ACCOUNT_KEY_BY_MASTER, wrapped),
+      ],
+    },
+    device,
+    signingSeed,
+    sealingSecret: sealing.secret,
+    accountKey: { generation: 1, secret: accountKey.secret },
+    recoveryWords: recoveryWordsOf(recoveryEntropy),
+  };
+}
+
+async function makeDevice() {
+  const signing = generateSigningKey();
+  const sealing = await generateSealingKey();
+  const keys: NewDevice = { signingSeed: signing.seed, sealingKeyHash: deviceSealingKeyHash(sealing.publicKey), nonce: random(32) };
+  return { keys, signingSeed: signing.seed, sealing };
+}
+
+async function addDevice(gateway: Gateway, account: OpenedAccount) {
+  const { state, identitySeed, grant } = account;
+  const { keys, signingSeed, sealing } = await makeDevice();
+  const device = newDeviceId(keys);
+  const newest = account.accountKeys.at(-1)!;
+  const sealed = await sealAccountKey(newest, state.nonce, { device, publicKey: sealing.publicKey });
+  if (sealed === undefined) throw new Error("a key just made cannot be sealed to");
+  const link = buildAddDevice(state, { identitySeed, device: keys, sealedHash: sealedCopyHash(sealed) });
+  const attachments = {
+    deviceSealingKey: sealing.publicKey,
+    copies: [{ device: idBytes(device), generation: newest.generation, sealed }],
+  };
+  const links = [...account.links, link];
+  const after = verified(links);
+  await insist(
+    () => gateway.addDevice({ grant, link, attachments }),
+    // Another link stands there: ours, if the answer to an earlier attempt was lost.
+    ErrorCode.STALE_HEAD,
+    () => gateway.ticket(device, signingSeed, []),
+  );
+  return { device, signingSeed, sealingSecret: sealing.secret, links, state: after };
+}
+
+/**
+ * Tries a request again whose outcome is unknown. Where an answer with `code` then may mean that the first attempt had
+ * succeeded, `proof` tells: it throws when it had not.
+ */
+async function insist(request: () => Promise<unknown>, code: ErrorCode, proof: () => Promise<unknown>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await request();
+      return;
+    } catch (error) {
+      const unknown = error instanceof GatewayUnreachable;
+      if (unknown && attempt < FINISH_ATTEMPTS) continue;
+      if (attempt === 1 || !(error instanceof FastChatError && error.code === code)) throw error;
+      try {
+        await proof();
+        return;
+      } catch {
+        throw error;
+      }
+    }
+  }
+}
+
+async function mustBeEmpty(storage: Storage): Promise<void> {
+  if ((await loadProfile(storage)) !== undefined) throw new Error("Somebody is signed in in this profile: sign out first, or use another.");
+}
+
+function mustKnowSuite(suite: number): void {
+  if (suite !== PASSWORD_SUITE || !limits.passwordSuites.includes(suite)) throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
+}
+
+function verified(links: readonly SignedLink[]): AccountState {
+  const result = applyAccountLinks(undefined, links);
+  if (result.kind === "incomplete" && result.reason === "version") throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
+  if (result.kind !== "valid") throw serverLied("no valid account chain");
+  return result.state;
+}
+
+/** What came from the server is not what the account's keys and chain say: nothing of it is used. */
+const serverLied = (detail: string) =>
+  new FastChatError(ErrorCode.SIGNATURE_INVALID, { detail: `The server answered with something that is not this account's: ${detail}.` });
+
+/** Errors of the table as a result; unexpected ones stay exceptions. */
+async function refusing<T>(work: () => Promise<T>): Promise<T | { kind: "refused"; code: ErrorCode; sentence: string }> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof FastChatError) return { kind: "refused", code: error.code, sentence: error.row.sentence };
+    if (error instanceof GatewayUnreachable)
+      return { kind: "refused", code: ErrorCode.NO_SERVER, sentence: errorRow(ErrorCode.NO_SERVER).sentence };
+    throw error;
+  }
+}
+
+function fromBase64Url(text: string): Uint8Array {
+  const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+}
+
+function toBase64Url(bytes: Uint8Array): string {
+  const binary = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}

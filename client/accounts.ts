@@ -1,0 +1,168 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { type AccountId, accountId, ErrorCode, FastChatError, idBytes, isHash } from "@fastchat/protocol";
+import { accountIdOf, accountLinkHash, type AccountState, applyAccountLinks, compareHead } from "@fastchat/protocol/chain";
+import { accountPublicKeyHash, equal } from "@fastchat/protocol/seal";
+import { type AccountHead, type SignedLink, SignedLinkSchema } from "@fastchat/protocol/wire/account";
+import type { Account, FetchAccount } from "@fastchat/protocol/wire/frames";
+import { keys, put, read, schemas } from "./records.ts";
+import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
+import type { Change, Storage } from "./storage.ts";
+
+/** An account chain as this device knows it. */
+export interface KnownAccount {
+  readonly state: AccountState;
+  /** All of them, the first is link 1. */
+  readonly links: readonly SignedLink[];
+  /** X-Wing public key of the newest generation; undefined when it was not offered or is another. */
+  readonly publicKey: Uint8Array | undefined;
+}
+
+/** What was offered is shorter than, different from, or no continuation of the chain known [G5]: it is not used. */
+export class AccountForked extends Error {
+  readonly account: AccountId;
+  readonly accountName: string;
+
+  constructor(known: AccountState) {
+    super(`The server showed another history of ${known.name}'s account than the one known here; it was refused.`);
+    this.name = "AccountForked";
+    this.account = known.account;
+    this.accountName = known.name;
+  }
+}
+
+type Fetch = (request: { by: Exclude<FetchAccount["by"], { case: undefined }>; after: number }) => Promise<Account>;
+
+/**
+ * The account chains that this device relies on: verified once, link by link, kept with all their links (they are the
+ * evidence for others), never replaced by anything shorter or different [G5].
+ */
+export class KnownAccounts {
+  readonly #storage: Storage;
+  readonly #fetch: Fetch;
+  readonly #loaded = new Map<AccountId, KnownAccount>();
+
+  constructor(storage: Storage, fetch: Fetch) {
+    this.#storage = storage;
+    this.#fetch = fetch;
+  }
+
+  /** As known here. */
+  async get(account: AccountId): Promise<KnownAccount | undefined> {
+    const loaded = this.#loaded.get(account);
+    if (loaded !== undefined) return loaded;
+    const known = await loadKnownAccount(this.#storage, account);
+    // Somebody may have learned more while the storage was read.
+    const newer = this.#loaded.get(account);
+    if (newer !== undefined) return newer;
+    if (known !== undefined) this.#loaded.set(account, known);
+    return known;
+  }
+
+  /** As known here, else from the server. Throws FastChatError NOT_FOUND, ConnectionLost, AccountForked. */
+  async need(account: AccountId): Promise<KnownAccount> {
+    return (await this.get(account)) ?? this.refresh(account);
+  }
+
+  /** Asks the server for links beyond those known. */
+  async refresh(account: AccountId): Promise<KnownAccount> {
+    const known = await this.get(account);
+    const offered = await this.#fetch({ by: { case: "account", value: idBytes(account) }, after: known?.state.head.index ?? 0 });
+    const links = [...(known?.links ?? []), ...offered.links];
+    return this.#accept(account, links, offered.accountPublicKey);
+  }
+
+  /** Whom the server calls by this name; whether that is whom one knows by it is not decided here [A3]. Throws NO_SUCH_USER. */
+  async named(name: string): Promise<KnownAccount> {
+    const offered = await this.#fetch({ by: { case: "name", value: name }, after: 0 });
+    const [first] = offered.links;
+    const account = first && accountIdOf(first);
+    if (account === undefined || !isHash(offered.account) || accountId(offered.account) !== account) throw lie();
+    const known = await this.#accept(account, offered.links, offered.accountPublicKey);
+    if (known.state.name !== name) throw lie();
+    return known;
+  }
+
+  /**
+   * Takes in what the chain of a conversation proved: an account's state, and the links up to its head that came as evidence.
+   * The changes are to be committed together with that chain, `done` called afterwards.
+   */
+  async learn(state: AccountState, evidence: readonly SignedLink[]): Promise<{ changes: Change[]; done: () => void }> {
+    const nothing = { changes: [], done: () => undefined };
+    const known = await this.get(state.account);
+    if (known !== undefined && compareHead(known.state, state.head) === "different") throw new AccountForked(known.state);
+    const from = known?.links.length ?? 0;
+    const missing = state.head.index - from;
+    if (missing <= 0 || missing > evidence.length) return nothing;
+    const added = evidence.slice(evidence.length - missing);
+    // The state was verified; here it only matters that these are its links.
+    if (!added.every((link, place) => accountLinkHash(link) === state.hashes[from + place])) return nothing;
+    if (known !== undefined && state.hashes[from - 1] !== known.state.head.hash) throw new AccountForked(known.state);
+    const publicKey = known?.publicKey !== undefined && isNewestKey(state, known.publicKey) ? known.publicKey : undefined;
+    const learned: KnownAccount = { state, links: [...(known?.links ?? []), ...added], publicKey };
+    return { changes: [saveKnownAccount(learned)], done: () => this.#loaded.set(state.account, learned) };
+  }
+
+  async #accept(account: AccountId, links: readonly SignedLink[], publicKey: Uint8Array): Promise<KnownAccount> {
+    // Again, because evidence may have arrived while the answer was under way.
+    const known = await this.get(account);
+    const shared = known === undefined ? 0 : Math.min(known.links.length, links.length);
+    const fork = known !== undefined && (links.length < known.links.length || !sameLinks(known.links, links, shared));
+    if (fork) throw new AccountForked(known.state);
+    const result = applyAccountLinks(known?.state, links.slice(shared));
+    if (result.kind === "incomplete" && result.reason === "version") throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
+    if (result.kind !== "valid") throw known === undefined ? lie() : new AccountForked(known.state);
+    if (result.state.account !== account) throw lie();
+    const fits = isNewestKey(result.state, publicKey);
+    const next: KnownAccount = { state: result.state, links: [...links], publicKey: fits ? publicKey : undefined };
+    const unchanged = known !== undefined && known.links.length === links.length && (known.publicKey !== undefined || !fits);
+    if (unchanged) return known;
+    await this.#storage.commit([saveKnownAccount(next)]);
+    this.#loaded.set(account, next);
+    return next;
+  }
+}
+
+export async function loadKnownAccount(storage: Storage, account: AccountId): Promise<KnownAccount | undefined> {
+  const record = await read(storage, keys.account(account), schemas.account);
+  if (record === undefined) return undefined;
+  const links = record.links.map((link) => fromBinary(SignedLinkSchema, link));
+  const state = decodeSnapshot<AccountState>(record.snapshot) ?? verifiedState(links);
+  return { state, links, publicKey: record.accountPublicKey.length > 0 ? record.accountPublicKey : undefined };
+}
+
+export function saveKnownAccount({ state, links, publicKey }: KnownAccount): Change {
+  const record = create(schemas.account, {
+    links: links.map((link) => toBinary(SignedLinkSchema, link)),
+    accountPublicKey: publicKey ?? new Uint8Array(0),
+    snapshot: encodeSnapshot(state),
+  });
+  return put(keys.account(state.account), schemas.account, record);
+}
+
+export const headOf = ({ account, head }: Pick<AccountState, "account" | "head">): Pick<AccountHead, "account" | "index" | "hash"> => ({
+  account: idBytes(account),
+  index: head.index,
+  hash: idBytes(head.hash),
+});
+
+function verifiedState(links: readonly SignedLink[]): AccountState {
+  const result = applyAccountLinks(undefined, links);
+  if (result.kind !== "valid") throw new Error("a chain that was stored is not valid");
+  return result.state;
+}
+
+function isNewestKey(state: AccountState, publicKey: Uint8Array): boolean {
+  const newest = state.accountKeys.at(-1);
+  return newest !== undefined && publicKey.length > 0 && equal(accountPublicKeyHash(publicKey), newest.publicKeyHash);
+}
+
+function sameLinks(one: readonly SignedLink[], other: readonly SignedLink[], count: number): boolean {
+  for (let index = 0; index < count; index++) {
+    const [a, b] = [one[index]!, other[index]!];
+    if (a !== b && !(equal(a.body, b.body) && equal(a.signature, b.signature) && equal(a.cosignature, b.cosignature))) return false;
+  }
+  return true;
+}
+
+const lie = () =>
+  new FastChatError(ErrorCode.SIGNATURE_INVALID, { detail: "The server answered with an account that is not the one asked for." });

@@ -1,0 +1,46 @@
+import { limits } from "@fastchat/protocol";
+import { random, utf8 } from "@fastchat/protocol/seal";
+
+export type PasswordVerdict =
+  | { readonly kind: "strong"; readonly bits: number }
+  /** `suggestion`: random words that would do. */
+  | { readonly kind: "weak"; readonly bits: number; readonly suggestion: string };
+
+/** Words of a suggestion: 5 of 7,776 make 64.6 bits. */
+const SUGGESTED_WORDS = 5;
+
+/**
+ * How many guesses a password stands, as bits, by zxcvbn [P1].
+ *
+ * @param about what an attacker tries first: the person's name, the server's
+ */
+export async function judgePassword(password: string, about: readonly string[]): Promise<PasswordVerdict> {
+  // The dictionaries are large: only who signs up loads them.
+  const [{ ZxcvbnFactory }, common, english] = await Promise.all([
+    import("@zxcvbn-ts/core"),
+    import("@zxcvbn-ts/language-common"),
+    import("@zxcvbn-ts/language-en"),
+  ]);
+  const estimator = new ZxcvbnFactory({
+    dictionary: { ...common.dictionary, ...english.dictionary },
+    graphs: common.adjacencyGraphs,
+  });
+  const { guessesLog10 } = estimator.check(password, [...about]);
+  const bits = Math.floor(guessesLog10 * Math.log2(10));
+  if (bits >= limits.passwordMinimumBits && utf8(password.toWellFormed()).length <= limits.passwordMaximumBytes)
+    return { kind: "strong", bits };
+  return { kind: "weak", bits, suggestion: suggest(common.dictionary["diceware-common"]) };
+}
+
+function suggest(words: readonly string[]): string {
+  return Array.from({ length: SUGGESTED_WORDS }, () => words[below(words.length)]).join(" ");
+}
+
+/** A random whole number in [0, end), without bias. */
+function below(end: number): number {
+  const largest = Math.floor(2 ** 32 / end) * end;
+  for (;;) {
+    const value = new DataView(random(4).buffer).getUint32(0);
+    if (value < largest) return value % end;
+  }
+}
