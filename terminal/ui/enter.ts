@@ -1,0 +1,71 @@
+import { editorOf, emptyEditor } from "./editor.ts";
+import { layoutOf, lookOf } from "./layout.ts";
+import { type ListEntry, listEntries } from "./list.ts";
+import { type ConversationId, type State, type Step, step, withChat } from "./state.ts";
+import { topAt } from "./transcript.ts";
+
+/** A chat opens at its first unread message, unless all of them fit. */
+export function atFirstUnread(state: State, id: ConversationId): State {
+  return withChat(state, id, (chat) => {
+    if (chat.unreadAfter === undefined) return chat;
+    const first = chat.entries.findIndex(({ place }) => place > chat.unreadAfter!);
+    if (first < 0) return chat;
+    const layout = layoutOf(state);
+    return { ...chat, position: topAt(chat, first, layout.transcriptHeight, lookOf(state, layout)) };
+  });
+}
+
+export const LOAD_AT_ONCE = 100;
+const LOAD_UNREAD_AT_MOST = 2_000;
+
+/** Enters a conversation, and leaves the one before with its unread line and selection. */
+export function open(state: State, id: ConversationId): Step {
+  const conversation = state.conversations.find((known) => known.id === id);
+  const left = state.open !== undefined && state.open !== id ? leave(state).state : state;
+  const unread = conversation?.unread ?? 0;
+  const entered: State = {
+    ...withChat(left, id, (chat) => ({
+      ...chat,
+      position: { kind: "bottom" },
+      below: 0,
+      unreadAfter: unread > 0 ? conversation!.readUpTo : undefined,
+      editor: chat.editor.text === "" && conversation !== undefined ? editorOf(conversation.draft) : chat.editor,
+      loading: !chat.loaded,
+    })),
+    open: id,
+    overlay: { kind: "none" },
+    news: left.news?.conversation === id ? undefined : left.news,
+  };
+  if (entered.chats.get(id)!.loaded) return step(atFirstUnread(entered, id));
+  const limit = Math.min(LOAD_UNREAD_AT_MOST, Math.max(LOAD_AT_ONCE, unread + entered.rows));
+  return step(entered, { kind: "load-items", id, before: undefined, limit });
+}
+
+/** So many entries of a conversation that was left stay in memory. */
+const KEPT_ENTRIES = 3_000;
+const TRIM_TO = 1_500;
+
+/** Back to the list. */
+export function leave(state: State): Step {
+  if (state.open === undefined) return step(state);
+  const trimmed = withChat(state, state.open, (chat) => {
+    const tooLong = chat.entries.length > KEPT_ENTRIES;
+    return {
+      ...chat,
+      entries: tooLong ? chat.entries.slice(-TRIM_TO) : chat.entries,
+      more: chat.more || tooLong,
+      unreadAfter: undefined,
+      selected: undefined,
+      position: { kind: "bottom" },
+      below: 0,
+    };
+  });
+  const index = listEntries(state).findIndex((entry) => entry.kind === "conversation" && entry.conversation.id === state.open);
+  return step({ ...trimmed, open: undefined, listIndex: Math.max(0, index), homeEditor: emptyEditor });
+}
+
+export function openEntry(state: State, entry: ListEntry | undefined): Step {
+  if (entry === undefined) return step(state);
+  if (entry.kind === "conversation") return open(state, entry.conversation.id);
+  return step({ ...state, overlay: { kind: "none" } }, { kind: "open-direct", name: entry.person.name });
+}

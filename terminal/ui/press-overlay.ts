@@ -1,0 +1,58 @@
+import { openEntry } from "./enter.ts";
+import type { Command, Key } from "./keys.ts";
+import { findEntries } from "./list.ts";
+import { type State, type Step, step } from "./state.ts";
+import { editingKey, typeText } from "./write.ts";
+
+const closed = (state: State): State => ({ ...state, overlay: { kind: "none" } });
+
+/** Keys while something lies over the conversation. Escape always closes it. */
+export function pressOverlay(state: State, key: Key, command: Command | undefined): Step {
+  const { overlay } = state;
+  if (key.name === "escape" || (key.ctrl && key.name === "c")) return step(closed(state));
+  switch (overlay.kind) {
+    case "switcher":
+      return pressSwitcher(state, key, command);
+    case "help": {
+      const by = key.name === "up" ? -1 : key.name === "down" ? 1 : command === "page-up" ? -10 : command === "page-down" ? 10 : 0;
+      if (by !== 0) return step({ ...state, overlay: { kind: "help", top: Math.max(0, overlay.top + by) } });
+      return step(closed(state));
+    }
+    case "details":
+      if (key.name === "text" && key.text === "y") return step(closed(state), { kind: "copy", text: overlay.message.text });
+      return step(closed(state));
+    case "verify":
+      if (key.name === "text" && overlay.number !== undefined && (key.text === "y" || key.text === "n")) {
+        return step(closed(state), { kind: "set-verified", name: overlay.name, verified: key.text === "y" });
+      }
+      return step(state);
+    case "confirm":
+      if (key.name === "text" && key.text.toLowerCase() === "y") return step(closed(state), overlay.effect);
+      return key.name === "text" ? step(closed(state)) : step(state);
+    case "none":
+      return step(state);
+    default:
+      return overlay satisfies never;
+  }
+}
+
+function pressSwitcher(state: State, key: Key, command: Command | undefined): Step {
+  if (state.overlay.kind !== "switcher") return step(state);
+  const { editor, index } = state.overlay;
+  const found = findEntries(state, editor.text);
+  const move = (by: number): Step =>
+    step({ ...state, overlay: { kind: "switcher", editor, index: found.length === 0 ? 0 : (index + by + found.length) % found.length } });
+  if (key.name === "up" || command === "previous-chat") return move(-1);
+  if (key.name === "down" || command === "next-chat" || command === "switcher") return move(1);
+  if (key.name === "enter") {
+    const entry = found[index];
+    if (entry !== undefined) return openEntry(state, entry);
+    const name = editor.text.trim();
+    return name === "" ? step(closed(state)) : step(closed(state), { kind: "open-direct", name });
+  }
+  if (key.name === "text") return typeText(state, key.text);
+  const change = editingKey(key);
+  if (change === undefined) return step(state);
+  const changed = change(editor);
+  return step({ ...state, overlay: { kind: "switcher", editor: changed, index: 0 } }, { kind: "load-people", text: changed.text.trim() });
+}

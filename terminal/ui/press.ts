@@ -1,0 +1,198 @@
+import type { ChatMessage, ConversationSummary } from "@fastchat/client";
+import * as editing from "./editor.ts";
+import { leave, open, openEntry } from "./enter.ts";
+import { type Command, type Key, chordOf } from "./keys.ts";
+import { layoutOf, linesOf, lookOf } from "./layout.ts";
+import { listEntries } from "./list.ts";
+import { pressOverlay } from "./press-overlay.ts";
+import { runSlash } from "./run-slash.ts";
+import { completed, parseSlash } from "./slash.ts";
+import { type Chat, type State, type Step, openChat, said, step, withChat } from "./state.ts";
+import { scrolled, windowOf } from "./transcript.ts";
+import { editingKey, editorOf, setEditor, typeText } from "./write.ts";
+
+/** What a key does, wherever the person is. */
+export function press(state: State, key: Key): Step {
+  const command = state.keymap.get(chordOf(key));
+  if (command === "quit") return step(state, { kind: "quit" });
+  if (command === "redraw") return step(state, { kind: "redraw" });
+  if (state.overlay.kind !== "none") return pressOverlay(state, key, command);
+  const chat = openChat(state);
+  if (chat?.selected !== undefined) {
+    const selecting = pressSelection(state, chat, key);
+    if (selecting !== undefined) return selecting;
+  }
+  if (command !== undefined) {
+    const done = obey(state, command);
+    if (done !== undefined) return done;
+  }
+  const number = key.alt && /^[1-9]$/u.test(key.name) ? Number(key.name) : undefined;
+  if (number !== undefined) return openEntry(state, listEntries(state)[number - 1]);
+  if (key.name === "text") {
+    if (key.text === "?" && editorOf(state).text === "") return step({ ...state, overlay: { kind: "help", top: 0 } });
+    return typeText(state, key.text);
+  }
+  return edit(state, key);
+}
+
+/** Undefined: the command means nothing here, the key may mean something else. */
+function obey(state: State, command: Command): Step | undefined {
+  switch (command) {
+    case "send":
+      return submit(state);
+    case "newline":
+      return typeText(state, "\n");
+    case "next-chat":
+      if (linesOf(state).includes("completion")) return setEditor(state, editing.editorOf(completed(state, editorOf(state).text)));
+      return neighbour(state, 1);
+    case "previous-chat":
+      return neighbour(state, -1);
+    case "switcher":
+      return step({ ...state, overlay: { kind: "switcher", editor: editing.emptyEditor, index: 0 } }, { kind: "load-people", text: "" });
+    case "next-unread":
+      return nextUnread(state);
+    case "page-up":
+    case "page-down":
+      return scroll(state, (command === "page-up" ? 1 : -1) * Math.max(1, layoutOf(state).transcriptHeight - 2));
+    case "bottom":
+      if (state.open === undefined) return undefined;
+      return step(withChat(state, state.open, (chat) => ({ ...chat, position: { kind: "bottom" }, below: 0 })));
+    case "help":
+      return step({ ...state, overlay: { kind: "help", top: 0 } });
+    case "redraw":
+    case "quit":
+      return undefined;
+    default:
+      return command satisfies never;
+  }
+}
+
+function scroll(state: State, rows: number): Step | undefined {
+  const chat = openChat(state);
+  if (chat === undefined) return undefined;
+  const layout = layoutOf(state);
+  const position = scrolled(chat, rows, layout.transcriptHeight, lookOf(state, layout));
+  return step(withChat(state, state.open!, (known) => ({ ...known, position, below: position.kind === "bottom" ? 0 : known.below })));
+}
+
+function neighbour(state: State, direction: 1 | -1): Step {
+  const { conversations } = state;
+  if (conversations.length === 0) return moveList(state, direction);
+  const at = conversations.findIndex(({ id }) => id === state.open);
+  const index = at < 0 ? (direction > 0 ? 0 : conversations.length - 1) : (at + direction + conversations.length) % conversations.length;
+  return open(state, conversations[index]!.id);
+}
+
+function nextUnread(state: State): Step {
+  const unread = (conversation: ConversationSummary): boolean => conversation.unread > 0 && conversation.id !== state.open;
+  const at = state.conversations.findIndex(({ id }) => id === state.open);
+  const next = state.conversations.slice(at + 1).find(unread) ?? state.conversations.find(unread);
+  return next === undefined ? step(said(state, "No unread chats.")) : open(state, next.id);
+}
+
+function moveList(state: State, direction: 1 | -1): Step {
+  const count = listEntries(state).length;
+  return step({ ...state, listIndex: count === 0 ? 0 : (state.listIndex + direction + count) % count });
+}
+
+function edit(state: State, key: Key): Step {
+  const editor = editorOf(state);
+  const change = editingKey(key);
+  if (change !== undefined) return setEditor(state, change(editor));
+  switch (key.name) {
+    case "up":
+    case "down": {
+      const direction = key.name === "up" ? -1 : 1;
+      if (editor.text !== "") return setEditor(state, editing.moveRow(editor, direction, layoutOf(state).composerWidth));
+      if (state.open === undefined) return moveList(state, direction);
+      return direction < 0 ? select(state) : step(state);
+    }
+    case "escape":
+      return (editor.text === "" ? obey(state, "bottom") : undefined) ?? step({ ...state, flash: undefined, news: undefined });
+    case "c":
+      return key.ctrl ? step(said(state, "Ctrl+Q quits.")) : step(state);
+    default:
+      return step(state);
+  }
+}
+
+/** What the course versions of FastChat left a chat with. */
+const LEAVING = new Set(["--", "@#@EXIT@#@"]);
+
+function submit(state: State): Step {
+  const { text } = editorOf(state);
+  const trimmed = text.trim();
+  if (trimmed === "") return state.open === undefined ? openEntry(state, listEntries(state)[state.listIndex]) : step(state);
+  if (LEAVING.has(trimmed)) return leaveChat(state);
+  const slash = parseSlash(trimmed);
+  if (slash?.kind === "unknown")
+    return step(said(state, `There is no /${slash.word}: /help lists what there is; // begins a message with a slash.`, "error"));
+  if (slash !== undefined) return runSlash(cleared(state), slash.command, slash.argument);
+  if (state.open === undefined) return step({ ...state, homeEditor: editing.emptyEditor }, { kind: "open-direct", name: trimmed });
+  const id = state.open;
+  const message = text.replace(/\s+$/u, "").replace(/^\/\//u, "/");
+  const sent = withChat(cleared(state).state, id, (chat) => ({ ...chat, position: { kind: "bottom" }, below: 0 }));
+  return step(sent, { kind: "send", id, text: message }, { kind: "draft", id, text: "" }, { kind: "typing", id, active: false });
+}
+
+const cleared = (state: State): Step => setEditor(state, editing.emptyEditor);
+
+function leaveChat(state: State): Step {
+  const { state: empty, effects } = cleared(state);
+  return step(leave(empty).state, ...effects);
+}
+
+function messagesOf(chat: Chat): readonly (readonly [key: string, message: ChatMessage])[] {
+  return chat.entries.flatMap(({ key, item }) => (item.kind === "message" ? [[key, item] as const] : []));
+}
+
+function select(state: State): Step {
+  const chat = openChat(state);
+  if (chat === undefined) return step(state);
+  const layout = layoutOf(state);
+  const { last } = windowOf(chat, layout.transcriptHeight, lookOf(state, layout));
+  const visible = chat.entries.slice(0, last + 1).findLast(({ item }) => item.kind === "message");
+  return visible === undefined ? step(state) : step(withChat(state, state.open!, (known) => ({ ...known, selected: visible.key })));
+}
+
+/** Keys while a message is selected; undefined: the key is for others. */
+function pressSelection(state: State, chat: Chat, key: Key): Step | undefined {
+  const messages = messagesOf(chat);
+  const at = messages.findIndex(([known]) => known === chat.selected);
+  const selected = messages[at]?.[1];
+  const change = (selection: string | undefined): State => withChat(state, state.open!, (known) => ({ ...known, selected: selection }));
+  if (selected === undefined || key.name === "escape") return step(change(undefined));
+  if (key.name === "up" || key.name === "down") {
+    const next = messages[at + (key.name === "up" ? -1 : 1)];
+    if (next === undefined) return step(key.name === "down" ? change(undefined) : state);
+    return step(shown(change(next[0]), next[0]));
+  }
+  if (key.name === "enter")
+    return selected.status === "failed" ? step(change(undefined), { kind: "retry", message: selected.id }) : step(change(undefined));
+  if (key.name !== "text") return key.ctrl || key.alt || key.name.startsWith("page") ? undefined : step(state);
+  if (key.text === "i") return step({ ...state, overlay: { kind: "details", message: selected } });
+  if (key.text === "y") return step(said(change(undefined), "Copied."), { kind: "copy", text: selected.text });
+  return step(state);
+}
+
+/** Scrolls just as far as the entry needs to show. */
+function shown(state: State, key: string): State {
+  const chat = openChat(state)!;
+  const layout = layoutOf(state);
+  const look = lookOf(state, layout);
+  const index = chat.entries.findIndex((entry) => entry.key === key);
+  let position = chat.position;
+  for (let guard = 0; guard < chat.entries.length; guard++) {
+    const { first, last, atTop } = windowOf({ ...chat, position }, layout.transcriptHeight, look);
+    if ((index > first || (index === first && atTop)) && index <= last) break;
+    if (index === first && first === last) break;
+    const next = scrolled({ ...chat, position }, index <= first ? 1 : -1, layout.transcriptHeight, look);
+    if (
+      next.kind === position.kind &&
+      (next.kind === "bottom" || (position.kind === "at" && next.key === position.key && next.rowsBelow === position.rowsBelow))
+    )
+      break;
+    position = next;
+  }
+  return withChat(state, state.open!, (known) => ({ ...known, position }));
+}

@@ -1,0 +1,109 @@
+import { cells, fit } from "./cells.ts";
+
+/** What a piece of text means; the theme says how that looks. */
+export type Style =
+  | "text"
+  | "dim"
+  | "bold"
+  | "own-name"
+  | "other-name"
+  | "own-bar"
+  | "accent"
+  | "unread"
+  | "online"
+  | "read"
+  | "warning"
+  | "error"
+  | "chosen";
+
+export interface Span {
+  readonly text: string;
+  readonly style: Style;
+}
+
+/** One row of the screen. Never holds a newline or a control character. */
+export type Row = readonly Span[];
+
+export const span = (text: string, style: Style = "text"): Span => ({ text, style });
+export const blankRow: Row = [];
+
+export const rowCells = (row: Row): number => row.reduce((sum, { text }) => sum + cells(text), 0);
+export const rowText = (row: Row): string => row.map(({ text }) => text).join("");
+
+/** Exactly `width` cells: cut at the right, or filled with spaces. */
+export function fitRow(row: Row, width: number): Row {
+  const fitted: Span[] = [];
+  let left = width;
+  for (const piece of row) {
+    const size = cells(piece.text);
+    if (size <= left) {
+      fitted.push(piece);
+      left -= size;
+      continue;
+    }
+    const text = fit(piece.text, left);
+    fitted.push({ text, style: piece.style });
+    left -= cells(text);
+    break;
+  }
+  if (left > 0) fitted.push(span(" ".repeat(left), row.at(-1)?.style === "chosen" ? "chosen" : "text"));
+  return fitted;
+}
+
+/** `left` and `right` at the two ends of a row; when both do not fit, `left` is cut. */
+export function spread(left: Row, right: Row, width: number): Row {
+  const rightCells = rowCells(right);
+  if (rightCells >= width) return fitRow(right, width);
+  return [...fitRow(left, width - rightCells), ...right];
+}
+
+export const chosen = (row: Row): Row => row.map(({ text }) => span(text, "chosen"));
+
+/** A rule with words in its middle, as over a day. */
+export function ruleRow(words: string, width: number, style: Style): Row {
+  const label = fit(` ${words} `, width);
+  const left = Math.max(0, Math.floor((width - cells(label)) / 2));
+  return [span("─".repeat(left) + label + "─".repeat(Math.max(0, width - left - cells(label))), style)];
+}
+
+/** Select Graphic Rendition codes (ECMA-48) per style: the sixteen colours follow the terminal's own theme, light or dark. */
+const COLOURS: Record<Style, string> = {
+  text: "",
+  dim: "2",
+  bold: "1",
+  "own-name": "1;36",
+  "other-name": "1;35",
+  "own-bar": "36",
+  accent: "36",
+  unread: "1;36",
+  online: "32",
+  read: "36",
+  warning: "33",
+  error: "31",
+  chosen: "7",
+};
+
+/** Without colour (NO_COLOR): weight and inverse alone. */
+const PLAIN: Record<Style, string> = {
+  text: "",
+  dim: "2",
+  bold: "1",
+  "own-name": "1",
+  "other-name": "1",
+  "own-bar": "",
+  accent: "",
+  unread: "1",
+  online: "",
+  read: "",
+  warning: "1",
+  error: "1",
+  chosen: "7",
+};
+
+/** The row with the terminal's codes. */
+export function paint(row: Row, colour: boolean): string {
+  const codes = colour ? COLOURS : PLAIN;
+  let painted = "";
+  for (const { text, style } of row) painted += codes[style] === "" ? text : `\u001b[${codes[style]}m${text}\u001b[0m`;
+  return painted;
+}

@@ -1,0 +1,165 @@
+import { safeLine } from "../safe-text.ts";
+import { wrap } from "./cells.ts";
+import { type Editor, editorOf, emptyEditor, insert, layOut } from "./editor.ts";
+import type { Frame } from "./frame.ts";
+import type { Key } from "./keys.ts";
+import { type Row, blankRow, fitRow, ruleRow, span } from "./rows.ts";
+import { editingKey } from "./write.ts";
+
+/** The screen of somebody who is not signed in here. */
+export interface SignInState {
+  readonly mode: "sign-in" | "sign-up";
+  readonly fields: { readonly name: Editor; readonly password: Editor; readonly again: Editor };
+  readonly focus: Field;
+  /** What the server is being asked, or asked again while there are no services. */
+  readonly busy: boolean;
+  readonly answer: { readonly text: string; readonly tone: "error" | "plain" } | undefined;
+  /** Shown once after sign-up, until Enter. */
+  readonly recoveryWords: readonly string[] | undefined;
+}
+
+export type Field = "name" | "password" | "again";
+
+export type SignInEffect =
+  | { readonly kind: "submit"; readonly mode: SignInState["mode"]; readonly name: string; readonly password: string }
+  | { readonly kind: "cancel" }
+  | { readonly kind: "go-on" }
+  | { readonly kind: "quit" };
+
+export interface SignInStep {
+  readonly state: SignInState;
+  readonly effect: SignInEffect | undefined;
+}
+
+export const initialSignIn = (name: string): SignInState => ({
+  mode: "sign-in",
+  fields: { name: editorOf(name), password: emptyEditor, again: emptyEditor },
+  focus: name === "" ? "name" : "password",
+  busy: false,
+  answer: undefined,
+  recoveryWords: undefined,
+});
+
+const step = (state: SignInState, effect?: SignInEffect): SignInStep => ({ state, effect });
+
+const fieldsOf = (mode: SignInState["mode"]): readonly Field[] =>
+  mode === "sign-in" ? ["name", "password"] : ["name", "password", "again"];
+
+export function pressSignIn(state: SignInState, key: Key): SignInStep {
+  if (key.ctrl && (key.name === "q" || key.name === "c")) return step(state, { kind: "quit" });
+  if (state.recoveryWords !== undefined) return step(state, key.name === "enter" ? { kind: "go-on" } : undefined);
+  if (state.busy) return key.name === "escape" ? step({ ...state, busy: false, answer: undefined }, { kind: "cancel" }) : step(state);
+  if (key.ctrl && (key.name === "n" || key.name === "s")) return step(switched(state));
+  const fields = fieldsOf(state.mode);
+  const move = (by: number): SignInStep =>
+    step({ ...state, focus: fields[(fields.indexOf(state.focus) + by + fields.length) % fields.length]! });
+  if (key.name === "tab") return move(key.shift ? -1 : 1);
+  if (key.name === "down") return move(1);
+  if (key.name === "up") return move(-1);
+  if (key.name === "enter") return state.focus === fields.at(-1) ? submit(state) : move(1);
+  if (key.name === "text") return typeSignIn(state, key.text);
+  const change = editingKey(key);
+  return change === undefined ? step(state) : step(withField(state, change(state.fields[state.focus])));
+}
+
+export function typeSignIn(state: SignInState, text: string): SignInStep {
+  if (state.busy || state.recoveryWords !== undefined) return step(state);
+  return step(withField(state, insert(state.fields[state.focus], text.replaceAll("\n", ""))));
+}
+
+const withField = (state: SignInState, editor: Editor): SignInState => ({ ...state, fields: { ...state.fields, [state.focus]: editor } });
+
+const switched = (state: SignInState): SignInState => ({
+  ...state,
+  mode: state.mode === "sign-in" ? "sign-up" : "sign-in",
+  focus: state.fields.name.text === "" ? "name" : "password",
+  answer: undefined,
+});
+
+function submit(state: SignInState): SignInStep {
+  const name = state.fields.name.text.trim().toLowerCase();
+  const password = state.fields.password.text;
+  const missing = (focus: Field, text: string): SignInStep => step({ ...state, focus, answer: { text, tone: "error" } });
+  if (name === "") return missing("name", "Type a username first.");
+  if (password === "") return missing("password", "Type a password first.");
+  if (state.mode === "sign-up" && state.fields.again.text !== password)
+    return missing("again", "The two passwords differ: type them again.");
+  const doing = state.mode === "sign-in" ? "Signing in…" : "Signing up…";
+  return step({ ...state, busy: true, answer: { text: doing, tone: "plain" } }, { kind: "submit", mode: state.mode, name, password });
+}
+
+/** The server's answer, as a sentence; the password is typed again. */
+export const answered = (state: SignInState, text: string): SignInState => ({
+  ...state,
+  busy: false,
+  answer: { text, tone: "error" },
+  focus: "password",
+  fields: { ...state.fields, password: emptyEditor, again: emptyEditor },
+});
+
+export const waiting = (state: SignInState, text: string): SignInState => ({
+  ...state,
+  answer: { text: `${text}. Trying again… (Esc stops)`, tone: "error" },
+});
+
+const LABELS: Readonly<Record<Field, string>> = { name: "Username", password: "Password", again: "Again" };
+const LABEL_CELLS = 12;
+const WIDEST = 60;
+
+export function signInFrame(state: SignInState, columns: number, rows: number, gateway: string): Frame {
+  const width = Math.max(10, Math.min(WIDEST, columns - 4));
+  const left = Math.max(0, Math.floor((columns - width) / 2));
+  const lines: Row[] = [];
+  let cursor: Frame["cursor"];
+  const say = (text: string, style: Row[number]["style"]): void => {
+    for (const row of wrap(safeLine(text), width)) lines.push([span(row.text, style)]);
+  };
+  const roomy = rows >= 14;
+  lines.push([span("FastChat", "bold")], ruleRow("", width, "dim"));
+  if (state.recoveryWords !== undefined) {
+    say(
+      "You are signed up. These twelve words open your account when the password is forgotten. They are shown only now: write them down, on paper.",
+      "text",
+    );
+    lines.push(blankRow);
+    const each = Math.floor(width / 3);
+    for (let at = 0; at < state.recoveryWords.length; at += 3) {
+      lines.push(
+        state.recoveryWords
+          .slice(at, at + 3)
+          .map((word, index) => span(`${String(at + index + 1).padStart(2)} ${safeLine(word)}`.padEnd(each), "bold")),
+      );
+    }
+    lines.push(blankRow, [span("Enter", "bold"), span(" when you have them", "dim")]);
+  } else {
+    say(state.mode === "sign-in" ? "Sign in" : "Sign up: choose a name and a password", "accent");
+    if (roomy) lines.push(blankRow);
+    for (const field of fieldsOf(state.mode)) {
+      const editor = state.fields[field];
+      const shown = field === "name" ? editor : { ...editor, text: "•".repeat([...new Intl.Segmenter().segment(editor.text)].length) };
+      const focused = field === state.focus && !state.busy;
+      const room = width - LABEL_CELLS;
+      const { column } = layOut(field === "name" ? editor : { ...shown, cursor: shown.text.length }, 10_000);
+      const hidden = Math.max(0, column - room + 1);
+      if (focused) cursor = { x: left + LABEL_CELLS + column - hidden, y: lines.length };
+      lines.push([span(LABELS[field].padEnd(LABEL_CELLS), focused ? "bold" : "dim"), span(safeLine(shown.text).slice(hidden))]);
+    }
+    if (roomy) lines.push(blankRow);
+    if (state.answer !== undefined) say(state.answer.text, state.answer.tone === "error" ? "error" : "dim");
+    if (roomy) lines.push(blankRow);
+    const other = state.mode === "sign-in" ? "sign up instead" : "sign in instead";
+    lines.push([
+      span("Enter", "bold"),
+      span(" go on   ", "dim"),
+      span("Ctrl+N", "bold"),
+      span(` ${other}   `, "dim"),
+      span("Ctrl+Q", "bold"),
+      span(" quit", "dim"),
+    ]);
+    if (roomy) say(`at ${gateway}`, "dim");
+  }
+  const top = Math.max(0, Math.floor((rows - lines.length) / 3));
+  const placed = [...Array.from({ length: top }, () => blankRow), ...lines.map((row) => [span(" ".repeat(left)), ...row])].slice(0, rows);
+  while (placed.length < rows) placed.push(blankRow);
+  return { rows: placed.map((row) => fitRow(row, columns)), cursor: cursor && { x: cursor.x, y: cursor.y + top } };
+}

@@ -1,0 +1,57 @@
+import { entryName, listEntries } from "./list.ts";
+import type { State } from "./state.ts";
+
+/** What can be typed behind a slash. */
+export const slashCommands = {
+  help: { argument: "", help: "Keys and commands" },
+  people: { argument: "[TEXT]", help: "Find people" },
+  open: { argument: "NAME", help: "Talk to somebody" },
+  leave: { argument: "", help: "Leave this chat (also -- )" },
+  verify: { argument: "[NAME]", help: "Compare safety numbers" },
+  accept: { argument: "[NAME]", help: "Go on after somebody's identity changed" },
+  note: { argument: "TEXT", help: "Your own note about this person" },
+  signout: { argument: "", help: "Sign this device out and erase its messages here" },
+  quit: { argument: "", help: "Quit" },
+} as const;
+
+export type SlashCommand = keyof typeof slashCommands;
+
+export type Slash =
+  | { readonly kind: "command"; readonly command: SlashCommand; readonly argument: string }
+  | { readonly kind: "unknown"; readonly word: string };
+
+const isSlashCommand = (word: string): word is SlashCommand => Object.hasOwn(slashCommands, word);
+
+/** Undefined: the text is a message. A message that begins with a slash is written with two. */
+export function parseSlash(text: string): Slash | undefined {
+  if (!text.startsWith("/") || text.startsWith("//")) return undefined;
+  const [, word = "", argument = ""] = /^\/(\S*)\s*([^]*)$/u.exec(text) ?? [];
+  return isSlashCommand(word) ? { kind: "command", command: word, argument: argument.trim() } : { kind: "unknown", word };
+}
+
+/** What the text could go on as, whole texts, best first. */
+export function completionsOf(state: State, text: string): readonly string[] {
+  const open = /^\/open (\S*)$/u.exec(text);
+  if (open !== null) {
+    return listEntries(state)
+      .map(entryName)
+      .filter((name) => name.startsWith(open[1]!))
+      .map((name) => `/open ${name}`);
+  }
+  if (!/^\/[a-z]*$/u.test(text)) return [];
+  return Object.keys(slashCommands)
+    .filter((command) => `/${command}`.startsWith(text))
+    .map((command) => `/${command}`);
+}
+
+/** The text after Tab: as far as all candidates agree, or the first of them; with a space where an argument follows. */
+export function completed(state: State, text: string): string {
+  const candidates = completionsOf(state, text);
+  const [first] = candidates;
+  if (first === undefined) return text;
+  let common = first;
+  for (const candidate of candidates) while (!candidate.startsWith(common)) common = common.slice(0, -1);
+  const result = common.length > text.length ? common : first;
+  const word = result.slice(1);
+  return candidates.includes(result) && isSlashCommand(word) && slashCommands[word].argument !== "" ? `${result} ` : result;
+}

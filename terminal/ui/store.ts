@@ -1,0 +1,211 @@
+import { FastChatError } from "@fastchat/protocol";
+import type { Client } from "@fastchat/client";
+import { type Action, type Effect, type State, initialState } from "./state.ts";
+import { update } from "./update.ts";
+
+/** The state of a running terminal client, and what carries out its effects. */
+export interface Store {
+  readonly state: () => State;
+  readonly subscribe: (listener: () => void) => () => void;
+  readonly dispatch: (action: Action) => void;
+  /** Resolves when the person quits or the session ends. */
+  readonly ended: Promise<Ending>;
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
+}
+
+export type Ending = { readonly kind: "quit" } | { readonly kind: "signed-out"; readonly server: "told" | "not-reached" };
+
+export interface StoreOptions extends Pick<State, "columns" | "rows" | "colour" | "keymap"> {
+  /** Sends text to the terminal's clipboard. */
+  readonly copy: (text: string) => void;
+  readonly redraw: () => void;
+}
+
+const TICK_MS = 500;
+const DRAFT_MS = 400;
+/** Typing is told again at most so often; the other side forgets it later than that. */
+const TYPING_MS = 4_000;
+
+export function sentenceOf(error: unknown): string {
+  if (error instanceof FastChatError) return error.row.sentence;
+  return error instanceof Error ? error.message : String(error);
+}
+
+export function startStore(client: Client, options: StoreOptions): Store {
+  const { copy, redraw, ...view } = options;
+  let state = initialState(client, { ...view, now: Date.now() });
+  const listeners = new Set<() => void>();
+  let isAnnounced = false;
+  const ending = Promise.withResolvers<Ending>();
+  const drafts = new Map<string, { readonly timer: NodeJS.Timeout; readonly save: () => Promise<void> }>();
+  const running = new Set<Promise<void>>();
+  const toldTyping = new Map<string, number>();
+
+  const announce = (): void => {
+    isAnnounced = false;
+    for (const listener of listeners) listener();
+  };
+
+  const dispatch = (action: Action): void => {
+    const { state: next, effects } = update(state, action);
+    const changed = next !== state;
+    state = next;
+    for (const effect of effects) start(effect);
+    if (!changed) return;
+    // A key shows at once; whatever comes in meanwhile is shown together, so that a flood of messages never holds keys up.
+    if (action.kind === "key" || action.kind === "paste") announce();
+    else if (!isAnnounced) {
+      isAnnounced = true;
+      setImmediate(announce);
+    }
+  };
+
+  const say = (text: string, tone: "plain" | "error" = "plain"): void => dispatch({ kind: "said", text, tone, now: Date.now() });
+
+  const start = (effect: Effect): void => {
+    const work = perform(effect)
+      .catch((error: unknown) => {
+        if (effect.kind === "send")
+          dispatch({ kind: "not-sent", id: effect.id, text: effect.text, sentence: sentenceOf(error), now: Date.now() });
+        else say(sentenceOf(error), "error");
+      })
+      .finally(() => running.delete(work));
+    running.add(work);
+  };
+
+  const perform = async (effect: Effect): Promise<void> => {
+    switch (effect.kind) {
+      case "load-conversation": {
+        const conversation = await client.conversation(effect.id);
+        if (conversation !== undefined) dispatch({ kind: "conversation", conversation });
+        return;
+      }
+      case "load-people": {
+        const people = await client.people(effect.text === "" ? undefined : effect.text);
+        const known = new Map(state.people.map((person) => [person.account, person]));
+        for (const person of people) known.set(person.account, person);
+        dispatch({ kind: "people", people: [...known.values()] });
+        await client.watchPresence([...known.keys()]);
+        return;
+      }
+      case "load-items": {
+        const { before, limit } = effect;
+        const { items, more } = await client.items(effect.id, before === undefined ? { limit } : { before, limit });
+        dispatch({ kind: "items", id: effect.id, items, more, newest: before === undefined });
+        return;
+      }
+      case "open-direct": {
+        const id = await client.openDirect(effect.name.toLowerCase());
+        const conversation = await client.conversation(id);
+        if (conversation !== undefined) dispatch({ kind: "opened", conversation });
+        return;
+      }
+      case "send":
+        await client.send(effect.id, effect.text);
+        return;
+      case "retry":
+        await client.retry(effect.message);
+        return;
+      case "mark-read":
+        await client.markRead(effect.id, effect.sequence);
+        return;
+      case "draft": {
+        const { id, text } = effect;
+        clearTimeout(drafts.get(id)?.timer);
+        const save = async (): Promise<void> => {
+          drafts.delete(id);
+          await client.setDraft(id, text).catch((error: unknown) => say(sentenceOf(error), "error"));
+        };
+        drafts.set(id, { timer: setTimeout(() => void save(), text === "" ? 0 : DRAFT_MS), save });
+        return;
+      }
+      case "typing": {
+        const last = toldTyping.get(effect.id);
+        if (effect.active ? last !== undefined && Date.now() - last < TYPING_MS : last === undefined) return;
+        if (effect.active) toldTyping.set(effect.id, Date.now());
+        else toldTyping.delete(effect.id);
+        if (client.connection.kind === "online") await client.setTyping(effect.id, effect.active);
+        return;
+      }
+      case "safety-number":
+        dispatch({ kind: "safety-number", name: effect.name, number: await client.safetyNumber(effect.name) });
+        return;
+      case "set-verified":
+        await client.setVerified(effect.name, effect.verified);
+        say(
+          effect.verified
+            ? `${effect.name} is verified now, on all your devices.`
+            : `${effect.name} is not verified: do not trust this chat before the numbers agree.`,
+        );
+        return;
+      case "accept-identity":
+        await client.acceptIdentity(effect.name);
+        say(`${effect.name}'s new identity is accepted.`);
+        return;
+      case "set-note":
+        await client.setNote(effect.name, effect.note);
+        say(effect.note === "" ? "The note is gone." : "Noted, for your eyes only.");
+        return;
+      case "copy":
+        copy(effect.text);
+        return;
+      case "redraw":
+        redraw();
+        return;
+      case "sign-out":
+        ending.resolve({ kind: "signed-out", ...(await client.signOut()) });
+        return;
+      case "quit":
+        ending.resolve({ kind: "quit" });
+        return;
+      default:
+        return effect satisfies never;
+    }
+  };
+
+  const loadAll = async (): Promise<void> => dispatch({ kind: "conversations", conversations: await client.conversations() });
+
+  const unsubscribe = client.subscribe((event) => {
+    if (event.kind !== "caught-up") return dispatch({ kind: "event", event, now: Date.now() });
+    // What arrived is counted only once the list holds it.
+    const work = loadAll()
+      .then(() => dispatch({ kind: "event", event, now: Date.now() }))
+      .catch((error: unknown) => say(sentenceOf(error), "error"))
+      .finally(() => running.delete(work));
+    running.add(work);
+  });
+  const begin = async (): Promise<void> => {
+    await loadAll();
+    start({ kind: "load-people", text: "" });
+    // The client may have caught up before this store listened.
+    await client.caughtUp();
+    await loadAll();
+    dispatch({ kind: "event", event: { kind: "caught-up" }, now: Date.now() });
+  };
+  const beginning = begin()
+    .catch(() => undefined)
+    .finally(() => running.delete(beginning));
+  const ticker = setInterval(() => {
+    const { flash, offlineSince } = state;
+    if (flash !== undefined || offlineSince !== undefined) dispatch({ kind: "tick", now: Date.now() });
+  }, TICK_MS);
+
+  return {
+    state: () => state,
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    dispatch,
+    ended: ending.promise,
+    async [Symbol.asyncDispose]() {
+      unsubscribe();
+      clearInterval(ticker);
+      listeners.clear();
+      const pending = [...drafts.values()];
+      for (const { timer } of pending) clearTimeout(timer);
+      await Promise.all(pending.map(({ save }) => save()));
+      await Promise.allSettled(running);
+    },
+  };
+}

@@ -1,0 +1,215 @@
+import type { ChatMessage, ChatNotice, MessageStatus } from "@fastchat/client";
+import { safeLine, safeName, safeText } from "../safe-text.ts";
+import { type WrappedRow, wrap } from "./cells.ts";
+import { type Row, type Span, blankRow, chosen, fitRow, ruleRow, span, spread } from "./rows.ts";
+import { dayWords, sameDay, sameMinute, timeWords } from "./time.ts";
+import type { Entry } from "./timeline.ts";
+
+/** Where a conversation is scrolled to. */
+export type Position =
+  | { readonly kind: "bottom" }
+  /** The lowest row shown is the one `rowsBelow` rows above the end of this entry. */
+  | { readonly kind: "at"; readonly key: string; readonly rowsBelow: number };
+
+export interface Look {
+  readonly width: number;
+  readonly now: number;
+  /** Words instead of ticks, for terminals without colour and screen readers. */
+  readonly words: boolean;
+  /** No empty rows between groups, for low terminals. */
+  readonly dense: boolean;
+}
+
+export interface Transcript {
+  readonly entries: readonly Entry[];
+  readonly position: Position;
+  /** The unread line stands before the first entry behind this sequence number; undefined: no line. */
+  readonly unreadAfter: number | undefined;
+  readonly selected: string | undefined;
+}
+
+const INDENT = 2;
+
+const TICKS: Readonly<Record<MessageStatus, Span>> = {
+  queued: span("◷", "dim"),
+  sent: span("✓", "dim"),
+  delivered: span("✓✓", "dim"),
+  read: span("✓✓", "read"),
+  failed: span("✗", "error"),
+};
+const TICK_CELLS = 2;
+const WORD_CELLS = 9;
+
+function tick(status: MessageStatus, words: boolean): Span {
+  return words ? span(status, status === "failed" ? "error" : "dim") : TICKS[status];
+}
+
+/** Wrapping is the costly part of a frame, and a message's text never changes. */
+const wrapped = new WeakMap<ChatMessage, { readonly width: number; readonly rows: readonly WrappedRow[] }>();
+
+function wrapMessage(message: ChatMessage, width: number): readonly WrappedRow[] {
+  const known = wrapped.get(message);
+  if (known?.width === width) return known.rows;
+  const rows = wrap(safeText(message.text), width);
+  wrapped.set(message, { width, rows });
+  return rows;
+}
+
+function messageRows(message: ChatMessage, header: boolean, look: Look): Row[] {
+  const bar = message.mine ? span("▎ ", "own-bar") : span("  ");
+  const marks = message.mine ? (look.words ? WORD_CELLS : TICK_CELLS) + 2 : 1;
+  const rows: Row[] = [];
+  if (header) {
+    const name = message.mine ? span("you", "own-name") : span(safeName(message.from.name), "other-name");
+    rows.push(fitRow([bar, name, span("  "), span(timeWords(message.time), "dim")], look.width));
+  }
+  const texts = wrapMessage(message, Math.max(4, look.width - INDENT - marks));
+  for (const [index, { text }] of texts.entries()) {
+    const isLast = index === texts.length - 1;
+    const right: Row = isLast && message.mine ? [tick(message.status, look.words), span(" ")] : [];
+    rows.push(spread([bar, span(text)], right, look.width));
+  }
+  if (message.doubt !== "none") {
+    const why =
+      message.doubt === "revoked-device" ? "written by a device that had been signed out or revoked" : "from before you could read here";
+    for (const { text } of wrap(`! ${why}`, look.width - INDENT)) rows.push(fitRow([span("  "), span(text, "warning")], look.width));
+  }
+  if (message.status === "failed")
+    rows.push(fitRow([bar, span("not sent: select it with ↑ and press Enter to try again", "error")], look.width));
+  return rows;
+}
+
+const CALM: ReadonlySet<string> = new Set(["created", "rekeyed", "device-added", "device-ended"]);
+
+function noticeRows(notice: ChatNotice, look: Look): Row[] {
+  const calm = CALM.has(notice.notice);
+  const rows = wrap(`${calm ? "·" : "!"} ${safeLine(notice.text)}`, Math.max(4, look.width - INDENT));
+  return rows.map(({ text }) => fitRow([span("  "), span(text, calm ? "dim" : "warning")], look.width));
+}
+
+/** A group is one sender's messages of one minute. */
+function continues(before: Entry | undefined, message: ChatMessage): boolean {
+  if (before?.item.kind !== "message") return false;
+  return before.item.from.account === message.from.account && sameMinute(before.item.time, message.time);
+}
+
+function hasUnreadLine(transcript: Transcript, index: number): boolean {
+  const { entries, unreadAfter } = transcript;
+  if (unreadAfter === undefined || entries[index]!.place <= unreadAfter) return false;
+  return index === 0 || entries[index - 1]!.place <= unreadAfter;
+}
+
+/** The rows of one entry with what stands above it: day, unread line, name. */
+export function entryRows(transcript: Transcript, index: number, look: Look): readonly Row[] {
+  const { key, item } = transcript.entries[index]!;
+  const before = transcript.entries[index - 1];
+  const rows: Row[] = [];
+  const newDay = before === undefined || !sameDay(before.item.time, item.time);
+  const unreadLine = hasUnreadLine(transcript, index);
+  if (newDay) {
+    if (before !== undefined && !look.dense) rows.push(blankRow);
+    rows.push(ruleRow(dayWords(item.time, look.now), look.width, "dim"));
+  }
+  if (unreadLine) rows.push(ruleRow("new messages", look.width, "unread"));
+  let own: Row[];
+  if (item.kind === "message") {
+    const header = newDay || unreadLine || !continues(before, item);
+    if (header && !newDay && !unreadLine && before !== undefined && !look.dense) rows.push(blankRow);
+    own = messageRows(item, header, look);
+  } else own = noticeRows(item, look);
+  rows.push(...(key === transcript.selected ? own.map(chosen) : own));
+  return rows;
+}
+
+export interface Window {
+  /** At most as many as asked for. */
+  readonly rows: readonly Row[];
+  /** Indices of the first and last entry that show. */
+  readonly first: number;
+  readonly last: number;
+  /** The first row of the oldest loaded entry shows. */
+  readonly atTop: boolean;
+  readonly atBottom: boolean;
+}
+
+function anchor(transcript: Transcript): { index: number; rowsBelow: number } {
+  const { entries, position } = transcript;
+  if (position.kind === "bottom") return { index: entries.length - 1, rowsBelow: 0 };
+  const index = entries.findLastIndex(({ key }) => key === position.key);
+  return index < 0 ? { index: entries.length - 1, rowsBelow: 0 } : { index, rowsBelow: position.rowsBelow };
+}
+
+/** The rows that show at a position; costs what is visible, however long the history is. */
+export function windowOf(transcript: Transcript, height: number, look: Look): Window {
+  const { entries } = transcript;
+  if (entries.length === 0 || height <= 0) return { rows: [], first: 0, last: 0, atTop: true, atBottom: true };
+  const bottom = anchor(transcript);
+  let rows: Row[] = [];
+  let first = bottom.index;
+  let complete = false;
+  for (let index = bottom.index; index >= 0 && rows.length < height; index--) {
+    const block = entryRows(transcript, index, look);
+    const shown = index === bottom.index ? block.slice(0, Math.max(0, block.length - bottom.rowsBelow)) : block;
+    first = index;
+    complete = index === 0 && rows.length + shown.length <= height;
+    rows = [...shown, ...rows];
+  }
+  rows = rows.slice(-height);
+  let last = bottom.index;
+  let below = bottom.rowsBelow;
+  // Near the top of a long history the room below is filled from what follows.
+  while (rows.length < height && (below > 0 || last < entries.length - 1)) {
+    if (below === 0) {
+      last++;
+      below = entryRows(transcript, last, look).length;
+    }
+    const block = entryRows(transcript, last, look);
+    const next = block.slice(block.length - below, block.length - below + height - rows.length);
+    rows.push(...next);
+    below -= next.length;
+  }
+  return { rows, first, last, atTop: complete, atBottom: below === 0 && last === entries.length - 1 };
+}
+
+/** Scrolled by so many rows, up when positive. Stops at the oldest loaded row and becomes "bottom" at the newest. */
+export function scrolled(transcript: Transcript, by: number, height: number, look: Look): Position {
+  const { entries } = transcript;
+  if (entries.length === 0) return { kind: "bottom" };
+  let { index, rowsBelow } = anchor(transcript);
+  if (by > 0) {
+    let above = -rowsBelow;
+    for (let at = index; at >= 0 && above < height + by; at--) above += entryRows(transcript, at, look).length;
+    rowsBelow += Math.min(by, Math.max(0, above - height));
+    for (
+      let size = entryRows(transcript, index, look).length;
+      rowsBelow >= size && index > 0;
+      size = entryRows(transcript, index, look).length
+    ) {
+      rowsBelow -= size;
+      index--;
+    }
+  } else {
+    rowsBelow += by;
+    while (rowsBelow < 0) {
+      if (index === entries.length - 1) return { kind: "bottom" };
+      index++;
+      rowsBelow += entryRows(transcript, index, look).length;
+    }
+  }
+  if (index === entries.length - 1 && rowsBelow === 0) return { kind: "bottom" };
+  return { kind: "at", key: entries[index]!.key, rowsBelow };
+}
+
+/** The position at which an entry is the first that shows, or "bottom" when everything behind it fits. */
+export function topAt(transcript: Transcript, index: number, height: number, look: Look): Position {
+  let left = height;
+  for (let at = index; at < transcript.entries.length; at++) {
+    const size = entryRows(transcript, at, look).length;
+    if (size > left)
+      return left === 0 && at > index
+        ? { kind: "at", key: transcript.entries[at - 1]!.key, rowsBelow: 0 }
+        : { kind: "at", key: transcript.entries[at]!.key, rowsBelow: size - left };
+    left -= size;
+  }
+  return { kind: "bottom" };
+}
