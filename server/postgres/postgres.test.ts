@@ -59,7 +59,8 @@ async function query(url: string, sql: string): Promise<Record<string, unknown>[
       await client.connect();
       return (await client.query(sql)).rows as Record<string, unknown>[];
     } catch (error) {
-      if (Date.now() > end || !/ECONNREFUSED|ECONNRESET|terminat|starting up|shutting down|recovery/.test(String(error))) throw error;
+      if (Date.now() > end || !/ECONNREFUSED|ECONNRESET|terminat|starting up|shutting down|recovery|not yet accepting/.test(String(error)))
+        throw error;
     } finally {
       await client.end().catch(() => {});
     }
