@@ -72,6 +72,8 @@ export interface ProxiedConnection {
   readonly answer: (request: ClientFrame, body: ServerBody) => void;
   /** Sends a frame that nobody asked for (request 0). */
   readonly push: (body: ServerBody) => void;
+  /** Gives a frame to the client, past all scripts: for those that were held back. */
+  readonly pass: (frame: ServerFrame) => void;
   /** Asks the server as this client's device, past the client and all scripts. Rejects when the connection ends first. */
   readonly ask: (body: ClientBody) => Promise<ServerFrame>;
   /** Raw packets, past all scripts. */
@@ -236,6 +238,7 @@ export class FrameProxy implements AsyncDisposable {
       asked: (answer) => asked.get(answer.request),
       answer: (question, body) => frameToNear({ request: question.request, body }),
       push: (body) => frameToNear({ request: 0, body }),
+      pass: frameToNear,
       ask: (body) => {
         const request = nextOwn++;
         const asking = Promise.withResolvers<ServerFrame>();
