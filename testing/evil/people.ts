@@ -1,0 +1,237 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { accountId, conversationId, idBytes, keyId } from "@fastchat/protocol";
+import { applyAccountLinks, buildAddDevice } from "@fastchat/protocol/chain";
+import { deviceSealingKeyHash, equal, generateSealingKey, generateSigningKey, openEpochKey, random } from "@fastchat/protocol/seal";
+import { AccountLinkSchema, type SignedLink, SignedLinkSchema } from "@fastchat/protocol/wire/account";
+import { ConversationLinkSchema } from "@fastchat/protocol/wire/conversation";
+import { AccountSchema, type AppendLink, type ClientFrame } from "@fastchat/protocol/wire/frames";
+import { type SignUpFinish, SignUpFinishSchema } from "@fastchat/protocol/wire/gateway";
+import { expect } from "vitest";
+import type { Person } from "../person.ts";
+import { bodyOf, changedServerFrame, type ProxiedConnection, type Script } from "../proxy.ts";
+import type { EvilCase } from "./case.ts";
+import { notices } from "./case.ts";
+import { type FakeAccount, makeFakeAccount } from "./fake-account.ts";
+
+/** Answers everything that names this person with the false account. */
+function impersonate(fake: FakeAccount, claimed: Uint8Array = idBytes(fake.account)): NonNullable<Script["toServer"]> {
+  let sequence = 0;
+  return (frame, connection) => {
+    const { body } = frame;
+    switch (body.case) {
+      case "findPeople":
+        if (!fake.name.includes(body.value.text)) return frame;
+        connection.answer(frame, { case: "people", value: { people: [{ name: fake.name, account: claimed, online: true }] } });
+        return undefined;
+      case "fetchAccount": {
+        const { by, after } = body.value;
+        const asksForIt = (by.case === "name" && by.value === fake.name) || (by.case === "account" && equal(by.value, claimed));
+        if (!asksForIt) return frame;
+        connection.answer(frame, { case: "account", value: { ...fake.answer, account: claimed, links: fake.links.slice(after) } });
+        return undefined;
+      }
+      case "appendLink":
+        connection.answer(frame, { case: "appended", value: { sequence: ++sequence, time: BigInt(Date.now()) } });
+        return undefined;
+      case "send":
+        connection.answer(frame, { case: "sent", value: { sequence: ++sequence, time: BigInt(Date.now()) } });
+        return undefined;
+      default:
+        return frame;
+    }
+  };
+}
+
+/** The person's links as the server has them. */
+async function linksOf(person: Person, connection: ProxiedConnection): Promise<SignedLink[]> {
+  const asked = { by: { case: "account" as const, value: idBytes(person.me.account) }, after: 0 };
+  return bodyOf(await connection.ask({ case: "fetchAccount", value: asked }), "account").links;
+}
+
+const pushHead = (connection: ProxiedConnection, person: Person, index: number): void =>
+  connection.push({ case: "accountMoved", value: { head: { account: idBytes(person.me.account), index, hash: random(32) } } });
+
+const keySwapAtFirstContact: EvilCase = {
+  attack: "key swap at first contact",
+  rules: "[A3] [A5]",
+  async run(stage) {
+    const alice = await stage.victim("alice");
+    const bob = await stage.honest("bob");
+    const carol = await stage.honest("carol");
+    // With an honest server both compute the same number.
+    await alice.say(carol.name, "hello");
+    expect((await alice.client.safetyNumber(carol.name)).digits).toBe((await carol.client.safetyNumber(alice.name)).digits);
+
+    const fake = await makeFakeAccount(bob.name);
+    stage.proxy.script = { toServer: impersonate(fake) };
+    const conversation = await alice.client.openDirect(bob.name);
+    const summary = await alice.client.conversation(conversation);
+    expect(summary?.peer).toMatchObject({ name: bob.name, account: fake.account, verification: "not-verified" });
+    expect((await alice.client.safetyNumber(bob.name)).digits).not.toBe((await bob.client.safetyNumber(alice.name)).digits);
+    await stage.honestTalk(alice, carol);
+  },
+};
+
+const keySwapLater: EvilCase = {
+  attack: "key swap later; a name mapped to a second id",
+  rules: "[A3] [G5]",
+  async run(stage) {
+    const { alice, bob } = await stage.acquaintances();
+    const before = await alice.client.safetyNumber(bob.name);
+    const fake = await makeFakeAccount(bob.name);
+    const answers = impersonate(fake);
+    const passing = (frame: ClientFrame, connection: ProxiedConnection) =>
+      frame.body.case === "send" || frame.body.case === "appendLink" ? frame : answers(frame, connection);
+    stage.proxy.script = { toServer: passing };
+    await alice.reopen();
+    await alice.client.caughtUp();
+    for (const found of await alice.client.people(bob.name)) {
+      if (found.name === bob.name && found.account !== bob.me.account) expect(found.verification).toBe("changed");
+    }
+    // What is sent to the name goes to the account that it always meant.
+    await alice.say(bob.name, "to the one I know");
+    await bob.hears(alice.name, "to the one I know");
+    expect((await alice.client.safetyNumber(bob.name)).digits).toBe(before.digits);
+    await stage.honestTalk(alice, bob);
+  },
+};
+
+const twoChains: EvilCase = {
+  attack: "two chains under one id: a known account's id is answered with another create",
+  rules: "[G2] [G5]",
+  async run(stage) {
+    const { alice, bob } = await stage.acquaintances();
+    const carol = await stage.honest("carol");
+    const before = await alice.client.safetyNumber(bob.name);
+    for (const person of [bob, carol]) {
+      const fake = await makeFakeAccount(person.name);
+      stage.proxy.script = { toServer: impersonate(fake, idBytes(person.me.account)) };
+      pushHead(stage.connectionOf(alice), person, 2);
+      if (person === carol) {
+        const outcome = await alice.client.openDirect(carol.name).catch((error: unknown) => error);
+        expect(outcome, "a chain of another id opens no conversation").toBeInstanceOf(Error);
+      }
+    }
+    stage.proxy.script = {};
+    expect((await alice.client.safetyNumber(bob.name)).digits).toBe(before.digits);
+    await stage.honestTalk(alice, bob);
+    await stage.honestTalk(alice, carol);
+  },
+};
+
+const ghostDevice: EvilCase = {
+  attack: "ghost device: a device nobody signed in, added to a contact's chain and to one's own",
+  rules: "[A1] [C1]",
+  async run(stage) {
+    const { alice, bob, conversation } = await stage.acquaintances();
+    const connection = stage.connectionOf(alice);
+    const ghosts = new Map<string, SignedLink>();
+    for (const person of [alice, bob]) {
+      const state = applyAccountLinks(undefined, await linksOf(person, connection));
+      if (state.kind !== "valid") throw new Error("the honest chain is not valid");
+      const [identity, device] = [generateSigningKey(), generateSigningKey()];
+      const { publicKey } = await generateSealingKey();
+      const keys = { signingSeed: device.seed, sealingKeyHash: deviceSealingKeyHash(publicKey), nonce: random(32) };
+      ghosts.set(person.me.account, buildAddDevice(state.state, { identitySeed: identity.seed, device: keys, sealedHash: random(32) }));
+    }
+    stage.proxy.script = {
+      toClient: (frame) => {
+        if (frame.body.case !== "account") return frame;
+        const ghost = ghosts.get(Buffer.from(frame.body.value.account).toString("hex"));
+        if (ghost === undefined) return frame;
+        return changedServerFrame(frame, { case: "account", value: { ...frame.body.value, links: [...frame.body.value.links, ghost] } });
+      },
+    };
+    const before = (await notices(alice, conversation)).length;
+    for (const person of [alice, bob]) pushHead(connection, person, 2);
+    await alice.say(bob.name, "no ghosts here");
+    await bob.hears(alice.name, "no ghosts here");
+    await alice.reopen();
+    await alice.client.caughtUp();
+    expect((await notices(alice, conversation)).slice(before).filter(({ notice }) => notice === "device-added")).toEqual([]);
+    await stage.honestTalk(alice, bob);
+  },
+};
+
+const suppliedKey: EvilCase = {
+  attack: "key supplied by the server (Matrix, Nextcloud): an account key of its own beside an honest chain",
+  rules: "[A2] [C4]",
+  async run(stage) {
+    const alice = await stage.victim("alice");
+    const bob = await stage.honest("bob");
+    const fake = await makeFakeAccount("mallory");
+    const appended: AppendLink[] = [];
+    stage.proxy.script = {
+      toServer: (frame) => {
+        if (frame.body.case === "appendLink") appended.push(frame.body.value);
+        return frame;
+      },
+      toClient: (frame) => {
+        if (frame.body.case !== "account" || !equal(frame.body.value.account, idBytes(bob.me.account))) return frame;
+        const value = create(AccountSchema, { ...frame.body.value, accountPublicKey: fake.accountKey.publicKey });
+        return changedServerFrame(frame, { case: "account", value });
+      },
+    };
+    const outcome = await alice.client.openDirect(bob.name).catch((error: unknown) => error);
+    for (const { conversation, entry, sealedKeys } of appended) {
+      const link = fromBinary(ConversationLinkSchema, entry!.link!.body);
+      for (const sealed of sealedKeys) {
+        const recipient = { account: accountId(sealed.account), secret: fake.accountKey.secret };
+        const opened = await openEpochKey(sealed, conversationId(conversation), recipient, keyId(link.opening!.keyId));
+        expect(opened.kind, "the server's key opens nothing").toBe("unreadable");
+      }
+    }
+    expect(outcome instanceof Error || appended.length > 0).toBe(true);
+    await stage.honestTalk(alice, bob);
+  },
+};
+
+const foreignKey: EvilCase = {
+  attack: "somebody else's key registered as one's own",
+  rules: "[A1] [A2] [G2]",
+  async run(stage) {
+    let captured: SignUpFinish | undefined;
+    stage.proxy.script = {
+      posts: {
+        "/v1/sign-up/finish": (answer, request) => {
+          captured = request;
+          return answer;
+        },
+      },
+    };
+    const alice = await stage.victim("alice");
+    const bob = await stage.honest("bob");
+    const signUpLink = captured!.create!;
+    const name = `mallory${alice.name}`;
+    const fake = await makeFakeAccount(name);
+    const body = fromBinary(AccountLinkSchema, fake.links[0]!.body);
+    const victims = fromBinary(AccountLinkSchema, signUpLink.body);
+    if (body.change.case !== "create" || victims.change.case !== "create") throw new Error("a sign-up begins with create");
+    const own = body.change.value;
+    const signed = (change: Partial<typeof own>): SignedLink => ({
+      ...fake.links[0]!,
+      body: toBinary(AccountLinkSchema, { ...body, change: { case: "create", value: { ...own, ...change } } }),
+    });
+    const attempts: [what: string, finish: Partial<SignUpFinish>][] = [
+      ["the whole sign-up of another, under a new name", {}],
+      ["another's identity key", { create: signed({ identityKey: victims.change.value.identityKey }) }],
+      ["another's device", { create: signed({ device: victims.change.value.device! }) }],
+      ["another's account key", { create: signed({ accountKey: victims.change.value.accountKey! }) }],
+      ["a valid link beside another's attachments", { create: fake.links[0]! }],
+    ];
+    for (const [what, change] of attempts) {
+      const finish = create(SignUpFinishSchema, { ...captured!, name, ...change });
+      const response = await fetch(`${stage.system.gatewayUrl}/v1/sign-up/finish`, {
+        method: "POST",
+        headers: { "content-type": "application/x-protobuf" },
+        body: Buffer.from(toBinary(SignUpFinishSchema, finish)),
+      });
+      expect(response.status, what).toBeGreaterThanOrEqual(400);
+      expect(response.status, what).toBeLessThan(500);
+    }
+    expect(signUpLink).toEqual(create(SignedLinkSchema, signUpLink));
+    await stage.honestTalk(alice, bob);
+  },
+};
+
+export const peopleCases: readonly EvilCase[] = [keySwapAtFirstContact, keySwapLater, twoChains, ghostDevice, suppliedKey, foreignKey];

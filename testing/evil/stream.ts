@@ -1,0 +1,178 @@
+import { create } from "@bufbuild/protobuf";
+import type { NoticeKind } from "@fastchat/client";
+import type { ConversationId } from "@fastchat/protocol";
+import { idBytes } from "@fastchat/protocol";
+import { random } from "@fastchat/protocol/seal";
+import { type Entry, EntrySchema } from "@fastchat/protocol/wire/conversation";
+import { expect } from "vitest";
+import type { Person } from "../person.ts";
+import { bodyOf } from "../proxy.ts";
+import { type EvilCase, noticed, type Stage } from "./case.ts";
+import { type Edit, FalseLog } from "./false-log.ts";
+
+/** What a server makes of what bob says next ("one" to "four"); the entries before stay as they are. */
+type Tampering = (fresh: readonly Entry[], alice: Person) => readonly Entry[];
+
+/**
+ * Bob says one, two, three, four; alice is shown a log that was tampered with. She must see a notice of one of the kinds, and never a
+ * text more often, under another name, or in another order than a notice tells.
+ */
+function tampered(
+  attack: string,
+  rules: string,
+  kinds: readonly NoticeKind[],
+  tamper: Tampering,
+  expected: (texts: readonly string[]) => void,
+): EvilCase {
+  return {
+    attack,
+    rules,
+    async run(stage) {
+      const { alice, bob, conversation } = await stage.acquaintances();
+      const known = (await realLog(stage, alice, conversation)).length;
+      const edit: Edit = (real) => [...real.slice(0, known), ...tamper(real.slice(known), alice)];
+      stage.proxy.script = new FalseLog(conversation, edit).script;
+      for (const text of ["one", "two", "three", "four"]) await bob.say(alice.name, text);
+      await alice.hears(bob.name, "four");
+      await noticed(alice, conversation, kinds);
+      const heard = (await alice.messages(bob.name)).filter(({ mine }) => !mine).map(({ text }) => text);
+      expected(heard);
+      // Alice can still be told something, and can answer.
+      await stage.honestTalk(alice, bob);
+    },
+  };
+}
+
+async function realLog(stage: Stage, victim: Person, conversation: ConversationId): Promise<Entry[]> {
+  const asked = { conversation: idBytes(conversation), after: 0, limit: 512 };
+  return bodyOf(await stage.connectionOf(victim).ask({ case: "fetchEntries", value: asked }), "entries").entries;
+}
+
+const withoutHello = (texts: readonly string[]): string[] => texts.filter((text) => !text.startsWith("hello"));
+
+const dropped = tampered(
+  "drop: an entry is left out and the rest numbered anew",
+  "[S4]",
+  ["contradiction"],
+  (fresh) => fresh.filter((_, index) => index !== 1),
+  (texts) => expect(withoutHello(texts)).toEqual(["one", "three", "four"]),
+);
+
+const swapped = tampered(
+  "reorder: two entries change places",
+  "[S4]",
+  ["contradiction"],
+  (fresh) => (fresh.length < 3 ? fresh : [fresh[0]!, fresh[2]!, fresh[1]!, ...fresh.slice(3)]),
+  (texts) => expect(withoutHello(texts).toSorted()).toEqual(["four", "one", "three", "two"]),
+);
+
+const replayed = tampered(
+  "replay: an entry comes again",
+  "[S2] [S4]",
+  ["contradiction", "device-runs-twice"],
+  (fresh) => fresh.flatMap((entry, index) => (index === 1 ? [entry, fresh[0]!] : [entry])),
+  (texts) => expect(withoutHello(texts)).toEqual(["one", "two", "three", "four"]),
+);
+
+const forgedTime = tampered(
+  "forged times: an entry is an hour older than it is",
+  "[S4]",
+  ["contradiction"],
+  (fresh) => fresh.map((entry, index) => (index === 1 ? create(EntrySchema, { ...entry, time: entry.time - 3_600_000n }) : entry)),
+  (texts) => expect(withoutHello(texts)).toEqual(["one", "two", "three", "four"]),
+);
+
+const forgedSender = tampered(
+  "sender forged: an entry claims to come from the reader's own device",
+  "[S3]",
+  ["unreadable", "contradiction"],
+  (fresh, { me }) =>
+    fresh.map((entry, index) =>
+      index === 1 ? create(EntrySchema, { ...entry, account: idBytes(me.account), device: idBytes(me.device) }) : entry,
+    ),
+  (texts) => expect(withoutHello(texts)).toEqual(["one", "three", "four"]),
+);
+
+const garbage = tampered(
+  "forged message: an entry whose ciphertext the server wrote",
+  "[S1] [S3]",
+  ["unreadable"],
+  (fresh) =>
+    fresh.map((entry, index) =>
+      index === 1 && entry.body.case === "message"
+        ? create(EntrySchema, {
+            ...entry,
+            body: { case: "message", value: { ...entry.body.value, ciphertext: random(entry.body.value.ciphertext.length) } },
+          })
+        : entry,
+    ),
+  (texts) => expect(withoutHello(texts)).toEqual(["one", "three", "four"]),
+);
+
+const moved: EvilCase = {
+  attack: "a message of one conversation shown in another",
+  rules: "[S1] [S3]",
+  async run(stage) {
+    const { alice, bob, conversation } = await stage.acquaintances();
+    const carol = await stage.honest("carol");
+    const elsewhere = await alice.say(carol.name, "hello carol");
+    await carol.hears(alice.name, "hello carol");
+    await carol.say(alice.name, "meant for alice alone");
+    await alice.hears(carol.name, "meant for alice alone");
+    const known = (await realLog(stage, alice, conversation)).length;
+    const foreign = (await realLog(stage, alice, elsewhere)).findLast((entry) => entry.body.case === "message")!;
+    // Once as it is, once in the name of bob's device.
+    const claims = (entry: Entry): Entry => create(EntrySchema, { ...foreign, account: entry.account, device: entry.device });
+    const edit: Edit = (real) => real.flatMap((entry, index) => (index === known ? [entry, foreign, claims(entry)] : [entry]));
+    stage.proxy.script = new FalseLog(conversation, edit).script;
+    await bob.say(alice.name, "one");
+    await alice.hears(bob.name, "one");
+    await noticed(alice, conversation, ["unreadable", "contradiction", "invalid-link"]);
+    expect(await alice.texts(bob.name)).not.toContain("meant for alice alone");
+    await stage.honestTalk(alice, bob);
+  },
+};
+
+const withheldTail: EvilCase = {
+  attack: "withheld tail: the newest entries are held back, then given",
+  rules: "[S4]",
+  async run(stage) {
+    const { alice, bob, conversation } = await stage.acquaintances();
+    const known = (await realLog(stage, alice, conversation)).length;
+    stage.proxy.script = new FalseLog(conversation, (real) => real.slice(0, known + 1)).script;
+    for (const text of ["one", "two", "three"]) await bob.say(alice.name, text);
+    await alice.hears(bob.name, "one");
+    expect(await alice.texts(bob.name)).not.toContain("two");
+    stage.proxy.script = {};
+    await alice.reopen();
+    await alice.hears(bob.name, "three");
+    expect(withoutHello(await alice.texts(bob.name))).toEqual(["one", "two", "three"]);
+    await stage.honestTalk(alice, bob);
+  },
+};
+
+const withheldMiddle: EvilCase = {
+  attack: "withheld tail: what was held back stays away while the conversation goes on",
+  rules: "[S4]",
+  async run(stage) {
+    const { alice, bob, conversation } = await stage.acquaintances();
+    const known = (await realLog(stage, alice, conversation)).length;
+    stage.proxy.script = new FalseLog(conversation, (real) => [...real.slice(0, known), ...real.slice(known + 2)]).script;
+    for (const text of ["one", "two", "three"]) await bob.say(alice.name, text);
+    await alice.hears(bob.name, "three");
+    await noticed(alice, conversation, ["contradiction"]);
+    await stage.honestTalk(alice, bob);
+  },
+};
+
+export const streamCases: readonly EvilCase[] = [
+  dropped,
+  swapped,
+  replayed,
+  forgedTime,
+  forgedSender,
+  garbage,
+  moved,
+  withheldTail,
+  withheldMiddle,
+];

@@ -1,0 +1,121 @@
+import { create } from "@bufbuild/protobuf";
+import { equal, toHex } from "@fastchat/protocol/seal";
+import { type VaultEntry, VaultEntrySchema } from "@fastchat/protocol/wire/vault";
+import { expect } from "vitest";
+import { anotherDevice, type Person } from "../person.ts";
+import { bodyOf, changedServerFrame } from "../proxy.ts";
+import { type EvilCase, type Stage, until, warned } from "./case.ts";
+
+/** Alice's vault on the server, and what the server knows about it by having watched. */
+interface Watched {
+  /** Slots of the contacts bob and carol. */
+  readonly bob: Uint8Array;
+  readonly carol: Uint8Array;
+  /** Every version of every entry that was ever written. */
+  readonly written: readonly VaultEntry[];
+}
+
+const slotOf = (entries: readonly VaultEntry[], slot: Uint8Array): VaultEntry => entries.find((entry) => equal(entry.slot, slot))!;
+
+async function vaultOf(stage: Stage, person: Person): Promise<VaultEntry[]> {
+  const entries: VaultEntry[] = [];
+  for (let more = true, after = 0; more;) {
+    const page = bodyOf(await stage.connectionOf(person).ask({ case: "readVault", value: { afterRevision: after } }), "vault");
+    entries.push(...page.entries);
+    ({ more } = page);
+    after = page.revision;
+  }
+  return entries;
+}
+
+/**
+ * Alice writes notes about bob and carol, twice about bob. Then she signs in on a new device, whose vault was tampered with: she must be
+ * warned, and never see another's note or an old one as if all were well.
+ */
+function tampered(attack: string, tamper: (entries: readonly VaultEntry[], watched: Watched) => readonly VaultEntry[]): EvilCase {
+  return {
+    attack,
+    rules: "[P4]",
+    async run(stage) {
+      const { alice, bob } = await stage.acquaintances();
+      const carol = await stage.honest("carol");
+      await alice.say(carol.name, "hello");
+      const written: VaultEntry[] = [];
+      stage.proxy.script = {
+        toServer: (frame) => {
+          if (frame.body.case === "writeVault") written.push(...frame.body.value.entries);
+          return frame;
+        },
+      };
+      const slotsOfNote = async (name: string, note: string): Promise<Set<string>> => {
+        const from = written.length;
+        await alice.client.setNote(name, note);
+        await until(alice, "the note on the server", () => (written.length > from ? true : undefined));
+        return new Set(written.slice(from).map(({ slot }) => toHex(slot)));
+      };
+      // What both writes touch is the manifest; what one alone touches is the contact.
+      const first = await slotsOfNote(bob.name, "old note about bob");
+      const second = await slotsOfNote(carol.name, "note about carol");
+      const third = await slotsOfNote(bob.name, "new note about bob");
+      const only = (mine: Set<string>, others: Set<string>): Uint8Array => {
+        const found = [...mine].filter((slot) => !others.has(slot));
+        expect(found).toHaveLength(1);
+        return Buffer.from(found[0]!, "hex");
+      };
+      const watched: Watched = { bob: only(third, second), carol: only(second, first), written };
+      await until(alice, "the newest note on the server", async () => {
+        const stored = slotOf(await vaultOf(stage, alice), watched.bob);
+        const newest = written.findLast(({ slot }) => equal(slot, watched.bob))!;
+        return stored.version === newest.version ? true : undefined;
+      });
+
+      stage.proxy.script = {
+        toClient: (frame) => {
+          if (frame.body.case !== "vault") return frame;
+          return changedServerFrame(frame, {
+            case: "vault",
+            value: { ...frame.body.value, entries: [...tamper(frame.body.value.entries, watched)] },
+          });
+        },
+      };
+      const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-2`, gateway: stage.proxy.url }));
+      await warned(fresh, "vault");
+      const notes = (await fresh.client.people()).filter(({ contact }) => contact);
+      for (const { name, note } of notes) {
+        if (name === bob.name) expect(["", "new note about bob"]).toContain(note);
+        if (name === carol.name) expect(["", "note about carol"]).toContain(note);
+      }
+      await stage.honestTalk(fresh, bob);
+    },
+  };
+}
+
+export const vaultCases: readonly EvilCase[] = [
+  tampered("vault entries swapped (MEGA)", (entries, { bob, carol }) => {
+    const [ofBob, ofCarol] = [slotOf(entries, bob), slotOf(entries, carol)];
+    return entries.map((entry) =>
+      entry === ofBob
+        ? create(VaultEntrySchema, { ...ofCarol, slot: bob })
+        : entry === ofCarol
+          ? create(VaultEntrySchema, { ...ofBob, slot: carol })
+          : entry,
+    );
+  }),
+  tampered("vault entry left out (MEGA)", (entries, { bob }) => entries.filter(({ slot }) => !equal(slot, bob))),
+  tampered("vault entry rolled back (MEGA)", (entries, { bob, written }) =>
+    entries.map((entry) => (equal(entry.slot, bob) ? slotOf(written, bob) : entry)),
+  ),
+  tampered("vault entry rolled back under its newest version number", (entries, { bob, written }) =>
+    entries.map((entry) =>
+      equal(entry.slot, bob) ? create(VaultEntrySchema, { ...slotOf(written, bob), version: entry.version }) : entry,
+    ),
+  ),
+  tampered("malleable vault entry: one bit turned (MEGA)", (entries, { bob }) =>
+    entries.map((entry) => {
+      if (!equal(entry.slot, bob)) return entry;
+      const sealed = Uint8Array.from(entry.sealed);
+      sealed[sealed.length >> 1]! ^= 1;
+      return create(VaultEntrySchema, { ...entry, sealed });
+    }),
+  ),
+];
