@@ -283,7 +283,8 @@ function begin(body: ConversationLink, chains: ReadonlyMap<AccountId, AccountSta
     const role = roleOf(create.members[place]?.role ?? Role.UNSPECIFIED);
     const chain = chains.get(account);
     if (role === undefined || (direct && role === "admin")) return invalid("no such role");
-    if (chain === undefined || chain.closed) return invalid("a closed account is no member");
+    if (chain === undefined) return invalid("create names the heads of its members");
+    if (chain.closed) return invalid("a closed account is no member");
     addMember(work, account, role, chain);
   }
   if (!direct && work.members.get(accountId(body.account))?.role !== "admin") return invalid("who creates a group is an admin");

@@ -1,11 +1,17 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { SignedLink } from "../generated/fastchat/v1/account_pb.ts";
-import type { LinkEntry, PolicySchema } from "../generated/fastchat/v1/conversation_pb.ts";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { type AccountLink, AccountLinkSchema, type SignedLink, SignedLinkSchema } from "../generated/fastchat/v1/account_pb.ts";
+import {
+  type ConversationLink,
+  ConversationLinkSchema,
+  type LinkEntry,
+  LinkEntrySchema,
+  type PolicySchema,
+} from "../generated/fastchat/v1/conversation_pb.ts";
 import { type AccountId, type DeviceId, keyId } from "../ids.ts";
 import { encodeList } from "../seal/bytes.ts";
 import { hash } from "../seal/hash.ts";
-import { labels } from "../seal/labels.ts";
-import { publicKeyOf } from "../seal/signature.ts";
+import { labels, type SignatureLabel } from "../seal/labels.ts";
+import { publicKeyOf, signLink } from "../seal/signature.ts";
 import {
   type AccountState,
   applyAccountLink,
@@ -74,7 +80,7 @@ export function accountKeyFor(name: string, generation: number, devices: readonl
 export function signUp(name: string): Person {
   const identitySeed = bytesOf(`${name}/identity`);
   const device = deviceOf(name, 1);
-  const create = buildAccountCreate({
+  const link = buildAccountCreate({
     name,
     nonce: bytesOf(`${name}/create`),
     identitySeed,
@@ -82,8 +88,8 @@ export function signUp(name: string): Person {
     device: device.keys,
     accountKey: accountKeyFor(name, 1, [device.device]),
   });
-  const state = grown(undefined, create);
-  return { name, account: state.account, identitySeed, state, links: [create], devices: [device] };
+  const state = grown(undefined, link);
+  return { name, account: state.account, identitySeed, state, links: [link], devices: [device] };
 }
 
 function grown(state: AccountState | undefined, link: SignedLink): AccountState {
@@ -208,3 +214,32 @@ export const openGroup = (people: readonly Person[], policy?: MessageInitShape<t
   const members = new Map(people.map((person) => [person.account, person === admin ? ("admin" as const) : ("member" as const)]));
   return grow(undefined, { by: admin, knows: people, change: groupCreate(members, bytesOf("group"), policy), opening: fresh });
 };
+
+/** A link changed by somebody who holds the seeds, signed again: what `apply` must refuse for another reason than the signature. */
+export function forgeAccountLink(
+  link: SignedLink,
+  seeds: {
+    readonly signing: Uint8Array;
+    readonly label?: SignatureLabel;
+    readonly cosigning?: Uint8Array;
+    readonly cosignLabel?: SignatureLabel;
+  },
+  change: (body: AccountLink) => void,
+): SignedLink {
+  const forged = fromBinary(AccountLinkSchema, link.body);
+  change(forged);
+  const body = toBinary(AccountLinkSchema, forged);
+  const signature = signLink(seeds.signing, seeds.label ?? labels.signature.accountLink, body);
+  if (seeds.cosigning === undefined) return create(SignedLinkSchema, { body, signature });
+  const cosignature = signLink(seeds.cosigning, seeds.cosignLabel ?? labels.signature.deviceOfLink, body, signature);
+  return create(SignedLinkSchema, { body, signature, cosignature });
+}
+
+/** The same for a link of a conversation. */
+export function forgeLink(entry: LinkEntry, signing: Uint8Array, change: (body: ConversationLink) => void): LinkEntry {
+  const link = fromBinary(ConversationLinkSchema, entry.link?.body ?? new Uint8Array(0));
+  change(link);
+  const body = toBinary(ConversationLinkSchema, link);
+  const signature = signLink(signing, labels.signature.conversationLink, body);
+  return create(LinkEntrySchema, { link: create(SignedLinkSchema, { body, signature }), evidence: entry.evidence });
+}
