@@ -19,6 +19,14 @@ function die(): never {
   for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }
 
+function wrapMethod<Target extends object, Name extends keyof Target>(
+  target: Target,
+  name: Name,
+  wrap: (original: Target[Name]) => Target[Name],
+): void {
+  target[name] = wrap(target[name]);
+}
+
 /**
  * Wraps what the ports of this process end in, the socket and SQLite, before the client opens them. `isArrival` tells by the key of a
  * record whether it is a message that came from the server.
@@ -27,33 +35,45 @@ export function installKillPoint(point: KillPoint, isArrival: (key: string) => b
   let left = point.time;
   const passes = (): boolean => --left === 0;
   switch (point.at) {
-    case "before-send": {
-      const send = WebSocket.prototype.send;
-      WebSocket.prototype.send = function (this: WebSocket, data: Parameters<typeof send>[0]): void {
-        const bytes = data instanceof Uint8Array ? data : data instanceof ArrayBuffer ? new Uint8Array(data) : undefined;
-        if (bytes !== undefined && fromBinary(ClientPacketSchema, bytes).frames.some(({ body }) => body.case === "send") && passes()) die();
-        send.call(this, data);
-      };
+    case "before-send":
+      wrapMethod(
+        WebSocket.prototype,
+        "send",
+        (send) =>
+          function (this: WebSocket, data): void {
+            const bytes = data instanceof Uint8Array ? data : data instanceof ArrayBuffer ? new Uint8Array(data) : undefined;
+            if (bytes !== undefined && fromBinary(ClientPacketSchema, bytes).frames.some(({ body }) => body.case === "send") && passes())
+              die();
+            send.call(this, data);
+          },
+      );
       return;
-    }
     case "before-store":
     case "after-store": {
       let arrived = false;
-      const run = StatementSync.prototype.run;
-      StatementSync.prototype.run = function (this: StatementSync, ...values: Parameters<typeof run>) {
-        const key: unknown = values[0];
-        if (typeof key === "string" && isArrival(key)) arrived = true;
-        return run.apply(this, values);
-      } as typeof run;
-      const exec = DatabaseSync.prototype.exec;
-      DatabaseSync.prototype.exec = function (this: DatabaseSync, sql: string): void {
-        const commits = sql === "COMMIT" && arrived;
-        const fatal = commits && passes();
-        if (fatal && point.at === "before-store") die();
-        exec.call(this, sql);
-        if (commits || sql === "ROLLBACK") arrived = false;
-        if (fatal) die();
-      };
+      wrapMethod(
+        StatementSync.prototype,
+        "run",
+        (run) =>
+          function (this: StatementSync, ...values: Parameters<StatementSync["run"]>) {
+            const key: unknown = values[0];
+            if (typeof key === "string" && isArrival(key)) arrived = true;
+            return run.apply(this, values);
+          } as StatementSync["run"],
+      );
+      wrapMethod(
+        DatabaseSync.prototype,
+        "exec",
+        (exec) =>
+          function (this: DatabaseSync, sql): void {
+            const commits = sql === "COMMIT" && arrived;
+            const fatal = commits && passes();
+            if (fatal && point.at === "before-store") die();
+            exec.call(this, sql);
+            if (commits || sql === "ROLLBACK") arrived = false;
+            if (fatal) die();
+          },
+      );
       return;
     }
     default:

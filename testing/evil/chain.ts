@@ -73,7 +73,9 @@ const forked: EvilCase = {
         return path === "/v1/devices";
       },
     };
-    await expect(anotherDevice(stage.system, bob, { profile: `${bob.profile}-lost`, gateway: proxy.url })).rejects.toThrow();
+    await expect(anotherDevice(stage.system, bob, { profile: `${bob.profile}-lost`, gateway: proxy.url })).rejects.toThrow(
+      /could not sign in/,
+    );
     expect(kept?.link).toBeDefined();
     const { device } = await secondDevice(stage, bob);
     await device.say(alice.name, "from my second device");

@@ -1,0 +1,90 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
+import type { System } from "./system.ts";
+
+const COMMAND = join(import.meta.dirname, "..", "terminal", "bin", "fastchat.js");
+
+export interface CommandOptions {
+  /** Standard input; default none. */
+  readonly input?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly gateway?: string;
+  readonly home?: string;
+  /** After which the command is killed, and `code` undefined. */
+  readonly withinMs?: number;
+}
+
+export interface CommandResult {
+  readonly code: number | undefined;
+  readonly output: string;
+  readonly errors: string;
+}
+
+/** The real `fastchat` command in a process of its own. */
+export class RunningCommand implements AsyncDisposable {
+  output = "";
+  errors = "";
+  readonly ended: Promise<number | undefined>;
+  readonly #child: ChildProcess;
+
+  constructor(system: System, args: readonly string[], options: CommandOptions) {
+    const { PATH, TMPDIR, HOME } = process.env;
+    this.#child = spawn(process.execPath, [COMMAND, ...args], {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: {
+        ...(PATH !== undefined && { PATH }),
+        ...(TMPDIR !== undefined && { TMPDIR }),
+        ...(HOME !== undefined && { HOME }),
+        NO_COLOR: "1",
+        FASTCHAT_HOME: options.home ?? system.home,
+        FASTCHAT_GATEWAY: options.gateway ?? system.gatewayUrl,
+        ...options.environment,
+      },
+    });
+    this.#child.stdout!.setEncoding("utf8").on("data", (text: string) => (this.output += text));
+    this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => (this.errors += text));
+    this.#child.stdin!.on("error", () => {});
+    this.#child.stdin!.end(options.input ?? "");
+    const { promise, resolve } = Promise.withResolvers<number | undefined>();
+    this.#child.once("error", () => resolve(undefined));
+    this.#child.once("close", (code) => resolve(code ?? undefined));
+    this.ended = promise;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** The objects it printed so far, with --json. */
+  get objects(): Record<string, unknown>[] {
+    return this.output
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  /** Closes our end of its output, as `| head -1` does. */
+  stopReading(): void {
+    this.#child.stdout!.destroy();
+  }
+
+  kill(): void {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill("SIGKILL");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill();
+    await this.ended;
+  }
+}
+
+export const startFastchat = (system: System, args: readonly string[], options: CommandOptions = {}): RunningCommand =>
+  new RunningCommand(system, args, options);
+
+export async function fastchat(system: System, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  await using command = startFastchat(system, args, options);
+  const timer = setTimeout(() => command.kill(), options.withinMs ?? 30_000);
+  const code = await command.ended;
+  clearTimeout(timer);
+  return { code, output: command.output, errors: command.errors };
+}

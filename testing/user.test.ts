@@ -1,0 +1,110 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { fastchat, startFastchat } from "./fastchat.ts";
+import { newPassword } from "./person.ts";
+import { startSystem, type System } from "./system.ts";
+
+/** What a new user would do, with the real command and real processes. */
+
+let system: System;
+const passwords = { alice: newPassword(), bob: newPassword() };
+
+beforeAll(async () => {
+  system = await startSystem({ servers: 2 });
+  for (const name of ["alice", "bob"] as const) {
+    const result = await fastchat(system, ["signup", name, "--profile", name, "--password-stdin"], { input: `${passwords[name]}\n` });
+    expect(result).toMatchObject({ code: 0 });
+  }
+});
+
+afterAll(async () => {
+  await system?.[Symbol.asyncDispose]();
+});
+
+const objects = (output: string): Record<string, unknown>[] =>
+  output
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+test("two people are at two different chat servers", async () => {
+  await using alice = startFastchat(system, ["tail", "--json", "--profile", "alice"]);
+  await using bob = startFastchat(system, ["tail", "--json", "--profile", "bob"]);
+  await expect
+    .poll(async () => (await system.query("SELECT count(DISTINCT account)::int AS n FROM presence"))[0], { timeout: 10_000 })
+    .toEqual({ n: 2 });
+  const servers = await Promise.all(
+    ["alice", "bob"].map(async (profile) => {
+      const { output } = await fastchat(system, ["whoami", "--json", "--profile", profile]);
+      return objects(output)[0]?.["server"];
+    }),
+  );
+  expect(servers.toSorted()).toEqual(["chat-1", "chat-2"]);
+  expect([alice.errors, bob.errors]).toEqual(["", ""]);
+});
+
+test("echo hi | fastchat send bob -, and fastchat tail --json | head -1 ends", async () => {
+  expect(await fastchat(system, ["send", "bob", "-", "--profile", "alice"], { input: "hi\n" })).toMatchObject({ code: 0 });
+  const bin = join(import.meta.dirname, "..", "terminal", "bin", "fastchat.js");
+  const { promise, resolve } = Promise.withResolvers<{ code: number | null; output: string }>();
+  const shell = spawn("/bin/sh", ["-c", `"${process.execPath}" "${bin}" tail --json --profile bob | head -1`], {
+    env: { ...process.env, FASTCHAT_HOME: system.home, FASTCHAT_GATEWAY: system.gatewayUrl },
+    stdio: ["ignore", "pipe", "inherit"],
+    // A group of its own: killed whole when the pipe does not end by itself.
+    detached: true,
+  });
+  let output = "";
+  shell.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+  shell.once("close", (code) => resolve({ code, output }));
+  const timer = setTimeout(() => process.kill(-shell.pid!, "SIGKILL"), 20_000);
+  const result = await promise;
+  clearTimeout(timer);
+  expect(result.code).toBe(0);
+  expect(objects(result.output)).toMatchObject([{ type: "message", text: "hi" }]);
+});
+
+test("bob is signed out: the message waits, and is there at sign-in", async () => {
+  expect(await fastchat(system, ["signout", "--profile", "bob"])).toMatchObject({ code: 0 });
+  expect(await fastchat(system, ["send", "bob", "while you were away", "--profile", "alice"])).toMatchObject({ code: 0 });
+  expect(await fastchat(system, ["signin", "bob", "--profile", "bob", "--password-stdin"], { input: `${passwords.bob}\n` })).toMatchObject({
+    code: 0,
+  });
+  const { code, output } = await fastchat(system, ["read", "alice", "--json", "--all", "--profile", "bob"]);
+  expect(code).toBe(0);
+  expect(objects(output).map(({ text }) => text)).toEqual(expect.arrayContaining(["hi", "while you were away"]));
+});
+
+test("many lines through one send arrive once each, in order", { timeout: 300_000 }, async () => {
+  const count = process.env["SIZE"] === "large" ? 10_000 : 1_000;
+  const lines = Array.from({ length: count }, (_, index) => `line ${index + 1}`);
+  const sent = await fastchat(system, ["send", "bob", "-", "--lines", "--profile", "alice"], {
+    input: `${lines.join("\n")}\n`,
+    withinMs: 240_000,
+  });
+  expect(sent).toMatchObject({ code: 0 });
+  const { output } = await fastchat(system, ["read", "alice", "--json", "--all", "--profile", "bob"], { withinMs: 120_000 });
+  const texts = objects(output).map(({ text }) => String(text));
+  expect(texts.filter((text) => text.startsWith("line "))).toEqual(lines);
+});
+
+test("no command says a secret: wrong password, no such user, a taken name, nobody there", async () => {
+  const elsewhere = { home: join(system.folder, "elsewhere") };
+  const cases: [args: string[], input: string, says: RegExp][] = [
+    [["signin", "alice", "--password-stdin"], `${newPassword()}\n`, /Wrong password/],
+    [["signin", "nobody-here", "--password-stdin"], `${newPassword()}\n`, /No such user/],
+    [["signup", "alice", "--password-stdin"], `${newPassword()}\n`, /already taken/],
+  ];
+  for (const [args, input, says] of cases) {
+    const result = await fastchat(system, args, { ...elsewhere, input });
+    expect(result.code).not.toBe(0);
+    expect(result.errors).toMatch(says);
+    expect(result.output + result.errors).not.toContain(input.trim());
+  }
+  const gone = await fastchat(system, ["signin", "alice", "--password-stdin"], {
+    ...elsewhere,
+    input: "x\n",
+    gateway: "http://127.0.0.1:9",
+  });
+  expect(gone.errors).toMatch(/no services available|No FastChat gateway/i);
+});
