@@ -78,6 +78,8 @@ export const limits = {
   signInsPerMinutePerAddress: 60,
   signUpsPerMinutePerAddress: 60,
   signUpsBurstPerAddress: 300,
+  ticketsPerMinutePerDevice: 120,
+  ticketsBurstPerDevice: 120,
 
   // Times, milliseconds
   connectMs: 10_000,
