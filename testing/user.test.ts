@@ -40,7 +40,7 @@ test("two people are at two different chat servers", async () => {
       return objects(output)[0]?.["server"];
     }),
   );
-  expect(servers.toSorted()).toEqual(["chat-1", "chat-2"]);
+  expect(new Set(servers)).toEqual(new Set(["chat-1", "chat-2"]));
   expect([alice.errors, bob.errors]).toEqual(["", ""]);
 });
 
