@@ -63,6 +63,12 @@ export function land<Id extends string>(window: SendWindow<Id>, id: Id, landing:
   }
 }
 
+/** Items that took off and never left this machine. @param resume as `takeOff` said */
+export function putBack<Id extends string>(window: SendWindow<Id>, items: readonly Queued<Id>[], resume: boolean): SendWindow<Id> {
+  const flying = window.flying.filter((item) => !items.includes(item));
+  return { ...window, queue: inOrder([...window.queue, ...items]), flying, held: window.held || resume };
+}
+
 /** The socket is gone. */
 export function comeDown<Id extends string>(window: SendWindow<Id>): SendWindow<Id> {
   return { ...window, queue: inOrder([...window.queue, ...window.flying]), flying: [], held: false };

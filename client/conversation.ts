@@ -1,0 +1,817 @@
+import { clone, create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  accountId,
+  type AccountId,
+  clientMessageId,
+  type ClientMessageId,
+  type ConversationId,
+  deviceId,
+  type DeviceId,
+  ErrorCode,
+  FastChatError,
+  idBytes,
+  isHash,
+  limits,
+} from "@fastchat/protocol";
+import { type ConversationState, deviceAt, newestEpoch } from "@fastchat/protocol/chain";
+import { entryHash, equal, runningHash, startHash } from "@fastchat/protocol/seal";
+import {
+  type Entry,
+  EntrySchema,
+  type LinkEntry,
+  LinkEntrySchema,
+  type SealedKey,
+  type Witness,
+  WitnessSchema,
+} from "@fastchat/protocol/wire/conversation";
+import { AccountForked, type KnownAccounts } from "./accounts.ts";
+import type { Connection } from "./connection.ts";
+import { ConversationChain } from "./conversation-chain.ts";
+import { EpochKeys } from "./epoch-keys.ts";
+import {
+  type Conversation as ConversationRecord,
+  ConversationSchema,
+  DeviceCountersSchema,
+  type StoredEntry,
+  type WitnessRecord,
+  WitnessRecordSchema,
+} from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { Lane } from "./lane.ts";
+import { isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
+import {
+  contradictionNotice,
+  forkNotice,
+  incarnationNotice,
+  invalidLinkNotice,
+  linkMismatchNotice,
+  linkNotices,
+  orderNotice,
+  runsTwiceNotice,
+} from "./notices.ts";
+import { keys, prefixes, put, read, schemas, sequenceOfKey } from "./records.ts";
+import { type Change, prefixRange, type Storage } from "./storage.ts";
+import type { VerifiedAccounts } from "@fastchat/protocol/chain";
+
+/** A fresh device reads a log of up to this many entries from its start, a longer one from its newest page back [H1]. */
+const WHOLE_LOG_ENTRIES = limits.entriesPerPage;
+const FIRST_PAGE_ENTRIES = 100;
+/** Running hashes kept at hand: witnesses mostly name recent entries. */
+const RECENT_HASHES = 4_096;
+const REWRITE_AT_ONCE = 1_000;
+
+export interface ConversationParts {
+  readonly storage: Storage;
+  readonly me: { readonly account: AccountId; readonly device: DeviceId };
+  readonly accounts: KnownAccounts;
+  readonly verified: VerifiedAccounts;
+  readonly connection: Pick<Connection, "request">;
+  readonly accountKeyOf: (generation: number) => Uint8Array | undefined;
+  /** Own messages that arrived: what deletes them from the outbox, within the same commit. */
+  readonly arrived: (conversation: ConversationId, ids: readonly ClientMessageId[]) => Change[];
+  readonly listener: ConversationListener;
+}
+
+export interface ConversationListener {
+  /** After the commit; ascending sequence numbers. `live`: arrived while everything before was here. */
+  onStored(conversation: Conversation, sequences: readonly number[], live: boolean): void;
+  /** The record changed in another way, or entries stored before did. */
+  onChanged(conversation: Conversation, sequences: readonly number[]): void;
+  onFork(error: AccountForked): void;
+  /** The current epoch's key cannot be opened here [C6]. */
+  onKeyMissing(conversation: Conversation, epoch: number): void;
+}
+
+/** What a page changes, before it is committed. */
+interface Draft {
+  readonly record: ConversationRecord;
+  readonly stored: Map<number, StoredEntry>;
+  readonly changes: Change[];
+  readonly places: { sequence: number; state: ConversationState }[];
+  readonly done: (() => void)[];
+  readonly ownIds: ClientMessageId[];
+}
+
+/**
+ * One conversation as this device has it: its log without gaps between `low` and `high`, its chain, its keys.
+ *
+ * Everything that reads from the log runs in one lane, one page at a time: verify, open, compare, then one commit of the
+ * texts, what they changed in the chain, the running hash and the cursor [S7], then the events. A crash leaves a page
+ * wholly stored or wholly unknown, and an unknown one is asked for again.
+ */
+export class Conversation {
+  readonly id: ConversationId;
+  record: ConversationRecord;
+  readonly chain: ConversationChain;
+  readonly epochKeys: EpochKeys;
+  readonly #parts: ConversationParts;
+  readonly #lane = new Lane();
+  /** Running hashes of entries read lately. */
+  #recent = new Map<number, Uint8Array>();
+  /** Epochs whose copies the server was asked for since the connection began. */
+  readonly #askedKeys = new Set<number>();
+
+  private constructor(parts: ConversationParts, id: ConversationId, record: ConversationRecord) {
+    this.#parts = parts;
+    this.id = id;
+    this.record = record;
+    this.chain = new ConversationChain(parts.storage, id, parts.verified);
+    this.epochKeys = new EpochKeys(parts.storage, id, parts.me.account, parts.accountKeyOf);
+  }
+
+  static async load(parts: ConversationParts, id: ConversationId): Promise<Conversation | undefined> {
+    const record = await read(parts.storage, keys.conversation(id), schemas.conversation);
+    if (record === undefined) return undefined;
+    const conversation = new Conversation(parts, id, record);
+    await conversation.chain.load();
+    return conversation;
+  }
+
+  /** One of which this device knows no more than the id. */
+  static begin(parts: ConversationParts, id: ConversationId, peer?: AccountId): Conversation {
+    const record = create(ConversationSchema, { low: 1, high: 0, peer: peer === undefined ? new Uint8Array(0) : idBytes(peer) });
+    return new Conversation(parts, id, record);
+  }
+
+  get peer(): AccountId | undefined {
+    return isHash(this.record.peer) ? accountId(this.record.peer) : undefined;
+  }
+
+  get isBehind(): boolean {
+    return this.record.high < this.record.head;
+  }
+
+  /** The newest place of the log whose whole past this device has checked [S4]. */
+  get witness(): Witness | undefined {
+    const { newest, anchor, high, incarnation } = this.record;
+    if (newest === undefined || anchor === undefined || anchor.sequence !== 0 || newest.sequence !== high || high === 0) return undefined;
+    return create(WitnessSchema, { incarnation, sequence: newest.sequence, hash: newest.hash });
+  }
+
+  /** A new connection: what the server could not give before may be there now. */
+  newSession(): void {
+    this.#askedKeys.clear();
+    // Newer software may have come since.
+    this.record.updateNeeded = false;
+  }
+
+  noteHead(sequence: number): void {
+    if (sequence > this.record.head) this.record.head = sequence;
+  }
+
+  /** Changes the record and commits it, after what is being read now. */
+  update(change: (record: ConversationRecord) => void, more: readonly Change[] = []): Promise<void> {
+    return this.#lane.run(async () => {
+      const record = clone(ConversationSchema, this.record);
+      change(record);
+      await this.#parts.storage.commit([put(keys.conversation(this.id), schemas.conversation, record), ...more]);
+      this.record = record;
+    });
+  }
+
+  /** Entries that came by themselves. What does not continue the log is left for `catchUp`. */
+  receive(entries: readonly Entry[], copies: readonly SealedKey[], head: number): Promise<void> {
+    return this.#lane.run(async () => {
+      this.noteHead(Math.max(head, entries.at(-1)?.sequence ?? 0));
+      await this.#compareKnown(entries);
+      const wasCurrent = entries[0]?.sequence === this.record.high + 1 && this.record.high > 0;
+      await this.#append(entries, copies, wasCurrent || entries[0]?.sequence === 1);
+    });
+  }
+
+  /** Fetches until nothing is missing between what is stored and the newest entry. */
+  catchUp(): Promise<void> {
+    return this.#lane.run(async () => {
+      if (this.record.high === 0 && this.record.head > WHOLE_LOG_ENTRIES) {
+        await this.#beginFromNewest();
+      }
+      while (this.record.high < this.record.head) {
+        const before = this.record.high;
+        const page = await this.#fetch({ after: before, limit: limits.entriesPerPage });
+        this.noteHead(page.head);
+        await this.#append(page.entries, page.sealedKeys, false);
+        // The server says there is more and gives nothing that continues the log.
+        if (this.record.high === before) return;
+      }
+    });
+  }
+
+  /** Asks for the newest head, and catches up with it. */
+  async lookAgain(): Promise<void> {
+    await this.#lane.run(async () => {
+      const page = await this.#fetch({ after: this.record.high, limit: limits.entriesPerPage });
+      this.noteHead(page.head);
+      await this.#append(page.entries, page.sealedKeys, false);
+    });
+    await this.catchUp();
+  }
+
+  /** Makes entries down to (and with) this sequence number available here; false: the server does not give them. */
+  fetchDownTo(sequence: number): Promise<boolean> {
+    return this.#lane.run(async () => {
+      while (this.record.low > Math.max(1, sequence)) {
+        const before = this.record.low;
+        const wanted = Math.min(limits.entriesPerPage, Math.max(FIRST_PAGE_ENTRIES, before - sequence));
+        const page = await this.#fetch({ before, limit: wanted });
+        await this.#prepend(page.entries);
+        if (this.record.low === before) return false;
+      }
+      return true;
+    });
+  }
+
+  /** Opens what could not be opened, now that the server was asked again for the key of an epoch [C6]. */
+  retryKeys(epochs: readonly number[]): Promise<boolean> {
+    return this.#lane.run(async () => {
+      const { state } = this.chain;
+      if (state === undefined) return false;
+      const opened = await this.#obtainKeys(state, epochs, []);
+      if (opened.opened.size === 0) return false;
+      await this.#parts.storage.commit(opened.changes);
+      opened.done();
+      await this.#openAgain(new Set(opened.opened.keys()));
+      return true;
+    });
+  }
+
+  // ------------------------------------------------------------------ reading forward
+
+  async #append(entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
+    const next = contiguous(entries, this.record.high + 1);
+    if (next.length === 0 || this.record.updateNeeded) return;
+    const draft = this.#draft();
+    await this.#readAll(draft, next, copies, live);
+    if (draft.stored.size === 0 && !draft.record.updateNeeded) return;
+    const sequences = [...draft.stored.keys()];
+    const { record } = draft;
+    record.high = sequences.at(-1) ?? record.high;
+    record.head = Math.max(record.head, record.high);
+    await this.#extendHashes(draft);
+    await this.#checkWitnesses(draft, sequences);
+    await this.#checkCounters(draft, sequences, "forward");
+    this.#count(draft, sequences);
+    await this.#commit(draft);
+    this.#parts.listener.onStored(this, sequences, live);
+    const missing = this.chain.state && newestEpoch(this.chain.state).epoch;
+    if (missing !== undefined && (await this.epochKeys.get(missing)) === undefined) this.#parts.listener.onKeyMissing(this, missing);
+  }
+
+  /** Unread messages, the newest one, the time that orders conversations, this device's counter. */
+  #count(draft: Draft, sequences: readonly number[]): void {
+    const { record, stored } = draft;
+    for (const sequence of sequences) {
+      const entry = stored.get(sequence)!;
+      record.time = entry.time;
+      const message = storedMessage(entry);
+      if (message === undefined) continue;
+      record.lastMessage = sequence;
+      const mine = equal(entry.account, idBytes(this.#parts.me.account));
+      if (!mine && sequence > record.readUpTo) record.unread++;
+      if (mine && equal(entry.device, idBytes(this.#parts.me.device))) {
+        record.counter = Math.max(record.counter, message.content.counter);
+        draft.ownIds.push(message.id);
+      }
+    }
+  }
+
+  // ------------------------------------------------------------------ reading from the newest back
+
+  /** Links first, so that what counted at every place is known; then the newest page [H1]. */
+  async #beginFromNewest(): Promise<void> {
+    const head = this.record.head;
+    const draft = this.#draft();
+    let state: ConversationState | undefined;
+    for (let after = 0; ;) {
+      const page = await this.#parts.connection.request(
+        { case: "fetchLinks", value: { conversation: idBytes(this.id), after } },
+        "entries",
+      );
+      const links = page.entries.filter(({ sequence }) => sequence > after && sequence <= head);
+      if (links.length === 0) break;
+      for (const entry of links) {
+        if (entry.body.case !== "link") continue;
+        const result = await this.#applyLink(draft, entry, entry.body.value, state, []);
+        if (result === "stop") return this.#commit(draft);
+        state = result;
+      }
+      after = links.at(-1)!.sequence;
+    }
+    if (state !== undefined) {
+      const opened = await this.#obtainKeys(
+        state,
+        state.epochs.map(({ epoch }) => epoch),
+        [],
+      );
+      draft.changes.push(...opened.changes);
+      draft.done.push(opened.done);
+    }
+    // The links' own entries are stored with their pages.
+    draft.stored.clear();
+    draft.record.low = head + 1;
+    draft.record.high = head;
+    await this.#commit(draft);
+    const page = await this.#fetch({ before: head + 1, limit: FIRST_PAGE_ENTRIES });
+    await this.#prepend(page.entries);
+  }
+
+  async #prepend(entries: readonly Entry[]): Promise<void> {
+    const page = contiguousBefore(entries, this.record.low);
+    if (page.length === 0) return;
+    const draft = this.#draft();
+    await this.#readAll(draft, page, [], false);
+    const sequences = [...draft.stored.keys()];
+    if (sequences.length < page.length) return;
+    const { record } = draft;
+    const above = await read(this.#parts.storage, keys.entry(this.id, record.low), schemas.entry);
+    let latest = above?.time ?? BigInt(Number.MAX_SAFE_INTEGER);
+    for (const sequence of sequences.toReversed()) {
+      const stored = draft.stored.get(sequence)!;
+      if (stored.time > latest) stored.time = latest;
+      latest = stored.time;
+    }
+    record.low = sequences[0]!;
+    await this.#checkCounters(draft, sequences.toReversed(), "back");
+    if (record.lastMessage === 0 || record.high === sequences.at(-1)) this.#count(draft, sequences);
+    else this.#countOlder(draft, sequences);
+    if (record.low === 1) await this.#checkFromStart(draft);
+    await this.#commit(draft);
+    this.#parts.listener.onStored(this, sequences, false);
+  }
+
+  #countOlder(draft: Draft, sequences: readonly number[]): void {
+    const { record, stored } = draft;
+    for (const sequence of sequences) {
+      const entry = stored.get(sequence)!;
+      if (entry.body.case !== "message") continue;
+      if (sequence > record.readUpTo && !equal(entry.account, idBytes(this.#parts.me.account))) record.unread++;
+      if (sequence > record.lastMessage) record.lastMessage = sequence;
+    }
+  }
+
+  // ------------------------------------------------------------------ both directions
+
+  #draft(): Draft {
+    return { record: clone(ConversationSchema, this.record), stored: new Map(), changes: [], places: [], done: [], ownIds: [] };
+  }
+
+  async #commit(draft: Draft): Promise<void> {
+    const entries = Array.from(draft.stored, ([sequence, entry]) => put(keys.entry(this.id, sequence), schemas.entry, entry));
+    const last = draft.places.at(-1);
+    await this.#parts.storage.commit([
+      ...entries,
+      ...draft.changes,
+      ...(last === undefined ? [] : [this.chain.save(last)]),
+      ...this.#parts.arrived(this.id, draft.ownIds),
+      put(keys.conversation(this.id), schemas.conversation, draft.record),
+    ]);
+    // What the server named while this was being stored is not forgotten.
+    draft.record.head = Math.max(draft.record.head, this.record.head);
+    this.record = draft.record;
+    this.chain.advance(draft.places);
+    for (const done of draft.done) done();
+  }
+
+  /** Reads entries into the draft, in order; stops before one that this software does not understand. */
+  async #readAll(draft: Draft, entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
+    for (let start = 0; start < entries.length;) {
+      const entry = entries[start]!;
+      let end = start + 1;
+      if (isMessage(entry)) {
+        while (end < entries.length && isMessage(entries[end]!)) end++;
+        await this.#readMessages(draft, entries.slice(start, end), copies, live);
+      } else if (!(await this.#readOther(draft, entry, copies))) {
+        return;
+      }
+      start = end;
+    }
+  }
+
+  async #readMessages(draft: Draft, entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
+    const state = await this.#stateAt(draft, entries[0]!.sequence);
+    const keysOpened = new Map<number, Uint8Array>();
+    const keyOf = async (epoch: number) => keysOpened.get(epoch) ?? (await this.epochKeys.get(epoch));
+    if (state !== undefined) {
+      const epochs = new Set(entries.filter(isMessage).map((entry) => entry.body.value.epoch));
+      const missing: number[] = [];
+      for (const epoch of epochs) if (epoch >= 1 && epoch <= state.epochs.length && (await keyOf(epoch)) === undefined) missing.push(epoch);
+      if (missing.length > 0) {
+        const opened = await this.#obtainKeys(state, missing, copies);
+        draft.changes.push(...opened.changes);
+        draft.done.push(opened.done);
+        for (const [epoch, key] of opened.opened) keysOpened.set(epoch, key);
+      }
+      // Opened with a link of this very page: not committed yet.
+      for (const [epoch, key] of this.#openedInDraft(draft)) keysOpened.set(epoch, key);
+    }
+    const messages = entries.filter(isMessage);
+    const opened = await Promise.all(messages.map((entry) => readMessage(this.id, entry, state, keyOf)));
+    for (const [place, entry] of messages.entries()) {
+      const result = opened[place]!;
+      const stored = this.#base(draft, entry);
+      if (stored === undefined) return;
+      if (result.kind === "unreadable") {
+        storeMessage(stored, entry, result, "none");
+      } else {
+        const doubt = live && (await this.#isKnownRevoked(result.author.account, result.author.device)) ? "revoked-device" : "none";
+        storeMessage(stored, entry, result, doubt);
+      }
+      draft.stored.set(entry.sequence, stored);
+    }
+  }
+
+  #openedInDraft(draft: Draft): Map<number, Uint8Array> {
+    const prefix = prefixes.epochKeys(this.id);
+    return new Map(
+      draft.changes.flatMap((change) =>
+        change.kind === "put" && change.key.startsWith(prefix) ? [[sequenceOfKey(change.key), change.value] as const] : [],
+      ),
+    );
+  }
+
+  /** False: the chain stops here until it is complete. */
+  async #readOther(draft: Draft, entry: Entry, copies: readonly SealedKey[]): Promise<boolean> {
+    const stored = this.#base(draft, entry);
+    if (stored === undefined) {
+      draft.record.updateNeeded = true;
+      return false;
+    }
+    switch (entry.body.case) {
+      case "link": {
+        const known = await this.#parts.storage.get(keys.link(this.id, entry.sequence));
+        stored.body = { case: "link", value: { $typeName: "fastchat.profile.v1.StoredLink" } };
+        const isBelow = entry.sequence <= this.chain.sequence;
+        if (isBelow) {
+          if (known === undefined || !sameLink(fromBinary(LinkEntrySchema, known), entry.body.value))
+            stored.notices.push(linkMismatchNotice());
+          else {
+            const state = await this.chain.at(entry.sequence);
+            const result = this.chain.apply(entry.body.value, state);
+            if (result.kind === "valid") stored.notices.push(...linkNotices(result.changes, result.state, result.author.account));
+          }
+        } else {
+          const state = await this.#stateAt(draft, entry.sequence);
+          draft.stored.set(entry.sequence, stored);
+          const result = await this.#applyLink(draft, entry, entry.body.value, state, copies);
+          if (result === "stop") {
+            draft.stored.delete(entry.sequence);
+            return false;
+          }
+        }
+        break;
+      }
+      case "incarnation":
+        stored.body = { case: "incarnation", value: witnessRecord(entry.body.value) };
+        stored.notices.push(incarnationNotice());
+        draft.record.incarnation = entry.body.value.incarnation + 1;
+        break;
+      case "erased":
+        stored.body = { case: "erased", value: { $typeName: "fastchat.profile.v1.StoredErased" } };
+        break;
+      case "message":
+      case undefined:
+        break;
+      default:
+        entry.body satisfies never;
+    }
+    draft.stored.set(entry.sequence, stored);
+    return true;
+  }
+
+  /** Undefined for an entry of a kind that this software does not know: not even its hash can be told. */
+  #base(draft: Draft, entry: Entry): StoredEntry | undefined {
+    const hash = entryHash(entry);
+    if (hash === undefined) return undefined;
+    const before = draft.stored.get(entry.sequence - 1)?.time ?? (entry.sequence === draft.record.high + 1 ? draft.record.time : 0n);
+    return storedBase(entry, hash, entry.time > before ? entry.time : before);
+  }
+
+  async #stateAt(draft: Draft, sequence: number): Promise<ConversationState | undefined> {
+    return draft.places.findLast((place) => place.sequence < sequence)?.state ?? (await this.chain.at(sequence));
+  }
+
+  /** The state after the link: the same as before when it does not count. "stop": incomplete [G4]. */
+  async #applyLink(
+    draft: Draft,
+    entry: Entry,
+    link: LinkEntry,
+    state: ConversationState | undefined,
+    copies: readonly SealedKey[],
+  ): Promise<ConversationState | undefined | "stop"> {
+    let complete = link;
+    let result = this.chain.apply(complete, state);
+    if (result.kind === "incomplete" && result.reason === "evidence") {
+      complete = await this.#completed(
+        link,
+        result.missing.map(({ account }) => account),
+        state,
+      );
+      result = this.chain.apply(complete, state);
+    }
+    const stored = draft.stored.get(entry.sequence);
+    if (result.kind === "incomplete" && result.reason === "version") {
+      draft.record.updateNeeded = true;
+      return "stop";
+    }
+    if (result.kind === "incomplete" && result.reason === "evidence") return "stop";
+    if (result.kind !== "valid" || result.state.conversation !== this.id) {
+      stored?.notices.push(invalidLinkNotice(await this.#nameOf(entry.account)));
+      return state;
+    }
+    stored?.notices.push(...linkNotices(result.changes, result.state, result.author.account));
+    draft.places.push({ sequence: entry.sequence, state: result.state });
+    draft.changes.push(this.chain.saveLink(entry.sequence, complete));
+    if (draft.record.peer.length === 0 || state === undefined) draft.record.peer = idBytes(peerOf(result.state, this.#parts.me.account));
+    await this.#learn(draft, result.state, complete);
+    if (result.changes.some(({ kind }) => kind === "epoch-opened")) {
+      const opened = await this.epochKeys.open(result.state, [newestEpoch(result.state).epoch], copies);
+      draft.changes.push(...opened.changes);
+      draft.done.push(opened.done);
+    }
+    return result.state;
+  }
+
+  /** [C3] Evidence that this device has already, or that the server gives under the account's name. */
+  async #completed(link: LinkEntry, missing: readonly Uint8Array[], state: ConversationState | undefined): Promise<LinkEntry> {
+    const evidence = [...link.evidence];
+    for (const bytes of missing) {
+      const account = accountId(bytes);
+      const known = await this.#parts.accounts.refresh(account).catch(() => this.#parts.accounts.get(account));
+      if (known === undefined) continue;
+      const from = state?.members.get(account)?.chain.head.index ?? 0;
+      evidence.push({ $typeName: "fastchat.v1.AccountChainPart", account: bytes, links: known.links.slice(from) });
+    }
+    return create(LinkEntrySchema, { link: link.link!, evidence });
+  }
+
+  async #learn(draft: Draft, state: ConversationState, { evidence }: LinkEntry): Promise<void> {
+    for (const part of evidence) {
+      const member = isHash(part.account) ? state.members.get(accountId(part.account)) : undefined;
+      if (member === undefined) continue;
+      try {
+        const learned = await this.#parts.accounts.learn(member.chain, part.links);
+        draft.changes.push(...learned.changes);
+        draft.done.push(learned.done);
+      } catch (error) {
+        if (!(error instanceof AccountForked)) throw error;
+        draft.record.forked = true;
+        draft.done.push(() => this.#parts.listener.onFork(error));
+      }
+    }
+  }
+
+  /** Keys of these epochs: from the copies at hand, else from the server, asked once in a session. */
+  async #obtainKeys(state: ConversationState, epochs: readonly number[], copies: readonly SealedKey[]) {
+    const first = await this.epochKeys.open(state, epochs, copies);
+    const missing = epochs.filter((epoch) => !first.opened.has(epoch) && !this.#askedKeys.has(epoch));
+    if (missing.length === 0) return first;
+    for (const epoch of missing) this.#askedKeys.add(epoch);
+    const fromEpoch = Math.min(...missing);
+    const answer = await this.#parts.connection.request(
+      { case: "fetchSealedKeys", value: { conversation: idBytes(this.id), fromEpoch } },
+      "sealedKeys",
+    );
+    return this.epochKeys.open(state, epochs, [...copies, ...answer.keys]);
+  }
+
+  async #isKnownRevoked(account: AccountId, device: DeviceId): Promise<boolean> {
+    return (await this.#parts.accounts.get(account))?.state.devices.get(device)?.status.kind === "revoked";
+  }
+
+  // ------------------------------------------------------------------ order and completeness
+
+  /**
+   * [S2] A device's messages stand in the log in the order of its counter. One that does not either was said before, by
+   * a server that repeats, or comes from a second copy of the profile, or was moved.
+   *
+   * @param sequences ascending when reading forward, descending when reading back
+   */
+  async #checkCounters(draft: Draft, sequences: readonly number[], direction: "forward" | "back"): Promise<void> {
+    for (const sequence of sequences) {
+      const stored = draft.stored.get(sequence)!;
+      const message = storedMessage(stored);
+      if (message === undefined) continue;
+      const { counter } = message.content;
+      const seen = draft.record.counters.find(({ device }) => equal(device, stored.device));
+      if (seen === undefined) {
+        draft.record.counters.push(create(DeviceCountersSchema, { device: stored.device, lowest: counter, highest: counter }));
+        continue;
+      }
+      const inOrder = direction === "forward" ? counter > seen.highest : counter < seen.lowest;
+      seen.highest = Math.max(seen.highest, counter);
+      seen.lowest = Math.min(seen.lowest, counter);
+      if (inOrder) continue;
+      const twin = await this.#findTwin(draft, sequence, stored.device, counter, message.id);
+      const name = await this.#nameOf(stored.account);
+      if (twin === "same-message") stored.body = { case: "duplicate", value: { $typeName: "fastchat.profile.v1.StoredDuplicate" } };
+      else stored.notices.push(twin === "same-counter" ? runsTwiceNotice(name) : orderNotice(name));
+    }
+  }
+
+  /** Rare, so it may look at everything stored. */
+  async #findTwin(
+    draft: Draft,
+    sequence: number,
+    device: Uint8Array,
+    counter: number,
+    id: ClientMessageId,
+  ): Promise<"same-message" | "same-counter" | undefined> {
+    const entries = new Map(
+      (await this.#parts.storage.range(prefixRange(prefixes.entries(this.id)))).map(
+        ({ key, value }) => [sequenceOfKey(key), fromBinary(schemas.entry, value)] as const,
+      ),
+    );
+    for (const [place, entry] of draft.stored) entries.set(place, entry);
+    entries.delete(sequence);
+    let found: "same-counter" | undefined;
+    for (const entry of entries.values()) {
+      const message = equal(entry.device, device) ? storedMessage(entry) : undefined;
+      if (message?.id === id) return "same-message";
+      if (message?.content.counter === counter) found = "same-counter";
+    }
+    return found;
+  }
+
+  /** Computes running hashes up to the newest entry, where they have a beginning [S4]. */
+  async #extendHashes(draft: Draft): Promise<void> {
+    const { record } = draft;
+    if (record.anchor === undefined && record.low === 1) {
+      record.anchor = witnessRecord({ incarnation: record.incarnation, sequence: 0, hash: startHash(this.id) });
+      record.newest = record.anchor;
+    }
+    if (record.newest === undefined) return;
+    let { sequence, hash } = record.newest;
+    while (sequence < record.high) {
+      const entry = await this.#entry(draft, sequence + 1);
+      if (entry === undefined) break;
+      sequence++;
+      hash = runningHash(hash, sequence, entry.entryHash);
+      entry.runningHash = hash;
+      draft.stored.set(sequence, entry);
+      this.#recent.set(sequence, hash);
+    }
+    record.newest = witnessRecord({ incarnation: record.incarnation, sequence, hash });
+    for (const old of this.#recent.keys()) {
+      if (this.#recent.size <= RECENT_HASHES) break;
+      this.#recent.delete(old);
+    }
+  }
+
+  async #checkWitnesses(draft: Draft, sequences: readonly number[]): Promise<void> {
+    for (const sequence of sequences) {
+      const entry = draft.stored.get(sequence)!;
+      const witness = storedMessage(entry)?.content.witness;
+      if (witness === undefined) continue;
+      const verdict = await this.#judge(draft, sequence, witness);
+      if (verdict === "contradicts") entry.notices.push(contradictionNotice(await this.#nameOf(entry.account)));
+      if (verdict === "first" && draft.record.anchor === undefined && witness.sequence >= draft.record.low - 1) {
+        // Nothing before is known here: from now on everything is held against what this author saw.
+        draft.record.anchor = witnessRecord(witness);
+        draft.record.newest = draft.record.anchor;
+        await this.#extendHashes(draft);
+      }
+    }
+  }
+
+  async #judge(draft: Draft, sequence: number, witness: Witness): Promise<"agrees" | "contradicts" | "first"> {
+    if (witness.sequence >= sequence) return "contradicts";
+    if (witness.incarnation !== draft.record.incarnation) return "first";
+    const known = await this.#hashAt(draft, witness.sequence);
+    if (known === undefined) return "first";
+    return equal(known, witness.hash) ? "agrees" : "contradicts";
+  }
+
+  async #hashAt(draft: Draft, sequence: number): Promise<Uint8Array | undefined> {
+    const { anchor } = draft.record;
+    if (anchor?.sequence === sequence) return anchor.hash;
+    const hash = this.#recent.get(sequence) ?? (await this.#entry(draft, sequence))?.runningHash;
+    return hash === undefined || hash.length === 0 ? undefined : hash;
+  }
+
+  async #entry(draft: Draft, sequence: number): Promise<StoredEntry | undefined> {
+    return draft.stored.get(sequence) ?? (await read(this.#parts.storage, keys.entry(this.id, sequence), schemas.entry));
+  }
+
+  /** The whole log is here now: every running hash and every witness in it can be checked. */
+  async #checkFromStart(draft: Draft): Promise<void> {
+    const { record } = draft;
+    const claimed = record.anchor;
+    this.#recent = new Map();
+    record.anchor = witnessRecord({ incarnation: record.incarnation, sequence: 0, hash: startHash(this.id) });
+    record.newest = record.anchor;
+    // One after the other: a long log is not held in memory twice.
+    for (let sequence = 1; sequence <= record.high; sequence += REWRITE_AT_ONCE) {
+      const last = Math.min(record.high, sequence + REWRITE_AT_ONCE - 1);
+      const range = { from: keys.entry(this.id, sequence), to: keys.entry(this.id, last + 1) };
+      for (const { key, value } of await this.#parts.storage.range(range)) {
+        const place = sequenceOfKey(key);
+        if (!draft.stored.has(place)) draft.stored.set(place, fromBinary(schemas.entry, value));
+      }
+    }
+    await this.#extendHashes(draft);
+    const all = Array.from({ length: record.high }, (_, index) => index + 1);
+    for (const sequence of all) {
+      const entry = draft.stored.get(sequence);
+      if (entry !== undefined) entry.notices = entry.notices.filter(({ kind }) => kind !== "contradiction");
+    }
+    await this.#checkWitnesses(draft, all);
+    const reached = claimed && draft.stored.get(claimed.sequence);
+    if (reached !== undefined && !equal(reached.runningHash, claimed!.hash)) record.revision++;
+    draft.done.push(() => this.#parts.listener.onChanged(this, all));
+  }
+
+  /** [G5] An entry at a place where one is stored must be that one. */
+  async #compareKnown(entries: readonly Entry[]): Promise<void> {
+    const { low, high } = this.record;
+    for (const entry of entries) {
+      if (entry.sequence < low || entry.sequence > high) continue;
+      const stored = await read(this.#parts.storage, keys.entry(this.id, entry.sequence), schemas.entry);
+      const hash = entryHash(entry);
+      if (stored === undefined || hash === undefined || equal(stored.entryHash, hash)) continue;
+      if (stored.notices.some(({ kind }) => kind === "fork")) continue;
+      stored.notices.push(forkNotice());
+      const record = clone(ConversationSchema, this.record);
+      record.revision++;
+      await this.#parts.storage.commit([
+        put(keys.entry(this.id, entry.sequence), schemas.entry, stored),
+        put(keys.conversation(this.id), schemas.conversation, record),
+      ]);
+      this.record = record;
+      this.#parts.listener.onChanged(this, [entry.sequence]);
+    }
+  }
+
+  async #openAgain(epochs: ReadonlySet<number>): Promise<void> {
+    const draft = this.#draft();
+    const changed: number[] = [];
+    for (const { key, value } of await this.#parts.storage.range(prefixRange(prefixes.entries(this.id)))) {
+      const stored = fromBinary(schemas.entry, value);
+      if (stored.body.case !== "unreadable" || stored.body.value.reason !== "key" || !epochs.has(stored.body.value.epoch)) continue;
+      const sequence = sequenceOfKey(key);
+      const entry = fromBinary(EntrySchema, stored.body.value.entry);
+      if (!isMessage(entry)) continue;
+      const result = await readMessage(this.id, entry, await this.chain.at(sequence), (epoch) => this.epochKeys.get(epoch));
+      stored.notices = stored.notices.filter(({ kind }) => kind !== "unreadable");
+      storeMessage(stored, entry, result, "none");
+      draft.stored.set(sequence, stored);
+      changed.push(sequence);
+    }
+    if (changed.length === 0) return;
+    await this.#checkWitnesses(draft, changed);
+    this.#countOlder(draft, changed);
+    draft.record.revision++;
+    await this.#commit(draft);
+    this.#parts.listener.onChanged(this, changed);
+  }
+
+  async #nameOf(account: Uint8Array): Promise<string> {
+    if (!isHash(account)) return "somebody";
+    return (await this.#parts.accounts.get(accountId(account)))?.state.name ?? "somebody";
+  }
+
+  #fetch(page: { readonly after: number; readonly limit: number } | { readonly before: number; readonly limit: number }) {
+    return this.#parts.connection.request({ case: "fetchEntries", value: { conversation: idBytes(this.id), ...page } }, "entries");
+  }
+
+  /** Whether this device is recorded in the conversation, active [C1]. */
+  isOwnDeviceRecorded(state: ConversationState): "unknown" | "active" | "ended" {
+    const member = state.members.get(this.#parts.me.account);
+    if (member === undefined) throw new FastChatError(ErrorCode.FORBIDDEN);
+    return deviceAt(member.chain, this.#parts.me.device, member.chain.head.index);
+  }
+}
+
+/** The other one of a direct conversation; oneself in a note to self. */
+export function peerOf(state: ConversationState, me: AccountId): AccountId {
+  return [...state.members.keys()].find((account) => account !== me) ?? me;
+}
+
+function contiguous(entries: readonly Entry[], from: number): Entry[] {
+  let next = from;
+  const run: Entry[] = [];
+  for (const entry of entries) {
+    if (entry.sequence === next) {
+      run.push(entry);
+      next++;
+    } else if (entry.sequence >= next) {
+      break;
+    }
+  }
+  return run;
+}
+
+/** The longest run that ends right before this sequence number. */
+function contiguousBefore(entries: readonly Entry[], before: number): Entry[] {
+  const run: Entry[] = [];
+  for (const entry of entries.toReversed()) if (entry.sequence === before - 1 - run.length) run.push(entry);
+  return run.reverse();
+}
+
+function sameLink(one: LinkEntry, other: LinkEntry): boolean {
+  const bytes = ({ link }: LinkEntry) => toBinary(LinkEntrySchema, create(LinkEntrySchema, { link: link! }));
+  return one.link !== undefined && other.link !== undefined && equal(bytes(one), bytes(other));
+}
+
+function witnessRecord({ incarnation, sequence, hash }: { incarnation: number; sequence: number; hash: Uint8Array }): WitnessRecord {
+  return create(WitnessRecordSchema, { incarnation, sequence, hash });
+}
+
+export const deviceOf = (bytes: Uint8Array): DeviceId | undefined => (isHash(bytes) ? deviceId(bytes) : undefined);

@@ -1,0 +1,402 @@
+import { create, fromBinary } from "@bufbuild/protobuf";
+import {
+  clientMessageId,
+  type ClientMessageId,
+  type ConversationId,
+  ErrorCode,
+  errorRow,
+  FastChatError,
+  idBytes,
+  limits,
+} from "@fastchat/protocol";
+import { random, sealMessage, utf8 } from "@fastchat/protocol/seal";
+import { MessageContentSchema } from "@fastchat/protocol/wire/conversation";
+import { backoff } from "./backoff.ts";
+import { type Connection, ConnectionLost } from "./connection.ts";
+import { type ConversationLinks, type LinkAuthor, SendingBlocked } from "./conversation-links.ts";
+import type { Conversation } from "./conversation.ts";
+import type { OutboxItem } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { Lane } from "./lane.ts";
+import { keys, outboxKeyParts, prefixes, put, remove, schemas } from "./records.ts";
+import { comeDown, emptyWindow, enqueue, land, putBack, type Queued, type SendWindow, takeOff } from "./send-window.ts";
+import { type Change, prefixRange, type Storage } from "./storage.ts";
+
+/** An acknowledged message whose entry does not come back within this time is looked for. */
+const ENTRY_OVERDUE_MS = 2_000;
+
+/** A message on its way, as it lies in the outbox. */
+export interface Outgoing {
+  readonly conversation: ConversationId;
+  readonly id: ClientMessageId;
+  readonly order: number;
+  readonly key: string;
+  item: OutboxItem;
+  /** Sequence number that the server acknowledged. */
+  sent: number | undefined;
+}
+
+export interface OutboxParts {
+  readonly storage: Storage;
+  readonly author: LinkAuthor;
+  readonly links: ConversationLinks;
+  readonly connection: Pick<Connection, "request">;
+  readonly isOnline: () => boolean;
+  readonly conversationOf: (id: ConversationId) => Promise<Conversation>;
+  readonly manifestReference: () => Uint8Array;
+  /** Status or presence of these messages changed. */
+  readonly onChanged: (conversation: ConversationId, outgoing: readonly Outgoing[]) => void;
+  readonly onBlocked: (conversation: ConversationId) => void;
+  readonly onUnexpected: (error: unknown) => void;
+}
+
+/**
+ * Puts messages into a profile's outbox: durable when it resolves, in order. Any process of the profile may do so; the
+ * holder of the lock notices and sends.
+ */
+export async function leaveInOutbox(storage: Storage, conversation: ConversationId, texts: readonly string[]): Promise<Outgoing[]> {
+  for (const text of texts) {
+    if (utf8(text.toWellFormed()).length > limits.messageTextBytes) throw new FastChatError(ErrorCode.TOO_LARGE);
+  }
+  const [last] = await storage.range({ ...prefixRange(prefixes.outboxOf(conversation)), reverse: true, limit: 1 });
+  const first = last === undefined ? 1 : outboxKeyParts(last.key).order + 1;
+  const time = BigInt(Date.now());
+  const outgoing = texts.map((text, place): Outgoing => {
+    const id = clientMessageId(random(16));
+    const item = create(schemas.outbox, { clientMessageId: idBytes(id), text: text.toWellFormed(), time });
+    const order = first + place;
+    return { conversation, id, order, key: keys.outbox(conversation, order, id), item, sent: undefined };
+  });
+  await storage.commit(outgoing.map(({ key, item }) => put(key, schemas.outbox, item)));
+  return outgoing;
+}
+
+export async function readOutbox(storage: Storage, conversation?: ConversationId): Promise<Outgoing[]> {
+  const prefix = conversation === undefined ? prefixes.outbox : prefixes.outboxOf(conversation);
+  return (await storage.range(prefixRange(prefix))).map(({ key, value }) => {
+    const { conversation: of, order, id } = outboxKeyParts(key);
+    return { conversation: of, id, order, key, item: fromBinary(schemas.outbox, value), sent: undefined };
+  });
+}
+
+/** The queue of one conversation. */
+interface Queue {
+  readonly conversation: ConversationId;
+  readonly outgoing: Map<ClientMessageId, Outgoing>;
+  window: SendWindow<ClientMessageId>;
+  /** Why the first of those that were refused was refused. */
+  refusal: FastChatError | undefined;
+  refusals: number;
+  driving: boolean;
+  again: boolean;
+  overdue: ReturnType<typeof setTimeout> | undefined;
+}
+
+/**
+ * Sends what lies in the outbox; only the holder of the profile's lock has one.
+ *
+ * A message is durable before it is sent, keeps its id, counter and time through every attempt, and leaves the outbox in
+ * the very commit that stores its entry from the log: killed anywhere between, it is sent again under the same id, which
+ * the server knows. The acknowledgement itself only changes what is shown.
+ */
+export class Outbox {
+  readonly #parts: OutboxParts;
+  readonly #queues = new Map<ConversationId, Queue>();
+  readonly #enqueueing = new Lane();
+  readonly #closing = new AbortController();
+  readonly #driving = new Set<Promise<void>>();
+
+  constructor(parts: OutboxParts) {
+    this.#parts = parts;
+  }
+
+  /** Takes over what is stored and not known yet: at the start, and what processes beside left. */
+  async load(): Promise<void> {
+    await this.#enqueueing.run(async () => {
+      const known = new Set(this.#queues.values().flatMap(({ outgoing }) => outgoing.keys()));
+      this.#take((await readOutbox(this.#parts.storage)).filter(({ id }) => !known.has(id)));
+    });
+  }
+
+  async add(conversation: ConversationId, texts: readonly string[]): Promise<readonly ClientMessageId[]> {
+    const outgoing = await this.#enqueueing.run(async () => {
+      const left = await leaveInOutbox(this.#parts.storage, conversation, texts);
+      this.#take(left);
+      return left;
+    });
+    return outgoing.map(({ id }) => id);
+  }
+
+  pending(conversation?: ConversationId): Outgoing[] {
+    const queues =
+      conversation === undefined ? [...this.#queues.values()] : [this.#queues.get(conversation)].filter((each) => each !== undefined);
+    return queues.flatMap(({ outgoing }) => [...outgoing.values()]);
+  }
+
+  find(id: ClientMessageId): Outgoing | undefined {
+    return this.pending().find((outgoing) => outgoing.id === id);
+  }
+
+  /** What deletes these messages, whose entries are about to be stored. */
+  arrived(conversation: ConversationId, ids: readonly ClientMessageId[]): Change[] {
+    const queue = this.#queues.get(conversation);
+    return ids.flatMap((id) => {
+      const outgoing = queue?.outgoing.get(id);
+      return outgoing === undefined ? [] : [remove(outgoing.key)];
+    });
+  }
+
+  /** They are stored. An entry may come before its acknowledgement; then it takes its place. */
+  settled(conversation: ConversationId, ids: readonly ClientMessageId[]): void {
+    const queue = this.#queues.get(conversation);
+    if (queue === undefined) return;
+    for (const id of ids) {
+      queue.outgoing.delete(id);
+      queue.window = land(queue.window, id, "sent");
+    }
+    this.drive(conversation);
+  }
+
+  async retry(id: ClientMessageId): Promise<void> {
+    const outgoing = this.find(id);
+    if (outgoing === undefined || outgoing.item.failed === 0) return;
+    outgoing.item = create(schemas.outbox, { ...outgoing.item, failed: 0 });
+    await this.#parts.storage.commit([put(outgoing.key, schemas.outbox, outgoing.item)]);
+    const queue = this.#queueOf(outgoing.conversation);
+    queue.window = enqueue(queue.window, [outgoing]);
+    this.#parts.onChanged(outgoing.conversation, [outgoing]);
+    this.drive(outgoing.conversation);
+  }
+
+  /** The socket is gone: what was in flight has an unknown outcome and is sent again under the same id. */
+  connectionLost(): void {
+    for (const queue of this.#queues.values()) queue.window = comeDown(queue.window);
+  }
+
+  driveAll(): void {
+    for (const conversation of this.#queues.keys()) this.drive(conversation);
+  }
+
+  /** Sends what may be sent now; one at a time for each conversation. */
+  drive(conversation: ConversationId): void {
+    const queue = this.#queues.get(conversation);
+    if (queue === undefined || this.#closing.signal.aborted) return;
+    queue.again = true;
+    if (queue.driving) return;
+    queue.driving = true;
+    const driving = this.#drive(queue)
+      .catch(this.#parts.onUnexpected)
+      .finally(() => {
+        queue.driving = false;
+        this.#driving.delete(driving);
+      });
+    this.#driving.add(driving);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    for (const { overdue } of this.#queues.values()) clearTimeout(overdue);
+    await Promise.all(this.#driving);
+  }
+
+  #queueOf(conversation: ConversationId): Queue {
+    let queue = this.#queues.get(conversation);
+    if (queue === undefined) {
+      const window = emptyWindow<ClientMessageId>(limits.sendsInFlight);
+      queue = {
+        conversation,
+        outgoing: new Map(),
+        window,
+        refusal: undefined,
+        refusals: 0,
+        driving: false,
+        again: false,
+        overdue: undefined,
+      };
+      this.#queues.set(conversation, queue);
+    }
+    return queue;
+  }
+
+  #take(outgoing: readonly Outgoing[]): void {
+    const byConversation = Map.groupBy(outgoing, ({ conversation }) => conversation);
+    for (const [conversation, some] of byConversation) {
+      const queue = this.#queueOf(conversation);
+      for (const each of some) queue.outgoing.set(each.id, each);
+      queue.window = enqueue(
+        queue.window,
+        some.filter(({ item }) => item.failed === 0).map(({ id, order }): Queued<ClientMessageId> => ({ id, order })),
+      );
+      this.#parts.onChanged(conversation, some);
+      this.drive(conversation);
+    }
+  }
+
+  async #drive(queue: Queue): Promise<void> {
+    const { signal } = this.#closing;
+    for (let failures = 0; queue.again && !signal.aborted;) {
+      queue.again = false;
+      if (!this.#parts.isOnline() || queue.window.queue.length === 0) continue;
+      // Refused: let all that flies come down first; each landing drives again.
+      if (queue.window.held && queue.window.flying.length > 0) continue;
+      try {
+        if (queue.refusal !== undefined) await this.#mend(queue);
+        await this.#send(queue);
+        failures = 0;
+      } catch (error) {
+        if (error instanceof ConnectionLost) continue;
+        if (error instanceof SendingBlocked) {
+          this.#parts.onBlocked(queue.conversation);
+          continue;
+        }
+        if (!(error instanceof FastChatError)) throw error;
+        const { advice } = errorRow(error.code);
+        if (advice === "stop" || advice === "sign-in" || advice === "reconnect") continue;
+        if (advice === "tell") {
+          await this.#fail(
+            queue,
+            queue.window.queue.map(({ id }) => id),
+            error,
+          );
+          continue;
+        }
+        failures++;
+        queue.again = true;
+        await sleep(backoff(failures, Math.random(), error.retryAfterMs), signal);
+      }
+    }
+  }
+
+  /** What was refused is refused no more, as far as this device can help it. */
+  async #mend(queue: Queue): Promise<void> {
+    const refusal = queue.refusal!;
+    const { advice } = errorRow(refusal.code);
+    if (advice === "refresh") {
+      const conversation = await this.#parts.conversationOf(queue.conversation);
+      await conversation.lookAgain();
+    }
+    queue.refusals++;
+    // The first time a stale epoch is an everyday race; again and again it is not.
+    if (advice !== "refresh" || queue.refusals > 2) {
+      await sleep(backoff(queue.refusals, Math.random(), refusal.retryAfterMs), this.#closing.signal);
+    }
+    queue.refusal = undefined;
+  }
+
+  async #send(queue: Queue): Promise<void> {
+    const { author, links, connection } = this.#parts;
+    const conversation = await this.#parts.conversationOf(queue.conversation);
+    const { state, epoch, key } = await links.prepare(conversation);
+    const flight = takeOff(queue.window);
+    if (flight.items.length === 0) return;
+    queue.window = flight.window;
+    queue.again = true;
+    const outgoing = flight.items.flatMap(({ id }) => queue.outgoing.get(id) ?? []);
+    let sealed;
+    try {
+      await this.#assignCounters(conversation, outgoing);
+      const context = {
+        conversation: conversation.id,
+        account: author.account,
+        device: author.device,
+        epoch,
+        openingLink: state.epochs[epoch - 1]!.openingLink,
+      };
+      const { witness } = conversation;
+      const manifest = this.#parts.manifestReference();
+      sealed = await Promise.all(
+        outgoing.map(({ id, item }) => {
+          const { time, counter, text } = item;
+          const content = create(MessageContentSchema, { time, counter, manifest, kind: { case: "text", value: { text } } });
+          if (witness !== undefined) content.witness = witness;
+          return sealMessage(key, context, { clientMessageId: id }, content, author.signingSeed);
+        }),
+      );
+    } catch (error) {
+      // None of them left: they stand in the queue as before.
+      queue.window = putBack(queue.window, flight.items, flight.resume);
+      throw error;
+    }
+    for (const [place, each] of outgoing.entries()) {
+      const send = { conversation: idBytes(conversation.id), message: sealed[place]!, resume: flight.resume && place === 0 };
+      void connection.request({ case: "send", value: send }, "sent").then(
+        ({ sequence }) => this.#acknowledged(queue, conversation, each, sequence),
+        (error: unknown) => this.#refused(queue, each, error),
+      );
+    }
+  }
+
+  /** [S2] A counter is given once, before the message is sealed for the first time, and kept. */
+  async #assignCounters(conversation: Conversation, outgoing: readonly Outgoing[]): Promise<void> {
+    const without = outgoing.filter(({ item }) => item.counter === 0);
+    if (without.length === 0) return;
+    let counter = conversation.record.counter;
+    const counted = without.map(({ item }) => create(schemas.outbox, { ...item, counter: ++counter }));
+    await conversation.update(
+      (record) => {
+        record.counter = Math.max(record.counter, counter);
+      },
+      counted.map((item, place) => put(without[place]!.key, schemas.outbox, item)),
+    );
+    for (const [place, each] of without.entries()) each.item = counted[place]!;
+  }
+
+  #acknowledged(queue: Queue, conversation: Conversation, outgoing: Outgoing, sequence: number): void {
+    queue.window = land(queue.window, outgoing.id, "sent");
+    queue.refusals = 0;
+    if (queue.outgoing.has(outgoing.id)) {
+      outgoing.sent = sequence;
+      conversation.noteHead(sequence);
+      this.#parts.onChanged(queue.conversation, [outgoing]);
+      this.#expectEntry(queue, conversation);
+    }
+    this.drive(queue.conversation);
+  }
+
+  #refused(queue: Queue, outgoing: Outgoing, error: unknown): void {
+    if (error instanceof FastChatError && queue.window.flying.some(({ id }) => id === outgoing.id)) {
+      const { advice } = errorRow(error.code);
+      if (advice === "tell") {
+        this.#fail(queue, [outgoing.id], error).catch(this.#parts.onUnexpected);
+        return;
+      }
+      if (error.code !== ErrorCode.HELD) queue.refusal ??= error;
+      queue.window = land(queue.window, outgoing.id, "refused");
+    }
+    this.drive(queue.conversation);
+  }
+
+  async #fail(queue: Queue, ids: readonly ClientMessageId[], error: FastChatError): Promise<void> {
+    const failed = ids.flatMap((id) => queue.outgoing.get(id) ?? []);
+    for (const outgoing of failed) outgoing.item = create(schemas.outbox, { ...outgoing.item, failed: error.code });
+    await this.#parts.storage.commit(failed.map(({ key, item }) => put(key, schemas.outbox, item)));
+    const gone = new Set(ids);
+    for (const id of ids) queue.window = land(queue.window, id, "refused-for-good");
+    queue.window = { ...queue.window, queue: queue.window.queue.filter(({ id }) => !gone.has(id)) };
+    this.#parts.onChanged(queue.conversation, failed);
+    this.drive(queue.conversation);
+  }
+
+  /** The own entry comes back through the log; should it not, the gap is fetched. */
+  #expectEntry(queue: Queue, conversation: Conversation): void {
+    clearTimeout(queue.overdue);
+    queue.overdue = setTimeout(() => {
+      if (this.#closing.signal.aborted || !conversation.isBehind) return;
+      conversation.catchUp().catch((error: unknown) => {
+        if (!(error instanceof ConnectionLost || error instanceof FastChatError)) this.#parts.onUnexpected(error);
+      });
+    }, ENTRY_OVERDUE_MS);
+  }
+}
+
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}

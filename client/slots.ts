@@ -1,0 +1,128 @@
+import { create } from "@bufbuild/protobuf";
+import { accountId, deviceId, idBytes, isHash } from "@fastchat/protocol";
+import { newestEpoch } from "@fastchat/protocol/chain";
+import { openSlot, sealSlot } from "@fastchat/protocol/seal";
+import { type SealedSlot, type SlotContent, SlotContentSchema, type Witness, WitnessSchema } from "@fastchat/protocol/wire/conversation";
+import { type Connection, ConnectionLost } from "./connection.ts";
+import type { LinkAuthor } from "./conversation-links.ts";
+import type { Conversation } from "./conversation.ts";
+import { FastChatError } from "@fastchat/protocol";
+
+/** Receipts within this time go together. */
+const COALESCE_MS = 50;
+
+export interface SlotsParts {
+  readonly author: LinkAuthor;
+  readonly connection: Pick<Connection, "request">;
+  readonly isOnline: () => boolean;
+  /** The other side received or read more. `from` and `to`: sequence numbers, `from` excluded. */
+  readonly onPeer: (conversation: Conversation, from: number, to: number) => void;
+  readonly onUnexpected: (error: unknown) => void;
+}
+
+/** [S5] What was delivered to and read by each member: one sealed value per account, the newest counts. */
+export class Slots {
+  readonly #parts: SlotsParts;
+  readonly #due = new Map<Conversation, ReturnType<typeof setTimeout>>();
+
+  constructor(parts: SlotsParts) {
+    this.#parts = parts;
+  }
+
+  /** More was delivered to or read by this account: tells the others soon. */
+  schedule(conversation: Conversation): void {
+    if (this.#due.has(conversation) || !this.#parts.isOnline() || !isOutdated(conversation)) return;
+    const timer = setTimeout(() => {
+      this.#due.delete(conversation);
+      this.#write(conversation).catch((error: unknown) => {
+        // Told with the next one, or after the next connection.
+        if (!(error instanceof ConnectionLost || error instanceof FastChatError)) this.#parts.onUnexpected(error);
+      });
+    }, COALESCE_MS);
+    this.#due.set(conversation, timer);
+  }
+
+  async fetch(conversation: Conversation): Promise<void> {
+    const { slots } = await this.#parts.connection.request(
+      { case: "fetchSlots", value: { conversation: idBytes(conversation.id) } },
+      "slots",
+    );
+    await this.receive(conversation, slots);
+  }
+
+  async receive(conversation: Conversation, slots: readonly SealedSlot[]): Promise<void> {
+    for (const slot of slots) {
+      const opened = await this.#open(conversation, slot);
+      if (opened === undefined) continue;
+      const mine = accountId(slot.account) === this.#parts.author.account;
+      if (mine) {
+        if (slot.counter > conversation.record.ownSlotCounter) {
+          await conversation.update((record) => {
+            record.ownSlotCounter = Math.max(record.ownSlotCounter, slot.counter);
+          });
+        }
+        continue;
+      }
+      if (slot.counter <= conversation.record.peerSlotCounter) continue;
+      const read = opened.read?.sequence ?? 0;
+      const delivered = Math.max(opened.delivered?.sequence ?? 0, read);
+      const from = Math.min(conversation.record.peerDelivered, conversation.record.peerRead);
+      await conversation.update((record) => {
+        record.peerSlotCounter = slot.counter;
+        record.peerDelivered = Math.max(record.peerDelivered, delivered);
+        record.peerRead = Math.max(record.peerRead, read);
+      });
+      this.#parts.onPeer(conversation, from, Math.max(conversation.record.peerDelivered, conversation.record.peerRead));
+    }
+  }
+
+  close(): void {
+    for (const timer of this.#due.values()) clearTimeout(timer);
+    this.#due.clear();
+  }
+
+  async #write(conversation: Conversation): Promise<void> {
+    const { author, connection } = this.#parts;
+    const { state } = conversation.chain;
+    if (state === undefined || !isOutdated(conversation) || conversation.isOwnDeviceRecorded(state) !== "active") return;
+    const { epoch, openingLink } = newestEpoch(state);
+    const key = await conversation.epochKeys.get(epoch);
+    if (key === undefined) return;
+    const { high, readUpTo, ownSlotCounter } = conversation.record;
+    const content: SlotContent = create(SlotContentSchema, {
+      counter: ownSlotCounter + 1,
+      delivered: conversation.witness ?? place(conversation, high),
+    });
+    if (readUpTo > 0) content.read = place(conversation, readUpTo);
+    const { account, device, signingSeed } = author;
+    const slot = await sealSlot(key, { conversation: conversation.id, account, device, epoch, openingLink }, content, signingSeed);
+    await connection.request({ case: "writeSlot", value: { conversation: idBytes(conversation.id), slot } }, "slotWritten");
+    await conversation.update((record) => {
+      record.ownSlotCounter = Math.max(record.ownSlotCounter, content.counter);
+      record.deliveredWritten = Math.max(record.deliveredWritten, high);
+      record.readWritten = Math.max(record.readWritten, readUpTo);
+    });
+    this.schedule(conversation);
+  }
+
+  async #open(conversation: Conversation, slot: SealedSlot): Promise<SlotContent | undefined> {
+    const { state } = conversation.chain;
+    if (state === undefined || !isHash(slot.account) || !isHash(slot.device)) return undefined;
+    const account = accountId(slot.account);
+    const device = deviceId(slot.device);
+    const signingKey = state.members.get(account)?.chain.devices.get(device)?.signingKey;
+    const epoch = state.epochs[slot.epoch - 1];
+    const key = epoch && (await conversation.epochKeys.get(slot.epoch));
+    if (signingKey === undefined || epoch === undefined || key === undefined) return undefined;
+    const context = { conversation: conversation.id, account, device, epoch: slot.epoch, openingLink: epoch.openingLink };
+    const opened = await openSlot(key, context, slot, signingKey);
+    return opened.kind === "opened" ? opened.content : undefined;
+  }
+}
+
+/** Only what others wrote needs a receipt. */
+function isOutdated({ record }: Conversation): boolean {
+  return record.lastMessage > record.deliveredWritten || record.readUpTo > record.readWritten;
+}
+
+const place = ({ record }: Conversation, sequence: number): Witness => create(WitnessSchema, { incarnation: record.incarnation, sequence });

@@ -1,0 +1,97 @@
+import { create } from "@bufbuild/protobuf";
+import { type AccountId, accountId, deviceId, idBytes, isHash } from "@fastchat/protocol";
+import { newestEpoch } from "@fastchat/protocol/chain";
+import { openSignal, sealSignal } from "@fastchat/protocol/seal";
+import { type SealedSignal, SignalContentSchema } from "@fastchat/protocol/wire/conversation";
+import type { Connection } from "./connection.ts";
+import type { LinkAuthor } from "./conversation-links.ts";
+import type { Conversation } from "./conversation.ts";
+
+/** Somebody who typed and was not heard of since stopped. */
+const STALE_MS = 6_000;
+/** How often "typing" is said while it lasts. */
+const REPEAT_MS = 3_000;
+
+export interface TypingParts {
+  readonly author: LinkAuthor;
+  readonly connection: Pick<Connection, "signal">;
+  readonly onTyping: (conversation: Conversation, account: AccountId, active: boolean) => void;
+}
+
+/** [S5] Who is typing: signals, relayed to whoever is connected and stored nowhere. */
+export class Typing {
+  readonly #parts: TypingParts;
+  readonly #others = new Map<
+    string,
+    { active: boolean; counter: number; time: bigint; timer: ReturnType<typeof setTimeout> | undefined }
+  >();
+  readonly #own = new Map<Conversation, number>();
+  #counter = 0;
+
+  constructor(parts: TypingParts) {
+    this.#parts = parts;
+  }
+
+  isTyping(conversation: Conversation, account: AccountId): boolean {
+    return this.#others.get(`${conversation.id}/${account}`)?.active ?? false;
+  }
+
+  async say(conversation: Conversation, active: boolean): Promise<void> {
+    const last = this.#own.get(conversation);
+    const now = performance.now();
+    if (active ? last !== undefined && now - last < REPEAT_MS : last === undefined) return;
+    if (active) this.#own.set(conversation, now);
+    else this.#own.delete(conversation);
+    const { state } = conversation.chain;
+    if (state === undefined || conversation.isOwnDeviceRecorded(state) !== "active") return;
+    const { epoch, openingLink } = newestEpoch(state);
+    const key = await conversation.epochKeys.get(epoch);
+    if (key === undefined) return;
+    const content = create(SignalContentSchema, {
+      time: BigInt(Date.now()),
+      counter: ++this.#counter,
+      kind: { case: "typing", value: { active } },
+    });
+    const { account, device, signingSeed } = this.#parts.author;
+    const signal = await sealSignal(key, { conversation: conversation.id, account, device, epoch, openingLink }, content, signingSeed);
+    this.#parts.connection.signal({ case: "sendSignal", value: { conversation: idBytes(conversation.id), signal } });
+  }
+
+  async receive(conversation: Conversation, signal: SealedSignal): Promise<void> {
+    const { state } = conversation.chain;
+    if (state === undefined || !isHash(signal.account) || !isHash(signal.device)) return;
+    const account = accountId(signal.account);
+    const device = deviceId(signal.device);
+    if (account === this.#parts.author.account) return;
+    const signingKey = state.members.get(account)?.chain.devices.get(device)?.signingKey;
+    const epoch = state.epochs[signal.epoch - 1];
+    const key = epoch && (await conversation.epochKeys.get(signal.epoch));
+    if (signingKey === undefined || epoch === undefined || key === undefined) return;
+    const context = { conversation: conversation.id, account, device, epoch: signal.epoch, openingLink: epoch.openingLink };
+    const opened = await openSignal(key, context, signal, signingKey);
+    if (opened.kind !== "opened" || opened.content.kind.case !== "typing") return;
+    const { counter, time } = opened.content;
+    const name = `${conversation.id}/${account}`;
+    const known = this.#others.get(name);
+    // The counter begins again with each run of a device; its clock tells the runs apart.
+    if (known !== undefined && (time < known.time || (time === known.time && counter <= known.counter))) return;
+    clearTimeout(known?.timer);
+    const { active } = opened.content.kind.value;
+    const timer = active ? setTimeout(() => this.stopped(conversation, account), STALE_MS) : undefined;
+    this.#others.set(name, { active, counter, time, timer });
+    if (active !== (known?.active ?? false)) this.#parts.onTyping(conversation, account, active);
+  }
+
+  /** Whose message arrived types no more. */
+  stopped(conversation: Conversation, account: AccountId): void {
+    const known = this.#others.get(`${conversation.id}/${account}`);
+    if (known?.active !== true) return;
+    clearTimeout(known.timer);
+    known.active = false;
+    this.#parts.onTyping(conversation, account, false);
+  }
+
+  close(): void {
+    for (const { timer } of this.#others.values()) clearTimeout(timer);
+  }
+}

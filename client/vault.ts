@@ -1,0 +1,307 @@
+import { create, equals, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { ErrorCode, FastChatError } from "@fastchat/protocol";
+import {
+  equal,
+  openVaultEntry,
+  sealManifestReference,
+  sealVaultEntry,
+  toHex,
+  type VaultAuthor,
+  vaultEntryHash,
+  type VaultKeys,
+  type VaultPlace,
+  vaultPlaceOf,
+  vaultSlot,
+} from "@fastchat/protocol/seal";
+import {
+  type Manifest,
+  ManifestItemSchema,
+  ManifestSchema,
+  type VaultContent,
+  VaultContentSchema,
+  type VaultEntry,
+  VaultEntrySchema,
+} from "@fastchat/protocol/wire/vault";
+import type { KnownAccounts } from "./accounts.ts";
+import { type Connection, ConnectionLost } from "./connection.ts";
+import { Lane } from "./lane.ts";
+import { keys, prefixes, put, read, remove, schemas } from "./records.ts";
+import { type Change, prefixRange, type Storage } from "./storage.ts";
+
+/** Entries that the manifest lists; drafts and read positions stand alone [P4]. */
+const LISTED: ReadonlySet<VaultPlace["kind"]> = new Set(["contact", "settings", "pins"]);
+const MANIFEST: VaultPlace = { kind: "manifest", key: "" };
+const WRITE_ATTEMPTS = 8;
+/** Writes within this time go together. */
+const DEBOUNCE_MS = 500;
+
+export interface VaultParts {
+  readonly storage: Storage;
+  readonly author: VaultAuthor;
+  readonly accounts: KnownAccounts;
+  readonly connection: Pick<Connection, "request">;
+  /** Of the newest account-key generation. */
+  readonly vaultKeys: () => VaultKeys;
+  /** These places have other contents now, from this device or another. */
+  readonly onChanged: (places: readonly VaultPlace[]) => void;
+  /** [P4]: one and the same for everything that is not as it must be; the old values stay. */
+  readonly onWrong: () => void;
+  readonly onUnexpected: (error: unknown) => void;
+}
+
+interface Kept {
+  readonly place: VaultPlace;
+  readonly entry: VaultEntry;
+  readonly content: VaultContent;
+}
+
+const nameOf = ({ kind, key }: VaultPlace): string => `${kind}/${key}`;
+
+/**
+ * The account's own notes, the same on all its devices [P4]. Written here first and durable at once; brought to the server
+ * by compare-and-set, together with the manifest, as soon as there is a connection. What the server gives must open, must be
+ * signed by a device of the account, must not be older than what is known, and must be what the manifest lists: otherwise
+ * nothing of it is taken.
+ */
+export class Vault {
+  readonly #parts: VaultParts;
+  readonly #kept = new Map<string, Kept>();
+  readonly #pending = new Map<string, { place: VaultPlace; content: VaultContent }>();
+  readonly #lane = new Lane();
+  #revision = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #online = false;
+  #wrong = false;
+
+  constructor(parts: VaultParts) {
+    this.#parts = parts;
+  }
+
+  async load(): Promise<void> {
+    const { storage } = this.#parts;
+    this.#revision = (await read(storage, keys.vaultCursor, schemas.vaultCursor))?.revision ?? 0;
+    for (const { value } of await storage.range(prefixRange(prefixes.vault))) {
+      const record = fromBinary(schemas.vault, value);
+      const content = fromBinary(VaultContentSchema, record.content);
+      const place = vaultPlaceOf(content);
+      if (place !== undefined) this.#kept.set(nameOf(place), { place, content, entry: fromBinary(VaultEntrySchema, record.entry) });
+    }
+    for (const { value } of await storage.range(prefixRange(prefixes.vaultPending))) {
+      const content = fromBinary(VaultContentSchema, value);
+      const place = vaultPlaceOf(content);
+      if (place !== undefined) this.#pending.set(nameOf(place), { place, content });
+    }
+  }
+
+  get(place: VaultPlace): VaultContent | undefined {
+    const content = this.#pending.get(nameOf(place))?.content ?? this.#kept.get(nameOf(place))?.content;
+    return content?.deleted === true ? undefined : content;
+  }
+
+  list(kind: VaultPlace["kind"]): VaultContent[] {
+    const names = new Set([...this.#kept.keys(), ...this.#pending.keys()].filter((name) => name.startsWith(`${kind}/`)));
+    return Array.from(names, (name) => this.get({ kind, key: name.slice(kind.length + 1) })).filter((content) => content !== undefined);
+  }
+
+  /** Durable here when it resolves; on the server soon. */
+  async set(init: MessageInitShape<typeof VaultContentSchema>): Promise<void> {
+    const content = create(VaultContentSchema, init);
+    const place = vaultPlaceOf(content);
+    if (place === undefined) throw new RangeError("a vault entry has a kind");
+    const now = this.get(place);
+    if (now !== undefined && equals(VaultContentSchema, now, content)) return;
+    await this.#parts.storage.commit([{ kind: "put", key: keys.vaultPending(place), value: toBinary(VaultContentSchema, content) }]);
+    this.#pending.set(nameOf(place), { place, content });
+    this.#parts.onChanged([place]);
+    this.#schedule();
+  }
+
+  /** For the account's own messages: what their readers on other devices hold the server's vault against [P4]. */
+  manifestReference(): Uint8Array {
+    const manifest = this.#kept.get(nameOf(MANIFEST));
+    const vaultKeys = this.#parts.vaultKeys();
+    if (manifest === undefined || manifest.entry.generation !== vaultKeys.generation) return new Uint8Array(0);
+    return sealManifestReference(vaultKeys, this.#parts.author.account, manifest.entry);
+  }
+
+  /** A connection begins: reads what changed, writes what waited. */
+  async online(): Promise<void> {
+    this.#online = true;
+    await this.refresh();
+    await this.flush();
+  }
+
+  offline(): void {
+    this.#online = false;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Another device wrote. */
+  async moved(revision: number): Promise<void> {
+    if (revision > this.#revision) await this.refresh();
+  }
+
+  refresh(): Promise<void> {
+    return this.#lane.run(() => this.#refresh());
+  }
+
+  flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    return this.#lane.run(async () => {
+      for (let attempt = 1; this.#pending.size > 0 && this.#online; attempt++) {
+        try {
+          await this.#write();
+        } catch (error) {
+          const conflict = error instanceof FastChatError && error.code === ErrorCode.VERSION_CONFLICT;
+          if (!conflict || attempt === WRITE_ATTEMPTS) throw error;
+          if (!(await this.#refresh())) return;
+        }
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    this.offline();
+    await this.#lane.idle();
+  }
+
+  #schedule(): void {
+    if (!this.#online || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.flush().catch((error: unknown) => {
+        // Written again when the connection is back.
+        if (!(error instanceof ConnectionLost || error instanceof FastChatError)) this.#parts.onUnexpected(error);
+      });
+    }, DEBOUNCE_MS);
+  }
+
+  async #write(): Promise<void> {
+    const { author, storage, connection } = this.#parts;
+    const vaultKeys = this.#parts.vaultKeys();
+    const writing = [...this.#pending.values()];
+    const written: Kept[] = [];
+    for (const { place, content } of writing) written.push(await this.#seal(vaultKeys, place, content));
+    if (written.some(({ place }) => LISTED.has(place.kind))) {
+      const listed = new Map(this.#listed(vaultKeys));
+      for (const each of written) if (LISTED.has(each.place.kind)) listed.set(nameOf(each.place), each);
+      const content = create(VaultContentSchema, { kind: { case: "manifest", value: manifestOf(listed.values()) } });
+      written.push(await this.#seal(vaultKeys, MANIFEST, content));
+    }
+    const { revision } = await connection.request(
+      { case: "writeVault", value: { entries: written.map(({ entry }) => entry) } },
+      "vaultWritten",
+    );
+    const done = writing.filter(({ place, content }) => this.#pending.get(nameOf(place))?.content === content);
+    // Whatever others wrote in between is still to be read.
+    const cursor = revision === this.#revision + 1 ? revision : this.#revision;
+    await storage.commit([
+      ...written.map((each) => saveKept(each)),
+      ...done.map(({ place }) => remove(keys.vaultPending(place))),
+      saveCursor(cursor),
+    ]);
+    for (const each of written) this.#kept.set(nameOf(each.place), each);
+    for (const { place } of done) this.#pending.delete(nameOf(place));
+    this.#revision = cursor;
+  }
+
+  async #seal(vaultKeys: VaultKeys, place: VaultPlace, content: VaultContent): Promise<Kept> {
+    const stored = this.#kept.get(nameOf(place))?.entry;
+    const version = stored?.generation === vaultKeys.generation ? stored.version + 1 : 1;
+    return { place, content, entry: await sealVaultEntry(vaultKeys, this.#parts.author, version, content) };
+  }
+
+  #listed(vaultKeys: VaultKeys): Map<string, Kept> {
+    return new Map([...this.#kept].filter(([, { place, entry }]) => LISTED.has(place.kind) && entry.generation === vaultKeys.generation));
+  }
+
+  /** False: what the server gave is not as it must be. */
+  async #refresh(): Promise<boolean> {
+    const { storage, connection, onChanged } = this.#parts;
+    const vaultKeys = this.#parts.vaultKeys();
+    const offered: VaultEntry[] = [];
+    let revision = this.#revision;
+    for (let more = true; more;) {
+      const page = await connection.request({ case: "readVault", value: { afterRevision: revision } }, "vault");
+      if (page.revision < revision || (page.more && page.revision === revision)) return this.#refuse();
+      offered.push(...page.entries);
+      ({ revision, more } = page);
+    }
+    const fresh = new Map<string, Kept>();
+    for (const entry of offered) {
+      const kept = await this.#open(vaultKeys, entry);
+      if (kept === undefined) return this.#refuse();
+      if (kept !== "known") fresh.set(nameOf(kept.place), kept);
+    }
+    if (!this.#isComplete(vaultKeys, fresh)) return this.#refuse();
+    this.#wrong = false;
+    const changes: Change[] = [...fresh.values()].map(saveKept);
+    if (revision !== this.#revision || changes.length > 0) await storage.commit([...changes, saveCursor(revision)]);
+    this.#revision = revision;
+    for (const [name, each] of fresh) this.#kept.set(name, each);
+    if (fresh.size > 0) onChanged([...fresh.values()].map(({ place }) => place));
+    return true;
+  }
+
+  async #open(vaultKeys: VaultKeys, entry: VaultEntry): Promise<Kept | "known" | undefined> {
+    const { author, accounts } = this.#parts;
+    const own = (await accounts.need(author.account)).state;
+    let result = await openVaultEntry(vaultKeys, author.account, entry, (device) => own.devices.get(device)?.signingKey);
+    if (result.kind === "unreadable") {
+      // Perhaps of a device that was added a moment ago.
+      const newer = (await accounts.refresh(author.account)).state;
+      if (newer.head.index > own.head.index) {
+        result = await openVaultEntry(vaultKeys, author.account, entry, (device) => newer.devices.get(device)?.signingKey);
+      }
+    }
+    if (result.kind === "unreadable") return undefined;
+    const { place, content } = result;
+    const known = this.#kept.get(nameOf(place))?.entry;
+    if (known !== undefined && known.generation === entry.generation && entry.version <= known.version) {
+      return entry.version === known.version && equal(known.sealed, entry.sealed) ? "known" : undefined;
+    }
+    return { place, content, entry };
+  }
+
+  /** Whether everything that the newest manifest lists is here as listed, and nothing else. */
+  #isComplete(vaultKeys: VaultKeys, fresh: ReadonlyMap<string, Kept>): boolean {
+    const all = new Map([...this.#kept, ...fresh]);
+    const listed = [...all.values()].filter(({ place, entry }) => LISTED.has(place.kind) && entry.generation === vaultKeys.generation);
+    const manifest = all.get(nameOf(MANIFEST));
+    if (manifest === undefined || manifest.entry.generation !== vaultKeys.generation) return listed.length === 0;
+    const { items } = manifest.content.kind.value as Manifest;
+    const bySlot = new Map(items.map((item) => [toHex(item.slot), item]));
+    return (
+      items.length === listed.length &&
+      listed.every(({ place, entry }) => {
+        const item = bySlot.get(toHex(vaultSlot(vaultKeys, place)));
+        return item?.version === entry.version && equal(item.hash, vaultEntryHash(entry));
+      })
+    );
+  }
+
+  #refuse(): false {
+    if (!this.#wrong) this.#parts.onWrong();
+    this.#wrong = true;
+    return false;
+  }
+}
+
+function manifestOf(listed: Iterable<Kept>): Manifest {
+  const items = Array.from(listed, ({ entry }) =>
+    create(ManifestItemSchema, { slot: entry.slot, version: entry.version, hash: vaultEntryHash(entry) }),
+  );
+  return create(ManifestSchema, { items: items.sort((one, other) => (toHex(one.slot) < toHex(other.slot) ? -1 : 1)) });
+}
+
+function saveKept({ place, entry, content }: Kept): Change {
+  const record = create(schemas.vault, {
+    entry: toBinary(VaultEntrySchema, entry),
+    content: toBinary(VaultContentSchema, content),
+    version: entry.version,
+  });
+  return put(keys.vault(place), schemas.vault, record);
+}
+
+const saveCursor = (revision: number): Change => put(keys.vaultCursor, schemas.vaultCursor, create(schemas.vaultCursor, { revision }));
