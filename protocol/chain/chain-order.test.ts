@@ -1,0 +1,52 @@
+import { expect, test } from "vitest";
+import { applyAccountLink, buildRecovery, buildSignOut, compareChains, compareHead, isLostSignOut, sameOrLonger } from "./index.ts";
+import { addDevice, bytesOf, close, newRecovery, signOut, signUp, take, twin } from "./test-people.ts";
+import { publicKeyOf } from "../seal/signature.ts";
+
+test("[G5] nobody accepts a chain that is shorter than or different from the one known", () => {
+  const alice = signUp("alice");
+  newRecovery(alice);
+  const [one, two] = [twin(alice), twin(alice)];
+  newRecovery(one);
+  close(two);
+  const chain = (person: typeof alice) => person.state.hashes;
+  const compared = (known: typeof alice, offered: typeof alice) => [
+    compareChains(chain(known), chain(offered)),
+    sameOrLonger(chain(known), chain(offered)),
+  ];
+  expect(compared(alice, alice)).toEqual(["same", true]);
+  expect(compared(alice, one)).toEqual(["longer", true]);
+  expect(compared(one, alice)).toEqual(["shorter", false]);
+  expect(compared(one, two)).toEqual(["different", false]);
+  newRecovery(one);
+  expect(compared(two, one)).toEqual(["different", false]);
+  expect(compareChains([], chain(one))).toBe("longer");
+});
+
+test("[A4] a head that somebody names lies on the known chain, is ahead of it, or contradicts it", () => {
+  const alice = signUp("alice");
+  newRecovery(alice);
+  const fork = twin(alice);
+  newRecovery(alice);
+  close(fork);
+  expect(compareHead(alice.state, alice.state.head)).toBe("same");
+  expect(compareHead(alice.state, { index: 2, hash: alice.state.hashes[1]! })).toBe("behind");
+  expect(compareHead(alice.state, { index: 4, hash: alice.state.head.hash })).toBe("ahead");
+  expect(compareHead(alice.state, fork.state.head)).toBe("different");
+  expect(compareHead(alice.state, { index: 0, hash: alice.state.head.hash })).toBe("different");
+});
+
+test("[G5] a sign-out loses to a link of the identity key, and is invalid on top of it", () => {
+  const alice = signUp("alice");
+  const phone = addDevice(alice);
+  const before = alice.state;
+  const out = buildSignOut(before, phone);
+  const recovery = buildRecovery(before, { identitySeed: alice.identitySeed, recoveryPublicKey: publicKeyOf(bytesOf("new")) });
+  expect(isLostSignOut(out, recovery)).toBe(true);
+  expect(isLostSignOut(recovery, out)).toBe(false);
+  expect(isLostSignOut(out, out)).toBe(false);
+  take(alice, recovery);
+  expect(applyAccountLink(alice.state, out)).toEqual({ kind: "invalid", reason: "not the next link" });
+  expect(isLostSignOut(out, signOut(alice, phone))).toBe(false);
+  expect(isLostSignOut(out, newRecovery(alice))).toBe(false);
+});
