@@ -1,3 +1,4 @@
+import { safeText } from "../safe-text.ts";
 import { editorOf, emptyEditor } from "./editor.ts";
 import { layoutOf, lookOf } from "./layout.ts";
 import { type ListEntry, listEntries } from "./list.ts";
@@ -29,7 +30,7 @@ export function open(state: State, id: ConversationId): Step {
       position: { kind: "bottom" },
       below: 0,
       unreadAfter: unread > 0 ? conversation!.readUpTo : undefined,
-      editor: chat.editor.text === "" && conversation !== undefined ? editorOf(conversation.draft) : chat.editor,
+      editor: chat.editor.text === "" && conversation !== undefined ? editorOf(safeText(conversation.draft)) : chat.editor,
       loading: !chat.loaded,
     })),
     open: id,

@@ -41,7 +41,7 @@ export function linesOf(state: State): Line[] {
   if (isConnectionShown(state)) lines.push("connection");
   if (state.flash !== undefined) lines.push("flash");
   const editor = chat?.editor ?? state.homeEditor;
-  if (/^\/[a-z]*$/u.test(editor.text) || /^\/open /u.test(editor.text)) lines.push("completion");
+  if (/^\/[a-z]*$/u.test(editor.text) || editor.text.startsWith("/open ")) lines.push("completion");
   const most = state.rows < 8 ? 1 : isLow(state) ? 2 : 4;
   return lines.slice(-most);
 }

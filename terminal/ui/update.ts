@@ -32,7 +32,7 @@ function act(state: State, action: Action): Step {
     case "key":
       return press(state, action.key);
     case "paste":
-      return typeText(state, action.text.replace(/\r\n?/gu, "\n"));
+      return typeText(state, action.text);
     case "resize":
       return step({ ...state, columns: action.columns, rows: action.rows });
     case "tick":

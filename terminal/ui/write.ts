@@ -1,5 +1,6 @@
 import { limits } from "@fastchat/protocol";
 import * as editing from "./editor.ts";
+import { safeText } from "../safe-text.ts";
 import type { Editor } from "./editor.ts";
 import type { Key } from "./keys.ts";
 import { parseSlash } from "./slash.ts";
@@ -7,8 +8,9 @@ import { type State, type Step, openChat, said, step, withChat } from "./state.t
 
 export const editorOf = (state: State): Editor => openChat(state)?.editor ?? state.homeEditor;
 
-/** Puts text where the cursor is. */
-export function typeText(state: State, text: string): Step {
+/** Puts text where the cursor is; what was copied from elsewhere is no safer than what somebody sent. */
+export function typeText(state: State, typed: string): Step {
+  const text = safeText(typed);
   if (state.overlay.kind === "switcher") {
     const editor = editing.insert(state.overlay.editor, text.replaceAll("\n", " "));
     return step({ ...state, overlay: { ...state.overlay, editor, index: 0 } }, { kind: "load-people", text: editor.text.trim() });

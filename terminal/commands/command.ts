@@ -1,0 +1,78 @@
+import { type ArgsDef, type CommandDef, type ParsedArgs, defineCommand } from "citty";
+import { type Config, readConfig } from "../config.ts";
+import { type ExitCode, asFailure, exitCodes, usage } from "../failure.ts";
+import { type Output, openOutput } from "../output.ts";
+import type { PlaceOptions } from "../place.ts";
+
+/** Options that every command takes. */
+export const commonOptions = {
+  json: { type: "boolean", description: "One JSON object a line (docs/commands.md)" },
+  profile: { type: "string", valueHint: "NAME", description: "Which account on this machine" },
+  home: { type: "string", valueHint: "DIR", description: "Folder of all profiles" },
+  gateway: { type: "string", valueHint: "URL", description: "The server to sign in at" },
+} as const satisfies ArgsDef;
+
+export const passwordOptions = {
+  "password-stdin": { type: "boolean", description: "Read the password from standard input" },
+} as const satisfies ArgsDef;
+
+export const timeoutOption = { type: "string", valueHint: "TIME", description: "How long to wait, as 30s" } as const;
+
+export interface CommandContext {
+  readonly config: Config;
+  readonly output: Output;
+  readonly place: PlaceOptions;
+  /** Positional arguments as they were written. */
+  readonly words: readonly string[];
+}
+
+interface Definition<Args extends ArgsDef> {
+  readonly name: string;
+  readonly description: string;
+  readonly args: Args;
+  /** Takes any number of words at its end. */
+  readonly manyWords?: boolean;
+  readonly run: (context: CommandContext, args: ParsedArgs<Args & typeof commonOptions>) => Promise<ExitCode | void>;
+}
+
+const camel = (name: string): string => name.replace(/-([a-z])/gu, (_, letter: string) => letter.toUpperCase());
+
+/** Says what was written that the command does not know. Throws Failure. */
+function check(args: Readonly<Record<string, unknown>>, known: ArgsDef, words: readonly string[], manyWords: boolean): void {
+  const names = new Set(Object.keys(known).flatMap((name) => [name, camel(name)]));
+  for (const [name, value] of Object.entries(args)) {
+    if (name === "_") continue;
+    if (!names.has(name))
+      throw usage(
+        `There is no option ${name.length === 1 ? "-" : "--"}${name}: see --help, or write -- before a text that begins with a dash.`,
+      );
+    const definition = known[name];
+    if (definition?.type === "string" && value === "") throw usage(`--${name} needs a value.`);
+  }
+  const most = Object.values(known).filter(({ type }) => type === "positional").length;
+  if (!manyWords && words.length > most) throw usage(`"${words[most]}" is one word too many: see --help.`);
+}
+
+/** A command of the command line: reads its options, runs, and says in one sentence what went wrong. Its result is the exit code. */
+export function command<const Args extends ArgsDef>({ name, description, args, manyWords = false, run }: Definition<Args>): CommandDef {
+  const all = { ...args, ...commonOptions };
+  return defineCommand({
+    meta: { name, description },
+    args: all,
+    async run({ args: given }) {
+      const parsed = given as unknown as ParsedArgs<Args & typeof commonOptions>;
+      const plain = given as Readonly<Record<string, unknown>> & { readonly _: readonly string[] };
+      const output = openOutput(plain["json"] === true);
+      try {
+        check(plain, all, plain._, manyWords);
+        const text = (key: string): string | undefined => (typeof plain[key] === "string" ? plain[key] : undefined);
+        const place = { home: text("home"), profile: text("profile"), gateway: text("gateway") };
+        return (await run({ config: readConfig(), output, place, words: plain._ }, parsed)) ?? exitCodes.done;
+      } catch (error) {
+        const failure = asFailure(error);
+        output.fail(failure);
+        return failure.exit;
+      }
+    },
+  }) as unknown as CommandDef;
+}

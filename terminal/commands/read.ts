@@ -1,0 +1,49 @@
+import type { ChatItem } from "@fastchat/client";
+import { parseCount, parseDuration, parseMoment } from "../durations.ts";
+import { usage } from "../failure.ts";
+import { openSignedIn } from "../place.ts";
+import { catchUp, conversationWith } from "./catch-up.ts";
+import { command, timeoutOption } from "./command.ts";
+import { itemsAfter, newestItems, sequenceBefore } from "./pages.ts";
+import { itemLine, itemObject } from "./shapes.ts";
+
+export const read = command({
+  name: "read",
+  description: "Show the newest messages with somebody",
+  args: {
+    to: { type: "positional", required: true, valueHint: "TO", description: "With whom" },
+    last: { type: "string", valueHint: "N", description: "So many (20)" },
+    since: { type: "string", valueHint: "TIME", description: "From a time on: 2026-11-20, 2026-11-20T14:05, 2h" },
+    all: { type: "boolean", description: "From the beginning" },
+    peek: { type: "boolean", description: "Do not mark them as read" },
+    timeout: { ...timeoutOption, default: "5s" },
+  },
+  async run({ config, output, place }, args) {
+    const patience = parseDuration(args.timeout, "timeout");
+    if ([args.last, args.since, args.all].filter((option) => option !== undefined && option !== false).length > 1) {
+      throw usage("--last, --since and --all exclude each other: choose one.");
+    }
+    const count = args.last === undefined ? 20 : parseCount(args.last, "last");
+    const since = args.since === undefined ? undefined : parseMoment(args.since, Date.now());
+    const { client } = await openSignedIn(config, place);
+    await using _ = client;
+    await catchUp(client, patience, output);
+    const id = await conversationWith(client, args.to, patience);
+    const peer = args.to.toLowerCase();
+    let newest = 0;
+    const show = async (items: readonly ChatItem[]): Promise<void> => {
+      for (const item of items) {
+        await output.print(itemObject(item, peer), itemLine(item));
+        newest = Math.max(newest, item.sequence ?? 0);
+      }
+    };
+    if (args.all === true || since !== undefined) {
+      const after = since === undefined ? 0 : await sequenceBefore(client, id, since);
+      for await (const page of itemsAfter(client, id, after)) {
+        if (output.closed.aborted) break;
+        await show(page);
+      }
+    } else await show(await newestItems(client, id, count));
+    if (args.peek !== true && newest > 0) await client.markRead(id, newest);
+  },
+});

@@ -1,0 +1,72 @@
+import { ErrorCode, FastChatError, parseName } from "@fastchat/protocol";
+import { openClient, signUp } from "@fastchat/client/node";
+import { askPassword } from "../ask.ts";
+import { parseDuration } from "../durations.ts";
+import { Failure, exitCodes, failureOf } from "../failure.ts";
+import { agent, checkedProfile, chooseGateway, homeOf, rememberProfile, withPatience } from "../place.ts";
+import { command, passwordOptions, timeoutOption } from "./command.ts";
+
+export const signup = command({
+  name: "signup",
+  description: "Make an account, and sign in",
+  args: {
+    name: { type: "positional", required: true, valueHint: "NAME", description: "The username" },
+    invitation: { type: "string", valueHint: "CODE", description: "Where sign-up needs one" },
+    timeout: { ...timeoutOption, default: "10s" },
+    ...passwordOptions,
+  },
+  async run({ config, output, place }, args) {
+    const parsed = parseName(args.name);
+    if (parsed.kind === "invalid") throw failureOf(new FastChatError(ErrorCode.NAME_INVALID));
+    const { name } = parsed;
+    const profile = checkedProfile(place.profile ?? config.profile ?? name);
+    const home = homeOf(config, place);
+    await refuseTakenProfile(home, profile);
+    const gateway = await chooseGateway(config, place);
+    const password = await askPassword({ fromStdin: args["password-stdin"] === true, given: config.password, twice: true });
+    const patience = parseDuration(args.timeout, "timeout");
+    const result = await withPatience(patience, () =>
+      signUp({ home, profile }, { gateway, name, password, ...(args.invitation !== undefined && { invitation: args.invitation }) }),
+    );
+    if (result.kind === "refused") throw failureOf(new FastChatError(result.code));
+    if (result.kind === "weak-password") {
+      throw new Failure(
+        exitCodes.refused,
+        "weak-password",
+        `That password is too easy to guess: take a longer one, for example "${result.suggestion}".`,
+      );
+    }
+    await rememberProfile(home, profile);
+    const { me, recoveryWords } = result;
+    await output.print(
+      { type: "signed-up", name: me.name, account: me.account, device: me.device, profile, gateway: me.gateway, recoveryWords },
+      [
+        `Welcome, ${me.name}! You are signed up and signed in at ${me.gateway}.`,
+        "",
+        "These twelve words open your account when the password is forgotten. They are shown only now: write them down, on paper.",
+        "",
+        ...[0, 4, 8].map((at) =>
+          `    ${recoveryWords
+            .slice(at, at + 4)
+            .map((word, index) => `${String(at + index + 1).padStart(2)} ${word.padEnd(10)}`)
+            .join(" ")}`.trimEnd(),
+        ),
+        "",
+        `Next: "fastchat" opens the client; "fastchat send NAME TEXT" sends a message.`,
+      ].join("\n"),
+    );
+  },
+});
+
+/** Throws Failure when somebody is signed in with this profile already. */
+export async function refuseTakenProfile(home: string, profile: string): Promise<void> {
+  const client = await openClient({ home, profile }, { offline: true, agent });
+  if (client === undefined) return;
+  const { name } = client.me;
+  await client.close();
+  throw new Failure(
+    exitCodes.refused,
+    "profile-in-use",
+    `${name} is signed in with the profile ${profile} already: use another with --profile, or "fastchat signout --profile ${profile}" first.`,
+  );
+}

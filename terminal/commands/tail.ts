@@ -1,0 +1,89 @@
+import type { ChatItem, Client, ConversationSummary } from "@fastchat/client";
+import { Failure, exitCodes } from "../failure.ts";
+import { type Output, watchReader } from "../output.ts";
+import { openSignedIn } from "../place.ts";
+import { conversationWith } from "./catch-up.ts";
+import { command } from "./command.ts";
+import { itemsAfter } from "./pages.ts";
+import { itemLine, itemObject } from "./shapes.ts";
+
+type Id = ConversationSummary["id"];
+
+export const tail = command({
+  name: "tail",
+  description: "Show unread messages, then new ones as they come",
+  args: {
+    to: { type: "positional", required: false, valueHint: "TO", description: "From whom only" },
+    own: { type: "boolean", description: "Also what you write yourself, here or on another device" },
+    peek: { type: "boolean", description: "Do not mark them as read" },
+  },
+  async run({ config, output, place }, args) {
+    const { client } = await openSignedIn(config, place);
+    await using _ = client;
+    const only = args.to === undefined ? undefined : await conversationWith(client, args.to, 10_000);
+    const shows = (item: ChatItem): boolean => item.kind === "message" && (!item.mine || args.own === true);
+    await follow(client, output, { only, shows, marks: args.peek !== true });
+  },
+});
+
+interface Follow {
+  readonly only: Id | undefined;
+  readonly shows: (item: ChatItem) => boolean;
+  readonly marks: boolean;
+}
+
+/**
+ * Prints what is behind each conversation's cursor, which begins at what is read, and again whenever something arrives. Events only say
+ * that there is more: what is printed is what is stored, in order, each once. Ends with the reader, or with the session.
+ */
+async function follow(client: Client, output: Output, { only, shows, marks }: Follow): Promise<void> {
+  const cursors = new Map<Id, number>();
+  const dirty = new Set<Id>();
+  let wake = Promise.withResolvers<void>();
+  let done = false;
+  const stop = (): void => {
+    done = true;
+    wake.resolve();
+  };
+  output.closed.addEventListener("abort", stop);
+  using _reader = watchReader(stop);
+  const unsubscribe = client.subscribe((event) => {
+    if (event.kind === "items") dirty.add(event.conversation);
+    else if (event.kind === "conversations") for (const id of event.conversations) dirty.add(id);
+    else if (event.kind === "connection" && event.connection.kind === "ended") return stop();
+    else return;
+    wake.resolve();
+  });
+  try {
+    for (const { id } of await client.conversations()) dirty.add(id);
+    while (!done) {
+      for (const id of dirty) {
+        dirty.delete(id);
+        if (only !== undefined && id !== only) continue;
+        await printBehind(id);
+        if (done) break;
+      }
+      if (dirty.size === 0 && !done) await wake.promise;
+      wake = Promise.withResolvers<void>();
+    }
+  } finally {
+    unsubscribe();
+  }
+  if (client.connection.kind === "ended") throw new Failure(exitCodes.notSignedIn, "session-ended", client.connection.sentence);
+
+  async function printBehind(id: Id): Promise<void> {
+    const conversation = await client.conversation(id);
+    if (conversation === undefined) return;
+    let cursor = cursors.get(id) ?? conversation.readUpTo;
+    for await (const page of itemsAfter(client, id, cursor)) {
+      for (const item of page) {
+        if (shows(item)) await output.print(itemObject(item, conversation.peer.name), itemLine(item));
+        if (output.closed.aborted) return;
+        cursor = item.sequence!;
+      }
+      if (marks) await client.markRead(id, cursor);
+      cursors.set(id, cursor);
+    }
+    cursors.set(id, Math.max(cursor, (await client.conversation(id))?.head ?? 0));
+  }
+}

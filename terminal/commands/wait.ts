@@ -1,0 +1,53 @@
+import type { ChatItem, Client, ConversationSummary } from "@fastchat/client";
+import { parseDuration } from "../durations.ts";
+import { Failure, exitCodes, usage } from "../failure.ts";
+import { openSignedIn } from "../place.ts";
+import { conversationWith } from "./catch-up.ts";
+import { command, timeoutOption } from "./command.ts";
+import { itemsAfter } from "./pages.ts";
+import { itemLine, itemObject } from "./shapes.ts";
+
+export const wait = command({
+  name: "wait",
+  description: "Wait for a message of somebody: the oldest unread one, or the next",
+  args: {
+    from: { type: "string", valueHint: "NAME", description: "Of whom" },
+    timeout: { ...timeoutOption, default: "30s" },
+  },
+  async run({ config, output, place }, args) {
+    const { from } = args;
+    if (from === undefined) throw usage("Say of whom: fastchat wait --from NAME.");
+    const patience = parseDuration(args.timeout, "timeout");
+    const deadline = AbortSignal.timeout(patience);
+    const { client } = await openSignedIn(config, place);
+    await using _ = client;
+    const id = await conversationWith(client, from, patience);
+    const item = await nextFrom(client, id, deadline);
+    if (item === undefined) throw new Failure(exitCodes.timeout, "timeout", `No message of ${from} came within ${args.timeout}.`);
+    await output.print(itemObject(item, from.toLowerCase()), itemLine(item));
+    await client.markRead(id, item.sequence!);
+  },
+});
+
+async function nextFrom(client: Client, id: ConversationSummary["id"], deadline: AbortSignal): Promise<ChatItem | undefined> {
+  let wake = Promise.withResolvers<void>();
+  const unsubscribe = client.subscribe((event) => {
+    if (event.kind === "items" || event.kind === "conversations") wake.resolve();
+  });
+  deadline.addEventListener("abort", () => wake.resolve(), { once: true });
+  try {
+    let after = (await client.conversation(id))?.readUpTo ?? 0;
+    while (!deadline.aborted) {
+      for await (const page of itemsAfter(client, id, after)) {
+        const found = page.find((item) => item.kind === "message" && !item.mine);
+        if (found !== undefined) return found;
+        after = page.at(-1)!.sequence!;
+      }
+      await wake.promise;
+      wake = Promise.withResolvers<void>();
+    }
+    return undefined;
+  } finally {
+    unsubscribe();
+  }
+}

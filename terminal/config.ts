@@ -1,0 +1,25 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** What the environment says; options of a command come first. */
+export interface Config {
+  /** Holds the profiles; absolute path. */
+  readonly home: string;
+  readonly profile: string | undefined;
+  readonly gateway: string | undefined;
+  readonly password: string | undefined;
+  /** False with NO_COLOR (no-color.org) or a dumb terminal. */
+  readonly colour: boolean;
+}
+
+/** The one place of the `fastchat` command that reads the environment. An empty variable counts as none. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
+  const value = (name: string): string | undefined => (environment[name] === "" ? undefined : environment[name]);
+  return {
+    home: value("FASTCHAT_HOME") ?? join(value("HOME") ?? homedir(), ".fastchat"),
+    profile: value("FASTCHAT_PROFILE"),
+    gateway: value("FASTCHAT_GATEWAY"),
+    password: value("FASTCHAT_PASSWORD"),
+    colour: value("NO_COLOR") === undefined && environment["TERM"] !== "dumb",
+  };
+}

@@ -1,0 +1,108 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { Client } from "@fastchat/client";
+import { findGateway, listProfiles, openClient } from "@fastchat/client/node";
+import type { Config } from "./config.ts";
+import { Failure, exitCodes, isUnreachable, notSignedIn, usage } from "./failure.ts";
+
+/** What the options of any command say about whose command it is. */
+export interface PlaceOptions {
+  readonly home: string | undefined;
+  readonly profile: string | undefined;
+  readonly gateway: string | undefined;
+}
+
+export const agent = "fastchat-terminal/0.1.0";
+
+export const homeOf = (config: Config, options: PlaceOptions): string => resolve(options.home ?? config.home);
+
+const lastProfile = (home: string): string => join(home, "last-profile");
+
+const PROFILE = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$/u;
+
+/** Profiles become folders: nothing else may come of a name. Throws Failure. */
+export function checkedProfile(profile: string): string {
+  if (!PROFILE.test(profile)) throw usage(`"${profile}" cannot be a profile's name: use letters, digits and . _ - only.`);
+  return profile;
+}
+
+/** Throws Failure when several profiles could be meant. */
+export async function chooseProfile(config: Config, options: PlaceOptions): Promise<string | undefined> {
+  const named = options.profile ?? config.profile;
+  if (named !== undefined) return checkedProfile(named);
+  const home = homeOf(config, options);
+  const profiles = await listProfiles(home);
+  if (profiles.length <= 1) return profiles[0];
+  const last = await readFile(lastProfile(home), "utf8").catch(() => "");
+  if (profiles.includes(last.trim())) return last.trim();
+  throw usage(`Several people are signed in here (${profiles.join(", ")}): say who with --profile NAME.`);
+}
+
+/** The profile that commands without --profile use from now on. */
+export async function rememberProfile(home: string, profile: string): Promise<void> {
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  const partial = `${lastProfile(home)}.${process.pid}`;
+  await writeFile(partial, `${profile}\n`, { mode: 0o600 });
+  await rename(partial, lastProfile(home));
+}
+
+/** --gateway, FASTCHAT_GATEWAY, the word that a local "fastchat up" left, port 8080. */
+export async function chooseGateway(config: Config, options: PlaceOptions): Promise<string> {
+  const given = options.gateway ?? config.gateway;
+  if (given !== undefined) return checkedGateway(given);
+  return findGateway();
+}
+
+function checkedGateway(text: string): string {
+  const url = /^https?:\/\//u.test(text) ? text : `http://${text}`;
+  if (!URL.canParse(url)) throw usage(`"${text}" is no address of a gateway: write it as https://chat.example.org.`);
+  return url.replace(/\/+$/u, "");
+}
+
+/** The client of whoever is signed in. Throws Failure when nobody is. */
+export async function openSignedIn(config: Config, options: PlaceOptions): Promise<{ readonly client: Client; readonly profile: string }> {
+  const profile = await chooseProfile(config, options);
+  if (profile === undefined) throw notSignedIn(undefined);
+  const given = options.gateway ?? config.gateway;
+  const client = await openClient(
+    { home: homeOf(config, options), profile },
+    { agent, ...(given !== undefined && { gateway: checkedGateway(given) }) },
+  );
+  if (client === undefined) throw notSignedIn(profile);
+  return { client, profile };
+}
+
+/** Whether the client is online now or becomes so in time. Throws Failure when its session has ended. */
+export async function untilOnline(client: Client, patienceMs: number): Promise<boolean> {
+  const { promise, resolve: settle } = Promise.withResolvers<boolean>();
+  const look = (): void => {
+    if (client.connection.kind === "online") settle(true);
+    if (client.connection.kind === "ended") settle(false);
+  };
+  const unsubscribe = client.subscribe(look);
+  const timer = setTimeout(() => settle(false), patienceMs);
+  look();
+  try {
+    const online = await promise;
+    if (client.connection.kind === "ended") throw new Failure(exitCodes.notSignedIn, "session-ended", client.connection.sentence);
+    return online;
+  } finally {
+    clearTimeout(timer);
+    unsubscribe();
+  }
+}
+
+const RETRY_MS = 500;
+
+/** Tries again while there are no services, until the time is up. */
+export async function withPatience<Result>(patienceMs: number, attempt: () => Promise<Result>): Promise<Result> {
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isUnreachable(error) || Date.now() + RETRY_MS > deadline) throw error;
+      await new Promise((again) => setTimeout(again, RETRY_MS));
+    }
+  }
+}

@@ -1,0 +1,336 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { cells } from "./cells.ts";
+import { frameOf } from "./frame.ts";
+import { readKeymap } from "./keys.ts";
+import { matchScore } from "./list.ts";
+import { rowText } from "./rows.ts";
+import { completed, parseSlash } from "./slash.ts";
+import { openChat } from "./state.ts";
+import { Alice, bob, carol, key, message, morning, talk, text } from "./test-state.ts";
+import { merge } from "./timeline.ts";
+import { type Look, type Transcript, entryRows, scrolled, topAt, windowOf } from "./transcript.ts";
+
+const screenOf = (alice: Alice): string[] => frameOf(alice.state).rows.map(rowText);
+const shows = (alice: Alice, words: string): boolean => screenOf(alice).some((row) => row.includes(words));
+
+const withBob = talk(bob);
+const withCarol = talk(carol, { time: morning - 1 });
+
+const someText = fc
+  .array(fc.constantFrom("word", " ", "\n", "漢字", "👨‍👩‍👧", "e\u0301", "\u001b[2J", "\u202e", "a".repeat(90), "ok"), {
+    minLength: 1,
+    maxLength: 12,
+  })
+  .map((parts) => parts.join(""));
+
+const someMessages = fc
+  .array(fc.record({ body: someText, mine: fc.boolean(), gap: fc.constantFrom(0, 0, 1, 90, 2_000) }), { maxLength: 30 })
+  .map((parts) => {
+    let minutes = 0;
+    return parts.map(({ body, mine, gap }, index) =>
+      message(withBob, index + 1, body, { mine, time: morning + (minutes += gap) * 60_000 }),
+    );
+  });
+
+test("what shows at any scroll position is one piece of the whole transcript", () => {
+  fc.assert(
+    fc.property(
+      someMessages,
+      fc.integer({ min: 10, max: 60 }),
+      fc.integer({ min: 1, max: 25 }),
+      fc.array(fc.integer({ min: -30, max: 30 }), { maxLength: 12 }),
+      fc.option(fc.integer({ min: 0, max: 30 }), { nil: undefined }),
+      (messages, width, height, moves, unreadAfter) => {
+        const look: Look = { width, now: morning, words: false, dense: false };
+        let transcript: Transcript = { entries: merge([], messages), position: { kind: "bottom" }, unreadAfter, selected: undefined };
+        const whole = transcript.entries.flatMap((_, index) => entryRows(transcript, index, look)).map(rowText);
+        const lowest = whole.length;
+        let bottom = lowest;
+        for (const move of [0, ...moves]) {
+          transcript = { ...transcript, position: scrolled(transcript, move, height, look) };
+          bottom = Math.min(lowest, Math.max(Math.min(height, lowest), bottom - move));
+          const { rows, atTop, atBottom } = windowOf(transcript, height, look);
+          expect(rows.map(rowText)).toEqual(whole.slice(Math.max(0, bottom - height), bottom));
+          expect(atBottom).toBe(bottom === lowest);
+          expect(atTop).toBe(bottom <= height);
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+test("a chat opened at an entry shows it first", () => {
+  const messages = Array.from({ length: 40 }, (_, index) => message(withBob, index + 1, `number ${index + 1}`));
+  const look: Look = { width: 40, now: morning, words: false, dense: true };
+  const transcript: Transcript = { entries: merge([], messages), position: { kind: "bottom" }, unreadAfter: 10, selected: undefined };
+  const { rows } = windowOf({ ...transcript, position: topAt(transcript, 10, 9, look) }, 9, look);
+  expect(rowText(rows[0]!)).toContain("new messages");
+  expect(rowText(rows[2]!)).toContain("number 11");
+});
+
+test("every screen has exactly its size, whatever is on it, and the cursor is inside", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 12, max: 140 }),
+      fc.integer({ min: 3, max: 50 }),
+      someMessages,
+      someText,
+      fc.constantFrom("home", "chat", "switcher", "help", "verify", "details", "offline"),
+      fc.boolean(),
+      (columns, rows, messages, draft, where, colour) => {
+        const alice = new Alice({ columns, rows }).knows(withBob, { ...withCarol, unread: 3, last: message(withCarol, 3, draft) });
+        alice.state = { ...alice.state, colour };
+        alice.does({ kind: "event", event: { kind: "caught-up" }, now: morning });
+        if (where !== "home") alice.opens(withBob, messages);
+        alice.hears(message(withCarol, 9, draft));
+        if (where === "details") alice.presses(key("up"), "i");
+        alice.does({ kind: "paste", text: draft, now: morning });
+        if (where === "switcher") alice.presses(key("k", { ctrl: true }), "b");
+        if (where === "help") alice.presses(key("f1"));
+        if (where === "verify") alice.state = { ...alice.state, overlay: { kind: "verify", name: "bob", number: undefined } };
+        if (where === "offline") {
+          const connection = { kind: "offline", since: morning, retryAt: morning, reason: "no-services", detail: "" } as const;
+          alice.does({ kind: "event", event: { kind: "connection", connection }, now: morning }, { kind: "tick", now: morning + 3_000 });
+        }
+        const frame = frameOf(alice.state);
+        expect(frame.rows.length).toBe(rows);
+        for (const row of frame.rows) {
+          expect(cells(rowText(row))).toBe(columns);
+          expect(rowText(row)).not.toMatch(/\p{Cc}/u);
+        }
+        const { x, y } = frame.cursor ?? { x: 0, y: 0 };
+        expect([x >= 0 && x < columns, y >= 0 && y < rows]).toEqual([true, true]);
+      },
+    ),
+    { numRuns: 700 },
+  );
+});
+
+test("receiving never disturbs what is being written", () => {
+  fc.assert(
+    fc.property(fc.array(fc.oneof(fc.constantFrom("a", "漢", " ", "!"), fc.constant(undefined)), { maxLength: 60 }), (mix) => {
+      const alice = new Alice().knows(withBob, withCarol).opens(withBob, []);
+      let written = "";
+      for (const [index, piece] of mix.entries()) {
+        if (piece === undefined) alice.hears(message(index % 2 === 0 ? withBob : withCarol, index + 1, "hello"));
+        else {
+          alice.presses(piece);
+          written += piece;
+        }
+        const { editor } = openChat(alice.state)!;
+        expect([editor.text, editor.cursor]).toEqual([written, written.length]);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("messages stand in log order, each once, whatever order they come in", () => {
+  fc.assert(
+    fc.property(fc.shuffledSubarray(Array.from({ length: 30 }, (_, index) => index + 1)), fc.nat({ max: 10 }), (order, again) => {
+      let entries = merge([], []);
+      for (const sequence of [...order, ...order.slice(0, again)]) entries = merge(entries, [message(withBob, sequence, "x")]);
+      expect(entries.map(({ place }) => place)).toEqual(order.toSorted((a, b) => a - b));
+    }),
+  );
+});
+
+test("a queued message stays last, and takes its place when the server has it", () => {
+  const queued = message(withBob, 5, "mine", { mine: true, status: "queued" });
+  const { sequence: _, ...rest } = queued;
+  const alice = new Alice().knows(withBob).opens(withBob, [message(withBob, 1, "one")]);
+  alice.hears({ ...rest, sequence: undefined });
+  alice.hears(message(withBob, 4, "four"));
+  expect(openChat(alice.state)!.entries.map(({ item }) => item.text)).toEqual(["one", "four", "mine"]);
+  alice.hears({ ...queued, status: "sent" }, message(withBob, 6, "six"));
+  expect(openChat(alice.state)!.entries.map(({ item }) => item.text)).toEqual(["one", "four", "mine", "six"]);
+});
+
+test("after sign-in: what arrived while away, or no new messages", () => {
+  const quiet = new Alice().knows(withBob).does({ kind: "event", event: { kind: "caught-up" }, now: morning });
+  expect(shows(quiet, "No new messages!")).toBe(true);
+  const busy = new Alice().knows({ ...withBob, unread: 2 }, withCarol).does({ kind: "event", event: { kind: "caught-up" }, now: morning });
+  expect(shows(busy, "While you were away:")).toBe(true);
+  expect(shows(busy, "bob  2 messages")).toBe(true);
+});
+
+test("-- and @#@EXIT@#@ leave the chat and send nothing", () => {
+  for (const leaving of ["--", "@#@EXIT@#@", " -- "]) {
+    const alice = new Alice().knows(withBob).opens(withBob, []).presses(leaving, key("enter"));
+    expect(alice.state.open).toBeUndefined();
+    expect(alice.asked("send")).toEqual([]);
+    expect(alice.asked("draft").at(-1)?.text).toBe("");
+  }
+});
+
+test("Enter sends, Alt+Enter begins a line, two slashes send one", () => {
+  const alice = new Alice().knows(withBob).opens(withBob, []);
+  alice.presses("one", key("enter", { alt: true }), "two", key("enter"));
+  alice.presses("//shrug", key("enter"), "  ", key("enter"));
+  expect(alice.asked("send").map((effect) => effect.text)).toEqual(["one\ntwo", "/shrug"]);
+});
+
+test("news of other chats shows above the line, and Alt+a goes there", () => {
+  const alice = new Alice().knows(withBob, withCarol).opens(withBob, []);
+  alice.hears(message(withCarol, 1, "psst"));
+  alice.does({ kind: "conversation", conversation: { ...withCarol, unread: 1, head: 1 } });
+  expect(shows(alice, "carol: psst")).toBe(true);
+  alice.presses(key("a", { alt: true }));
+  expect(alice.state.open).toBe(withCarol.id);
+  expect(shows(alice, "carol: psst")).toBe(false);
+});
+
+test("the unread line stays while more comes, and goes when the chat is left", () => {
+  const unread = { ...withBob, unread: 2, readUpTo: 1, head: 3 };
+  const alice = new Alice().knows(unread, withCarol).opens(
+    unread,
+    [1, 2, 3].map((sequence) => message(withBob, sequence, `number ${sequence}`)),
+  );
+  alice.hears(message(withBob, 4, "number 4")).presses("x");
+  const screen = screenOf(alice);
+  const line = screen.findIndex((row) => row.includes("new messages"));
+  expect(line).toBeGreaterThan(screen.findIndex((row) => row.includes("number 1")));
+  expect(line).toBeLessThan(screen.findIndex((row) => row.includes("number 2")));
+  alice.does({ kind: "conversation", conversation: { ...withBob, readUpTo: 4, head: 4 } }).presses(key("tab"), key("tab", { shift: true }));
+  expect(alice.state.open).toBe(withBob.id);
+  expect(shows(alice, "new messages")).toBe(false);
+});
+
+test("only what is seen is marked as read", () => {
+  const many = Array.from({ length: 100 }, (_, index) => message(withBob, index + 1, `number ${index + 1}`));
+  const alice = new Alice().knows({ ...withBob, readUpTo: 100, head: 100 }).opens({ ...withBob, readUpTo: 100, head: 100 }, many);
+  alice.presses(key("page-up"));
+  alice.hears(message(withBob, 101, "new one"));
+  expect(alice.asked("mark-read")).toEqual([]);
+  expect(shows(alice, "1 new below")).toBe(true);
+  expect(shows(alice, "new one")).toBe(false);
+  alice.presses(key("end", { ctrl: true }));
+  expect(alice.asked("mark-read").map(({ sequence }) => sequence)).toEqual([101]);
+  expect(shows(alice, "new one")).toBe(true);
+});
+
+test("older messages are fetched on the way up, once, and nothing jumps when they come", () => {
+  const range = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, index) => message(withBob, from + index, `number ${from + index}`));
+  const known = { ...withBob, readUpTo: 200, head: 200 };
+  const alice = new Alice().knows(known).opens(known, range(101, 200), true);
+  expect(alice.asked("load-items").map(({ before }) => before)).toEqual([undefined]);
+  for (let presses = 0; presses < 9; presses++) alice.presses(key("page-up"));
+  expect(alice.asked("load-items").map(({ before }) => before)).toEqual([101]);
+  const before = screenOf(alice);
+  alice.does({ kind: "items", id: withBob.id, items: range(1, 100), more: false, newest: false });
+  const numbers = (screen: string[]) => screen.flatMap((row) => /number \d+/u.exec(row)?.[0] ?? []);
+  expect(numbers(screenOf(alice)).slice(-10)).toEqual(numbers(before).slice(-10));
+});
+
+test("a message can be selected, looked at and copied", () => {
+  const alice = new Alice().knows(withBob).opens(withBob, [message(withBob, 1, "first"), message(withBob, 2, "second")]);
+  alice.presses(key("up"), key("up"), "i");
+  expect(shows(alice, "From      bob")).toBe(true);
+  expect(shows(alice, "first")).toBe(true);
+  alice.presses(key("escape"), "y");
+  expect(alice.asked("copy").map((effect) => effect.text)).toEqual(["first"]);
+});
+
+test("a connection that is away shows after two seconds, not before", () => {
+  const connection = { kind: "offline", since: morning, retryAt: morning, reason: "no-services", detail: "" } as const;
+  const alice = new Alice().knows(withBob).does({ kind: "event", event: { kind: "connection", connection }, now: morning });
+  expect(shows(alice, "no services available")).toBe(false);
+  alice.does({ kind: "tick", now: morning + 2_000 });
+  expect(shows(alice, "Sorry, no services available")).toBe(true);
+  alice.does({ kind: "event", event: { kind: "connection", connection: { kind: "online", server: "s", since: 0 } }, now: morning });
+  expect(shows(alice, "Sorry")).toBe(false);
+});
+
+test("each conversation keeps what was being written", () => {
+  const alice = new Alice().knows(withBob, withCarol).opens(withBob, []).presses("for bob");
+  alice.presses(key("tab"), "for carol", key("tab"));
+  expect(openChat(alice.state)!.editor.text).toBe("for bob");
+  expect(alice.asked("draft").map(({ text: draft }) => draft)).toEqual(["for bob", "for carol"]);
+  const later = new Alice().knows({ ...withBob, draft: "kept" }).opens({ ...withBob, draft: "kept" }, []);
+  expect(openChat(later.state)!.editor.text).toBe("kept");
+});
+
+test("what the server refused comes back to be changed", () => {
+  const alice = new Alice().knows(withBob).opens(withBob, []);
+  alice.does({ kind: "not-sent", id: withBob.id, text: "too long", sentence: "That is too large to send: make it shorter.", now: morning });
+  expect(openChat(alice.state)!.editor.text).toBe("too long");
+  expect(shows(alice, "make it shorter")).toBe(true);
+});
+
+test("ticks are words without colour", () => {
+  const alice = new Alice().knows(withBob).opens(withBob, [message(withBob, 1, "hello", { mine: true, status: "delivered" })]);
+  expect(shows(alice, "✓✓")).toBe(true);
+  alice.state = { ...alice.state, colour: false };
+  expect(shows(alice, "delivered")).toBe(true);
+  expect(shows(alice, "✓")).toBe(false);
+});
+
+test("slash commands complete and are told from messages", () => {
+  const { state } = new Alice().knows(withBob, withCarol);
+  expect(completed(state, "/o")).toBe("/open ");
+  expect(completed(state, "/open c")).toBe("/open carol");
+  expect(completed(state, "/zzz")).toBe("/zzz");
+  expect(parseSlash("hello /open")).toBeUndefined();
+  expect(parseSlash("//open")).toBeUndefined();
+  expect(parseSlash("/note two words")).toEqual({ kind: "command", command: "note", argument: "two words" });
+  const alice = new Alice().knows(withBob).presses("/op", key("tab"), "bob", key("enter"));
+  expect(alice.asked("open-direct")).toEqual([{ kind: "open-direct", name: "bob" }]);
+});
+
+test("the switcher finds by letters in order, the best first", () => {
+  const alice = new Alice().knows(withBob, withCarol).presses(key("k", { ctrl: true }), "c", "l", key("enter"));
+  expect(alice.state.open).toBe(withCarol.id);
+  expect(matchScore("carol", "xyz")).toBeUndefined();
+  expect(matchScore("bob", "bob")!).toBeGreaterThan(matchScore("bobby", "bob")!);
+  alice.presses(key("k", { ctrl: true }), "z", "e", "d", key("enter"));
+  expect(alice.asked("open-direct")).toEqual([{ kind: "open-direct", name: "zed" }]);
+});
+
+test("keys can be chosen, and wrong choices are said", () => {
+  const { keymap, faults } = readKeymap('{"quit": ["ctrl+x"], "dance": ["d"], "help": "h"}');
+  expect([keymap.get("ctrl+x"), keymap.get("ctrl+q"), keymap.get("f1")]).toEqual(["quit", undefined, "help"]);
+  expect(faults.length).toBe(2);
+  expect(readKeymap("{").faults.length).toBe(1);
+});
+
+test("a pasted text keeps its lines, and one that is too long changes nothing", () => {
+  const alice = new Alice().knows(withBob).opens(withBob, []);
+  alice.does({ kind: "paste", text: "one\r\ntwo\rthree", now: morning });
+  expect(openChat(alice.state)!.editor.text).toBe("one\ntwo\nthree");
+  alice.does({ kind: "paste", text: "x".repeat(70_000), now: morning });
+  expect(openChat(alice.state)!.editor.text).toBe("one\ntwo\nthree");
+  expect(shows(alice, "64 KiB")).toBe(true);
+});
+
+test("keys that come in one piece are taken one by one", async () => {
+  const { keysOf } = await import("./input.ts");
+  const none = Object.fromEntries(
+    [
+      "upArrow",
+      "downArrow",
+      "leftArrow",
+      "rightArrow",
+      "pageDown",
+      "pageUp",
+      "home",
+      "end",
+      "return",
+      "escape",
+      "ctrl",
+      "shift",
+      "tab",
+      "backspace",
+      "delete",
+      "meta",
+      "super",
+      "hyper",
+      "capsLock",
+      "numLock",
+    ].map((name) => [name, false]),
+  ) as unknown as Parameters<typeof keysOf>[1];
+  expect(keysOf("hi 漢\r", none)).toEqual([text("hi 漢"), key("enter")]);
+  expect(keysOf("a", { ...none, meta: true })).toEqual([key("a", { alt: true })]);
+});
