@@ -109,7 +109,7 @@ function helpRows(state: State, width: number): readonly Row[] {
   for (const [chord, command] of state.keymap) chords.set(command, [...(chords.get(command) ?? []), showChord(chord)]);
   const keys = Object.keys(bindings)
     .filter(isCommand)
-    .map((command) => [(chords.get(command) ?? []).join(", "), bindings[command].help] as const)
+    .map((command) => [(chords.get(command) ?? []).slice(0, 2).join(", "), bindings[command].help] as const)
     .filter(([chord]) => chord !== "");
   const slashes = Object.entries(slashCommands).map(([command, { argument, help }]) => [`/${command} ${argument}`.trim(), help] as const);
   const all = [...keys, ...FIXED_KEYS, ...slashes];

@@ -110,6 +110,7 @@ export function entryRows(transcript: Transcript, index: number, look: Look): re
     if (before !== undefined && !look.dense) rows.push(blankRow);
     rows.push(ruleRow(dayWords(item.time, look.now), look.width, "dim"));
   }
+  if (unreadLine && !newDay && before !== undefined && !look.dense) rows.push(blankRow);
   if (unreadLine) rows.push(ruleRow("new messages", look.width, "unread"));
   let own: Row[];
   if (item.kind === "message") {
