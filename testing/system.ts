@@ -16,6 +16,8 @@ export interface SystemOptions {
   readonly faults?: boolean;
   /** For all server processes: see server/config.ts. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Where the embedded PostgreSQL keeps its data; default in the system's folder. */
+  readonly postgresFolder?: string;
   /** A database of one's own, with its faults; default an embedded PostgreSQL. */
   readonly databaseUrl?: string;
 }
@@ -122,7 +124,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
 
   const postgres =
     options.databaseUrl === undefined
-      ? building.use(await startPostgres({ dataFolder: join(folder, "postgres"), templateFolder, port: 0, log: () => {} }))
+      ? building.use(
+          await startPostgres({ dataFolder: options.postgresFolder ?? join(folder, "postgres"), templateFolder, port: 0, log: () => {} }),
+        )
       : undefined;
   const databaseUrl = options.databaseUrl ?? postgres!.url;
   const environment = { FASTCHAT_SECRET_FILE: join(data, "secret.json"), ...options.environment };
