@@ -1,0 +1,120 @@
+import type { ConversationId } from "@fastchat/protocol";
+import { type Log, reasonOf } from "../events.ts";
+import type { Bus } from "./bus.ts";
+import { decodeHints, encodeHints, type Hint, type HintMessage } from "./hint.ts";
+
+/** What another server last said in its heartbeat. */
+export interface HeardRun {
+  readonly run: string;
+  /** Number of its last notification when it beat. */
+  readonly hints: number;
+}
+
+export interface HintLineOptions {
+  readonly bus: Bus;
+  readonly run: string;
+  readonly log: Log;
+  /** Another server's hints. */
+  readonly onHints: (message: HintMessage) => void;
+  /** Hints were missed: read the heads of what is watched here, once. */
+  readonly onMissed: () => void;
+}
+
+/**
+ * A server's end of the bus: gathers, numbers and sends its hints, hears those of the others, and notices when some got lost.
+ *
+ * Sending: while one notification is on its way the next ones gather, so that there is at most one in flight and one a flush. A number is
+ * spent whether the notification arrives or not; so every loss is a gap to the others. A gap shows in two ways: a later notification skips
+ * numbers, or the sender's heartbeat names a number that did not arrive by the next look (the tail was lost, or everything).
+ */
+export class HintLine {
+  readonly #options: HintLineOptions;
+  #heads = new Map<ConversationId, number>();
+  #hints: Hint[] = [];
+  #sending = false;
+  #number = 0;
+  readonly #heard = new Map<string, number>();
+  /** Numbers that heartbeats named at the last look and that had not arrived. */
+  #owed = new Map<string, number>();
+
+  constructor(options: HintLineOptions) {
+    this.#options = options;
+    options.bus.subscribe({
+      message: (payload) => this.#hear(payload),
+      interrupted: () => options.onMissed(),
+    });
+  }
+
+  /** Number of the last notification, for the heartbeat. */
+  get number(): number {
+    return this.#number;
+  }
+
+  tellHead(conversation: ConversationId, head: number): void {
+    this.#heads.set(conversation, Math.max(head, this.#heads.get(conversation) ?? 0));
+    this.#send();
+  }
+
+  tell(...hints: readonly Hint[]): void {
+    this.#hints.push(...hints);
+    this.#send();
+  }
+
+  /** Called once a heartbeat with the others' numbers. */
+  compare(runs: readonly HeardRun[]): void {
+    let missed = false;
+    const owed = new Map<string, number>();
+    for (const { run, hints } of runs) {
+      if (run === this.#options.run) continue;
+      const heard = this.#heard.get(run);
+      if (heard === undefined) {
+        // A server that we hear of for the first time: what it said before is in the heads that its members' sessions begin with.
+        this.#heard.set(run, hints);
+      } else if (heard < hints) {
+        if ((this.#owed.get(run) ?? 0) > heard) {
+          missed = true;
+          this.#heard.set(run, hints);
+        } else owed.set(run, hints);
+      }
+    }
+    const known = new Set(runs.map(({ run }) => run));
+    for (const run of this.#heard.keys()) if (!known.has(run)) this.#heard.delete(run);
+    this.#owed = owed;
+    if (missed) this.#options.onMissed();
+  }
+
+  #hear(payload: string): void {
+    const message = decodeHints(payload);
+    if (message === undefined || message.run === this.#options.run) return;
+    if (message.number !== 0) {
+      const heard = this.#heard.get(message.run);
+      this.#heard.set(message.run, Math.max(message.number, heard ?? 0));
+      if (heard !== undefined && message.number > heard + 1) this.#options.onMissed();
+    }
+    this.#options.onHints(message);
+  }
+
+  #send(): void {
+    if (this.#sending) return;
+    this.#sending = true;
+    // At the end of the turn, so that everything of one flush goes together.
+    setImmediate(() => void this.#drain());
+  }
+
+  async #drain(): Promise<void> {
+    const { bus, run, log } = this.#options;
+    while (this.#heads.size > 0 || this.#hints.length > 0) {
+      const payloads = encodeHints(run, this.#heads, this.#hints, bus.payloadBytes, () => (this.#number += 1));
+      this.#heads = new Map();
+      this.#hints = [];
+      for (const payload of payloads) {
+        try {
+          await bus.publish(payload);
+        } catch (error) {
+          log.event("debug", "bus-publish-failed", { reason: reasonOf(error) });
+        }
+      }
+    }
+    this.#sending = false;
+  }
+}

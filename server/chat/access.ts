@@ -1,0 +1,42 @@
+import { type AccountId, accountId, ErrorCode, FastChatError, isHash } from "@fastchat/protocol";
+import { findAccount, type StoredAccount } from "../store/accounts.ts";
+import { findConversationOf, type StoredConversation } from "../store/conversations.ts";
+import type { ChatContext } from "./context.ts";
+import type { Session } from "./session.ts";
+
+// The doors to what the server keeps. A request gets a conversation only through the first one; what belongs to one account alone (vault, sealed
+// keys) is asked for with the session's own account and no other.
+
+/**
+ * A conversation of which the session's account is a member. Throws NOT_FOUND for any other, whether it exists or not, and when the device has lost
+ * its rights.
+ */
+export async function accessConversation(chat: ChatContext, session: Session, conversation: Uint8Array): Promise<StoredConversation> {
+  if (!isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
+  const found = await findConversationOf(chat.database, conversation, session.account, session.device);
+  if (found === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
+  return found;
+}
+
+/** Any account: chains and public keys are for everybody who is signed in. Throws NOT_FOUND. */
+export async function accessAccount(chat: ChatContext, by: { account: Uint8Array } | { name: string }): Promise<StoredAccount> {
+  const found = await findAccount(chat.database, by);
+  if (found === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
+  return found;
+}
+
+/** What claims to come from somebody must come from the session's own account and device. */
+export function checkAuthor(session: Session, claimed: { readonly account: Uint8Array; readonly device: Uint8Array }): void {
+  const same =
+    isHash(claimed.account) && isHash(claimed.device) && sameId(claimed.account, session.account) && sameId(claimed.device, session.device);
+  if (!same) throw new FastChatError(ErrorCode.FORBIDDEN, { detail: "It names another author than this device." });
+}
+
+export const malformed = (detail: string): FastChatError => new FastChatError(ErrorCode.MALFORMED, { detail });
+
+export function accountIds(ids: readonly Uint8Array[]): AccountId[] {
+  if (!ids.every(isHash)) throw malformed("an account's id has 32 bytes");
+  return ids.map(accountId);
+}
+
+const sameId = (bytes: Uint8Array, id: string): boolean => Buffer.from(bytes).toString("hex") === id;

@@ -1,0 +1,23 @@
+import { create } from "@bufbuild/protobuf";
+import { type AccountId, idBytes, type LinkHash } from "@fastchat/protocol";
+import { AccountHeadSchema } from "@fastchat/protocol/wire/account";
+import { AccountMovedSchema } from "@fastchat/protocol/wire/frames";
+import { conversationIdsOf } from "../store/conversations.ts";
+import type { Database } from "../store/database.ts";
+import type { Delivery } from "./delivery.ts";
+import { encodeFrame } from "./wire.ts";
+
+/** Tells the sessions here whom an account's chain concerns: its own, and those of everybody in a conversation with it. */
+export async function tellAccountMoved(
+  chat: { readonly database: Database; readonly delivery: Delivery },
+  head: { readonly account: AccountId; readonly index: number; readonly hash: LinkHash },
+): Promise<void> {
+  const conversations = await conversationIdsOf(chat.database, head.account);
+  const value = create(AccountMovedSchema, {
+    head: create(AccountHeadSchema, { account: idBytes(head.account), index: head.index, hash: idBytes(head.hash) }),
+  });
+  const frame = encodeFrame(0, { case: "accountMoved", value });
+  const concerned = chat.delivery.sessionsIn(conversations);
+  for (const session of chat.delivery.sessionsOf(head.account)) concerned.add(session);
+  for (const session of concerned) session.connection.send(frame);
+}

@@ -1,0 +1,31 @@
+import type { AccountId, ConversationId, DeviceId } from "@fastchat/protocol";
+import type { SendGate } from "../store/append-queue.ts";
+import type { Connection } from "./connection.ts";
+
+/** A connection after its `hello`: who is there, and what it watches. */
+export class Session {
+  readonly connection: Connection;
+  readonly account: AccountId;
+  readonly device: DeviceId;
+  /** Conversations whose entries it gets live. */
+  readonly conversations = new Set<ConversationId>();
+  /** Accounts whose presence it watches. */
+  watchedPresence: ReadonlySet<AccountId> = new Set();
+  readonly #gates = new Map<ConversationId, SendGate>();
+
+  constructor(connection: Connection, account: AccountId, device: DeviceId) {
+    this.connection = connection;
+    this.account = account;
+    this.device = device;
+  }
+
+  /** The order of this socket's sends to a conversation. */
+  gate(conversation: ConversationId): SendGate {
+    let gate = this.#gates.get(conversation);
+    if (gate === undefined) {
+      gate = { held: false };
+      this.#gates.set(conversation, gate);
+    }
+    return gate;
+  }
+}

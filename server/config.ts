@@ -1,0 +1,96 @@
+import { hostname } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { defaultDataFolder } from "./postgres/index.ts";
+
+/** Who may sign up: anybody, or who brings an invitation. */
+export type SignUpPolicy = "open" | "invitation";
+/** Whom a search for people finds: everyone whose name contains the text, or only the exact name. */
+export type PeoplePolicy = "everyone" | "exact";
+/** Whether a sign-in tells "no such user" from "wrong password". */
+export type SignInAnswers = "distinct" | "uniform";
+
+/** What the roles have in common. */
+export interface Config {
+  /** Undefined: the embedded PostgreSQL, or the one that a running `up` has left word of in the data folder. */
+  readonly databaseUrl: string | undefined;
+  /** Absolute path; the whole state of an installation. */
+  readonly dataFolder: string;
+  /** Holds the OPAQUE setup and the gateways' common key; absolute path. */
+  readonly secretFile: string;
+  /** Undefined: open where only this machine can connect, elsewhere by invitation. */
+  readonly signUp: SignUpPolicy | undefined;
+  readonly people: PeoplePolicy;
+  readonly signInAnswers: SignInAnswers;
+  /** Origins (scheme, host, port) of web clients that are served from elsewhere. */
+  readonly webOrigins: readonly string[];
+  /** Number of trusted proxies in front of the gateway, for the addresses that rates are counted by. */
+  readonly trustedProxies: number;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+  /** Where gateway and chat servers listen. */
+  readonly host: string;
+  /** This machine's name, for the names of chat servers. */
+  readonly machine: string;
+}
+
+/** The environment cannot be used; the message is one sentence for whoever started the process. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** Reads the environment; the one place that does. Throws ConfigError. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>> = process.env, folder?: string): Config {
+  const dataFolder = absolute(folder ?? defaultDataFolder(environment as NodeJS.ProcessEnv));
+  return {
+    databaseUrl: databaseUrl(environment["DATABASE_URL"]),
+    dataFolder,
+    secretFile: absolute(environment["FASTCHAT_SECRET_FILE"] ?? join(dataFolder, "secret.json")),
+    signUp: oneOf(environment, "FASTCHAT_SIGN_UP", ["open", "invitation"] as const, undefined),
+    people: oneOf(environment, "FASTCHAT_PEOPLE", ["everyone", "exact"], "everyone"),
+    signInAnswers: oneOf(environment, "FASTCHAT_SIGN_IN_ANSWERS", ["distinct", "uniform"], "distinct"),
+    webOrigins: (environment["FASTCHAT_WEB_ORIGINS"] ?? "").split(",").flatMap((text) => (text.trim() === "" ? [] : [origin(text.trim())])),
+    trustedProxies: wholeNumber(environment, "FASTCHAT_TRUSTED_PROXIES", 0),
+    logLevel: oneOf(environment, "FASTCHAT_LOG", ["debug", "info", "warn", "error"], "info"),
+    host: environment["FASTCHAT_HOST"] || "127.0.0.1",
+    machine: hostname().split(".")[0] || "host",
+  };
+}
+
+const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(path));
+
+function databaseUrl(text: string | undefined): string | undefined {
+  if (text === undefined || text === "") return undefined;
+  if (!URL.canParse(text) || !/^postgres(ql)?:$/.test(new URL(text).protocol)) {
+    throw new ConfigError("DATABASE_URL must look like postgres://user:password@host:5432/database.");
+  }
+  return text;
+}
+
+function origin(text: string): string {
+  if (!URL.canParse(text) || new URL(text).origin === "null") {
+    throw new ConfigError(`FASTCHAT_WEB_ORIGINS holds "${text}", which is no origin such as https://chat.example.org.`);
+  }
+  return new URL(text).origin;
+}
+
+function oneOf<const Value extends string, const Default extends NoInfer<Value> | undefined>(
+  environment: Readonly<Record<string, string | undefined>>,
+  name: string,
+  values: readonly Value[],
+  byDefault: Default,
+): Value | Default {
+  const text = environment[name];
+  if (text === undefined || text === "") return byDefault;
+  const value = values.find((each) => each === text);
+  if (value === undefined) throw new ConfigError(`${name} is "${text}"; it can be ${values.join(" or ")}.`);
+  return value;
+}
+
+function wholeNumber(environment: Readonly<Record<string, string | undefined>>, name: string, byDefault: number): number {
+  const text = environment[name];
+  if (text === undefined || text === "") return byDefault;
+  if (!/^\d{1,9}$/.test(text)) throw new ConfigError(`${name} is "${text}"; it must be a whole number.`);
+  return Number(text);
+}
+
+/** Whether only this machine can reach a server that listens on this host. */
+export const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);

@@ -1,0 +1,61 @@
+import { pino } from "pino";
+
+/** A number, a fixed word or an address of our own machines: nothing that people wrote, no key, no name, no id of theirs. */
+type Count = number;
+
+/**
+ * Everything that the server writes into its log. What is not listed here cannot be logged; no field can hold plaintext, a key, a password or a
+ * person's name. `reason` is the text of an error of Node, PostgreSQL or the operating system about a connection, a file or a statement, never
+ * with its parameters.
+ */
+export interface Events {
+  "gateway-listens": { url: string };
+  "gateway-stopped": Record<string, never>;
+  "chat-server-listens": { server: string; url: string };
+  "chat-server-drains": { server: string; connections: Count };
+  "chat-server-stopped": { server: string };
+  "database-connection-lost": { reason: string };
+  "database-newer": { sentence: string };
+  "database-migrated": { from: Count; to: Count };
+  "append-failed": { messages: Count; outcome: "unknown" | "storage-full" | "unavailable" };
+  "bus-interrupted": { reason: string };
+  "bus-restored": Record<string, never>;
+  "bus-publish-failed": { reason: string };
+  "hints-missed": { conversations: Count };
+  "heartbeat-failed": { reason: string };
+  "repair-failed": { reason: string };
+  "delivery-read-failed": { reason: string };
+  "socket-refused": { why: "origin" | "draining" };
+  "socket-closed": { code: Count; why: string };
+  "request-failed": { request: string; reason: string };
+  "sign-up": { outcome: "created" | "name-taken" | "refused" };
+  "sign-in": { outcome: "started" | "finished" | "no-such-user" | "wrong-password" | "expired" };
+  "secret-made": { path: string };
+  "invitation-made": Record<string, never>;
+  "child-ended": { role: string; code: Count; again: Count };
+}
+
+export type Level = "debug" | "info" | "warn" | "error";
+
+export interface Log {
+  event<Name extends keyof Events>(level: Level, name: Name, fields: Events[Name]): void;
+}
+
+/** JSON, one object a line, to standard error. */
+export function openLog(options: { readonly level: Level; readonly role: string }): Log {
+  const out = pino({ level: options.level, base: { role: options.role, pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
+  return {
+    event: (level, name, fields) => out[level]({ event: name, ...fields }),
+  };
+}
+
+/** For tests and for callers that print themselves. */
+export const silentLog: Log = { event: () => undefined };
+
+/** What an error says about a connection or a file: its code and message, without the details that PostgreSQL adds (they may quote rows). */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
+  if (!(error instanceof Error)) return "unknown";
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "string" ? `${code}: ${error.message}` : error.message;
+}

@@ -1,0 +1,51 @@
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { type AccountId, ErrorCode, FastChatError } from "@fastchat/protocol";
+import { accountLinkHash, applyAccountLink, checkAccountAttachments } from "@fastchat/protocol/chain";
+import { AccountAttachmentsSchema, AccountLinkSchema, type SignedLink } from "@fastchat/protocol/wire/account";
+import { type AddDevice, type DeviceAdded, DeviceAddedSchema } from "@fastchat/protocol/wire/gateway";
+import { encodeHints } from "../bus/hint.ts";
+import { appendAccountLink } from "../store/accounts.ts";
+import type { GatewayContext } from "./context.ts";
+
+/** Lets a device into the chain of the account that its grant names; the identity key's signature is what counts [A1]. */
+export async function addDevice(gateway: GatewayContext, body: AddDevice): Promise<DeviceAdded> {
+  const grant = gateway.states.open("grant", body.grant);
+  if (grant === undefined) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
+  const { link, attachments = create(AccountAttachmentsSchema) } = body;
+  if (link === undefined || !isAddDevice(link)) throw new FastChatError(ErrorCode.MALFORMED);
+  const before = await gateway.chains.account(grant["account"] as AccountId);
+  if (before === undefined) throw new FastChatError(ErrorCode.NO_SUCH_USER);
+  // An answer that got lost, asked for again.
+  if (before.hashes.includes(accountLinkHash(link))) return create(DeviceAddedSchema);
+  if (before.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
+  const result = applyAccountLink(before, link);
+  if (result.kind === "incomplete") throw new FastChatError(result.reason === "version" ? ErrorCode.VERSION_TOO_OLD : ErrorCode.STALE_HEAD);
+  if (result.kind === "invalid") {
+    const late = result.reason === "not the next link" || result.reason === "does not follow the link before";
+    throw new FastChatError(
+      late ? ErrorCode.STALE_HEAD : ErrorCode.LINK_INVALID,
+      late ? {} : { detail: `The device is not allowed: ${result.reason}.` },
+    );
+  }
+  const { state } = result;
+  const attached = checkAccountAttachments(state, link, attachments);
+  if (attached.kind === "invalid")
+    throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The keys do not fit the device: ${attached.reason}.` });
+  if (attachments.wraps.length > 0) throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "A new device brings no wrapped keys." });
+  const stored = await appendAccountLink(gateway.database, { before, state, link, attachments, vault: [] });
+  if (stored.kind === "stale") throw new FastChatError(ErrorCode.STALE_HEAD);
+  gateway.chains.rememberAccount(state);
+  const hint = ["account", state.account, state.head.index, state.head.hash] as const;
+  for (const payload of encodeHints("gateway", new Map(), [hint], gateway.bus.payloadBytes, () => 0)) {
+    await gateway.bus.publish(payload).catch(() => undefined);
+  }
+  return create(DeviceAddedSchema);
+}
+
+function isAddDevice(link: SignedLink): boolean {
+  try {
+    return fromBinary(AccountLinkSchema, link.body).change.case === "addDevice";
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,35 @@
+import type { Bus } from "../bus/bus.ts";
+import type { TokenBuckets } from "../chat/token-bucket.ts";
+import type { SignInAnswers, SignUpPolicy } from "../config.ts";
+import type { Log } from "../events.ts";
+import type { ChainStates } from "../store/chains.ts";
+import type { Database } from "../store/database.ts";
+import type { SealedStates } from "./sealed-state.ts";
+import type { Secrets } from "./secret-file.ts";
+import type { ServerChoice } from "./server-choice.ts";
+
+/** What the routes of the gateway work with. */
+export interface GatewayContext {
+  readonly database: Database;
+  readonly bus: Bus;
+  readonly chains: ChainStates;
+  readonly secrets: Secrets;
+  readonly states: SealedStates;
+  readonly choice: ServerChoice;
+  readonly signUp: SignUpPolicy;
+  readonly signInAnswers: SignInAnswers;
+  readonly rates: {
+    readonly signInsByName: TokenBuckets;
+    readonly signInsByAddress: TokenBuckets;
+    readonly signUpsByAddress: TokenBuckets;
+    readonly ticketsByDevice: TokenBuckets;
+  };
+  readonly log: Log;
+}
+
+/** [P1] OPAQUE's identifiers, bound into every registration and sign-in. */
+export const identifiersOf = (name: string) => ({ client: name, server: "fastchat" });
+
+/** The wire has bytes, the OPAQUE library base64url. */
+export const toText = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");
+export const fromText = (text: string): Uint8Array => Buffer.from(text, "base64url");

@@ -1,0 +1,221 @@
+import type { AddressInfo } from "node:net";
+import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { ErrorCode, errorRow, FastChatError, limits } from "@fastchat/protocol";
+import { ErrorSchema } from "@fastchat/protocol/wire/error";
+import {
+  AddDeviceSchema,
+  ChallengeRequestSchema,
+  ChallengeSchema,
+  DeviceAddedSchema,
+  GatewayInfoSchema,
+  SignInFinishedSchema,
+  SignInFinishSchema,
+  SignInStartedSchema,
+  SignInStartSchema,
+  SignUpFinishedSchema,
+  SignUpFinishSchema,
+  SignUpStartedSchema,
+  SignUpStartSchema,
+  TicketRequestSchema,
+  TicketSchema,
+} from "@fastchat/protocol/wire/gateway";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { Bus } from "../bus/bus.ts";
+import { TokenBuckets } from "../chat/token-bucket.ts";
+import { isLoopback, type SignInAnswers, type SignUpPolicy } from "../config.ts";
+import { type Log, reasonOf } from "../events.ts";
+import { openGatewayMetrics } from "../metrics.ts";
+import { ChainStates } from "../store/chains.ts";
+import { type Database, failureOf } from "../store/database.ts";
+import { addDevice } from "./add-device.ts";
+import type { GatewayContext } from "./context.ts";
+import { info } from "./info.ts";
+import { SealedStates } from "./sealed-state.ts";
+import type { Secrets } from "./secret-file.ts";
+import { ServerChoice } from "./server-choice.ts";
+import { finishSignIn, startSignIn } from "./sign-in.ts";
+import { finishSignUp, startSignUp } from "./sign-up.ts";
+import type { Strategy } from "./strategy.ts";
+import { giveChallenge, giveTicket } from "./ticket.ts";
+
+export interface GatewayOptions {
+  readonly database: Database;
+  readonly bus: Bus;
+  readonly secrets: Secrets;
+  readonly strategy: Strategy;
+  readonly log: Log;
+  /** Undefined: open on loopback, elsewhere by invitation. */
+  readonly signUp: SignUpPolicy | undefined;
+  readonly signInAnswers: SignInAnswers;
+  readonly webOrigins: readonly string[];
+  readonly trustedProxies: number;
+  readonly host: string;
+  /** 0: any. */
+  readonly port: number;
+}
+
+export interface Gateway extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  readonly signUp: SignUpPolicy;
+}
+
+const PROTOBUF = "application/x-protobuf";
+
+/** Starts the gateway. Throws when the port is taken. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { database, log, secrets, host } = options;
+  const perMinute = (count: number, burst = count) => new TokenBuckets({ perSecond: count / 60, burst });
+  const gateway: GatewayContext = {
+    database,
+    bus: options.bus,
+    chains: new ChainStates(database),
+    secrets,
+    states: new SealedStates(secrets.key),
+    choice: new ServerChoice(database, options.strategy),
+    signUp: options.signUp ?? (isLoopback(host) ? "open" : "invitation"),
+    signInAnswers: options.signInAnswers,
+    rates: {
+      signInsByName: perMinute(limits.signInsPerMinutePerName),
+      signInsByAddress: perMinute(limits.signInsPerMinutePerAddress),
+      signUpsByAddress: perMinute(limits.signUpsPerMinutePerAddress, limits.signUpsBurstPerAddress),
+      ticketsByDevice: perMinute(limits.ticketsPerMinutePerDevice, limits.ticketsBurstPerDevice),
+    },
+    log,
+  };
+  const app = fastify({
+    bodyLimit: limits.packetBytes,
+    // The nearest ones, counted from us.
+    trustProxy: (_address, hop) => hop < options.trustedProxies,
+    requestTimeout: limits.requestMs,
+    connectionTimeout: 2 * limits.requestMs,
+    forceCloseConnections: true,
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(PROTOBUF, { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.setErrorHandler((error, request, reply) => answerError(reply, refusalOf(error, request, log)));
+  app.setNotFoundHandler((_request, reply) => answerError(reply, new FastChatError(ErrorCode.UNKNOWN_REQUEST)));
+  addHeaders(app, options);
+  addMetrics(app);
+  addHealth(app, gateway);
+  addRoutes(app, gateway);
+  await app.listen({ host, port: options.port });
+  const { port } = app.server.address() as AddressInfo;
+  const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  log.event("info", "gateway-listens", { url });
+  return {
+    url,
+    port,
+    signUp: gateway.signUp,
+    async [Symbol.asyncDispose]() {
+      await app.close();
+      log.event("info", "gateway-stopped", {});
+    },
+  };
+}
+
+function addRoutes(app: FastifyInstance, gateway: GatewayContext): void {
+  app.get("/v1/info", async (_request, reply) => answer(reply, GatewayInfoSchema, info(gateway)));
+  const post = <In extends DescMessage, Out extends DescMessage>(
+    path: string,
+    takes: In,
+    gives: Out,
+    act: (body: MessageShape<In>, address: string) => Promise<MessageShape<Out>>,
+  ) =>
+    app.post(path, async (request, reply) => {
+      const body = readBody(takes, request.body);
+      return answer(reply, gives, await act(body, request.ip));
+    });
+  post("/v1/sign-up/start", SignUpStartSchema, SignUpStartedSchema, (body, address) => startSignUp(gateway, body, address));
+  post("/v1/sign-up/finish", SignUpFinishSchema, SignUpFinishedSchema, (body) => finishSignUp(gateway, body));
+  post("/v1/sign-in/start", SignInStartSchema, SignInStartedSchema, (body, address) => startSignIn(gateway, body, address));
+  post("/v1/sign-in/finish", SignInFinishSchema, SignInFinishedSchema, (body) => finishSignIn(gateway, body));
+  post("/v1/devices", AddDeviceSchema, DeviceAddedSchema, (body) => addDevice(gateway, body));
+  post("/v1/challenge", ChallengeRequestSchema, ChallengeSchema, (body) => giveChallenge(gateway, body));
+  post("/v1/ticket", TicketRequestSchema, TicketSchema, (body) => giveTicket(gateway, body));
+}
+
+function readBody<Schema extends DescMessage>(schema: Schema, body: unknown): MessageShape<Schema> {
+  if (!(body instanceof Uint8Array)) throw new FastChatError(ErrorCode.MALFORMED);
+  try {
+    return fromBinary(schema, body);
+  } catch (error) {
+    throw new FastChatError(ErrorCode.MALFORMED, { cause: error });
+  }
+}
+
+function answer<Schema extends DescMessage>(reply: FastifyReply, schema: Schema, message: MessageShape<Schema>): FastifyReply {
+  return reply.type(PROTOBUF).send(Buffer.from(toBinary(schema, message)));
+}
+
+function answerError(reply: FastifyReply, { code, message, row, retryAfterMs }: FastChatError): FastifyReply {
+  if (retryAfterMs > 0) reply.header("retry-after", Math.ceil(retryAfterMs / 1_000));
+  return answer(reply.status(row.http), ErrorSchema, create(ErrorSchema, { code, detail: message, retryAfterMs }));
+}
+
+function refusalOf(error: unknown, request: FastifyRequest, log: Log): FastChatError {
+  if (error instanceof FastChatError) return error;
+  const { statusCode, code } = error as { statusCode?: number; code?: string };
+  if (statusCode === 413) return new FastChatError(ErrorCode.TOO_LARGE);
+  // Fastify's own refusals of what it could not read.
+  if (code?.startsWith("FST_") === true) return new FastChatError(ErrorCode.MALFORMED);
+  log.event("warn", "request-failed", { request: request.routeOptions.url ?? "unknown", reason: reasonOf(error) });
+  const failure = failureOf(error);
+  return new FastChatError(failure.kind === "refused" && failure.full ? ErrorCode.STORAGE_FULL : ErrorCode.UNAVAILABLE, { cause: error });
+}
+
+/** Live: the process answers. Ready: the database does, and there is a chat server to send clients to. */
+function addHealth(app: FastifyInstance, gateway: GatewayContext): void {
+  app.get("/healthz", async (_request, reply) => reply.type("text/plain").send("ok\n"));
+  app.get("/readyz", async (_request, reply) => {
+    const plain = (status: number, text: string) => reply.status(status).type("text/plain").send(`${text}\n`);
+    try {
+      const servers = await gateway.choice.candidates();
+      return servers.length > 0 ? plain(200, "ok") : plain(503, errorRow(ErrorCode.NO_SERVER).sentence);
+    } catch (error) {
+      gateway.log.event("warn", "database-connection-lost", { reason: reasonOf(error) });
+      return plain(503, "The database does not answer.");
+    }
+  });
+}
+
+function addMetrics(app: FastifyInstance): void {
+  const metrics = openGatewayMetrics();
+  app.addHook("onResponse", async (request, reply) => {
+    const route = request.routeOptions.url ?? "unknown";
+    metrics.requests.inc({ route, status: reply.statusCode });
+    metrics.seconds.observe({ route }, reply.elapsedTime / 1_000);
+  });
+  app.get("/metrics", async (_request, reply) => reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()));
+}
+
+/** What browsers may do with the gateway: pages of its own origin, of loopback when it is there itself, and of the configured origins. */
+function addHeaders(app: FastifyInstance, { host, webOrigins }: GatewayOptions): void {
+  const isAllowed = (origin: string): boolean =>
+    webOrigins.includes(origin) ||
+    (isLoopback(host) && URL.canParse(origin) && isLoopback(new URL(origin).hostname.replace(/^\[|\]$/g, "")));
+  app.addHook("onRequest", async (request, reply) => {
+    reply.headers({
+      "x-content-type-options": "nosniff",
+      "x-frame-options": "DENY",
+      "referrer-policy": "no-referrer",
+      "cross-origin-opener-policy": "same-origin",
+      "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+      "cache-control": "no-store",
+    });
+    const { origin } = request.headers;
+    if (origin === undefined) return undefined;
+    reply.header("vary", "origin");
+    if (!isAllowed(origin)) return undefined;
+    reply.header("access-control-allow-origin", origin);
+    if (request.method !== "OPTIONS") return undefined;
+    return reply
+      .headers({
+        "access-control-allow-methods": "GET, POST",
+        "access-control-allow-headers": "content-type",
+        "access-control-max-age": "600",
+      })
+      .status(204)
+      .send();
+  });
+}

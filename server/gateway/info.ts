@@ -1,0 +1,17 @@
+import { create, type MessageShape } from "@bufbuild/protobuf";
+import { limits } from "@fastchat/protocol";
+import { GatewayInfoSchema } from "@fastchat/protocol/wire/gateway";
+import type { GatewayContext } from "./context.ts";
+
+export const software = "fastchat/0.1.0";
+
+export const info = (gateway: GatewayContext): MessageShape<typeof GatewayInfoSchema> =>
+  create(GatewayInfoSchema, {
+    product: "fastchat",
+    software,
+    versions: [...limits.protocolVersions],
+    suites: [...limits.suites],
+    passwordSuite: Math.max(...limits.passwordSuites),
+    invitationNeeded: gateway.signUp === "invitation",
+    time: BigInt(Date.now()),
+  });

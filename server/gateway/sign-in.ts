@@ -1,0 +1,80 @@
+import { create } from "@bufbuild/protobuf";
+import { accountId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
+import {
+  type SignInFinish,
+  type SignInFinished,
+  SignInFinishedSchema,
+  type SignInStart,
+  type SignInStarted,
+  SignInStartedSchema,
+} from "@fastchat/protocol/wire/gateway";
+import { server } from "@serenity-kit/opaque";
+import { findAccount, newestAccountKey, readAccountLinks, readSignInRecord, readWraps } from "../store/accounts.ts";
+import { fromText, type GatewayContext, identifiersOf, toText } from "./context.ts";
+import { checkName, understood } from "./sign-up.ts";
+
+/** KE1 in, KE2 out (RFC 9807, 6). The server's own state goes to the client, sealed, so that any gateway can finish. */
+export async function startSignIn(gateway: GatewayContext, body: SignInStart, address: string): Promise<SignInStarted> {
+  const name = checkName(body.name);
+  const { signInsByName, signInsByAddress } = gateway.rates;
+  if (!signInsByAddress.tryTake(address)) throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: signInsByAddress.wait(address) });
+  if (!signInsByName.tryTake(name)) throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: signInsByName.wait(name) });
+  const account = await findAccount(gateway.database, { name });
+  const stored = account === undefined || account.closed ? undefined : await readSignInRecord(gateway.database, account.account);
+  if (stored === undefined && gateway.signInAnswers === "distinct") {
+    gateway.log.event("info", "sign-in", { outcome: "no-such-user" });
+    throw new FastChatError(account?.closed === true ? ErrorCode.ACCOUNT_CLOSED : ErrorCode.NO_SUCH_USER);
+  }
+  const setup = stored === undefined ? gateway.secrets.setup : gateway.secrets.setups.get(stored.setup);
+  if (setup === undefined)
+    throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "The secret file of this server does not hold this account's setup." });
+  // Without a record the library answers with a fake one (RFC 9807, 6.3.2.2), which no password fits.
+  const { serverLoginState, loginResponse } = understood(() =>
+    server.startLogin({
+      serverSetup: setup.setup,
+      registrationRecord: stored === undefined ? null : toText(stored.record),
+      startLoginRequest: toText(body.loginRequest),
+      userIdentifier: name,
+      identifiers: identifiersOf(name),
+    }),
+  );
+  gateway.log.event("info", "sign-in", { outcome: "started" });
+  const content = { name, account: account?.account ?? "", login: serverLoginState };
+  return create(SignInStartedSchema, {
+    loginResponse: fromText(loginResponse),
+    state: gateway.states.seal("sign-in", limits.signInStateMs, content),
+    passwordSuite: Math.max(...limits.passwordSuites),
+  });
+}
+
+/** KE3 in: who sends the right one knows the password, and gets the account's chain and wrapped keys. */
+export async function finishSignIn(gateway: GatewayContext, body: SignInFinish): Promise<SignInFinished> {
+  const { database } = gateway;
+  const state = gateway.states.open("sign-in", body.state);
+  if (state === undefined) {
+    gateway.log.event("info", "sign-in", { outcome: "expired" });
+    throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
+  }
+  try {
+    server.finishLogin({
+      serverLoginState: state["login"] ?? "",
+      finishLoginRequest: toText(body.loginFinish),
+      identifiers: identifiersOf(state["name"] ?? ""),
+    });
+  } catch (error) {
+    gateway.log.event("info", "sign-in", { outcome: "wrong-password" });
+    throw new FastChatError(ErrorCode.WRONG_PASSWORD, { cause: error });
+  }
+  const account = accountId(Buffer.from(state["account"] ?? "", "hex"));
+  const links = await readAccountLinks(database, account);
+  const wraps = await readWraps(database, account);
+  const key = await newestAccountKey(database, account);
+  gateway.log.event("info", "sign-in", { outcome: "finished" });
+  return create(SignInFinishedSchema, {
+    account: idBytes(account),
+    links,
+    wraps,
+    accountPublicKey: key?.publicKey ?? new Uint8Array(0),
+    grant: gateway.states.seal("grant", limits.grantMs, { account }),
+  });
+}

@@ -1,0 +1,45 @@
+import { randomBytes } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import { deviceId, ErrorCode, FastChatError, isHash, limits } from "@fastchat/protocol";
+import { verifyTicketRequest } from "@fastchat/protocol/seal";
+import {
+  type Challenge,
+  type ChallengeRequest,
+  ChallengeSchema,
+  type Ticket,
+  type TicketRequest,
+  TicketSchema,
+} from "@fastchat/protocol/wire/gateway";
+import { findDevice } from "../store/accounts.ts";
+import { addTicket } from "../store/tickets.ts";
+import type { GatewayContext } from "./context.ts";
+
+/** How many of the servers that a client wants to avoid are looked at. */
+const AVOIDED_SERVERS = 16;
+
+export async function giveChallenge(gateway: GatewayContext, { device }: ChallengeRequest): Promise<Challenge> {
+  if (!isHash(device)) throw new FastChatError(ErrorCode.MALFORMED);
+  const content = { device: deviceId(device), nonce: randomBytes(16).toString("hex") };
+  return create(ChallengeSchema, { challenge: gateway.states.seal("challenge", limits.challengeMs, content) });
+}
+
+/** A ticket for the best chat server, for a device that proves by its signature that it is one of an account. */
+export async function giveTicket(gateway: GatewayContext, request: TicketRequest): Promise<Ticket> {
+  const { database } = gateway;
+  if (!isHash(request.device)) throw new FastChatError(ErrorCode.MALFORMED);
+  const id = deviceId(request.device);
+  if (gateway.states.open("challenge", request.challenge)?.["device"] !== id) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
+  const device = await findDevice(database, request.device);
+  if (device === undefined) throw new FastChatError(ErrorCode.DEVICE_UNKNOWN);
+  if (!(await verifyTicketRequest(device.signingKey, id, request.challenge, request.signature))) {
+    throw new FastChatError(ErrorCode.SIGNATURE_INVALID);
+  }
+  if (device.ended) throw new FastChatError(ErrorCode.DEVICE_REVOKED);
+  const { ticketsByDevice } = gateway.rates;
+  if (!ticketsByDevice.tryTake(id)) throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: ticketsByDevice.wait(id) });
+  const chosen = await gateway.choice.choose(request.avoid.slice(0, AVOIDED_SERVERS));
+  if (chosen === undefined) throw new FastChatError(ErrorCode.NO_SERVER);
+  const ticket = randomBytes(32);
+  if (!(await addTicket(database, ticket, device, chosen.name))) throw new FastChatError(ErrorCode.DEVICE_REVOKED);
+  return create(TicketSchema, { ticket, url: chosen.url, server: chosen.name });
+}

@@ -1,0 +1,63 @@
+import { create } from "@bufbuild/protobuf";
+import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
+import { accountLinkHash, applyAccountLink, checkAccountAttachments } from "@fastchat/protocol/chain";
+import { AccountAttachmentsSchema } from "@fastchat/protocol/wire/account";
+import { AppendedSchema } from "@fastchat/protocol/wire/frames";
+import { malformed } from "../chat/access.ts";
+import { tellAccountMoved } from "../chat/account-news.ts";
+import type { Handler } from "../chat/context.ts";
+import type { AnswerBody } from "../chat/wire.ts";
+import { appendAccountLink as storeLink } from "../store/accounts.ts";
+import { checkVaultEntries } from "./write-vault.ts";
+
+/** The session's own chain only. The answer's sequence is the link's index. */
+export const appendAccountLink: Handler<"appendAccountLink"> = async (chat, session, body) => {
+  const { link, vault } = body;
+  const attachments = body.attachments ?? create(AccountAttachmentsSchema);
+  if (link === undefined) throw malformed("no account link");
+  if (!chat.rates.links.tryTake(session.device)) {
+    throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: chat.rates.links.wait(session.device) });
+  }
+  checkVaultEntries(vault);
+  const before = await chat.chains.account(session.account);
+  if (before === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
+  const device = before.devices.get(session.device);
+  const answer = (index: number): AnswerBody => ({
+    case: "appended",
+    value: create(AppendedSchema, { sequence: index, time: BigInt(chat.now()) }),
+  });
+  // A retry of a link that was stored is answered as then; the device may be the one that it ended.
+  const place = before.hashes.indexOf(accountLinkHash(link));
+  if (place !== -1) return answer(place + 1);
+  if (device?.status.kind !== "active") throw new FastChatError(ErrorCode.DEVICE_REVOKED);
+  const result = applyAccountLink(before, link);
+  if (result.kind === "incomplete") throw new FastChatError(result.reason === "version" ? ErrorCode.VERSION_TOO_OLD : ErrorCode.STALE_HEAD);
+  if (result.kind === "invalid") {
+    const late = result.reason === "not the next link" || result.reason === "does not follow the link before";
+    throw new FastChatError(
+      late ? ErrorCode.STALE_HEAD : ErrorCode.LINK_INVALID,
+      late ? {} : { detail: `The change is not allowed: ${result.reason}.` },
+    );
+  }
+  const { state } = result;
+  const attached = checkAccountAttachments(state, link, attachments);
+  if (attached.kind === "invalid")
+    throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The keys do not fit the change: ${attached.reason}.` });
+  const newest = state.accountKeys.at(-1)?.generation;
+  const turns = state.accountKeys.length > before.accountKeys.length;
+  if (turns ? vault.some((entry) => entry.generation !== newest) : vault.length > 0) {
+    throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "The vault is sealed again with a new account key, and only then." });
+  }
+  if (attachments.wraps.length > limits.devicesPerAccount) throw new FastChatError(ErrorCode.TOO_LARGE);
+  const stored = await storeLink(chat.database, { before, state, link, attachments, vault });
+  if (stored.kind === "stale") throw new FastChatError(ErrorCode.STALE_HEAD);
+  chat.chains.rememberAccount(state);
+  for (const ended of stored.ended) chat.hints.tell(["ended", ended]);
+  chat.hints.tell(["account", state.account, state.head.index, state.head.hash]);
+  await tellAccountMoved(chat, { account: state.account, ...state.head });
+  // The answer comes first where the session is among the ended ones.
+  setImmediate(() => {
+    for (const ended of stored.ended) chat.endDevice(ended);
+  });
+  return answer(state.head.index);
+};

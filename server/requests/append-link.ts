@@ -1,0 +1,153 @@
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { accountId, conversationId, ErrorCode, FastChatError, isHash, limits, linkHash } from "@fastchat/protocol";
+import {
+  applyConversationLink,
+  conversationLinkHash,
+  type ConversationState,
+  copyRecipients,
+  isEntitled,
+  newestEpoch,
+} from "@fastchat/protocol/chain";
+import { equal, sealedKeysHash, sealingOverhead, toHex } from "@fastchat/protocol/seal";
+import { type ConversationLink, ConversationLinkSchema, type LinkEntry, type SealedKey } from "@fastchat/protocol/wire/conversation";
+import { AppendedSchema } from "@fastchat/protocol/wire/frames";
+import { checkAuthor, malformed } from "../chat/access.ts";
+import type { ChatContext, Handler } from "../chat/context.ts";
+import type { Session } from "../chat/session.ts";
+import type { AnswerBody } from "../chat/wire.ts";
+import { appendLink as storeLink, findLink, type LinkAppendResult } from "../store/conversations.ts";
+
+/** [C3] A link is taken only on top of the head, only when it is valid, and only with all its evidence and sealed keys. */
+export const appendLink: Handler<"appendLink"> = async (chat, session, { conversation, entry, sealedKeys }) => {
+  const body = readBody(entry);
+  if (entry?.link === undefined || body === undefined) throw malformed("no conversation link");
+  checkAuthor(session, body);
+  checkRates(chat, session, conversation, body);
+  const evidence = entry.evidence.reduce((count, part) => count + part.links.length, 0);
+  if (evidence > limits.evidenceLinksPerLink) throw new FastChatError(ErrorCode.TOO_LARGE);
+  if (conversation.length !== 0 && !isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
+
+  const before = conversation.length === 0 ? undefined : await chat.chains.conversation(conversationId(conversation));
+  if (before !== undefined) {
+    if (!before.members.has(session.account)) throw new FastChatError(ErrorCode.NOT_FOUND);
+    if (body.index !== before.head.index + 1 || toHex(body.previous) !== before.head.hash) {
+      // A retry of a link that was stored is answered as then.
+      const same = await findLink(chat.database.query, before.conversation, body.index, conversationLinkHash(entry.link));
+      if (same === undefined) throw new FastChatError(ErrorCode.STALE_HEAD);
+      return answer(same);
+    }
+  }
+  const result = applyConversationLink(before, entry, chat.chains.verified);
+  switch (result.kind) {
+    case "valid":
+      break;
+    case "invalid":
+      throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The change is not allowed: ${result.reason}.` });
+    case "incomplete":
+      throw new FastChatError(incompleteCodes[result.reason]);
+    default:
+      return result satisfies never;
+  }
+  const { state } = result;
+  if (conversation.length !== 0 && conversationId(conversation) !== state.conversation) throw malformed("a link of another conversation");
+  const wrong = checkSealedKeys(state, sealedKeys);
+  if (wrong !== undefined) throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The sealed keys do not fit the change: ${wrong}.` });
+
+  const { account, device } = session;
+  const heads = body.heads.map((head) => ({ account: accountId(head.account), index: head.index, hash: linkHash(head.hash) }));
+  const stored = await storeLink(chat.database, {
+    conversation: state.conversation,
+    account,
+    device,
+    entry,
+    sealedKeys,
+    before,
+    state,
+    heads,
+    now: chat.now(),
+  });
+  if (stored.kind === "appended") {
+    chat.chains.rememberConversation(state);
+    deliver(chat, state, stored);
+  }
+  return answer(stored);
+};
+
+function answer(stored: LinkAppendResult): AnswerBody {
+  switch (stored.kind) {
+    case "appended":
+    case "duplicate":
+      return { case: "appended", value: create(AppendedSchema, { sequence: stored.sequence, time: BigInt(stored.time) }) };
+    case "stale":
+      throw new FastChatError(ErrorCode.STALE_HEAD);
+    case "device-ended":
+      throw new FastChatError(ErrorCode.DEVICE_REVOKED);
+    case "unknown-heads":
+      throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "The change names an account chain that this server does not have." });
+    default:
+      return stored satisfies never;
+  }
+}
+
+const incompleteCodes = {
+  version: ErrorCode.VERSION_TOO_OLD,
+  evidence: ErrorCode.EVIDENCE_MISSING,
+  previous: ErrorCode.STALE_HEAD,
+} as const;
+
+function readBody(entry: LinkEntry | undefined): ConversationLink | undefined {
+  try {
+    return entry?.link && fromBinary(ConversationLinkSchema, entry.link.body);
+  } catch {
+    return undefined;
+  }
+}
+
+function checkRates(chat: ChatContext, session: Session, conversation: Uint8Array, body: ConversationLink): void {
+  const limited = (retryAfterMs: number) => new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs });
+  if (!chat.rates.links.tryTake(session.device)) throw limited(chat.rates.links.wait(session.device));
+  const key = toHex(conversation);
+  if (body.change.case === "rekey" && !chat.rates.rekeys.tryTake(key)) throw limited(chat.rates.rekeys.wait(key));
+}
+
+/** [C4] Exactly the copies that are due lie beside an opening link, in order, well-formed, and with the hash that the link names. */
+function checkSealedKeys(state: ConversationState, keys: readonly SealedKey[]): string | undefined {
+  const epoch = newestEpoch(state);
+  if (epoch.index !== state.head.index) return keys.length === 0 ? undefined : "the change opens no epoch";
+  if (!equal(sealedKeysHash([...keys]), epoch.sealedKeysHash)) return "another list than the link names";
+  const places = keys.map((key) => toHex(key.account) + key.epoch.toString(16).padStart(8, "0"));
+  if (!places.every((place, index) => index === 0 || places[index - 1]! < place)) return "not in order";
+  if (keys.some((key) => key.sealed.length !== SEALED_EPOCH_KEY_BYTES)) return "a malformed copy";
+  const due = new Map(copyRecipients(state).map((recipient) => [recipient.account as string, recipient]));
+  const current = keys.filter((key) => key.epoch === epoch.epoch);
+  if (current.length !== due.size) return "not one copy for each member";
+  for (const { account, generation } of current) {
+    if (due.get(toHex(account))?.generation !== generation) return "a copy for somebody else, or to an older account key";
+  }
+  for (const key of keys) {
+    if (key.epoch === epoch.epoch) continue;
+    if (
+      !isHash(key.account) ||
+      key.epoch > epoch.epoch ||
+      !due.has(toHex(key.account)) ||
+      !isEntitled(state, accountId(key.account), key.epoch)
+    ) {
+      return "an older key for somebody whom the policy does not give it";
+    }
+  }
+  return undefined;
+}
+
+/** A 32-byte key, sealed. */
+const SEALED_EPOCH_KEY_BYTES = 32 + sealingOverhead;
+
+/** Newcomers watch from this link on; everybody here gets it, with their copies; the other servers hear of it. */
+function deliver(chat: ChatContext, state: ConversationState, stored: Extract<LinkAppendResult, { kind: "appended" }>): void {
+  const { conversation } = state;
+  for (const account of stored.joined) {
+    for (const session of chat.delivery.sessionsOf(account)) chat.delivery.watch(session, conversation, stored.sequence - 1);
+    chat.hints.tell(["joined", account, conversation, stored.sequence]);
+  }
+  chat.delivery.known(conversation, stored.sequence);
+  chat.hints.tellHead(conversation, stored.sequence);
+}

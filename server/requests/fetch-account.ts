@@ -1,0 +1,32 @@
+import { create } from "@bufbuild/protobuf";
+import { ErrorCode, FastChatError, idBytes, isHash, parseName } from "@fastchat/protocol";
+import { AccountSchema, type FetchAccount } from "@fastchat/protocol/wire/frames";
+import { accessAccount, malformed } from "../chat/access.ts";
+import type { Handler } from "../chat/context.ts";
+import { newestAccountKey, readAccountLinks } from "../store/accounts.ts";
+
+export const fetchAccount: Handler<"fetchAccount"> = async (chat, _session, { by, after }) => {
+  const { account } = await accessAccount(chat, readKey(by));
+  // The key is read last: it is never older than the links, and a newer one shows by its hash.
+  const links = await readAccountLinks(chat.database, account, after);
+  const key = await newestAccountKey(chat.database, account);
+  const accountPublicKey = key?.publicKey ?? new Uint8Array(0);
+  return { case: "account", value: create(AccountSchema, { account: idBytes(account), links, accountPublicKey }) };
+};
+
+function readKey(by: FetchAccount["by"]): { account: Uint8Array } | { name: string } {
+  switch (by.case) {
+    case "account":
+      if (!isHash(by.value)) throw malformed("an account's id has 32 bytes");
+      return { account: by.value };
+    case "name": {
+      const parsed = parseName(by.value);
+      if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER);
+      return { name: parsed.name };
+    }
+    case undefined:
+      throw malformed("neither an account nor a name");
+    default:
+      return by satisfies never;
+  }
+}

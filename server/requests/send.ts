@@ -1,0 +1,76 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { clientMessageId, conversationId, ErrorCode, FastChatError, isClientMessageId, isHash, limits } from "@fastchat/protocol";
+import { type SealedMessage, SealedMessageSchema } from "@fastchat/protocol/wire/conversation";
+import { SentSchema } from "@fastchat/protocol/wire/frames";
+import { malformed } from "../chat/access.ts";
+import type { Handler } from "../chat/context.ts";
+import type { AnswerBody } from "../chat/wire.ts";
+import type { AppendVerdict, RefusalReason } from "../store/append.ts";
+
+/** Membership, device and epoch are judged by the statement that appends, not here: only there the answer cannot be old. */
+export const send: Handler<"send"> = async (chat, session, { conversation, message, resume }) => {
+  if (!isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
+  const gate = session.gate(conversationId(conversation));
+  const refusal = checkForm(message);
+  if (message === undefined || refusal !== undefined) {
+    gate.held = true;
+    throw refusal;
+  }
+  const verdict = await new Promise<AppendVerdict>((resolve) => {
+    const taken = chat.queue.offer({
+      conversation: conversationId(conversation),
+      account: session.account,
+      device: session.device,
+      clientMessageId: clientMessageId(message.clientMessageId),
+      epoch: message.epoch,
+      body: toBinary(SealedMessageSchema, message),
+      gate,
+      resume,
+      answer: resolve,
+    });
+    if (taken) return;
+    gate.held = true;
+    resolve({ kind: "refused", reason: "unavailable" });
+  });
+  switch (verdict.kind) {
+    case "stored":
+    case "duplicate":
+      return { case: "sent", value: create(SentSchema, { sequence: verdict.sequence, time: BigInt(verdict.time) }) } satisfies AnswerBody;
+    case "refused":
+      throw new FastChatError(codes[verdict.reason], details[verdict.reason] === undefined ? {} : { detail: details[verdict.reason]! });
+    case "unknown":
+      // Only a retry on a new connection can tell; what stands behind it in the queue is held.
+      session.connection.close(ErrorCode.MOVED, "The database did not answer: connect again.");
+      return undefined;
+    default:
+      return verdict satisfies never;
+  }
+};
+
+const codes: Record<RefusalReason, ErrorCode> = {
+  "not-found": ErrorCode.NOT_FOUND,
+  "device-ended": ErrorCode.DEVICE_REVOKED,
+  // The device brings its own head up to date, then sends again [C1].
+  "device-not-recorded": ErrorCode.STALE_HEAD,
+  closed: ErrorCode.ACCOUNT_CLOSED,
+  "may-not-write": ErrorCode.FORBIDDEN,
+  "stale-epoch": ErrorCode.STALE_EPOCH,
+  held: ErrorCode.HELD,
+  "storage-full": ErrorCode.STORAGE_FULL,
+  unavailable: ErrorCode.UNAVAILABLE,
+};
+
+const details: Partial<Record<RefusalReason, string>> = {
+  "device-not-recorded": "The conversation has not recorded this device yet: write its heads first.",
+};
+
+function checkForm(message: SealedMessage | undefined): FastChatError | undefined {
+  if (message === undefined) return malformed("a send without a message");
+  if (!isClientMessageId(message.clientMessageId)) return malformed("a client message id has 16 bytes");
+  if (!message.blobs.every(isHash)) return malformed("a blob's id has 32 bytes");
+  const { ciphertext, blobs, withdraws } = message;
+  if (ciphertext.length === 0 || message.epoch < 1) return malformed("a message without a ciphertext or an epoch");
+  const large =
+    ciphertext.length > limits.ciphertextBytes || blobs.length > limits.blobsPerMessage || withdraws.length > limits.withdrawsPerMessage;
+  return large ? new FastChatError(ErrorCode.TOO_LARGE) : undefined;
+}

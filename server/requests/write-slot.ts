@@ -1,0 +1,22 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
+import { SealedSlotSchema } from "@fastchat/protocol/wire/conversation";
+import { SlotsSchema, SlotWrittenSchema } from "@fastchat/protocol/wire/frames";
+import { accessConversation, checkAuthor, malformed } from "../chat/access.ts";
+import type { Handler } from "../chat/context.ts";
+import { encodeFrame } from "../chat/wire.ts";
+import { writeSlot as storeSlot } from "../store/slots.ts";
+
+/** An older slot than the stored one is answered alike and changes nothing: it says less. */
+export const writeSlot: Handler<"writeSlot"> = async (chat, session, { conversation, slot }) => {
+  if (slot === undefined || slot.ciphertext.length === 0) throw malformed("no slot");
+  if (slot.ciphertext.length > limits.smallCiphertextBytes) throw new FastChatError(ErrorCode.TOO_LARGE);
+  checkAuthor(session, slot);
+  const access = await accessConversation(chat, session, conversation);
+  if (await storeSlot(chat.database, access.conversation, slot)) {
+    const live = encodeFrame(0, { case: "slots", value: create(SlotsSchema, { conversation, slots: [slot] }) });
+    chat.delivery.push(access.conversation, live, session);
+    chat.hints.tell(["slot", access.conversation, Buffer.from(toBinary(SealedSlotSchema, slot)).toString("base64")]);
+  }
+  return { case: "slotWritten", value: create(SlotWrittenSchema) };
+};

@@ -1,0 +1,286 @@
+import { create } from "@bufbuild/protobuf";
+import { type AccountId, accountId, type DeviceId, deviceId, idBytes } from "@fastchat/protocol";
+import type { AccountState } from "@fastchat/protocol/chain";
+import {
+  type AccountAttachments,
+  type SignedLink,
+  SignedLinkSchema,
+  type Wrap,
+  WrapPurpose,
+  WrapSchema,
+} from "@fastchat/protocol/wire/account";
+import type { VaultEntry } from "@fastchat/protocol/wire/vault";
+import { sql, type Transaction } from "kysely";
+import type { Database } from "./database.ts";
+import type { Tables } from "./tables.ts";
+import { replaceVault } from "./vault.ts";
+
+export interface StoredAccount {
+  readonly account: AccountId;
+  readonly name: string;
+  readonly head: { readonly index: number; readonly hash: Uint8Array };
+  readonly closed: boolean;
+}
+
+export async function findAccount(
+  database: Database,
+  by: { readonly account: Uint8Array } | { readonly name: string },
+): Promise<StoredAccount | undefined> {
+  const found = await database.query
+    .selectFrom("account")
+    .selectAll()
+    .where((where) => ("account" in by ? where("account", "=", by.account) : where("name", "=", by.name)))
+    .executeTakeFirst();
+  if (found === undefined) return undefined;
+  const { account, name, head_index: index, head_hash: hash, closed } = found;
+  return { account: accountId(account), name, head: { index, hash }, closed };
+}
+
+/** Links after an index, oldest first, as they were received. */
+export async function readAccountLinks(database: Database, account: AccountId, after = 0): Promise<SignedLink[]> {
+  const rows = await database.query
+    .selectFrom("account_link")
+    .select(["body", "signature", "cosignature"])
+    .where("account", "=", idBytes(account))
+    .where("index", ">", after)
+    .orderBy("index")
+    .execute();
+  return rows.map((row) => create(SignedLinkSchema, row));
+}
+
+/** X-Wing public key of the newest generation. */
+export async function newestAccountKey(
+  database: Database,
+  account: AccountId,
+): Promise<{ readonly generation: number; readonly publicKey: Uint8Array } | undefined> {
+  const row = await database.query
+    .selectFrom("account_key")
+    .select(["generation", "public_key"])
+    .where("account", "=", idBytes(account))
+    .orderBy("generation", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return row && { generation: row.generation, publicKey: row.public_key };
+}
+
+export async function readWraps(database: Database, account: AccountId): Promise<Wrap[]> {
+  const rows = await database.query.selectFrom("account_wrap").selectAll().where("account", "=", idBytes(account)).execute();
+  return rows.map(({ purpose, version, sealed }) => create(WrapSchema, { purpose: purpose as WrapPurpose, version, sealed }));
+}
+
+export async function readSignInRecord(
+  database: Database,
+  account: AccountId,
+): Promise<{ readonly record: Uint8Array; readonly setup: string } | undefined> {
+  return database.query.selectFrom("sign_in_record").select(["record", "setup"]).where("account", "=", idBytes(account)).executeTakeFirst();
+}
+
+export interface StoredDevice {
+  readonly device: DeviceId;
+  readonly account: AccountId;
+  readonly signingKey: Uint8Array;
+  readonly ended: boolean;
+}
+
+export async function findDevice(database: Database, device: Uint8Array): Promise<StoredDevice | undefined> {
+  const row = await database.query
+    .selectFrom("device")
+    .select(["account", "signing_key", "ended"])
+    .where("device", "=", device)
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  return { device: deviceId(device), account: accountId(row.account), signingKey: row.signing_key, ended: row.ended !== null };
+}
+
+/** Of these devices the ones that were revoked or signed out. */
+export async function endedAmong(database: Database, devices: readonly DeviceId[]): Promise<DeviceId[]> {
+  if (devices.length === 0) return [];
+  const rows = await database.query
+    .selectFrom("device")
+    .select("device")
+    .where("device", "=", sql<Uint8Array>`ANY(${devices.map((device) => Buffer.from(idBytes(device)))}::bytea[])`)
+    .where("ended", "is not", null)
+    .execute();
+  return rows.map((row) => deviceId(row.device));
+}
+
+export interface NewAccount {
+  /** After its `create`. */
+  readonly state: AccountState;
+  readonly link: SignedLink;
+  readonly attachments: AccountAttachments;
+  readonly signInRecord: Uint8Array;
+  readonly setup: string;
+  /** Hash of the invitation to spend, where one is needed. */
+  readonly invitation: Uint8Array | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+export type CreateAccountResult = { readonly kind: "created" } | { readonly kind: "name-taken" } | { readonly kind: "invitation-needed" };
+
+/** Everything of a sign-up in one transaction, the invitation included. */
+export async function createAccount(database: Database, account: NewAccount): Promise<CreateAccountResult> {
+  const { state, link, attachments } = account;
+  return database.query.transaction().execute(async (transaction) => {
+    const inserted = await transaction
+      .insertInto("account")
+      .values({ account: idBytes(state.account), name: state.name, head_index: state.head.index, head_hash: idBytes(state.head.hash) })
+      .onConflict((conflict) => conflict.doNothing())
+      .executeTakeFirst();
+    // Nothing was written yet.
+    if (inserted.numInsertedOrUpdatedRows !== 1n) return { kind: "name-taken" };
+    if (account.invitation !== undefined && !(await spendInvitation(transaction, account.invitation, account.now))) {
+      await transaction.deleteFrom("account").where("account", "=", idBytes(state.account)).execute();
+      return { kind: "invitation-needed" };
+    }
+    await insertLink(transaction, state, link, attachments);
+    await transaction
+      .insertInto("sign_in_record")
+      .values({ account: idBytes(state.account), record: account.signInRecord, setup: account.setup })
+      .execute();
+    await transaction
+      .insertInto("vault")
+      .values({ account: idBytes(state.account), revision: 0, entries: 0 })
+      .execute();
+    return { kind: "created" };
+  });
+}
+
+/** `uses` sign-ups until `expires` (milliseconds since 1970) for who knows the text with this hash. */
+export async function addInvitation(database: Database, invitation: { hash: Uint8Array; uses: number; expires: number }): Promise<void> {
+  await database.query.insertInto("invitation").values(invitation).execute();
+}
+
+export async function isInvitationGood(database: Database, hash: Uint8Array, now: number): Promise<boolean> {
+  const found = await database.query
+    .selectFrom("invitation")
+    .select("uses")
+    .where("hash", "=", hash)
+    .where("uses", ">", 0)
+    .where("expires", ">", now)
+    .executeTakeFirst();
+  return found !== undefined;
+}
+
+async function spendInvitation(transaction: Transaction<Tables>, hash: Uint8Array, now: number): Promise<boolean> {
+  const spent = await transaction
+    .updateTable("invitation")
+    .set({ uses: sql`uses - 1` })
+    .where("hash", "=", hash)
+    .where("uses", ">", 0)
+    .where("expires", ">", now)
+    .executeTakeFirst();
+  return spent.numUpdatedRows === 1n;
+}
+
+export interface AccountAppend {
+  readonly before: AccountState;
+  /** After the link. */
+  readonly state: AccountState;
+  readonly link: SignedLink;
+  readonly attachments: AccountAttachments;
+  /** With a new account key: the whole vault, sealed again. */
+  readonly vault: readonly VaultEntry[];
+}
+
+export type AccountAppendResult =
+  /** `ended`: devices that lost their rights by this link. */
+  | { readonly kind: "appended"; readonly ended: readonly DeviceId[] }
+  /** Somebody else's link came first; nothing was changed. */
+  | { readonly kind: "stale" };
+
+/**
+ * Appends a link that was found valid after `before`, if the chain still ends there: link, keys, devices, tickets and vault in one transaction, so
+ * that a revoked device is refused everywhere from its commit on.
+ */
+export async function appendAccountLink(database: Database, append: AccountAppend): Promise<AccountAppendResult> {
+  const { before, state, link, attachments } = append;
+  const account = idBytes(state.account);
+  return database.query.transaction().execute(async (transaction) => {
+    const moved = await transaction
+      .updateTable("account")
+      .set({ head_index: state.head.index, head_hash: idBytes(state.head.hash), closed: state.closed })
+      .where("account", "=", account)
+      .where("head_index", "=", before.head.index)
+      .where("head_hash", "=", idBytes(before.head.hash))
+      .executeTakeFirst();
+    if (moved.numUpdatedRows !== 1n) return { kind: "stale" };
+    await insertLink(transaction, state, link, attachments);
+    const ended = [...state.devices.values()]
+      .filter(({ device, endedAt }) => (state.closed || endedAt !== undefined) && !wasEnded(before, device))
+      .map(({ device }) => device);
+    for (const device of ended) {
+      await transaction.updateTable("device").set({ ended: state.head.index }).where("device", "=", idBytes(device)).execute();
+      await transaction.deleteFrom("ticket").where("device", "=", idBytes(device)).execute();
+    }
+    if (state.accountKeys.length > before.accountKeys.length) await replaceVault(transaction, state.account, append.vault);
+    return { kind: "appended", ended };
+  });
+}
+
+const wasEnded = (before: AccountState, device: DeviceId): boolean => before.closed || before.devices.get(device)?.endedAt !== undefined;
+
+/** The link and what it brings: new devices, the new account key, copies and wraps. */
+async function insertLink(
+  transaction: Transaction<Tables>,
+  state: AccountState,
+  link: SignedLink,
+  attachments: AccountAttachments,
+): Promise<void> {
+  const account = idBytes(state.account);
+  const { index, hash } = state.head;
+  const { body, signature, cosignature } = link;
+  await transaction
+    .insertInto("account_link")
+    .values({ account, index, hash: idBytes(hash), body, signature, cosignature })
+    .execute();
+  for (const device of state.devices.values()) {
+    if (device.addedAt !== index) continue;
+    await transaction
+      .insertInto("device")
+      .values({
+        device: idBytes(device.device),
+        account,
+        signing_key: device.signingKey,
+        sealing_key: attachments.deviceSealingKey,
+        added: index,
+        ended: null,
+      })
+      .execute();
+  }
+  const key = state.accountKeys.at(-1);
+  if (key?.from === index) {
+    await transaction
+      .insertInto("account_key")
+      .values({ account, generation: key.generation, public_key: attachments.accountPublicKey })
+      .execute();
+  }
+  for (const { device, generation, sealed } of attachments.copies) {
+    await transaction.insertInto("device_copy").values({ account, device, generation, sealed }).execute();
+  }
+  for (const { purpose, version, sealed } of attachments.wraps) {
+    await transaction
+      .insertInto("account_wrap")
+      .values({ account, purpose, version, sealed })
+      .onConflict((conflict) => conflict.columns(["account", "purpose", "version"]).doUpdateSet({ sealed }))
+      .execute();
+  }
+}
+
+/** People by name, whose chain is not closed. `text` is matched as it is: no wildcards. */
+export async function findPeople(
+  database: Database,
+  search: { readonly text: string; readonly match: "part" | "exact"; readonly limit: number },
+): Promise<{ readonly name: string; readonly account: AccountId }[]> {
+  const escaped = search.text.replace(/[\\%_]/g, (character) => `\\${character}`);
+  const rows = await database.query
+    .selectFrom("account")
+    .select(["name", "account"])
+    .where("name", search.match === "part" ? "like" : "=", search.match === "part" ? `%${escaped}%` : search.text)
+    .where("closed", "=", false)
+    .orderBy("name")
+    .limit(search.limit)
+    .execute();
+  return rows.map(({ name, account }) => ({ name, account: accountId(account) }));
+}

@@ -1,0 +1,31 @@
+import { create } from "@bufbuild/protobuf";
+import { type ConversationId, idBytes } from "@fastchat/protocol";
+import { type SealedSlot, SealedSlotSchema } from "@fastchat/protocol/wire/conversation";
+import type { Database } from "./database.ts";
+
+const WRITE = `
+  INSERT INTO slot (conversation, account, device, epoch, counter, ciphertext) VALUES ($1, $2, $3, $4, $5, $6)
+  ON CONFLICT (conversation, account) DO UPDATE
+  SET device = excluded.device, epoch = excluded.epoch, counter = excluded.counter, ciphertext = excluded.ciphertext
+  WHERE slot.counter < excluded.counter`;
+
+/** Keeps the slot with the highest counter; false: a newer one was there. */
+export async function writeSlot(database: Database, conversation: ConversationId, slot: SealedSlot): Promise<boolean> {
+  const bytes = (field: Uint8Array) => Buffer.from(field);
+  const { rowCount } = await database.pool.query({
+    name: "write-slot",
+    text: WRITE,
+    values: [bytes(idBytes(conversation)), bytes(slot.account), bytes(slot.device), slot.epoch, slot.counter, bytes(slot.ciphertext)],
+  });
+  return rowCount === 1;
+}
+
+/** One for each member that ever wrote one. */
+export async function readSlots(database: Database, conversation: ConversationId): Promise<SealedSlot[]> {
+  const rows = await database.query
+    .selectFrom("slot")
+    .select(["account", "device", "epoch", "counter", "ciphertext"])
+    .where("conversation", "=", idBytes(conversation))
+    .execute();
+  return rows.map((row) => create(SealedSlotSchema, row));
+}

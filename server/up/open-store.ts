@@ -1,0 +1,58 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { Bus } from "../bus/bus.ts";
+import { openNotifyBus } from "../bus/bus-notify.ts";
+import { type Config, ConfigError } from "../config.ts";
+import { type Log, reasonOf } from "../events.ts";
+import { type Database, failureOf, openDatabase } from "../store/database.ts";
+import { migrate } from "../store/migrate.ts";
+import { readDatabaseState } from "./state-file.ts";
+
+export interface OpenedStore extends AsyncDisposable {
+  readonly database: Database;
+  readonly bus: Bus;
+}
+
+/** How long a database that does not answer is waited for. */
+const PATIENCE_MS = 20_000;
+const AGAIN_MS = 250;
+
+/** The database that a role uses: DATABASE_URL, or that of the `up` which runs on the same data folder. Throws ConfigError. */
+export async function findDatabaseUrl(config: Config): Promise<string> {
+  const url = config.databaseUrl ?? (await readDatabaseState(config.dataFolder))?.url;
+  if (url === undefined) {
+    throw new ConfigError(
+      `No FastChat runs on ${config.dataFolder}: start it with "fastchat up", name its folder with --data, or set DATABASE_URL to its PostgreSQL.`,
+    );
+  }
+  return url;
+}
+
+/** Connects, migrates, opens the bus. Throws ConfigError with one sentence when the database is newer or does not answer in time. */
+export async function openStore(url: string, log: Log): Promise<OpenedStore> {
+  await using stack = new AsyncDisposableStack();
+  await migrateInTime(url, log);
+  const onIdleError = (error: Error) => log.event("warn", "database-connection-lost", { reason: reasonOf(error) });
+  const database = stack.use(openDatabase({ url, connections: 8, onIdleError }));
+  const bus = stack.use(await openNotifyBus({ url, log }));
+  const owned = stack.move();
+  return { database, bus, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+async function migrateInTime(url: string, log: Log): Promise<void> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      const result = await migrate(url);
+      if (result.kind === "newer") throw new ConfigError(result.sentence);
+      if (result.from !== result.to) log.event("info", "database-migrated", { from: result.from, to: result.to });
+      return;
+    } catch (error) {
+      // What the database itself refuses (password, rights) will not change by waiting.
+      if (error instanceof ConfigError) throw error;
+      if (failureOf(error).kind === "refused") throw new ConfigError(`The database refuses: ${reasonOf(error)}.`);
+      if (performance.now() > until) throw new ConfigError(`The database does not answer: ${reasonOf(error)}.`);
+      log.event("debug", "database-connection-lost", { reason: reasonOf(error) });
+      await wait(AGAIN_MS);
+    }
+  }
+}

@@ -1,0 +1,127 @@
+import { chmod, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { readConfig } from "../config.ts";
+import { startPostgres } from "../postgres/index.ts";
+import { Child, type ChildMessage } from "./children.ts";
+import { untilEnd } from "./lifetime.ts";
+import { type RoleOptions, say } from "./roles.ts";
+import { removeStates, writeDatabaseState, writeUpState } from "./state-file.ts";
+
+export interface UpOptions extends RoleOptions {
+  /** Number of chat servers; default 2. */
+  readonly servers?: number | undefined;
+}
+
+const GATEWAY_PORT = 8080;
+const POSTGRES_PORT = 5_433;
+/** Pino's number for warnings. */
+const WARNING = 40;
+
+/**
+ * `fastchat up`: everything on one machine, each role in a process of its own. Runs until it is told to stop, then ends them all; killed, its children
+ * and PostgreSQL notice and end by themselves. Throws errors whose message is a sentence for people.
+ */
+export async function runUp(options: UpOptions = {}): Promise<void> {
+  const config = readConfig(process.env, options.data);
+  const { dataFolder } = config;
+  const wanted = options.port ?? GATEWAY_PORT;
+  const ended = untilEnd();
+  const stopping = new AbortController();
+  void ended.then(() => stopping.abort());
+
+  say(`FastChat keeps its data in ${dataFolder}`);
+  await mkdir(dataFolder, { recursive: true });
+  await using stack = new AsyncDisposableStack();
+  try {
+    if (config.databaseUrl === undefined) {
+      // PostgreSQL's own user must get through to its folder below; what is secret here is readable by its owner alone.
+      await chmod(dataFolder, 0o711);
+      say("PostgreSQL starts …");
+      const postgres = stack.use(
+        await startPostgres({
+          dataFolder: join(dataFolder, "postgres"),
+          port: POSTGRES_PORT,
+          log: (line) => config.logLevel === "debug" && say(`postgres: ${line}`),
+          onRestart: () => say("PostgreSQL had ended; it runs again."),
+          signal: stopping.signal,
+        }),
+      );
+      say(`PostgreSQL is ready on port ${postgres.port}`);
+      await writeDatabaseState(dataFolder, { url: postgres.url, pid: process.pid });
+    } else {
+      say("The database is that of DATABASE_URL");
+      await writeDatabaseState(dataFolder, { url: config.databaseUrl, pid: process.pid });
+    }
+    stack.defer(() => removeStates(dataFolder));
+  } catch (error) {
+    if (stopping.signal.aborted) return;
+    throw error;
+  }
+
+  const announced = new Set<string>();
+  const startChild = (title: string, role: "gateway" | "server", port: number): Promise<ChildMessage> =>
+    new Promise((resolve) => {
+      stack.use(
+        new Child({
+          title,
+          role,
+          port,
+          dataFolder,
+          ready: (message) => {
+            if (announced.has(title)) say(`${title}: runs again on ${message.url}`);
+            announced.add(title);
+            if (role === "gateway") void writeUpState(dataFolder, { gateway: message.url, pid: process.pid });
+            resolve(message);
+          },
+          log: (line) => show(title, line, config.logLevel),
+          ended: (how, againInMs) => say(`${title}: ended (${how}); started again in ${againInMs} ms`),
+        }),
+      );
+    });
+
+  const servers = Array.from({ length: options.servers ?? 2 }, (_, index) => `chat server ${index + 1}`);
+  const started = (async () => {
+    const gateway = await startChild("gateway", "gateway", wanted);
+    if (gateway.port !== wanted && wanted !== 0) say(`Port ${wanted} is taken: the gateway uses ${gateway.port}`);
+    say(`Gateway on ${gateway.url}`);
+    // One after the other: the next looks for a port when the one before has its own.
+    for (const title of servers) {
+      const server = await startChild(title, "server", gateway.port + 1 + servers.indexOf(title));
+      say(`Chat server ${server.name} on ${server.url}`);
+    }
+    for (const line of whatNext(gateway, wanted)) say(line);
+  })();
+  await Promise.race([started, ended]);
+  await ended;
+  say("FastChat stops …");
+}
+
+function whatNext({ url, invitation }: ChildMessage, wanted: number): string[] {
+  const at = wanted === GATEWAY_PORT && new URL(url).port === String(GATEWAY_PORT) ? "" : ` --gateway ${url}`;
+  const invite = invitation === undefined ? "" : ` --invitation ${invitation}`;
+  return [
+    "",
+    "FastChat is ready. In another terminal:",
+    `  npx fastchat signup alice${at}${invite}`,
+    `  npx fastchat signup bob${at}`,
+    `  npx fastchat${at}`,
+    "",
+    "Ctrl-C stops everything; what was written stays.",
+  ];
+}
+
+/** Warnings and worse of a child, for people; everything when asked for. */
+function show(title: string, line: string, level: string): void {
+  let read: { level?: number; event?: string; role?: string; pid?: number; time?: number; msg?: string };
+  try {
+    read = JSON.parse(line) as typeof read;
+  } catch {
+    // What Node itself says when a process dies.
+    say(`${title}: ${line}`);
+    return;
+  }
+  const { level: severity = 0, event, role: _role, pid: _pid, time: _time, ...fields } = read;
+  if (severity < WARNING && level !== "debug") return;
+  const rest = Object.entries(fields).map(([name, value]) => `${name}=${String(value)}`);
+  say([`${title}: ${event}`, ...rest].join(" "));
+}
