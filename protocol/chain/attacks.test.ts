@@ -7,7 +7,7 @@ import { type ConversationLink, type LinkEntry, LinkEntrySchema } from "../gener
 import { idBytes } from "../ids.ts";
 import { concat, encodeParts, fromHex } from "../seal/bytes.ts";
 import { labels } from "../seal/labels.ts";
-import { acceptedByWebCrypto } from "../seal/signature.ts";
+import { acceptedByWebCrypto, signLink } from "../seal/signature.ts";
 import {
   accountIdOf,
   additionsOf,
@@ -160,6 +160,20 @@ test("a storm of garbage links does not wedge the group", () => {
   expect(verdict(state, good.entry)).toBe("valid");
 });
 
+test("a revoked device cannot stop the chain with a head that nobody can show", () => {
+  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const phone = addDevice(bob);
+  const { state } = openDirect(alice, bob);
+  revoke(bob, phone);
+  const after = grow(state, { by: alice, knows: [bob], change: heads }).state;
+  const { entry } = grow(after, { by: alice, change: rekey, opening: fresh });
+  const nowhere = create(AccountHeadSchema, { account: idBytes(alice.account), index: 9, hash: bytesOf("nowhere") });
+  const stop = forgeLink(entry, phone.signingSeed, (body) =>
+    Object.assign(body, { account: idBytes(bob.account), device: idBytes(phone.device), heads: [nowhere] }),
+  );
+  expect(verdict(after, stop)).toBe("invalid: by a device whose rights have ended");
+});
+
 test("a revocation hidden from some shows as soon as somebody who knows of it writes", () => {
   const [alice, bob, carol] = [signUp("alice"), signUp("bob"), signUp("carol")];
   const phone = addDevice(bob);
@@ -207,7 +221,11 @@ test("an old head named on purpose, and a fork of the account chain", () => {
     Object.assign(body.heads[0]!, { index: 4, hash: idBytes(fork.state.hashes[3]!) });
   });
   const evidence = [{ account: idBytes(bob.account), links: fork.links }];
-  expect(verdict(state, create(LinkEntrySchema, { link: all.link!, evidence }))).toBe("invalid: names a head of no valid chain");
+  const final = create(LinkEntrySchema, { link: all.link!, evidence });
+  expect(verdict(state, final)).toBe("invalid: names a head of no valid chain");
+  // Having found the fork valid by itself, elsewhere, changes nothing.
+  const verified = new Map([[fork.state.head.hash, fork.state]]);
+  expect(applyConversationLink(state, final, verified)).toEqual({ kind: "invalid", reason: "names a head of no valid chain" });
 });
 
 test("rollback of roster or admin list: a link built on an older state does not apply", () => {
@@ -266,4 +284,26 @@ test("one signature that half of the clients accept: everybody gets one verdict,
   const [one, other] = [applyConversationLink(state, split), applyConversationLink(state, split, new Map())];
   expect(one.kind).toBe("valid");
   expect(one.kind === "valid" && other.kind === "valid" && stateHash(one.state)).toEqual(other.kind === "valid" && stateHash(other.state));
+});
+
+test("[G1] a signature or co-signature made for any other use is worthless in a link", () => {
+  const alice = signUp("alice");
+  const { state } = openDirect(alice, alice);
+  const before = alice.state;
+  const phone = addDevice(alice);
+  const link = alice.links[1]!;
+  const { entry } = grow(state, { by: alice, change: rekey, opening: fresh });
+  const { body } = entry.link!;
+  const accepted: string[] = [];
+  for (const label of Object.values(labels.signature)) {
+    const seeds = { signing: alice.identitySeed, cosigning: phone.signingSeed };
+    const signed = forgeAccountLink(link, { ...seeds, label }, () => undefined);
+    if (applyAccountLink(before, signed).kind === "valid") accepted.push(`signed as ${label}`);
+    const cosigned = forgeAccountLink(link, { ...seeds, cosignLabel: label }, () => undefined);
+    if (applyAccountLink(before, cosigned).kind === "valid") accepted.push(`co-signed as ${label}`);
+    const written = create(SignedLinkSchema, { body, signature: signLink(first(alice).signingSeed, label, body) });
+    if (verdict(state, create(LinkEntrySchema, { link: written })) === "valid") accepted.push(`written as ${label}`);
+  }
+  const { accountLink, deviceOfLink, conversationLink } = labels.signature;
+  expect(accepted.toSorted()).toEqual([`co-signed as ${deviceOfLink}`, `signed as ${accountLink}`, `written as ${conversationLink}`]);
 });

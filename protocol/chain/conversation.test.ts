@@ -309,8 +309,9 @@ test("[C1] without its evidence a link is incomplete, with it valid, and bad evi
   expect(withEvidence({ account, links: [one!, three!] })).toMatchObject(missing);
   expect(withEvidence({ account: idBytes(carol.account), links: [two!, three!] })).toMatchObject(missing);
   expect(withEvidence({ account, links: [{ ...two!, cosignature: two!.signature }, three!] })).toMatchObject(missing);
-  const tooMany = Array.from({ length: limits.evidenceLinksPerLink + 1 }, () => three!);
+  const tooMany = [...Array.from({ length: limits.evidenceLinksPerLink - 1 }, () => one!), two!, three!];
   expect(withEvidence({ account, links: tooMany })).toMatchObject(missing);
+  expect(withEvidence({ account, links: tooMany.slice(1) }).kind).toBe("valid");
   expect(withEvidence({ account, links: [two!, three!] }).kind).toBe("valid");
   expect(withEvidence({ account, links: bob.links }).kind).toBe("valid");
   expect(withEvidence({ account, links: [three!] }, { account, links: [two!, three!] }).kind).toBe("valid");
