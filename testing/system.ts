@@ -33,7 +33,7 @@ export interface ChatServerPart {
   readonly postgresConnections: TcpProxy | undefined;
 }
 
-const ROLE = join(import.meta.dirname, "entries", "role.ts");
+const MAIN = join(import.meta.dirname, "..", "server", "main.ts");
 
 /**
  * A FastChat of real processes on free ports in a temporary folder: PostgreSQL, a gateway, chat servers. All of it ends, and the folder
@@ -134,10 +134,10 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     parts.use(
       await TestProcess.start({
         name,
-        args: [ROLE, ...args, "--port", String(port), "--data", data],
+        args: [MAIN, ...args, "--port", String(port), "--data", data],
         logFile: join(folder, `${name}.log`),
         environment: { ...environment, DATABASE_URL: url },
-        ready: async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok,
+        ready: async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok,
       }),
     );
 
@@ -159,11 +159,13 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   };
 
   const gatewayPort = await freePort();
-  const gateway = await start("gateway", ["gateway"], databaseUrl, gatewayPort);
-  const servers: ChatServerPart[] = await Promise.all(
-    Array.from({ length: options.servers ?? 2 }, (_, index) => startChatServer(index + 1)),
-  );
   const gatewayUrl = `http://127.0.0.1:${gatewayPort}`;
+  const [gateway, ...servers] = await Promise.all([
+    start("gateway", ["gateway"], databaseUrl, gatewayPort),
+    ...Array.from({ length: options.servers ?? 2 }, (_, index) => startChatServer(index + 1)),
+  ]);
+  // Ready: there is a chat server to offer.
+  while (servers.length > 0 && !(await fetch(`${gatewayUrl}/readyz`)).ok) await wait(20);
   parts = building.move();
   return new System({ gatewayUrl, gateway, servers, folder, home, databaseUrl, postgres }, startChatServer, parts);
 }
