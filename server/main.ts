@@ -27,6 +27,7 @@ async function main(): Promise<void> {
       return runGateway({ port, data });
     case "server":
       return runServer({ port, data, url, name });
+    case undefined:
     default:
       throw new ConfigError("Say which role to run: up, gateway or server.");
   }

@@ -1,6 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { type ConversationId, ErrorCode, errorRow, idBytes, limits } from "@fastchat/protocol";
+import { type ConversationId, type ErrorCode, errorRow, idBytes, limits } from "@fastchat/protocol";
 import { EntrySchema, type SealedKey, SealedKeySchema } from "@fastchat/protocol/wire/conversation";
 import { type Error as WireError, ErrorSchema } from "@fastchat/protocol/wire/error";
 import { EntriesSchema, type ServerFrame, ServerFrameSchema, ServerPacketSchema } from "@fastchat/protocol/wire/frames";

@@ -168,15 +168,19 @@ function refusalOf(error: unknown, request: FastifyRequest, log: Log): FastChatE
 function addHealth(app: FastifyInstance, gateway: GatewayContext): void {
   app.get("/healthz", async (_request, reply) => reply.type("text/plain").send("ok\n"));
   app.get("/readyz", async (_request, reply) => {
-    const plain = (status: number, text: string) => reply.status(status).type("text/plain").send(`${text}\n`);
-    try {
-      const servers = await gateway.choice.candidates();
-      return servers.length > 0 ? plain(200, "ok") : plain(503, errorRow(ErrorCode.NO_SERVER).sentence);
-    } catch (error) {
-      gateway.log.event("warn", "database-connection-lost", { reason: reasonOf(error) });
-      return plain(503, "The database does not answer.");
-    }
+    const [status, text] = await readiness(gateway);
+    return reply.status(status).type("text/plain").send(`${text}\n`);
   });
+}
+
+async function readiness(gateway: GatewayContext): Promise<[status: number, text: string]> {
+  try {
+    const servers = await gateway.choice.candidates();
+    return servers.length > 0 ? [200, "ok"] : [503, errorRow(ErrorCode.NO_SERVER).sentence];
+  } catch (error) {
+    gateway.log.event("warn", "database-connection-lost", { reason: reasonOf(error) });
+    return [503, "The database does not answer."];
+  }
 }
 
 function addMetrics(app: FastifyInstance): void {

@@ -14,7 +14,7 @@ export const send: Handler<"send"> = async (chat, session, { conversation, messa
   const refusal = checkForm(message);
   if (message === undefined || refusal !== undefined) {
     gate.held = true;
-    throw refusal;
+    throw refusal ?? malformed("a send without a message");
   }
   const verdict = await new Promise<AppendVerdict>((resolve) => {
     const taken = chat.queue.offer({

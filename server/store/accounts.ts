@@ -6,7 +6,7 @@ import {
   type SignedLink,
   SignedLinkSchema,
   type Wrap,
-  WrapPurpose,
+  type WrapPurpose,
   WrapSchema,
 } from "@fastchat/protocol/wire/account";
 import type { VaultEntry } from "@fastchat/protocol/wire/vault";

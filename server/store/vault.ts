@@ -144,11 +144,11 @@ async function insertEntries(
           .map(({ slot, generation, version, sealed }) => ({ account, slot, generation, version, sealed, revision })),
       )
       .onConflict((conflict) =>
-        conflict.columns(["account", "slot"]).doUpdateSet(({ ref }) => ({
-          generation: ref("excluded.generation"),
-          version: ref("excluded.version"),
-          sealed: ref("excluded.sealed"),
-          revision: ref("excluded.revision"),
+        conflict.columns(["account", "slot"]).doUpdateSet((row) => ({
+          generation: row.ref("excluded.generation"),
+          version: row.ref("excluded.version"),
+          sealed: row.ref("excluded.sealed"),
+          revision: row.ref("excluded.revision"),
         })),
       )
       .execute();
