@@ -24,7 +24,7 @@ import { labels } from "../seal/labels.ts";
 import { signLink } from "../seal/signature.ts";
 import type { AccountState } from "./account.ts";
 import { type Author, directConversationId, type Transition, transition } from "./conversation.ts";
-import { type ConversationState, copyRecipients, type CopyRecipient } from "./conversation-state.ts";
+import { type ConversationState, copyRecipients, type CopyRecipient, epochContext, newestEpoch } from "./conversation-state.ts";
 import { type ChainHead, type Invalid, linkBodyForDerivation } from "./link.ts";
 import { stateHash } from "./state-hash.ts";
 
@@ -209,7 +209,7 @@ function openingPlan(state: ConversationState | undefined, body: ConversationLin
   if (body.opening === undefined) return undefined;
   return {
     epoch: body.opening.epoch,
-    context: state === undefined && after.kind === "group" ? conversationId(after.nonce) : after.conversation,
+    context: epochContext(after, newestEpoch(after)),
     recipients: copyRecipients(after),
     previous: state?.head.hash,
     bodyWithoutCommitments: linkBodyForDerivation(toBinary(ConversationLinkSchema, body)),

@@ -217,6 +217,9 @@ test("[C2] the last admin's leave may name a successor; nobody else's", () => {
   const two = grow(state, { by: alice, change: rolesOf(new Map([[bob.account, "admin"]])) }).state;
   expect(attempt(two, { by: alice, change: leaveTo(carol) })).toBe("invalid: only the last admin names a successor");
   expect(attempt(two, { by: alice, change: leave })).toBe("valid");
+  // Nor a member whose own link records that the last admin is gone.
+  close(alice);
+  expect(attempt(state, { by: bob, knows: [alice], change: leaveTo(carol) })).toBe("invalid: only the last admin names a successor");
 });
 
 test("[C2] a closed account is no member: it leaves the group with the head that says so, and is not added", () => {

@@ -1,4 +1,4 @@
-import type { AccountId, ConversationId, DeviceId, KeyId, LinkHash } from "../ids.ts";
+import { type AccountId, type ConversationId, conversationId, type DeviceId, type KeyId, type LinkHash } from "../ids.ts";
 import { type AccountState, deviceAt } from "./account.ts";
 import type { ChainHead } from "./link.ts";
 
@@ -98,6 +98,13 @@ export function newestEpoch(state: ConversationState): EpochState {
   if (newest === undefined) throw new RangeError("a conversation without an epoch");
   return newest;
 }
+
+/**
+ * What stands for the conversation in an epoch's key id and sealed copies: its id; in the epoch that a group's `create`
+ * opens, whose id did not exist yet, the 32 random bytes of that link [G2].
+ */
+export const epochContext = (state: ConversationState, epoch: EpochState): ConversationId =>
+  state.kind === "group" && epoch.index === 1 ? conversationId(state.nonce) : state.conversation;
 
 /** A direct conversation in which an account is closed: nothing is sent any more [C2]. */
 export const isClosed = (state: ConversationState): boolean =>

@@ -56,6 +56,7 @@ export {
   type ConversationState,
   copyRecipients,
   type CopyRecipient,
+  epochContext,
   type EpochState,
   type FormerMember,
   type InvitationState,
@@ -71,4 +72,5 @@ export {
 export type { Change } from "./conversation-work.ts";
 export type { VerifiedAccounts } from "./evidence.ts";
 export { accountIdOf, accountLinkHash, type ChainHead, conversationLinkHash, type Invalid, linkBodyForDerivation } from "./link.ts";
+export { checkSealedKeys } from "./sealed-keys.ts";
 export { stateHash } from "./state-hash.ts";
