@@ -1,5 +1,7 @@
+import { stripVTControlCharacters } from "node:util";
 import { type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
 import { commonOptions } from "./commands/command.ts";
+import { readConfig } from "./config.ts";
 import { exitCodes } from "./failure.ts";
 import { safeLine } from "./safe-text.ts";
 
@@ -53,6 +55,9 @@ async function help(): Promise<string> {
   return renderUsage(main);
 }
 
+/** Help with its colours only where they are wanted. */
+const shown = (text: string): string => `${process.stdout.isTTY && readConfig().colour ? text : stripVTControlCharacters(text)}\n`;
+
 async function main(words: readonly string[]): Promise<number> {
   const at = commandIndex(words);
   const name = at < 0 ? undefined : words[at]!;
@@ -66,7 +71,7 @@ async function main(words: readonly string[]): Promise<number> {
     ? rest.slice(0, rest.indexOf("--")).includes("--help")
     : rest.includes("--help") || rest.includes("-h");
   if (name === undefined ? asksHelp : name === "help") {
-    process.stdout.write(`${await help()}\n`);
+    process.stdout.write(shown(await help()));
     return exitCodes.done;
   }
   const load = name === undefined ? loadClient : Object.hasOwn(commands, name) ? commands[name] : undefined;
@@ -76,7 +81,7 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const command = await load();
   if (asksHelp) {
-    process.stdout.write(`${await renderUsage(command, { meta: { name: "fastchat" } })}\n`);
+    process.stdout.write(shown(await renderUsage(command, { meta: { name: "fastchat" } })));
     return exitCodes.done;
   }
   try {
@@ -85,7 +90,7 @@ async function main(words: readonly string[]): Promise<number> {
   } catch (error) {
     // What citty refuses: a positional argument or a value that is missing.
     process.stderr.write(
-      `fastchat: ${safeLine(error instanceof Error ? error.message : String(error))} See "fastchat ${name ?? ""} --help".\n`,
+      `fastchat: ${safeLine(error instanceof Error ? error.message : String(error))}: see "fastchat ${name ?? ""} --help".\n`,
     );
     return exitCodes.usage;
   }

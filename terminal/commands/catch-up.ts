@@ -1,12 +1,14 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
 import { Failure, exitCodes, noServices } from "../failure.ts";
 import type { Output } from "../output.ts";
+import { patience } from "../patience.ts";
 import { untilOnline } from "../place.ts";
 
 /** Waits until what had arrived is here, or says that what follows is what was here before. */
 export async function catchUp(client: Client, patienceMs: number, output: Output): Promise<void> {
+  using waiting = patience(patienceMs);
   try {
-    await client.caughtUp(AbortSignal.timeout(patienceMs));
+    await client.caughtUp(waiting.signal);
   } catch (error) {
     const { connection } = client;
     if (connection.kind === "ended") throw new Failure(exitCodes.notSignedIn, "session-ended", connection.sentence);

@@ -7,7 +7,7 @@ export const people = command({
   name: "people",
   description: "People you know, and those whose name contains TEXT",
   args: {
-    text: { type: "positional", required: false, valueHint: "TEXT", description: "Part of a name" },
+    text: { type: "positional", required: false, description: "Part of a name" },
     timeout: { ...timeoutOption, default: "5s" },
   },
   async run({ config, output, place }, args) {

@@ -11,7 +11,7 @@ export const read = command({
   name: "read",
   description: "Show the newest messages with somebody",
   args: {
-    to: { type: "positional", required: true, valueHint: "TO", description: "With whom" },
+    to: { type: "positional", required: true, description: "With whom" },
     last: { type: "string", valueHint: "N", description: "So many (20)" },
     since: { type: "string", valueHint: "TIME", description: "From a time on: 2026-11-20, 2026-11-20T14:05, 2h" },
     all: { type: "boolean", description: "From the beginning" },

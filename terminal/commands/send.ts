@@ -12,8 +12,8 @@ export const send = command({
   name: "send",
   description: "Send a message; TEXT - is standard input, with --lines one message a line",
   args: {
-    to: { type: "positional", required: true, valueHint: "TO", description: "To whom" },
-    text: { type: "positional", required: false, valueHint: "TEXT", description: "The message, or - for standard input" },
+    to: { type: "positional", required: true, description: "To whom" },
+    text: { type: "positional", required: false, description: "The message, or - for standard input" },
     lines: { type: "boolean", description: "With -: each line is a message of its own" },
     timeout: { ...timeoutOption, default: "15s" },
   },

@@ -11,7 +11,7 @@ export const signin = command({
   name: "signin",
   description: "Sign in to your account on this machine",
   args: {
-    name: { type: "positional", required: true, valueHint: "NAME", description: "The username" },
+    name: { type: "positional", required: true, description: "The username" },
     timeout: { ...timeoutOption, default: "10s" },
     ...passwordOptions,
   },

@@ -10,7 +10,7 @@ export const signup = command({
   name: "signup",
   description: "Make an account, and sign in",
   args: {
-    name: { type: "positional", required: true, valueHint: "NAME", description: "The username" },
+    name: { type: "positional", required: true, description: "The username" },
     invitation: { type: "string", valueHint: "CODE", description: "Where sign-up needs one" },
     timeout: { ...timeoutOption, default: "10s" },
     ...passwordOptions,

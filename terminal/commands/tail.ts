@@ -13,7 +13,7 @@ export const tail = command({
   name: "tail",
   description: "Show unread messages, then new ones as they come",
   args: {
-    to: { type: "positional", required: false, valueHint: "TO", description: "From whom only" },
+    to: { type: "positional", required: false, description: "From whom only" },
     own: { type: "boolean", description: "Also what you write yourself, here or on another device" },
     peek: { type: "boolean", description: "Do not mark them as read" },
   },

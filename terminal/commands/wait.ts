@@ -1,6 +1,7 @@
 import type { ChatItem, Client, ConversationSummary } from "@fastchat/client";
 import { parseDuration } from "../durations.ts";
 import { Failure, exitCodes, usage } from "../failure.ts";
+import { patience } from "../patience.ts";
 import { openSignedIn } from "../place.ts";
 import { conversationWith } from "./catch-up.ts";
 import { command, timeoutOption } from "./command.ts";
@@ -17,12 +18,12 @@ export const wait = command({
   async run({ config, output, place }, args) {
     const { from } = args;
     if (from === undefined) throw usage("Say of whom: fastchat wait --from NAME.");
-    const patience = parseDuration(args.timeout, "timeout");
-    const deadline = AbortSignal.timeout(patience);
+    const patienceMs = parseDuration(args.timeout, "timeout");
+    using waiting = patience(patienceMs);
     const { client } = await openSignedIn(config, place);
     await using _ = client;
-    const id = await conversationWith(client, from, patience);
-    const item = await nextFrom(client, id, deadline);
+    const id = await conversationWith(client, from, patienceMs);
+    const item = await nextFrom(client, id, waiting.signal);
     if (item === undefined) throw new Failure(exitCodes.timeout, "timeout", `No message of ${from} came within ${args.timeout}.`);
     await output.print(itemObject(item, from.toLowerCase()), itemLine(item));
     await client.markRead(id, item.sequence!);

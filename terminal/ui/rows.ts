@@ -100,10 +100,16 @@ const PLAIN: Record<Style, string> = {
   chosen: "7",
 };
 
-/** The row with the terminal's codes. */
+/**
+ * The row with the terminal's codes, without the blanks at its end: Ink looks at every cell of every text in each frame, and fills
+ * up with blanks by itself. Never empty, as an empty text takes no row.
+ */
 export function paint(row: Row, colour: boolean): string {
   const codes = colour ? COLOURS : PLAIN;
+  let end = row.length;
+  while (end > 0 && row[end - 1]!.style !== "chosen" && row[end - 1]!.text.trimEnd() === "") end--;
+  if (end === 0) return " ";
   let painted = "";
-  for (const { text, style } of row) painted += codes[style] === "" ? text : `\u001b[${codes[style]}m${text}\u001b[0m`;
+  for (const { text, style } of row.slice(0, end)) painted += codes[style] === "" ? text : `\u001b[${codes[style]}m${text}\u001b[0m`;
   return painted;
 }

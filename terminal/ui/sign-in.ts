@@ -3,7 +3,7 @@ import { wrap } from "./cells.ts";
 import { type Editor, editorOf, emptyEditor, insert, layOut } from "./editor.ts";
 import type { Frame } from "./frame.ts";
 import type { Key } from "./keys.ts";
-import { type Row, blankRow, fitRow, ruleRow, span } from "./rows.ts";
+import { type Row, blankRow, fitRow, span } from "./rows.ts";
 import { editingKey } from "./write.ts";
 
 /** The screen of somebody who is not signed in here. */
@@ -115,7 +115,7 @@ export function signInFrame(state: SignInState, columns: number, rows: number, g
     for (const row of wrap(safeLine(text), width)) lines.push([span(row.text, style)]);
   };
   const roomy = rows >= 14;
-  lines.push([span("FastChat", "bold")], ruleRow("", width, "dim"));
+  lines.push([span("FastChat", "bold")], [span("─".repeat(width), "dim")]);
   if (state.recoveryWords !== undefined) {
     say(
       "You are signed up. These twelve words open your account when the password is forgotten. They are shown only now: write them down, on paper.",
