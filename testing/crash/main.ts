@@ -1,0 +1,14 @@
+/**
+ * The crash test as a command: `node testing/crash/main.ts [OPTIONS]`, where OPTIONS is a JSON object of CrashOptions over the small
+ * size. Prints what happens to standard error, one JSON object of faults and counts to standard output, and ends with 1 when there are faults.
+ */
+import { countFaults } from "./checker.ts";
+import { type CrashOptions, runCrashTest } from "./run.ts";
+import { sizes } from "./sizes.ts";
+
+const seed = Math.floor(Math.random() * 2 ** 31);
+const given = JSON.parse(process.argv[2] ?? "{}") as Partial<CrashOptions>;
+const size = process.env["SIZE"] === "large" ? sizes.large : sizes.small;
+const result = await runCrashTest({ seed, ...size, ...given, log: (line) => console.error(line) });
+console.log(JSON.stringify({ ...result, kinds: countFaults(result.faults), faults: result.faults.slice(0, 20) }));
+process.exitCode = result.faults.length > 0 ? 1 : 0;
