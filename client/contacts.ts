@@ -51,8 +51,9 @@ export class Contacts {
 
   async verification(account: AccountId): Promise<Verification> {
     const contact = this.byAccount(account);
-    if (contact === undefined) return "not-verified";
     const known = await this.#accounts.get(account);
+    // A second account under a name that is pinned to another one.
+    if (contact === undefined) return known !== undefined && this.byName(known.state.name) !== undefined ? "changed" : "not-verified";
     if (known !== undefined && !equal(known.state.identityKey, contact.identityKey)) return "changed";
     return contact.verified ? "verified" : "not-verified";
   }

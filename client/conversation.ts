@@ -66,8 +66,10 @@ export interface ConversationParts {
   readonly verified: VerifiedAccounts;
   readonly connection: Pick<Connection, "request">;
   readonly accountKeyOf: (generation: number) => Uint8Array | undefined;
-  /** Own messages that arrived: what deletes them from the outbox, within the same commit. */
+  /** Own messages whose entries are about to be stored: what deletes them from the outbox in the same commit. */
   readonly arrived: (conversation: ConversationId, ids: readonly ClientMessageId[]) => Change[];
+  /** They are stored. */
+  readonly settled: (conversation: ConversationId, ids: readonly ClientMessageId[]) => void;
   readonly listener: ConversationListener;
 }
 
@@ -265,6 +267,7 @@ export class Conversation {
       if (message === undefined) continue;
       record.lastMessage = sequence;
       const mine = equal(entry.account, idBytes(this.#parts.me.account));
+      if (!mine) record.lastReceived = sequence;
       if (!mine && sequence > record.readUpTo) record.unread++;
       if (mine && equal(entry.device, idBytes(this.#parts.me.device))) {
         record.counter = Math.max(record.counter, message.content.counter);
@@ -342,7 +345,9 @@ export class Conversation {
     for (const sequence of sequences) {
       const entry = stored.get(sequence)!;
       if (entry.body.case !== "message") continue;
-      if (sequence > record.readUpTo && !equal(entry.account, idBytes(this.#parts.me.account))) record.unread++;
+      const mine = equal(entry.account, idBytes(this.#parts.me.account));
+      if (!mine && sequence > record.readUpTo) record.unread++;
+      if (!mine) record.lastReceived = Math.max(record.lastReceived, sequence);
       if (sequence > record.lastMessage) record.lastMessage = sequence;
     }
   }
@@ -368,6 +373,7 @@ export class Conversation {
     this.record = draft.record;
     this.chain.advance(draft.places);
     for (const done of draft.done) done();
+    if (draft.ownIds.length > 0) this.#parts.settled(this.id, draft.ownIds);
   }
 
   /** Reads entries into the draft, in order; stops before one that this software does not understand. */

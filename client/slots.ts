@@ -76,6 +76,13 @@ export class Slots {
     }
   }
 
+  /** Tells now what was to be told soon. */
+  async flush(): Promise<void> {
+    const due = [...this.#due.keys()];
+    this.close();
+    await Promise.all(due.map((conversation) => this.#write(conversation)));
+  }
+
   close(): void {
     for (const timer of this.#due.values()) clearTimeout(timer);
     this.#due.clear();
@@ -122,7 +129,7 @@ export class Slots {
 
 /** Only what others wrote needs a receipt. */
 function isOutdated({ record }: Conversation): boolean {
-  return record.lastMessage > record.deliveredWritten || record.readUpTo > record.readWritten;
+  return record.lastReceived > record.deliveredWritten || record.readUpTo > record.readWritten;
 }
 
 const place = ({ record }: Conversation, sequence: number): Witness => create(WitnessSchema, { incarnation: record.incarnation, sequence });

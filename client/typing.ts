@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type AccountId, accountId, deviceId, idBytes, isHash } from "@fastchat/protocol";
+import { type AccountId, accountId, type ConversationId, deviceId, idBytes, isHash } from "@fastchat/protocol";
 import { newestEpoch } from "@fastchat/protocol/chain";
 import { openSignal, sealSignal } from "@fastchat/protocol/seal";
 import { type SealedSignal, SignalContentSchema } from "@fastchat/protocol/wire/conversation";
@@ -32,8 +32,8 @@ export class Typing {
     this.#parts = parts;
   }
 
-  isTyping(conversation: Conversation, account: AccountId): boolean {
-    return this.#others.get(`${conversation.id}/${account}`)?.active ?? false;
+  isTyping(conversation: ConversationId, account: AccountId): boolean {
+    return this.#others.get(`${conversation}/${account}`)?.active ?? false;
   }
 
   async say(conversation: Conversation, active: boolean): Promise<void> {

@@ -77,8 +77,11 @@ export class Vault {
     this.#parts = parts;
   }
 
+  /** From the profile; a process beside the holder does so again whenever something changed there. */
   async load(): Promise<void> {
     const { storage } = this.#parts;
+    this.#kept.clear();
+    this.#pending.clear();
     this.#revision = (await read(storage, keys.vaultCursor, schemas.vaultCursor))?.revision ?? 0;
     for (const { value } of await storage.range(prefixRange(prefixes.vault))) {
       const record = fromBinary(schemas.vault, value);
@@ -142,8 +145,8 @@ export class Vault {
     if (revision > this.#revision) await this.refresh();
   }
 
-  refresh(): Promise<void> {
-    return this.#lane.run(() => this.#refresh());
+  async refresh(): Promise<void> {
+    await this.#lane.run(() => this.#refresh());
   }
 
   flush(): Promise<void> {

@@ -1,0 +1,134 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { type AccountId, type ConversationId, idBytes } from "@fastchat/protocol";
+import { equal, vaultKeysOf } from "@fastchat/protocol/seal";
+import { KnownAccounts } from "./accounts.ts";
+import type { ClientEvent } from "./api.ts";
+import { ConnectionLost } from "./connection.ts";
+import { Contacts } from "./contacts.ts";
+import { leaveInOutbox } from "./outbox.ts";
+import type { LocalProfile } from "./profile.ts";
+import { keys, prefixes, read, schemas } from "./records.ts";
+import { prefixRange, type Storage } from "./storage.ts";
+import { Vault } from "./vault.ts";
+import { Views } from "./views.ts";
+
+const notHere = { request: () => Promise.reject(new ConnectionLost()) };
+
+/**
+ * A process that reads a profile beside its holder [S7]: it sees what the holder stores, leaves messages in the outbox and
+ * wishes beside it, and writes nothing else.
+ */
+export class Beside {
+  readonly views: Views;
+  readonly contacts: Contacts;
+  readonly #storage: Storage;
+  readonly #vault: Vault;
+  readonly #emit: (event: ClientEvent) => void;
+  readonly #onUnexpected: (error: unknown) => void;
+  /** Conversation records as last seen. */
+  #seen = new Map<ConversationId, Uint8Array>();
+  #queued = new Map<string, Uint8Array>();
+  #end: (() => void) | undefined;
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(storage: Storage, profile: LocalProfile, emit: (event: ClientEvent) => void, onUnexpected: (error: unknown) => void) {
+    this.#storage = storage;
+    this.#emit = emit;
+    this.#onUnexpected = onUnexpected;
+    const { me, signingSeed } = profile;
+    const accounts = new KnownAccounts(storage, notHere.request);
+    this.#vault = new Vault({
+      storage,
+      author: { account: me.account, device: me.device, signingSeed },
+      accounts,
+      connection: notHere,
+      vaultKeys: () => vaultKeysOf(profile.accountKeys.at(-1)!),
+      onChanged: () => undefined,
+      onWrong: () => undefined,
+      onUnexpected,
+    });
+    this.contacts = new Contacts(this.#vault, accounts);
+    const draft = (conversation: ConversationId) => {
+      const content = this.#vault.get({ kind: "draft", key: conversation });
+      return content?.kind.case === "draft" ? content.kind.value.text : "";
+    };
+    const live = { presence: () => undefined, isTyping: () => false, draft, acknowledged: () => undefined };
+    this.views = new Views({ storage, me, accounts, contacts: this.contacts, live });
+  }
+
+  async open(): Promise<void> {
+    await this.#vault.load();
+    this.#seen = await this.#conversations();
+    this.#queued = await this.#outbox();
+    this.#end = this.#storage.onForeignChange(() => {
+      this.#looking = this.#looking.then(() => this.#look()).catch(this.#onUnexpected);
+    });
+  }
+
+  async send(conversation: ConversationId, texts: readonly string[]) {
+    const left = await leaveInOutbox(this.#storage, conversation, texts);
+    for (const { key } of left) this.#queued.set(key, new Uint8Array(0));
+    this.#emit({ kind: "items", conversation, items: left.map((each) => this.views.outgoingItem(each)), live: false });
+    this.#emit({ kind: "conversations", conversations: [conversation] });
+    return left.map(({ id }) => id);
+  }
+
+  async close(): Promise<void> {
+    this.#end?.();
+    await this.#looking;
+  }
+
+  /** What the holder stored since: told as if it had happened here. */
+  async #look(): Promise<void> {
+    await this.#vault.load();
+    const now = await this.#conversations();
+    const queued = await this.#outbox();
+    const changed = new Set<ConversationId>();
+    for (const [id, value] of now) {
+      const before = this.#seen.get(id);
+      if (before !== undefined && equal(before, value)) continue;
+      changed.add(id);
+      await this.#tellItems(id, before, value);
+    }
+    for (const [key, value] of queued) {
+      const before = this.#queued.get(key);
+      if (before === undefined || !equal(before, value)) changed.add(key.split("/")[1] as ConversationId);
+    }
+    this.#seen = now;
+    this.#queued = queued;
+    if (changed.size > 0) this.#emit({ kind: "conversations", conversations: [...changed] });
+  }
+
+  async #tellItems(id: ConversationId, before: Uint8Array | undefined, after: Uint8Array): Promise<void> {
+    const was = before && fromBinary(schemas.conversation, before);
+    const is = fromBinary(schemas.conversation, after);
+    const from = was?.high ?? Math.max(0, is.low - 1);
+    if (is.high > from) {
+      const sequences = Array.from({ length: is.high - from }, (_, place) => from + 1 + place);
+      this.#emit({ kind: "items", conversation: id, items: await this.views.itemsAt(id, sequences), live: true });
+    }
+    if (was === undefined) return;
+    const delivered = Math.max(is.peerDelivered, is.peerRead);
+    if (is.peerRead > was.peerRead || is.peerDelivered > was.peerDelivered) {
+      const items = await this.views.ownItems(id, Math.min(was.peerRead, was.peerDelivered), delivered);
+      if (items.length > 0) this.#emit({ kind: "items", conversation: id, items, live: false });
+    }
+  }
+
+  async #conversations(): Promise<Map<ConversationId, Uint8Array>> {
+    const items = await this.#storage.range(prefixRange(prefixes.conversations));
+    return new Map(items.map(({ key, value }) => [key.slice(prefixes.conversations.length) as ConversationId, value]));
+  }
+
+  async #outbox(): Promise<Map<string, Uint8Array>> {
+    return new Map((await this.#storage.range(prefixRange(prefixes.outbox))).map(({ key, value }) => [key, value]));
+  }
+
+  /** Whether the conversation is stored here. */
+  async has(id: ConversationId): Promise<boolean> {
+    return (await read(this.#storage, keys.conversation(id), schemas.conversation)) !== undefined;
+  }
+}
+
+export const bytesOfConversation = (id: ConversationId): Uint8Array => idBytes(id);
+export type { AccountId };

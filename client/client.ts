@@ -1,0 +1,383 @@
+import {
+  accountId,
+  type AccountId,
+  type ClientMessageId,
+  conversationId,
+  type ConversationId,
+  ErrorCode,
+  FastChatError,
+  idBytes,
+  parseName,
+} from "@fastchat/protocol";
+import { clientMessageId } from "@fastchat/protocol";
+import { directConversationId } from "@fastchat/protocol/chain";
+import type {
+  ChatItem,
+  Client,
+  ClientEvent,
+  ConnectionState,
+  ConversationSummary,
+  Me,
+  OpenOptions,
+  Person,
+  ProfileRole,
+  SafetyNumber,
+} from "./api.ts";
+import { Beside } from "./beside.ts";
+import { Gateway } from "./gateway.ts";
+import type { Wish } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { Holder } from "./holder.ts";
+import type { HeldLock } from "./lock.ts";
+import { readOutbox } from "./outbox.ts";
+import type { Platform } from "./platform.ts";
+import { loadProfile, type LocalProfile } from "./profile.ts";
+import type { Storage } from "./storage.ts";
+import { wish, WishGranter } from "./wishes.ts";
+
+const DEFAULT_AGENT = "fastchat-sdk/0.1.0";
+const ITEMS_AT_MOST = 10_000;
+
+type Role =
+  | { readonly kind: "holder"; readonly holder: Holder; readonly lock: HeldLock }
+  | { readonly kind: "beside"; readonly beside: Beside };
+
+/** Opens a profile: as its holder when nobody else holds it, else beside. Undefined: nobody is signed in here. */
+export async function openClientOn<Place>(platform: Platform<Place>, place: Place, options: OpenOptions = {}): Promise<Client | undefined> {
+  const storage = await platform.openStorage(place);
+  try {
+    const profile = await loadProfile(storage);
+    if (profile === undefined) {
+      await storage.close();
+      return undefined;
+    }
+    const client = new OpenedClient(platform, place, storage, profile, options);
+    await client.open();
+    return client;
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+}
+
+class OpenedClient<Place> implements Client {
+  readonly me: Me;
+  readonly #platform: Platform<Place>;
+  readonly #place: Place;
+  readonly #storage: Storage;
+  readonly #profile: LocalProfile;
+  readonly #options: OpenOptions;
+  readonly #listeners = new Set<(event: ClientEvent) => void>();
+  readonly #closing = new AbortController();
+  #role!: Role;
+  #takingOver: Promise<void> = Promise.resolve();
+  #endForeign: (() => void) | undefined;
+
+  constructor(platform: Platform<Place>, place: Place, storage: Storage, profile: LocalProfile, options: OpenOptions) {
+    this.#platform = platform;
+    this.#place = place;
+    this.#storage = storage;
+    this.#options = options;
+    const gateway = options.gateway ?? profile.me.gateway;
+    this.#profile = { ...profile, me: { ...profile.me, gateway } };
+    this.me = this.#profile.me;
+  }
+
+  async open(): Promise<void> {
+    const lock = this.#platform.lock(this.#place);
+    const held = await lock.tryAcquire();
+    if (held !== undefined) {
+      await this.#hold(held);
+      return;
+    }
+    const beside = new Beside(this.#storage, this.#profile, this.#emit, this.#onUnexpected);
+    this.#role = { kind: "beside", beside };
+    await beside.open();
+    this.#takingOver = lock.acquire(this.#closing.signal).then(
+      (taken) => this.#takeOver(beside, taken),
+      () => undefined,
+    );
+  }
+
+  get role(): ProfileRole {
+    return this.#role.kind;
+  }
+
+  get connection(): ConnectionState {
+    if (this.#role.kind === "holder") return this.#role.holder.connection;
+    return { kind: "offline", since: 0, retryAt: 0, reason: "connection-lost", detail: "Another process of this profile is connected." };
+  }
+
+  subscribe(listener: (event: ClientEvent) => void): () => void {
+    // Two subscriptions of one function are two.
+    const own = (event: ClientEvent) => listener(event);
+    this.#listeners.add(own);
+    return () => this.#listeners.delete(own);
+  }
+
+  async caughtUp(signal?: AbortSignal): Promise<void> {
+    if (this.#role.kind === "holder") return this.#role.holder.caughtUp(signal);
+    return this.#wish({ case: "caughtUp", value: {} }, signal);
+  }
+
+  async people(text = ""): Promise<readonly Person[]> {
+    if (this.#role.kind === "holder") return this.#role.holder.people(text);
+    return this.#wish({ case: "findPeople", value: text });
+  }
+
+  async watchPresence(people: readonly AccountId[]): Promise<void> {
+    // Beside, nobody's presence is known: the holder watches for its own screen.
+    if (this.#role.kind === "holder") await this.#role.holder.watchPresence(people);
+  }
+
+  conversations(): Promise<readonly ConversationSummary[]> {
+    return this.#views.conversations();
+  }
+
+  conversation(id: ConversationId): Promise<ConversationSummary | undefined> {
+    return this.#views.conversation(id);
+  }
+
+  async openDirect(name: string): Promise<ConversationId> {
+    if (this.#role.kind === "holder") return this.#role.holder.openDirect(name);
+    const { beside } = this.#role;
+    const parsed = parseName(name);
+    if (parsed.kind === "valid") {
+      const contact = beside.contacts.byName(parsed.name);
+      const account = parsed.name === this.me.name ? this.me.account : contact && accountId(contact.account);
+      const id = account && directConversationId(this.me.account, account);
+      if (id !== undefined && (await beside.has(id))) return id;
+    }
+    return this.#wish({ case: "openDirect", value: name });
+  }
+
+  async items(
+    id: ConversationId,
+    { before, limit }: { before?: number; limit: number },
+  ): Promise<{ items: readonly ChatItem[]; more: boolean }> {
+    const wanted = { limit: Math.min(limit, ITEMS_AT_MOST), ...(before !== undefined && { before }) };
+    for (;;) {
+      const { items, more, missing } = await this.#views.items(id, wanted);
+      if (missing === undefined) return { items, more };
+      const fetched = await this.#fetchDownTo(id, missing).catch((error: unknown) => {
+        // What is here is better than nothing.
+        if (error instanceof FastChatError || (error instanceof Error && error.name === "ConnectionLost")) return false;
+        throw error;
+      });
+      if (!fetched) return { items, more };
+    }
+  }
+
+  async send(id: ConversationId, text: string): Promise<ClientMessageId> {
+    return (await this.sendAll(id, [text]))[0]!;
+  }
+
+  async sendAll(id: ConversationId, texts: readonly string[]): Promise<readonly ClientMessageId[]> {
+    if (this.#role.kind === "holder") return this.#role.holder.outbox.add(id, texts);
+    return this.#role.beside.send(id, texts);
+  }
+
+  async sent(id: ConversationId | undefined, signal?: AbortSignal): Promise<void> {
+    const isSent = async () => {
+      if (this.#role.kind === "holder") {
+        return this.#role.holder.outbox.pending(id).every(({ sent, item }) => sent !== undefined || item.failed !== 0);
+      }
+      return (await readOutbox(this.#storage, id)).every(({ item }) => item.failed !== 0);
+    };
+    while (!(await isSent())) {
+      signal?.throwIfAborted();
+      if (this.#closing.signal.aborted) throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "The client was closed." });
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const end = this.subscribe(() => resolve());
+      const timer = setTimeout(resolve, 200);
+      signal?.addEventListener("abort", () => resolve(), { once: true });
+      await promise;
+      clearTimeout(timer);
+      end();
+    }
+  }
+
+  async retry(message: ClientMessageId): Promise<void> {
+    if (this.#role.kind === "holder") return this.#role.holder.retry(message);
+    return this.#wish({ case: "retry", value: { clientMessageId: idBytes(message) } });
+  }
+
+  async markRead(id: ConversationId, sequence: number): Promise<void> {
+    if (this.#role.kind === "holder") return this.#role.holder.markRead(id, sequence);
+    return this.#wish({ case: "read", value: { conversation: idBytes(id), sequence } });
+  }
+
+  async setDraft(id: ConversationId, text: string): Promise<void> {
+    if (this.#role.kind === "holder") return this.#role.holder.drafts.set(id, text);
+    return this.#wish({ case: "draft", value: { conversation: idBytes(id), text } });
+  }
+
+  async setTyping(id: ConversationId, active: boolean): Promise<void> {
+    if (this.#role.kind === "holder") await this.#role.holder.setTyping(id, active);
+  }
+
+  async safetyNumber(name: string): Promise<SafetyNumber> {
+    if (this.#role.kind === "holder") return this.#role.holder.safetyNumber(name);
+    return this.#wish({ case: "safetyNumber", value: name });
+  }
+
+  async setVerified(name: string, verified: boolean): Promise<void> {
+    if (this.#role.kind === "holder") return this.#role.holder.setVerified(name, verified);
+    return this.#wish({ case: "verified", value: { name, verified } });
+  }
+
+  async acceptIdentity(name: string): Promise<void> {
+    if (this.#role.kind === "holder") return this.#role.holder.acceptIdentity(name);
+    return this.#wish({ case: "acceptIdentity", value: name });
+  }
+
+  async setNote(name: string, note: string): Promise<void> {
+    if (this.#role.kind === "holder") return this.#role.holder.setNote(name, note);
+    return this.#wish({ case: "note", value: { name, note } });
+  }
+
+  async signOut(): Promise<{ readonly server: "told" | "not-reached" }> {
+    // Beside: the holder signs out and erases; this process only closes what it has open.
+    const server =
+      this.#role.kind === "holder"
+        ? await this.#role.holder.signOut()
+        : await this.#wish<"told" | "not-reached">({ case: "signOut", value: {} });
+    await this.#erase();
+    return { server };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    this.#endForeign?.();
+    await this.#takingOver;
+    if (this.#role.kind === "holder") {
+      await this.#role.holder.close();
+      await this.#storage.close();
+      await this.#role.lock.release();
+    } else {
+      await this.#role.beside.close();
+      await this.#storage.close();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  get #views() {
+    return this.#role.kind === "holder" ? this.#role.holder.views : this.#role.beside.views;
+  }
+
+  #wish<Result = void>(
+    kind: Exclude<Wish["kind"], { case: undefined }> extends infer K
+      ? K extends { case: infer C; value: unknown }
+        ? { case: C; value: unknown }
+        : never
+      : never,
+    signal?: AbortSignal,
+  ): Promise<Result> {
+    const ending = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
+    return wish<Result>(this.#storage, kind as never, ending);
+  }
+
+  #fetchDownTo(id: ConversationId, sequence: number): Promise<boolean> {
+    if (this.#role.kind === "holder") return this.#role.holder.fetchDownTo(id, sequence);
+    return this.#wish<boolean>({ case: "older", value: { conversation: idBytes(id), before: sequence } });
+  }
+
+  async #hold(lock: HeldLock): Promise<void> {
+    const { gateway, offline = false, agent = DEFAULT_AGENT } = { gateway: this.me.gateway, ...this.#options };
+    const holder = new Holder({
+      storage: this.#storage,
+      profile: this.#profile,
+      gateway: new Gateway(gateway),
+      agent,
+      offline,
+      onWake: (listener) => this.#platform.onWake(listener),
+      emit: this.#emit,
+      onUnexpected: this.#onUnexpected,
+    });
+    this.#role = { kind: "holder", holder, lock };
+    await holder.open();
+    const granter = new WishGranter(this.#storage, (asked) => this.#fulfil(holder, asked));
+    const look = () => {
+      holder.outbox.load().catch(this.#onUnexpected);
+      granter.look().catch(this.#onUnexpected);
+    };
+    this.#endForeign = this.#storage.onForeignChange(look);
+    look();
+  }
+
+  /** The holder is gone, and nobody else took its place [S7]. */
+  async #takeOver(beside: Beside, lock: HeldLock): Promise<void> {
+    if (this.#closing.signal.aborted) return lock.release();
+    // Perhaps it signed out.
+    if ((await loadProfile(this.#storage)) === undefined) return lock.release();
+    await beside.close();
+    await this.#hold(lock);
+    this.#emit({ kind: "role", role: "holder" });
+  }
+
+  async #fulfil(holder: Holder, { kind }: Wish): Promise<unknown> {
+    switch (kind.case) {
+      case "openDirect":
+        return holder.openDirect(kind.value);
+      case "read":
+        return holder.markRead(conversationId(kind.value.conversation), kind.value.sequence);
+      case "draft":
+        return holder.drafts.set(conversationId(kind.value.conversation), kind.value.text);
+      case "older":
+        return holder.fetchDownTo(conversationId(kind.value.conversation), kind.value.before);
+      case "verified":
+        return holder.setVerified(kind.value.name, kind.value.verified);
+      case "acceptIdentity":
+        return holder.acceptIdentity(kind.value);
+      case "note":
+        return holder.setNote(kind.value.name, kind.value.note);
+      case "retry":
+        return holder.retry(clientMessageId(kind.value.clientMessageId));
+      case "caughtUp":
+        return holder.caughtUp(this.#closing.signal);
+      case "findPeople":
+        return holder.people(kind.value);
+      case "safetyNumber":
+        return holder.safetyNumber(kind.value);
+      case "signOut":
+        return holder.signOut();
+      case undefined:
+        return undefined;
+      default:
+        return kind satisfies never;
+    }
+  }
+
+  async #erase(): Promise<void> {
+    await this.close();
+    await this.#platform.erase(this.#place);
+  }
+
+  readonly #emit = (event: ClientEvent): void => {
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        // One listener's fault is not another's.
+        this.#onUnexpected(error);
+      }
+    }
+  };
+
+  /** Ends up where uncaught errors of a program do, without taking a turn of this client with it. */
+  readonly #onUnexpected = (error: unknown): void => {
+    if (this.#closing.signal.aborted) return;
+    reportError(error);
+  };
+}
+
+function reportError(error: unknown): void {
+  if (typeof globalThis.reportError === "function") globalThis.reportError(error);
+  else
+    setTimeout(() => {
+      throw error;
+    });
+}

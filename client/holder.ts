@@ -1,0 +1,679 @@
+import { create, fromBinary } from "@bufbuild/protobuf";
+import {
+  accountId,
+  type AccountId,
+  type ClientMessageId,
+  conversationId,
+  type ConversationId,
+  ErrorCode,
+  FastChatError,
+  idBytes,
+  isHash,
+  limits,
+  parseName,
+} from "@fastchat/protocol";
+import { buildSignOut, directConversationId, type VerifiedAccounts } from "@fastchat/protocol/chain";
+import { safetyCode, safetyNumber, vaultKeysOf } from "@fastchat/protocol/seal";
+import { CursorSchema, type ServerFrame, type Welcome } from "@fastchat/protocol/wire/frames";
+import { AccountForked, KnownAccounts } from "./accounts.ts";
+import type { ChatItem, ClientEvent, ConnectionState, Person, SafetyNumber } from "./api.ts";
+import { Connection, ConnectionLost, isWorthRetrying } from "./connection.ts";
+import { Contacts, NameConflict } from "./contacts.ts";
+import { ConversationLinks, SendingBlocked } from "./conversation-links.ts";
+import { Conversation, type ConversationParts } from "./conversation.ts";
+import { Drafts } from "./drafts.ts";
+import { Gateway } from "./gateway.ts";
+import { Outbox, type Outgoing } from "./outbox.ts";
+import { Presence } from "./presence.ts";
+import type { LocalProfile } from "./profile.ts";
+import { keys, prefixes, schemas } from "./records.ts";
+import { Slots } from "./slots.ts";
+import { type Item, prefixRange, type Storage } from "./storage.ts";
+import { Typing } from "./typing.ts";
+import { Vault } from "./vault.ts";
+import { Views } from "./views.ts";
+
+/** Conversations that catch up at the same time. */
+const CATCH_UP_AT_ONCE = 6;
+const CLOSE_FLUSH_MS = 2_000;
+const RETRY_MS = 1_000;
+
+export interface HolderParts {
+  readonly storage: Storage;
+  readonly profile: LocalProfile;
+  readonly gateway: Gateway;
+  readonly agent: string;
+  readonly offline: boolean;
+  readonly onWake: (listener: () => void) => () => void;
+  readonly emit: (event: ClientEvent) => void;
+  /** Something that no rule foresees: a full disk, a bug. Whoever uses the SDK gets to know. */
+  readonly onUnexpected: (error: unknown) => void;
+}
+
+type Push = Exclude<ServerFrame["body"], { case: undefined }>;
+
+/** The process that holds a profile's lock: talks to the server, and is the only one that writes more than wishes and the outbox. */
+export class Holder {
+  readonly #parts: HolderParts;
+  readonly views: Views;
+  readonly contacts: Contacts;
+  readonly accounts: KnownAccounts;
+  readonly outbox: Outbox;
+  readonly drafts: Drafts;
+  readonly #connection: Connection;
+  readonly #links: ConversationLinks;
+  readonly #vault: Vault;
+  readonly #slots: Slots;
+  readonly #typing: Typing;
+  readonly #presence: Presence;
+  readonly #conversations = new Map<ConversationId, Conversation>();
+  readonly #conversationParts: ConversationParts;
+  readonly #catchingUp = new Map<Conversation, Promise<void>>();
+  readonly #closing = new AbortController();
+  /** Counts sessions: work of an earlier one stops. */
+  #session = 0;
+  #synced: Promise<void> | undefined;
+
+  constructor(parts: HolderParts) {
+    this.#parts = parts;
+    const { storage, profile, emit, onUnexpected } = parts;
+    const { me, signingSeed } = profile;
+    const author = { account: me.account, device: me.device, signingSeed };
+    const verified: VerifiedAccounts = new Map();
+    const connection = new Connection(
+      { gateway: parts.gateway, device: me.device, signingSeed, agent: parts.agent, onWake: parts.onWake },
+      {
+        onState: (state) => this.#onState(state),
+        onOnline: (welcome) => this.#onOnline(welcome),
+        onPush: (body) => this.#quietly(this.#onPush(body)),
+      },
+    );
+    this.#connection = connection;
+    const isOnline = () => connection.state.kind === "online";
+    this.accounts = new KnownAccounts(storage, (request) => connection.request({ case: "fetchAccount", value: request }, "account"));
+    const accountKeyOf = (generation: number) => profile.accountKeys.find((key) => key.generation === generation)?.secret;
+    this.#vault = new Vault({
+      storage,
+      author,
+      accounts: this.accounts,
+      connection,
+      vaultKeys: () => vaultKeysOf(profile.accountKeys.at(-1)!),
+      onChanged: (places) => this.#quietly(this.#onVaultChanged(places)),
+      onWrong: () => emit({ kind: "warning", warning: "vault", text: VAULT_WARNING }),
+      onUnexpected,
+    });
+    this.contacts = new Contacts(this.#vault, this.accounts);
+    this.#links = new ConversationLinks({
+      author,
+      accounts: this.accounts,
+      connection,
+      isIdentityChanged: async (account) => account !== me.account && (await this.contacts.verification(account)) === "changed",
+    });
+    this.outbox = new Outbox({
+      storage,
+      author,
+      links: this.#links,
+      connection,
+      isOnline,
+      conversationOf: (id) => this.#need(id),
+      manifestReference: () => this.#vault.manifestReference(),
+      onChanged: (conversation, outgoing) => this.#onOutgoing(conversation, outgoing),
+      onBlocked: (conversation) => emit({ kind: "conversations", conversations: [conversation] }),
+      onUnexpected,
+    });
+    this.#slots = new Slots({ author, connection, isOnline, onPeer: (...more) => this.#quietly(this.#onPeerSlot(...more)), onUnexpected });
+    this.#typing = new Typing({
+      author,
+      connection,
+      onTyping: ({ id }, account, active) => {
+        emit({ kind: "typing", conversation: id, account, active });
+        emit({ kind: "conversations", conversations: [id] });
+      },
+    });
+    this.#presence = new Presence({ connection, isOnline, onChanged: (accounts) => this.#quietly(this.#onPresence(accounts)) });
+    this.drafts = new Drafts(this.#vault, (conversation) => emit({ kind: "conversations", conversations: [conversation] }));
+    this.views = new Views({
+      storage,
+      me,
+      accounts: this.accounts,
+      contacts: this.contacts,
+      live: {
+        presence: (account) => this.#presence.of(account),
+        isTyping: (id, account) => this.#typing.isTyping(id, account),
+        draft: (id) => this.drafts.get(id),
+        acknowledged: (id) => this.outbox.find(id)?.sent,
+      },
+    });
+    this.#conversationParts = {
+      storage,
+      me,
+      accounts: this.accounts,
+      verified,
+      connection,
+      accountKeyOf,
+      arrived: (id, ids) => this.outbox.arrived(id, ids),
+      settled: (id, ids) => this.outbox.settled(id, ids),
+      listener: {
+        onStored: (conversation, sequences, live) => this.#quietly(this.#onStored(conversation, sequences, live)),
+        onChanged: (conversation, sequences) => this.#quietly(this.#onItemsChanged(conversation, sequences)),
+        onFork: (error) => this.#onFork(error),
+        onKeyMissing: (conversation) => this.#quietly(this.#links.prepare(conversation)),
+      },
+    };
+  }
+
+  async open(): Promise<void> {
+    await this.#vault.load();
+    for (const { key } of await this.#parts.storage.range(prefixRange(prefixes.conversations))) {
+      const id = key.slice(prefixes.conversations.length) as ConversationId;
+      const conversation = await Conversation.load(this.#conversationParts, id);
+      if (conversation !== undefined) this.#conversations.set(id, conversation);
+    }
+    await this.outbox.load();
+    if (!this.#parts.offline) this.#connection.start();
+  }
+
+  get connection(): ConnectionState {
+    return this.#connection.state;
+  }
+
+  // ------------------------------------------------------------------ what people ask for
+
+  /** Everything that had arrived when it was called is stored when it resolves. */
+  async caughtUp(signal?: AbortSignal): Promise<void> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const { state } = this.#connection;
+      if (state.kind === "ended") throw new FastChatError(state.code);
+      if (state.kind === "online") {
+        try {
+          // What began before this call may have asked too early.
+          await this.#synced;
+          await this.#sync(this.#session);
+          return;
+        } catch (error) {
+          if (!isWorthRetrying(error)) throw error;
+        }
+      }
+      await this.#pause(100, signal);
+    }
+  }
+
+  async people(text = ""): Promise<Person[]> {
+    const found = new Map<AccountId, Person>();
+    const wanted = text.toLowerCase();
+    const { me } = this.#parts.profile;
+    for (const contact of this.contacts.all()) {
+      const account = accountId(contact.account);
+      if (contact.name.includes(wanted) && (account !== me.account || wanted === me.name))
+        found.set(account, await this.views.person(account));
+    }
+    if (this.#connection.state.kind === "online") {
+      const { people } = await this.#connection.request({ case: "findPeople", value: { text, limit: limits.peoplePerAnswer } }, "people");
+      for (const { name, account: bytes, online } of people) {
+        if (!isHash(bytes) || parseName(name).kind === "invalid") continue;
+        const account = accountId(bytes);
+        const pinned = this.contacts.byName(name);
+        // A second account under a name that is pinned is not offered to anybody [A3].
+        if (pinned !== undefined && accountId(pinned.account) !== account) {
+          this.#parts.emit({ kind: "warning", warning: "account-fork", text: new NameConflict(name).message });
+          continue;
+        }
+        if (account === me.account && wanted !== me.name) continue;
+        this.#presence.note(account, online);
+        found.set(account, { ...(await this.views.person(account)), name, online });
+      }
+    }
+    return [...found.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
+  }
+
+  watchPresence(people: readonly AccountId[]): Promise<void> {
+    return this.#presence.watch(people);
+  }
+
+  async openDirect(givenName: string): Promise<ConversationId> {
+    const parsed = parseName(givenName);
+    if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER);
+    const { me } = this.#parts.profile;
+    const account = parsed.name === me.name ? me.account : await this.#accountNamed(parsed.name);
+    const id = directConversationId(me.account, account);
+    let conversation = this.#conversations.get(id);
+    if (conversation === undefined) {
+      conversation = Conversation.begin(this.#conversationParts, id, account);
+      this.#conversations.set(id, conversation);
+      await conversation.update(() => undefined);
+      this.#parts.emit({ kind: "conversations", conversations: [id] });
+    }
+    if (conversation.chain.state === undefined && this.#connection.state.kind === "online") {
+      // Made now if that is possible, else before the first message.
+      await this.#links.prepare(conversation).catch((error: unknown) => {
+        if (!isWorthRetrying(error) && !(error instanceof SendingBlocked)) throw error;
+      });
+    }
+    return id;
+  }
+
+  async fetchDownTo(id: ConversationId, sequence: number): Promise<boolean> {
+    const conversation = this.#conversations.get(id);
+    return conversation !== undefined && this.#connection.state.kind === "online" && conversation.fetchDownTo(sequence);
+  }
+
+  async markRead(id: ConversationId, sequence: number): Promise<void> {
+    const conversation = this.#conversations.get(id);
+    if (conversation === undefined) return;
+    const upTo = Math.min(sequence, conversation.record.high);
+    if (!(await this.#readUpTo(conversation, upTo))) return;
+    const read = { incarnation: conversation.record.incarnation, sequence: upTo };
+    await this.#vault.set({ kind: { case: "readPosition", value: { conversation: idBytes(id), read } } });
+  }
+
+  async setTyping(id: ConversationId, active: boolean): Promise<void> {
+    const conversation = this.#conversations.get(id);
+    if (conversation !== undefined && this.#connection.state.kind === "online") await this.#typing.say(conversation, active);
+  }
+
+  async safetyNumber(name: string): Promise<SafetyNumber> {
+    const { me } = this.#parts.profile;
+    const account = await this.#accountNamed(name);
+    const [mine, theirs] = [await this.accounts.need(me.account), await this.accounts.need(account)];
+    const party = ({ state }: typeof mine) => ({
+      account: idBytes(state.account),
+      identityKey: state.identityKey,
+      head: idBytes(state.head.hash),
+    });
+    const { digits, words } = safetyNumber(party(mine), party(theirs));
+    return {
+      digits: digits.match(/.{5}/g)!.join(" "),
+      words: words.join(" "),
+      code: safetyCode(party(mine), party(theirs)),
+      verification: await this.contacts.verification(account),
+    };
+  }
+
+  async setVerified(name: string, verified: boolean): Promise<void> {
+    await this.contacts.setVerified(await this.#contact(name), verified);
+  }
+
+  async acceptIdentity(name: string): Promise<void> {
+    await this.contacts.acceptIdentity(await this.#contact(name));
+    this.outbox.driveAll();
+  }
+
+  async setNote(name: string, note: string): Promise<void> {
+    await this.contacts.setNote(await this.#contact(name), note);
+  }
+
+  retry(message: ClientMessageId): Promise<void> {
+    return this.outbox.retry(message);
+  }
+
+  /** [H3] The device signs itself out; whether the server heard it. The profile is erased by whoever owns it. */
+  async signOut(): Promise<"told" | "not-reached"> {
+    const { me, signingSeed } = this.#parts.profile;
+    if (this.#connection.state.kind !== "online") return "not-reached";
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await Promise.race([this.#vault.flush(), this.#pause(CLOSE_FLUSH_MS)]);
+        const { state } = await this.accounts.refresh(me.account);
+        const link = buildSignOut(state, { device: me.device, signingSeed });
+        await this.#connection.request({ case: "appendAccountLink", value: { link } }, "appended");
+        return "told";
+      } catch (error) {
+        const stale = error instanceof FastChatError && error.code === ErrorCode.STALE_HEAD;
+        if (error instanceof FastChatError && error.code === ErrorCode.DEVICE_REVOKED) return "told";
+        if (!stale || attempt === 5) return "not-reached";
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    await this.drafts.flush();
+    if (this.#connection.state.kind === "online") {
+      // What others should know before this device is gone; it would be told the next time.
+      await Promise.race([Promise.allSettled([this.#vault.flush(), this.#slots.flush()]), this.#pause(CLOSE_FLUSH_MS)]);
+    }
+    this.#closing.abort();
+    this.#session++;
+    await this.#connection.close();
+    await this.outbox.close();
+    this.#slots.close();
+    this.#typing.close();
+    await this.#vault.close();
+  }
+
+  // ------------------------------------------------------------------ the connection
+
+  #onState(state: ConnectionState): void {
+    if (state.kind !== "online") {
+      this.#session++;
+      this.outbox.connectionLost();
+      this.#vault.offline();
+      this.#presence.offline();
+    }
+    this.#parts.emit({ kind: "connection", connection: state });
+  }
+
+  #onOnline(_welcome: Welcome): void {
+    const session = ++this.#session;
+    this.#links.newSession();
+    for (const conversation of this.#conversations.values()) conversation.newSession();
+    this.#synced = this.#begin(session);
+    this.#quietly(this.#synced);
+  }
+
+  /** Heads first, then everything at once that a session begins with; newest conversations first. */
+  async #begin(session: number): Promise<void> {
+    for (;;) {
+      try {
+        const own = this.#refreshOwnAccount();
+        const vault = this.#vault.online();
+        const presence = this.#presence.online();
+        await this.#sync(session);
+        this.outbox.driveAll();
+        await Promise.all([own, vault, presence]);
+        await this.#fetchSlots(session);
+        return;
+      } catch (error) {
+        if (session !== this.#session) return;
+        if (!isWorthRetrying(error) || error instanceof ConnectionLost) throw error;
+        await this.#pause(RETRY_MS);
+      }
+    }
+  }
+
+  async #sync(session: number): Promise<void> {
+    const cursors = Array.from(this.#conversations.values(), ({ id, record }) =>
+      create(CursorSchema, { conversation: idBytes(id), sequence: record.high }),
+    ).slice(0, limits.cursorsPerCatchUp);
+    const { heads } = await this.#connection.request({ case: "catchUp", value: { cursors } }, "heads");
+    const behind: Conversation[] = [];
+    for (const head of heads) {
+      if (!isHash(head.conversation)) continue;
+      const conversation = this.#known(conversationId(head.conversation));
+      if (head.sequence < conversation.record.high) this.#warnShorter(conversation);
+      conversation.noteHead(head.sequence);
+      if (conversation.isBehind) behind.push(conversation);
+    }
+    // Sending need not wait for conversations it does not concern.
+    this.outbox.driveAll();
+    const next = behind[Symbol.iterator]();
+    const work = async () => {
+      for (const conversation of next) if (session === this.#session) await this.#catchUp(conversation);
+    };
+    await Promise.all(Array.from({ length: CATCH_UP_AT_ONCE }, work));
+    if (session === this.#session) this.#parts.emit({ kind: "caught-up" });
+  }
+
+  async #fetchSlots(session: number): Promise<void> {
+    for (const conversation of this.#conversations.values()) {
+      if (session !== this.#session) return;
+      this.#slots.schedule(conversation);
+      const { lastMessage, peerRead } = conversation.record;
+      if (conversation.chain.state !== undefined && lastMessage > peerRead) await this.#slots.fetch(conversation);
+    }
+  }
+
+  /** One at a time for each conversation; whoever comes meanwhile waits for the same. */
+  #catchUp(conversation: Conversation): Promise<void> {
+    const running = this.#catchingUp.get(conversation);
+    if (running !== undefined) return running;
+    const catchingUp = conversation.catchUp().finally(() => this.#catchingUp.delete(conversation));
+    this.#catchingUp.set(conversation, catchingUp);
+    return catchingUp;
+  }
+
+  async #onPush(body: Push): Promise<void> {
+    switch (body.case) {
+      case "entries": {
+        if (!isHash(body.value.conversation)) return;
+        const conversation = this.#known(conversationId(body.value.conversation));
+        await conversation.receive(body.value.entries, body.value.sealedKeys, body.value.head);
+        if (conversation.isBehind) await this.#catchUp(conversation);
+        return;
+      }
+      case "slots": {
+        const conversation = this.#conversations.get(conversationId(body.value.conversation));
+        if (conversation !== undefined) await this.#slots.receive(conversation, body.value.slots);
+        return;
+      }
+      case "signal": {
+        const conversation = this.#conversations.get(conversationId(body.value.conversation));
+        if (conversation !== undefined && body.value.signal !== undefined) await this.#typing.receive(conversation, body.value.signal);
+        return;
+      }
+      case "presence":
+        this.#presence.receive(body.value.accounts);
+        return;
+      case "accountMoved":
+        if (body.value.head !== undefined && isHash(body.value.head.account)) await this.#accountMoved(accountId(body.value.head.account));
+        return;
+      case "vaultMoved":
+        await this.#vault.moved(body.value.revision);
+        return;
+      default:
+        // Answers to healing come later [C6]; what a newer server says is not for this client.
+        return;
+    }
+  }
+
+  // ------------------------------------------------------------------ people
+
+  async #accountMoved(account: AccountId): Promise<void> {
+    if (account === this.#parts.profile.me.account) {
+      await this.#refreshOwnAccount();
+      return;
+    }
+    const before = (await this.accounts.get(account))?.state;
+    if (before === undefined) return;
+    const { state } = await this.accounts.refresh(account);
+    if (state.head.index === before.head.index) return;
+    this.#parts.emit({ kind: "presence", people: [await this.views.person(account)] });
+    await this.#tellConversationsWith(account);
+    // Who knows of a lost right writes it down before sending [C1].
+    this.outbox.driveAll();
+  }
+
+  /** Every new device is shown on all devices of the account [A5]. */
+  async #refreshOwnAccount(): Promise<void> {
+    const { me } = this.#parts.profile;
+    const before = (await this.accounts.get(me.account))?.state;
+    const { state } = await this.accounts.refresh(me.account);
+    if (before === undefined) return;
+    for (const { device } of state.devices.values()) {
+      if (before.devices.has(device) || device === me.device) continue;
+      this.#parts.emit({
+        kind: "warning",
+        warning: "new-device",
+        text: "A new device signed in to your account. If that was not you, change your password and revoke it.",
+      });
+    }
+  }
+
+  async #accountNamed(name: string): Promise<AccountId> {
+    const { me } = this.#parts.profile;
+    if (name === me.name) return me.account;
+    const contact = this.contacts.byName(name);
+    if (contact !== undefined) {
+      const account = accountId(contact.account);
+      if ((await this.accounts.get(account)) === undefined) await this.accounts.need(account);
+      return account;
+    }
+    if (this.#connection.state.kind !== "online") throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Not connected." });
+    const { state } = await this.accounts.named(name);
+    await this.contacts.pin(state);
+    return state.account;
+  }
+
+  async #contact(name: string) {
+    await this.#accountNamed(name);
+    const contact = this.contacts.byName(name);
+    if (contact === undefined) throw new FastChatError(ErrorCode.NO_SUCH_USER);
+    return contact;
+  }
+
+  /** Who wrote first is pinned too; a second account under a known name is shown and cannot be written to [A3]. */
+  async #pinPeer(conversation: Conversation): Promise<void> {
+    const { peer } = conversation;
+    if (peer === undefined || peer === this.#parts.profile.me.account || this.contacts.byAccount(peer) !== undefined) return;
+    try {
+      const { state } = await this.accounts.need(peer);
+      await this.contacts.pin(state);
+    } catch (error) {
+      if (!(error instanceof NameConflict)) throw error;
+      this.#parts.emit({ kind: "warning", warning: "account-fork", text: error.message });
+    }
+  }
+
+  async #tellConversationsWith(account: AccountId): Promise<void> {
+    const concerned = [...this.#conversations.values()].filter(({ peer }) => peer === account).map(({ id }) => id);
+    if (concerned.length > 0) this.#parts.emit({ kind: "conversations", conversations: concerned });
+  }
+
+  // ------------------------------------------------------------------ conversations
+
+  /** Also one that this device never heard of: its log will tell what it is. */
+  #known(id: ConversationId): Conversation {
+    let conversation = this.#conversations.get(id);
+    if (conversation === undefined) {
+      conversation = Conversation.begin(this.#conversationParts, id);
+      this.#conversations.set(id, conversation);
+    }
+    return conversation;
+  }
+
+  async #need(id: ConversationId): Promise<Conversation> {
+    const conversation = this.#conversations.get(id) ?? (await Conversation.load(this.#conversationParts, id));
+    if (conversation === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
+    this.#conversations.set(id, conversation);
+    return conversation;
+  }
+
+  async #onStored(conversation: Conversation, sequences: readonly number[], live: boolean): Promise<void> {
+    await this.#pinPeer(conversation);
+    const items = await this.views.itemsAt(conversation.id, sequences);
+    for (const item of items) if (item.kind === "message" && !item.mine) this.#typing.stopped(conversation, item.from.account);
+    this.#parts.emit({ kind: "items", conversation: conversation.id, items, live });
+    this.#parts.emit({ kind: "conversations", conversations: [conversation.id] });
+    this.#applyReadPosition(conversation);
+    this.#slots.schedule(conversation);
+  }
+
+  async #onItemsChanged({ id }: Conversation, sequences: readonly number[]): Promise<void> {
+    this.#emitItems(id, await this.views.itemsAt(id, sequences));
+  }
+
+  async #onPeerSlot({ id }: Conversation, from: number, to: number): Promise<void> {
+    this.#emitItems(id, await this.views.ownItems(id, from, to));
+  }
+
+  #onOutgoing(id: ConversationId, outgoing: readonly Outgoing[]): void {
+    this.#emitItems(
+      id,
+      outgoing.map((each) => this.views.outgoingItem(each)),
+    );
+  }
+
+  #emitItems(id: ConversationId, items: readonly ChatItem[]): void {
+    if (items.length > 0) this.#parts.emit({ kind: "items", conversation: id, items, live: false });
+    this.#parts.emit({ kind: "conversations", conversations: [id] });
+  }
+
+  #onFork(error: AccountForked): void {
+    this.#parts.emit({ kind: "warning", warning: "account-fork", text: error.message });
+  }
+
+  /** [G5] The server has less than this device: held back, or restored from a backup. */
+  #warnShorter(conversation: Conversation): void {
+    this.#parts.emit({
+      kind: "warning",
+      warning: "incarnation",
+      text: "The server has fewer messages than this device: it was restored from a backup, or it holds some back. What is here was kept.",
+    });
+    this.#parts.emit({ kind: "conversations", conversations: [conversation.id] });
+  }
+
+  // ------------------------------------------------------------------ the vault
+
+  async #onVaultChanged(places: readonly { readonly kind: string; readonly key: string }[]): Promise<void> {
+    const concerned = new Set<ConversationId>();
+    for (const { kind, key } of places) {
+      if (kind === "contact") {
+        const contact = this.contacts.byName(key);
+        if (contact === undefined) continue;
+        const account = accountId(contact.account);
+        for (const { id, peer } of this.#conversations.values()) if (peer === account) concerned.add(id);
+        this.#parts.emit({ kind: "presence", people: [await this.views.person(account)] });
+      }
+      if (kind === "draft") concerned.add(key as ConversationId);
+      const conversation = kind === "readPosition" ? this.#conversations.get(key as ConversationId) : undefined;
+      if (conversation !== undefined) this.#applyReadPosition(conversation);
+    }
+    if (concerned.size > 0) this.#parts.emit({ kind: "conversations", conversations: [...concerned] });
+  }
+
+  /** What was read on another device is read here. */
+  #applyReadPosition(conversation: Conversation): void {
+    const content = this.#vault.get({ kind: "readPosition", key: conversation.id });
+    if (content?.kind.case !== "readPosition") return;
+    const upTo = content.kind.value.read?.sequence ?? 0;
+    if (upTo > conversation.record.readUpTo) this.#quietly(this.#readUpTo(conversation, upTo));
+  }
+
+  async #readUpTo(conversation: Conversation, upTo: number): Promise<boolean> {
+    if (upTo <= conversation.record.readUpTo) return false;
+    const { id } = conversation;
+    const { storage, profile } = this.#parts;
+    const above = { from: keys.entry(id, upTo + 1), to: keys.entry(id, limits.largestNumber) };
+    const isAllRead = upTo >= conversation.record.lastReceived;
+    const unread = isAllRead ? 0 : countOthers(await storage.range(above), profile.me.account);
+    await conversation.update((record) => {
+      record.readUpTo = Math.max(record.readUpTo, upTo);
+      record.unread = unread;
+    });
+    this.#parts.emit({ kind: "conversations", conversations: [id] });
+    this.#slots.schedule(conversation);
+    return true;
+  }
+
+  async #onPresence(accounts: readonly AccountId[]): Promise<void> {
+    this.#parts.emit({ kind: "presence", people: await Promise.all(accounts.map((account) => this.views.person(account))) });
+    for (const account of accounts) await this.#tellConversationsWith(account);
+  }
+
+  // ------------------------------------------------------------------
+
+  /** Work that nobody waits for: what the connection spoils is done again with the next one. */
+  #quietly(work: Promise<unknown>): void {
+    work.catch((error: unknown) => {
+      if (error instanceof AccountForked) this.#onFork(error);
+      else if (!(error instanceof ConnectionLost || error instanceof FastChatError || error instanceof SendingBlocked)) {
+        if (!this.#closing.signal.aborted) this.#parts.onUnexpected(error);
+      }
+    });
+  }
+
+  #pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+    const ending = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
+    return new Promise((resolve) => {
+      if (ending.aborted) return resolve();
+      const done = () => {
+        clearTimeout(timer);
+        ending.removeEventListener("abort", done);
+        resolve();
+      };
+      const timer = setTimeout(done, milliseconds);
+      ending.addEventListener("abort", done, { once: true });
+    });
+  }
+}
+
+function countOthers(entries: readonly Item[], me: AccountId): number {
+  return entries.filter(({ value }) => {
+    const entry = fromBinary(schemas.entry, value);
+    return entry.body.case === "message" && accountId(entry.account) !== me;
+  }).length;
+}
+
+const VAULT_WARNING =
+  "Your contacts and settings on the server are not what your devices wrote: something was changed, swapped, held back or is old. What this device has was kept.";

@@ -1,0 +1,58 @@
+import { rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { signIn as signInAt, signUp as signUpAt } from "./account.ts";
+import type { Client, OpenOptions, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
+import { openClientOn } from "./client.ts";
+import { nodeLock } from "./lock-node.ts";
+import type { Platform } from "./platform.ts";
+import { openSqliteStorage } from "./storage-sqlite.ts";
+import type { Storage } from "./storage.ts";
+
+/** A profile in Node: the folder `home/profile`. */
+export interface Place {
+  readonly home: string;
+  readonly profile: string;
+}
+
+const WAKE_LOOK_MS = 1_000;
+/** A timer this much late: the machine slept. */
+const SLEPT_MS = 5_000;
+
+const folderOf = ({ home, profile }: Place): string => {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(profile)) {
+    throw new RangeError("A profile's name has letters, digits, and . _ - after the first character.");
+  }
+  return join(resolve(home), profile);
+};
+
+const platform: Platform<Place> = {
+  openStorage: async (place) => openSqliteStorage(folderOf(place)),
+  lock: (place) => nodeLock(folderOf(place)),
+  erase: async (place) => rmSync(folderOf(place), { recursive: true, force: true }),
+  onWake(listener) {
+    let last = Date.now();
+    const timer = setInterval(() => {
+      const now = Date.now();
+      if (now - last > SLEPT_MS) listener();
+      last = now;
+    }, WAKE_LOOK_MS);
+    timer.unref();
+    return () => clearInterval(timer);
+  },
+};
+
+async function withStorage<T>(place: Place, use: (storage: Storage) => Promise<T>): Promise<T> {
+  const storage = await platform.openStorage(place);
+  try {
+    return await use(storage);
+  } finally {
+    await storage.close();
+  }
+}
+
+export const signUp = (place: Place, options: SignUpOptions): Promise<SignUpResult> =>
+  withStorage(place, (storage) => signUpAt(storage, options));
+export const signIn = (place: Place, options: SignInOptions): Promise<SignInResult> =>
+  withStorage(place, (storage) => signInAt(storage, options));
+/** Undefined: nobody is signed in here. */
+export const openClient = (place: Place, options?: OpenOptions): Promise<Client | undefined> => openClientOn(platform, place, options);

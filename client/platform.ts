@@ -1,0 +1,12 @@
+import type { ProfileLock } from "./lock.ts";
+import type { Storage } from "./storage.ts";
+
+/** What a place to run on gives: the rest of the SDK knows neither Node nor browsers. */
+export interface Platform<Place> {
+  openStorage(place: Place): Promise<Storage>;
+  lock(place: Place): ProfileLock;
+  /** Erases all of a profile; its storage is closed. */
+  erase(place: Place): Promise<void>;
+  /** Hints that the network may be back or that this machine slept. Returns the function that ends the subscription. */
+  onWake(listener: () => void): () => void;
+}
