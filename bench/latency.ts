@@ -61,20 +61,20 @@ commands.sort((one, other) => one - other);
 console.log(`fastchat send, from start to end: median ${milliseconds(quantile(commands, 0.5))}`);
 
 const arrived = new Map<string, number>();
-let waiting: { text: string; resolve: () => void } | undefined;
+const waiting = new Map<string, () => void>();
 bob.client.subscribe((event) => {
   if (event.kind !== "items") return;
   for (const item of event.items) {
     if (item.kind !== "message" || item.mine || arrived.has(item.text)) continue;
     arrived.set(item.text, performance.now());
-    if (waiting?.text === item.text) waiting.resolve();
+    waiting.get(item.text)?.();
   }
 });
 const times: number[] = [];
 for (let number = 0; number < messages; number++) {
   const text = `ping ${number}`;
   const { promise, resolve } = Promise.withResolvers<void>();
-  waiting = { text, resolve };
+  waiting.set(text, resolve);
   const since = performance.now();
   await alice.client.send(conversation, text);
   await promise;

@@ -58,7 +58,8 @@ export class TestProcess implements AsyncDisposable {
     const { args, environment, cwd, readyWithinMs = 20_000 } = this.#options;
     const log = openSync(this.logFile, "a");
     const child = spawn(process.execPath, args, {
-      stdio: ["ignore", log, log],
+      // The channel closes when this process ends, however it ends: a server then ends by itself.
+      stdio: ["ignore", log, log, "ipc"],
       env: { ...process.env, ...environment },
       ...(cwd !== undefined && { cwd }),
     });

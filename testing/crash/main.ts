@@ -6,6 +6,9 @@ import { countFaults } from "./checker.ts";
 import { type CrashOptions, runCrashTest } from "./run.ts";
 import { sizes } from "./sizes.ts";
 
+// Told to stop: servers and PostgreSQL notice that this process is gone, and its folder goes with it.
+process.once("SIGTERM", () => process.exit(143));
+
 const seed = Math.floor(Math.random() * 2 ** 31);
 const given = JSON.parse(process.argv[2] ?? "{}") as Partial<CrashOptions>;
 const size = process.env["SIZE"] === "large" ? sizes.large : sizes.small;

@@ -32,10 +32,14 @@ const PAGE = 500;
 
 const task = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as WorkerTask;
 if (task.killPoint !== undefined) installKillPoint(task.killPoint, (key) => key.startsWith("entry/"));
+process.once("disconnect", () => process.exit());
 const finish = new Promise<void>((resolve) => process.on("message", ({ kind }: ToWorker) => kind === "finish" && resolve()));
 let finishing = false;
 void finish.then(() => (finishing = true));
-const tell = (message: FromWorker): void => void process.send?.(message);
+const tell = (message: FromWorker): Promise<void> =>
+  new Promise((resolve) => {
+    if (process.send?.(message, undefined, undefined, () => resolve()) === undefined) resolve();
+  });
 
 const journalFile = (name: string): string => join(task.folder, `${name}.journal`);
 
@@ -79,7 +83,7 @@ async function talk(name: string, peer: string, random: () => number): Promise<v
     if (lines.length === 0) return;
     appendFileSync(journalFile(name), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
     for (const line of lines) if (line.kind !== "arrived") (line.kind === "accepted" ? knownAccepted : knownAcknowledged).add(line.id);
-    tell({ kind: "progress", name, accepted: knownAccepted.size, acknowledged: knownAcknowledged.size });
+    void tell({ kind: "progress", name, accepted: knownAccepted.size, acknowledged: knownAcknowledged.size });
   };
 
   const client = await openClient({ home: task.home, profile: name }, { gateway: task.gateway, agent: "fastchat-crash-test" });
@@ -155,9 +159,9 @@ try {
       task.mode === "talk" ? talk(name, peer, randomFrom(task.seed + index)) : report(name, peer),
     ),
   );
-  tell({ kind: "done" });
+  await tell({ kind: "done" });
 } catch (error) {
-  tell({ kind: "failed", error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  await tell({ kind: "failed", error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   process.exitCode = 1;
 }
-process.disconnect?.();
+process.exit();
