@@ -5,12 +5,7 @@ import { type ExitCode, Failure, asFailure, exitCodes, usage } from "./failure.t
 
 type Role = "up" | "gateway" | "server";
 
-/** What the server offers to the command line: each runs until it is told to stop. */
-interface ServerModule {
-  readonly runUp: (options: Record<string, unknown>) => Promise<void>;
-  readonly runGateway: (options: Record<string, unknown>) => Promise<void>;
-  readonly runServer: (options: Record<string, unknown>) => Promise<void>;
-}
+type ServerModule = Pick<typeof import("@fastchat/server"), "runUp" | "runGateway" | "runServer">;
 
 const dataOption = { type: "string", valueHint: "DIR", description: "Folder that holds the whole state" } as const;
 const portOption = { type: "string", valueHint: "N", description: "Port; a taken one means the next free one" } as const;
@@ -43,13 +38,13 @@ async function runRole(role: Role, args: Readonly<Record<string, unknown>>): Pro
     const known: ArgsDef = definitions[role].args;
     const strange = Object.keys(args).find((name) => name !== "_" && !Object.hasOwn(known, name));
     if (strange !== undefined) throw usage(`There is no option --${strange}: see "fastchat ${role} --help".`);
-    const { port, servers, data, url, name } = args;
-    const options = { port: wholeNumber(port, "port"), servers: wholeNumber(servers, "servers"), data, url, name };
-    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-    const entry = import.meta.resolve("@fastchat/server");
-    const server = (await import(entry)) as ServerModule;
-    const run = { up: server.runUp, gateway: server.runGateway, server: server.runServer }[role];
-    await run(given);
+    const text = (option: string): string | undefined => (typeof args[option] === "string" ? args[option] : undefined);
+    const common = { port: wholeNumber(args["port"], "port"), data: text("data") };
+    // Resolved only now, so that the bundle does not take the server in.
+    const { runUp, runGateway, runServer } = (await import(import.meta.resolve("@fastchat/server"))) as ServerModule;
+    if (role === "up") await runUp({ ...common, servers: wholeNumber(args["servers"], "servers") });
+    else if (role === "gateway") await runGateway(common);
+    else await runServer({ ...common, url: text("url"), name: text("name") });
     return exitCodes.done;
   } catch (error) {
     const failure = error instanceof Failure ? error : asFailure(error);

@@ -1,0 +1,113 @@
+import { join } from "node:path";
+import pty from "@lydell/node-pty";
+import xterm from "@xterm/headless";
+
+export const command = join(import.meta.dirname, "bin", "fastchat.js");
+
+export interface ScreenOptions {
+  readonly columns?: number;
+  readonly rows?: number;
+  readonly args?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** A person at a terminal: a pseudo terminal with the real command in it, and what an xterm would show. */
+export class TestScreen implements AsyncDisposable {
+  readonly #terminal: InstanceType<typeof xterm.Terminal>;
+  readonly #process: pty.IPty;
+  readonly #ended: Promise<{ exitCode: number; signal?: number }>;
+  #listeners = new Set<() => void>();
+  #running = true;
+
+  constructor({ columns = 100, rows = 30, args = [], environment = {} }: ScreenOptions = {}) {
+    this.#terminal = new xterm.Terminal({ cols: columns, rows, allowProposedApi: true });
+    const { NO_COLOR: _, CI: _ci, ...inherited } = process.env;
+    this.#process = pty.spawn(process.execPath, [command, ...args], {
+      name: "xterm-256color",
+      cols: columns,
+      rows,
+      env: { ...inherited, ...environment } as Record<string, string>,
+    });
+    this.#process.onData((data) => this.#terminal.write(data, () => this.#listeners.forEach((listener) => listener())));
+    this.#ended = new Promise((resolve) => {
+      this.#process.onExit((how) => {
+        this.#running = false;
+        resolve(how);
+      });
+    });
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** The rows as one sees them, without blanks at their ends. */
+  get rows(): string[] {
+    const { active } = this.#terminal.buffer;
+    return Array.from({ length: this.#terminal.rows }, (_, index) => active.getLine(active.baseY + index)?.translateToString(true) ?? "");
+  }
+
+  get text(): string {
+    return this.rows.join("\n");
+  }
+
+  get cursor(): { x: number; y: number } {
+    return { x: this.#terminal.buffer.active.cursorX, y: this.#terminal.buffer.active.cursorY };
+  }
+
+  /** Whether the terminal shows the alternate screen. */
+  get isAlternate(): boolean {
+    return this.#terminal.buffer.active.type === "alternate";
+  }
+
+  type(keys: string): void {
+    this.#process.write(keys);
+  }
+
+  signal(signal: string): void {
+    this.#process.kill(signal);
+  }
+
+  resize(columns: number, rows: number): void {
+    this.#terminal.resize(columns, rows);
+    this.#process.resize(columns, rows);
+  }
+
+  /** Resolves as soon as the screen is as wished; gives the milliseconds that took. */
+  async until(wish: (screen: this) => boolean, what: string, withinMs = 15_000): Promise<number> {
+    const start = performance.now();
+    while (!wish(this)) {
+      if (performance.now() - start > withinMs)
+        throw new Error(`The screen did not show ${what} within ${withinMs} ms, but:\n${this.text}`);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#listeners.add(resolve);
+      const timer = setTimeout(resolve, 100);
+      await promise;
+      clearTimeout(timer);
+      this.#listeners.delete(resolve);
+    }
+    return performance.now() - start;
+  }
+
+  shows(words: string, withinMs?: number): Promise<number> {
+    return this.until(({ text }) => text.includes(words), `"${words}"`, withinMs);
+  }
+
+  hides(words: string, withinMs?: number): Promise<number> {
+    return this.until(({ text }) => !text.includes(words), `no "${words}"`, withinMs);
+  }
+
+  /** Resolves when the command has ended, with its exit code. */
+  async ended(): Promise<number> {
+    const { exitCode, signal } = await this.#ended;
+    // What it wrote last is parsed behind it.
+    await new Promise<void>((resolve) => this.#terminal.write("", resolve));
+    return signal === undefined || signal === 0 ? exitCode : 128 + signal;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#running) this.#process.kill("SIGKILL");
+    await this.#ended;
+    this.#terminal.dispose();
+  }
+}
