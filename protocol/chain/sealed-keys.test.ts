@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { SealedKey } from "../generated/fastchat/v1/conversation_pb.ts";
+import { NewcomersRead, type SealedKey } from "../generated/fastchat/v1/conversation_pb.ts";
 import { conversationId, idBytes, type KeyId } from "../ids.ts";
 import { accountPublicKeyHash } from "../seal/account-keys.ts";
 import { toHex } from "../seal/bytes.ts";
@@ -123,13 +123,7 @@ test("[C4] a list of copies that is not the named one, or lacks, repeats or misd
   const [alice, bob, carol] = [await keyHolder("alice"), await keyHolder("bob"), await keyHolder("carol")];
   const made = await open(undefined, alice, [alice, bob], directCreate(alice.account, bob.account, bytesOf("direct")));
   const [one, two] = made.copies as [SealedKey, SealedKey];
-  const naming = (...copies: SealedKey[]): string => {
-    const entry = forgeLink(made.entry, first(alice).signingSeed, (body) => (body.opening!.sealedKeysHash = sealedKeysHash(copies)));
-    const result = applyConversationLink(undefined, entry);
-    if (result.kind !== "valid") throw new Error(JSON.stringify(result));
-    const checked = checkSealedKeys(result.state, copies);
-    return checked.kind === "valid" ? "valid" : checked.reason;
-  };
+  const naming = (...copies: SealedKey[]): string => listNamed(undefined, made, alice, copies);
   expect(checkSealedKeys(made.state, [one])).toEqual({ kind: "invalid", reason: "not the list that is named" });
   expect(naming(one, two)).toBe("valid");
   expect(naming(one)).toBe("a copy is missing or nobody's");
@@ -143,3 +137,33 @@ test("[C4] a list of copies that is not the named one, or lacks, repeats or misd
   const stranger = { ...one, account: idBytes(carol.account) };
   expect(naming(one, two, stranger)).toBe("a copy for somebody who is no member");
 });
+
+test("[C4] older epochs are given to newcomers where the policy gives them, and to nobody else", async () => {
+  const [alice, bob, carol] = [await keyHolder("alice"), await keyHolder("bob"), await keyHolder("carol")];
+  const roles = new Map([
+    [alice.account, "admin"],
+    [bob.account, "member"],
+  ] as const);
+  for (const newcomersRead of [NewcomersRead.EVERYTHING, NewcomersRead.NOTHING_OLDER]) {
+    const group = await open(undefined, alice, [alice, bob], groupCreate(roles, bytesOf("group"), { newcomersRead }));
+    const added = await open(group.state, alice, [carol], additionsOf(new Map([[carol.account, "member"]])), group.key);
+    const older = async ({ account, accountKey }: KeyHolder): Promise<SealedKey> => {
+      const recipient = { account, generation: 1, publicKey: accountKey.publicKey };
+      return (await sealEpochKey(group.key, epochContext(group.state, newestEpoch(group.state)), 1, recipient))!;
+    };
+    const byAccount = (copies: SealedKey[]) => copies.toSorted((one, other) => (toHex(one.account) < toHex(other.account) ? -1 : 1));
+    const given = newcomersRead === NewcomersRead.EVERYTHING ? "valid" : "a copy of an epoch that nobody gives";
+    expect(listNamed(group.state, added, alice, [await older(carol), ...added.copies])).toBe(given);
+    const toBob = byAccount([await older(bob), ...added.copies]);
+    expect(listNamed(group.state, added, alice, toBob)).toBe("a copy of an epoch that nobody gives");
+  }
+});
+
+/** The verdict on a list of copies that the link names, instead of its own. */
+function listNamed(before: ConversationState | undefined, made: Opened, author: Person, copies: SealedKey[]): string {
+  const entry = forgeLink(made.entry, first(author).signingSeed, (body) => (body.opening!.sealedKeysHash = sealedKeysHash(copies)));
+  const result = applyConversationLink(before, entry);
+  if (result.kind !== "valid") throw new Error(JSON.stringify(result));
+  const checked = checkSealedKeys(result.state, copies);
+  return checked.kind === "valid" ? "valid" : checked.reason;
+}
