@@ -46,7 +46,7 @@ import { ErrorSchema } from "@fastchat/protocol/wire/error";
 import {
   type ClientFrame,
   ClientPacketSchema,
-  HelloSchema,
+  type HelloSchema,
   type ServerFrame,
   ServerFrameSchema,
   ServerPacketSchema,

@@ -19,14 +19,16 @@ export class TestInstallation implements AsyncDisposable {
   readonly postgres: TestPostgres;
   readonly database: Database;
   readonly gateway: Gateway;
+  readonly secretFile: string;
   readonly servers: ChatServer[] = [];
   readonly #stack: AsyncDisposableStack;
   #count = 0;
 
-  private constructor(postgres: TestPostgres, database: Database, gateway: Gateway, stack: AsyncDisposableStack) {
-    this.postgres = postgres;
-    this.database = database;
-    this.gateway = gateway;
+  private constructor(parts: Pick<TestInstallation, "postgres" | "database" | "gateway" | "secretFile">, stack: AsyncDisposableStack) {
+    this.postgres = parts.postgres;
+    this.database = parts.database;
+    this.gateway = parts.gateway;
+    this.secretFile = parts.secretFile;
     this.#stack = stack;
   }
 
@@ -56,7 +58,7 @@ export class TestInstallation implements AsyncDisposable {
         ...options.gateway,
       }),
     );
-    const installation = new TestInstallation(postgres, database, gateway, stack.move());
+    const installation = new TestInstallation({ postgres, database, gateway, secretFile }, stack.move());
     for (let index = 0; index < (options.servers ?? 1); index++) {
       await installation.addServer(options.wrapBus === undefined ? {} : { wrapBus: options.wrapBus });
     }

@@ -1,0 +1,129 @@
+import { ErrorCode } from "@fastchat/protocol";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Bus } from "../bus/bus.ts";
+import { getTicket, signUp, TestConversation, type TestPerson, TestSocket } from "../test-client.ts";
+import { TestInstallation } from "../test-installation.ts";
+
+let installation: TestInstallation;
+let gateway: string;
+let alice: TestPerson;
+let bob: TestPerson;
+let conversation: TestConversation;
+/** While true, nothing that a server says on the bus arrives. */
+let deaf = false;
+
+const losing = (bus: Bus): Bus => ({
+  payloadBytes: bus.payloadBytes,
+  publish: (payload) => (deaf ? Promise.resolve() : bus.publish(payload)),
+  subscribe: (subscriber) => bus.subscribe(subscriber),
+  [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
+});
+
+beforeEach(async () => {
+  deaf = false;
+  installation = await TestInstallation.start({ servers: 2, wrapBus: losing });
+  gateway = installation.gateway.url;
+  alice = await signUp(gateway, "alice");
+  bob = await signUp(gateway, "bob");
+  conversation = new TestConversation(alice, bob);
+});
+afterEach(() => installation?.[Symbol.asyncDispose]());
+
+const at = (person: TestPerson, server: "chat-1" | "chat-2") =>
+  TestSocket.welcome(gateway, person.devices[0]!, [server === "chat-1" ? "chat-2" : "chat-1"]);
+
+test("with every hint lost, messages, a new conversation and presence arrive all the same, only later", async () => {
+  await using a = await at(alice, "chat-1");
+  await using b = await at(bob, "chat-2");
+  deaf = true;
+  await conversation.open(a, alice);
+  const requests = a.say(
+    ...(await Promise.all([1, 2, 3].map(async (index) => conversation.send(await conversation.message(`${index}`, alice))))),
+  );
+  for (const request of requests) await a.answer(request, "sent");
+  await b.until(() => b.live(conversation.id).length >= 4);
+  expect(b.live(conversation.id)).toEqual([1, 2, 3, 4]);
+  const link = b.frames.find(({ body }) => body.case === "entries")!;
+  expect(link.body.case === "entries" && link.body.value.sealedKeys).toHaveLength(1);
+  // And again, when hints were lost once before.
+  await a.ask(conversation.send(await conversation.message("4", alice)), "sent");
+  await b.until(() => b.live(conversation.id).length >= 5);
+});
+
+test("two people who write at once through two servers see one order, live, without a gap", async () => {
+  await using a = await at(alice, "chat-1");
+  await using b = await at(bob, "chat-2");
+  await conversation.open(a, alice);
+  await b.until(({ body }) => body.case === "entries");
+  const write = async (socket: TestSocket, person: TestPerson) => {
+    for (let round = 0; round < 20; round++) {
+      const messages = await Promise.all([1, 2, 3, 4, 5].map((index) => conversation.message(`${round} ${index}`, person)));
+      const requests = socket.say(...messages.map((message) => conversation.send(message)));
+      for (const request of requests) await socket.answer(request, "sent");
+    }
+  };
+  await Promise.all([write(a, alice), write(b, bob)]);
+  const all = Array.from({ length: 201 }, (_, index) => index + 1);
+  for (const socket of [a, b]) {
+    await socket.until(() => socket.live(conversation.id).length >= all.length);
+    expect(socket.live(conversation.id)).toEqual(all);
+  }
+});
+
+test("a server that drains is not offered, asks its clients to move, and answers what was under way", async () => {
+  const [first] = installation.servers;
+  await using a = await at(alice, "chat-1");
+  await using b = await at(bob, "chat-2");
+  await conversation.open(a, alice);
+  await b.until(({ body }) => body.case === "entries");
+  const late = await getTicket(gateway, alice.devices[0]!, ["chat-2"]);
+  expect(late.server).toBe("chat-1");
+  const requests = a.say(
+    ...(await Promise.all([1, 2, 3].map(async (index) => conversation.send(await conversation.message(`${index}`, alice))))),
+  );
+  const drained = first!.drain();
+  for (const request of requests) await a.answer(request, "sent");
+  await a.until(({ body }) => body.case === "move");
+  expect((await getTicket(gateway, alice.devices[0]!, ["chat-2"])).server).toBe("chat-2");
+  await expect(TestSocket.open(late.url)).rejects.toThrow("503");
+  await using moved = await TestSocket.welcome(gateway, alice.devices[0]!);
+  await a[Symbol.asyncDispose]();
+  await drained;
+  await first![Symbol.asyncDispose]();
+  await moved.ask(conversation.send(await conversation.message("4", alice)), "sent");
+  await b.until(() => b.live(conversation.id).length >= 5);
+  expect(b.live(conversation.id)).toEqual([1, 2, 3, 4, 5]);
+});
+
+test("with the last server gone the gateway says so, until there is one again", async () => {
+  for (const server of installation.servers) await server[Symbol.asyncDispose]();
+  await expect(getTicket(gateway, alice.devices[0]!)).rejects.toMatchObject({ code: ErrorCode.NO_SERVER });
+  expect((await fetch(`${gateway}/readyz`)).status).toBe(503);
+  const joined = await installation.addServer();
+  await using socket = await TestSocket.welcome(gateway, alice.devices[0]!);
+  const welcome = socket.frames.find(({ body }) => body.case === "welcome")!;
+  expect(welcome.body.case === "welcome" && welcome.body.value.server).toBe(joined.name);
+  expect((await fetch(`${gateway}/readyz`)).status).toBe(200);
+});
+
+test("a database that goes away under a send closes the socket, and the retry with the same id finds its place", async () => {
+  await using a = await at(alice, "chat-1");
+  await conversation.open(a, alice);
+  const message = await conversation.message("once", alice);
+  const { database } = installation;
+  // Holds the conversation so that the append waits, then ends the server's connections.
+  const holder = await database.pool.connect();
+  await holder.query("BEGIN");
+  await holder.query("SELECT 1 FROM conversation FOR UPDATE");
+  a.say(conversation.send(message));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await holder.query(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%append_messages%' AND pid <> pg_backend_pid()",
+  );
+  expect(await a.closed()).toBe(4_000 + ErrorCode.MOVED);
+  await holder.query("COMMIT");
+  holder.release();
+  await using again = await at(alice, "chat-2");
+  expect((await again.ask(conversation.send(message), "sent")).sequence).toBe(2);
+  expect((await again.ask(conversation.send(message), "sent")).sequence).toBe(2);
+});

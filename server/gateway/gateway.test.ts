@@ -1,0 +1,265 @@
+import { randomBytes } from "node:crypto";
+import { ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
+import { fromBinary } from "@bufbuild/protobuf";
+import { ErrorSchema } from "@fastchat/protocol/wire/error";
+import * as wire from "@fastchat/protocol/wire/gateway";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { silentLog } from "../events.ts";
+import { addInvitation } from "../store/accounts.ts";
+import { addDevice, getTicket, makePerson, post, signIn, signUp, startSignUp, stateOf, TestSocket } from "../test-client.ts";
+import { TestInstallation } from "../test-installation.ts";
+import { openNotifyBus } from "../bus/bus-notify.ts";
+import { type Gateway, startGateway } from "./gateway.ts";
+import { readSecrets } from "./secret-file.ts";
+import { invitationHash } from "./sign-up.ts";
+import { leastConnections } from "./strategy-least-connections.ts";
+
+let installation: TestInstallation;
+let gateway: string;
+beforeAll(async () => {
+  installation = await TestInstallation.start({ servers: 2 });
+  gateway = installation.gateway.url;
+});
+afterAll(() => installation?.[Symbol.asyncDispose]());
+
+const codeOf = (promise: Promise<unknown>): Promise<number> =>
+  promise.then(
+    (value) => {
+      throw new Error(`no error but ${JSON.stringify(value)}`);
+    },
+    (error: unknown) => {
+      if (error instanceof FastChatError) return error.code;
+      throw error;
+    },
+  );
+
+/** Another gateway of the same installation, with other policies. */
+async function otherGateway(changes: Partial<Parameters<typeof startGateway>[0]>): Promise<Gateway> {
+  const { database } = installation;
+  const bus = await openNotifyBus({ url: database.url, log: silentLog });
+  const secrets = await readSecrets(installation.secretFile, silentLog);
+  const started = await startGateway({
+    database,
+    bus,
+    secrets,
+    strategy: leastConnections,
+    log: silentLog,
+    signUp: undefined,
+    signInAnswers: "distinct",
+    webOrigins: [],
+    trustedProxies: 0,
+    host: "127.0.0.1",
+    port: 0,
+    ...changes,
+  });
+  return {
+    ...started,
+    async [Symbol.asyncDispose]() {
+      await started[Symbol.asyncDispose]();
+      await bus[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test("[P1] a sign-in gives chain and wraps to who knows the password, and tells wrong password from no such user", async () => {
+  const alice = await signUp(gateway, "alice");
+  const signedIn = await signIn(gateway, "alice", alice.password);
+  if (signedIn === "wrong-password") throw new Error("refused");
+  expect(stateOf(signedIn.links).account).toBe(alice.account);
+  expect(signedIn.wraps).toHaveLength(4);
+  expect(Buffer.from(signedIn.accountPublicKey).equals(Buffer.from(alice.accountKey.publicKey))).toBe(true);
+  expect(await signIn(gateway, "alice", "wrong")).toBe("wrong-password");
+  expect(await codeOf(signIn(gateway, "nobody", "any"))).toBe(ErrorCode.NO_SUCH_USER);
+  expect(await codeOf(signIn(gateway, "../etc", "any"))).toBe(ErrorCode.NAME_INVALID);
+});
+
+test("[P1] who guesses KE3 gets nothing, and a state of another sign-in or an old one is no state", async () => {
+  const dora = await signUp(gateway, "dora");
+  const { client } = await import("@serenity-kit/opaque");
+  const { startLoginRequest } = client.startLogin({ password: dora.password });
+  const loginRequest = Buffer.from(startLoginRequest, "base64url");
+  const started = await post(gateway, "/v1/sign-in/start", wire.SignInStartSchema, wire.SignInStartedSchema, {
+    name: "dora",
+    loginRequest,
+  });
+  const finish = (state: Uint8Array) =>
+    post(gateway, "/v1/sign-in/finish", wire.SignInFinishSchema, wire.SignInFinishedSchema, { state, loginFinish: randomBytes(64) });
+  expect(await codeOf(finish(started.state))).toBe(ErrorCode.WRONG_PASSWORD);
+  const changed = Buffer.from(started.state);
+  changed[20]! ^= 1;
+  expect(await codeOf(finish(changed))).toBe(ErrorCode.SIGN_IN_EXPIRED);
+  const { challenge } = await post(gateway, "/v1/challenge", wire.ChallengeRequestSchema, wire.ChallengeSchema, {
+    device: idBytes(dora.devices[0]!.device),
+  });
+  expect(await codeOf(finish(challenge))).toBe(ErrorCode.SIGN_IN_EXPIRED);
+});
+
+test("with uniform answers a stranger cannot tell a missing user from a wrong password", async () => {
+  await using uniform = await otherGateway({ signInAnswers: "uniform" });
+  await signUp(gateway, "eva");
+  expect(await signIn(uniform.url, "eva", "wrong")).toBe("wrong-password");
+  expect(await signIn(uniform.url, "nobody-here", "wrong")).toBe("wrong-password");
+});
+
+test("[A3] a name is given once, also when two ask at the same time", async () => {
+  const attempts = await Promise.allSettled([signUp(gateway, "frank"), signUp(gateway, "frank"), signUp(gateway, "frank")]);
+  expect(attempts.filter((attempt) => attempt.status === "fulfilled")).toHaveLength(1);
+  for (const attempt of attempts) {
+    if (attempt.status === "rejected") expect((attempt.reason as FastChatError).code).toBe(ErrorCode.NAME_TAKEN);
+  }
+});
+
+test("[A2] a sign-up whose keys, name or wraps do not fit its link leaves nothing behind", async () => {
+  const { person, link, attachments } = await makePerson("grace");
+  const registrationRecord = await startSignUp(gateway, "grace", person.password);
+  const finish = (changes: object) =>
+    post(gateway, "/v1/sign-up/finish", wire.SignUpFinishSchema, wire.SignUpFinishedSchema, {
+      name: "grace",
+      registrationRecord,
+      create: link,
+      attachments,
+      ...changes,
+    });
+  const refused: [object, number][] = [
+    [{ attachments: { ...attachments, accountPublicKey: randomBytes(1216) } }, ErrorCode.LINK_INVALID],
+    [{ attachments: { ...attachments, deviceSealingKey: attachments.accountPublicKey } }, ErrorCode.LINK_INVALID],
+    [{ attachments: { ...attachments, copies: [] } }, ErrorCode.LINK_INVALID],
+    [{ attachments: { ...attachments, wraps: attachments.wraps.slice(1) } }, ErrorCode.LINK_INVALID],
+    [{ name: "grace2" }, ErrorCode.LINK_INVALID],
+    [{ create: { ...link, signature: randomBytes(64) } }, ErrorCode.LINK_INVALID],
+    [{ registrationRecord: randomBytes(7) }, ErrorCode.MALFORMED],
+  ];
+  for (const [changes, code] of refused) expect(await codeOf(finish(changes))).toBe(code);
+  expect(await codeOf(signIn(gateway, "grace", person.password))).toBe(ErrorCode.NO_SUCH_USER);
+  await finish({});
+  // The answer got lost and the client asks again.
+  await finish({});
+});
+
+test("an invitation is needed where the policy says so, and is good for as many as it says", async () => {
+  await using closed = await otherGateway({ signUp: "invitation" });
+  const { code, text } = { code: "correct-horse", text: "correct-horse" };
+  await addInvitation(installation.database, { hash: invitationHash(code), uses: 1, expires: Date.now() + 60_000 });
+  await addInvitation(installation.database, { hash: invitationHash("too-late"), uses: 1, expires: Date.now() - 1 });
+  expect(await codeOf(signUp(closed.url, "henry"))).toBe(ErrorCode.INVITATION_NEEDED);
+  expect(await codeOf(signUp(closed.url, "henry", "too-late"))).toBe(ErrorCode.INVITATION_NEEDED);
+  await signUp(closed.url, "henry", text);
+  expect(await codeOf(signUp(closed.url, "ida", text))).toBe(ErrorCode.INVITATION_NEEDED);
+});
+
+test("a ticket opens one socket, at its server, for a while", async () => {
+  const jane = await signUp(gateway, "jane");
+  const ticket = await getTicket(gateway, jane.devices[0]!);
+  const other = installation.servers.find((server) => server.name !== ticket.server)!;
+  const wrongServer = await TestSocket.open(other.url);
+  await expect(wrongServer.hello(ticket.ticket)).rejects.toThrow(/another server/);
+  await using right = await TestSocket.open(ticket.url);
+  await right.hello(ticket.ticket);
+  const again = await TestSocket.open(ticket.url);
+  await expect(again.hello(ticket.ticket)).rejects.toThrow(/was used/);
+  expect(await again.closed()).toBe(4000 + ErrorCode.TICKET_INVALID);
+
+  const late = await getTicket(gateway, jane.devices[0]!);
+  await installation.database.query
+    .updateTable("ticket")
+    .set({ expires: new Date(Date.now() - 1_000) })
+    .execute();
+  const tooLate = await TestSocket.open(late.url);
+  await expect(tooLate.hello(late.ticket)).rejects.toThrow(/expired/);
+  const guessed = await TestSocket.open(ticket.url);
+  await expect(guessed.hello(randomBytes(32))).rejects.toThrow(/ticket/);
+});
+
+test("a ticket needs the device's signature over the gateway's own challenge", async () => {
+  const karl = await signUp(gateway, "karl");
+  const liz = await signUp(gateway, "liz");
+  const [device] = karl.devices;
+  expect(await codeOf(getTicket(gateway, { ...device!, signingSeed: liz.devices[0]!.signingSeed }))).toBe(ErrorCode.SIGNATURE_INVALID);
+  const ask = (challenge: Uint8Array) =>
+    post(gateway, "/v1/ticket", wire.TicketRequestSchema, wire.TicketSchema, {
+      device: idBytes(device!.device),
+      challenge,
+      signature: randomBytes(64),
+      avoid: [],
+    });
+  expect(await codeOf(ask(randomBytes(80)))).toBe(ErrorCode.SIGN_IN_EXPIRED);
+  const stranger = { device: Buffer.from(randomBytes(32)).toString("hex") as never, signingSeed: randomBytes(32) };
+  expect(await codeOf(getTicket(gateway, stranger))).toBe(ErrorCode.DEVICE_UNKNOWN);
+});
+
+test("tickets go to the server with the fewest sockets, those of tickets given since the heartbeat among them", async () => {
+  const mia = await signUp(gateway, "mia");
+  const servers = new Map<string, number>();
+  for (let index = 0; index < 6; index++) {
+    const { server } = await getTicket(gateway, mia.devices[0]!);
+    servers.set(server, (servers.get(server) ?? 0) + 1);
+  }
+  expect([...servers.values()].toSorted()).toEqual([3, 3]);
+  const avoided = await getTicket(gateway, mia.devices[0]!, ["chat-1"]);
+  expect(avoided.server).toBe("chat-2");
+  expect((await getTicket(gateway, mia.devices[0]!, ["chat-1", "chat-2"])).server).toMatch(/^chat-/);
+});
+
+test("sign-ins are limited by name, sign-ups and sign-ins by address", async () => {
+  await using limited = await otherGateway({});
+  await signUp(gateway, "nina");
+  const codes: number[] = [];
+  for (let tries = 0; tries <= limits.signInsPerMinutePerName; tries++) {
+    codes.push(
+      await signIn(limited.url, "nina", "wrong").then(
+        () => 0,
+        (error: FastChatError) => error.code,
+      ),
+    );
+  }
+  expect(codes.slice(0, -1).every((code) => code === 0)).toBe(true);
+  expect(codes.at(-1)).toBe(ErrorCode.RATE_LIMITED);
+});
+
+test("[A1] a second device joins by name and password, and its retry is answered alike", async () => {
+  const olga = await signUp(gateway, "olga");
+  const second = await addDevice(gateway, olga);
+  await using socket = await TestSocket.welcome(gateway, second);
+  const account = await socket.ask({ case: "fetchAccount", value: { by: { case: "name", value: "olga" }, after: 0 } }, "account");
+  expect(stateOf(account.links).devices.size).toBe(2);
+});
+
+test("bodies that are too large, malformed, or of another type are refused with an error of the table", async () => {
+  const send = async (path: string, body: Uint8Array | string, type = "application/x-protobuf") => {
+    const response = await fetch(gateway + path, { method: "POST", headers: { "content-type": type }, body: body as BodyInit });
+    return fromBinary(ErrorSchema, new Uint8Array(await response.arrayBuffer())).code;
+  };
+  expect(await send("/v1/sign-up/start", Buffer.alloc(limits.packetBytes + 1))).toBe(ErrorCode.TOO_LARGE);
+  expect(await send("/v1/sign-up/start", Buffer.from([0x0a, 0xff]))).toBe(ErrorCode.MALFORMED);
+  expect(await send("/v1/sign-up/start", "{}", "application/json")).toBe(ErrorCode.MALFORMED);
+  expect(await send("/v1/nothing", "")).toBe(ErrorCode.UNKNOWN_REQUEST);
+  const garbage = { name: "peter", registrationRequest: randomBytes(9) };
+  expect(await codeOf(post(gateway, "/v1/sign-up/start", wire.SignUpStartSchema, wire.SignUpStartedSchema, garbage))).toBe(
+    ErrorCode.MALFORMED,
+  );
+});
+
+test("pages of loopback may ask a gateway on loopback, others may not; health, readiness and metrics are free", async () => {
+  const allowed = async (origin: string) => {
+    const response = await fetch(`${gateway}/v1/info`, { headers: { origin } });
+    return response.headers.get("access-control-allow-origin");
+  };
+  expect(await allowed("http://localhost:5173")).toBe("http://localhost:5173");
+  expect(await allowed("https://evil.example")).toBe(null);
+  for (const path of ["/healthz", "/readyz", "/metrics"]) expect((await fetch(gateway + path)).status).toBe(200);
+  const info = fromBinary(wire.GatewayInfoSchema, new Uint8Array(await (await fetch(`${gateway}/v1/info`)).arrayBuffer()));
+  expect(info.product).toBe("fastchat");
+  expect(info.invitationNeeded).toBe(false);
+});
+
+test("the secret file is readable for its owner alone, and the same for all gateways that start at once", async () => {
+  const { stat } = await import("node:fs/promises");
+  expect((await stat(installation.secretFile)).mode & 0o777).toBe(0o600);
+  const path = `${installation.secretFile}.other`;
+  const all = await Promise.all([1, 2, 3, 4].map(() => readSecrets(path, silentLog)));
+  expect(new Set(all.map((secrets) => secrets.setup.id)).size).toBe(1);
+  const { rm, readdir } = await import("node:fs/promises");
+  await rm(path);
+  const { basename, dirname } = await import("node:path");
+  expect((await readdir(dirname(path))).filter((name) => name.startsWith(`${basename(path)}.`))).toEqual([]);
+});
