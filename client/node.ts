@@ -14,6 +14,8 @@ export interface Place {
   readonly profile: string;
 }
 
+export { findGateway, listProfiles } from "./local.ts";
+
 const WAKE_LOOK_MS = 1_000;
 /** A timer this much late: the machine slept. */
 const SLEPT_MS = 5_000;

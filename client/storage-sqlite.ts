@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type Change, type Item, type KeyRange, type Storage, StorageFullError } from "./storage.ts";
 
-const FILE = "profile.sqlite";
+/** In the folder of a profile. */
+export const profileFile = "profile.sqlite";
 const FOREIGN_CHANGE_POLL_MS = 40;
 /** How long a commit waits for that of another process of the profile. */
 const BUSY_MS = 10_000;
@@ -19,7 +20,7 @@ const FULL_CODES = new Set([13, 778]);
 export function openSqliteStorage(folder: string, maximumBytes?: number): Storage {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   chmodSync(folder, 0o700);
-  const path = join(folder, FILE);
+  const path = join(folder, profileFile);
   const previousMask = process.umask(0o077);
   const database = new DatabaseSync(path, { timeout: BUSY_MS });
   try {

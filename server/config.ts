@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
-import { defaultDataFolder } from "./postgres/index.ts";
+import { defaultDataFolder } from "@fastchat/protocol/local";
 
 /** Who may sign up: anybody, or who brings an invitation. */
 export type SignUpPolicy = "open" | "invitation";

@@ -50,7 +50,7 @@ export async function rememberProfile(home: string, profile: string): Promise<vo
 export async function chooseGateway(config: Config, options: PlaceOptions): Promise<string> {
   const given = options.gateway ?? config.gateway;
   if (given !== undefined) return checkedGateway(given);
-  return findGateway();
+  return findGateway(process.env);
 }
 
 function checkedGateway(text: string): string {
@@ -72,8 +72,9 @@ export async function openSignedIn(config: Config, options: PlaceOptions): Promi
   return { client, profile };
 }
 
-/** Whether the client is online now or becomes so in time. Throws Failure when its session has ended. */
+/** Whether the client is online now or becomes so in time; beside another process that one is asked anyway. Throws Failure when its session has ended. */
 export async function untilOnline(client: Client, patienceMs: number): Promise<boolean> {
+  if (client.role === "beside") return true;
   const { promise, resolve: settle } = Promise.withResolvers<boolean>();
   const look = (): void => {
     if (client.connection.kind === "online") settle(true);

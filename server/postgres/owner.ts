@@ -1,7 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { lchown, readdir } from "node:fs/promises";
-import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { PostgresStartError } from "./start-error.ts";
 
@@ -13,16 +12,6 @@ export type Owner = { readonly uid?: number; readonly gid?: number };
  * belongs to nobody; it needs no entry in /etc/passwd.
  */
 const unprivilegedId = 60732;
-
-/**
- * Where the server keeps its state when nobody says otherwise: root's is the system's place for services, which PostgreSQL's
- * own user can reach even when root's home and the checkout are closed to others; everybody else's is in the home folder.
- */
-export function defaultDataFolder(env: NodeJS.ProcessEnv): string {
-  if (env["FASTCHAT_DATA"]) return env["FASTCHAT_DATA"];
-  if (isRoot()) return "/var/lib/fastchat";
-  return join(env["XDG_DATA_HOME"] || join(env["HOME"] || homedir(), ".local", "share"), "fastchat");
-}
 
 export function isRoot(): boolean {
   return process.getuid?.() === 0;

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { defaultDataFolder, type EmbeddedPostgresOptions, PostgresStartError, startPostgres } from "./index.ts";
+import { type EmbeddedPostgresOptions, PostgresStartError, startPostgres } from "./index.ts";
 
 const isRoot = process.getuid?.() === 0;
 const nobody = 65_534;
@@ -342,10 +342,4 @@ test.runIf(isRoot)("the data of a normal user stays that user's when root starts
   }
   const again = await startInChild({ uid: nobody, gid: nobody });
   expect(await query(again.said, "SELECT n FROM kept")).toEqual([{ n: 1 }]);
-});
-
-test("the default data folder is one that PostgreSQL's user can reach", () => {
-  expect(defaultDataFolder({ FASTCHAT_DATA: "/srv/chat", HOME: "/home/alice" })).toBe("/srv/chat");
-  expect(defaultDataFolder({ HOME: "/home/alice" })).toBe(isRoot ? "/var/lib/fastchat" : "/home/alice/.local/share/fastchat");
-  expect(defaultDataFolder({ HOME: "/home/alice", XDG_DATA_HOME: "/data" })).toBe(isRoot ? "/var/lib/fastchat" : "/data/fastchat");
 });

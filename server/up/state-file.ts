@@ -1,13 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-
-/** What a running `up` leaves in the data folder, so that clients on this machine find it. Readable by everybody. */
-export interface UpState {
-  /** http://host:port */
-  readonly gateway: string;
-  readonly pid: number;
-}
+import { type UpState, upStateFile } from "@fastchat/protocol/local";
 
 /** What lets further servers join: holds the database's password, readable by the owner alone. */
 export interface DatabaseState {
@@ -15,7 +9,7 @@ export interface DatabaseState {
   readonly pid: number;
 }
 
-const STATE = { name: "state.json", mode: 0o644 };
+const STATE = { name: upStateFile, mode: 0o644 };
 const DATABASE = { name: "database.json", mode: 0o600 };
 
 export const writeUpState = (folder: string, state: UpState): Promise<void> => write(folder, STATE, state);
@@ -25,13 +19,6 @@ export const writeDatabaseState = (folder: string, state: DatabaseState): Promis
 export async function readDatabaseState(folder: string): Promise<DatabaseState | undefined> {
   const read = await readState(folder, DATABASE.name);
   return typeof read?.["url"] === "string" && typeof read["pid"] === "number" ? { url: read["url"], pid: read["pid"] } : undefined;
-}
-
-export async function readUpState(folder: string): Promise<UpState | undefined> {
-  const read = await readState(folder, STATE.name);
-  return typeof read?.["gateway"] === "string" && typeof read["pid"] === "number"
-    ? { gateway: read["gateway"], pid: read["pid"] }
-    : undefined;
 }
 
 export async function removeStates(folder: string): Promise<void> {
