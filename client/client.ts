@@ -178,9 +178,7 @@ class OpenedClient<Place> implements Client {
 
   async sent(id: ConversationId | undefined, signal?: AbortSignal): Promise<void> {
     const isSent = async () => {
-      if (this.#role.kind === "holder") {
-        return this.#role.holder.outbox.pending(id).every(({ sent, item }) => sent !== undefined || item.failed !== 0);
-      }
+      if (this.#role.kind === "holder") return !this.#role.holder.outbox.isWaiting(id);
       return (await readOutbox(this.#storage, id)).every(({ item }) => item.failed !== 0);
     };
     while (!(await isSent())) {

@@ -69,13 +69,20 @@ interface Session {
  * tried again, at once where the server asked for it, else after a growing random wait.
  */
 export class Connection {
-  state: ConnectionState = { kind: "connecting", since: Date.now(), attempt: 1 };
+  state: ConnectionState = {
+    kind: "offline",
+    since: Date.now(),
+    retryAt: 0,
+    reason: "connection-lost",
+    detail: "Not connected, as asked for.",
+  };
   readonly #options: ConnectionOptions;
   readonly #listener: ConnectionListener;
   readonly #closing = new AbortController();
   #session: Session | undefined;
   #wake: (() => void) | undefined;
   #running: Promise<void> | undefined;
+  #changed = Promise.withResolvers<void>();
 
   constructor(options: ConnectionOptions, listener: ConnectionListener) {
     this.#options = options;
@@ -84,6 +91,17 @@ export class Connection {
 
   start(): void {
     this.#running ??= this.#run();
+  }
+
+  /** Resolves with the first session; rejects with UNAVAILABLE when the attempt under way fails, or none is. */
+  async online(): Promise<void> {
+    while (this.state.kind === "connecting") await this.#changed.promise;
+    if (this.state.kind === "ended") throw new FastChatError(this.state.code);
+    if (this.state.kind === "offline") {
+      throw new FastChatError(this.state.reason === "no-services" ? ErrorCode.NO_SERVER : ErrorCode.UNAVAILABLE, {
+        detail: this.state.detail,
+      });
+    }
   }
 
   /** The answer's value. Throws FastChatError as the server says, ConnectionLost when there is no connection or it ends. */
@@ -333,7 +351,10 @@ export class Connection {
 
   #become(state: ConnectionState): void {
     this.state = state;
+    const { resolve } = this.#changed;
+    this.#changed = Promise.withResolvers();
     this.#listener.onState(state);
+    resolve();
   }
 }
 

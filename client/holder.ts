@@ -208,6 +208,7 @@ export class Holder {
       if (contact.name.includes(wanted) && (account !== me.account || wanted === me.name))
         found.set(account, await this.views.person(account));
     }
+    if (this.#connection.state.kind === "connecting") await this.#connection.online().catch(() => undefined);
     if (this.#connection.state.kind === "online") {
       const { people } = await this.#connection.request({ case: "findPeople", value: { text, limit: limits.peoplePerAnswer } }, "people");
       for (const { name, account: bytes, online } of people) {
@@ -310,6 +311,7 @@ export class Holder {
   /** [H3] The device signs itself out; whether the server heard it. The profile is erased by whoever owns it. */
   async signOut(): Promise<"told" | "not-reached"> {
     const { me, signingSeed } = this.#parts.profile;
+    if (this.#connection.state.kind === "connecting") await this.#connection.online().catch(() => undefined);
     if (this.#connection.state.kind !== "online") return "not-reached";
     for (let attempt = 1; ; attempt++) {
       try {
@@ -499,7 +501,7 @@ export class Holder {
       if ((await this.accounts.get(account)) === undefined) await this.accounts.need(account);
       return account;
     }
-    if (this.#connection.state.kind !== "online") throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Not connected." });
+    await this.#connection.online();
     const { state } = await this.accounts.named(name);
     await this.contacts.pin(state);
     return state.account;

@@ -89,6 +89,8 @@ interface Queue {
   driving: boolean;
   again: boolean;
   overdue: ReturnType<typeof setTimeout> | undefined;
+  /** Acknowledged since the listener was told last. */
+  acknowledged: Outgoing[];
 }
 
 /**
@@ -126,14 +128,21 @@ export class Outbox {
     return outgoing.map(({ id }) => id);
   }
 
-  pending(conversation?: ConversationId): Outgoing[] {
-    const queues =
-      conversation === undefined ? [...this.#queues.values()] : [this.#queues.get(conversation)].filter((each) => each !== undefined);
-    return queues.flatMap(({ outgoing }) => [...outgoing.values()]);
+  /** Whether something of this conversation (undefined: of any) is neither on the server nor refused for good. */
+  isWaiting(conversation?: ConversationId): boolean {
+    const queues = conversation === undefined ? this.#queues.values() : [this.#queues.get(conversation)];
+    for (const queue of queues) {
+      if (queue !== undefined && (queue.window.queue.length > 0 || queue.window.flying.length > 0)) return true;
+    }
+    return false;
   }
 
   find(id: ClientMessageId): Outgoing | undefined {
-    return this.pending().find((outgoing) => outgoing.id === id);
+    for (const { outgoing } of this.#queues.values()) {
+      const found = outgoing.get(id);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   /** What deletes these messages, whose entries are about to be stored. */
@@ -211,6 +220,7 @@ export class Outbox {
         driving: false,
         again: false,
         overdue: undefined,
+        acknowledged: [],
       };
       this.#queues.set(conversation, queue);
     }
@@ -346,10 +356,20 @@ export class Outbox {
     if (queue.outgoing.has(outgoing.id)) {
       outgoing.sent = sequence;
       conversation.noteHead(sequence);
-      this.#parts.onChanged(queue.conversation, [outgoing]);
+      this.#tellAcknowledged(queue, outgoing);
       this.#expectEntry(queue, conversation);
     }
     this.drive(queue.conversation);
+  }
+
+  /** The acknowledgements of one packet are told together. */
+  #tellAcknowledged(queue: Queue, outgoing: Outgoing): void {
+    queue.acknowledged.push(outgoing);
+    if (queue.acknowledged.length > 1) return;
+    setTimeout(() => {
+      const told = queue.acknowledged.splice(0).filter(({ id }) => queue.outgoing.has(id));
+      if (told.length > 0 && !this.#closing.signal.aborted) this.#parts.onChanged(queue.conversation, told);
+    });
   }
 
   #refused(queue: Queue, outgoing: Outgoing, error: unknown): void {
