@@ -53,6 +53,8 @@ export async function bundleTerminal() {
     write: false,
     format: "esm",
     platform: "node",
+    // A dynamic import of a CommonJS package yields only `default`: take its ES module where it has one.
+    mainFields: ["module", "main"],
     target: "node24",
     minifySyntax: true,
     jsx: "automatic",
