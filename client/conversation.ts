@@ -2,7 +2,6 @@ import { clone, create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   accountId,
   type AccountId,
-  clientMessageId,
   type ClientMessageId,
   type ConversationId,
   deviceId,

@@ -33,7 +33,7 @@ export class Drafts {
 
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
-    for (const [conversation, text] of [...this.#typed]) {
+    for (const [conversation, text] of Array.from(this.#typed)) {
       const time = BigInt(Date.now());
       await this.#vault.set({ kind: { case: "draft", value: { conversation: idBytes(conversation), text, time } } });
       if (this.#typed.get(conversation) === text) this.#typed.delete(conversation);

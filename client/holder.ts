@@ -22,7 +22,7 @@ import { Contacts, NameConflict } from "./contacts.ts";
 import { ConversationLinks, SendingBlocked } from "./conversation-links.ts";
 import { Conversation, type ConversationParts } from "./conversation.ts";
 import { Drafts } from "./drafts.ts";
-import { Gateway } from "./gateway.ts";
+import type { Gateway } from "./gateway.ts";
 import { Outbox, type Outgoing } from "./outbox.ts";
 import { Presence } from "./presence.ts";
 import type { LocalProfile } from "./profile.ts";
@@ -368,12 +368,12 @@ export class Holder {
   async #begin(session: number): Promise<void> {
     for (;;) {
       try {
-        const own = this.#refreshOwnAccount();
-        const vault = this.#vault.online();
-        const presence = this.#presence.online();
+        const beside = Promise.all([this.#refreshOwnAccount(), this.#vault.online(), this.#presence.online()]);
+        // A connection that ends spoils all of them: whoever waits for the first hears of it.
+        beside.catch(() => undefined);
         await this.#sync(session);
         this.outbox.driveAll();
-        await Promise.all([own, vault, presence]);
+        await beside;
         await this.#fetchSlots(session);
         return;
       } catch (error) {
@@ -453,9 +453,26 @@ export class Holder {
       case "vaultMoved":
         await this.#vault.moved(body.value.revision);
         return;
-      default:
-        // Answers to healing come later [C6]; what a newer server says is not for this client.
+      case "keyRequested":
+        // Whoever asked opens a new epoch soon: the own rekey suffices [C6].
         return;
+      case "error":
+      case "welcome":
+      case "sent":
+      case "appended":
+      case "heads":
+      case "sealedKeys":
+      case "account":
+      case "people":
+      case "vault":
+      case "vaultWritten":
+      case "slotWritten":
+      case "pong":
+      case "move":
+        // Answers that nobody asked for.
+        return;
+      default:
+        body satisfies never;
     }
   }
 

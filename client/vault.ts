@@ -181,7 +181,7 @@ export class Vault {
   }
 
   async #write(): Promise<void> {
-    const { author, storage, connection } = this.#parts;
+    const { storage, connection } = this.#parts;
     const vaultKeys = this.#parts.vaultKeys();
     const writing = [...this.#pending.values()];
     const written: Kept[] = [];

@@ -77,7 +77,7 @@ export class Views {
     const values = await storage.getMany(sequences.map((sequence) => keys.entry(id, sequence)));
     const items = await Promise.all(
       values.map((value, place) =>
-        value === undefined ? [] : this.#items(id, record, sequences[place]!, fromBinary(schemas.entry, value)),
+        value === undefined ? Promise.resolve([]) : this.#items(id, record, sequences[place]!, fromBinary(schemas.entry, value)),
       ),
     );
     return items.flat();
