@@ -42,10 +42,18 @@ export const connectionOptions = (url: string) => ({
   application_name: "fastchat",
 });
 
+/** A server that hangs in the middle of a transaction must not hold up the others for longer than this, milliseconds. */
+const patience = { lock_timeout: 8_000, idle_in_transaction_session_timeout: 5_000 };
+
 export function openDatabase({ url, connections, onIdleError }: DatabaseOptions): Database {
-  const pool = new pg.Pool({ ...connectionOptions(url), max: connections });
-  const append = new pg.Pool({ ...connectionOptions(url), max: appendConnections, idleTimeoutMillis: 0 });
-  for (const each of [pool, append]) each.on("error", onIdleError);
+  const pool = new pg.Pool({ ...connectionOptions(url), ...patience, max: connections });
+  const append = new pg.Pool({ ...connectionOptions(url), ...patience, lock_timeout: 3_000, max: appendConnections, idleTimeoutMillis: 0 });
+  for (const each of [pool, append]) {
+    each.on("error", onIdleError);
+    // Between two statements of whoever holds it a connection is not idle, and an error without a listener would end the process; the
+    // next statement fails by it.
+    each.on("connect", (client) => client.on("error", () => undefined));
+  }
   return {
     url,
     pool,
@@ -69,8 +77,8 @@ export type Failure =
  * process was ended, perhaps between its commit and its answer. 53100: disk full.
  */
 export function failureOf(error: unknown): Failure {
-  const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code !== "string" || !/^[0-9A-Z]{5}$/.test(code)) return { kind: "unknown" };
-  if (code.startsWith("57P") || code.startsWith("08") || code === "40003") return { kind: "unknown" };
+  // Errors of Node have codes, too ("EPIPE"): only those that PostgreSQL sent are its answer.
+  const code = error instanceof pg.DatabaseError ? error.code : undefined;
+  if (code === undefined || code.startsWith("57P") || code.startsWith("08") || code === "40003") return { kind: "unknown" };
   return { kind: "refused", full: code === "53100" };
 }
