@@ -2,7 +2,10 @@ import type { Database } from "../store/database.ts";
 import { isFresh, readHeartbeats } from "../store/servers.ts";
 import type { Candidate, Strategy } from "./strategy.ts";
 
-/** Chooses chat servers by their heartbeats and by the tickets that this gateway gave since. */
+/** From a ticket to its socket: a heartbeat so soon after a ticket does not count its socket yet. */
+const UNDER_WAY_MS = 1_000;
+
+/** Chooses chat servers by their heartbeats and by the tickets that this gateway gave since, or just before. */
 export class ServerChoice {
   readonly #database: Database;
   readonly #strategy: Strategy;
@@ -20,7 +23,7 @@ export class ServerChoice {
     return heartbeats
       .filter((heartbeat) => isFresh(heartbeat) && !heartbeat.draining)
       .map(({ name, url, connections, bytesPerSecond, ageMs }) => {
-        const since = (this.#given.get(name) ?? []).filter((at) => at > now - ageMs);
+        const since = (this.#given.get(name) ?? []).filter((at) => at > now - ageMs - UNDER_WAY_MS);
         this.#given.set(name, since);
         return { name, url, connections, bytesPerSecond, tickets: since.length };
       });

@@ -63,9 +63,10 @@ export async function writeVault(
 ): Promise<WriteVaultResult> {
   const owner = idBytes(account);
   return database.query.transaction().execute(async (transaction): Promise<WriteVaultResult> => {
-    // The lock makes writes of one vault follow each other; what is read after it is what the last one left.
-    const vault = await transaction.selectFrom("vault").selectAll().where("account", "=", owner).forUpdate().executeTakeFirst();
+    // The device before the vault, as a revocation locks them. The second lock makes writes of one vault follow each other; what is read
+    // after it is what the last one left.
     const own = await transaction.selectFrom("device").select("ended").where("device", "=", idBytes(device)).forShare().executeTakeFirst();
+    const vault = await transaction.selectFrom("vault").selectAll().where("account", "=", owner).forUpdate().executeTakeFirst();
     if (vault === undefined || own === undefined || own.ended !== null) return { kind: "device-ended" };
     const newest = await transaction
       .selectFrom("account_key")

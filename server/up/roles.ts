@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { defaultGatewayPort } from "@fastchat/protocol/local";
 import { type ChatServer, startChatServer } from "../chat/chat-server.ts";
 import { type Config, ConfigError, readConfig } from "../config.ts";
 import { openLog } from "../events.ts";
@@ -27,7 +28,6 @@ export interface ServerOptions extends RoleOptions {
   readonly name?: string | undefined;
 }
 
-const GATEWAY_PORT = 8080;
 const INVITATION_DAYS = 7;
 const DAY_MS = 86_400_000;
 
@@ -38,7 +38,7 @@ export async function runGateway(options: RoleOptions = {}): Promise<void> {
   const ended = untilEnd();
   await using store = await openStore(await findDatabaseUrl(config), log);
   const secrets = await readSecrets(config.secretFile, log);
-  await using gateway = await onFreePort(options.port ?? GATEWAY_PORT, (port) =>
+  await using gateway = await onFreePort(options.port ?? defaultGatewayPort, (port) =>
     startGateway({
       ...config,
       database: store.database,
@@ -67,7 +67,7 @@ export async function runServer(options: ServerOptions = {}): Promise<void> {
   const log = openLog({ level: config.logLevel, role: "chat-server" });
   const ended = untilEnd();
   await using store = await openStore(await findDatabaseUrl(config), log);
-  await using server = await onFreePort(options.port ?? GATEWAY_PORT + 1, (port) => start(port, config, options, store, log));
+  await using server = await onFreePort(options.port ?? defaultGatewayPort + 1, (port) => start(port, config, options, store, log));
   announce({ kind: "ready", url: server.url, port: server.port, name: server.name }, () => {
     say(`Chat server ${server.name} has joined; it listens on ${server.url}`);
   });

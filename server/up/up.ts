@@ -1,5 +1,6 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { dataFoldersToSearch, defaultGatewayPort } from "@fastchat/protocol/local";
 import { readConfig } from "../config.ts";
 import { startPostgres } from "../postgres/index.ts";
 import { Child, type ChildMessage } from "./children.ts";
@@ -12,7 +13,6 @@ export interface UpOptions extends RoleOptions {
   readonly servers?: number | undefined;
 }
 
-const GATEWAY_PORT = 8080;
 const POSTGRES_PORT = 5_433;
 /** Pino's number for warnings. */
 const WARNING = 40;
@@ -24,7 +24,7 @@ const WARNING = 40;
 export async function runUp(options: UpOptions = {}): Promise<void> {
   const config = readConfig(process.env, options.data);
   const { dataFolder } = config;
-  const wanted = options.port ?? GATEWAY_PORT;
+  const wanted = options.port ?? defaultGatewayPort;
   const ended = untilEnd();
   const stopping = new AbortController();
   void ended.then(() => stopping.abort());
@@ -89,15 +89,16 @@ export async function runUp(options: UpOptions = {}): Promise<void> {
       const server = await startChild(title, "server", gateway.port + 1 + servers.indexOf(title));
       say(`Chat server ${server.name} on ${server.url}`);
     }
-    for (const line of whatNext(gateway, wanted)) say(line);
+    for (const line of whatNext(gateway, dataFolder)) say(line);
   })();
   await Promise.race([started, ended]);
   await ended;
   say("FastChat stops …");
 }
 
-function whatNext({ url, invitation }: ChildMessage, wanted: number): string[] {
-  const at = wanted === GATEWAY_PORT && new URL(url).port === String(GATEWAY_PORT) ? "" : ` --gateway ${url}`;
+function whatNext({ url, invitation }: ChildMessage, dataFolder: string): string[] {
+  // In the usual folders clients find the gateway's address by themselves.
+  const at = dataFoldersToSearch(process.env).includes(dataFolder) ? "" : ` --gateway ${url}`;
   const invite = invitation === undefined ? "" : ` --invitation ${invitation}`;
   return [
     "",
