@@ -117,6 +117,7 @@ export async function signIn(storage: Storage, options: SignInOptions): Promise<
     const parsed = parseName(options.name);
     if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER);
     const gateway = new Gateway(options.gateway);
+    mustKnowSuite((await gateway.info()).passwordSuite);
     const account = await openAccount(gateway, parsed.name, options.password);
     const added = await addDevice(gateway, account);
     const me: Me = { name: parsed.name, account: account.state.account, device: added.device, gateway: gateway.url };
@@ -161,6 +162,7 @@ export async function openAccount(gateway: Gateway, name: string, givenPassword:
   if (state.name !== name || !equal(idBytes(state.account), finished.account)) throw serverLied("of another account");
   if (state.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
   const secrets = await unwrapAll(state, finished, fromBase64Url(login.exportKey));
+  if (!equal(secrets.publicKey, finished.accountPublicKey)) throw serverLied("not the public key of the account key");
   return { ...secrets, state, links: finished.links, grant: finished.grant, passwordServerKey: login.serverStaticPublicKey };
 }
 

@@ -39,6 +39,7 @@ import { Lane } from "./lane.ts";
 import { isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
 import {
   contradictionNotice,
+  evidenceNotice,
   forkNotice,
   incarnationNotice,
   invalidLinkNotice,
@@ -521,6 +522,7 @@ export class Conversation {
       stored?.notices.push(invalidLinkNotice(await this.#nameOf(entry.account)));
       return state;
     }
+    if (complete !== link) stored?.notices.push(evidenceNotice());
     stored?.notices.push(...linkNotices(result.changes, result.state, result.author.account));
     draft.places.push({ sequence: entry.sequence, state: result.state });
     draft.changes.push(this.chain.saveLink(entry.sequence, complete));
@@ -627,7 +629,7 @@ export class Conversation {
     for (const [place, entry] of draft.stored) entries.set(place, entry);
     entries.delete(sequence);
     let found: "same-counter" | undefined;
-    for (const entry of entries.values()) {
+    for (const entry of [...entries.values()].flatMap((each) => [each, ...each.others])) {
       const message = equal(entry.device, device) ? storedMessage(entry) : undefined;
       if (message?.id === id) return "same-message";
       if (message?.content.counter === counter) found = "same-counter";
@@ -723,25 +725,47 @@ export class Conversation {
     draft.done.push(() => this.#parts.listener.onChanged(this, all));
   }
 
-  /** [G5] An entry at a place where one is stored must be that one. */
+  /** The server says that it has less than this device: looks whether what it has is the same. */
+  compareWithServer(head: number): Promise<void> {
+    return this.#lane.run(async () => {
+      if (head === 0) return;
+      const page = await this.#fetch({ before: head + 1, limit: limits.entriesPerPage });
+      await this.#compareKnown(page.entries);
+    });
+  }
+
+  /**
+   * [G5] An entry at a place where one is stored must be that one. Another one is kept beside it and shown with a notice: it
+   * may well be what somebody wrote, and whose doing it is that there are two, cannot be told.
+   */
   async #compareKnown(entries: readonly Entry[]): Promise<void> {
     const { low, high } = this.record;
+    const draft = this.#draft();
     for (const entry of entries) {
       if (entry.sequence < low || entry.sequence > high) continue;
-      const stored = await read(this.#parts.storage, keys.entry(this.id, entry.sequence), schemas.entry);
+      const stored = await this.#entry(draft, entry.sequence);
       const hash = entryHash(entry);
-      if (stored === undefined || hash === undefined || equal(stored.entryHash, hash)) continue;
-      if (stored.notices.some(({ kind }) => kind === "fork")) continue;
-      stored.notices.push(forkNotice());
-      const record = clone(ConversationSchema, this.record);
-      record.revision++;
-      await this.#parts.storage.commit([
-        put(keys.entry(this.id, entry.sequence), schemas.entry, stored),
-        put(keys.conversation(this.id), schemas.conversation, record),
-      ]);
-      this.record = record;
-      this.#parts.listener.onChanged(this, [entry.sequence]);
+      if (stored === undefined || hash === undefined) continue;
+      if ([stored, ...stored.others].some((known) => equal(known.entryHash, hash))) continue;
+      const other = storedBase(entry, hash, stored.time);
+      if (isMessage(entry)) {
+        const state = await this.chain.at(entry.sequence);
+        const result = await readMessage(this.id, entry, state, (epoch) => this.epochKeys.get(epoch));
+        storeMessage(other, entry, result, "none");
+        const message = storedMessage(other);
+        if (message !== undefined && equal(other.device, idBytes(this.#parts.me.device))) draft.ownIds.push(message.id);
+        const twin = message && (await this.#findTwin(draft, 0, other.device, message.content.counter, message.id));
+        if (twin === "same-message") other.body = { case: "duplicate", value: { $typeName: "fastchat.profile.v1.StoredDuplicate" } };
+      }
+      other.notices.push(forkNotice());
+      stored.others.push(other);
+      draft.stored.set(entry.sequence, stored);
     }
+    if (draft.stored.size === 0) return;
+    draft.record.revision++;
+    const changed = [...draft.stored.keys()];
+    await this.#commit(draft);
+    this.#parts.listener.onChanged(this, changed);
   }
 
   async #openAgain(epochs: ReadonlySet<number>): Promise<void> {

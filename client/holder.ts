@@ -393,7 +393,10 @@ export class Holder {
     for (const head of heads) {
       if (!isHash(head.conversation)) continue;
       const conversation = this.#known(conversationId(head.conversation));
-      if (head.sequence < conversation.record.high) this.#warnShorter(conversation);
+      if (head.sequence < conversation.record.high) {
+        this.#warnShorter(conversation);
+        this.#quietly(conversation.compareWithServer(head.sequence));
+      }
       conversation.noteHead(head.sequence);
       if (conversation.isBehind) behind.push(conversation);
     }

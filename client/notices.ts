@@ -52,6 +52,9 @@ export const forkNotice = (): StoredNotice =>
 export const linkMismatchNotice = (): StoredNotice =>
   notice("fork", "The server showed other changes of this conversation at different times. What came first was kept.");
 
+export const evidenceNotice = (): StoredNotice =>
+  notice("incomplete", "A change of this conversation came without what proves it; this device had the proof, or asked for it.");
+
 export const incarnationNotice = (): StoredNotice =>
   notice("incomplete", "The server was restored from a backup here: newer messages may be missing on it.");
 

@@ -32,7 +32,7 @@ import { type Change, prefixRange, type Storage } from "./storage.ts";
 const LISTED: ReadonlySet<VaultPlace["kind"]> = new Set(["contact", "settings", "pins"]);
 const MANIFEST: VaultPlace = { kind: "manifest", key: "" };
 const WRITE_ATTEMPTS = 8;
-/** Writes within this time go together. */
+/** Drafts and read positions written within this time go together. */
 const DEBOUNCE_MS = 500;
 
 export interface VaultParts {
@@ -116,7 +116,7 @@ export class Vault {
     await this.#parts.storage.commit([{ kind: "put", key: keys.vaultPending(place), value: toBinary(VaultContentSchema, content) }]);
     this.#pending.set(nameOf(place), { place, content });
     this.#parts.onChanged([place]);
-    this.#schedule();
+    this.#schedule(LISTED.has(place.kind) ? 0 : DEBOUNCE_MS);
   }
 
   /** For the account's own messages: what their readers on other devices hold the server's vault against [P4]. */
@@ -170,14 +170,15 @@ export class Vault {
     await this.#lane.idle();
   }
 
-  #schedule(): void {
-    if (!this.#online || this.#timer !== undefined) return;
+  #schedule(delay: number): void {
+    if (!this.#online || (this.#timer !== undefined && delay > 0)) return;
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.flush().catch((error: unknown) => {
         // Written again when the connection is back.
         if (!(error instanceof ConnectionLost || error instanceof FastChatError)) this.#parts.onUnexpected(error);
       });
-    }, DEBOUNCE_MS);
+    }, delay);
   }
 
   async #write(): Promise<void> {

@@ -188,7 +188,8 @@ export class Views {
       text,
     }));
     const message = await this.#message(id, record, sequence, entry, time);
-    return message === undefined ? notices : [message, ...notices];
+    const others = await Promise.all(entry.others.map((other) => this.#items(id, record, sequence, other)));
+    return [...(message === undefined ? [] : [message]), ...notices, ...others.flat()];
   }
 
   async #message(
