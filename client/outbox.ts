@@ -18,7 +18,7 @@ import type { Conversation } from "./conversation.ts";
 import type { OutboxItem } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Lane } from "./lane.ts";
 import { keys, outboxKeyParts, prefixes, put, remove, schemas } from "./records.ts";
-import { comeDown, emptyWindow, enqueue, land, putBack, type Queued, type SendWindow, takeOff } from "./send-window.ts";
+import { comeDown, done, emptyWindow, enqueue, land, putBack, type Queued, type SendWindow, takeOff } from "./send-window.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
 
 /** An acknowledged message whose entry does not come back within this time is looked for. */
@@ -160,7 +160,7 @@ export class Outbox {
     if (queue === undefined) return;
     for (const id of ids) {
       queue.outgoing.delete(id);
-      queue.window = land(queue.window, id, "sent");
+      queue.window = done(queue.window, id);
     }
     this.drive(conversation);
   }
@@ -194,10 +194,7 @@ export class Outbox {
     queue.driving = true;
     const driving = this.#drive(queue)
       .catch(this.#parts.onUnexpected)
-      .finally(() => {
-        queue.driving = false;
-        this.#driving.delete(driving);
-      });
+      .finally(() => this.#driving.delete(driving));
     this.#driving.add(driving);
   }
 
@@ -243,7 +240,13 @@ export class Outbox {
 
   async #drive(queue: Queue): Promise<void> {
     const { signal } = this.#closing;
-    for (let failures = 0; queue.again && !signal.aborted;) {
+    let failures = 0;
+    for (;;) {
+      if (!queue.again || signal.aborted) {
+        // In the turn that saw that nobody asked: who asks a moment later finds the drive ended, and begins another.
+        queue.driving = false;
+        return;
+      }
       queue.again = false;
       if (!this.#parts.isOnline() || queue.window.queue.length === 0) continue;
       // Refused: let all that flies come down first; each landing drives again.
@@ -258,7 +261,10 @@ export class Outbox {
           this.#parts.onBlocked(queue.conversation);
           continue;
         }
-        if (!(error instanceof FastChatError)) throw error;
+        if (!(error instanceof FastChatError)) {
+          queue.driving = false;
+          throw error;
+        }
         const { advice } = errorRow(error.code);
         if (advice === "stop" || advice === "sign-in" || advice === "reconnect") continue;
         if (advice === "tell") {
@@ -324,6 +330,7 @@ export class Outbox {
     } catch (error) {
       // None of them left: they stand in the queue as before.
       queue.window = putBack(queue.window, flight.items, flight.resume);
+      for (const { id } of flight.items) if (!queue.outgoing.has(id)) queue.window = done(queue.window, id);
       throw error;
     }
     for (const [place, each] of outgoing.entries()) {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { comeDown, emptyWindow, enqueue, land, needsMending, type Queued, takeOff } from "./send-window.ts";
+import { comeDown, done, emptyWindow, enqueue, land, needsMending, type Queued, takeOff } from "./send-window.ts";
 
 /** The server's part of the dance: after a refusal it holds everything back until `resume`; it knows ids it has. */
 function server() {
@@ -97,4 +97,14 @@ test("what was refused for good holds back those behind it until they resume", (
   const off = takeOff(window);
   expect(off.items.map(({ id }) => id)).toEqual(["b"]);
   expect(off.resume).toBe(true);
+});
+
+test("[D1] an item whose entry is found in the log is done, whether it waits or flies", () => {
+  // As at a start: the log brings what was sent before the last end, while the outbox still holds it.
+  const ids = ["a", "b", "c"].map((id, order) => ({ id, order }));
+  let { window } = takeOff(enqueue(emptyWindow<string>(1), ids));
+  window = done(done(window, "a"), "b");
+  const off = takeOff(window);
+  expect(off.items.map(({ id }) => id)).toEqual(["c"]);
+  expect(land(off.window, "c", "sent")).toMatchObject({ queue: [], flying: [] });
 });

@@ -63,6 +63,12 @@ export function land<Id extends string>(window: SendWindow<Id>, id: Id, landing:
   }
 }
 
+/** The item's entry stands in the log: nothing is to be sent or awaited, wherever it is. */
+export function done<Id extends string>(window: SendWindow<Id>, id: Id): SendWindow<Id> {
+  const others = (items: readonly Queued<Id>[]) => items.filter((item) => item.id !== id);
+  return { ...window, queue: others(window.queue), flying: others(window.flying) };
+}
+
 /** Items that took off and never left this machine. @param resume as `takeOff` said */
 export function putBack<Id extends string>(window: SendWindow<Id>, items: readonly Queued<Id>[], resume: boolean): SendWindow<Id> {
   const flying = window.flying.filter((item) => !items.includes(item));
