@@ -48,7 +48,6 @@ import {
   ClientPacketSchema,
   type HelloSchema,
   type ServerFrame,
-  ServerFrameSchema,
   ServerPacketSchema,
 } from "@fastchat/protocol/wire/frames";
 import * as wire from "@fastchat/protocol/wire/gateway";
@@ -345,9 +344,6 @@ export class TestSocket implements AsyncDisposable {
     await this.closed();
   }
 }
-
-export const encodeServerFrame = (frame: MessageInitShape<typeof ServerFrameSchema>): Uint8Array =>
-  toBinary(ServerFrameSchema, create(ServerFrameSchema, frame));
 
 /** A direct conversation as one of its people knows it. */
 export class TestConversation {

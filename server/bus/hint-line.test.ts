@@ -61,7 +61,7 @@ test("one turn's hints make one notification, and the sender does not hear itsel
   expect(sender.messages).toEqual([]);
 });
 
-test("a dropped hint shows as a gap in the numbers of the next one", async () => {
+test("[D9] a dropped hint shows as a gap in the numbers of the next one", async () => {
   await using one = await openNotifyBus({ url, log: silentLog });
   await using other = await openNotifyBus({ url, log: silentLog });
   let losing = false;
@@ -82,7 +82,7 @@ test("a dropped hint shows as a gap in the numbers of the next one", async () =>
   expect(receiver.missed()).toBe(1);
 });
 
-test("with every hint lost the heartbeat's number tells, once, and not before a hint had the time to arrive", async () => {
+test("[D9] with every hint lost the heartbeat's number tells, once, and not before a hint had the time to arrive", async () => {
   await using one = await openNotifyBus({ url, log: silentLog });
   await using other = await openNotifyBus({ url, log: silentLog });
   const sender = line(

@@ -29,7 +29,7 @@ const close = (code: ErrorCode) => 4_000 + code;
 const packet = (...frames: { request: number; body: { case: string; value: object } }[]) =>
   toBinary(ClientPacketSchema, create(ClientPacketSchema, { frames } as never));
 
-test("hello: the newest version and suite that both know; a client that knows none is told to update", async () => {
+test("[W2] the newest version and suite that both know; a client that knows none is told to update", async () => {
   const ticket = await getTicket(gateway, alice.devices[0]!);
   const old = await TestSocket.open(url());
   await expect(old.hello(ticket.ticket, { versions: [0] })).rejects.toThrow(/update FastChat/);
@@ -42,7 +42,7 @@ test("hello: the newest version and suite that both know; a client that knows no
   expect([welcomed.version, welcomed.suite, welcomed.server]).toEqual([1, 1, "chat-1"]);
 });
 
-test("who says anything before hello, or nothing at all, is shown out", async () => {
+test("[W2] who says anything before hello, or nothing at all, is shown out", async () => {
   const rude = await TestSocket.open(url());
   rude.say({ case: "ping", value: {} });
   expect(await rude.closed()).toBe(close(ErrorCode.NOT_READY));
@@ -67,7 +67,7 @@ test("requests that come right behind hello wait for it", async () => {
   expect(socket.frames[0]?.body.case).toBe("welcome");
 });
 
-test("malformed, truncated and oversized packets close the socket with a code, and harm nobody else", async () => {
+test("[W1] malformed, truncated and oversized packets close the socket with a code, and harm nobody else", async () => {
   await using bystander = await TestSocket.welcome(gateway, bob.devices[0]!);
   const whole = packet({ request: 1, body: { case: "findPeople", value: { text: "somebody", limit: 3 } } });
   for (const bytes of [Buffer.from([0xff, 0xff]), whole.subarray(0, whole.length - 3), Buffer.from("GET / HTTP/1.1\r\n\r\n")]) {
@@ -89,7 +89,7 @@ test("malformed, truncated and oversized packets close the socket with a code, a
   await bystander.ask({ case: "ping", value: {} }, "pong");
 });
 
-test("a packet in too many fragments closes the socket, one in a few does not", async () => {
+test("[W5] a packet in too many fragments closes the socket, one in a few does not", async () => {
   await using socket = await welcome();
   const bytes = packet({ request: 9, body: { case: "ping", value: {} } });
   for (const [index, byte] of bytes.entries()) socket.socket.send(Buffer.from([byte]), { fin: index === bytes.length - 1 });
@@ -106,7 +106,7 @@ test("an unknown request is answered so, and the socket goes on", async () => {
   await socket.ask({ case: "ping", value: {} }, "pong");
 });
 
-test("what is larger than its limit is refused with a code, before it costs anything", async () => {
+test("[W5] what is larger than its limit is refused with a code, before it costs anything", async () => {
   await using socket = await welcome();
   const message = await conversation.message("", alice);
   expect(await socket.refusal(conversation.send({ ...message, ciphertext: randomBytes(limits.ciphertextBytes + 1) }))).toBe(
@@ -123,7 +123,7 @@ test("what is larger than its limit is refused with a code, before it costs anyt
   );
 });
 
-test("a reader that does not read is dropped, and the sender does not feel it", async () => {
+test("[D10] a reader that does not read is dropped, and the sender does not feel it", async () => {
   await using sender = await welcome();
   const slow = await TestSocket.welcome(gateway, bob.devices[0]!);
   slow.socket.pause();
@@ -156,7 +156,7 @@ async function connections(): Promise<number> {
   return Number(/^fastchat_connections (\d+)$/m.exec(text)?.[1]);
 }
 
-test("who sends faster than the rate is slowed down, and loses nothing", async () => {
+test("[W5] who sends faster than the rate is slowed down, and loses nothing", async () => {
   await using socket = await welcome();
   const requests: number[] = [];
   const since = performance.now();

@@ -32,7 +32,7 @@ afterEach(() => installation?.[Symbol.asyncDispose]());
 const at = (person: TestPerson, server: "chat-1" | "chat-2") =>
   TestSocket.welcome(gateway, person.devices[0]!, [server === "chat-1" ? "chat-2" : "chat-1"]);
 
-test("with every hint lost, messages, a new conversation and presence arrive all the same, only later", async () => {
+test("[D9] with every hint lost, messages, a new conversation and presence arrive all the same, only later", async () => {
   await using a = await at(alice, "chat-1");
   await using b = await at(bob, "chat-2");
   deaf = true;
@@ -50,7 +50,7 @@ test("with every hint lost, messages, a new conversation and presence arrive all
   await b.until(() => b.live(conversation.id).length >= 5);
 });
 
-test("two people who write at once through two servers see one order, live, without a gap", async () => {
+test("[D6] two people who write at once through two servers see one order, live, without a gap", async () => {
   await using a = await at(alice, "chat-1");
   await using b = await at(bob, "chat-2");
   await conversation.open(a, alice);
@@ -70,7 +70,7 @@ test("two people who write at once through two servers see one order, live, with
   }
 });
 
-test("a server that drains is not offered, asks its clients to move, and answers what was under way", async () => {
+test("[D12] a server that drains is not offered, asks its clients to move, and answers what was under way", async () => {
   const [first] = installation.servers;
   await using a = await at(alice, "chat-1");
   await using b = await at(bob, "chat-2");
@@ -106,7 +106,7 @@ test("with the last server gone the gateway says so, until there is one again", 
   expect((await fetch(`${gateway}/readyz`)).status).toBe(200);
 });
 
-test("a database that goes away under a send closes the socket, and the retry with the same id finds its place", async () => {
+test("[D4] a database that goes away under a send closes the socket, and the retry with the same id finds its place", async () => {
   await using a = await at(alice, "chat-1");
   await conversation.open(a, alice);
   const message = await conversation.message("once", alice);

@@ -146,7 +146,7 @@ test("an invitation is needed where the policy says so, and is good for as many 
   expect(await codeOf(signUp(closed.url, "ida", text))).toBe(ErrorCode.INVITATION_NEEDED);
 });
 
-test("a ticket opens one socket, at its server, for a while", async () => {
+test("[W6] a ticket opens one socket, at its server, for a while", async () => {
   const jane = await signUp(gateway, "jane");
   const ticket = await getTicket(gateway, jane.devices[0]!);
   const other = installation.servers.find((server) => server.name !== ticket.server)!;
@@ -169,7 +169,7 @@ test("a ticket opens one socket, at its server, for a while", async () => {
   await expect(guessed.hello(randomBytes(32))).rejects.toThrow(/ticket/);
 });
 
-test("a ticket needs the device's signature over the gateway's own challenge", async () => {
+test("[W6] a ticket needs the device's signature over the gateway's own challenge", async () => {
   const karl = await signUp(gateway, "karl");
   const liz = await signUp(gateway, "liz");
   const [device] = karl.devices;

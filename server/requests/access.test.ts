@@ -36,7 +36,7 @@ beforeEach(async () => {
 
 const id = () => idBytes(conversation.id);
 
-test("someone else's log, links, keys and slots are not found, as if they did not exist", async () => {
+test("[W8] someone else's log, links, keys and slots are not found, as if they did not exist", async () => {
   await using socket = await TestSocket.welcome(gateway, eve.devices[0]!);
   const account = idBytes(eve.account);
   const device = idBytes(eve.devices[0]!.device);
@@ -68,7 +68,7 @@ test("someone else's log, links, keys and slots are not found, as if they did no
   expect(heads.heads).toEqual([]);
 });
 
-test("sealed keys and vaults are only ever one's own", async () => {
+test("[W8] sealed keys and vaults are only ever one's own", async () => {
   await using a = await TestSocket.welcome(gateway, alice.devices[0]!);
   await using b = await TestSocket.welcome(gateway, bob.devices[0]!);
   for (const [socket, person] of [[a, alice] as const, [b, bob] as const]) {
@@ -259,7 +259,7 @@ test("who is connected is known across servers, live", async () => {
   expect(gone.body.case === "presence" && Number(gone.body.value.accounts[0]!.lastSeen)).toBeGreaterThan(0);
 });
 
-test("[HELD] after a refused send the socket holds the next ones until one resumes", async () => {
+test("[D3] after a refused send the socket holds the next ones until one resumes", async () => {
   await using socket = await TestSocket.welcome(gateway, alice.devices[0]!);
   const good = await Promise.all([1, 2, 3, 4].map((index) => conversation.message(`${index}`, alice)));
   const bad = await conversation.message("of no epoch", alice, { epoch: 7 });
@@ -283,7 +283,7 @@ test("[HELD] after a refused send the socket holds the next ones until one resum
   expect((await other.ask(conversation.send(good[1]!), "sent")).sequence).toBe(4);
 });
 
-test("what was appended while nobody was there is in the heads and pages, from both ends", async () => {
+test("[D8] what was appended while nobody was there is in the heads and pages, from both ends", async () => {
   await using a = await TestSocket.welcome(gateway, alice.devices[0]!);
   for (let index = 0; index < 30; index++)
     a.say(conversation.send(await conversation.message(`${index}`, alice, { id: clientMessageId(randomBytes(16)) })));

@@ -81,7 +81,7 @@ const shapes = (verdicts: readonly AppendVerdict[]) =>
     "sequence" in verdict ? `${verdict.kind} ${verdict.sequence}` : "reason" in verdict ? verdict.reason : verdict.kind,
   );
 
-test("[S3] a batch gets gap-free sequence numbers in the order of its items, and the bodies as they were", async () => {
+test("[D6] a batch gets gap-free sequence numbers in the order of its items, and the bodies as they were", async () => {
   const alice = await addPerson();
   const bob = await addPerson();
   const one = await addConversation(alice, bob);
@@ -95,7 +95,7 @@ test("[S3] a batch gets gap-free sequence numbers in the order of its items, and
   );
 });
 
-test("a retry with the same id gets the first place and time, also beside new ones", async () => {
+test("[D2] a retry with the same id gets the first place and time, also beside new ones", async () => {
   const alice = await addPerson();
   const conversation = await addConversation(alice);
   const first = item(alice, conversation);
@@ -107,7 +107,7 @@ test("a retry with the same id gets the first place and time, also beside new on
   ]);
 });
 
-test("the time in a log never goes back, whatever the server's clock does", async () => {
+test("[D6] the time in a log never goes back, whatever the server's clock does", async () => {
   const alice = await addPerson();
   const conversation = await addConversation(alice);
   await append([item(alice, conversation)], 9_000);
@@ -140,7 +140,7 @@ test("[S3] what the recorded heads, the epoch or a due turn forbid is refused by
   expect(shapes(await append([item(alice, conversation)]))).toEqual(["device-ended"]);
 });
 
-test("[HELD] a bad item fails the later ones of its device and conversation, and nothing else", async () => {
+test("[D3] a bad item fails the later ones of its device and conversation, and nothing else", async () => {
   const alice = await addPerson();
   const bob = await addPerson();
   const one = await addConversation(alice, bob);
@@ -156,7 +156,7 @@ test("[HELD] a bad item fails the later ones of its device and conversation, and
   expect(shapes(verdicts)).toEqual(["stored 1", "stale-epoch", "held", "stored 2", "stored 1", "held"]);
 });
 
-test("servers racing on the same conversations leave gap-free logs without doubles, each sender's order kept", async () => {
+test("[D2] [D3] [D6] servers racing on the same conversations leave gap-free logs without doubles, each sender's order kept", async () => {
   const people = await Promise.all([addPerson(), addPerson(), addPerson()]);
   const parameters = { numRuns: process.env["SIZE"] === "large" ? 60 : 6 };
   await fc.assert(
@@ -221,7 +221,7 @@ test("servers racing on the same conversations leave gap-free logs without doubl
   );
 });
 
-test("a refusal by another server's committed change is seen by who waited for the lock", async () => {
+test("[S3] a refusal by another server's committed change is seen by who waited for the lock", async () => {
   const alice = await addPerson();
   const conversation = await addConversation(alice);
   const client = await database.pool.connect();
@@ -237,7 +237,7 @@ test("a refusal by another server's committed change is seen by who waited for t
   expect(shapes(await append([item(alice, conversation, { epoch: 4 })]))).toEqual(["stored 2"]);
 });
 
-test("a connection that ends while it stores gives an unknown outcome, never a refusal", async () => {
+test("[D4] a connection that ends while it stores gives an unknown outcome, never a refusal", async () => {
   const alice = await addPerson();
   const conversation = await addConversation(alice);
   const bytes = Buffer.from(conversation, "hex");
@@ -254,7 +254,7 @@ test("a connection that ends while it stores gives an unknown outcome, never a r
   client.release();
 });
 
-test("[HELD] after a refusal the queue holds what is behind it until a send resumes", async () => {
+test("[D3] after a refusal the queue holds what is behind it until a send resumes", async () => {
   const alice = await addPerson();
   const conversation = await addConversation(alice);
   const queue = new AppendQueue({ append: (items) => append([...items]), onStored: () => undefined, parallel: 2 });

@@ -21,7 +21,7 @@ export type RefusalReason =
   | "closed"
   | "may-not-write"
   | "stale-epoch"
-  /** An earlier message of the same device and conversation was refused [HELD]. */
+  /** An earlier message of the same device and conversation was refused [D3]. */
   | "held"
   | "storage-full"
   | "unavailable";

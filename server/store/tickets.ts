@@ -40,17 +40,6 @@ export async function takeTicket(database: Database, ticket: Uint8Array, server:
   return { kind: "taken", account: accountId(row.account), device: deviceId(row.device) };
 }
 
-/** Tickets given to each server that were not used yet: load that no heartbeat tells of. */
-export async function openTickets(database: Database): Promise<ReadonlyMap<string, number>> {
-  const rows = await database.query
-    .selectFrom("ticket")
-    .select(({ fn }) => ["server", fn.countAll<number>().as("count")])
-    .where("expires", ">", sql<Date>`clock_timestamp()`)
-    .groupBy("server")
-    .execute();
-  return new Map(rows.map(({ server, count }) => [server, Number(count)]));
-}
-
 export async function readIncarnation(database: Database): Promise<number> {
   const row = await database.query.selectFrom("installation").select("incarnation").executeTakeFirstOrThrow();
   return row.incarnation;

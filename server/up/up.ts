@@ -59,9 +59,13 @@ export async function runUp(options: UpOptions = {}): Promise<void> {
   }
 
   const announced = new Set<string>();
+  const children: Child[] = [];
+  stack.defer(async () => {
+    await Promise.all(children.map((child) => child[Symbol.asyncDispose]()));
+  });
   const startChild = (title: string, role: "gateway" | "server", port: number): Promise<ChildMessage> =>
     new Promise((resolve) => {
-      stack.use(
+      children.push(
         new Child({
           title,
           role,
