@@ -10,6 +10,8 @@ export interface Config {
   readonly password: string | undefined;
   /** False with NO_COLOR (no-color.org) or a dumb terminal. */
   readonly colour: boolean;
+  /** As it is, for the search of a server on this machine. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 /** The one place of the `fastchat` command that reads the environment. An empty variable counts as none. */
@@ -20,6 +22,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     profile: value("FASTCHAT_PROFILE"),
     gateway: value("FASTCHAT_GATEWAY"),
     password: value("FASTCHAT_PASSWORD"),
+    environment,
     colour: value("NO_COLOR") === undefined && environment["TERM"] !== "dumb",
   };
 }

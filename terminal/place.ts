@@ -50,7 +50,7 @@ export async function rememberProfile(home: string, profile: string): Promise<vo
 export async function chooseGateway(config: Config, options: PlaceOptions): Promise<string> {
   const given = options.gateway ?? config.gateway;
   if (given !== undefined) return checkedGateway(given);
-  return findGateway(process.env);
+  return findGateway(config.environment);
 }
 
 function checkedGateway(text: string): string {

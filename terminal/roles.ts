@@ -1,11 +1,16 @@
 import { type ArgsDef, type CommandDef, defineCommand } from "citty";
+import type { runGateway, runServer, runUp } from "@fastchat/server";
 import { type ExitCode, Failure, asFailure, exitCodes, usage } from "./failure.ts";
 
 // The server's roles. The server runs from its sources, outside the bundle, and is loaded only when it is asked for.
 
 type Role = "up" | "gateway" | "server";
 
-type ServerModule = Pick<typeof import("@fastchat/server"), "runUp" | "runGateway" | "runServer">;
+interface ServerModule {
+  readonly runUp: typeof runUp;
+  readonly runGateway: typeof runGateway;
+  readonly runServer: typeof runServer;
+}
 
 const dataOption = { type: "string", valueHint: "DIR", description: "Folder that holds the whole state" } as const;
 const portOption = { type: "string", valueHint: "N", description: "Port; a taken one means the next free one" } as const;
@@ -41,10 +46,10 @@ async function runRole(role: Role, args: Readonly<Record<string, unknown>>): Pro
     const text = (option: string): string | undefined => (typeof args[option] === "string" ? args[option] : undefined);
     const common = { port: wholeNumber(args["port"], "port"), data: text("data") };
     // Resolved only now, so that the bundle does not take the server in.
-    const { runUp, runGateway, runServer } = (await import(import.meta.resolve("@fastchat/server"))) as ServerModule;
-    if (role === "up") await runUp({ ...common, servers: wholeNumber(args["servers"], "servers") });
-    else if (role === "gateway") await runGateway(common);
-    else await runServer({ ...common, url: text("url"), name: text("name") });
+    const server = (await import(import.meta.resolve("@fastchat/server"))) as ServerModule;
+    if (role === "up") await server.runUp({ ...common, servers: wholeNumber(args["servers"], "servers") });
+    else if (role === "gateway") await server.runGateway(common);
+    else await server.runServer({ ...common, url: text("url"), name: text("name") });
     return exitCodes.done;
   } catch (error) {
     const failure = error instanceof Failure ? error : asFailure(error);

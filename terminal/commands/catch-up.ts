@@ -22,6 +22,6 @@ export async function conversationWith(client: Client, to: string, patienceMs: n
   const name = to.toLowerCase();
   const known = (await client.conversations()).find(({ peer }) => peer.name === name);
   if (known !== undefined) return known.id;
-  if (client.role === "holder" && !(await untilOnline(client, patienceMs))) throw noServices(client.me.gateway);
+  if (!(await untilOnline(client, patienceMs))) throw noServices(client.me.gateway);
   return client.openDirect(name);
 }

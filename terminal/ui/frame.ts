@@ -28,7 +28,7 @@ export function frameOf(state: State): Frame {
     const list = listRows(state, layout.listWidth, layout.bodyHeight);
     body = main.rows.map((row, index) => [
       ...(list[index] ?? fitRow(blankRow, layout.listWidth)),
-      span(row[0]?.text.startsWith("──") === true ? "├" : "│", "dim"),
+      span(/^──+$/u.test(row[0]?.text ?? "") ? "├" : "│", "dim"),
       ...row,
     ]);
   }

@@ -80,6 +80,6 @@ export function showChord(chord: string): string {
   const names: Record<string, string> = { "page-up": "PgUp", "page-down": "PgDn" };
   return chord
     .split("+")
-    .map((part) => names[part] ?? part.charAt(0).toUpperCase() + part.slice(1))
+    .map((part) => names[part] ?? (part.length === 1 && chord.startsWith("alt+") ? part : part.charAt(0).toUpperCase() + part.slice(1)))
     .join("+");
 }

@@ -34,6 +34,8 @@ const STDOUT = 1;
 
 /** Opens the terminal client and stays until the person quits; the terminal is as before however it ends. */
 export async function runClient({ config, home, profile, fixedProfile, gateway, givenGateway }: ClientOptions): Promise<ExitCode> {
+  // First of all, so that what is typed from now on arrives as keys.
+  process.stdin.setRawMode(true);
   const { keymap, faults } = readKeymap(await readFile(join(home, "keys.json"), "utf8").catch(() => undefined));
   const open = (name: string): Promise<Client | undefined> =>
     openClient({ home, profile: name }, { agent, ...(givenGateway !== undefined && { gateway: givenGateway }) });

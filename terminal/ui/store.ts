@@ -23,6 +23,7 @@ export interface StoreOptions extends Pick<State, "columns" | "rows" | "colour" 
 
 const TICK_MS = 500;
 const DRAFT_MS = 400;
+const LAST_DRAFTS_MS = 1_000;
 /** Typing is told again at most so often; the other side forgets it later than that. */
 const TYPING_MS = 4_000;
 
@@ -36,9 +37,10 @@ export function startStore(client: Client, options: StoreOptions): Store {
   let state = initialState(client, { ...view, now: Date.now() });
   const listeners = new Set<() => void>();
   let isAnnounced = false;
+  /** The client is being closed: what fails now is no news. */
+  const over = new AbortController();
   const ending = Promise.withResolvers<Ending>();
   const drafts = new Map<string, { readonly timer: NodeJS.Timeout; readonly save: () => Promise<void> }>();
-  const running = new Set<Promise<void>>();
   const toldTyping = new Map<string, number>();
 
   const announce = (): void => {
@@ -63,14 +65,12 @@ export function startStore(client: Client, options: StoreOptions): Store {
   const say = (text: string, tone: "plain" | "error" = "plain"): void => dispatch({ kind: "said", text, tone, now: Date.now() });
 
   const start = (effect: Effect): void => {
-    const work = perform(effect)
-      .catch((error: unknown) => {
-        if (effect.kind === "send")
-          dispatch({ kind: "not-sent", id: effect.id, text: effect.text, sentence: sentenceOf(error), now: Date.now() });
-        else say(sentenceOf(error), "error");
-      })
-      .finally(() => running.delete(work));
-    running.add(work);
+    perform(effect).catch((error: unknown) => {
+      if (over.signal.aborted) return;
+      if (effect.kind === "send")
+        dispatch({ kind: "not-sent", id: effect.id, text: effect.text, sentence: sentenceOf(error), now: Date.now() });
+      else say(sentenceOf(error), "error");
+    });
   };
 
   const perform = async (effect: Effect): Promise<void> => {
@@ -168,23 +168,20 @@ export function startStore(client: Client, options: StoreOptions): Store {
   const unsubscribe = client.subscribe((event) => {
     if (event.kind !== "caught-up") return dispatch({ kind: "event", event, now: Date.now() });
     // What arrived is counted only once the list holds it.
-    const work = loadAll()
+    loadAll()
       .then(() => dispatch({ kind: "event", event, now: Date.now() }))
-      .catch((error: unknown) => say(sentenceOf(error), "error"))
-      .finally(() => running.delete(work));
-    running.add(work);
+      .catch((error: unknown) => say(sentenceOf(error), "error"));
   });
   const begin = async (): Promise<void> => {
     await loadAll();
     start({ kind: "load-people", text: "" });
     // The client may have caught up before this store listened.
-    await client.caughtUp();
+    await client.caughtUp(over.signal);
     await loadAll();
     dispatch({ kind: "event", event: { kind: "caught-up" }, now: Date.now() });
   };
-  const beginning = begin()
-    .catch(() => undefined)
-    .finally(() => running.delete(beginning));
+  // Without a connection there is nothing to tell: the line above the field says it.
+  begin().catch(() => undefined);
   const ticker = setInterval(() => {
     const { flash, offlineSince } = state;
     if (flash !== undefined || offlineSince !== undefined) dispatch({ kind: "tick", now: Date.now() });
@@ -199,13 +196,17 @@ export function startStore(client: Client, options: StoreOptions): Store {
     dispatch,
     ended: ending.promise,
     async [Symbol.asyncDispose]() {
+      over.abort();
       unsubscribe();
       clearInterval(ticker);
       listeners.clear();
       const pending = [...drafts.values()];
       for (const { timer } of pending) clearTimeout(timer);
-      await Promise.all(pending.map(({ save }) => save()));
-      await Promise.allSettled(running);
+      // Whatever else is under way ends with the client; a draft is worth a moment.
+      await Promise.race([
+        Promise.all(pending.map(({ save }) => save())),
+        new Promise((resolve) => setTimeout(resolve, LAST_DRAFTS_MS).unref()),
+      ]);
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { ChatItem, ClientEvent, ConversationSummary } from "@fastchat/client";
+import type { ChatItem, ClientEvent, ConversationSummary, Person } from "@fastchat/client";
 import { editorOf } from "./editor.ts";
 import { LOAD_AT_ONCE, atFirstUnread, open } from "./enter.ts";
 import { layoutOf, lookOf } from "./layout.ts";
@@ -86,10 +86,10 @@ function hear(state: State, event: ClientEvent): Step {
       const seen = new Map(event.people.map((person) => [person.account, person]));
       return step({
         ...state,
-        people: state.people.map((person) => seen.get(person.account) ?? person),
+        people: state.people.map((person) => presentAs(person, seen.get(person.account))),
         conversations: state.conversations.map((conversation) => {
           const peer = seen.get(conversation.peer.account);
-          return peer === undefined ? conversation : { ...conversation, peer };
+          return peer === undefined ? conversation : { ...conversation, peer: presentAs(conversation.peer, peer) };
         }),
       });
     }
@@ -108,6 +108,11 @@ function hear(state: State, event: ClientEvent): Step {
     default:
       return event satisfies never;
   }
+}
+
+/** Names and trust come with people and conversations; presence tells no more than presence. */
+function presentAs(person: Person, seen: Person | undefined): Person {
+  return seen === undefined ? person : { ...person, online: seen.online, lastSeen: seen.lastSeen };
 }
 
 function withConversation(state: State, conversation: ConversationSummary): State {

@@ -1,0 +1,214 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { TestScreen } from "./test-screen.ts";
+import { TestSystem, password } from "./test-system.ts";
+
+// Real terminals: the command as people start it, in pseudo terminals, with a real server behind.
+
+let system: TestSystem;
+
+beforeAll(async () => {
+  system = await TestSystem.start();
+  for (const name of ["alice", "bob", "carol"]) await system.json(["signup", name]);
+});
+
+afterAll(async () => {
+  await system?.[Symbol.asyncDispose]();
+});
+
+const open = (profile: string, size: { columns?: number; rows?: number } = {}): TestScreen =>
+  new TestScreen({ ...size, args: ["--profile", profile], environment: system.environment });
+
+const ENTER = "\r";
+const quit = "\u0011";
+const PASTE = (text: string): string => `\u001b[200~${text}\u001b[201~`;
+
+test("two people talk, each at a terminal", async () => {
+  await using alice = open("alice");
+  await using bob = open("bob");
+  await Promise.all([alice.shows("No new messages!"), bob.shows("No new messages!")]);
+  alice.type(`bob${ENTER}`);
+  await alice.shows("Message to bob");
+  alice.type(`Hello Bob, 漢字 and 🎉!${ENTER}`);
+  // News of a chat that is not open.
+  await bob.shows("alice: Hello Bob, 漢字 and 🎉!");
+  bob.type("\u001ba");
+  await bob.shows("Message to alice");
+  await bob.shows("new messages");
+  bob.type(`Hello Alice${ENTER}`);
+  await alice.shows("Hello Alice");
+  await alice.until(
+    ({ rows }) => rows.some((row) => row.includes("漢字 and 🎉!") && row.trimEnd().endsWith("✓✓")),
+    "two ticks at what bob has",
+  );
+  for (let turn = 1; turn <= 5; turn++) {
+    alice.type(`ping ${turn}${ENTER}`);
+    await bob.shows(`ping ${turn}`);
+    bob.type(`pong ${turn}${ENTER}`);
+    await alice.shows(`pong ${turn}`);
+  }
+  const order = alice.rows.flatMap((row) => /│.*(p[io]ng \d)/u.exec(row)?.[1] ?? []);
+  expect(order).toEqual([1, 2, 3, 4, 5].flatMap((turn) => [`ping ${turn}`, `pong ${turn}`]));
+  for (const screen of [alice, bob]) {
+    screen.type(quit);
+    expect(await screen.ended()).toBe(0);
+    expect(screen.isAlternate).toBe(false);
+  }
+});
+
+test("-- leaves the chat, and the draft of another chat waits", async () => {
+  await using alice = open("alice");
+  await alice.shows("FastChat");
+  alice.type(`bob${ENTER}`);
+  await alice.shows("Message to bob");
+  alice.type("half a thought");
+  await alice.shows("› half a thought");
+  alice.type("\u000bcarol");
+  await alice.shows("Find: carol");
+  alice.type(ENTER);
+  await alice.shows("Message to carol");
+  alice.type(`--${ENTER}`);
+  await alice.hides("Message to carol");
+  await alice.shows("Type a name to talk to somebody");
+  alice.type(`bob${ENTER}`);
+  await alice.shows("› half a thought");
+  alice.type("\u0015");
+  await alice.shows("Message to bob");
+});
+
+test("typing while messages come is not disturbed", async () => {
+  await using bob = open("bob");
+  await bob.shows("FastChat");
+  bob.type(`alice${ENTER}`);
+  await bob.shows("Message to alice");
+  const sending = system.run(["send", "bob", "-", "--lines", "--profile", "alice"], {
+    input: Array.from({ length: 60 }, (_, index) => `flood ${index + 1}`).join("\n"),
+  });
+  const written = "the quick brown fox jumps";
+  for (const letter of written) {
+    bob.type(letter);
+    await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+  expect((await sending).code).toBe(0);
+  await bob.shows("flood 60");
+  await bob.shows(`› ${written}`);
+  const row = bob.rows.findIndex((line) => line.includes(`› ${written}`));
+  expect(bob.cursor).toEqual({ x: bob.rows[row]!.indexOf("›") + 2 + written.length, y: row });
+  bob.type("\u0015");
+  await bob.shows("Message to alice");
+});
+
+test("a window that changes its size shows the same, whole, at any size", async () => {
+  await using bob = open("bob");
+  await bob.shows("FastChat");
+  bob.type(`alice${ENTER}`);
+  await bob.shows("flood 60");
+  for (const [columns, rows] of [
+    [40, 10],
+    [140, 45],
+    [64, 14],
+    [100, 30],
+  ] as const) {
+    bob.resize(columns, rows);
+    await bob.until(
+      ({ rows: lines }) =>
+        lines.length === rows &&
+        lines.filter((line) => line.includes("Message to alice")).length === 1 &&
+        lines.some((line) => line.includes("flood 60")),
+      `${columns}×${rows}`,
+    );
+    await bob.until(({ rows: lines }) => lines.at(-1)!.includes("Enter send"), "the line of help at the bottom");
+    expect(bob.rows.filter((line) => /(^|│) {2}flood 60/u.test(line)).length).toBe(1);
+  }
+});
+
+test("wide characters and joined emoji are edited whole", async () => {
+  await using bob = open("bob");
+  await bob.shows("FastChat");
+  bob.type(`alice${ENTER}`);
+  await bob.shows("Message to alice");
+  bob.type("ab漢字e\u0301🇩🇪");
+  await bob.shows("› ab漢字e\u0301🇩🇪");
+  bob.type("\u007f\u007f\u007f");
+  await bob.hides("字");
+  await bob.shows("› ab漢");
+  const row = bob.rows.find((line) => line.includes("› ab"))!;
+  // Two cells for 漢, and the arrow left goes over both.
+  expect(bob.cursor.x).toBe(row.indexOf("›") + 2 + 4);
+  bob.type("\u001b[D");
+  await bob.until(({ cursor }) => cursor.x === row.indexOf("›") + 4, "the cursor before the wide character");
+  bob.type("\u0005\u0015");
+  bob.type(PASTE("first line\nsecond line\nthird line"));
+  await bob.until(({ text }) => /› first line *\n.*second line *\n.*third line/u.test(text), "three lines in the field");
+  bob.type(ENTER);
+  await bob.until(({ text }) => /▎ first line.*\n.*▎ second line.*\n.*▎ third line/u.test(text), "the message with its lines");
+});
+
+test("escape sequences in messages do nothing", async () => {
+  await using bob = open("bob");
+  await bob.shows("FastChat");
+  bob.type(`carol${ENTER}`);
+  await bob.shows("Message to carol");
+  await system.run(["send", "bob", "-", "--profile", "carol"], {
+    input: "\u001b[2J\u001b[Hgone?\u001b]0;title\u0007\u001b[?1049l \u202eevil",
+  });
+  await bob.shows("␛[2J␛[Hgone?␛]0;title␇␛[?1049l evil");
+  expect(bob.isAlternate).toBe(true);
+  await bob.shows("Message to carol");
+});
+
+test("whoever is not signed in hears each answer, and gets in", async () => {
+  await using screen = new TestScreen({ environment: { ...system.environment, FASTCHAT_HOME: `${system.folder}/other` } });
+  await screen.shows("Sign in");
+  screen.type(`nobody-here${ENTER}${password}${ENTER}`);
+  await screen.shows("No such user");
+  screen.type("\u001b[A\u0015");
+  screen.type(`carol${ENTER}wrong${ENTER}`);
+  await screen.shows("Wrong password");
+  expect(screen.text).not.toContain("wrong\n");
+  screen.type(`${password}${ENTER}`);
+  await screen.shows("Welcome, carol");
+  await screen.shows("bob");
+  screen.type(`/signout${ENTER}`);
+  await screen.shows("Sign this device out");
+  screen.type("y");
+  expect(await screen.ended()).toBe(0);
+  expect(screen.text).toContain("Signed out.");
+});
+
+test("signing up at a terminal shows the words once, and says what is taken", async () => {
+  await using screen = new TestScreen({ environment: { ...system.environment, FASTCHAT_HOME: `${system.folder}/new` } });
+  await screen.shows("Sign in");
+  screen.type("\u000e");
+  await screen.shows("Sign up");
+  screen.type(`alice${ENTER}${password}${ENTER}${password}${ENTER}`);
+  await screen.shows("Username already taken");
+  screen.type(`\u001b[A\u0015dave${ENTER}${password}${ENTER}${password}${ENTER}`);
+  await screen.shows("twelve words");
+  await screen.shows("12 ");
+  screen.type(ENTER);
+  await screen.shows("No new messages!");
+  screen.type(quit);
+  expect(await screen.ended()).toBe(0);
+});
+
+test("without services the client says so and goes on trying", async () => {
+  await using screen = new TestScreen({
+    environment: { ...system.environment, FASTCHAT_HOME: `${system.folder}/nowhere`, FASTCHAT_GATEWAY: "http://127.0.0.1:9" },
+  });
+  await screen.shows("Sign in");
+  screen.type(`alice${ENTER}${password}${ENTER}`);
+  await screen.shows("Sorry, no services available. Trying again");
+  screen.type("\u001b");
+  await screen.hides("Sorry");
+  screen.type(quit);
+  expect(await screen.ended()).toBe(0);
+});
+
+test("a signal leaves the terminal as it was", async () => {
+  await using bob = open("bob");
+  await bob.shows("FastChat");
+  await bob.until(({ isAlternate }) => isAlternate, "the alternate screen");
+  bob.signal("SIGTERM");
+  expect(await bob.ended()).toBe(143);
+  expect(bob.isAlternate).toBe(false);
+});
