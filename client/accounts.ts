@@ -41,9 +41,13 @@ export class KnownAccounts {
   readonly #fetch: Fetch;
   readonly #loaded = new Map<AccountId, KnownAccount>();
 
-  constructor(storage: Storage, fetch: Fetch) {
+  readonly #onRefused: (error: AccountForked) => void;
+
+  /** @param onRefused the server showed another history of an account that is known; the known one goes on being used */
+  constructor(storage: Storage, fetch: Fetch, onRefused: (error: AccountForked) => void) {
     this.#storage = storage;
     this.#fetch = fetch;
+    this.#onRefused = onRefused;
   }
 
   /** As known here. */
@@ -58,7 +62,7 @@ export class KnownAccounts {
     return known;
   }
 
-  /** As known here, else from the server. Throws FastChatError NOT_FOUND, ConnectionLost, AccountForked. */
+  /** As known here, else from the server. Throws FastChatError NOT_FOUND, ConnectionLost. */
   async need(account: AccountId): Promise<KnownAccount> {
     return (await this.get(account)) ?? this.refresh(account);
   }
@@ -102,15 +106,23 @@ export class KnownAccounts {
     return { changes: [saveKnownAccount(learned)], done: () => this.#loaded.set(state.account, learned) };
   }
 
+  #refuse(known: KnownAccount): KnownAccount {
+    this.#onRefused(new AccountForked(known.state));
+    return known;
+  }
+
   async #accept(account: AccountId, links: readonly SignedLink[], publicKey: Uint8Array): Promise<KnownAccount> {
     // Again, because evidence may have arrived while the answer was under way.
     const known = await this.get(account);
     const shared = known === undefined ? 0 : Math.min(known.links.length, links.length);
     const fork = known !== undefined && (links.length < known.links.length || !sameLinks(known.links, links, shared));
-    if (fork) throw new AccountForked(known.state);
+    if (fork) return this.#refuse(known);
     const result = applyAccountLinks(known?.state, links.slice(shared));
     if (result.kind === "incomplete" && result.reason === "version") throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
-    if (result.kind !== "valid") throw known === undefined ? lie() : new AccountForked(known.state);
+    if (result.kind !== "valid") {
+      if (known === undefined) throw lie();
+      return this.#refuse(known);
+    }
     if (result.state.account !== account) throw lie();
     const fits = isNewestKey(result.state, publicKey);
     const next: KnownAccount = { state: result.state, links: [...links], publicKey: fits ? publicKey : undefined };

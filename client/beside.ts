@@ -36,7 +36,7 @@ export class Beside {
     this.#emit = emit;
     this.#onUnexpected = onUnexpected;
     const { me, signingSeed } = profile;
-    const accounts = new KnownAccounts(storage, notHere.request);
+    const accounts = new KnownAccounts(storage, notHere.request, () => undefined);
     this.#vault = new Vault({
       storage,
       author: { account: me.account, device: me.device, signingSeed },

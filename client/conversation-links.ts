@@ -165,7 +165,8 @@ export class ConversationLinks {
   async #newest(account: AccountId): Promise<KnownAccount> {
     if (this.#asked.has(account)) return this.#parts.accounts.need(account);
     const known = await this.#parts.accounts.refresh(account);
-    this.#asked.add(account);
+    // Without its account key the server is asked again.
+    if (known.publicKey !== undefined) this.#asked.add(account);
     return known;
   }
 
@@ -179,6 +180,10 @@ export class ConversationLinks {
     const { account, device, signingSeed } = this.#parts.author;
     const plan = { state, author: { account, device }, known, change };
     const withoutKey = opening === undefined ? [] : unsealable(state, known);
+    // The one person who should read it could not: better it waits until the server gives the key that the chain names.
+    if (withoutKey.length > 0 && (state?.kind ?? "direct") === "direct") {
+      throw new FastChatError(ErrorCode.SIGNATURE_INVALID, { detail: "The server does not give the account key that the chain names." });
+    }
     const drafted = draftLink(opening === undefined ? plan : { ...plan, opening: { kind: opening, withoutKey } });
     if (drafted.kind === "invalid") throw new FastChatError(ErrorCode.LINK_INVALID, { detail: drafted.reason });
     const { draft } = drafted;

@@ -70,6 +70,7 @@ export class Holder {
   readonly #conversationParts: ConversationParts;
   readonly #catchingUp = new Map<Conversation, Promise<void>>();
   readonly #closing = new AbortController();
+  readonly #forked = new Set<AccountId>();
   /** Counts sessions: work of an earlier one stops. */
   #session = 0;
   #synced: Promise<void> | undefined;
@@ -90,7 +91,11 @@ export class Holder {
     );
     this.#connection = connection;
     const isOnline = () => connection.state.kind === "online";
-    this.accounts = new KnownAccounts(storage, (request) => connection.request({ case: "fetchAccount", value: request }, "account"));
+    this.accounts = new KnownAccounts(
+      storage,
+      (request) => connection.request({ case: "fetchAccount", value: request }, "account"),
+      (error) => this.#onFork(error),
+    );
     const accountKeyOf = (generation: number) => profile.accountKeys.find((key) => key.generation === generation)?.secret;
     this.#vault = new Vault({
       storage,
@@ -248,7 +253,8 @@ export class Holder {
     if (conversation.chain.state === undefined && this.#connection.state.kind === "online") {
       // Made now if that is possible, else before the first message.
       await this.#links.prepare(conversation).catch((error: unknown) => {
-        if (!isWorthRetrying(error) && !(error instanceof SendingBlocked)) throw error;
+        const missing = error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND;
+        if (!missing && !isWorthRetrying(error) && !(error instanceof SendingBlocked)) throw error;
       });
     }
     return id;
@@ -601,7 +607,10 @@ export class Holder {
     this.#parts.emit({ kind: "conversations", conversations: [id] });
   }
 
+  /** Told once for each account: it shows with every answer of the server. */
   #onFork(error: AccountForked): void {
+    if (this.#forked.has(error.account)) return;
+    this.#forked.add(error.account);
     this.#parts.emit({ kind: "warning", warning: "account-fork", text: error.message });
   }
 
