@@ -64,7 +64,7 @@ export interface CrashResult {
 }
 
 const APPEND = /append_messages\(/;
-const CALM_MS = 120_000;
+const CALM_MS = 40_000;
 
 /**
  * Pairs talk through two chat servers while everything that can break is broken, one thing after the other; then all calms down, and
@@ -101,6 +101,11 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
   await left.progress((acknowledged) => acknowledged >= options.pairs);
   await right.progress((acknowledged) => acknowledged >= options.pairs);
 
+  using _logs = new DisposableStack();
+  _logs.defer(() => {
+    if (!calm) for (const { name, log: text } of system.processes) log(`${name}: ${text.slice(-1_500)}`);
+  });
+  let calm = false;
   const counts = { socketsCut: 0, processesKilled: 0 };
   for (const fault of options.faults ?? everyFault) {
     const since = performance.now();
@@ -174,6 +179,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
   }
 
   await Promise.all([left.finish(), right.finish()]);
+  calm = true;
   log(`seed ${seed}: calm`);
 
   const reporter = new Worker(system, "report", { ...base, mode: "report", seed, people: [...left.task.people, ...right.task.people] });
@@ -208,6 +214,7 @@ class Worker implements AsyncDisposable {
   readonly #name: string;
   readonly #system: System;
   readonly #acknowledged = new Map<string, number>();
+  readonly #state: Record<string, string> = {};
   #child: ChildProcess | undefined;
   #ended: Promise<{ signal: string | null; failure: string | undefined }> = Promise.resolve({ signal: null, failure: undefined });
   #failure: string | undefined;
@@ -225,8 +232,10 @@ class Worker implements AsyncDisposable {
     this.#child = child;
     this.#failure = undefined;
     child.on("message", (message: FromWorker) => {
-      if (message.kind === "progress") this.#acknowledged.set(message.name, message.acknowledged);
-      else if (message.kind === "failed") this.#failure = message.error;
+      if (message.kind === "progress") {
+        this.#acknowledged.set(message.name, message.acknowledged);
+        this.#state[message.name] = `${message.accepted} accepted, ${message.acknowledged} acknowledged, ${message.stage}`;
+      } else if (message.kind === "failed") this.#failure = message.error;
     });
     this.#ended = new Promise((resolve) => {
       child.once("exit", (code, signal) => {
@@ -271,7 +280,7 @@ class Worker implements AsyncDisposable {
     const late = wait(CALM_MS, "late" as const, { signal: patience.signal }).catch(() => "late" as const);
     const end = await Promise.race([this.#ended, late]);
     patience.abort();
-    if (end === "late") throw new Error(`worker ${this.#name} does not come to an end: messages are still under way`);
+    if (end === "late") throw new Error(`worker ${this.#name} does not come to an end: ${JSON.stringify(this.#state)}`);
     if (end.failure !== undefined || end.signal !== null) throw new Error(`worker ${this.#name}: ${end.failure ?? end.signal}`);
   }
 

@@ -20,7 +20,7 @@ export interface WorkerTask {
 export const reportFile = (folder: string, name: string): string => join(folder, `${name}.report`);
 
 export type FromWorker =
-  | { readonly kind: "progress"; readonly name: string; readonly accepted: number; readonly acknowledged: number }
+  | { readonly kind: "progress"; readonly name: string; readonly accepted: number; readonly acknowledged: number; readonly stage: string }
   | { readonly kind: "done" }
   | { readonly kind: "failed"; readonly error: string };
 export type ToWorker = { readonly kind: "finish" };

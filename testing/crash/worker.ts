@@ -79,11 +79,26 @@ async function talk(name: string, peer: string, random: () => number): Promise<v
   const journal = readJournal(name);
   const knownAccepted = new Set(journal.filter(({ kind }) => kind === "accepted").map(({ id }) => id));
   const knownAcknowledged = new Set(journal.filter(({ kind }) => kind === "acknowledged").map(({ id }) => id));
+  /** Accepted in this life, or still queued from an earlier one, and not acknowledged. */
+  const waiting = new Set<string>();
+  let stage = "talking";
+  const enter = (next: string): void => {
+    stage = next;
+    void tell({ kind: "progress", name, accepted: knownAccepted.size, acknowledged: knownAcknowledged.size, stage });
+  };
   const write = (lines: readonly JournalLine[]): void => {
     if (lines.length === 0) return;
     appendFileSync(journalFile(name), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
-    for (const line of lines) if (line.kind !== "arrived") (line.kind === "accepted" ? knownAccepted : knownAcknowledged).add(line.id);
-    void tell({ kind: "progress", name, accepted: knownAccepted.size, acknowledged: knownAcknowledged.size });
+    for (const line of lines) {
+      if (line.kind === "acknowledged") {
+        knownAcknowledged.add(line.id);
+        waiting.delete(line.id);
+      } else if (line.kind === "accepted") {
+        knownAccepted.add(line.id);
+        if (!knownAcknowledged.has(line.id)) waiting.add(line.id);
+      }
+    }
+    void tell({ kind: "progress", name, accepted: knownAccepted.size, acknowledged: knownAcknowledged.size, stage });
   };
 
   const client = await openClient({ home: task.home, profile: name }, { gateway: task.gateway, agent: "fastchat-crash-test" });
@@ -103,6 +118,10 @@ async function talk(name: string, peer: string, random: () => number): Promise<v
   // A life that was killed may have written messages into the outbox that it could not note down any more: they count.
   const own = (await everything(client, conversation)).messages.filter(({ mine }) => mine);
   write(own.filter(({ id }) => !knownAccepted.has(id)).map(({ id, text }) => ({ kind: "accepted", id, text })));
+  for (const { id, sequence } of own) {
+    if (sequence === undefined) waiting.add(id);
+    else waiting.delete(id);
+  }
   let count = own.length;
   while (!finishing || count < task.messages) {
     const texts = Array.from(
@@ -113,11 +132,15 @@ async function talk(name: string, peer: string, random: () => number): Promise<v
     write(ids.map((id, index) => ({ kind: "accepted", id, text: texts[index]! })));
     // Who runs ahead of the acknowledgements waits: an outbox of thousands would only test the outbox.
     do await wait(random() * 2 * task.pauseMs * texts.length);
-    while (knownAccepted.size - knownAcknowledged.size > 200);
+    while (waiting.size > 200);
   }
+  enter("sending the rest");
   await client.sent(undefined);
+  enter("catching up");
   await client.caughtUp();
+  enter("closing");
   await client.close();
+  enter("closed");
 }
 
 /** The first time it needs a server, which may be down just then. */
