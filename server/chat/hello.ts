@@ -36,7 +36,7 @@ export async function openSession(
   const version = newestCommon(limits.protocolVersions, hello.versions);
   const suite = newestCommon(limits.suites, hello.suites);
   if (version === undefined || suite === undefined) {
-    const newer = Math.min(...hello.versions, ...hello.suites) > Math.max(...limits.protocolVersions, ...limits.suites);
+    const newer = isAbove(hello.versions, limits.protocolVersions) || isAbove(hello.suites, limits.suites);
     return refuse(ErrorCode.VERSION_TOO_OLD, newer ? "This server is too old for the client: ask whoever runs it to update." : undefined);
   }
   if (context.isDraining()) return refuse(ErrorCode.MOVED);
@@ -72,3 +72,7 @@ function newestCommon(ours: readonly number[], theirs: readonly number[]): numbe
   const common = ours.filter((number) => theirs.includes(number));
   return common.length === 0 ? undefined : Math.max(...common);
 }
+
+/** Whether all that the client knows came after all that we know. */
+const isAbove = (theirs: readonly number[], ours: readonly number[]): boolean =>
+  theirs.length > 0 && Math.min(...theirs) > Math.max(...ours);

@@ -38,7 +38,8 @@ export async function openStore(url: string, log: Log): Promise<OpenedStore> {
   return { database, bus, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-async function migrateInTime(url: string, log: Log): Promise<void> {
+/** Brings the database to this version's tables, waiting for it while it starts. Throws ConfigError. */
+export async function migrateInTime(url: string, log: Log): Promise<void> {
   const until = performance.now() + PATIENCE_MS;
   for (;;) {
     try {

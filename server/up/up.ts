@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { dataFoldersToSearch, defaultGatewayPort } from "@fastchat/protocol/local";
 import { readConfig } from "../config.ts";
 import { startPostgres } from "../postgres/index.ts";
+import { openLog } from "../events.ts";
 import { Child, type ChildMessage } from "./children.ts";
 import { untilEnd } from "./lifetime.ts";
+import { migrateInTime } from "./open-store.ts";
 import { type RoleOptions, say } from "./roles.ts";
 import { removeStates, writeDatabaseState, writeUpState } from "./state-file.ts";
 
@@ -33,7 +35,8 @@ export async function runUp(options: UpOptions = {}): Promise<void> {
   await mkdir(dataFolder, { recursive: true });
   await using stack = new AsyncDisposableStack();
   try {
-    if (config.databaseUrl === undefined) {
+    let url = config.databaseUrl;
+    if (url === undefined) {
       // PostgreSQL's own user must get through to its folder below; what is secret here is readable by its owner alone.
       await chmod(dataFolder, 0o711);
       say("PostgreSQL starts …");
@@ -47,12 +50,14 @@ export async function runUp(options: UpOptions = {}): Promise<void> {
         }),
       );
       say(`PostgreSQL is ready on port ${postgres.port}`);
-      await writeDatabaseState(dataFolder, { url: postgres.url, pid: process.pid });
+      ({ url } = postgres);
     } else {
       say("The database is that of DATABASE_URL");
-      await writeDatabaseState(dataFolder, { url: config.databaseUrl, pid: process.pid });
     }
+    // Here and not only in the children: one sentence and an end, rather than children that end again and again.
+    await migrateInTime(url, openLog({ level: config.logLevel === "info" ? "warn" : config.logLevel, role: "up" }));
     stack.defer(() => removeStates(dataFolder));
+    await writeDatabaseState(dataFolder, { url, pid: process.pid });
   } catch (error) {
     if (stopping.signal.aborted) return;
     throw error;
