@@ -42,6 +42,8 @@ export async function openBrowserPage(entry: string, origin: string): Promise<Br
   const userData = await mkdtemp(join(tmpdir(), "fastchat-browser-"));
   const executablePath = existsSync(INSTALLED) ? INSTALLED : await chromium.executablePath();
   const context = await playwright.launchPersistentContext(userData, { executablePath, headless: true, args: FLAGS });
+  // The page did not come over the network, so that Chromium counts it to no network, and loopback as foreign to it.
+  await context.grantPermissions(["local-network-access"]);
   const page = await context.newPage();
   const faults: string[] = [];
   page.on("pageerror", (error) => faults.push(String(error)));

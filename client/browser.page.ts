@@ -1,0 +1,36 @@
+import { openClient, signUp } from "./browser.ts";
+import type { Client } from "./api.ts";
+
+// Runs in a page; browser.test.ts calls these from outside.
+let client: Client | undefined;
+const place = { profile: "page" };
+
+Object.assign(globalThis, {
+  async signUpHere(gateway: string, name: string, password: string): Promise<string> {
+    const result = await signUp(place, { gateway, name, password });
+    return result.kind;
+  },
+  async openHere(): Promise<string> {
+    client = await openClient(place);
+    await client?.caughtUp();
+    return client?.connection.kind ?? "nobody";
+  },
+  async sayHere(to: string, text: string): Promise<void> {
+    const conversation = await client!.openDirect(to);
+    await client!.send(conversation, text);
+    await client!.sent(conversation);
+  },
+  async textsHere(from: string): Promise<string[]> {
+    const found = (await client!.conversations()).find(({ peer }) => peer.name === from);
+    if (found === undefined) return [];
+    const { items } = await client!.items(found.id, { limit: 100 });
+    return items.flatMap((item) => (item.kind === "message" ? [item.text] : []));
+  },
+  async closeHere(): Promise<void> {
+    await client?.close();
+  },
+  async signOutHere(): Promise<string> {
+    const { server } = await client!.signOut();
+    return server;
+  },
+});
