@@ -388,6 +388,9 @@ export class Outbox {
       }
       if (error.code !== ErrorCode.HELD) queue.refusal ??= error;
       queue.window = land(queue.window, outgoing.id, "refused");
+    } else if (error instanceof ConnectionLost) {
+      // It took off after `connectionLost` had been told, while it was sealed, and never left: the next socket sends it in its place.
+      queue.window = comeDown(queue.window);
     }
     this.drive(queue.conversation);
   }
