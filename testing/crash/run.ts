@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { signUpPeople } from "../person.ts";
@@ -21,6 +21,8 @@ export interface CrashOptions {
   readonly faults?: readonly FaultName[];
   readonly pauseMs: number;
   readonly log?: (line: string) => void;
+  /** Where both sides' logs and those of the servers go when there are faults; default nowhere. */
+  readonly keepIn?: string;
 }
 
 export type FaultName =
@@ -190,6 +192,11 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
     pairs.flat().map((name) => [name, JSON.parse(readFileSync(reportFile(system.folder, name), "utf8")) as SideLog]),
   );
   const faults = pairs.flatMap(([one, other]) => checkConversation(sides.get(one)!, sides.get(other)!));
+  if (faults.length > 0 && options.keepIn !== undefined) {
+    mkdirSync(options.keepIn, { recursive: true });
+    for (const [name, side] of sides) writeFileSync(join(options.keepIn, `${name}.json`), JSON.stringify(side));
+    for (const { name, log: text } of system.processes) writeFileSync(join(options.keepIn, `${name}.log`), text);
+  }
   const sum = (part: (side: SideLog) => readonly unknown[]): number =>
     [...sides.values()].reduce((total, side) => total + part(side).length, 0);
   return {
