@@ -4,7 +4,17 @@ import { buildRevoke, buildSignOut } from "@fastchat/protocol/chain";
 import { accountPublicKeyHash, generateSealingKey, sealAccountKey, sealedCopyHash } from "@fastchat/protocol/seal";
 import { WrapPurpose } from "@fastchat/protocol/wire/account";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { addDevice, getTicket, signUp, stateOf, TestConversation, type TestDevice, type TestPerson, TestSocket } from "../test-client.ts";
+import {
+  addDevice,
+  getTicket,
+  makePerson,
+  signUp,
+  stateOf,
+  TestConversation,
+  type TestDevice,
+  type TestPerson,
+  TestSocket,
+} from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
 
 let installation: TestInstallation;
@@ -104,6 +114,30 @@ test("[C3] a link needs the right copies in the right order, and only the head t
   expect((await a.ask(append(sealedKeys), "appended")).sequence).toBe(3);
   const late = await conversation.opening(alice);
   expect(await a.refusal({ case: "appendLink", value: { conversation: id(), ...late } })).toBe(Code.STALE_HEAD);
+});
+
+test("[C3] evidence for an account that the server does not have is refused before it costs anything", async () => {
+  await using a = await TestSocket.welcome(gateway, alice.devices[0]!);
+  const { person: ghost } = await makePerson("ghost");
+  const haunted = new TestConversation(alice, ghost);
+  const opening = await haunted.opening(alice);
+  await expect(a.ask({ case: "appendLink", value: { conversation: idBytes(haunted.id), ...opening } }, "appended")).rejects.toThrow(
+    /does not have/,
+  );
+  expect(
+    await installation.database.query.selectFrom("conversation").select("head").where("conversation", "=", idBytes(haunted.id)).execute(),
+  ).toEqual([]);
+});
+
+test("[C1] a head that was recorded late is taken as it was then", async () => {
+  const before = alice.state;
+  const links = [...alice.links];
+  await addDevice(gateway, alice);
+  // The writer has not heard of the new device yet.
+  const stale = new TestConversation({ ...alice, state: before, links });
+  await using a = await TestSocket.welcome(gateway, alice.devices[0]!);
+  await stale.open(a, stale.people[0]!);
+  expect(stale.state!.members.get(alice.account)!.chain.head.index).toBe(1);
 });
 
 test("of two servers that take a create at the same time one wins, and the loser reads the winner's", async () => {

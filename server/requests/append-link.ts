@@ -15,7 +15,7 @@ import { checkAuthor, malformed } from "../chat/access.ts";
 import type { ChatContext, Handler } from "../chat/context.ts";
 import type { Session } from "../chat/session.ts";
 import type { AnswerBody } from "../chat/wire.ts";
-import { appendLink as storeLink, findLink, type LinkAppendResult } from "../store/conversations.ts";
+import { appendLink as storeLink, findLink, type LinkAppendResult, type NamedHead } from "../store/conversations.ts";
 
 /** [C3] A link is taken only on top of the head, only when it is valid, and only with all its evidence and sealed keys. */
 export const appendLink: Handler<"appendLink"> = async (chat, session, { conversation, entry, sealedKeys }) => {
@@ -37,7 +37,12 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
       return answer(same);
     }
   }
-  const result = applyConversationLink(before, entry, chat.chains.verified);
+  const verified = chat.chains.verified;
+  const heads = readHeads(body);
+  for (const head of heads) {
+    if (!(await chat.chains.knowsHead(head))) throw unknownHead();
+  }
+  const result = applyConversationLink(before, entry, verified);
   switch (result.kind) {
     case "valid":
       break;
@@ -54,7 +59,6 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
   if (wrong !== undefined) throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The sealed keys do not fit the change: ${wrong}.` });
 
   const { account, device } = session;
-  const heads = body.heads.map((head) => ({ account: accountId(head.account), index: head.index, hash: linkHash(head.hash) }));
   const stored = await storeLink(chat.database, {
     conversation: state.conversation,
     account,
@@ -83,10 +87,19 @@ function answer(stored: LinkAppendResult): AnswerBody {
     case "device-ended":
       throw new FastChatError(ErrorCode.DEVICE_REVOKED);
     case "unknown-heads":
-      throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "The change names an account chain that this server does not have." });
+      throw unknownHead();
     default:
       return stored satisfies never;
   }
+}
+
+const unknownHead = () =>
+  new FastChatError(ErrorCode.LINK_INVALID, { detail: "The change names an account chain that this server does not have." });
+
+function readHeads(body: ConversationLink): NamedHead[] {
+  if (body.heads.length > limits.groupMembers) throw new FastChatError(ErrorCode.TOO_LARGE);
+  if (!body.heads.every(({ account, hash }) => isHash(account) && isHash(hash))) throw malformed("not a head");
+  return body.heads.map(({ account, index, hash }) => ({ account: accountId(account), index, hash: linkHash(hash) }));
 }
 
 const incompleteCodes = {

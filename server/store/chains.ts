@@ -7,7 +7,7 @@ import {
   type VerifiedAccounts,
 } from "@fastchat/protocol/chain";
 import { findAccount, readAccountLinks } from "./accounts.ts";
-import { conversationLinkHead, readLinkEntries } from "./conversations.ts";
+import { conversationLinkHead, type NamedHead, readLinkEntries } from "./conversations.ts";
 import type { Database } from "./database.ts";
 
 const REMEMBERED_STATES = 2_000;
@@ -63,6 +63,23 @@ export class ChainStates {
     if (state === undefined) throw new BrokenChainError("a conversation chain is broken");
     this.#conversations.set(conversation, state);
     return state;
+  }
+
+  /**
+   * Whether an account's chain has this link at this place here. Its state is then among the verified ones, so that evidence for it costs no
+   * signature: what a stranger offers as evidence is only ever compared with what this server took before.
+   */
+  async knowsHead(head: NamedHead): Promise<boolean> {
+    const state = await this.account(head.account);
+    if (state?.hashes[head.index - 1] !== head.hash) return false;
+    if (state.head.index === head.index) this.#verified.set(head.hash, state);
+    else if (!this.#verified.has(head.hash)) {
+      const links = await readAccountLinks(this.#database, head.account);
+      const result = applyAccountLinks(undefined, links.slice(0, head.index));
+      if (result.kind !== "valid") throw new BrokenChainError(`an account chain is ${result.kind} at its link ${result.position + 1}`);
+      this.#verified.set(head.hash, result.state);
+    }
+    return true;
   }
 
   rememberAccount(state: AccountState): void {
