@@ -83,6 +83,8 @@ export const limits = {
 
   // Times, milliseconds
   connectMs: 10_000,
+  /** Sockets of one chat server that have not said `hello` yet; further ones are refused. */
+  socketsBeforeHello: 1_000,
   /** From the socket's opening to `hello`. */
   helloMs: 5_000,
   /** Without any frame, after which either side closes. The client pings at a third of it. */
