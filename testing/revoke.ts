@@ -41,5 +41,5 @@ export async function revokeDevice(gatewayUrl: string, person: Person, device: D
       { purpose: WrapPurpose.ACCOUNT_KEY_BY_NEXT, version: newest.generation, sealed: previous },
     ],
   });
-  bodyOf(await connection.ask({ case: "appendAccountLink", value: { link, attachments } }), "account");
+  bodyOf(await connection.ask({ case: "appendAccountLink", value: { link, attachments } }), "appended");
 }

@@ -139,7 +139,12 @@ const hiddenRevocation: EvilCase = {
 };
 
 /** The entries that hold links are changed as soon as there are more of them than when the case began. */
-function tamperedLinks(attack: string, change: (links: readonly Entry[], real: readonly Entry[]) => readonly Entry[]): EvilCase {
+function tamperedLinks(
+  attack: string,
+  change: (links: readonly Entry[], real: readonly Entry[]) => readonly Entry[],
+  /** The client may also find elsewhere what is missing, and show all as it is. */
+  heals = false,
+): EvilCase {
   return {
     attack,
     rules: "[C3] [S4] [G4]",
@@ -152,9 +157,10 @@ function tamperedLinks(attack: string, change: (links: readonly Entry[], real: r
       const { device } = await secondDevice(stage, bob);
       await device.say(alice.name, "from my second device");
       const kinds = ["unreadable", "contradiction", "invalid-link", "incomplete", "fork"];
-      await until(alice, "that something is wrong", async () =>
-        (await notices(alice, conversation)).slice(before).find(({ notice }) => kinds.includes(notice)),
-      );
+      await until(alice, "that something is wrong", async () => {
+        if (heals && (await alice.texts(bob.name)).includes("from my second device")) return true;
+        return (await notices(alice, conversation)).slice(before).find(({ notice }) => kinds.includes(notice));
+      });
       await stage.honestTalk(alice, bob);
     },
   };
@@ -177,11 +183,14 @@ export const chainCases: readonly EvilCase[] = [
       return create(EntrySchema, { ...entry, body: { case: "link", value: { ...entry.body.value, link } } });
     }),
   ),
-  tamperedLinks("a link without its evidence", (fresh) =>
-    fresh.map((entry) =>
-      entry.body.case === "link"
-        ? create(EntrySchema, { ...entry, body: { case: "link", value: { ...entry.body.value, evidence: [] } } })
-        : entry,
-    ),
+  tamperedLinks(
+    "a link without its evidence",
+    (fresh) =>
+      fresh.map((entry) =>
+        entry.body.case === "link"
+          ? create(EntrySchema, { ...entry, body: { case: "link", value: { ...entry.body.value, evidence: [] } } })
+          : entry,
+      ),
+    true,
   ),
 ];
