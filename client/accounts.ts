@@ -77,7 +77,10 @@ export class KnownAccounts {
 
   /** Whom the server calls by this name; whether that is whom one knows by it is not decided here [A3]. Throws NO_SUCH_USER. */
   async named(name: string): Promise<KnownAccount> {
-    const offered = await this.#fetch({ by: { case: "name", value: name }, after: 0 });
+    const offered = await this.#fetch({ by: { case: "name", value: name }, after: 0 }).catch((error: unknown) => {
+      if (!(error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND)) throw error;
+      throw new FastChatError(ErrorCode.NO_SUCH_USER);
+    });
     const [first] = offered.links;
     const account = first && accountIdOf(first);
     if (account === undefined || !isHash(offered.account) || accountId(offered.account) !== account) throw lie();

@@ -166,8 +166,33 @@ export class Conversation {
       const record = clone(ConversationSchema, this.record);
       change(record);
       await this.#parts.storage.commit([put(keys.conversation(this.id), schemas.conversation, record), ...more]);
+      // What the server named while this was being stored is not forgotten.
+      record.head = Math.max(record.head, this.record.head);
       this.record = record;
     });
+  }
+
+  /** Everything up to here was read, on this device or another. False: that was known. */
+  readUpTo(sequence: number): Promise<boolean> {
+    return this.#lane.run(async () => {
+      if (sequence <= this.record.readUpTo) return false;
+      const record = clone(ConversationSchema, this.record);
+      record.readUpTo = sequence;
+      record.unread = sequence >= record.lastReceived ? 0 : await this.#countReceived(sequence + 1);
+      await this.#parts.storage.commit([put(keys.conversation(this.id), schemas.conversation, record)]);
+      record.head = Math.max(record.head, this.record.head);
+      this.record = record;
+      return true;
+    });
+  }
+
+  async #countReceived(from: number): Promise<number> {
+    const range = { from: keys.entry(this.id, from), to: keys.entry(this.id, limits.largestNumber) };
+    const me = idBytes(this.#parts.me.account);
+    return (await this.#parts.storage.range(range)).filter(({ value }) => {
+      const entry = fromBinary(schemas.entry, value);
+      return entry.body.case === "message" && !equal(entry.account, me);
+    }).length;
   }
 
   /** Entries that came by themselves. What does not continue the log is left for `catchUp`. */

@@ -1,4 +1,4 @@
-import { create, fromBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import {
   accountId,
   type AccountId,
@@ -26,9 +26,9 @@ import type { Gateway } from "./gateway.ts";
 import { Outbox, type Outgoing } from "./outbox.ts";
 import { Presence } from "./presence.ts";
 import type { LocalProfile } from "./profile.ts";
-import { keys, prefixes, schemas } from "./records.ts";
+import { prefixes } from "./records.ts";
 import { Slots } from "./slots.ts";
-import { type Item, prefixRange, type Storage } from "./storage.ts";
+import { prefixRange, type Storage } from "./storage.ts";
 import { Typing } from "./typing.ts";
 import { Vault } from "./vault.ts";
 import { Views } from "./views.ts";
@@ -652,17 +652,8 @@ export class Holder {
   }
 
   async #readUpTo(conversation: Conversation, upTo: number): Promise<boolean> {
-    if (upTo <= conversation.record.readUpTo) return false;
-    const { id } = conversation;
-    const { storage, profile } = this.#parts;
-    const above = { from: keys.entry(id, upTo + 1), to: keys.entry(id, limits.largestNumber) };
-    const isAllRead = upTo >= conversation.record.lastReceived;
-    const unread = isAllRead ? 0 : countOthers(await storage.range(above), profile.me.account);
-    await conversation.update((record) => {
-      record.readUpTo = Math.max(record.readUpTo, upTo);
-      record.unread = unread;
-    });
-    this.#parts.emit({ kind: "conversations", conversations: [id] });
+    if (!(await conversation.readUpTo(upTo))) return false;
+    this.#parts.emit({ kind: "conversations", conversations: [conversation.id] });
     this.#slots.schedule(conversation);
     return true;
   }
@@ -697,13 +688,6 @@ export class Holder {
       ending.addEventListener("abort", done, { once: true });
     });
   }
-}
-
-function countOthers(entries: readonly Item[], me: AccountId): number {
-  return entries.filter(({ value }) => {
-    const entry = fromBinary(schemas.entry, value);
-    return entry.body.case === "message" && accountId(entry.account) !== me;
-  }).length;
 }
 
 const VAULT_WARNING =

@@ -1,0 +1,152 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { FrameProxy, person, startSystem, type System } from "../testing/index.ts";
+import type { ClientEvent } from "./api.ts";
+import { openClient } from "./node.ts";
+
+let system: System;
+beforeAll(async () => {
+  system = await startSystem();
+});
+afterAll(() => system[Symbol.asyncDispose]());
+
+const program = `
+  import { openClient } from ${JSON.stringify(new URL("node.ts", import.meta.url).href)};
+  const [home, profile, gateway, script] = process.argv.slice(1);
+  const client = await openClient({ home, profile }, { gateway });
+  client.subscribe((event) => {
+    if (event.kind !== "items") return;
+    for (const item of event.items) if (item.kind === "message") console.log("message", item.status, item.text);
+  });
+  console.log("role", client.role);
+  await new Function("client", "return (async () => {" + script + "})()")(client);
+`;
+
+/** Another process that opens a profile and runs a script with \`client\`. Killed at the end. */
+class Other implements AsyncDisposable {
+  readonly process: ChildProcess;
+  readonly lines: string[] = [];
+
+  constructor(place: { home: string; profile: string; gateway: string }, script: string) {
+    const args = ["--input-type=module", "-e", program, place.home, place.profile, place.gateway, script];
+    this.process = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    createInterface({ input: this.process.stdout! }).on("line", (line) => this.lines.push(line));
+  }
+
+  async says(line: string): Promise<void> {
+    await expect.poll(() => this.lines, { timeout: 10_000, interval: 20 }).toContain(line);
+  }
+
+  async kill(): Promise<void> {
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+    const ended = once(this.process, "exit");
+    this.process.kill("SIGKILL");
+    await ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+}
+
+const forEver = "await new Promise((resolve) => setTimeout(resolve, 1_000_000));";
+
+test("[S7] a second process reads beside the first, leaves what it sends, and takes over when the first is gone", async () => {
+  const alice = await person(system, "alice");
+  await using bob = await person(system, "bob");
+  const conversation = await alice.say("bob", "begin");
+  await bob.hears("alice", "begin");
+  await alice.client.close();
+
+  await using holder = new Other(alice, forEver);
+  await holder.says("role holder");
+  await using beside = (await openClient(alice, { gateway: system.gatewayUrl }))!;
+  expect(beside.role).toBe("beside");
+  const events: ClientEvent[] = [];
+  beside.subscribe((event) => events.push(event));
+
+  // What arrives at the holder is seen beside it.
+  await bob.say("alice", "to both of you");
+  const textsBeside = async () =>
+    (await beside.items(conversation, { limit: 50 })).items.flatMap((item) => (item.kind === "message" ? [item.text] : []));
+  await expect.poll(textsBeside, { timeout: 5_000 }).toContain("to both of you");
+  await expect
+    .poll(() =>
+      events.some(
+        (event) => event.kind === "items" && event.items.some((item) => item.kind === "message" && item.text === "to both of you"),
+      ),
+    )
+    .toBe(true);
+
+  // What is left in the outbox is sent by the holder, and its fate is seen.
+  const left = performance.now();
+  await beside.send(conversation, "left by the second");
+  await bob.hears("alice", "left by the second");
+  expect(performance.now() - left).toBeLessThan(5_000);
+  await beside.sent(conversation, AbortSignal.timeout(5_000));
+  await beside.caughtUp(AbortSignal.timeout(5_000));
+  const last = async () => (await beside.conversation(conversation))?.last;
+  await expect.poll(last, { timeout: 5_000 }).toMatchObject({ text: "left by the second", status: "delivered" });
+
+  // Whoever must be looked up on the server is, by the holder.
+  await using carol = await person(system, "carol");
+  const another = await beside.openDirect("carol");
+  await beside.send(another, "hello carol");
+  await carol.hears("alice", "hello carol");
+  await expect(beside.openDirect("nobody-at-all")).rejects.toThrow("No such user");
+  await beside.setNote("carol", "a note");
+  await expect.poll(async () => (await beside.conversation(another))?.peer.note, { timeout: 5_000 }).toBe("a note");
+
+  await holder.kill();
+  await expect.poll(() => beside.role, { timeout: 10_000 }).toBe("holder");
+  expect(events).toContainEqual({ kind: "role", role: "holder" });
+  await beside.send(conversation, "on my own now");
+  await bob.hears("alice", "on my own now");
+  expect(await bob.texts("alice")).toEqual(["begin", "to both of you", "left by the second", "on my own now"]);
+});
+
+test("[S2] a client killed between stored and sent, or between sent and acknowledged, loses and repeats nothing", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  const dora = await person(system, "dora", { gateway: proxy.url });
+  await using emil = await person(system, "emil");
+  const conversation = await dora.say("emil", "begin");
+  await emil.hears("dora", "begin");
+  await dora.client.close();
+  const send = (from: number, count: number) =>
+    `await client.sendAll(${JSON.stringify(conversation)}, Array.from({ length: ${count} }, (_, index) => "m" + (${from} + index))); console.log("stored"); ${forEver}`;
+
+  // Stored, and nothing of it reached the server.
+  proxy.script = { toServer: (frame) => (frame.body.case === "send" ? undefined : frame) };
+  await using first = new Other(dora, send(0, 20));
+  await first.says("stored");
+  await first.kill();
+
+  // Sent, but neither an acknowledgement nor an entry came back.
+  let passed = 0;
+  proxy.script = {
+    toServer: (frame) => {
+      if (frame.body.case === "send") passed++;
+      return frame;
+    },
+    toClient: (frame) => (passed > 0 && (frame.body.case === "sent" || frame.body.case === "entries") ? undefined : frame),
+  };
+  await using second = new Other(dora, send(20, 20));
+  await second.says("stored");
+  await expect.poll(() => passed, { timeout: 10_000 }).toBeGreaterThan(0);
+  await emil.hears("dora", "m0");
+  await second.kill();
+
+  proxy.script = {};
+  await using last = (await openClient(dora, { gateway: proxy.url }))!;
+  await last.sent(conversation, AbortSignal.timeout(20_000));
+  await emil.hears("dora", "m39");
+  const expected = ["begin", ...Array.from({ length: 40 }, (_, index) => `m${index}`)];
+  expect(await emil.texts("dora", 200)).toEqual(expected);
+  const own = async () =>
+    (await last.items(conversation, { limit: 200 })).items.flatMap((item) => (item.kind === "message" ? [item.text] : []));
+  await expect.poll(own, { timeout: 5_000 }).toEqual(expected);
+  const notices = (await emil.items("dora", 200)).filter((item) => item.kind === "notice" && item.notice !== "created");
+  expect(notices).toEqual([]);
+});
