@@ -25,7 +25,7 @@ export interface Events {
   "heartbeat-failed": { reason: string };
   "repair-failed": { reason: string };
   "delivery-read-failed": { reason: string };
-  "socket-refused": { why: "origin" | "draining" };
+  "socket-refused": { why: "origin" | "draining" | "crowded" };
   "socket-closed": { code: Count; why: string };
   "request-failed": { request: string; reason: string };
   "sign-up": { outcome: "created" | "name-taken" | "refused" };

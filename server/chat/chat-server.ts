@@ -28,7 +28,7 @@ import type { Bus } from "../bus/bus.ts";
 import type { Hint, HintMessage } from "../bus/hint.ts";
 import { HintLine } from "../bus/hint-line.ts";
 import type { PeoplePolicy } from "../config.ts";
-import { type Log, reasonOf } from "../events.ts";
+import { type Events, type Log, reasonOf } from "../events.ts";
 import { type ChatMetrics, openChatMetrics } from "../metrics.ts";
 import { requests } from "../requests/index.ts";
 import { endedAmong } from "../store/accounts.ts";
@@ -114,7 +114,8 @@ class RunningChatServer implements ChatServer {
   #draining = false;
   #stopped = false;
   #timer: NodeJS.Timeout | undefined;
-  #beating: Promise<void> = Promise.resolve();
+  #beating: Promise<unknown> = Promise.resolve();
+  #isBeating = false;
   #repairing: Promise<void> | undefined;
   #repairAgain = false;
   #bytes = 0;
@@ -235,12 +236,13 @@ class RunningChatServer implements ChatServer {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const refuse = (status: string, why: "origin" | "draining") => {
+    const refuse = (status: string, why: Events["socket-refused"]["why"]) => {
       this.#options.log.event("debug", "socket-refused", { why });
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     };
     if (!isAllowedOrigin(request, this.#options.webOrigins)) return refuse("403 Forbidden", "origin");
     if (this.#draining) return refuse("503 Service Unavailable", "draining");
+    if (this.#connections.size - this.#delivery.sessions >= limits.socketsBeforeHello) return refuse("503 Service Unavailable", "crowded");
     this.#sockets.handleUpgrade(request, socket, head, (opened) => this.#accept(opened));
   }
 
@@ -471,7 +473,10 @@ class RunningChatServer implements ChatServer {
   #tick(): void {
     const silentSince = performance.now() - limits.idleMs;
     for (const connection of this.#connections) if (connection.heardAt < silentSince) connection.close(ErrorCode.IDLE);
-    this.#beating = this.#beating.then(() => this.#beat());
+    // A database that hangs must not make beats pile up.
+    if (this.#isBeating) return;
+    this.#isBeating = true;
+    this.#beating = this.#beat().finally(() => (this.#isBeating = false));
   }
 
   async #beat(): Promise<void> {

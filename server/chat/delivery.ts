@@ -36,16 +36,16 @@ export class Delivery {
   readonly #watched = new Map<ConversationId, Watched>();
   readonly #byPrefix = new Map<ConversationPrefix, Watched>();
   readonly #byAccount = new Map<AccountId, Set<Session>>();
+  #count = 0;
 
   constructor(database: Database, log: Log) {
     this.#database = database;
     this.#log = log;
   }
 
+  /** How many are open. */
   get sessions(): number {
-    let count = 0;
-    for (const sessions of this.#byAccount.values()) count += sessions.size;
-    return count;
+    return this.#count;
   }
 
   accounts(): AccountId[] {
@@ -64,13 +64,16 @@ export class Delivery {
     let sessions = this.#byAccount.get(session.account);
     if (sessions === undefined) this.#byAccount.set(session.account, (sessions = new Set()));
     sessions.add(session);
+    this.#count += 1;
   }
 
   /** True: it was the account's last one here. */
   remove(session: Session): boolean {
     for (const conversation of session.conversations) this.unwatch(session, conversation);
     const sessions = this.#byAccount.get(session.account);
-    if (sessions === undefined || !sessions.delete(session) || sessions.size > 0) return false;
+    if (sessions?.delete(session) !== true) return false;
+    this.#count -= 1;
+    if (sessions.size > 0) return false;
     this.#byAccount.delete(session.account);
     return true;
   }

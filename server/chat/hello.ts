@@ -8,6 +8,7 @@ import { takeTicket } from "../store/tickets.ts";
 import type { Connection } from "./connection.ts";
 import type { ChatContext } from "./context.ts";
 import { Session } from "./session.ts";
+import { encodeFrame } from "./wire.ts";
 
 export interface HelloContext {
   readonly chat: ChatContext;
@@ -53,7 +54,7 @@ export async function openSession(
     const { server, incarnation } = context;
     const time = BigInt(chat.now());
     const welcome = { version, suite, incarnation, server, time, account: idBytes(account), device: idBytes(device) };
-    connection.answer(request === 0 ? 1 : request, { case: "welcome", value: create(WelcomeSchema, welcome) });
+    connection.send(encodeFrame(request, { case: "welcome", value: create(WelcomeSchema, welcome) }));
     chat.delivery.add(session);
     for (const { conversation, sequence } of heads) chat.delivery.watch(session, conversation, sequence);
     // A revocation between the ticket and the line above found no session to close.

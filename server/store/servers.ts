@@ -41,6 +41,9 @@ export async function beat(database: Database, heartbeat: Heartbeat): Promise<{ 
 }
 
 export async function leaveRegistry(database: Database, run: string): Promise<void> {
+  await sql`
+    UPDATE account SET last_seen = (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+    FROM presence WHERE presence.account = account.account AND presence.run = ${run}`.execute(database.query);
   await database.query.deleteFrom("presence").where("run", "=", run).execute();
   await database.query.deleteFrom("chat_server").where("run", "=", run).execute();
 }
