@@ -123,8 +123,12 @@ export type ClientEvent =
   | { readonly kind: "typing"; readonly conversation: ConversationId; readonly account: AccountId; readonly active: boolean }
   /** Everything that arrived while this device was away is stored now. */
   | { readonly kind: "caught-up" }
-  /** About the account or the server as a whole. */
-  | { readonly kind: "warning"; readonly warning: "vault" | "account-fork" | "new-device" | "incarnation"; readonly text: string };
+  /** About the account, the server or this device as a whole. `storage`: the disk is full; what arrives waits on the server. */
+  | {
+      readonly kind: "warning";
+      readonly warning: "vault" | "account-fork" | "new-device" | "incarnation" | "storage";
+      readonly text: string;
+    };
 
 export interface SafetyNumber {
   /** 60 digits in groups of five. */

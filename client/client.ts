@@ -31,7 +31,7 @@ import type { HeldLock } from "./lock.ts";
 import { readOutbox } from "./outbox.ts";
 import type { Platform } from "./platform.ts";
 import { loadProfile, type LocalProfile } from "./profile.ts";
-import type { Storage } from "./storage.ts";
+import { type Storage, StorageFullError } from "./storage.ts";
 import { wish, WishGranter } from "./wishes.ts";
 
 const DEFAULT_AGENT = "fastchat-sdk/0.1.0";
@@ -368,6 +368,8 @@ class OpenedClient<Place> implements Client {
   /** Ends up where uncaught errors of a program do, without taking a turn of this client with it. */
   readonly #onUnexpected = (error: unknown): void => {
     if (this.#closing.signal.aborted) return;
+    // Whoever waits for room is told elsewhere, and tried again.
+    if (error instanceof StorageFullError) return;
     reportError(error);
   };
 }

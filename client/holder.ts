@@ -28,7 +28,7 @@ import { Presence } from "./presence.ts";
 import type { LocalProfile } from "./profile.ts";
 import { prefixes } from "./records.ts";
 import { Slots } from "./slots.ts";
-import { prefixRange, type Storage } from "./storage.ts";
+import { prefixRange, type Storage, StorageFullError } from "./storage.ts";
 import { Typing } from "./typing.ts";
 import { Vault } from "./vault.ts";
 import { Views } from "./views.ts";
@@ -37,6 +37,7 @@ import { Views } from "./views.ts";
 const CATCH_UP_AT_ONCE = 6;
 const CLOSE_FLUSH_MS = 2_000;
 const RETRY_MS = 1_000;
+const STORAGE_RETRY_MS = 5_000;
 
 export interface HolderParts {
   readonly storage: Storage;
@@ -70,6 +71,7 @@ export class Holder {
   readonly #conversationParts: ConversationParts;
   readonly #catchingUp = new Map<Conversation, Promise<void>>();
   readonly #closing = new AbortController();
+  #full = false;
   readonly #forked = new Set<AccountId>();
   /** Counts sessions: work of an earlier one stops. */
   #session = 0;
@@ -77,8 +79,9 @@ export class Holder {
 
   constructor(parts: HolderParts) {
     this.#parts = parts;
-    const { storage, profile, emit, onUnexpected } = parts;
+    const { storage, profile, emit } = parts;
     const { me, signingSeed } = profile;
+    const onUnexpected = (error: unknown) => this.#onTrouble(error);
     const author = { account: me.account, device: me.device, signingSeed };
     const verified: VerifiedAccounts = new Map();
     const connection = new Connection(
@@ -126,7 +129,13 @@ export class Holder {
       onBlocked: (conversation) => emit({ kind: "conversations", conversations: [conversation] }),
       onUnexpected,
     });
-    this.#slots = new Slots({ author, connection, isOnline, onPeer: (...more) => this.#quietly(this.#onPeerSlot(...more)), onUnexpected });
+    this.#slots = new Slots({
+      author,
+      connection,
+      isOnline,
+      onPeer: (...more) => this.#quietly(this.#onPeerSlot(...more)),
+      onUnexpected,
+    });
     this.#typing = new Typing({
       author,
       connection,
@@ -665,13 +674,28 @@ export class Holder {
 
   // ------------------------------------------------------------------
 
-  /** Work that nobody waits for: what the connection spoils is done again with the next one. */
   #quietly(work: Promise<unknown>): void {
-    work.catch((error: unknown) => {
-      if (error instanceof AccountForked) this.#onFork(error);
-      else if (!(error instanceof ConnectionLost || error instanceof FastChatError || error instanceof SendingBlocked)) {
-        if (!this.#closing.signal.aborted) this.#parts.onUnexpected(error);
-      }
+    work.catch((error: unknown) => this.#onTrouble(error));
+  }
+
+  /** Of work that nobody waits for: what the connection spoils is done again with the next one. */
+  #onTrouble(error: unknown): void {
+    if (error instanceof AccountForked) this.#onFork(error);
+    else if (error instanceof StorageFullError) this.#onStorageFull(error);
+    else if (!(error instanceof ConnectionLost || error instanceof FastChatError || error instanceof SendingBlocked)) {
+      if (!this.#closing.signal.aborted) this.#parts.onUnexpected(error);
+    }
+  }
+
+  /** What could not be stored is still on the server or in memory: it is tried again until there is room. */
+  #onStorageFull(error: StorageFullError): void {
+    if (this.#full || this.#closing.signal.aborted) return;
+    this.#full = true;
+    this.#parts.emit({ kind: "warning", warning: "storage", text: error.message });
+    void this.#pause(STORAGE_RETRY_MS).then(() => {
+      this.#full = false;
+      this.outbox.driveAll();
+      if (this.#connection.state.kind === "online") this.#quietly(this.#sync(this.#session));
     });
   }
 
