@@ -22,19 +22,20 @@ export interface EntryPage {
   readonly head: number;
 }
 
-// The lengths are summed in the database, so that a page of large bodies is never read only to be thrown away.
-const PAGE = (direction: "after" | "before") => `
-  SELECT e.sequence, e.time, e.account, e.device, e.kind, e.body FROM (
-    SELECT sequence, sum(octet_length(body) + 100) OVER (ORDER BY sequence ${direction === "after" ? "ASC" : "DESC"}) AS bytes
-    FROM (
-      SELECT sequence, body FROM entry
-      WHERE conversation = $1 AND sequence ${direction === "after" ? ">" : "<"} $2
-      ORDER BY sequence ${direction === "after" ? "ASC" : "DESC"} LIMIT $3
-    ) AS candidates
+// One walk along the primary key, which ends at the limit: the sum over the rows so far needs no row behind. Lengths of bodies that lie outside
+// the row are known without reading them.
+const PAGE = (direction: "after" | "before") => {
+  const [comparison, order, next] = direction === "after" ? [">", "ASC", "$2 + 1"] : ["<", "DESC", "$2 - 1"];
+  return `
+  SELECT sequence, time, account, device, kind, body FROM (
+    SELECT sequence, time, account, device, kind, body,
+      sum(octet_length(body) + 100) OVER (ORDER BY sequence ${order} ROWS UNBOUNDED PRECEDING) AS bytes
+    FROM entry WHERE conversation = $1 AND sequence ${comparison} $2
+    ORDER BY sequence ${order} LIMIT $3
   ) AS page
-  JOIN entry e ON e.conversation = $1 AND e.sequence = page.sequence
-  WHERE page.bytes <= $4 OR page.sequence = ${direction === "after" ? "$2 + 1" : "$2 - 1"}
-  ORDER BY e.sequence`;
+  WHERE bytes <= $4 OR sequence = ${next}
+  ORDER BY sequence`;
+};
 
 const AFTER = PAGE("after");
 const BEFORE = PAGE("before");
