@@ -67,7 +67,7 @@ CREATE TABLE device_copy (
   device bytea NOT NULL,
   generation integer NOT NULL,
   sealed bytea NOT NULL,
-  PRIMARY KEY (account, device, generation)
+  PRIMARY KEY (device, generation)
 );
 
 CREATE TABLE vault (
