@@ -99,9 +99,11 @@ export class FalseLog {
 
   async #heads(frame: ServerFrame, connection: ProxiedConnection): Promise<void> {
     if (frame.body.case !== "heads") return;
-    const { heads } = frame.body.value;
-    const shown = heads.some((head) => this.#is(head.conversation)) ? (await this.#shown(connection)).entries.length : 0;
-    const changed = heads.map((head) => (this.#is(head.conversation) ? { ...head, sequence: shown } : head));
+    const { entries } = await this.#shown(connection);
+    const others = frame.body.value.heads.filter((head) => !this.#is(head.conversation));
+    // The real server leaves out conversations in which it has nothing new.
+    const own = { conversation: this.#conversation, sequence: entries.length, time: entries.at(-1)?.time ?? 0n };
+    const changed = [own, ...others];
     const value = create(HeadsSchema, { heads: changed });
     connection.pass(changedServerFrame(frame, { case: "heads", value }));
   }

@@ -47,41 +47,24 @@ function keepConversation(conversation: Uint8Array): NonNullable<Script["toServe
     };
     const live = (): void =>
       connection.push({ case: "entries", value: { conversation, entries: entries.slice(-1), head: entries.length } });
-    switch (body.case) {
-      case "appendLink":
-        copies.push(...body.value.sealedKeys.filter(({ account }) => equal(account, Buffer.from(connection.account!, "hex"))));
-        connection.answer(frame, { case: "appended", value: append({ case: "link", value: body.value.entry! }) });
-        live();
-        return undefined;
-      case "send":
-        connection.answer(frame, { case: "sent", value: append({ case: "message", value: body.value.message! }) });
-        live();
-        return undefined;
-      case "fetchEntries": {
-        const { after = 0, before = Infinity } = body.value;
-        const page = entries.filter(({ sequence }) => sequence > after && sequence < before);
-        connection.answer(frame, { case: "entries", value: { conversation, entries: page, head: entries.length } });
-        return undefined;
-      }
-      case "fetchLinks": {
-        const page = entries.filter((entry) => entry.body.case === "link" && entry.sequence > body.value.after);
-        connection.answer(frame, { case: "entries", value: { conversation, entries: page, head: entries.length } });
-        return undefined;
-      }
-      case "fetchSealedKeys":
-        connection.answer(frame, { case: "sealedKeys", value: { keys: copies } });
-        return undefined;
-      case "fetchSlots":
-        connection.answer(frame, { case: "slots", value: { conversation, slots: [] } });
-        return undefined;
-      case "writeSlot":
-        connection.answer(frame, { case: "slotWritten", value: {} });
-        return undefined;
-      case "sendSignal":
-        return undefined;
-      default:
-        return frame;
-    }
+    if (body.case === "appendLink") {
+      copies.push(...body.value.sealedKeys.filter(({ account }) => equal(account, Buffer.from(connection.account!, "hex"))));
+      connection.answer(frame, { case: "appended", value: append({ case: "link", value: body.value.entry! }) });
+      live();
+    } else if (body.case === "send") {
+      connection.answer(frame, { case: "sent", value: append({ case: "message", value: body.value.message! }) });
+      live();
+    } else if (body.case === "fetchEntries") {
+      const { after = 0, before = Infinity } = body.value;
+      const page = entries.filter(({ sequence }) => sequence > after && sequence < before);
+      connection.answer(frame, { case: "entries", value: { conversation, entries: page, head: entries.length } });
+    } else if (body.case === "fetchLinks") {
+      const page = entries.filter((entry) => entry.body.case === "link" && entry.sequence > body.value.after);
+      connection.answer(frame, { case: "entries", value: { conversation, entries: page, head: entries.length } });
+    } else if (body.case === "fetchSealedKeys") connection.answer(frame, { case: "sealedKeys", value: { keys: copies } });
+    else if (body.case === "fetchSlots") connection.answer(frame, { case: "slots", value: { conversation, slots: [] } });
+    else if (body.case === "writeSlot") connection.answer(frame, { case: "slotWritten", value: {} });
+    return undefined;
   };
 }
 
