@@ -57,15 +57,16 @@ export function failureOf(error: FastChatError): Failure {
   const { name, sentence, advice } = error.row;
   if (advice === "sign-in") return new Failure(exitCodes.notSignedIn, name, sentence);
   if (advice === "tell" || advice === "stop") return new Failure(exitCodes.refused, name, sentence);
-  const unreachable = error.code === ErrorCode.NO_SERVER || advice === "reconnect" || advice === "retry";
-  return new Failure(unreachable ? exitCodes.noServices : exitCodes.failed, name, sentence);
+  return new Failure(isUnreachable(error) ? exitCodes.noServices : exitCodes.failed, name, sentence);
 }
 
 /** Names of the SDK's errors for "there is no answer". */
 const UNREACHABLE: ReadonlySet<string> = new Set(["GatewayUnreachable", "ConnectionLost"]);
+const NO_SERVICES: ReadonlySet<ErrorCode> = new Set([ErrorCode.NO_SERVER, ErrorCode.UNAVAILABLE, ErrorCode.MOVED, ErrorCode.IDLE]);
 
+/** Whether it is worth trying again, with no more said than "no services". */
 export const isUnreachable = (error: unknown): boolean =>
-  (error instanceof Error && UNREACHABLE.has(error.name)) || (error instanceof FastChatError && error.row.advice === "retry");
+  (error instanceof Error && UNREACHABLE.has(error.name)) || (error instanceof FastChatError && NO_SERVICES.has(error.code));
 
 /** Every way to fail, as one. */
 export function asFailure(error: unknown): Failure {

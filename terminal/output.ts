@@ -1,6 +1,5 @@
-import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { once } from "node:events";
-import { type Failure } from "./failure.ts";
+import type { Failure } from "./failure.ts";
 import { safeJson, safeLine } from "./safe-text.ts";
 
 /** Where a command writes: lines for people, or one JSON object a line. */
@@ -34,28 +33,4 @@ export function openOutput(json: boolean): Output {
       if (json) void write(safeJson({ type: "error", code: failure.code, message: failure.message, exit: failure.exit }));
     },
   };
-}
-
-const LOOK_EVERY_MS = 200;
-const STDOUT = 1;
-
-/**
- * Calls back once when the reader of a piped output has gone, also while there is nothing to write, so that `tail | head -1` ends with its
- * reader. Nothing in Node tells this; opening a pipe for writing fails with ENXIO when nobody reads it (fifo(7)), on Linux also through
- * /proc. Elsewhere the next write tells it.
- */
-export function watchReader(onGone: () => void): Disposable {
-  const watched = process.platform === "linux" && fstatSync(STDOUT).isFIFO();
-  const timer = watched
-    ? setInterval(() => {
-        try {
-          closeSync(openSync(`/proc/self/fd/${STDOUT}`, constants.O_WRONLY | constants.O_NONBLOCK));
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code !== "ENXIO") return;
-          clearInterval(timer);
-          onGone();
-        }
-      }, LOOK_EVERY_MS)
-    : undefined;
-  return { [Symbol.dispose]: () => clearInterval(timer) };
 }

@@ -3,7 +3,8 @@ import { join, resolve } from "node:path";
 import type { Client } from "@fastchat/client";
 import { findGateway, listProfiles, openClient } from "@fastchat/client/node";
 import type { Config } from "./config.ts";
-import { Failure, exitCodes, isUnreachable, notSignedIn, usage } from "./failure.ts";
+import { type ErrorCode, FastChatError } from "@fastchat/protocol";
+import { Failure, exitCodes, isUnreachable, noServices, notSignedIn, usage } from "./failure.ts";
 
 /** What the options of any command say about whose command it is. */
 export interface PlaceOptions {
@@ -35,7 +36,21 @@ export async function chooseProfile(config: Config, options: PlaceOptions): Prom
   if (profiles.length <= 1) return profiles[0];
   const last = await readFile(lastProfile(home), "utf8").catch(() => "");
   if (profiles.includes(last.trim())) return last.trim();
-  throw usage(`Several people are signed in here (${profiles.join(", ")}): say who with --profile NAME.`);
+  const signedIn = await signedInOf(home, profiles);
+  if (signedIn.length <= 1) return signedIn[0];
+  throw usage(`Several people are signed in here (${signedIn.join(", ")}): say who with --profile NAME.`);
+}
+
+/** A sign-up that was refused leaves a profile too, with nobody in it. */
+async function signedInOf(home: string, profiles: readonly string[]): Promise<readonly string[]> {
+  const signedIn: string[] = [];
+  for (const profile of profiles) {
+    const client = await openClient({ home, profile }, { agent, offline: true });
+    if (client === undefined) continue;
+    signedIn.push(profile);
+    await client.close();
+  }
+  return signedIn;
 }
 
 /** The profile that commands without --profile use from now on. */
@@ -93,16 +108,26 @@ export async function untilOnline(client: Client, patienceMs: number): Promise<b
   }
 }
 
+const isRefused = (result: { readonly kind: string }): result is Refused => result.kind === "refused";
+
 const RETRY_MS = 500;
 
-/** Tries again while there are no services, until the time is up. */
-export async function withPatience<Result>(patienceMs: number, attempt: () => Promise<Result>): Promise<Result> {
-  const deadline = Date.now() + patienceMs;
+type Refused = { readonly kind: "refused"; readonly code: ErrorCode };
+
+/** Tries again while there are no services, until the time is up. Throws Failure with the answer of a server that refuses. */
+export async function withPatience<Result extends { readonly kind: string }>(
+  { milliseconds, gateway }: { readonly milliseconds: number; readonly gateway: string },
+  attempt: () => Promise<Result | Refused>,
+): Promise<Exclude<Result, Refused>> {
+  const deadline = Date.now() + milliseconds;
   for (;;) {
     try {
-      return await attempt();
+      const result = await attempt();
+      if (isRefused(result)) throw new FastChatError(result.code);
+      return result as Exclude<Result, Refused>;
     } catch (error) {
-      if (!isUnreachable(error) || Date.now() + RETRY_MS > deadline) throw error;
+      if (!isUnreachable(error)) throw error;
+      if (Date.now() + RETRY_MS > deadline) throw noServices(gateway);
       await new Promise((again) => setTimeout(again, RETRY_MS));
     }
   }

@@ -40,14 +40,14 @@ test("two people talk, each at a terminal", async () => {
     ({ rows }) => rows.some((row) => row.includes("漢字 and 🎉!") && row.trimEnd().endsWith("✓✓")),
     "two ticks at what bob has",
   );
-  for (let turn = 1; turn <= 5; turn++) {
+  for (let turn = 1; turn <= 3; turn++) {
     alice.type(`ping ${turn}${ENTER}`);
     await bob.shows(`ping ${turn}`);
     bob.type(`pong ${turn}${ENTER}`);
     await alice.shows(`pong ${turn}`);
   }
   const order = alice.rows.flatMap((row) => /│.*(p[io]ng \d)/u.exec(row)?.[1] ?? []);
-  expect(order).toEqual([1, 2, 3, 4, 5].flatMap((turn) => [`ping ${turn}`, `pong ${turn}`]));
+  expect(order).toEqual([1, 2, 3].flatMap((turn) => [`ping ${turn}`, `pong ${turn}`]));
   for (const screen of [alice, bob]) {
     screen.type(quit);
     expect(await screen.ended()).toBe(0);

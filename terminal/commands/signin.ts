@@ -1,8 +1,6 @@
-import { FastChatError } from "@fastchat/protocol";
 import { signIn } from "@fastchat/client/node";
 import { askPassword } from "../ask.ts";
 import { parseDuration } from "../durations.ts";
-import { failureOf } from "../failure.ts";
 import { checkedProfile, chooseGateway, homeOf, rememberProfile, withPatience } from "../place.ts";
 import { command, passwordOptions, timeoutOption } from "./command.ts";
 import { refuseTakenProfile } from "./signup.ts";
@@ -22,8 +20,9 @@ export const signin = command({
     await refuseTakenProfile(home, profile);
     const gateway = await chooseGateway(config, place);
     const password = await askPassword({ fromStdin: args["password-stdin"] === true, given: config.password, twice: false });
-    const result = await withPatience(parseDuration(args.timeout, "timeout"), () => signIn({ home, profile }, { gateway, name, password }));
-    if (result.kind === "refused") throw failureOf(new FastChatError(result.code));
+    const result = await withPatience({ milliseconds: parseDuration(args.timeout, "timeout"), gateway }, () =>
+      signIn({ home, profile }, { gateway, name, password }),
+    );
     await rememberProfile(home, profile);
     const { me } = result;
     await output.print(

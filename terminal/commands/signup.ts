@@ -24,11 +24,10 @@ export const signup = command({
     await refuseTakenProfile(home, profile);
     const gateway = await chooseGateway(config, place);
     const password = await askPassword({ fromStdin: args["password-stdin"] === true, given: config.password, twice: true });
-    const patience = parseDuration(args.timeout, "timeout");
-    const result = await withPatience(patience, () =>
+    const milliseconds = parseDuration(args.timeout, "timeout");
+    const result = await withPatience({ milliseconds, gateway }, () =>
       signUp({ home, profile }, { gateway, name, password, ...(args.invitation !== undefined && { invitation: args.invitation }) }),
     );
-    if (result.kind === "refused") throw failureOf(new FastChatError(result.code));
     if (result.kind === "weak-password") {
       throw new Failure(
         exitCodes.refused,

@@ -1,7 +1,8 @@
 import type { ChatItem, Client, ConversationSummary } from "@fastchat/client";
 import { Failure, exitCodes } from "../failure.ts";
-import { type Output, watchReader } from "../output.ts";
+import type { Output } from "../output.ts";
 import { openSignedIn } from "../place.ts";
+import { watchReader } from "../watch-reader.ts";
 import { conversationWith } from "./catch-up.ts";
 import { command } from "./command.ts";
 import { itemsAfter } from "./pages.ts";

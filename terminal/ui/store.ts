@@ -39,6 +39,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
   let isAnnounced = false;
   /** The client is being closed: what fails now is no news. */
   const over = new AbortController();
+  const catchingUp = new AbortController();
   const ending = Promise.withResolvers<Ending>();
   const drafts = new Map<string, { readonly timer: NodeJS.Timeout; readonly save: () => Promise<void> }>();
   const toldTyping = new Map<string, number>();
@@ -153,6 +154,8 @@ export function startStore(client: Client, options: StoreOptions): Store {
         redraw();
         return;
       case "sign-out":
+        // It would wait for a connection that ends now.
+        catchingUp.abort();
         ending.resolve({ kind: "signed-out", ...(await client.signOut()) });
         return;
       case "quit":
@@ -176,7 +179,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
     await loadAll();
     start({ kind: "load-people", text: "" });
     // The client may have caught up before this store listened.
-    await client.caughtUp(over.signal);
+    await client.caughtUp(catchingUp.signal);
     await loadAll();
     dispatch({ kind: "event", event: { kind: "caught-up" }, now: Date.now() });
   };
@@ -197,6 +200,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
     ended: ending.promise,
     async [Symbol.asyncDispose]() {
       over.abort();
+      catchingUp.abort();
       unsubscribe();
       clearInterval(ticker);
       listeners.clear();
