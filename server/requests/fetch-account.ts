@@ -1,17 +1,24 @@
 import { create } from "@bufbuild/protobuf";
 import { ErrorCode, FastChatError, idBytes, isHash, parseName } from "@fastchat/protocol";
+import { WrapPurpose } from "@fastchat/protocol/wire/account";
 import { AccountSchema, type FetchAccount } from "@fastchat/protocol/wire/frames";
 import { accessAccount, malformed } from "../chat/access.ts";
 import type { Handler } from "../chat/context.ts";
-import { newestAccountKey, readAccountLinks } from "../store/accounts.ts";
+import { newestAccountKey, readAccountLinks, readDeviceCopies, readSealingKeys, readWraps } from "../store/accounts.ts";
 
-export const fetchAccount: Handler<"fetchAccount"> = async (chat, _session, { by, after }) => {
+export const fetchAccount: Handler<"fetchAccount"> = async (chat, session, { by, after }) => {
   const { account } = await accessAccount(chat, readKey(by));
   // The key is read last: it is never older than the links, and a newer one shows by its hash.
   const links = await readAccountLinks(chat.database, account, after);
   const key = await newestAccountKey(chat.database, account);
   const accountPublicKey = key?.publicKey ?? new Uint8Array(0);
-  return { case: "account", value: create(AccountSchema, { account: idBytes(account), links, accountPublicKey }) };
+  const value = create(AccountSchema, { account: idBytes(account), links, accountPublicKey });
+  if (account === session.account) {
+    value.copies = (await readDeviceCopies(chat.database, account, session.device)).slice(-1);
+    value.wraps = (await readWraps(chat.database, account)).filter(({ purpose }) => purpose === WrapPurpose.ACCOUNT_KEY_BY_NEXT);
+    value.deviceSealingKeys = await readSealingKeys(chat.database, account);
+  }
+  return { case: "account", value };
 };
 
 function readKey(by: FetchAccount["by"]): { account: Uint8Array } | { name: string } {

@@ -3,6 +3,8 @@ import { type AccountId, accountId, type DeviceId, deviceId, idBytes } from "@fa
 import type { AccountState } from "@fastchat/protocol/chain";
 import {
   type AccountAttachments,
+  type SealedDeviceCopy,
+  SealedDeviceCopySchema,
   type SignedLink,
   SignedLinkSchema,
   type Wrap,
@@ -66,6 +68,29 @@ export async function newestAccountKey(
 export async function readWraps(database: Database, account: AccountId): Promise<Wrap[]> {
   const rows = await database.query.selectFrom("account_wrap").selectAll().where("account", "=", idBytes(account)).execute();
   return rows.map(({ purpose, version, sealed }) => create(WrapSchema, { purpose: purpose as WrapPurpose, version, sealed }));
+}
+
+/** The copies of account keys that were sealed to a device, oldest first. */
+export async function readDeviceCopies(database: Database, account: AccountId, device: DeviceId): Promise<SealedDeviceCopy[]> {
+  const rows = await database.query
+    .selectFrom("device_copy")
+    .select(["device", "generation", "sealed"])
+    .where("account", "=", idBytes(account))
+    .where("device", "=", idBytes(device))
+    .orderBy("generation")
+    .execute();
+  return rows.map((row) => create(SealedDeviceCopySchema, row));
+}
+
+/** X-Wing public keys of an account's active devices. */
+export async function readSealingKeys(database: Database, account: AccountId): Promise<Uint8Array[]> {
+  const rows = await database.query
+    .selectFrom("device")
+    .select("sealing_key")
+    .where("account", "=", idBytes(account))
+    .where("ended", "is", null)
+    .execute();
+  return rows.map((row) => row.sealing_key);
 }
 
 export async function readSignInRecord(
