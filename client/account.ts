@@ -30,6 +30,7 @@ import {
 } from "@fastchat/protocol/seal";
 import { type SignedLink, type Wrap, WrapPurpose, WrapSchema } from "@fastchat/protocol/wire/account";
 import type { SignInFinished } from "@fastchat/protocol/wire/gateway";
+import { accountKeyRecord } from "./account-keys.ts";
 import { saveKnownAccount } from "./accounts.ts";
 import type { Me, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
 import { Gateway, GatewayUnreachable } from "./gateway.ts";
@@ -48,7 +49,7 @@ const identifiersOf = (name: string) => ({ client: name, server: "fastchat" });
 const FINISH_ATTEMPTS = 3;
 
 /** Names of the places of an account's wraps [P2]. */
-const places = { password: "password", recovery: "recovery", identity: "identity", accountKey: "account-key" } as const;
+const places = { password: "password", recovery: "recovery", identity: "identity", accountKey: accountKeyRecord } as const;
 
 /** Makes an account and its first device, and keeps the device's part in an empty profile. */
 export async function signUp(storage: Storage, options: SignUpOptions): Promise<SignUpResult> {

@@ -183,6 +183,12 @@ export interface Client {
   acceptIdentity(name: string): Promise<void>;
   setNote(name: string, note: string): Promise<void>;
 
+  /**
+   * Takes all rights from devices of this account, also signed-out ones: new keys everywhere. Needs a connection and the
+   * password. Throws FastChatError WRONG_PASSWORD, and UNAVAILABLE beside the holder.
+   */
+  revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void>;
+
   /** Signs this device out and erases its profile, also when the server cannot be reached (said in the result). */
   signOut(): Promise<{ readonly server: "told" | "not-reached" }>;
   /** Stops, keeps everything. */

@@ -43,6 +43,7 @@ export class Beside {
       accounts,
       connection: notHere,
       vaultKeys: () => vaultKeysOf(profile.accountKeys.at(-1)!),
+      renewKeys: () => Promise.resolve(false),
       onChanged: () => undefined,
       onWrong: () => undefined,
       onUnexpected,

@@ -4,6 +4,7 @@ import {
   type ClientMessageId,
   conversationId,
   type ConversationId,
+  type DeviceId,
   ErrorCode,
   FastChatError,
   idBytes,
@@ -231,6 +232,12 @@ class OpenedClient<Place> implements Client {
   async setNote(name: string, note: string): Promise<void> {
     if (this.#role.kind === "holder") return this.#role.holder.setNote(name, note);
     return this.#wish({ case: "note", value: { name, note } });
+  }
+
+  async revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void> {
+    if (this.#role.kind === "holder") return this.#role.holder.revokeDevices(password, devices);
+    // A password is not left lying in the profile for somebody else to pick up.
+    throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Close the other process of this profile, and revoke then." });
   }
 
   async signOut(): Promise<{ readonly server: "told" | "not-reached" }> {

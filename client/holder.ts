@@ -5,6 +5,7 @@ import {
   type ClientMessageId,
   conversationId,
   type ConversationId,
+  type DeviceId,
   ErrorCode,
   FastChatError,
   idBytes,
@@ -13,8 +14,10 @@ import {
   parseName,
 } from "@fastchat/protocol";
 import { buildSignOut, directConversationId, type VerifiedAccounts } from "@fastchat/protocol/chain";
-import { safetyCode, safetyNumber, vaultKeysOf } from "@fastchat/protocol/seal";
+import { deviceSealingKeyHash, safetyCode, safetyNumber, toHex, vaultKeysOf } from "@fastchat/protocol/seal";
 import { CursorSchema, type ServerFrame, type Welcome } from "@fastchat/protocol/wire/frames";
+import { openAccount } from "./account.ts";
+import { openNewAccountKeys } from "./account-keys.ts";
 import { AccountForked, KnownAccounts } from "./accounts.ts";
 import type { ChatItem, ClientEvent, ConnectionState, Person, SafetyNumber } from "./api.ts";
 import { Connection, ConnectionLost, isWorthRetrying } from "./connection.ts";
@@ -25,8 +28,9 @@ import { Drafts } from "./drafts.ts";
 import type { Gateway } from "./gateway.ts";
 import { Outbox, type Outgoing } from "./outbox.ts";
 import { Presence } from "./presence.ts";
-import type { LocalProfile } from "./profile.ts";
+import { type AccountKeySecret, type LocalProfile, saveAccountKey } from "./profile.ts";
 import { prefixes } from "./records.ts";
+import { buildRevocation } from "./revocation.ts";
 import { Slots } from "./slots.ts";
 import { prefixRange, type Storage, StorageFullError } from "./storage.ts";
 import { Typing } from "./typing.ts";
@@ -69,6 +73,7 @@ export class Holder {
   readonly #presence: Presence;
   readonly #conversations = new Map<ConversationId, Conversation>();
   readonly #conversationParts: ConversationParts;
+  #accountKeys: readonly AccountKeySecret[];
   readonly #catchingUp = new Map<Conversation, Promise<void>>();
   readonly #closing = new AbortController();
   #full = false;
@@ -94,18 +99,20 @@ export class Holder {
     );
     this.#connection = connection;
     const isOnline = () => connection.state.kind === "online";
+    this.#accountKeys = profile.accountKeys;
     this.accounts = new KnownAccounts(
       storage,
       (request) => connection.request({ case: "fetchAccount", value: request }, "account"),
       (error) => this.#onFork(error),
     );
-    const accountKeyOf = (generation: number) => profile.accountKeys.find((key) => key.generation === generation)?.secret;
+    const accountKeyOf = (generation: number) => this.#accountKeys.find((key) => key.generation === generation)?.secret;
     this.#vault = new Vault({
       storage,
       author,
       accounts: this.accounts,
       connection,
-      vaultKeys: () => vaultKeysOf(profile.accountKeys.at(-1)!),
+      vaultKeys: () => vaultKeysOf(this.#accountKeys.at(-1)!),
+      renewKeys: () => this.#renewAccountKeys(),
       onChanged: (places) => this.#quietly(this.#onVaultChanged(places)),
       onWrong: () => emit({ kind: "warning", warning: "vault", text: VAULT_WARNING }),
       onUnexpected,
@@ -383,7 +390,9 @@ export class Holder {
   async #begin(session: number): Promise<void> {
     for (;;) {
       try {
-        const beside = Promise.all([this.#refreshOwnAccount(), this.#vault.online(), this.#presence.online()]);
+        // Who was given a new account key reads the vault with it.
+        const vault = this.#refreshOwnAccount().then(() => this.#vault.online());
+        const beside = Promise.all([vault, this.#presence.online()]);
         // A connection that ends spoils all of them: whoever waits for the first hears of it.
         beside.catch(() => undefined);
         await this.#sync(session);
@@ -516,6 +525,7 @@ export class Holder {
     const { me } = this.#parts.profile;
     const before = (await this.accounts.get(me.account))?.state;
     const { state } = await this.accounts.refresh(me.account);
+    if (await this.#renewAccountKeys()) await this.#vault.renew();
     if (before === undefined) return;
     for (const { device } of state.devices.values()) {
       if (before.devices.has(device) || device === me.device) continue;
@@ -523,6 +533,55 @@ export class Holder {
         kind: "warning",
         warning: "new-device",
         text: "A new device signed in to your account. If that was not you, change your password and revoke it.",
+      });
+    }
+  }
+
+  /** True: the account has a newer key, and this device has it now. */
+  async #renewAccountKeys(): Promise<boolean> {
+    const { me, sealingSecret } = this.#parts.profile;
+    const { state } = await this.accounts.need(me.account);
+    const newest = () => this.#accountKeys.at(-1)?.generation ?? 0;
+    if ((state.accountKeys.at(-1)?.generation ?? 0) <= newest()) return false;
+    const answer = await this.#fetchOwnAccount(state.head.index);
+    const opened = await openNewAccountKeys(state, answer, this.#accountKeys, { device: me.device, sealingSecret });
+    const fresh = opened.filter(({ generation }) => generation > newest());
+    if (fresh.length === 0) return false;
+    await this.#parts.storage.commit(fresh.map(saveAccountKey));
+    this.#accountKeys = [...this.#accountKeys, ...fresh];
+    return true;
+  }
+
+  #fetchOwnAccount(after: number) {
+    const by = { case: "account", value: idBytes(this.#parts.profile.me.account) } as const;
+    return this.#connection.request({ case: "fetchAccount", value: { by, after } }, "account");
+  }
+
+  /**
+   * [H3] Takes all rights from devices of this account: new account key, the vault sealed again [P4], and `heads` with a new
+   * epoch in every conversation [C1]. Needs the password, because a device alone can change nothing [A1].
+   */
+  async revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void> {
+    const { me } = this.#parts.profile;
+    await this.#connection.online();
+    await this.#vault.refresh();
+    const account = await openAccount(this.#parts.gateway, me.name, password);
+    const { deviceSealingKeys } = await this.#fetchOwnAccount(account.state.head.index);
+    const byHash = new Map(deviceSealingKeys.map((key) => [toHex(deviceSealingKeyHash(key)), key]));
+    const sealingKeys = new Map(
+      [...account.state.devices.values()].flatMap(({ device, sealingKeyHash }) => {
+        const key = byHash.get(toHex(sealingKeyHash));
+        return key === undefined ? [] : [[device, key] as const];
+      }),
+    );
+    const { link, attachments, accountKey } = await buildRevocation(account, devices, sealingKeys);
+    const vault = await this.#vault.sealedUnder(vaultKeysOf(accountKey));
+    await this.#connection.request({ case: "appendAccountLink", value: { link, attachments, vault } }, "appended");
+    await this.#refreshOwnAccount();
+    for (const conversation of this.#conversations.values()) {
+      if (conversation.chain.state === undefined) continue;
+      await this.#links.prepare(conversation).catch((error: unknown) => {
+        if (!(error instanceof SendingBlocked) && !(error instanceof FastChatError && error.code === ErrorCode.ACCOUNT_CLOSED)) throw error;
       });
     }
   }

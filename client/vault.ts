@@ -42,6 +42,8 @@ export interface VaultParts {
   readonly connection: Pick<Connection, "request">;
   /** Of the newest account-key generation. */
   readonly vaultKeys: () => VaultKeys;
+  /** An entry of a newer generation turned up: false when there is none for this device. */
+  readonly renewKeys: () => Promise<boolean>;
   /** These places have other contents now, from this device or another. */
   readonly onChanged: (places: readonly VaultPlace[]) => void;
   /** [P4]: one and the same for everything that is not as it must be; the old values stay. */
@@ -149,6 +151,29 @@ export class Vault {
     await this.#lane.run(() => this.#refresh());
   }
 
+  /** [P4] The account has a new key: only what is sealed under it counts, so everything is read again. */
+  async renew(): Promise<void> {
+    await this.#lane.run(async () => {
+      this.#revision = 0;
+      await this.#refresh();
+    });
+  }
+
+  /** Everything, sealed again under other keys: for the revocation that brings them [P4]. */
+  async sealedUnder(vaultKeys: VaultKeys): Promise<VaultEntry[]> {
+    const { author } = this.#parts;
+    const contents = new Map([...this.#kept].map(([name, { place, content }]) => [name, { place, content }]));
+    for (const [name, each] of this.#pending) contents.set(name, each);
+    contents.delete(nameOf(MANIFEST));
+    const sealed: Kept[] = [];
+    for (const { place, content } of contents.values()) {
+      sealed.push({ place, content, entry: await sealVaultEntry(vaultKeys, author, 1, content) });
+    }
+    const listed = sealed.filter(({ place }) => LISTED.has(place.kind));
+    const manifest = create(VaultContentSchema, { kind: { case: "manifest", value: manifestOf(listed) } });
+    return [...sealed.map(({ entry }) => entry), await sealVaultEntry(vaultKeys, author, 1, manifest)];
+  }
+
   flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -223,7 +248,7 @@ export class Vault {
   /** False: what the server gave is not as it must be. */
   async #refresh(): Promise<boolean> {
     const { storage, connection, onChanged } = this.#parts;
-    const vaultKeys = this.#parts.vaultKeys();
+    let vaultKeys = this.#parts.vaultKeys();
     const offered: VaultEntry[] = [];
     let revision = this.#revision;
     for (let more = true; more;) {
@@ -231,6 +256,9 @@ export class Vault {
       if (page.revision < revision || (page.more && page.revision === revision)) return this.#refuse();
       offered.push(...page.entries);
       ({ revision, more } = page);
+    }
+    if (offered.some(({ generation }) => generation > vaultKeys.generation) && (await this.#parts.renewKeys())) {
+      vaultKeys = this.#parts.vaultKeys();
     }
     const fresh = new Map<string, Kept>();
     for (const entry of offered) {
@@ -240,9 +268,12 @@ export class Vault {
     }
     if (!this.#isComplete(vaultKeys, fresh)) return this.#refuse();
     this.#wrong = false;
-    const changes: Change[] = [...fresh.values()].map(saveKept);
+    // Of an older generation nothing counts any more.
+    const gone = [...this.#kept].filter(([name, { entry }]) => !fresh.has(name) && entry.generation < vaultKeys.generation);
+    const changes: Change[] = [...gone.map(([, { place }]) => remove(keys.vault(place))), ...[...fresh.values()].map(saveKept)];
     if (revision !== this.#revision || changes.length > 0) await storage.commit([...changes, saveCursor(revision)]);
     this.#revision = revision;
+    for (const [name] of gone) this.#kept.delete(name);
     for (const [name, each] of fresh) this.#kept.set(name, each);
     if (fresh.size > 0) onChanged([...fresh.values()].map(({ place }) => place));
     return true;
