@@ -163,11 +163,11 @@ test("[W5] who sends faster than the rate is slowed down, and loses nothing", as
   // Padded with a field that nobody knows, so that one read of the socket holds few of them.
   const padding = { no: 15, wireType: 2, data: Buffer.concat([Buffer.from([200, 1]), randomBytes(200)]) };
   const pings = Array.from({ length: 500 }, () => ({ case: "ping", value: { $unknown: [padding] } }) as const);
-  while (requests.length < limits.framesBurst + 1_000) requests.push(...socket.say(...pings));
+  while (requests.length < limits.framesBurst + 4_000) requests.push(...socket.say(...pings));
   await socket.answer(requests.at(-1)!, "pong");
   expect(socket.frames.filter(({ body }) => body.case === "pong")).toHaveLength(requests.length);
-  // A thousand above the burst, at 2,000 a second.
-  expect(performance.now() - since).toBeGreaterThan(200);
+  // Four thousand above the burst, at 2,000 a second, less a packet or two that were read before the pause.
+  expect(performance.now() - since).toBeGreaterThan(1_000);
 });
 
 test("pages of other sites open no socket; programs and our own pages do", async () => {
