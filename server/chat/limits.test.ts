@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { clientMessageId, ErrorCode, idBytes, limits } from "@fastchat/protocol";
-import { ClientPacketSchema } from "@fastchat/protocol/wire/frames";
+import { ClientPacketSchema, PingSchema } from "@fastchat/protocol/wire/frames";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { getTicket, signUp, TestConversation, type TestPerson, TestSocket } from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
@@ -162,7 +162,9 @@ test("[W5] who sends faster than the rate is slowed down, and loses nothing", as
   const since = performance.now();
   // Padded with a field that nobody knows, so that one read of the socket holds few of them.
   const padding = { no: 15, wireType: 2, data: Buffer.concat([Buffer.from([200, 1]), randomBytes(200)]) };
-  const pings = Array.from({ length: 500 }, () => ({ case: "ping", value: { $unknown: [padding] } }) as const);
+  const padded = create(PingSchema);
+  padded.$unknown = [padding];
+  const pings = Array.from({ length: 500 }, () => ({ case: "ping", value: padded }) as const);
   while (requests.length < limits.framesBurst + 4_000) requests.push(...socket.say(...pings));
   await socket.answer(requests.at(-1)!, "pong");
   expect(socket.frames.filter(({ body }) => body.case === "pong")).toHaveLength(requests.length);
