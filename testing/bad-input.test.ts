@@ -8,7 +8,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { fastchat } from "./fastchat.ts";
-import { type Person, person } from "./person.ts";
+import { newPassword, type Person, person } from "./person.ts";
 import { type RawDevice, rawDevice, RawSocket } from "./raw-device.ts";
 import { startSystem, type System } from "./system.ts";
 
@@ -272,7 +272,7 @@ test("names with look-alikes, direction marks, control characters, spaces: refus
   expect(
     (
       await fastchat(system, ["signup", "ALICE", "--password-stdin"], {
-        input: "gT5-quiet.Harbour.nine\n",
+        input: `${newPassword()}\n`,
         home: join(system.folder, "names"),
       })
     ).errors,
@@ -356,7 +356,7 @@ test.each([3_600_000, -3_600_000])(
       NODE_OPTIONS: `--import=${join(import.meta.dirname, "entries", "shifted-clock.ts")}`,
       SHIFT_CLOCK_MS: String(shift),
     };
-    const password = "gT5-quiet.Harbour.nine\n";
+    const password = `${newPassword()}\n`;
     expect(await fastchat(system, ["signup", name, "--profile", name, "--password-stdin"], { input: password, environment })).toMatchObject(
       { code: 0 },
     );

@@ -1,6 +1,13 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { limits } from "@fastchat/protocol";
-import { ClientPacketSchema, type Hello, HelloSchema, type ServerFrame, ServerPacketSchema } from "@fastchat/protocol/wire/frames";
+import {
+  type ClientFrameSchema,
+  ClientPacketSchema,
+  type Hello,
+  HelloSchema,
+  type ServerFrame,
+  ServerPacketSchema,
+} from "@fastchat/protocol/wire/frames";
 import type { Ticket } from "@fastchat/protocol/wire/gateway";
 import { join } from "node:path";
 import { WebSocket } from "ws";
@@ -37,6 +44,7 @@ export class RawSocket implements AsyncDisposable {
   /** Close code. */
   readonly closed: Promise<number>;
   readonly #socket: WebSocket;
+  #requests = 1_000;
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
@@ -88,6 +96,14 @@ export class RawSocket implements AsyncDisposable {
       ...change,
     });
     this.send(toBinary(ClientPacketSchema, create(ClientPacketSchema, { frames: [{ request: 1, body: { case: "hello", value } }] })));
+  }
+
+  /** The answer to one request. */
+  async ask(body: NonNullable<MessageInitShape<typeof ClientFrameSchema>["body"]>): Promise<ServerFrame> {
+    const request = ++this.#requests;
+    this.send(toBinary(ClientPacketSchema, create(ClientPacketSchema, { frames: [{ request, body }] })));
+    await this.until((frames) => frames.some((frame) => frame.request === request));
+    return this.frames.find((frame) => frame.request === request)!;
   }
 
   async until(enough: (frames: readonly ServerFrame[]) => boolean, withinMs = 5_000): Promise<void> {

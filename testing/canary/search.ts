@@ -70,7 +70,8 @@ export class Searcher {
   async inFile(path: string, place = path): Promise<Hit[]> {
     const hits: Hit[] = [];
     await using file = await open(path, "r");
-    const piece = Buffer.allocUnsafe(CHUNK_BYTES);
+    const { size } = await file.stat();
+    const piece = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, Math.max(size, 4_096)));
     for (let offset = 0, kept = 0; ;) {
       const { bytesRead } = await file.read(piece, kept, piece.length - kept, offset + kept);
       if (bytesRead === 0) return hits;

@@ -1,7 +1,15 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { accountId, conversationId, idBytes, keyId } from "@fastchat/protocol";
 import { applyAccountLinks, buildAddDevice, directConversationId } from "@fastchat/protocol/chain";
-import { deviceSealingKeyHash, equal, generateSealingKey, generateSigningKey, openEpochKey, random } from "@fastchat/protocol/seal";
+import {
+  deviceSealingKeyHash,
+  equal,
+  generateSealingKey,
+  generateSigningKey,
+  openEpochKey,
+  random,
+  signKeyRequest,
+} from "@fastchat/protocol/seal";
 import { AccountLinkSchema, type SignedLink, SignedLinkSchema } from "@fastchat/protocol/wire/account";
 import { ConversationLinkSchema, type Entry, EntrySchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
 import { AccountSchema, type AppendLink } from "@fastchat/protocol/wire/frames";
@@ -9,6 +17,7 @@ import { type SignUpFinish, SignUpFinishSchema } from "@fastchat/protocol/wire/g
 import { expect } from "vitest";
 import type { Person } from "../person.ts";
 import { bodyOf, changedServerFrame, type ProxiedConnection, type Script } from "../proxy.ts";
+import { RawSocket, rawDevice } from "../raw-device.ts";
 import type { EvilCase } from "./case.ts";
 import { notices, until, warned } from "./case.ts";
 import { type FakeAccount, makeFakeAccount } from "./fake-account.ts";
@@ -275,4 +284,44 @@ const foreignKey: EvilCase = {
   },
 };
 
-export const peopleCases: readonly EvilCase[] = [keySwapAtFirstContact, keySwapLater, twoChains, ghostDevice, suppliedKey, foreignKey];
+const healing: EvilCase = {
+  attack: "healing request for what one is not entitled to (WhatsApp, Matrix)",
+  rules: "[C6]",
+  async run(stage) {
+    const { alice, bob, conversation } = await stage.acquaintances();
+    const mallory = await rawDevice(stage.system, `mallory${alice.name}`);
+    const { me, signingSeed } = mallory.profile;
+    const [account, device] = [idBytes(me.account), idBytes(me.device)];
+    const parts = { conversation: idBytes(conversation), epoch: 1, account, device, counter: 1 };
+    const request = { ...parts, signature: await signKeyRequest(signingSeed, parts) };
+    // The honest server does not even pass it on.
+    await using socket = await RawSocket.signedIn(mallory);
+    expect((await socket.ask({ case: "sendKeyRequest", value: { request } })).body.case).toBe("error");
+    // An evil one does, also in the name of a member.
+    const said: string[] = [];
+    stage.proxy.script = {
+      toServer: (frame) => {
+        said.push(frame.body.case ?? "nothing");
+        return frame;
+      },
+    };
+    const connection = stage.connectionOf(alice);
+    connection.push({ case: "keyRequested", value: { request } });
+    const inBobsName = { ...request, account: idBytes(bob.me.account), device: idBytes(bob.me.device) };
+    connection.push({ case: "keyRequested", value: { request: inBobsName } });
+    await alice.say(bob.name, "who was that?");
+    await bob.hears(alice.name, "who was that?");
+    expect(said.filter((what) => what === "appendLink" || what === "sendKeyRequest")).toEqual([]);
+    await stage.honestTalk(alice, bob);
+  },
+};
+
+export const peopleCases: readonly EvilCase[] = [
+  keySwapAtFirstContact,
+  keySwapLater,
+  twoChains,
+  ghostDevice,
+  suppliedKey,
+  foreignKey,
+  healing,
+];
