@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type AccountId, accountId, ErrorCode, FastChatError, idBytes, isHash } from "@fastchat/protocol";
 import { accountIdOf, accountLinkHash, type AccountState, applyAccountLinks, compareHead } from "@fastchat/protocol/chain";
 import { accountPublicKeyHash, equal } from "@fastchat/protocol/seal";
-import { type AccountHead, type SignedLink, SignedLinkSchema } from "@fastchat/protocol/wire/account";
+import { type SignedLink, SignedLinkSchema } from "@fastchat/protocol/wire/account";
 import type { Account, FetchAccount } from "@fastchat/protocol/wire/frames";
 import { keys, put, read, schemas } from "./records.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
@@ -153,12 +153,6 @@ export function saveKnownAccount({ state, links, publicKey }: KnownAccount): Cha
   });
   return put(keys.account(state.account), schemas.account, record);
 }
-
-export const headOf = ({ account, head }: Pick<AccountState, "account" | "head">): Pick<AccountHead, "account" | "index" | "hash"> => ({
-  account: idBytes(account),
-  index: head.index,
-  hash: idBytes(head.hash),
-});
 
 function verifiedState(links: readonly SignedLink[]): AccountState {
   const result = applyAccountLinks(undefined, links);

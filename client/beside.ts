@@ -1,5 +1,5 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { type AccountId, type ConversationId, idBytes } from "@fastchat/protocol";
+import type { ConversationId } from "@fastchat/protocol";
 import { equal, vaultKeysOf } from "@fastchat/protocol/seal";
 import { KnownAccounts } from "./accounts.ts";
 import type { ClientEvent } from "./api.ts";
@@ -130,6 +130,3 @@ export class Beside {
     return (await read(this.#storage, keys.conversation(id), schemas.conversation)) !== undefined;
   }
 }
-
-export const bytesOfConversation = (id: ConversationId): Uint8Array => idBytes(id);
-export type { AccountId };

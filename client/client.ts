@@ -33,7 +33,7 @@ import { readOutbox } from "./outbox.ts";
 import type { Platform } from "./platform.ts";
 import { loadProfile, type LocalProfile } from "./profile.ts";
 import { type Storage, StorageFullError } from "./storage.ts";
-import { wish, WishGranter } from "./wishes.ts";
+import { wish, WishGranter, type WishKind } from "./wishes.ts";
 
 const DEFAULT_AGENT = "fastchat-sdk/0.1.0";
 const ITEMS_AT_MOST = 10_000;
@@ -273,16 +273,9 @@ class OpenedClient<Place> implements Client {
     return this.#role.kind === "holder" ? this.#role.holder.views : this.#role.beside.views;
   }
 
-  #wish<Result = void>(
-    kind: Exclude<Wish["kind"], { case: undefined }> extends infer K
-      ? K extends { case: infer C; value: unknown }
-        ? { case: C; value: unknown }
-        : never
-      : never,
-    signal?: AbortSignal,
-  ): Promise<Result> {
+  #wish<Result = void>(kind: WishKind, signal?: AbortSignal): Promise<Result> {
     const ending = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
-    return wish<Result>(this.#storage, kind as never, ending);
+    return wish<Result>(this.#storage, kind, ending);
   }
 
   #fetchDownTo(id: ConversationId, sequence: number): Promise<boolean> {

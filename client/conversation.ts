@@ -4,7 +4,6 @@ import {
   type AccountId,
   type ClientMessageId,
   type ConversationId,
-  deviceId,
   type DeviceId,
   ErrorCode,
   FastChatError,
@@ -13,7 +12,7 @@ import {
   limits,
 } from "@fastchat/protocol";
 import { type ConversationState, deviceAt, newestEpoch } from "@fastchat/protocol/chain";
-import { entryHash, equal, runningHash, startHash } from "@fastchat/protocol/seal";
+import { entryHash, equal } from "@fastchat/protocol/seal";
 import {
   type Entry,
   EntrySchema,
@@ -30,24 +29,12 @@ import { EpochKeys } from "./epoch-keys.ts";
 import {
   type Conversation as ConversationRecord,
   ConversationSchema,
-  DeviceCountersSchema,
   type StoredEntry,
-  type WitnessRecord,
-  WitnessRecordSchema,
 } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Lane } from "./lane.ts";
+import { LogCheck, type LogDraft, witnessRecord } from "./log-check.ts";
 import { isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
-import {
-  contradictionNotice,
-  evidenceNotice,
-  forkNotice,
-  incarnationNotice,
-  invalidLinkNotice,
-  linkMismatchNotice,
-  linkNotices,
-  orderNotice,
-  runsTwiceNotice,
-} from "./notices.ts";
+import { evidenceNotice, forkNotice, incarnationNotice, invalidLinkNotice, linkMismatchNotice, linkNotices } from "./notices.ts";
 import { keys, prefixes, put, read, schemas, sequenceOfKey } from "./records.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
 import type { VerifiedAccounts } from "@fastchat/protocol/chain";
@@ -55,9 +42,6 @@ import type { VerifiedAccounts } from "@fastchat/protocol/chain";
 /** A fresh device reads a log of up to this many entries from its start, a longer one from its newest page back [H1]. */
 const WHOLE_LOG_ENTRIES = limits.entriesPerPage;
 const FIRST_PAGE_ENTRIES = 100;
-/** Running hashes kept at hand: witnesses mostly name recent entries. */
-const RECENT_HASHES = 4_096;
-const REWRITE_AT_ONCE = 1_000;
 
 export interface ConversationParts {
   readonly storage: Storage;
@@ -83,16 +67,6 @@ export interface ConversationListener {
   onKeyMissing(conversation: Conversation, epoch: number): void;
 }
 
-/** What a page changes, before it is committed. */
-interface Draft {
-  readonly record: ConversationRecord;
-  readonly stored: Map<number, StoredEntry>;
-  readonly changes: Change[];
-  readonly places: { sequence: number; state: ConversationState }[];
-  readonly done: (() => void)[];
-  readonly ownIds: ClientMessageId[];
-}
-
 /**
  * One conversation as this device has it: its log without gaps between `low` and `high`, its chain, its keys.
  *
@@ -107,8 +81,7 @@ export class Conversation {
   readonly epochKeys: EpochKeys;
   readonly #parts: ConversationParts;
   readonly #lane = new Lane();
-  /** Running hashes of entries read lately. */
-  #recent = new Map<number, Uint8Array>();
+  readonly #check: LogCheck;
   /** Epochs whose copies the server was asked for since the connection began. */
   readonly #askedKeys = new Set<number>();
 
@@ -118,6 +91,7 @@ export class Conversation {
     this.record = record;
     this.chain = new ConversationChain(parts.storage, id, parts.verified);
     this.epochKeys = new EpochKeys(parts.storage, id, parts.me.account, parts.accountKeyOf);
+    this.#check = new LogCheck(parts.storage, id, (account) => this.#nameOf(account));
   }
 
   static async load(parts: ConversationParts, id: ConversationId): Promise<Conversation | undefined> {
@@ -272,9 +246,9 @@ export class Conversation {
     const { record } = draft;
     record.high = sequences.at(-1) ?? record.high;
     record.head = Math.max(record.head, record.high);
-    await this.#extendHashes(draft);
-    await this.#checkWitnesses(draft, sequences);
-    await this.#checkCounters(draft, sequences, "forward");
+    await this.#check.extendHashes(draft);
+    await this.#check.witnesses(draft, sequences);
+    await this.#check.counters(draft, sequences, "forward");
     this.#count(draft, sequences);
     await this.#commit(draft);
     this.#parts.listener.onStored(this, sequences, live);
@@ -283,7 +257,7 @@ export class Conversation {
   }
 
   /** Unread messages, the newest one, the time that orders conversations, this device's counter. */
-  #count(draft: Draft, sequences: readonly number[]): void {
+  #count(draft: LogDraft, sequences: readonly number[]): void {
     const { record, stored } = draft;
     for (const sequence of sequences) {
       const entry = stored.get(sequence)!;
@@ -357,15 +331,18 @@ export class Conversation {
       latest = stored.time;
     }
     record.low = sequences[0]!;
-    await this.#checkCounters(draft, sequences.toReversed(), "back");
+    await this.#check.counters(draft, sequences.toReversed(), "back");
     if (record.lastMessage === 0 || record.high === sequences.at(-1)) this.#count(draft, sequences);
     else this.#countOlder(draft, sequences);
-    if (record.low === 1) await this.#checkFromStart(draft);
+    if (record.low === 1) {
+      const all = await this.#check.fromStart(draft);
+      draft.done.push(() => this.#parts.listener.onChanged(this, all));
+    }
     await this.#commit(draft);
     this.#parts.listener.onStored(this, sequences, false);
   }
 
-  #countOlder(draft: Draft, sequences: readonly number[]): void {
+  #countOlder(draft: LogDraft, sequences: readonly number[]): void {
     const { record, stored } = draft;
     for (const sequence of sequences) {
       const entry = stored.get(sequence)!;
@@ -379,11 +356,11 @@ export class Conversation {
 
   // ------------------------------------------------------------------ both directions
 
-  #draft(): Draft {
+  #draft(): LogDraft {
     return { record: clone(ConversationSchema, this.record), stored: new Map(), changes: [], places: [], done: [], ownIds: [] };
   }
 
-  async #commit(draft: Draft): Promise<void> {
+  async #commit(draft: LogDraft): Promise<void> {
     const entries = Array.from(draft.stored, ([sequence, entry]) => put(keys.entry(this.id, sequence), schemas.entry, entry));
     const last = draft.places.at(-1);
     await this.#parts.storage.commit([
@@ -402,7 +379,7 @@ export class Conversation {
   }
 
   /** Reads entries into the draft, in order; stops before one that this software does not understand. */
-  async #readAll(draft: Draft, entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
+  async #readAll(draft: LogDraft, entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
     for (let start = 0; start < entries.length;) {
       const entry = entries[start]!;
       let end = start + 1;
@@ -416,7 +393,7 @@ export class Conversation {
     }
   }
 
-  async #readMessages(draft: Draft, entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
+  async #readMessages(draft: LogDraft, entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
     const state = await this.#stateAt(draft, entries[0]!.sequence);
     const keysOpened = new Map<number, Uint8Array>();
     const keyOf = async (epoch: number) => keysOpened.get(epoch) ?? (await this.epochKeys.get(epoch));
@@ -449,7 +426,7 @@ export class Conversation {
     }
   }
 
-  #openedInDraft(draft: Draft): Map<number, Uint8Array> {
+  #openedInDraft(draft: LogDraft): Map<number, Uint8Array> {
     const prefix = prefixes.epochKeys(this.id);
     return new Map(
       draft.changes.flatMap((change) =>
@@ -459,7 +436,7 @@ export class Conversation {
   }
 
   /** False: the chain stops here until it is complete. */
-  async #readOther(draft: Draft, entry: Entry, copies: readonly SealedKey[]): Promise<boolean> {
+  async #readOther(draft: LogDraft, entry: Entry, copies: readonly SealedKey[]): Promise<boolean> {
     const stored = this.#base(draft, entry);
     if (stored === undefined) {
       draft.record.updateNeeded = true;
@@ -508,20 +485,20 @@ export class Conversation {
   }
 
   /** Undefined for an entry of a kind that this software does not know: not even its hash can be told. */
-  #base(draft: Draft, entry: Entry): StoredEntry | undefined {
+  #base(draft: LogDraft, entry: Entry): StoredEntry | undefined {
     const hash = entryHash(entry);
     if (hash === undefined) return undefined;
     const before = draft.stored.get(entry.sequence - 1)?.time ?? (entry.sequence === draft.record.high + 1 ? draft.record.time : 0n);
     return storedBase(entry, hash, entry.time > before ? entry.time : before);
   }
 
-  async #stateAt(draft: Draft, sequence: number): Promise<ConversationState | undefined> {
+  async #stateAt(draft: LogDraft, sequence: number): Promise<ConversationState | undefined> {
     return draft.places.findLast((place) => place.sequence < sequence)?.state ?? (await this.chain.at(sequence));
   }
 
   /** The state after the link: the same as before when it does not count. "stop": incomplete [G4]. */
   async #applyLink(
-    draft: Draft,
+    draft: LogDraft,
     entry: Entry,
     link: LinkEntry,
     state: ConversationState | undefined,
@@ -574,7 +551,7 @@ export class Conversation {
     return create(LinkEntrySchema, { link: link.link!, evidence });
   }
 
-  async #learn(draft: Draft, state: ConversationState, { evidence }: LinkEntry): Promise<void> {
+  async #learn(draft: LogDraft, state: ConversationState, { evidence }: LinkEntry): Promise<void> {
     for (const part of evidence) {
       const member = isHash(part.account) ? state.members.get(accountId(part.account)) : undefined;
       if (member === undefined) continue;
@@ -608,147 +585,7 @@ export class Conversation {
     return (await this.#parts.accounts.get(account))?.state.devices.get(device)?.status.kind === "revoked";
   }
 
-  // ------------------------------------------------------------------ order and completeness
-
-  /**
-   * [S2] A device's messages stand in the log in the order of its counter. One that does not either was said before, by
-   * a server that repeats, or comes from a second copy of the profile, or was moved.
-   *
-   * @param sequences ascending when reading forward, descending when reading back
-   */
-  async #checkCounters(draft: Draft, sequences: readonly number[], direction: "forward" | "back"): Promise<void> {
-    for (const sequence of sequences) {
-      const stored = draft.stored.get(sequence)!;
-      const message = storedMessage(stored);
-      if (message === undefined) continue;
-      const { counter } = message.content;
-      const seen = draft.record.counters.find(({ device }) => equal(device, stored.device));
-      if (seen === undefined) {
-        draft.record.counters.push(create(DeviceCountersSchema, { device: stored.device, lowest: counter, highest: counter }));
-        continue;
-      }
-      const inOrder = direction === "forward" ? counter > seen.highest : counter < seen.lowest;
-      seen.highest = Math.max(seen.highest, counter);
-      seen.lowest = Math.min(seen.lowest, counter);
-      if (inOrder) continue;
-      const twin = await this.#findTwin(draft, sequence, stored.device, counter, message.id);
-      const name = await this.#nameOf(stored.account);
-      if (twin === "same-message") stored.body = { case: "duplicate", value: { $typeName: "fastchat.profile.v1.StoredDuplicate" } };
-      else stored.notices.push(twin === "same-counter" ? runsTwiceNotice(name) : orderNotice(name));
-    }
-  }
-
-  /** Rare, so it may look at everything stored. */
-  async #findTwin(
-    draft: Draft,
-    sequence: number,
-    device: Uint8Array,
-    counter: number,
-    id: ClientMessageId,
-  ): Promise<"same-message" | "same-counter" | undefined> {
-    const entries = new Map(
-      (await this.#parts.storage.range(prefixRange(prefixes.entries(this.id)))).map(
-        ({ key, value }) => [sequenceOfKey(key), fromBinary(schemas.entry, value)] as const,
-      ),
-    );
-    for (const [place, entry] of draft.stored) entries.set(place, entry);
-    entries.delete(sequence);
-    let found: "same-counter" | undefined;
-    for (const entry of [...entries.values()].flatMap((each) => [each, ...each.others])) {
-      const message = equal(entry.device, device) ? storedMessage(entry) : undefined;
-      if (message?.id === id) return "same-message";
-      if (message?.content.counter === counter) found = "same-counter";
-    }
-    return found;
-  }
-
-  /** Computes running hashes up to the newest entry, where they have a beginning [S4]. */
-  async #extendHashes(draft: Draft): Promise<void> {
-    const { record } = draft;
-    if (record.anchor === undefined && record.low === 1) {
-      record.anchor = witnessRecord({ incarnation: record.incarnation, sequence: 0, hash: startHash(this.id) });
-      record.newest = record.anchor;
-    }
-    if (record.newest === undefined) return;
-    let { sequence, hash } = record.newest;
-    while (sequence < record.high) {
-      const entry = await this.#entry(draft, sequence + 1);
-      if (entry === undefined) break;
-      sequence++;
-      hash = runningHash(hash, sequence, entry.entryHash);
-      entry.runningHash = hash;
-      draft.stored.set(sequence, entry);
-      this.#recent.set(sequence, hash);
-    }
-    record.newest = witnessRecord({ incarnation: record.incarnation, sequence, hash });
-    for (const old of this.#recent.keys()) {
-      if (this.#recent.size <= RECENT_HASHES) break;
-      this.#recent.delete(old);
-    }
-  }
-
-  async #checkWitnesses(draft: Draft, sequences: readonly number[]): Promise<void> {
-    for (const sequence of sequences) {
-      const entry = draft.stored.get(sequence)!;
-      const witness = storedMessage(entry)?.content.witness;
-      if (witness === undefined) continue;
-      const verdict = await this.#judge(draft, sequence, witness);
-      if (verdict === "contradicts") entry.notices.push(contradictionNotice(await this.#nameOf(entry.account)));
-      if (verdict === "first" && draft.record.anchor === undefined && witness.sequence >= draft.record.low - 1) {
-        // Nothing before is known here: from now on everything is held against what this author saw.
-        draft.record.anchor = witnessRecord(witness);
-        draft.record.newest = draft.record.anchor;
-        await this.#extendHashes(draft);
-      }
-    }
-  }
-
-  async #judge(draft: Draft, sequence: number, witness: Witness): Promise<"agrees" | "contradicts" | "first"> {
-    if (witness.sequence >= sequence) return "contradicts";
-    if (witness.incarnation !== draft.record.incarnation) return "first";
-    const known = await this.#hashAt(draft, witness.sequence);
-    if (known === undefined) return "first";
-    return equal(known, witness.hash) ? "agrees" : "contradicts";
-  }
-
-  async #hashAt(draft: Draft, sequence: number): Promise<Uint8Array | undefined> {
-    const { anchor } = draft.record;
-    if (anchor?.sequence === sequence) return anchor.hash;
-    const hash = this.#recent.get(sequence) ?? (await this.#entry(draft, sequence))?.runningHash;
-    return hash === undefined || hash.length === 0 ? undefined : hash;
-  }
-
-  async #entry(draft: Draft, sequence: number): Promise<StoredEntry | undefined> {
-    return draft.stored.get(sequence) ?? (await read(this.#parts.storage, keys.entry(this.id, sequence), schemas.entry));
-  }
-
-  /** The whole log is here now: every running hash and every witness in it can be checked. */
-  async #checkFromStart(draft: Draft): Promise<void> {
-    const { record } = draft;
-    const claimed = record.anchor;
-    this.#recent = new Map();
-    record.anchor = witnessRecord({ incarnation: record.incarnation, sequence: 0, hash: startHash(this.id) });
-    record.newest = record.anchor;
-    // One after the other: a long log is not held in memory twice.
-    for (let sequence = 1; sequence <= record.high; sequence += REWRITE_AT_ONCE) {
-      const last = Math.min(record.high, sequence + REWRITE_AT_ONCE - 1);
-      const range = { from: keys.entry(this.id, sequence), to: keys.entry(this.id, last + 1) };
-      for (const { key, value } of await this.#parts.storage.range(range)) {
-        const place = sequenceOfKey(key);
-        if (!draft.stored.has(place)) draft.stored.set(place, fromBinary(schemas.entry, value));
-      }
-    }
-    await this.#extendHashes(draft);
-    const all = Array.from({ length: record.high }, (_, index) => index + 1);
-    for (const sequence of all) {
-      const entry = draft.stored.get(sequence);
-      if (entry !== undefined) entry.notices = entry.notices.filter(({ kind }) => kind !== "contradiction");
-    }
-    await this.#checkWitnesses(draft, all);
-    const reached = claimed && draft.stored.get(claimed.sequence);
-    if (reached !== undefined && !equal(reached.runningHash, claimed!.hash)) record.revision++;
-    draft.done.push(() => this.#parts.listener.onChanged(this, all));
-  }
+  // ------------------------------------------------------------------ what is not as it was
 
   /** The server says that it has less than this device: looks whether what it has is the same. */
   compareWithServer(head: number): Promise<void> {
@@ -768,7 +605,7 @@ export class Conversation {
     const draft = this.#draft();
     for (const entry of entries) {
       if (entry.sequence < low || entry.sequence > high) continue;
-      const stored = await this.#entry(draft, entry.sequence);
+      const stored = await this.#check.entry(draft, entry.sequence);
       const hash = entryHash(entry);
       if (stored === undefined || hash === undefined) continue;
       if ([stored, ...stored.others].some((known) => equal(known.entryHash, hash))) continue;
@@ -779,7 +616,7 @@ export class Conversation {
         storeMessage(other, entry, result, "none");
         const message = storedMessage(other);
         if (message !== undefined && equal(other.device, idBytes(this.#parts.me.device))) draft.ownIds.push(message.id);
-        const twin = message && (await this.#findTwin(draft, 0, other.device, message.content.counter, message.id));
+        const twin = message && (await this.#check.findTwin(draft, 0, other.device, message.content.counter, message.id));
         if (twin === "same-message") other.body = { case: "duplicate", value: { $typeName: "fastchat.profile.v1.StoredDuplicate" } };
       }
       other.notices.push(forkNotice());
@@ -809,7 +646,7 @@ export class Conversation {
       changed.push(sequence);
     }
     if (changed.length === 0) return;
-    await this.#checkWitnesses(draft, changed);
+    await this.#check.witnesses(draft, changed);
     this.#countOlder(draft, changed);
     draft.record.revision++;
     await this.#commit(draft);
@@ -863,9 +700,3 @@ function sameLink(one: LinkEntry, other: LinkEntry): boolean {
   const bytes = ({ link }: LinkEntry) => toBinary(LinkEntrySchema, create(LinkEntrySchema, { link: link! }));
   return one.link !== undefined && other.link !== undefined && equal(bytes(one), bytes(other));
 }
-
-function witnessRecord({ incarnation, sequence, hash }: { incarnation: number; sequence: number; hash: Uint8Array }): WitnessRecord {
-  return create(WitnessRecordSchema, { incarnation, sequence, hash });
-}
-
-export const deviceOf = (bytes: Uint8Array): DeviceId | undefined => (isHash(bytes) ? deviceId(bytes) : undefined);

@@ -42,6 +42,8 @@ const CATCH_UP_AT_ONCE = 6;
 const CLOSE_FLUSH_MS = 2_000;
 const RETRY_MS = 1_000;
 const STORAGE_RETRY_MS = 5_000;
+/** How often a quiet connection is asked whether anything was missed. */
+const LOOK_MS = 60_000;
 
 export interface HolderParts {
   readonly storage: Storage;
@@ -384,6 +386,7 @@ export class Holder {
     for (const conversation of this.#conversations.values()) conversation.newSession();
     this.#synced = this.#begin(session);
     this.#quietly(this.#synced);
+    this.#quietly(this.#lookNowAndThen(session));
   }
 
   /** Heads first, then everything at once that a session begins with; newest conversations first. */
@@ -408,16 +411,32 @@ export class Holder {
     }
   }
 
+  /** Should the last thing that the server had to say by itself be lost, nothing after it would show the gap. */
+  async #lookNowAndThen(session: number): Promise<void> {
+    for (;;) {
+      await this.#pause(LOOK_MS);
+      if (session !== this.#session || this.#closing.signal.aborted) return;
+      await this.#catchUpAll(session);
+    }
+  }
+
   async #sync(session: number): Promise<void> {
+    await this.#catchUpAll(session);
+    if (session === this.#session) this.#parts.emit({ kind: "caught-up" });
+  }
+
+  async #catchUpAll(session: number): Promise<void> {
     const cursors = Array.from(this.#conversations.values(), ({ id, record }) =>
       create(CursorSchema, { conversation: idBytes(id), sequence: record.high }),
     ).slice(0, limits.cursorsPerCatchUp);
+    // What arrives while the answer is under way makes no difference to what the server should have had.
+    const had = new Map(Array.from(this.#conversations.values(), ({ id, record }) => [id, record.high]));
     const { heads } = await this.#connection.request({ case: "catchUp", value: { cursors } }, "heads");
     const behind: Conversation[] = [];
     for (const head of heads) {
       if (!isHash(head.conversation)) continue;
       const conversation = this.#known(conversationId(head.conversation));
-      if (head.sequence < conversation.record.high) {
+      if (head.sequence < (had.get(conversation.id) ?? 0)) {
         this.#warnShorter(conversation);
         this.#quietly(conversation.compareWithServer(head.sequence));
       }
@@ -431,7 +450,6 @@ export class Holder {
       for (const conversation of next) if (session === this.#session) await this.#catchUp(conversation);
     };
     await Promise.all(Array.from({ length: CATCH_UP_AT_ONCE }, work));
-    if (session === this.#session) this.#parts.emit({ kind: "caught-up" });
   }
 
   async #fetchSlots(session: number): Promise<void> {

@@ -5,7 +5,7 @@ import { type Wish, WishSchema } from "./generated/fastchat/profile/v1/profile_p
 import { keys, prefixes, put, read, remove, schemas } from "./records.ts";
 import { prefixRange, type Storage } from "./storage.ts";
 
-type WishKind = NonNullable<MessageInitShape<typeof WishSchema>["kind"]>;
+export type WishKind = NonNullable<MessageInitShape<typeof WishSchema>["kind"]>;
 
 /** Leaves a wish for the holder and waits for its answer. Throws FastChatError as the holder says. */
 export async function wish<Result>(storage: Storage, kind: WishKind, signal?: AbortSignal): Promise<Result> {

@@ -1,0 +1,191 @@
+import { create, fromBinary } from "@bufbuild/protobuf";
+import type { ClientMessageId, ConversationId } from "@fastchat/protocol";
+import type { ConversationState } from "@fastchat/protocol/chain";
+import { equal, runningHash, startHash } from "@fastchat/protocol/seal";
+import type { Witness } from "@fastchat/protocol/wire/conversation";
+import {
+  type Conversation as ConversationRecord,
+  DeviceCountersSchema,
+  type StoredEntry,
+  type WitnessRecord,
+  WitnessRecordSchema,
+} from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { storedMessage } from "./log-page.ts";
+import { contradictionNotice, orderNotice, runsTwiceNotice } from "./notices.ts";
+import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
+import { type Change, prefixRange, type Storage } from "./storage.ts";
+
+/** Running hashes kept at hand: witnesses mostly name recent entries. */
+const RECENT_HASHES = 4_096;
+const READ_AT_ONCE = 1_000;
+
+/** What a page changes, before it is committed. */
+export interface LogDraft {
+  readonly record: ConversationRecord;
+  readonly stored: Map<number, StoredEntry>;
+  readonly changes: Change[];
+  readonly places: { sequence: number; state: ConversationState }[];
+  readonly done: (() => void)[];
+  readonly ownIds: ClientMessageId[];
+}
+
+/** Whether a log is whole and in order, as far as what people signed tells [S2], [S4]. Writes what it finds into the draft. */
+export class LogCheck {
+  readonly #storage: Storage;
+  readonly #conversation: ConversationId;
+  readonly #nameOf: (account: Uint8Array) => Promise<string>;
+  /** Running hashes of entries read lately. */
+  #recent = new Map<number, Uint8Array>();
+
+  constructor(storage: Storage, conversation: ConversationId, nameOf: (account: Uint8Array) => Promise<string>) {
+    this.#storage = storage;
+    this.#conversation = conversation;
+    this.#nameOf = nameOf;
+  }
+
+  /**
+   * [S2] A device's messages stand in the log in the order of its counter. One that does not either was said before, by
+   * a server that repeats, or comes from a second copy of the profile, or was moved.
+   *
+   * @param sequences ascending when reading forward, descending when reading back
+   */
+  async counters(draft: LogDraft, sequences: readonly number[], direction: "forward" | "back"): Promise<void> {
+    for (const sequence of sequences) {
+      const stored = draft.stored.get(sequence)!;
+      const message = storedMessage(stored);
+      if (message === undefined) continue;
+      const { counter } = message.content;
+      const seen = draft.record.counters.find(({ device }) => equal(device, stored.device));
+      if (seen === undefined) {
+        draft.record.counters.push(create(DeviceCountersSchema, { device: stored.device, lowest: counter, highest: counter }));
+        continue;
+      }
+      const inOrder = direction === "forward" ? counter > seen.highest : counter < seen.lowest;
+      seen.highest = Math.max(seen.highest, counter);
+      seen.lowest = Math.min(seen.lowest, counter);
+      if (inOrder) continue;
+      const twin = await this.findTwin(draft, sequence, stored.device, counter, message.id);
+      const name = await this.#nameOf(stored.account);
+      if (twin === "same-message") stored.body = { case: "duplicate", value: { $typeName: "fastchat.profile.v1.StoredDuplicate" } };
+      else stored.notices.push(twin === "same-counter" ? runsTwiceNotice(name) : orderNotice(name));
+    }
+  }
+
+  /** Rare, so it may look at everything stored. */
+  async findTwin(
+    draft: LogDraft,
+    sequence: number,
+    device: Uint8Array,
+    counter: number,
+    id: ClientMessageId,
+  ): Promise<"same-message" | "same-counter" | undefined> {
+    const entries = new Map(
+      (await this.#storage.range(prefixRange(prefixes.entries(this.#conversation)))).map(
+        ({ key, value }) => [sequenceOfKey(key), fromBinary(schemas.entry, value)] as const,
+      ),
+    );
+    for (const [place, entry] of draft.stored) entries.set(place, entry);
+    entries.delete(sequence);
+    let found: "same-counter" | undefined;
+    for (const entry of [...entries.values()].flatMap((each) => [each, ...each.others])) {
+      const message = equal(entry.device, device) ? storedMessage(entry) : undefined;
+      if (message?.id === id) return "same-message";
+      if (message?.content.counter === counter) found = "same-counter";
+    }
+    return found;
+  }
+
+  /** Computes running hashes up to the newest entry, where they have a beginning [S4]. */
+  async extendHashes(draft: LogDraft): Promise<void> {
+    const { record } = draft;
+    if (record.anchor === undefined && record.low === 1) {
+      record.anchor = witnessRecord({ incarnation: record.incarnation, sequence: 0, hash: startHash(this.#conversation) });
+      record.newest = record.anchor;
+    }
+    if (record.newest === undefined) return;
+    let { sequence, hash } = record.newest;
+    while (sequence < record.high) {
+      const entry = await this.entry(draft, sequence + 1);
+      if (entry === undefined) break;
+      sequence++;
+      hash = runningHash(hash, sequence, entry.entryHash);
+      entry.runningHash = hash;
+      draft.stored.set(sequence, entry);
+      this.#recent.set(sequence, hash);
+    }
+    record.newest = witnessRecord({ incarnation: record.incarnation, sequence, hash });
+    for (const old of this.#recent.keys()) {
+      if (this.#recent.size <= RECENT_HASHES) break;
+      this.#recent.delete(old);
+    }
+  }
+
+  async witnesses(draft: LogDraft, sequences: readonly number[]): Promise<void> {
+    for (const sequence of sequences) {
+      const entry = draft.stored.get(sequence)!;
+      const witness = storedMessage(entry)?.content.witness;
+      if (witness === undefined) continue;
+      const verdict = await this.#judge(draft, sequence, witness);
+      if (verdict === "contradicts") entry.notices.push(contradictionNotice(await this.#nameOf(entry.account)));
+      if (verdict === "first" && draft.record.anchor === undefined && witness.sequence >= draft.record.low - 1) {
+        // Nothing before is known here: from now on everything is held against what this author saw.
+        draft.record.anchor = witnessRecord(witness);
+        draft.record.newest = draft.record.anchor;
+        await this.extendHashes(draft);
+      }
+    }
+  }
+
+  async #judge(draft: LogDraft, sequence: number, witness: Witness): Promise<"agrees" | "contradicts" | "first"> {
+    if (witness.sequence >= sequence) return "contradicts";
+    if (witness.incarnation !== draft.record.incarnation) return "first";
+    const known = await this.#hashAt(draft, witness.sequence);
+    if (known === undefined) return "first";
+    return equal(known, witness.hash) ? "agrees" : "contradicts";
+  }
+
+  async #hashAt(draft: LogDraft, sequence: number): Promise<Uint8Array | undefined> {
+    const { anchor } = draft.record;
+    if (anchor?.sequence === sequence) return anchor.hash;
+    const hash = this.#recent.get(sequence) ?? (await this.entry(draft, sequence))?.runningHash;
+    return hash === undefined || hash.length === 0 ? undefined : hash;
+  }
+
+  async entry(draft: LogDraft, sequence: number): Promise<StoredEntry | undefined> {
+    return draft.stored.get(sequence) ?? (await read(this.#storage, keys.entry(this.#conversation, sequence), schemas.entry));
+  }
+
+  /** The whole log is here now: every running hash and every witness in it can be checked. */
+  async fromStart(draft: LogDraft): Promise<readonly number[]> {
+    const { record } = draft;
+    const claimed = record.anchor;
+    this.#recent = new Map();
+    record.anchor = witnessRecord({ incarnation: record.incarnation, sequence: 0, hash: startHash(this.#conversation) });
+    record.newest = record.anchor;
+    // One after the other: a long log is not held in memory twice.
+    for (let sequence = 1; sequence <= record.high; sequence += READ_AT_ONCE) {
+      const last = Math.min(record.high, sequence + READ_AT_ONCE - 1);
+      const range = { from: keys.entry(this.#conversation, sequence), to: keys.entry(this.#conversation, last + 1) };
+      for (const { key, value } of await this.#storage.range(range)) {
+        const place = sequenceOfKey(key);
+        if (!draft.stored.has(place)) draft.stored.set(place, fromBinary(schemas.entry, value));
+      }
+    }
+    await this.extendHashes(draft);
+    const all = Array.from({ length: record.high }, (_, index) => index + 1);
+    for (const sequence of all) {
+      const entry = draft.stored.get(sequence);
+      if (entry === undefined) continue;
+      const { text } = contradictionNotice(await this.#nameOf(entry.account));
+      entry.notices = entry.notices.filter((each) => each.text !== text);
+    }
+    await this.witnesses(draft, all);
+    const reached = claimed && draft.stored.get(claimed.sequence);
+    if (reached !== undefined && !equal(reached.runningHash, claimed!.hash)) record.revision++;
+    return all;
+  }
+}
+
+export function witnessRecord({ incarnation, sequence, hash }: { incarnation: number; sequence: number; hash: Uint8Array }): WitnessRecord {
+  return create(WitnessRecordSchema, { incarnation, sequence, hash });
+}
