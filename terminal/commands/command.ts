@@ -2,6 +2,7 @@ import { type ArgsDef, type CommandDef, type ParsedArgs, defineCommand } from "c
 import { type Config, readConfig } from "../config.ts";
 import { type ExitCode, asFailure, exitCodes, usage } from "../failure.ts";
 import { type Output, openOutput } from "../output.ts";
+import { staying } from "../patience.ts";
 import type { PlaceOptions } from "../place.ts";
 
 /** Options that every command takes. */
@@ -62,6 +63,7 @@ export function command<const Args extends ArgsDef>({ name, description, args, m
     async run({ args: given }) {
       const parsed = given as unknown as ParsedArgs<Args & typeof commonOptions>;
       const plain = given as Readonly<Record<string, unknown>> & { readonly _: readonly string[] };
+      using _ = staying();
       const output = openOutput(plain["json"] === true);
       try {
         check(plain, all, plain._, manyWords);
