@@ -25,11 +25,12 @@ export async function judgePassword(password: string, about: readonly string[]):
     dictionary: { ...common.dictionary, ...english.dictionary },
     graphs: common.adjacencyGraphs,
   });
+  const suggestion = () => suggest(common.dictionary["diceware-common"]);
+  // Judging takes long for long texts; one that cannot be used is not judged.
+  if (utf8(password.toWellFormed()).length > limits.passwordMaximumBytes) return { kind: "weak", bits: 0, suggestion: suggestion() };
   const { guessesLog10 } = estimator.check(password, [...about]);
   const bits = Math.floor(guessesLog10 * Math.log2(10));
-  if (bits >= limits.passwordMinimumBits && utf8(password.toWellFormed()).length <= limits.passwordMaximumBytes)
-    return { kind: "strong", bits };
-  return { kind: "weak", bits, suggestion: suggest(common.dictionary["diceware-common"]) };
+  return bits >= limits.passwordMinimumBits ? { kind: "strong", bits } : { kind: "weak", bits, suggestion: suggestion() };
 }
 
 function suggest(words: readonly string[]): string {
