@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { TestScreen } from "./test-screen.ts";
+import { TestScreen, closeScreens } from "./test-screen.ts";
 import { TestSystem, password } from "./test-system.ts";
 
 // Real terminals: the command as people start it, in pseudo terminals, with a real server behind.
@@ -12,6 +12,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  await closeScreens();
   await system?.[Symbol.asyncDispose]();
 });
 
@@ -20,6 +21,12 @@ const open = (profile: string, size: { columns?: number; rows?: number } = {}): 
 
 const ENTER = "\r";
 const quit = "\u0011";
+/** Quits, which keeps the draft as it is now for whoever opens the profile next. */
+async function leave(screen: TestScreen): Promise<void> {
+  screen.type(quit);
+  expect(await screen.ended()).toBe(0);
+}
+
 const PASTE = (text: string): string => `\u001b[200~${text}\u001b[201~`;
 
 test("two people talk, each at a terminal", async () => {
@@ -49,8 +56,7 @@ test("two people talk, each at a terminal", async () => {
   const order = alice.rows.flatMap((row) => /│.*(p[io]ng \d)/u.exec(row)?.[1] ?? []);
   expect(order).toEqual([1, 2, 3].flatMap((turn) => [`ping ${turn}`, `pong ${turn}`]));
   for (const screen of [alice, bob]) {
-    screen.type(quit);
-    expect(await screen.ended()).toBe(0);
+    await leave(screen);
     expect(screen.isAlternate).toBe(false);
   }
 });
@@ -73,6 +79,7 @@ test("-- leaves the chat, and the draft of another chat waits", async () => {
   await alice.shows("› half a thought");
   alice.type("\u0015");
   await alice.shows("Message to bob");
+  await leave(alice);
 });
 
 test("typing while messages come is not disturbed", async () => {
@@ -95,6 +102,7 @@ test("typing while messages come is not disturbed", async () => {
   expect(bob.cursor).toEqual({ x: bob.rows[row]!.indexOf("›") + 2 + written.length, y: row });
   bob.type("\u0015");
   await bob.shows("Message to alice");
+  await leave(bob);
 });
 
 test("a window that changes its size shows the same, whole, at any size", async () => {
@@ -141,6 +149,7 @@ test("wide characters and joined emoji are edited whole", async () => {
   await bob.until(({ text }) => /› first line *\n.*second line *\n.*third line/u.test(text), "three lines in the field");
   bob.type(ENTER);
   await bob.until(({ text }) => /▎ first line.*\n.*▎ second line.*\n.*▎ third line/u.test(text), "the message with its lines");
+  await leave(bob);
 });
 
 test("escape sequences in messages do nothing", async () => {

@@ -11,6 +11,13 @@ export interface ScreenOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
+const living = new Set<TestScreen>();
+
+/** Ends what a test that ran out of time has left. */
+export async function closeScreens(): Promise<void> {
+  await Promise.all(Array.from(living, (screen) => screen[Symbol.asyncDispose]()));
+}
+
 /** A person at a terminal: a pseudo terminal with the real command in it, and what an xterm would show. */
 export class TestScreen implements AsyncDisposable {
   readonly #terminal: InstanceType<typeof xterm.Terminal>;
@@ -20,6 +27,7 @@ export class TestScreen implements AsyncDisposable {
   #running = true;
 
   constructor({ columns = 100, rows = 30, args = [], environment = {} }: ScreenOptions = {}) {
+    living.add(this);
     this.#terminal = new xterm.Terminal({ cols: columns, rows, allowProposedApi: true });
     const { NO_COLOR: _, CI: _ci, ...inherited } = process.env;
     this.#process = pty.spawn(process.execPath, [command, ...args], {
@@ -106,6 +114,7 @@ export class TestScreen implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    living.delete(this);
     if (this.#running) this.#process.kill("SIGKILL");
     await this.#ended;
     this.#terminal.dispose();
