@@ -18,7 +18,7 @@ const count = (person: Person, from: string): Promise<number> => person.texts(fr
 test(
   "a full disk under a profile: sending says so, what arrives waits, and all comes when there is room",
   { timeout: 120_000 },
-  async ({ skip }) => {
+  async ({ skip, expect }) => {
     using disk = smallDisk(4, skip);
     await using system = await startSystem({ servers: 1 });
     await using alice = await person(system, "alice", { home: join(disk.path, "home") });
@@ -52,7 +52,7 @@ test(
 test(
   "a full disk under PostgreSQL: messages wait in the outbox, and are there once each when there is room",
   { timeout: 180_000 },
-  async ({ skip }) => {
+  async ({ skip, expect }) => {
     using disk = smallDisk(200, skip);
     await using system = await startSystem({ servers: 1, postgresFolder: join(disk.path, "postgres") });
     await using alice = await person(system, "alice");

@@ -14,21 +14,43 @@ export interface EvilCase {
   readonly run: (stage: Stage) => Promise<void>;
 }
 
+/** People whom nobody deceives, and who are the same in all cases. */
+export class HonestPeople implements AsyncDisposable {
+  readonly #system: System;
+  readonly #people = new Map<string, Promise<Person>>();
+
+  constructor(system: System) {
+    this.#system = system;
+  }
+
+  get(name: string): Promise<Person> {
+    const known = this.#people.get(name) ?? person(this.#system, name);
+    this.#people.set(name, known);
+    return known;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const each of this.#people.values()) await (await each)[Symbol.asyncDispose]();
+  }
+}
+
 /** Where a case is played: alice is behind the evil server, bob is not. */
 export class Stage implements AsyncDisposable {
   readonly system: System;
   readonly proxy: FrameProxy;
   readonly #number: number;
+  readonly #honest: HonestPeople;
   readonly #people = new AsyncDisposableStack();
 
-  private constructor(system: System, proxy: FrameProxy, number: number) {
+  private constructor(system: System, honest: HonestPeople, proxy: FrameProxy, number: number) {
     this.system = system;
+    this.#honest = honest;
     this.proxy = proxy;
     this.#number = number;
   }
 
-  static async open(system: System, number: number): Promise<Stage> {
-    return new Stage(system, await FrameProxy.start(system.gatewayUrl), number);
+  static async open(system: System, honest: HonestPeople, number: number): Promise<Stage> {
+    return new Stage(system, honest, await FrameProxy.start(system.gatewayUrl), number);
   }
 
   /** Somebody behind the evil server. Names are never given twice, so each case has its own. */
@@ -36,8 +58,13 @@ export class Stage implements AsyncDisposable {
     return this.#people.use(await person(this.system, `${name}${this.#number}`, { gateway: this.proxy.url }));
   }
 
-  /** Somebody whom nobody deceives. */
-  async honest(name: string): Promise<Person> {
+  /** Somebody whom nobody deceives; shared with other cases, so nothing that lasts may happen to them. */
+  honest(name: string): Promise<Person> {
+    return this.#honest.get(name);
+  }
+
+  /** The same, for this case alone. */
+  async ownHonest(name: string): Promise<Person> {
     return this.#people.use(await person(this.system, `${name}${this.#number}`));
   }
 
@@ -47,9 +74,9 @@ export class Stage implements AsyncDisposable {
   }
 
   /** Alice, who is behind the evil server, and bob, who have already talked. */
-  async acquaintances(): Promise<{ alice: Person; bob: Person; conversation: ConversationId }> {
+  async acquaintances(options: { readonly ownBob?: boolean } = {}): Promise<{ alice: Person; bob: Person; conversation: ConversationId }> {
     const alice = await this.victim("alice");
-    const bob = await this.honest("bob");
+    const bob = await (options.ownBob === true ? this.ownHonest("bob") : this.honest("bob"));
     const conversation = await alice.say(bob.name, "hello bob");
     await bob.hears(alice.name, "hello bob");
     await bob.say(alice.name, "hello alice");

@@ -45,7 +45,7 @@ const rolledBack: EvilCase = {
   attack: "rollback: an account chain shorter than the one known",
   rules: "[G5] [A4]",
   async run(stage) {
-    const { alice, bob } = await stage.acquaintances();
+    const { alice, bob } = await stage.acquaintances({ ownBob: true });
     const { device } = await secondDevice(stage, bob);
     await device.say(alice.name, "from my second device");
     await alice.hears(bob.name, "from my second device");
@@ -63,7 +63,7 @@ const forked: EvilCase = {
   attack: "fork: two links of an account after the same one, each shown to somebody else",
   rules: "[G5]",
   async run(stage) {
-    const { alice, bob } = await stage.acquaintances();
+    const { alice, bob } = await stage.acquaintances({ ownBob: true });
     // A sign-in of bob's that the server refused, and whose link it kept.
     const proxy = stage.use(await FrameProxy.start(stage.system.gatewayUrl));
     let kept: AddDevice | undefined;
@@ -97,7 +97,7 @@ const hiddenRevocation: EvilCase = {
   async run(stage) {
     const alice = await stage.victim("alice");
     const bobsProxy = stage.use(await FrameProxy.start(stage.system.gatewayUrl));
-    const bob = await stage.honest("bob");
+    const bob = await stage.ownHonest("bob");
     await bob.reopen(bobsProxy.url);
     const conversation = await alice.say(bob.name, "hello bob");
     await bob.hears(alice.name, "hello bob");
@@ -149,7 +149,7 @@ function tamperedLinks(
     attack,
     rules: "[C3] [S4] [G4]",
     async run(stage) {
-      const { alice, bob, conversation } = await stage.acquaintances();
+      const { alice, bob, conversation } = await stage.acquaintances({ ownBob: true });
       const before = (await notices(alice, conversation)).length;
       const asked = { conversation: idBytes(conversation), after: 0, limit: 512 };
       const known = bodyOf(await stage.connectionOf(alice).ask({ case: "fetchEntries", value: asked }), "entries").entries.length;

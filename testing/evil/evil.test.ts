@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startSystem, type System } from "../system.ts";
-import { Stage } from "./case.ts";
+import { HonestPeople, Stage } from "./case.ts";
 import { chainCases } from "./chain.ts";
 import { peopleCases } from "./people.ts";
 import { signInCases } from "./sign-in.ts";
@@ -8,20 +8,22 @@ import { streamCases } from "./stream.ts";
 import { vaultCases } from "./vault.ts";
 
 let system: System;
+let honest: HonestPeople;
 
 beforeAll(async () => {
-  // All these people come from one address.
   system = await startSystem({ servers: 1 });
+  honest = new HonestPeople(system);
 });
 
 afterAll(async () => {
+  await honest?.[Symbol.asyncDispose]();
   await system?.[Symbol.asyncDispose]();
 });
 
 const cases = [...peopleCases, ...chainCases, ...streamCases, ...vaultCases, ...signInCases];
 
 test.each(cases.map((each, index) => [each.rules, each.attack, each, index + 1] as const))("%s %s", async (_, __, evil, number) => {
-  await using stage = await Stage.open(system, number);
+  await using stage = await Stage.open(system, honest, number);
   await evil.run(stage);
   expect(system.processes.filter(({ running }) => !running)).toEqual([]);
 });

@@ -163,7 +163,7 @@ const ghostDevice: EvilCase = {
   attack: "ghost device: a device nobody signed in, added to a contact's chain and to one's own",
   rules: "[A1] [C1]",
   async run(stage) {
-    const { alice, bob, conversation } = await stage.acquaintances();
+    const { alice, bob, conversation } = await stage.acquaintances({ ownBob: true });
     const connection = stage.connectionOf(alice);
     const ghosts = new Map<string, SignedLink>();
     for (const person of [alice, bob]) {

@@ -54,7 +54,7 @@ export const plantedBugs: readonly PlantedBug[] = [
         replace: "AND e.client_message_id = o.client_message_id AND false\n",
       },
       {
-        file: "client/conversation.ts",
+        file: "client/log-check.ts",
         find: `if (twin === "same-message") stored.body =`,
         replace: `if (twin === "same-message" && stored.time < 0n) stored.body =`,
       },
