@@ -14,7 +14,8 @@ import {
   parseName,
 } from "@fastchat/protocol";
 import { buildSignOut, directConversationId, type VerifiedAccounts } from "@fastchat/protocol/chain";
-import { deviceSealingKeyHash, safetyCode, safetyNumber, toHex, vaultKeysOf } from "@fastchat/protocol/seal";
+import { deviceSealingKeyHash, safetyCode, safetyNumber, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
+import type { AccountAttachments, SignedLink } from "@fastchat/protocol/wire/account";
 import { CursorSchema, type ServerFrame, type Welcome } from "@fastchat/protocol/wire/frames";
 import { openAccount } from "./account.ts";
 import { openNewAccountKeys } from "./account-keys.ts";
@@ -39,6 +40,7 @@ import { Views } from "./views.ts";
 
 /** Conversations that catch up at the same time. */
 const CATCH_UP_AT_ONCE = 6;
+const REVOKE_ATTEMPTS = 5;
 const CLOSE_FLUSH_MS = 2_000;
 const RETRY_MS = 1_000;
 const STORAGE_RETRY_MS = 5_000;
@@ -593,14 +595,29 @@ export class Holder {
       }),
     );
     const { link, attachments, accountKey } = await buildRevocation(account, devices, sealingKeys);
-    const vault = await this.#vault.sealedUnder(vaultKeysOf(accountKey));
-    await this.#connection.request({ case: "appendAccountLink", value: { link, attachments, vault } }, "appended");
+    await this.#replaceAccountKey(link, attachments, vaultKeysOf(accountKey));
     await this.#refreshOwnAccount();
     for (const conversation of this.#conversations.values()) {
       if (conversation.chain.state === undefined) continue;
       await this.#links.prepare(conversation).catch((error: unknown) => {
         if (!(error instanceof SendingBlocked) && !(error instanceof FastChatError && error.code === ErrorCode.ACCOUNT_CLOSED)) throw error;
       });
+    }
+  }
+
+  /** [P4] The vault goes with the link. Should another device write to the vault in between, it is read and sealed again. */
+  async #replaceAccountKey(link: SignedLink, attachments: AccountAttachments, vaultKeys: VaultKeys): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const { revision: vaultRevision, entries } = await this.#vault.sealedUnder(vaultKeys);
+      const vault = [...entries];
+      try {
+        await this.#connection.request({ case: "appendAccountLink", value: { link, attachments, vault, vaultRevision } }, "appended");
+        return;
+      } catch (error) {
+        const conflict = error instanceof FastChatError && error.code === ErrorCode.VERSION_CONFLICT;
+        if (!conflict || attempt === REVOKE_ATTEMPTS) throw error;
+        await this.#vault.refresh();
+      }
     }
   }
 

@@ -160,8 +160,9 @@ export class Vault {
   }
 
   /** Everything, sealed again under other keys: for the revocation that brings them [P4]. */
-  async sealedUnder(vaultKeys: VaultKeys): Promise<VaultEntry[]> {
+  async sealedUnder(vaultKeys: VaultKeys): Promise<{ readonly revision: number; readonly entries: readonly VaultEntry[] }> {
     const { author } = this.#parts;
+    const revision = this.#revision;
     const contents = new Map([...this.#kept].map(([name, { place, content }]) => [name, { place, content }]));
     for (const [name, each] of this.#pending) contents.set(name, each);
     contents.delete(nameOf(MANIFEST));
@@ -171,7 +172,7 @@ export class Vault {
     }
     const listed = sealed.filter(({ place }) => LISTED.has(place.kind));
     const manifest = create(VaultContentSchema, { kind: { case: "manifest", value: manifestOf(listed) } });
-    return [...sealed.map(({ entry }) => entry), await sealVaultEntry(vaultKeys, author, 1, manifest)];
+    return { revision, entries: [...sealed.map(({ entry }) => entry), await sealVaultEntry(vaultKeys, author, 1, manifest)] };
   }
 
   flush(): Promise<void> {

@@ -33,7 +33,9 @@ function modified(/** @type {string} */ path) {
 }
 
 export function isBundleStale() {
-  return existsSync(entry) && newestSource() > modified(bundle);
+  const bundled = modified(bundle);
+  // A time in the future was written under a wrong clock, and would hide every change until then.
+  return existsSync(entry) && (newestSource() > bundled || bundled > Date.now());
 }
 
 /**
@@ -80,7 +82,7 @@ export async function bundleTerminal() {
   }
   const yesterday = Date.now() - 86_400_000;
   for (const name of readdirSync(out)) {
-    if (!fresh.has(name) && /\.js(\.map)?(\.\d+\.partial)?$/.test(name) && modified(join(out, name)) < yesterday) rmSync(join(out, name));
+    if (!fresh.has(name) && /\.js(\.map)?(\.\d+\.partial)?$/.test(name) && modified(join(out, name)) < yesterday) rmSync(join(out, name), { force: true });
   }
   process.stderr.write(`fastchat: Bundled the terminal client in ${((Date.now() - start.getTime()) / 1000).toFixed(1)} s.\n`);
 }

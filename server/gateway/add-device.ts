@@ -32,7 +32,7 @@ export async function addDevice(gateway: GatewayContext, body: AddDevice): Promi
   if (attached.kind === "invalid")
     throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The keys do not fit the device: ${attached.reason}.` });
   if (attachments.wraps.length > 0) throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "A new device brings no wrapped keys." });
-  const stored = await appendAccountLink(gateway.database, { before, state, link, attachments, vault: [] });
+  const stored = await appendAccountLink(gateway.database, { before, state, link, attachments, vault: { revision: 0, entries: [] } });
   if (stored.kind === "stale") throw new FastChatError(ErrorCode.STALE_HEAD);
   gateway.chains.rememberAccount(state);
   const hint = ["account", state.account, state.head.index, state.head.hash] as const;

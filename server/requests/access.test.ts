@@ -198,7 +198,10 @@ test("[H3] a revoked device loses its sockets on every server, its tickets, and 
   const unused = await getTicket(gateway, stolen);
   const { link, attachments } = await revoke(alice, stolen);
   const vault = [{ slot: randomBytes(32), generation: 2, version: 1, sealed: randomBytes(9) }];
-  await good.ask({ case: "appendAccountLink", value: { link, attachments, vault } }, "appended");
+  // Sealed again from an older reading of the vault: what came since would be lost.
+  const behind = { case: "appendAccountLink", value: { link, attachments, vault, vaultRevision: 0 } } as const;
+  expect(await good.refusal(behind)).toBe(Code.VERSION_CONFLICT);
+  await good.ask({ case: "appendAccountLink", value: { link, attachments, vault, vaultRevision: 1 } }, "appended");
   expect(await bad.closed()).toBe(4000 + Code.DEVICE_REVOKED);
   const late = await TestSocket.open(unused.url);
   await expect(late.hello(unused.ticket)).rejects.toThrow(/ticket/);

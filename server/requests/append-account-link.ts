@@ -12,7 +12,7 @@ import { checkVaultEntries } from "./write-vault.ts";
 
 /** The session's own chain only. The answer's sequence is the link's index. */
 export const appendAccountLink: Handler<"appendAccountLink"> = async (chat, session, body) => {
-  const { link, vault } = body;
+  const { link, vault, vaultRevision } = body;
   const attachments = body.attachments ?? create(AccountAttachmentsSchema);
   if (link === undefined) throw malformed("no account link");
   if (!chat.rates.links.tryTake(session.device)) {
@@ -49,8 +49,9 @@ export const appendAccountLink: Handler<"appendAccountLink"> = async (chat, sess
     throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "The vault is sealed again with a new account key, and only then." });
   }
   if (attachments.wraps.length > limits.devicesPerAccount) throw new FastChatError(ErrorCode.TOO_LARGE);
-  const stored = await storeLink(chat.database, { before, state, link, attachments, vault });
+  const stored = await storeLink(chat.database, { before, state, link, attachments, vault: { revision: vaultRevision, entries: vault } });
   if (stored.kind === "stale") throw new FastChatError(ErrorCode.STALE_HEAD);
+  if (stored.kind === "vault-moved") throw new FastChatError(ErrorCode.VERSION_CONFLICT);
   chat.chains.rememberAccount(state);
   for (const ended of stored.ended) chat.hints.tell(["ended", ended]);
   chat.hints.tell(["account", state.account, state.head.index, state.head.hash]);

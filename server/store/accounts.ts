@@ -15,7 +15,7 @@ import type { VaultEntry } from "@fastchat/protocol/wire/vault";
 import { sql, type Transaction } from "kysely";
 import type { Database } from "./database.ts";
 import type { Tables } from "./tables.ts";
-import { replaceVault } from "./vault.ts";
+import { replaceVault, VaultMoved } from "./vault.ts";
 
 export interface StoredAccount {
   readonly account: AccountId;
@@ -205,15 +205,17 @@ export interface AccountAppend {
   readonly state: AccountState;
   readonly link: SignedLink;
   readonly attachments: AccountAttachments;
-  /** With a new account key: the whole vault, sealed again. */
-  readonly vault: readonly VaultEntry[];
+  /** With a new account key: the whole vault, sealed again, and its revision when it was read. */
+  readonly vault: { readonly revision: number; readonly entries: readonly VaultEntry[] };
 }
 
 export type AccountAppendResult =
   /** `ended`: devices that lost their rights by this link. */
   | { readonly kind: "appended"; readonly ended: readonly DeviceId[] }
   /** Somebody else's link came first; nothing was changed. */
-  | { readonly kind: "stale" };
+  | { readonly kind: "stale" }
+  /** Somebody wrote to the vault meanwhile; nothing was changed. */
+  | { readonly kind: "vault-moved" };
 
 /**
  * Appends a link that was found valid after `before`, if the chain still ends there: link, keys, devices, tickets and vault in one transaction, so
@@ -222,7 +224,7 @@ export type AccountAppendResult =
 export async function appendAccountLink(database: Database, append: AccountAppend): Promise<AccountAppendResult> {
   const { before, state, link, attachments } = append;
   const account = idBytes(state.account);
-  return database.query.transaction().execute(async (transaction) => {
+  const appending = database.query.transaction().execute(async (transaction): Promise<AccountAppendResult> => {
     const moved = await transaction
       .updateTable("account")
       .set({ head_index: state.head.index, head_hash: idBytes(state.head.hash), closed: state.closed })
@@ -241,6 +243,10 @@ export async function appendAccountLink(database: Database, append: AccountAppen
     }
     if (state.accountKeys.length > before.accountKeys.length) await replaceVault(transaction, state.account, append.vault);
     return { kind: "appended", ended };
+  });
+  return appending.catch((error: unknown) => {
+    if (error instanceof VaultMoved) return { kind: "vault-moved" };
+    throw error;
   });
 }
 

@@ -101,10 +101,23 @@ export async function writeVault(
   });
 }
 
-/** [P4] With a new account key only entries of the newest generation count: the old ones go. */
-export async function replaceVault(transaction: Transaction<Tables>, account: AccountId, entries: readonly VaultEntry[]): Promise<void> {
+/** Somebody wrote to the vault after its author read it to seal it again: nothing of the transaction may stay. */
+export class VaultMoved extends Error {}
+
+/**
+ * [P4] With a new account key only entries of the newest generation count: the old ones go.
+ *
+ * @param sealedAgain the vault as its author read it: its revision then, and all its entries under the new key
+ * @throws VaultMoved when the vault has another revision by now
+ */
+export async function replaceVault(
+  transaction: Transaction<Tables>,
+  account: AccountId,
+  { revision: read, entries }: { readonly revision: number; readonly entries: readonly VaultEntry[] },
+): Promise<void> {
   const owner = idBytes(account);
   const vault = await transaction.selectFrom("vault").selectAll().where("account", "=", owner).forUpdate().executeTakeFirstOrThrow();
+  if (vault.revision !== read) throw new VaultMoved();
   const revision = vault.revision + 1;
   await transaction.deleteFrom("vault_entry").where("account", "=", owner).execute();
   await insertEntries(transaction, owner, revision, entries);
