@@ -1,5 +1,4 @@
 import { create } from "@bufbuild/protobuf";
-import { client as opaque, ready as opaqueReady } from "@serenity-kit/opaque";
 import { ErrorCode, errorRow, FastChatError, idBytes, limits, parseName } from "@fastchat/protocol";
 import {
   accountIdOf,
@@ -48,6 +47,13 @@ const identifiersOf = (name: string) => ({ client: name, server: "fastchat" });
 
 const FINISH_ATTEMPTS = 3;
 
+/** Only who has just given a password needs it, and its WebAssembly takes long to load. */
+async function loadOpaque() {
+  const { client, ready } = await import("@serenity-kit/opaque");
+  await ready;
+  return client;
+}
+
 /** Names of the places of an account's wraps [P2]. */
 const places = { password: "password", recovery: "recovery", identity: "identity", accountKey: accountKeyRecord } as const;
 
@@ -65,7 +71,7 @@ export async function signUp(storage: Storage, options: SignUpOptions): Promise<
     const gateway = new Gateway(options.gateway);
     const info = await gateway.info();
     mustKnowSuite(info.passwordSuite);
-    await opaqueReady;
+    const opaque = await loadOpaque();
     const { clientRegistrationState, registrationRequest } = opaque.startRegistration({ password });
     const invitation = options.invitation ?? "";
     const { registrationResponse } = await gateway.startSignUp({
@@ -146,7 +152,7 @@ export interface OpenedAccount {
 /** Runs the password exchange and opens what lies under it. Throws FastChatError. */
 export async function openAccount(gateway: Gateway, name: string, givenPassword: string): Promise<OpenedAccount> {
   const password = givenPassword.normalize("NFKC");
-  await opaqueReady;
+  const opaque = await loadOpaque();
   const { clientLoginState, startLoginRequest } = opaque.startLogin({ password });
   const started = await gateway.startSignIn({ name, loginRequest: fromBase64Url(startLoginRequest) });
   mustKnowSuite(started.passwordSuite);

@@ -73,12 +73,16 @@ export function encodeParts(label: Label, ...parts: readonly Part[]): LabelledBy
 
 /** The same encoding without a label: a list inside one part. */
 export function encodeList(parts: readonly Part[]): Uint8Array {
-  const pieces: Uint8Array[] = [];
-  for (const part of parts) {
-    const bytes = encodePart(part);
-    pieces.push(u32(bytes.length), bytes);
+  const pieces = parts.map(encodePart);
+  const whole = new Uint8Array(pieces.reduce((length, piece) => length + 4 + piece.length, 0));
+  const view = new DataView(whole.buffer);
+  let offset = 0;
+  for (const piece of pieces) {
+    view.setUint32(offset, piece.length);
+    whole.set(piece, offset + 4);
+    offset += 4 + piece.length;
   }
-  return concat(...pieces);
+  return whole;
 }
 
 /** The parts of an encoding (a label is the first of them), or `undefined` for bytes that are none. */
@@ -101,12 +105,6 @@ function encodePart(part: Part): Uint8Array {
   if (typeof part === "string") return utf8(part);
   if (typeof part === "number" || typeof part === "bigint") return u64(part);
   return part;
-}
-
-function u32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value);
-  return bytes;
 }
 
 function u64(value: number | bigint): Uint8Array {

@@ -3,7 +3,6 @@
  * The `fastchat` command, on any Node from 20.11: runs the bundled client in this process when this Node is new enough, and
  * hands over to the pinned Node when it is not. In a source checkout it bundles first when sources changed.
  */
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import module from "node:module";
 import { constants } from "node:os";
@@ -33,7 +32,8 @@ function findPinnedNode() {
 }
 
 /** Signals sent to us alone go on to the child; those of the terminal reach it anyway. We end the way it ended. */
-function handOver(/** @type {string} */ node) {
+async function handOver(/** @type {string} */ node) {
+  const { spawn } = await import("node:child_process");
   const child = spawn(node, [...process.execArgv, here, ...process.argv.slice(2)], {
     stdio: "inherit",
     env: { ...process.env, FASTCHAT_HANDED_OVER: "1" },
@@ -77,5 +77,5 @@ else {
         : `This is Node ${process.versions.node}: FastChat needs Node ${oldestNodeForUs} or later.`,
     );
   }
-  handOver(pinned);
+  await handOver(pinned);
 }
