@@ -142,6 +142,7 @@ export interface SafetyNumber {
 export interface Client {
   readonly me: Me;
   readonly role: ProfileRole;
+  /** Beside the holder: the holder's. */
   readonly connection: ConnectionState;
 
   /** Returns the function that ends the subscription. Listeners are called after the change is durable, never inside a transaction. */

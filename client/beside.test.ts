@@ -150,3 +150,50 @@ test("[S2] a client killed between stored and sent, or between sent and acknowle
   const notices = (await emil.items("dora", 200)).filter((item) => item.kind === "notice" && item.notice !== "created");
   expect(notices).toEqual([]);
 });
+
+test("[S7] beside the holder its connection is known, and what a holder that is gone said is not believed", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  const fay = await person(system, "fay", { gateway: proxy.url });
+  await fay.client.close();
+  await using holder = new Other(
+    fay,
+    `client.subscribe((event) => event.kind === "connection" && console.log("connection", JSON.stringify(event.connection)));
+     console.log("connection", JSON.stringify(client.connection));
+     ${forEver}`,
+  );
+  await expect.poll(() => holder.lines.some((line) => line.includes('"online"')), { timeout: 10_000 }).toBe(true);
+  const said = JSON.parse(holder.lines.findLast((line) => line.startsWith("connection"))!.slice("connection ".length)) as object;
+  const beside = (await openClient(fay, { gateway: proxy.url }))!;
+  const kinds: string[] = [];
+  try {
+    expect(beside.role).toBe("beside");
+    expect(beside.connection).toEqual(said);
+    beside.subscribe((event) => event.kind === "connection" && kinds.push(event.connection.kind));
+    proxy.script = { refuses: () => true };
+    for (const { close } of proxy.connections) close();
+    await expect.poll(() => beside.connection.kind, { timeout: 10_000 }).toBe("offline");
+    proxy.script = {};
+    await expect.poll(() => beside.connection.kind, { timeout: 20_000 }).toBe("online");
+    expect(kinds.slice(0, 1)).toEqual(["offline"]);
+    expect(kinds.at(-1)).toBe("online");
+  } finally {
+    await beside.close();
+  }
+
+  // Killed while online: who takes the lock after it does not repeat its words, and leaves none behind when it closes.
+  await holder.kill();
+  await using next = new Other(
+    { ...fay, gateway: "http://127.0.0.1:9" },
+    `await new Promise((resolve) => process.once("SIGTERM", resolve)); await client.close(); console.log("closed");`,
+  );
+  await next.says("role holder");
+  {
+    await using again = (await openClient(fay, { gateway: proxy.url }))!;
+    expect(again.role).toBe("beside");
+    expect(["connecting", "offline"]).toContain(again.connection.kind);
+    next.process.kill("SIGTERM");
+    await next.says("closed");
+    await expect.poll(() => again.role, { timeout: 5_000 }).toBe("holder");
+    await expect.poll(() => again.connection.kind, { timeout: 10_000 }).toBe("online");
+  }
+});

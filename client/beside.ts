@@ -2,15 +2,25 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { ConversationId } from "@fastchat/protocol";
 import { equal, vaultKeysOf } from "@fastchat/protocol/seal";
 import { KnownAccounts } from "./accounts.ts";
-import type { ClientEvent } from "./api.ts";
+import type { ClientEvent, ConnectionState } from "./api.ts";
 import { ConnectionLost } from "./connection.ts";
 import { Contacts } from "./contacts.ts";
+import { readHolderConnection } from "./holder-connection.ts";
 import { leaveInOutbox } from "./outbox.ts";
 import type { LocalProfile } from "./profile.ts";
 import { keys, prefixes, read, schemas } from "./records.ts";
 import { prefixRange, type Storage } from "./storage.ts";
 import { Vault } from "./vault.ts";
 import { Views } from "./views.ts";
+
+/** While the holder has not said anything. */
+const unknown: ConnectionState = {
+  kind: "offline",
+  since: 0,
+  retryAt: 0,
+  reason: "connection-lost",
+  detail: "Another process of this profile is about to connect.",
+};
 
 const notHere = { request: () => Promise.reject(new ConnectionLost()) };
 
@@ -28,6 +38,7 @@ export class Beside {
   /** Conversation records as last seen. */
   #seen = new Map<ConversationId, Uint8Array>();
   #queued = new Map<string, Uint8Array>();
+  #connection: ConnectionState = unknown;
   #end: (() => void) | undefined;
   #looking: Promise<void> = Promise.resolve();
 
@@ -61,9 +72,15 @@ export class Beside {
     await this.#vault.load();
     this.#seen = await this.#conversations();
     this.#queued = await this.#outbox();
+    this.#connection = (await readHolderConnection(this.#storage)) ?? unknown;
     this.#end = this.#storage.onForeignChange(() => {
       this.#looking = this.#looking.then(() => this.#look()).catch(this.#onUnexpected);
     });
+  }
+
+  /** The holder's. */
+  get connection(): ConnectionState {
+    return this.#connection;
   }
 
   async send(conversation: ConversationId, texts: readonly string[]) {
@@ -81,6 +98,7 @@ export class Beside {
 
   /** What the holder stored since: told as if it had happened here. */
   async #look(): Promise<void> {
+    await this.#lookAtConnection();
     await this.#vault.load();
     const now = await this.#conversations();
     const queued = await this.#outbox();
@@ -98,6 +116,13 @@ export class Beside {
     this.#seen = now;
     this.#queued = queued;
     if (changed.size > 0) this.#emit({ kind: "conversations", conversations: [...changed] });
+  }
+
+  async #lookAtConnection(): Promise<void> {
+    const connection = (await readHolderConnection(this.#storage)) ?? unknown;
+    if (JSON.stringify(connection) === JSON.stringify(this.#connection)) return;
+    this.#connection = connection;
+    this.#emit({ kind: "connection", connection });
   }
 
   async #tellItems(id: ConversationId, before: Uint8Array | undefined, after: Uint8Array): Promise<void> {

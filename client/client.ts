@@ -104,8 +104,7 @@ class OpenedClient<Place> implements Client {
   }
 
   get connection(): ConnectionState {
-    if (this.#role.kind === "holder") return this.#role.holder.connection;
-    return { kind: "offline", since: 0, retryAt: 0, reason: "connection-lost", detail: "Another process of this profile is connected." };
+    return this.#role.kind === "holder" ? this.#role.holder.connection : this.#role.beside.connection;
   }
 
   subscribe(listener: (event: ClientEvent) => void): () => void {

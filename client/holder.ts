@@ -27,6 +27,7 @@ import { ConversationLinks, SendingBlocked } from "./conversation-links.ts";
 import { Conversation, type ConversationParts } from "./conversation.ts";
 import { Drafts } from "./drafts.ts";
 import type { Gateway } from "./gateway.ts";
+import { ToldConnection } from "./holder-connection.ts";
 import { Outbox, type Outgoing } from "./outbox.ts";
 import { Presence } from "./presence.ts";
 import { type AccountKeySecret, type LocalProfile, saveAccountKey } from "./profile.ts";
@@ -70,6 +71,7 @@ export class Holder {
   readonly outbox: Outbox;
   readonly drafts: Drafts;
   readonly #connection: Connection;
+  readonly #toldConnection: ToldConnection;
   readonly #links: ConversationLinks;
   readonly #vault: Vault;
   readonly #slots: Slots;
@@ -102,6 +104,7 @@ export class Holder {
       },
     );
     this.#connection = connection;
+    this.#toldConnection = new ToldConnection(storage);
     const isOnline = () => connection.state.kind === "online";
     this.#accountKeys = profile.accountKeys;
     this.accounts = new KnownAccounts(
@@ -188,6 +191,8 @@ export class Holder {
   }
 
   async open(): Promise<void> {
+    // Before anything else: what an earlier holder said is not true any more.
+    await this.#tellConnection(this.connection);
     await this.#vault.load();
     for (const { key } of await this.#parts.storage.range(prefixRange(prefixes.conversations))) {
       const id = key.slice(prefixes.conversations.length) as ConversationId;
@@ -368,6 +373,7 @@ export class Holder {
     this.#slots.close();
     this.#typing.close();
     await this.#vault.close();
+    await this.#toldConnection.forget().catch((error: unknown) => this.#onTrouble(error));
   }
 
   // ------------------------------------------------------------------ the connection
@@ -379,7 +385,13 @@ export class Holder {
       this.#vault.offline();
       this.#presence.offline();
     }
+    void this.#tellConnection(state);
     this.#parts.emit({ kind: "connection", connection: state });
+  }
+
+  /** Only shown to others: a full disk stops nothing. */
+  async #tellConnection(state: ConnectionState): Promise<void> {
+    await this.#toldConnection.tell(state).catch((error: unknown) => this.#onTrouble(error));
   }
 
   #onOnline(_welcome: Welcome): void {

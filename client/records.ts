@@ -5,6 +5,7 @@ import {
   ChainRecordSchema,
   ConversationSchema,
   GrantedSchema,
+  HolderConnectionSchema,
   KnownAccountSchema,
   OutboxItemSchema,
   ProfileSchema,
@@ -37,6 +38,7 @@ export const keys = {
   /** Written here, not yet on the server. */
   vaultPending: (place: { readonly kind: string; readonly key: string }) => `vault-pending/${place.kind}/${place.key}`,
   vaultCursor: "vault-cursor",
+  holderConnection: "holder-connection",
   wish: (id: string) => `wish/${id}`,
   granted: (id: string) => `granted/${id}`,
 } as const;
@@ -75,6 +77,7 @@ export const schemas = {
   vaultCursor: VaultCursorSchema,
   wish: WishSchema,
   granted: GrantedSchema,
+  holderConnection: HolderConnectionSchema,
 } as const;
 
 /** A change that stores a record. */

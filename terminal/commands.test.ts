@@ -119,6 +119,8 @@ test("while another FastChat of the profile runs, it does the sending", async ()
   // It holds the profile as soon as another one is beside it.
   const role = async (): Promise<unknown> => (await system.json(as("alice", "whoami")))[0]!["role"];
   while ((await role()) !== "beside") await new Promise((resolve) => setTimeout(resolve, 50));
+  const [besideIt] = await system.json(as("alice", "whoami"));
+  expect(besideIt).toMatchObject({ role: "beside", connection: "online", server: expect.stringMatching(/./u) });
   expect(await system.json(as("alice", "send", "bob", "beside"))).toMatchObject([{ type: "sent", status: "sent" }]);
   expect(textsOf(await system.json(as("bob", "read", "alice", "--last", "1")))).toEqual(["beside"]);
   tailing.kill("SIGTERM");

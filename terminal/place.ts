@@ -87,9 +87,8 @@ export async function openSignedIn(config: Config, options: PlaceOptions): Promi
   return { client, profile };
 }
 
-/** Whether the client is online now or becomes so in time; beside another process that one is asked anyway. Throws Failure when its session has ended. */
+/** Whether the client, or the process that holds its profile, is online now or becomes so in time. Throws Failure when its session has ended. */
 export async function untilOnline(client: Client, patienceMs: number): Promise<boolean> {
-  if (client.role === "beside") return true;
   const { promise, resolve: settle } = Promise.withResolvers<boolean>();
   const look = (): void => {
     if (client.connection.kind === "online") settle(true);

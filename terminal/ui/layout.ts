@@ -49,8 +49,6 @@ export function linesOf(state: State): Line[] {
 /** Nobody is troubled with a connection that is back within two seconds. */
 export function isConnectionShown(state: State): boolean {
   if (state.connection.kind === "ended") return true;
-  // Another process of this profile is connected for us.
-  if (state.role === "beside") return false;
   return state.offlineSince !== undefined && state.now - state.offlineSince >= BAR_AFTER_MS;
 }
 

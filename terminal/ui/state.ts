@@ -7,7 +7,6 @@ import type {
   ConversationSummary,
   Me,
   Person,
-  ProfileRole,
   SafetyNumber,
 } from "@fastchat/client";
 import { type Editor, emptyEditor } from "./editor.ts";
@@ -67,7 +66,6 @@ export interface State {
   readonly colour: boolean;
   readonly keymap: Keymap;
   readonly me: Me;
-  readonly role: ProfileRole;
   readonly connection: ConnectionState;
   /** Since when not online, for the bar that waits two seconds. */
   readonly offlineSince: number | undefined;
@@ -135,13 +133,12 @@ export interface Step {
 export const step = (state: State, ...effects: readonly Effect[]): Step => ({ state, effects });
 
 export function initialState(
-  client: Pick<Client, "me" | "role" | "connection">,
+  client: Pick<Client, "me" | "connection">,
   options: Pick<State, "columns" | "rows" | "now" | "colour" | "keymap">,
 ): State {
   return {
     ...options,
     me: client.me,
-    role: client.role,
     connection: client.connection,
     offlineSince: client.connection.kind === "online" ? undefined : options.now,
     conversations: [],

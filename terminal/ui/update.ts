@@ -77,7 +77,7 @@ function hear(state: State, event: ClientEvent): Step {
         offlineSince: event.connection.kind === "online" ? undefined : (state.offlineSince ?? state.now),
       });
     case "role":
-      return step({ ...state, role: event.role });
+      return step(state);
     case "conversations":
       return step(state, ...event.conversations.map((id) => ({ kind: "load-conversation", id }) as const));
     case "items":
