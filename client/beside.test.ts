@@ -197,3 +197,20 @@ test("[S7] beside the holder its connection is known, and what a holder that is 
     await expect.poll(() => again.connection.kind, { timeout: 10_000 }).toBe("online");
   }
 });
+
+test("who waits for the holder keeps the process, and waiting ends when the client is closed", async () => {
+  await using gil = await person(system, "gil", { gateway: system.gatewayUrl });
+  const conversation = await gil.say("gil", "note");
+  // Nothing but the wait keeps this process; a top-level await that nothing keeps ends it with code 13.
+  await using other = new Other(
+    gil,
+    `const id = await client.openDirect("gil"); await client.setNote("gil", "x").catch(() => 0); console.log("asked", id); await client.close();`,
+  );
+  await other.says(`asked ${conversation}`);
+
+  await gil.client.close();
+  const offline = (await openClient(gil, { offline: true }))!;
+  const waiting = offline.caughtUp();
+  await offline.close();
+  await expect(waiting).rejects.toThrow("closed");
+});

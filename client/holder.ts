@@ -213,6 +213,7 @@ export class Holder {
   async caughtUp(signal?: AbortSignal): Promise<void> {
     for (;;) {
       signal?.throwIfAborted();
+      if (this.#closing.signal.aborted) throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "The client was closed." });
       const { state } = this.#connection;
       if (state.kind === "ended") throw new FastChatError(state.code);
       if (state.kind === "online") {

@@ -7,6 +7,9 @@ import { prefixRange, type Storage } from "./storage.ts";
 
 export type WishKind = NonNullable<MessageInitShape<typeof WishSchema>["kind"]>;
 
+/** How often a process that waits looks by itself. The timer also keeps it alive: who waits is not done. */
+const LOOK_MS = 1_000;
+
 /** Leaves a wish for the holder and waits for its answer. Throws FastChatError as the holder says. */
 export async function wish<Result>(storage: Storage, kind: WishKind, signal?: AbortSignal): Promise<Result> {
   signal?.throwIfAborted();
@@ -20,12 +23,14 @@ export async function wish<Result>(storage: Storage, kind: WishKind, signal?: Ab
     else answered.resolve(granted.result === "" ? (undefined as Result) : (JSON.parse(granted.result) as Result));
   };
   const end = storage.onForeignChange(() => void look().catch(answered.reject));
+  const timer = setInterval(() => void look().catch(answered.reject), LOOK_MS);
   const abort = () => answered.reject(signal?.reason as Error);
   signal?.addEventListener("abort", abort, { once: true });
   try {
     await storage.commit([put(keys.wish(id), schemas.wish, create(WishSchema, { kind }))]);
     return await answered.promise;
   } finally {
+    clearInterval(timer);
     end();
     signal?.removeEventListener("abort", abort);
   }
