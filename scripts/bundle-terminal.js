@@ -19,7 +19,7 @@ function newestSource() {
   const visit = (/** @type {string} */ folder) => {
     for (const item of readdirSync(folder, { withFileTypes: true })) {
       if (item.name === "node_modules" || item.name === "dist" || item.name.includes(".test.")) continue;
-      const path = join(folder, item.name);
+      const path = `${folder}/${item.name}`;
       if (item.isDirectory()) visit(path);
       else if (/\.(tsx?|json)$/.test(item.name)) newest = Math.max(newest, modified(path));
     }
@@ -29,7 +29,7 @@ function newestSource() {
 }
 
 function modified(/** @type {string} */ path) {
-  return existsSync(path) ? statSync(path).mtimeMs : 0;
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
 export function isBundleStale() {
@@ -82,7 +82,8 @@ export async function bundleTerminal() {
   }
   const yesterday = Date.now() - 86_400_000;
   for (const name of readdirSync(out)) {
-    if (!fresh.has(name) && /\.js(\.map)?(\.\d+\.partial)?$/.test(name) && modified(join(out, name)) < yesterday) rmSync(join(out, name), { force: true });
+    if (!fresh.has(name) && /\.js(\.map)?(\.\d+\.partial)?$/.test(name) && modified(join(out, name)) < yesterday)
+      rmSync(join(out, name), { force: true });
   }
   process.stderr.write(`fastchat: Bundled the terminal client in ${((Date.now() - start.getTime()) / 1000).toFixed(1)} s.\n`);
 }

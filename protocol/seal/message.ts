@@ -204,8 +204,21 @@ function associatedDataOf(label: EncryptLabel, context: MessageContext, own: rea
   return encodeParts(label, idBytes(conversation), idBytes(account), idBytes(device), epoch, idBytes(openingLink), ...own);
 }
 
+// Derived keys, by the epoch key that they come from: they are kept for as long as somebody holds its array, and no longer.
+const derivedKeys = new WeakMap<Uint8Array, Map<string, Uint8Array>>();
+const rememberedKeysPerEpoch = 1024;
+
 function keyOf(label: DeriveLabel, epochKey: Uint8Array, { conversation, openingLink, account, device }: MessageContext): Uint8Array {
-  return hkdf(epochKey, label, idBytes(conversation), idBytes(openingLink), idBytes(account), idBytes(device));
+  const derived = derivedKeys.get(epochKey) ?? new Map<string, Uint8Array>();
+  derivedKeys.set(epochKey, derived);
+  const use = `${label} ${conversation} ${openingLink} ${account} ${device}`;
+  let key = derived.get(use);
+  if (key === undefined) {
+    key = hkdf(epochKey, label, idBytes(conversation), idBytes(openingLink), idBytes(account), idBytes(device));
+    if (derived.size === rememberedKeysPerEpoch) derived.clear();
+    derived.set(use, key);
+  }
+  return key;
 }
 
 function parse<Schema extends DescMessage>(schema: Schema, bytes: Uint8Array): MessageShape<Schema> | undefined {
