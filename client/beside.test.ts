@@ -183,7 +183,7 @@ test("[S7] beside the holder its connection is known, and what a holder that is 
   // Killed while online: who takes the lock after it does not repeat its words, and leaves none behind when it closes.
   await holder.kill();
   await using next = new Other(
-    { ...fay, gateway: "http://127.0.0.1:9" },
+    { home: fay.home, profile: fay.profile, gateway: "http://127.0.0.1:9" },
     `await new Promise((resolve) => process.once("SIGTERM", resolve)); await client.close(); console.log("closed");`,
   );
   await next.says("role holder");

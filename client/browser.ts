@@ -1,10 +1,10 @@
 import { signIn as signInAt, signUp as signUpAt } from "./account.ts";
 import type { Client, OpenOptions, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
 import { openClientOn } from "./client.ts";
+import { enterProfile } from "./enter-profile.ts";
 import { webLock } from "./lock-web.ts";
 import type { Platform } from "./platform.ts";
-import { eraseIndexedDbStorage, openIndexedDbStorage } from "./storage-indexeddb.ts";
-import type { Storage } from "./storage.ts";
+import { eraseIndexedDbStorage, existsIndexedDbStorage, openIndexedDbStorage } from "./storage-indexeddb.ts";
 
 /** A profile in a browser: databases of the page's origin. */
 export interface Place {
@@ -12,6 +12,7 @@ export interface Place {
 }
 
 const platform: Platform<Place> = {
+  exists: ({ profile }) => existsIndexedDbStorage(profile),
   openStorage: ({ profile }) => openIndexedDbStorage(profile),
   lock: ({ profile }) => webLock(profile),
   erase: ({ profile }) => eraseIndexedDbStorage(profile),
@@ -30,18 +31,9 @@ const platform: Platform<Place> = {
   },
 };
 
-async function withStorage<T>(place: Place, use: (storage: Storage) => Promise<T>): Promise<T> {
-  const storage = await platform.openStorage(place);
-  try {
-    return await use(storage);
-  } finally {
-    await storage.close();
-  }
-}
-
 export const signUp = (place: Place, options: SignUpOptions): Promise<SignUpResult> =>
-  withStorage(place, (storage) => signUpAt(storage, options));
+  enterProfile(platform, place, (storage) => signUpAt(storage, options));
 export const signIn = (place: Place, options: SignInOptions): Promise<SignInResult> =>
-  withStorage(place, (storage) => signInAt(storage, options));
+  enterProfile(platform, place, (storage) => signInAt(storage, options));
 /** Undefined: nobody is signed in here. */
 export const openClient = (place: Place, options?: OpenOptions): Promise<Client | undefined> => openClientOn(platform, place, options);

@@ -2,19 +2,18 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { dataFoldersToSearch, defaultGatewayPort, readUpState } from "@fastchat/protocol/local";
 import { Gateway } from "./gateway.ts";
-import { profileFile } from "./storage-sqlite.ts";
+import { keys } from "./records.ts";
+import { sqliteStorageHas } from "./storage-sqlite.ts";
 
 /** How long a port of this machine may take to answer before the next one is tried. */
 const PROBE_MS = 2_000;
 
-/** The names of the profiles in a home folder, sorted; none when there is no such folder. */
+/** The names of the profiles in a home folder with somebody signed in, sorted; none when there is no such folder. */
 export async function listProfiles(home: string): Promise<readonly string[]> {
   const profiles: string[] = [];
   const found = await readdir(home, { withFileTypes: true }).catch(() => []);
   for (const folder of found) {
-    if (!folder.isDirectory()) continue;
-    const files: string[] = await readdir(join(home, folder.name)).catch(() => []);
-    if (files.includes(profileFile)) profiles.push(folder.name);
+    if (folder.isDirectory() && sqliteStorageHas(join(home, folder.name), keys.profile)) profiles.push(folder.name);
   }
   return profiles.sort();
 }

@@ -1,12 +1,12 @@
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { signIn as signInAt, signUp as signUpAt } from "./account.ts";
 import type { Client, OpenOptions, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
 import { openClientOn } from "./client.ts";
+import { enterProfile } from "./enter-profile.ts";
 import { nodeLock } from "./lock-node.ts";
 import type { Platform } from "./platform.ts";
 import { openSqliteStorage } from "./storage-sqlite.ts";
-import type { Storage } from "./storage.ts";
 
 /** A profile in Node: the folder `home/profile`. */
 export interface Place {
@@ -28,6 +28,7 @@ const folderOf = ({ home, profile }: Place): string => {
 };
 
 const platform: Platform<Place> = {
+  exists: async (place) => existsSync(folderOf(place)),
   openStorage: async (place) => openSqliteStorage(folderOf(place)),
   lock: (place) => nodeLock(folderOf(place)),
   erase: async (place) => rmSync(folderOf(place), { recursive: true, force: true }),
@@ -43,18 +44,9 @@ const platform: Platform<Place> = {
   },
 };
 
-async function withStorage<T>(place: Place, use: (storage: Storage) => Promise<T>): Promise<T> {
-  const storage = await platform.openStorage(place);
-  try {
-    return await use(storage);
-  } finally {
-    await storage.close();
-  }
-}
-
 export const signUp = (place: Place, options: SignUpOptions): Promise<SignUpResult> =>
-  withStorage(place, (storage) => signUpAt(storage, options));
+  enterProfile(platform, place, (storage) => signUpAt(storage, options));
 export const signIn = (place: Place, options: SignInOptions): Promise<SignInResult> =>
-  withStorage(place, (storage) => signInAt(storage, options));
+  enterProfile(platform, place, (storage) => signInAt(storage, options));
 /** Undefined: nobody is signed in here. */
 export const openClient = (place: Place, options?: OpenOptions): Promise<Client | undefined> => openClientOn(platform, place, options);

@@ -3,6 +3,8 @@ import type { Storage } from "./storage.ts";
 
 /** What a place to run on gives: the rest of the SDK knows neither Node nor browsers. */
 export interface Platform<Place> {
+  /** Whether there is anything of this profile, signed in or not. */
+  exists(place: Place): Promise<boolean>;
   openStorage(place: Place): Promise<Storage>;
   lock(place: Place): ProfileLock;
   /** Erases all of a profile; its storage is closed. */

@@ -90,6 +90,10 @@ export async function openIndexedDbStorage(profile: string): Promise<Storage> {
 /** Erases everything of a profile. Its storage must be closed. */
 export const eraseIndexedDbStorage = (profile: string): Promise<void> => deleteDB(databaseName(profile));
 
+export async function existsIndexedDbStorage(profile: string): Promise<boolean> {
+  return (await indexedDB.databases()).some(({ name }) => name === databaseName(profile));
+}
+
 /** A view is stored with all of the memory behind it: not so a copy. */
 function tight(bytes: Uint8Array): Uint8Array {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();

@@ -1,10 +1,10 @@
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type Change, type Item, type KeyRange, type Storage, StorageFullError } from "./storage.ts";
 
 /** In the folder of a profile. */
-export const profileFile = "profile.sqlite";
+const profileFile = "profile.sqlite";
 const FOREIGN_CHANGE_POLL_MS = 40;
 /** How long a commit waits for that of another process of the profile. */
 const BUSY_MS = 10_000;
@@ -112,6 +112,22 @@ export function openSqliteStorage(folder: string, maximumBytes?: number): Storag
       if (database.isOpen) database.close();
     },
   };
+}
+
+/** Whether the profile in a folder keeps something under a key; makes nothing, and what is no profile keeps nothing. */
+export function sqliteStorageHas(folder: string, key: string): boolean {
+  const path = join(folder, profileFile);
+  if (!existsSync(path)) return false;
+  try {
+    const database = new DatabaseSync(path, { timeout: BUSY_MS });
+    try {
+      return database.prepare("SELECT 1 FROM items WHERE key = ?").get(key) !== undefined;
+    } finally {
+      database.close();
+    }
+  } catch {
+    return false;
+  }
 }
 
 function isFull(error: unknown): boolean {

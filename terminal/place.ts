@@ -36,21 +36,7 @@ export async function chooseProfile(config: Config, options: PlaceOptions): Prom
   if (profiles.length <= 1) return profiles[0];
   const last = await readFile(lastProfile(home), "utf8").catch(() => "");
   if (profiles.includes(last.trim())) return last.trim();
-  const signedIn = await signedInOf(home, profiles);
-  if (signedIn.length <= 1) return signedIn[0];
-  throw usage(`Several people are signed in here (${signedIn.join(", ")}): say who with --profile NAME.`);
-}
-
-/** A sign-up that was refused leaves a profile too, with nobody in it. */
-async function signedInOf(home: string, profiles: readonly string[]): Promise<readonly string[]> {
-  const signedIn: string[] = [];
-  for (const profile of profiles) {
-    const client = await openClient({ home, profile }, { agent, offline: true });
-    if (client === undefined) continue;
-    signedIn.push(profile);
-    await client.close();
-  }
-  return signedIn;
+  throw usage(`Several people are signed in here (${profiles.join(", ")}): say who with --profile NAME.`);
 }
 
 /** The profile that commands without --profile use from now on. */
