@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { fastchat } from "./fastchat.ts";
+import { fastchat, startFastchat } from "./fastchat.ts";
 import { newPassword } from "./person.ts";
 import { startSystem, type System } from "./system.ts";
 
@@ -28,7 +28,11 @@ const objects = (output: string): Record<string, unknown>[] =>
     .filter(Boolean)
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
-test("two people who are connected at the same time are at two different chat servers", async () => {
+test("two people who are connected are at two different chat servers, also by the word of a process beside", async () => {
+  await using alice = startFastchat(system, ["tail", "--json", "--profile", "alice"]);
+  await using bob = startFastchat(system, ["tail", "--json", "--profile", "bob"]);
+  const connected = async () => (await system.query("SELECT count(DISTINCT account)::int AS n FROM presence"))[0];
+  await expect.poll(connected, { timeout: 20_000 }).toEqual({ n: 2 });
   const servers = await Promise.all(
     ["alice", "bob"].map(async (profile) => {
       const { output } = await fastchat(system, ["whoami", "--json", "--profile", profile]);
@@ -36,6 +40,7 @@ test("two people who are connected at the same time are at two different chat se
     }),
   );
   expect(new Set(servers)).toEqual(new Set(["chat-1", "chat-2"]));
+  expect([alice.errors, bob.errors]).toEqual(["", ""]);
 });
 
 test("echo hi | fastchat send bob -, and fastchat tail --json | head -1 ends", async () => {

@@ -8,7 +8,6 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { expect } from "vitest";
 import { anotherDevice, type Person } from "../person.ts";
 import { bodyOf, changedServerFrame, FrameProxy, type ProxiedConnection, type Script } from "../proxy.ts";
-import { revokeDevice } from "../revoke.ts";
 import { type EvilCase, notices, noticed, type Stage, until } from "./case.ts";
 import { FalseLog } from "./false-log.ts";
 
@@ -96,9 +95,7 @@ const hiddenRevocation: EvilCase = {
   rules: "[A4] [C1] [S3]",
   async run(stage) {
     const alice = await stage.victim("alice");
-    const bobsProxy = stage.use(await FrameProxy.start(stage.system.gatewayUrl));
     const bob = await stage.ownHonest("bob");
-    await bob.reopen(bobsProxy.url);
     const conversation = await alice.say(bob.name, "hello bob");
     await bob.hears(alice.name, "hello bob");
     const { device: stolen, proxy } = await secondDevice(stage, bob);
@@ -115,8 +112,8 @@ const hiddenRevocation: EvilCase = {
     await until(stolen, "its message under way", () => captured);
 
     stage.proxy.script = { toClient: showingLinks(bob, (links) => links.slice(0, 2)) };
-    const connection = [...bobsProxy.connections].findLast(({ account, open }) => account === bob.me.account && open)!;
-    await revokeDevice(stage.system.gatewayUrl, bob, stolen.me.device, connection);
+    await bob.client.revokeDevices(bob.password, [stolen.me.device]);
+    await until(stolen, "the end of its session", () => (stolen.client.connection.kind === "ended" ? true : undefined));
     await bob.say(alice.name, "it was stolen");
     await alice.hears(bob.name, "it was stolen");
     await noticed(alice, conversation, ["device-ended"]);
