@@ -64,7 +64,7 @@ export class Beside {
       const content = this.#vault.get({ kind: "draft", key: conversation });
       return content?.kind.case === "draft" ? content.kind.value.text : "";
     };
-    const live = { presence: () => undefined, isTyping: () => false, draft, acknowledged: () => undefined };
+    const live = { presence: () => undefined, nameOf: () => undefined, isTyping: () => false, draft, acknowledged: () => undefined };
     this.views = new Views({ storage, me, accounts, contacts: this.contacts, live });
   }
 

@@ -72,6 +72,19 @@ test("typing and presence are told, and end", async () => {
   await expect.poll(isOnline, { timeout: 10_000 }).toBe(false);
 });
 
+test("presence names people as found, and leaves out whom nobody named", async () => {
+  await using olga = await person(system, "olga");
+  const found = await person(system, "petra");
+  const stranger = await person(system, "quinn");
+  expect((await olga.client.people("petra")).map(({ name }) => name)).toEqual(["petra"]);
+  await olga.client.watchPresence([found.me.account, stranger.me.account]);
+  await stranger.client.close();
+  await found.client.close();
+  const told = () => olga.events.flatMap((event) => (event.kind === "presence" ? event.people : []));
+  await expect.poll(() => told().at(-1), { timeout: 10_000 }).toMatchObject({ account: found.me.account, online: false });
+  expect(new Set(told().map(({ name }) => name))).toEqual(new Set(["petra"]));
+});
+
 test("[H1] a fresh device reads a long history newest first, and sends at once", async () => {
   await using grace = await person(system, "grace");
   await using heidi = await person(system, "heidi");

@@ -83,6 +83,8 @@ export class Holder {
   readonly #catchingUp = new Map<Conversation, Promise<void>>();
   readonly #closing = new AbortController();
   #full = false;
+  /** Names of people whom the server found. */
+  readonly #found = new Map<AccountId, string>();
   readonly #forked = new Set<AccountId>();
   /** Counts sessions: work of an earlier one stops. */
   #session = 0;
@@ -167,6 +169,7 @@ export class Holder {
       contacts: this.contacts,
       live: {
         presence: (account) => this.#presence.of(account),
+        nameOf: (account) => this.#found.get(account),
         isTyping: (id, account) => this.#typing.isTyping(id, account),
         draft: (id) => this.drafts.get(id),
         acknowledged: (id) => this.outbox.find(id)?.sent,
@@ -252,6 +255,7 @@ export class Holder {
           continue;
         }
         if (account === me.account && wanted !== me.name) continue;
+        this.#found.set(account, name);
         this.#presence.note(account, online);
         found.set(account, { ...(await this.views.person(account)), name, online });
       }
@@ -775,7 +779,8 @@ export class Holder {
   }
 
   async #onPresence(accounts: readonly AccountId[]): Promise<void> {
-    this.#parts.emit({ kind: "presence", people: await Promise.all(accounts.map((account) => this.views.person(account))) });
+    const people = await this.views.named(accounts);
+    if (people.length > 0) this.#parts.emit({ kind: "presence", people });
     for (const account of accounts) await this.#tellConversationsWith(account);
   }
 

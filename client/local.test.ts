@@ -34,7 +34,7 @@ test("a refused sign-up or sign-in leaves no profile, and none is erased that wa
   expect(existsSync(join(home, "prepared", "mine.txt"))).toBe(true);
 
   // Somebody is signed in there, and uses it.
-  await expect(signIn({ home, profile: "anna" }, { gateway, name: "anna", password: "wrong" })).rejects.toThrow();
+  await expect(signIn({ home, profile: "anna" }, { gateway, name: "anna", password: "wrong" })).rejects.toThrow(/profile/);
   await anna.reopen();
   expect(await listProfiles(home)).toEqual(["anna"]);
 });

@@ -16,6 +16,8 @@ const PAGE = 200;
 /** What is only known while connected. */
 export interface Live {
   presence(account: AccountId): { readonly online: boolean; readonly lastSeen: number | undefined } | undefined;
+  /** Of somebody whom the server found by that name, and of whom nothing else is known. */
+  nameOf(account: AccountId): string | undefined;
   isTyping(conversation: ConversationId, account: AccountId): boolean;
   draft(conversation: ConversationId): string;
   /** Sequence number that the server acknowledged for a message of the outbox. */
@@ -39,9 +41,27 @@ export class Views {
   }
 
   async person(account: AccountId): Promise<Person> {
+    return this.#person(account, (await this.#nameOf(account)) ?? account.slice(0, 8));
+  }
+
+  /** Those of these accounts that have a name here. */
+  async named(accounts: readonly AccountId[]): Promise<Person[]> {
+    const people = accounts.map(async (account) => {
+      const name = await this.#nameOf(account);
+      return name === undefined ? [] : [await this.#person(account, name)];
+    });
+    return (await Promise.all(people)).flat();
+  }
+
+  async #nameOf(account: AccountId): Promise<string | undefined> {
     const { contacts, accounts, me, live } = this.#parts;
+    if (account === me.account) return me.name;
+    return contacts.byAccount(account)?.name ?? (await accounts.get(account))?.state.name ?? live.nameOf(account);
+  }
+
+  async #person(account: AccountId, name: string): Promise<Person> {
+    const { contacts, me, live } = this.#parts;
     const contact = contacts.byAccount(account);
-    const name = contact?.name ?? (account === me.account ? me.name : (await accounts.get(account))?.state.name) ?? account.slice(0, 8);
     const presence = live.presence(account);
     return {
       name,
@@ -201,10 +221,9 @@ export class Views {
   ): Promise<ChatMessage | undefined> {
     const message = storedMessage(entry);
     if (message === undefined) return undefined;
-    const { me, accounts, contacts } = this.#parts;
     const account = accountId(entry.account);
-    const mine = account === me.account;
-    const name = mine ? me.name : (contacts.byAccount(account)?.name ?? (await accounts.get(account))?.state.name ?? account.slice(0, 8));
+    const mine = account === this.#parts.me.account;
+    const name = (await this.#nameOf(account)) ?? account.slice(0, 8);
     return {
       kind: "message",
       conversation,
