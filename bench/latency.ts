@@ -1,64 +1,34 @@
 /**
- * How long do people wait, and what does a message cost?
- *
- * Method: a real system on this machine (gateway, two chat servers, embedded PostgreSQL), two people whose clients run in this process on
- * different chat servers, and the real `fastchat` command. Times are wall time; CPU is user + system time of the server processes from /proc,
- * over a stream of messages, divided by their number. Run it on an idle machine: `node bench/latency.ts [messages]`.
+ * How long do people wait, and what does a message cost? README.md says the method and what came out: `node bench/latency.ts [messages]`.
  */
-import { readFileSync } from "node:fs";
-import { anotherDevice, person, startSystem } from "@fastchat/testing";
-import { fastchat } from "../testing/fastchat.ts";
+import { anotherDevice, fastchat, person, startSystem } from "@fastchat/testing";
 import { processTree } from "../testing/canary/memory.ts";
+import { cpuOf, noise, spread, timed, wholeProcess } from "./measure.ts";
 
 const messages = Number(process.argv[2] ?? 500);
-/** Clock ticks of /proc/PID/stat: 100 a second on every Linux that Node runs on (sysconf(_SC_CLK_TCK)). */
-const TICK_MICROSECONDS = 10_000;
-
-function cpuMicroseconds(pid: number): number {
-  try {
-    // The command's name may hold spaces: fields are counted from behind it.
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");
-    return (Number(fields[11]) + Number(fields[12])) * TICK_MICROSECONDS;
-  } catch {
-    return 0;
-  }
-}
-
-const quantile = (sorted: readonly number[], share: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
-const milliseconds = (value: number): string => `${value.toFixed(1)} ms`;
-
-async function timed<Value>(work: () => Promise<Value>): Promise<[number, Value]> {
-  const since = performance.now();
-  const value = await work();
-  return [performance.now() - since, value];
-}
 
 await using system = await startSystem({ servers: 2 });
+await noise();
 await using alice = await person(system, "alice");
 await using bob = await person(system, "bob");
 const conversation = await alice.say("bob", "first");
 await bob.hears("alice", "first");
 
 const signIns: number[] = [];
-for (let time = 0; time < 5; time++) {
+for (let time = 0; time < 7; time++) {
   const [took, device] = await timed(() => anotherDevice(system, alice, { profile: `alice-${time}` }));
   signIns.push(took);
   await device[Symbol.asyncDispose]();
 }
-signIns.sort((one, other) => one - other);
-console.log(
-  `sign-in on a new device (password to open client): median ${milliseconds(quantile(signIns, 0.5))}, worst ${milliseconds(signIns.at(-1)!)}`,
-);
+console.log(`sign-in on a new device, from the password to an open client: ${spread(signIns)}`);
 
-const commands: number[] = [];
-for (let time = 0; time < 5; time++) {
-  const [took, { code, errors }] = await timed(() => fastchat(system, ["send", "bob", "hi", "--profile", "alice-0"]));
+const send = async (): Promise<void> => {
+  const { code, errors } = await fastchat(system, ["send", "bob", "hi", "--profile", "alice-0"]);
   if (code !== 0) throw new Error(errors);
-  commands.push(took);
-}
-commands.sort((one, other) => one - other);
-console.log(`fastchat send, from start to end: median ${milliseconds(quantile(commands, 0.5))}`);
+};
+// The first one bundles, if need be, and reads the conversation.
+await send();
+console.log(`fastchat send, whole process: ${await wholeProcess(15, send)}`);
 
 const arrived = new Map<string, number>();
 const waiting = new Map<string, () => void>();
@@ -80,20 +50,18 @@ for (let number = 0; number < messages; number++) {
   await promise;
   times.push(arrived.get(text)! - since);
 }
-times.sort((one, other) => one - other);
 const servers = [alice, bob].map(({ client }) => (client.connection.kind === "online" ? client.connection.server : client.connection.kind));
-console.log(
-  `message from send to the other's event, one at a time, ${messages} of them, ${servers.join(" to ")}: median ${milliseconds(quantile(times, 0.5))}, p99 ${milliseconds(quantile(times, 0.99))}`,
-);
+console.log(`a message, from send to the other's event, one at a time, ${servers.join(" to ")}: ${spread(times)}`);
 
 const roles: [name: string, pids: () => Promise<number[]>][] = [
   ["chat servers", async () => system.servers.map(({ process }) => process.pid!)],
   ["gateway", async () => [system.gateway.pid!]],
   ["PostgreSQL", () => processTree(system.postgres!.processId!)],
+  ["both clients and the bench", async () => [process.pid]],
 ];
 const usage = async (): Promise<number[]> => {
   const all: number[] = [];
-  for (const [, pids] of roles) all.push((await pids()).map(cpuMicroseconds).reduce((sum, value) => sum + value, 0));
+  for (const [, pids] of roles) all.push((await pids()).map(cpuOf).reduce((sum, value) => sum + value, 0));
   return all;
 };
 const many = messages * 4;
@@ -109,4 +77,5 @@ const [took] = await timed(async () => {
 const after = await usage();
 console.log(`${many} messages in one stream: ${Math.round((many / took) * 1_000)} a second from outbox to the other's storage`);
 for (const [index, [name]] of roles.entries())
-  console.log(`CPU of ${name}: ${((after[index]! - before[index]!) / many).toFixed(0)} µs a message`);
+  console.log(`CPU of ${name}: ${(((after[index]! - before[index]!) / many) * 1_000).toFixed(0)} µs a message`);
+await noise();

@@ -13,7 +13,7 @@ const mayImport: Readonly<Record<Folder, readonly Folder[]>> = {
   terminal: ["client", "protocol"],
   web: ["client", "protocol"],
   testing: ["protocol", "client", "server", "terminal", "web"],
-  bench: ["protocol", "client", "server", "testing"],
+  bench: ["protocol", "client", "server", "terminal", "testing"],
 };
 
 const folders = Object.keys(mayImport) as Folder[];
