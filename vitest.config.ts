@@ -10,6 +10,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Other processes do what is waited for; a busy machine takes its time.
+    expect: { poll: { timeout: 15_000, interval: 20 } },
     // How far the tests that can grow do grow: SIZE=large for the long versions.
     env: { SIZE: process.env["SIZE"] === "large" ? "large" : "small" },
   },
