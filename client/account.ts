@@ -69,9 +69,8 @@ export async function signUp(storage: Storage, options: SignUpOptions): Promise<
     if (verdict.kind === "weak") return { kind: "weak-password", bits: verdict.bits, suggestion: verdict.suggestion };
 
     const gateway = new Gateway(options.gateway);
-    const info = await gateway.info();
+    const [info, opaque] = await Promise.all([gateway.info(), loadOpaque()]);
     mustKnowSuite(info.passwordSuite);
-    const opaque = await loadOpaque();
     const { clientRegistrationState, registrationRequest } = opaque.startRegistration({ password });
     const invitation = options.invitation ?? "";
     const { registrationResponse } = await gateway.startSignUp({
@@ -124,7 +123,8 @@ export async function signIn(storage: Storage, options: SignInOptions): Promise<
     const parsed = parseName(options.name);
     if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER);
     const gateway = new Gateway(options.gateway);
-    mustKnowSuite((await gateway.info()).passwordSuite);
+    const [info] = await Promise.all([gateway.info(), loadOpaque()]);
+    mustKnowSuite(info.passwordSuite);
     const account = await openAccount(gateway, parsed.name, options.password);
     const added = await addDevice(gateway, account);
     const me: Me = { name: parsed.name, account: account.state.account, device: added.device, gateway: gateway.url };
@@ -274,7 +274,7 @@ async function addDevice(gateway: Gateway, account: OpenedAccount) {
     copies: [{ device: idBytes(device), generation: newest.generation, sealed }],
   };
   const links = [...account.links, link];
-  const after = verified(links);
+  const after = verified([link], state);
   await insist(
     () => gateway.addDevice({ grant, link, attachments }),
     // Another link stands there: ours, if the answer to an earlier attempt was lost.
@@ -315,8 +315,9 @@ function mustKnowSuite(suite: number): void {
   if (suite !== PASSWORD_SUITE || !limits.passwordSuites.includes(suite)) throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
 }
 
-function verified(links: readonly SignedLink[]): AccountState {
-  const result = applyAccountLinks(undefined, links);
+/** @param from the state that the links follow; undefined: they begin the chain */
+function verified(links: readonly SignedLink[], from?: AccountState): AccountState {
+  const result = applyAccountLinks(from, links);
   if (result.kind === "incomplete" && result.reason === "version") throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
   if (result.kind !== "valid") throw serverLied("no valid account chain");
   return result.state;
