@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -12,7 +13,11 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Other processes do what is waited for; a busy machine takes its time.
     expect: { poll: { timeout: 15_000, interval: 20 } },
-    // How far the tests that can grow do grow: SIZE=large for the long versions.
-    env: { SIZE: process.env["SIZE"] === "large" ? "large" : "small" },
+    env: {
+      // How far the tests that can grow do grow: SIZE=large for the long versions.
+      SIZE: process.env["SIZE"] === "large" ? "large" : "small",
+      // Most tests start processes that run TypeScript: each file is compiled once.
+      NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules", ".cache", "compile"),
+    },
   },
 });
