@@ -1,7 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { newPassword, person, startSystem, type System } from "../testing/index.ts";
-import { openBrowserPage } from "./headless-browser.ts";
+import { newPassword, openBrowserPage, person, startSystem, type System } from "@fastchat/testing";
 
 const module = fileURLToPath(new URL("browser.page.ts", import.meta.url));
 

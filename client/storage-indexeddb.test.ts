@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type BrowserPage, openBrowserPage } from "./headless-browser.ts";
+import { type BrowserPage, openBrowserPage } from "@fastchat/testing";
 import { storageContract } from "./storage-contract.ts";
 
 const module = fileURLToPath(new URL("storage-indexeddb.page.ts", import.meta.url));

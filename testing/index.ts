@@ -1,3 +1,4 @@
+export { type BrowserPage, launchBrowser, openBrowserPage } from "./browser.ts";
 export { type Fault, checkConversation, type SideLog } from "./crash/checker.ts";
 export { type CommandOptions, type CommandResult, fastchat, type RunningCommand, startFastchat } from "./fastchat.ts";
 export { anotherDevice, newPassword, type Person, person, type PersonOptions, signUpPeople } from "./person.ts";

