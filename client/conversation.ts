@@ -27,6 +27,7 @@ import type { Connection } from "./connection.ts";
 import { ConversationChain } from "./conversation-chain.ts";
 import { EpochKeys } from "./epoch-keys.ts";
 import {
+  ClaimSchema,
   type Conversation as ConversationRecord,
   ConversationSchema,
   type StoredEntry,
@@ -42,6 +43,8 @@ import type { VerifiedAccounts } from "@fastchat/protocol/chain";
 /** A fresh device reads a log of up to this many entries from its start, a longer one from its newest page back [H1]. */
 const WHOLE_LOG_ENTRIES = limits.entriesPerPage;
 const FIRST_PAGE_ENTRIES = 100;
+/** Kept for later: each account says two things, and says them anew. */
+const CLAIMS_AT_MOST = 16;
 
 export interface ConversationParts {
   readonly storage: Storage;
@@ -91,7 +94,7 @@ export class Conversation {
     this.record = record;
     this.chain = new ConversationChain(parts.storage, id, parts.verified);
     this.epochKeys = new EpochKeys(parts.storage, id, parts.me.account, parts.accountKeyOf);
-    this.#check = new LogCheck(parts.storage, id, (account) => this.#nameOf(account));
+    this.#check = new LogCheck(parts.storage, id, parts.me.account, (account) => this.#nameOf(account));
   }
 
   static async load(parts: ConversationParts, id: ConversationId): Promise<Conversation | undefined> {
@@ -121,6 +124,32 @@ export class Conversation {
     const { newest, anchor, high, incarnation } = this.record;
     if (newest === undefined || anchor === undefined || anchor.sequence !== 0 || newest.sequence !== high || high === 0) return undefined;
     return create(WitnessSchema, { incarnation, sequence: newest.sequence, hash: newest.hash });
+  }
+
+  /** This place of the log; without its hash while what comes before is not here. */
+  async witnessAt(sequence: number): Promise<Witness> {
+    const { incarnation } = this.record;
+    const hash = await this.#check.knownHashAt(this.record, sequence);
+    return create(WitnessSchema, { incarnation, sequence, ...(hash !== undefined && { hash }) });
+  }
+
+  /** [S4] What an account signed about how far it has the log: compared with what this device has, now or when it is here. */
+  claimed(account: AccountId, witnesses: readonly (Witness | undefined)[]): Promise<void> {
+    const claims = witnesses.flatMap((witness) =>
+      witness === undefined || !isHash(witness.hash) || witness.sequence === 0
+        ? []
+        : [create(ClaimSchema, { account: idBytes(account), witness: witnessRecord(witness) })],
+    );
+    return this.#lane.run(async () => {
+      if (claims.length === 0) return;
+      const draft = this.#draft();
+      draft.record.claims = [...draft.record.claims, ...claims].slice(-CLAIMS_AT_MOST);
+      const places = await this.#check.claims(draft);
+      if (places.length === 0 && draft.record.claims.length === 0 && this.record.claims.length === 0) return;
+      if (places.length > 0) draft.record.revision++;
+      await this.#commit(draft);
+      if (places.length > 0) this.#parts.listener.onChanged(this, places);
+    });
   }
 
   /** A new connection: what the server could not give before may be there now. */
@@ -249,6 +278,7 @@ export class Conversation {
     await this.#check.extendHashes(draft);
     await this.#check.witnesses(draft, sequences);
     await this.#check.counters(draft, sequences, "forward");
+    await this.#compareClaims(draft);
     this.#count(draft, sequences);
     await this.#commit(draft);
     this.#parts.listener.onStored(this, sequences, live);
@@ -337,9 +367,15 @@ export class Conversation {
     if (record.low === 1) {
       const all = await this.#check.fromStart(draft);
       draft.done.push(() => this.#parts.listener.onChanged(this, all));
+      await this.#compareClaims(draft);
     }
     await this.#commit(draft);
     this.#parts.listener.onStored(this, sequences, false);
+  }
+
+  async #compareClaims(draft: LogDraft): Promise<void> {
+    const places = await this.#check.claims(draft);
+    if (places.length > 0) draft.done.push(() => this.#parts.listener.onChanged(this, places));
   }
 
   #countOlder(draft: LogDraft, sequences: readonly number[]): void {

@@ -83,6 +83,8 @@ export class Holder {
   readonly #catchingUp = new Map<Conversation, Promise<void>>();
   readonly #closing = new AbortController();
   #full = false;
+  /** Read positions of the vault that were held against the log. */
+  readonly #compared = new WeakSet<object>();
   /** Names of people whom the server found. */
   readonly #found = new Map<AccountId, string>();
   readonly #forked = new Set<AccountId>();
@@ -300,7 +302,7 @@ export class Holder {
     if (conversation === undefined) return;
     const upTo = Math.min(sequence, conversation.record.high);
     if (!(await this.#readUpTo(conversation, upTo))) return;
-    const read = { incarnation: conversation.record.incarnation, sequence: upTo };
+    const read = await conversation.witnessAt(upTo);
     await this.#vault.set({ kind: { case: "readPosition", value: { conversation: idBytes(id), read } } });
   }
 
@@ -767,7 +769,13 @@ export class Holder {
   #applyReadPosition(conversation: Conversation): void {
     const content = this.#vault.get({ kind: "readPosition", key: conversation.id });
     if (content?.kind.case !== "readPosition") return;
-    const upTo = content.kind.value.read?.sequence ?? 0;
+    const { read } = content.kind.value;
+    if (read === undefined) return;
+    if (!this.#compared.has(read)) {
+      this.#compared.add(read);
+      this.#quietly(conversation.claimed(this.#parts.profile.me.account, [read]));
+    }
+    const upTo = read.sequence;
     if (upTo > conversation.record.readUpTo) this.#quietly(this.#readUpTo(conversation, upTo));
   }
 

@@ -1,9 +1,10 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
-import type { ClientMessageId, ConversationId } from "@fastchat/protocol";
+import { type AccountId, type ClientMessageId, type ConversationId, idBytes } from "@fastchat/protocol";
 import type { ConversationState } from "@fastchat/protocol/chain";
 import { equal, runningHash, startHash } from "@fastchat/protocol/seal";
 import type { Witness } from "@fastchat/protocol/wire/conversation";
 import {
+  type Claim,
   type Conversation as ConversationRecord,
   DeviceCountersSchema,
   type StoredEntry,
@@ -11,7 +12,7 @@ import {
   WitnessRecordSchema,
 } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { storedMessage } from "./log-page.ts";
-import { contradictionNotice, orderNotice, runsTwiceNotice } from "./notices.ts";
+import { claimNotice, contradictionNotice, orderNotice, runsTwiceNotice } from "./notices.ts";
 import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
 
@@ -33,13 +34,15 @@ export interface LogDraft {
 export class LogCheck {
   readonly #storage: Storage;
   readonly #conversation: ConversationId;
+  readonly #me: AccountId;
   readonly #nameOf: (account: Uint8Array) => Promise<string>;
   /** Running hashes of entries read lately. */
   #recent = new Map<number, Uint8Array>();
 
-  constructor(storage: Storage, conversation: ConversationId, nameOf: (account: Uint8Array) => Promise<string>) {
+  constructor(storage: Storage, conversation: ConversationId, me: AccountId, nameOf: (account: Uint8Array) => Promise<string>) {
     this.#storage = storage;
     this.#conversation = conversation;
+    this.#me = me;
     this.#nameOf = nameOf;
   }
 
@@ -142,6 +145,42 @@ export class LogCheck {
     const known = await this.#hashAt(draft, witness.sequence);
     if (known === undefined) return "first";
     return equal(known, witness.hash) ? "agrees" : "contradicts";
+  }
+
+  /**
+   * [S4] [S5] Compares what people signed outside the log about how far they have it, as far as this device has it from its start.
+   *
+   * @returns the places where something is shown now
+   */
+  async claims(draft: LogDraft): Promise<readonly number[]> {
+    const { record } = draft;
+    if (record.anchor?.sequence !== 0 || record.newest === undefined) return [];
+    const waiting: Claim[] = [];
+    const places: number[] = [];
+    for (const claim of record.claims.toSorted((one, other) => one.witness!.sequence - other.witness!.sequence)) {
+      const { incarnation, sequence, hash } = claim.witness!;
+      if (sequence > record.newest.sequence) waiting.push(claim);
+      if (sequence > record.newest.sequence || incarnation !== record.incarnation) continue;
+      const known = await this.#hashAt(draft, sequence);
+      if (known === undefined || equal(known, hash) || record.contradicted.some((account) => equal(account, claim.account))) continue;
+      const entry = await this.entry(draft, sequence);
+      if (entry === undefined) continue;
+      record.contradicted.push(claim.account);
+      const isOwn = equal(claim.account, idBytes(this.#me));
+      entry.notices.push(claimNotice(isOwn ? "Another of your devices" : await this.#nameOf(claim.account)));
+      draft.stored.set(sequence, entry);
+      places.push(sequence);
+    }
+    record.claims = waiting;
+    return places;
+  }
+
+  /** Undefined while what comes before is not here. */
+  async knownHashAt(record: ConversationRecord, sequence: number): Promise<Uint8Array | undefined> {
+    if (record.anchor?.sequence !== 0) return undefined;
+    const hash =
+      this.#recent.get(sequence) ?? (await read(this.#storage, keys.entry(this.#conversation, sequence), schemas.entry))?.runningHash;
+    return hash === undefined || hash.length === 0 ? undefined : hash;
   }
 
   async #hashAt(draft: LogDraft, sequence: number): Promise<Uint8Array | undefined> {

@@ -40,6 +40,12 @@ export const contradictionNotice = (by: string): StoredNotice =>
     `${by} saw other entries before this message than this device did: something was dropped, swapped or held back, or ${by} is wrong.`,
   );
 
+export const claimNotice = (by: string): StoredNotice =>
+  notice(
+    "contradiction",
+    `${by} received other entries up to here than this device did: something was dropped, swapped or held back, or what was said about it is wrong.`,
+  );
+
 export const orderNotice = (by: string): StoredNotice =>
   notice("contradiction", `Messages of one of ${by}'s devices do not stand in the order in which it wrote them.`);
 

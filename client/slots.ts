@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { accountId, deviceId, idBytes, isHash } from "@fastchat/protocol";
 import { newestEpoch } from "@fastchat/protocol/chain";
 import { openSlot, sealSlot } from "@fastchat/protocol/seal";
-import { type SealedSlot, type SlotContent, SlotContentSchema, type Witness, WitnessSchema } from "@fastchat/protocol/wire/conversation";
+import { type SealedSlot, type SlotContent, SlotContentSchema } from "@fastchat/protocol/wire/conversation";
 import { type Connection, ConnectionLost } from "./connection.ts";
 import type { LinkAuthor } from "./conversation-links.ts";
 import type { Conversation } from "./conversation.ts";
@@ -54,9 +54,10 @@ export class Slots {
     for (const slot of slots) {
       const opened = await this.#open(conversation, slot);
       if (opened === undefined) continue;
-      const mine = accountId(slot.account) === this.#parts.author.account;
-      if (mine) {
+      const account = accountId(slot.account);
+      if (account === this.#parts.author.account) {
         if (slot.counter > conversation.record.ownSlotCounter) {
+          await conversation.claimed(account, [opened.delivered, opened.read]);
           await conversation.update((record) => {
             record.ownSlotCounter = Math.max(record.ownSlotCounter, slot.counter);
           });
@@ -72,6 +73,7 @@ export class Slots {
         record.peerDelivered = Math.max(record.peerDelivered, delivered);
         record.peerRead = Math.max(record.peerRead, read);
       });
+      await conversation.claimed(account, [opened.delivered, opened.read]);
       this.#parts.onPeer(conversation, from, Math.max(conversation.record.peerDelivered, conversation.record.peerRead));
     }
   }
@@ -98,9 +100,9 @@ export class Slots {
     const { high, readUpTo, ownSlotCounter } = conversation.record;
     const content: SlotContent = create(SlotContentSchema, {
       counter: ownSlotCounter + 1,
-      delivered: conversation.witness ?? place(conversation, high),
+      delivered: await conversation.witnessAt(high),
     });
-    if (readUpTo > 0) content.read = place(conversation, readUpTo);
+    if (readUpTo > 0) content.read = await conversation.witnessAt(readUpTo);
     const { account, device, signingSeed } = author;
     const slot = await sealSlot(key, { conversation: conversation.id, account, device, epoch, openingLink }, content, signingSeed);
     await connection.request({ case: "writeSlot", value: { conversation: idBytes(conversation.id), slot } }, "slotWritten");
@@ -131,5 +133,3 @@ export class Slots {
 function isOutdated({ record }: Conversation): boolean {
   return record.lastReceived > record.deliveredWritten || record.readUpTo > record.readWritten;
 }
-
-const place = ({ record }: Conversation, sequence: number): Witness => create(WitnessSchema, { incarnation: record.incarnation, sequence });

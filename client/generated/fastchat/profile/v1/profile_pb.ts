@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/profile/v1/profile.proto.
  */
 export const file_fastchat_profile_v1_profile: GenFile = /*@__PURE__*/
-  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiRAoNV2l0bmVzc1JlY29yZBITCgtpbmNhcm5hdGlvbhgBIAEoDRIQCghzZXF1ZW5jZRgCIAEoDRIMCgRoYXNoGAMgASgMIrMECgxDb252ZXJzYXRpb24SDAoEcGVlchgBIAEoDBIMCgRoZWFkGAIgASgNEgsKA2xvdxgDIAEoDRIMCgRoaWdoGAQgASgNEhMKC2luY2FybmF0aW9uGAUgASgNEjIKBmFuY2hvchgGIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZBIyCgZuZXdlc3QYByABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSDwoHY291bnRlchgIIAEoDRI1Cghjb3VudGVycxgJIAMoCzIjLmZhc3RjaGF0LnByb2ZpbGUudjEuRGV2aWNlQ291bnRlcnMSEgoKcmVhZF91cF90bxgKIAEoDRIOCgZ1bnJlYWQYCyABKA0SFAoMbGFzdF9tZXNzYWdlGAwgASgNEgwKBHRpbWUYDSABKAQSFgoOcGVlcl9kZWxpdmVyZWQYDiABKA0SEQoJcGVlcl9yZWFkGA8gASgNEhkKEXBlZXJfc2xvdF9jb3VudGVyGBAgASgNEhgKEG93bl9zbG90X2NvdW50ZXIYESABKA0SGQoRZGVsaXZlcmVkX3dyaXR0ZW4YEiABKA0SFAoMcmVhZF93cml0dGVuGBMgASgNEg4KBmZvcmtlZBgUIAEoCBIVCg11cGRhdGVfbmVlZGVkGBUgASgIEhAKCHJldmlzaW9uGBYgASgNEhUKDWxhc3RfcmVjZWl2ZWQYFyABKA0iQQoORGV2aWNlQ291bnRlcnMSDgoGZGV2aWNlGAEgASgMEg4KBmxvd2VzdBgCIAEoDRIPCgdoaWdoZXN0GAMgASgNIjEKC0NoYWluUmVjb3JkEhAKCHNuYXBzaG90GAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIp4ECgtTdG9yZWRFbnRyeRIMCgR0aW1lGAEgASgEEg8KB2FjY291bnQYAiABKAwSDgoGZGV2aWNlGAMgASgMEhIKCmVudHJ5X2hhc2gYBCABKAwSFAoMcnVubmluZ19oYXNoGAUgASgMEjUKB21lc3NhZ2UYCiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZE1lc3NhZ2VIABIvCgRsaW5rGAsgASgLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRMaW5rSAASOQoLaW5jYXJuYXRpb24YDCABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmRIABIzCgZlcmFzZWQYDSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZEVyYXNlZEgAEjUKCnVucmVhZGFibGUYDiABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlVucmVhZGFibGVIABI5CglkdXBsaWNhdGUYDyABKAsyJC5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZER1cGxpY2F0ZUgAEjIKB25vdGljZXMYFCADKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZE5vdGljZRIwCgZvdGhlcnMYFSADKAsyIC5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZEVudHJ5QgYKBGJvZHkiWQoNU3RvcmVkTWVzc2FnZRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBINCgVlcG9jaBgCIAEoDRIPCgdjb250ZW50GAMgASgMEg0KBWRvdWJ0GAQgASgJIgwKClN0b3JlZExpbmsiDgoMU3RvcmVkRXJhc2VkIhEKD1N0b3JlZER1cGxpY2F0ZSI6CgpVbnJlYWRhYmxlEg0KBWVudHJ5GAEgASgMEg4KBnJlYXNvbhgCIAEoCRINCgVlcG9jaBgDIAEoDSIqCgxTdG9yZWROb3RpY2USDAoEa2luZBgBIAEoCRIMCgR0ZXh0GAIgASgJImQKCk91dGJveEl0ZW0SGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwSDAoEdGV4dBgCIAEoCRIMCgR0aW1lGAMgASgEEg8KB2NvdW50ZXIYBCABKA0SDgoGZmFpbGVkGAUgASgNIj4KC1ZhdWx0UmVjb3JkEg0KBWVudHJ5GAEgASgMEg8KB2NvbnRlbnQYAiABKAwSDwoHdmVyc2lvbhgDIAEoDSIfCgtWYXVsdEN1cnNvchIQCghyZXZpc2lvbhgBIAEoDSKGBAoEV2lzaBIVCgtvcGVuX2RpcmVjdBgBIAEoCUgAEi0KBHJlYWQYAiABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZWFkSAASLwoFZHJhZnQYAyABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hEcmFmdEgAEi8KBW9sZGVyGAQgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoT2xkZXJIABI1Cgh2ZXJpZmllZBgFIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFZlcmlmaWVkSAASGQoPYWNjZXB0X2lkZW50aXR5GAYgASgJSAASLQoEbm90ZRgHIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE5vdGVIABIvCgVyZXRyeRgIIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFJldHJ5SAASNgoJY2F1Z2h0X3VwGAkgASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoQ2F1Z2h0VXBIABIVCgtmaW5kX3Blb3BsZRgKIAEoCUgAEjQKCHNpZ25fb3V0GAsgASgLMiAuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoU2lnbk91dEgAEhcKDXNhZmV0eV9udW1iZXIYDCABKAlIAEIGCgRraW5kIjIKCFdpc2hSZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSIvCglXaXNoRHJhZnQSFAoMY29udmVyc2F0aW9uGAEgASgMEgwKBHRleHQYAiABKAkiQAoJV2lzaE9sZGVyEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIOCgZiZWZvcmUYAiABKA0SDQoFbGltaXQYAyABKA0iLgoMV2lzaFZlcmlmaWVkEgwKBG5hbWUYASABKAkSEAoIdmVyaWZpZWQYAiABKAgiJgoIV2lzaE5vdGUSDAoEbmFtZRgBIAEoCRIMCgRub3RlGAIgASgJIiYKCVdpc2hSZXRyeRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDCIOCgxXaXNoQ2F1Z2h0VXAiDQoLV2lzaFNpZ25PdXQiOAoHR3JhbnRlZBINCgVlcnJvchgBIAEoDRIOCgZkZXRhaWwYAiABKAkSDgoGcmVzdWx0GAMgASgJIiEKEEhvbGRlckNvbm5lY3Rpb24SDQoFc3RhdGUYASABKAliBnByb3RvMw");
+  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiRAoNV2l0bmVzc1JlY29yZBITCgtpbmNhcm5hdGlvbhgBIAEoDRIQCghzZXF1ZW5jZRgCIAEoDRIMCgRoYXNoGAMgASgMIvUECgxDb252ZXJzYXRpb24SDAoEcGVlchgBIAEoDBIMCgRoZWFkGAIgASgNEgsKA2xvdxgDIAEoDRIMCgRoaWdoGAQgASgNEhMKC2luY2FybmF0aW9uGAUgASgNEjIKBmFuY2hvchgGIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZBIyCgZuZXdlc3QYByABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSDwoHY291bnRlchgIIAEoDRI1Cghjb3VudGVycxgJIAMoCzIjLmZhc3RjaGF0LnByb2ZpbGUudjEuRGV2aWNlQ291bnRlcnMSEgoKcmVhZF91cF90bxgKIAEoDRIOCgZ1bnJlYWQYCyABKA0SFAoMbGFzdF9tZXNzYWdlGAwgASgNEgwKBHRpbWUYDSABKAQSFgoOcGVlcl9kZWxpdmVyZWQYDiABKA0SEQoJcGVlcl9yZWFkGA8gASgNEhkKEXBlZXJfc2xvdF9jb3VudGVyGBAgASgNEhgKEG93bl9zbG90X2NvdW50ZXIYESABKA0SGQoRZGVsaXZlcmVkX3dyaXR0ZW4YEiABKA0SFAoMcmVhZF93cml0dGVuGBMgASgNEg4KBmZvcmtlZBgUIAEoCBIVCg11cGRhdGVfbmVlZGVkGBUgASgIEhAKCHJldmlzaW9uGBYgASgNEhUKDWxhc3RfcmVjZWl2ZWQYFyABKA0SKgoGY2xhaW1zGBggAygLMhouZmFzdGNoYXQucHJvZmlsZS52MS5DbGFpbRIUCgxjb250cmFkaWN0ZWQYGSADKAwiTQoFQ2xhaW0SDwoHYWNjb3VudBgBIAEoDBIzCgd3aXRuZXNzGAIgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkIkEKDkRldmljZUNvdW50ZXJzEg4KBmRldmljZRgBIAEoDBIOCgZsb3dlc3QYAiABKA0SDwoHaGlnaGVzdBgDIAEoDSIxCgtDaGFpblJlY29yZBIQCghzbmFwc2hvdBgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSKeBAoLU3RvcmVkRW50cnkSDAoEdGltZRgBIAEoBBIPCgdhY2NvdW50GAIgASgMEg4KBmRldmljZRgDIAEoDBISCgplbnRyeV9oYXNoGAQgASgMEhQKDHJ1bm5pbmdfaGFzaBgFIAEoDBI1CgdtZXNzYWdlGAogASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRNZXNzYWdlSAASLwoEbGluaxgLIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTGlua0gAEjkKC2luY2FybmF0aW9uGAwgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkSAASMwoGZXJhc2VkGA0gASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRFcmFzZWRIABI1Cgp1bnJlYWRhYmxlGA4gASgLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5VbnJlYWRhYmxlSAASOQoJZHVwbGljYXRlGA8gASgLMiQuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWREdXBsaWNhdGVIABIyCgdub3RpY2VzGBQgAygLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWROb3RpY2USMAoGb3RoZXJzGBUgAygLMiAuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRFbnRyeUIGCgRib2R5IlkKDVN0b3JlZE1lc3NhZ2USGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwSDQoFZXBvY2gYAiABKA0SDwoHY29udGVudBgDIAEoDBINCgVkb3VidBgEIAEoCSIMCgpTdG9yZWRMaW5rIg4KDFN0b3JlZEVyYXNlZCIRCg9TdG9yZWREdXBsaWNhdGUiOgoKVW5yZWFkYWJsZRINCgVlbnRyeRgBIAEoDBIOCgZyZWFzb24YAiABKAkSDQoFZXBvY2gYAyABKA0iKgoMU3RvcmVkTm90aWNlEgwKBGtpbmQYASABKAkSDAoEdGV4dBgCIAEoCSJkCgpPdXRib3hJdGVtEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEgwKBHRleHQYAiABKAkSDAoEdGltZRgDIAEoBBIPCgdjb3VudGVyGAQgASgNEg4KBmZhaWxlZBgFIAEoDSI+CgtWYXVsdFJlY29yZBINCgVlbnRyeRgBIAEoDBIPCgdjb250ZW50GAIgASgMEg8KB3ZlcnNpb24YAyABKA0iHwoLVmF1bHRDdXJzb3ISEAoIcmV2aXNpb24YASABKA0ihgQKBFdpc2gSFQoLb3Blbl9kaXJlY3QYASABKAlIABItCgRyZWFkGAIgASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoUmVhZEgAEi8KBWRyYWZ0GAMgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoRHJhZnRIABIvCgVvbGRlchgEIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE9sZGVySAASNQoIdmVyaWZpZWQYBSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hWZXJpZmllZEgAEhkKD2FjY2VwdF9pZGVudGl0eRgGIAEoCUgAEi0KBG5vdGUYByABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hOb3RlSAASLwoFcmV0cnkYCCABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZXRyeUgAEjYKCWNhdWdodF91cBgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaENhdWdodFVwSAASFQoLZmluZF9wZW9wbGUYCiABKAlIABI0CghzaWduX291dBgLIAEoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFNpZ25PdXRIABIXCg1zYWZldHlfbnVtYmVyGAwgASgJSABCBgoEa2luZCIyCghXaXNoUmVhZBIUCgxjb252ZXJzYXRpb24YASABKAwSEAoIc2VxdWVuY2UYAiABKA0iLwoJV2lzaERyYWZ0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIMCgR0ZXh0GAIgASgJIkAKCVdpc2hPbGRlchIUCgxjb252ZXJzYXRpb24YASABKAwSDgoGYmVmb3JlGAIgASgNEg0KBWxpbWl0GAMgASgNIi4KDFdpc2hWZXJpZmllZBIMCgRuYW1lGAEgASgJEhAKCHZlcmlmaWVkGAIgASgIIiYKCFdpc2hOb3RlEgwKBG5hbWUYASABKAkSDAoEbm90ZRgCIAEoCSImCglXaXNoUmV0cnkSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwiDgoMV2lzaENhdWdodFVwIg0KC1dpc2hTaWduT3V0IjgKB0dyYW50ZWQSDQoFZXJyb3IYASABKA0SDgoGZGV0YWlsGAIgASgJEg4KBnJlc3VsdBgDIAEoCSIhChBIb2xkZXJDb25uZWN0aW9uEg0KBXN0YXRlGAEgASgJYgZwcm90bzM");
 
 /**
  * Who is signed in here.
@@ -296,6 +296,20 @@ export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
    * @generated from field: uint32 last_received = 23;
    */
   lastReceived: number;
+
+  /**
+   * Not compared yet: the log, or its beginning, is not here [S4].
+   *
+   * @generated from field: repeated fastchat.profile.v1.Claim claims = 24;
+   */
+  claims: Claim[];
+
+  /**
+   * Accounts whose claims contradict this log: shown where the first one did.
+   *
+   * @generated from field: repeated bytes contradicted = 25;
+   */
+  contradicted: Uint8Array[];
 };
 
 /**
@@ -304,6 +318,30 @@ export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
  */
 export const ConversationSchema: GenMessage<Conversation> = /*@__PURE__*/
   messageDesc(file_fastchat_profile_v1_profile, 4);
+
+/**
+ * How far somebody signed to have received the log, elsewhere than in it.
+ *
+ * @generated from message fastchat.profile.v1.Claim
+ */
+export type Claim = Message<"fastchat.profile.v1.Claim"> & {
+  /**
+   * @generated from field: bytes account = 1;
+   */
+  account: Uint8Array;
+
+  /**
+   * @generated from field: fastchat.profile.v1.WitnessRecord witness = 2;
+   */
+  witness?: WitnessRecord | undefined;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.Claim.
+ * Use `create(ClaimSchema)` to create a new message.
+ */
+export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 5);
 
 /**
  * @generated from message fastchat.profile.v1.DeviceCounters
@@ -330,7 +368,7 @@ export type DeviceCounters = Message<"fastchat.profile.v1.DeviceCounters"> & {
  * Use `create(DeviceCountersSchema)` to create a new message.
  */
 export const DeviceCountersSchema: GenMessage<DeviceCounters> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 5);
+  messageDesc(file_fastchat_profile_v1_profile, 6);
 
 /**
  * The conversation chain after all links known.
@@ -356,7 +394,7 @@ export type ChainRecord = Message<"fastchat.profile.v1.ChainRecord"> & {
  * Use `create(ChainRecordSchema)` to create a new message.
  */
 export const ChainRecordSchema: GenMessage<ChainRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 6);
+  messageDesc(file_fastchat_profile_v1_profile, 7);
 
 /**
  * @generated from message fastchat.profile.v1.StoredEntry
@@ -454,7 +492,7 @@ export type StoredEntry = Message<"fastchat.profile.v1.StoredEntry"> & {
  * Use `create(StoredEntrySchema)` to create a new message.
  */
 export const StoredEntrySchema: GenMessage<StoredEntry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 7);
+  messageDesc(file_fastchat_profile_v1_profile, 8);
 
 /**
  * @generated from message fastchat.profile.v1.StoredMessage
@@ -490,7 +528,7 @@ export type StoredMessage = Message<"fastchat.profile.v1.StoredMessage"> & {
  * Use `create(StoredMessageSchema)` to create a new message.
  */
 export const StoredMessageSchema: GenMessage<StoredMessage> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 8);
+  messageDesc(file_fastchat_profile_v1_profile, 9);
 
 /**
  * @generated from message fastchat.profile.v1.StoredLink
@@ -503,7 +541,7 @@ export type StoredLink = Message<"fastchat.profile.v1.StoredLink"> & {
  * Use `create(StoredLinkSchema)` to create a new message.
  */
 export const StoredLinkSchema: GenMessage<StoredLink> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 9);
+  messageDesc(file_fastchat_profile_v1_profile, 10);
 
 /**
  * @generated from message fastchat.profile.v1.StoredErased
@@ -516,7 +554,7 @@ export type StoredErased = Message<"fastchat.profile.v1.StoredErased"> & {
  * Use `create(StoredErasedSchema)` to create a new message.
  */
 export const StoredErasedSchema: GenMessage<StoredErased> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 10);
+  messageDesc(file_fastchat_profile_v1_profile, 11);
 
 /**
  * @generated from message fastchat.profile.v1.StoredDuplicate
@@ -529,7 +567,7 @@ export type StoredDuplicate = Message<"fastchat.profile.v1.StoredDuplicate"> & {
  * Use `create(StoredDuplicateSchema)` to create a new message.
  */
 export const StoredDuplicateSchema: GenMessage<StoredDuplicate> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 11);
+  messageDesc(file_fastchat_profile_v1_profile, 12);
 
 /**
  * @generated from message fastchat.profile.v1.Unreadable
@@ -560,7 +598,7 @@ export type Unreadable = Message<"fastchat.profile.v1.Unreadable"> & {
  * Use `create(UnreadableSchema)` to create a new message.
  */
 export const UnreadableSchema: GenMessage<Unreadable> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 12);
+  messageDesc(file_fastchat_profile_v1_profile, 13);
 
 /**
  * @generated from message fastchat.profile.v1.StoredNotice
@@ -584,7 +622,7 @@ export type StoredNotice = Message<"fastchat.profile.v1.StoredNotice"> & {
  * Use `create(StoredNoticeSchema)` to create a new message.
  */
 export const StoredNoticeSchema: GenMessage<StoredNotice> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 13);
+  messageDesc(file_fastchat_profile_v1_profile, 14);
 
 /**
  * @generated from message fastchat.profile.v1.OutboxItem
@@ -625,7 +663,7 @@ export type OutboxItem = Message<"fastchat.profile.v1.OutboxItem"> & {
  * Use `create(OutboxItemSchema)` to create a new message.
  */
 export const OutboxItemSchema: GenMessage<OutboxItem> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 14);
+  messageDesc(file_fastchat_profile_v1_profile, 15);
 
 /**
  * A vault entry as last accepted.
@@ -658,7 +696,7 @@ export type VaultRecord = Message<"fastchat.profile.v1.VaultRecord"> & {
  * Use `create(VaultRecordSchema)` to create a new message.
  */
 export const VaultRecordSchema: GenMessage<VaultRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 15);
+  messageDesc(file_fastchat_profile_v1_profile, 16);
 
 /**
  * @generated from message fastchat.profile.v1.VaultCursor
@@ -675,7 +713,7 @@ export type VaultCursor = Message<"fastchat.profile.v1.VaultCursor"> & {
  * Use `create(VaultCursorSchema)` to create a new message.
  */
 export const VaultCursorSchema: GenMessage<VaultCursor> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 16);
+  messageDesc(file_fastchat_profile_v1_profile, 17);
 
 /**
  * What a process beside the holder asks it to do.
@@ -766,7 +804,7 @@ export type Wish = Message<"fastchat.profile.v1.Wish"> & {
  * Use `create(WishSchema)` to create a new message.
  */
 export const WishSchema: GenMessage<Wish> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 17);
+  messageDesc(file_fastchat_profile_v1_profile, 18);
 
 /**
  * @generated from message fastchat.profile.v1.WishRead
@@ -788,7 +826,7 @@ export type WishRead = Message<"fastchat.profile.v1.WishRead"> & {
  * Use `create(WishReadSchema)` to create a new message.
  */
 export const WishReadSchema: GenMessage<WishRead> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 18);
+  messageDesc(file_fastchat_profile_v1_profile, 19);
 
 /**
  * @generated from message fastchat.profile.v1.WishDraft
@@ -810,7 +848,7 @@ export type WishDraft = Message<"fastchat.profile.v1.WishDraft"> & {
  * Use `create(WishDraftSchema)` to create a new message.
  */
 export const WishDraftSchema: GenMessage<WishDraft> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 19);
+  messageDesc(file_fastchat_profile_v1_profile, 20);
 
 /**
  * @generated from message fastchat.profile.v1.WishOlder
@@ -837,7 +875,7 @@ export type WishOlder = Message<"fastchat.profile.v1.WishOlder"> & {
  * Use `create(WishOlderSchema)` to create a new message.
  */
 export const WishOlderSchema: GenMessage<WishOlder> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 20);
+  messageDesc(file_fastchat_profile_v1_profile, 21);
 
 /**
  * @generated from message fastchat.profile.v1.WishVerified
@@ -859,7 +897,7 @@ export type WishVerified = Message<"fastchat.profile.v1.WishVerified"> & {
  * Use `create(WishVerifiedSchema)` to create a new message.
  */
 export const WishVerifiedSchema: GenMessage<WishVerified> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 21);
+  messageDesc(file_fastchat_profile_v1_profile, 22);
 
 /**
  * @generated from message fastchat.profile.v1.WishNote
@@ -881,7 +919,7 @@ export type WishNote = Message<"fastchat.profile.v1.WishNote"> & {
  * Use `create(WishNoteSchema)` to create a new message.
  */
 export const WishNoteSchema: GenMessage<WishNote> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 22);
+  messageDesc(file_fastchat_profile_v1_profile, 23);
 
 /**
  * @generated from message fastchat.profile.v1.WishRetry
@@ -898,7 +936,7 @@ export type WishRetry = Message<"fastchat.profile.v1.WishRetry"> & {
  * Use `create(WishRetrySchema)` to create a new message.
  */
 export const WishRetrySchema: GenMessage<WishRetry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 23);
+  messageDesc(file_fastchat_profile_v1_profile, 24);
 
 /**
  * @generated from message fastchat.profile.v1.WishCaughtUp
@@ -911,7 +949,7 @@ export type WishCaughtUp = Message<"fastchat.profile.v1.WishCaughtUp"> & {
  * Use `create(WishCaughtUpSchema)` to create a new message.
  */
 export const WishCaughtUpSchema: GenMessage<WishCaughtUp> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 24);
+  messageDesc(file_fastchat_profile_v1_profile, 25);
 
 /**
  * @generated from message fastchat.profile.v1.WishSignOut
@@ -924,7 +962,7 @@ export type WishSignOut = Message<"fastchat.profile.v1.WishSignOut"> & {
  * Use `create(WishSignOutSchema)` to create a new message.
  */
 export const WishSignOutSchema: GenMessage<WishSignOut> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 25);
+  messageDesc(file_fastchat_profile_v1_profile, 26);
 
 /**
  * The holder's answer.
@@ -957,7 +995,7 @@ export type Granted = Message<"fastchat.profile.v1.Granted"> & {
  * Use `create(GrantedSchema)` to create a new message.
  */
 export const GrantedSchema: GenMessage<Granted> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 26);
+  messageDesc(file_fastchat_profile_v1_profile, 27);
 
 /**
  * How the holder is connected, for processes beside it. Written before anything else by who takes the lock, so that whoever
@@ -979,5 +1017,5 @@ export type HolderConnection = Message<"fastchat.profile.v1.HolderConnection"> &
  * Use `create(HolderConnectionSchema)` to create a new message.
  */
 export const HolderConnectionSchema: GenMessage<HolderConnection> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 27);
+  messageDesc(file_fastchat_profile_v1_profile, 28);
 
