@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { fastchat, startFastchat } from "./fastchat.ts";
-import { newPassword } from "./person.ts";
+import { newPassword, person } from "./person.ts";
 import { startSystem, type System } from "./system.ts";
 
 /** What a new user would do, with the real command and real processes. */
@@ -28,7 +28,7 @@ const objects = (output: string): Record<string, unknown>[] =>
     .filter(Boolean)
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
-test("two people who are connected are at two different chat servers, also by the word of a process beside", async () => {
+test("two people who are connected are at two different chat servers, also by the word of a process beside; a third server joins", async () => {
   await using alice = startFastchat(system, ["tail", "--json", "--profile", "alice"]);
   await using bob = startFastchat(system, ["tail", "--json", "--profile", "bob"]);
   const connected = async () => (await system.query("SELECT count(DISTINCT account)::int AS n FROM presence"))[0];
@@ -41,6 +41,11 @@ test("two people who are connected are at two different chat servers, also by th
   );
   expect(new Set(servers)).toEqual(new Set(["chat-1", "chat-2"]));
   expect([alice.errors, bob.errors]).toEqual(["", ""]);
+
+  // One more, started by hand, has nobody yet: the next client goes there.
+  await system.startServer();
+  await using carol = await person(system, "carol");
+  await expect.poll(() => carol.client.connection, { timeout: 10_000 }).toMatchObject({ kind: "online", server: "chat-3" });
 });
 
 test("echo hi | fastchat send bob -, and fastchat tail --json | head -1 ends", async () => {

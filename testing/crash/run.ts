@@ -66,7 +66,8 @@ export interface CrashResult {
 }
 
 const APPEND = /append_messages\(/;
-const CALM_MS = 40_000;
+/** Nothing gets through for so long only if it never will. */
+const CALM_MS = 60_000;
 
 /**
  * Pairs talk through two chat servers while everything that can break is broken, one thing after the other; then all calms down, and
