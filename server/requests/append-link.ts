@@ -9,7 +9,13 @@ import {
   newestEpoch,
 } from "@fastchat/protocol/chain";
 import { equal, sealedKeysHash, sealingOverhead, toHex } from "@fastchat/protocol/seal";
-import { type ConversationLink, ConversationLinkSchema, type LinkEntry, type SealedKey } from "@fastchat/protocol/wire/conversation";
+import {
+  ConversationKind,
+  type ConversationLink,
+  ConversationLinkSchema,
+  type LinkEntry,
+  type SealedKey,
+} from "@fastchat/protocol/wire/conversation";
 import { AppendedSchema } from "@fastchat/protocol/wire/frames";
 import { checkAuthor, malformed } from "../chat/access.ts";
 import type { ChatContext, Handler } from "../chat/context.ts";
@@ -22,6 +28,11 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
   const body = readBody(entry);
   if (entry?.link === undefined || body === undefined) throw malformed("no conversation link");
   checkAuthor(session, body);
+  if (body.change.case === "create" && body.change.value.kind !== ConversationKind.DIRECT) {
+    throw new FastChatError(ErrorCode.LINK_INVALID, {
+      detail: "This server does not take groups yet: write to each person by themselves.",
+    });
+  }
   checkRates(chat, session, conversation, body);
   const evidence = entry.evidence.reduce((count, part) => count + part.links.length, 0);
   if (evidence > limits.evidenceLinksPerLink) throw new FastChatError(ErrorCode.TOO_LARGE);
