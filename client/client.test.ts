@@ -75,7 +75,7 @@ test("typing and presence are told, and end", async () => {
 test("presence names people as found, and leaves out whom nobody named", async () => {
   await using olga = await person(system, "olga");
   const found = await person(system, "petra");
-  const stranger = await person(system, "quinn");
+  const stranger = await person(system, "sven");
   expect((await olga.client.people("petra")).map(({ name }) => name)).toEqual(["petra"]);
   await olga.client.watchPresence([found.me.account, stranger.me.account]);
   await stranger.client.close();
@@ -181,6 +181,34 @@ test("[A5] safety numbers agree, and a comparison holds on all devices", async (
   await nina.client.setVerified("omar", true);
   await using other = await anotherDevice(system, nina, { profile: "nina-2" });
   await expect.poll(async () => (await other.client.conversations())[0]?.peer.verification, { timeout: 10_000 }).toBe("verified");
+});
+
+test("[P4] a fresh device that hears of somebody before it has read the vault changes nothing there", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  await using tina = await person(system, "tina");
+  await using udo = await person(system, "udo");
+  await tina.say("udo", "hi");
+  await udo.hears("tina", "hi");
+  await tina.client.setVerified("udo", true);
+  await tina.client.setNote("udo", "from school");
+  const late: (() => void)[] = [];
+  proxy.script = {
+    toClient: (frame, connection) => {
+      if (frame.body.case !== "vault") return frame;
+      late.push(() => connection.pass(frame));
+      return undefined;
+    },
+  };
+  await using other = await anotherDevice(system, tina, { profile: "tina-2", gateway: proxy.url });
+  await expect.poll(async () => (await other.client.conversations())[0]?.peer.contact, { timeout: 10_000 }).toBe(true);
+  proxy.script = {};
+  for (const pass of late) pass();
+  const peerOf = async ({ client }: typeof tina) => (await client.conversations())[0]?.peer;
+  const kept = { verification: "verified", note: "from school" };
+  await expect.poll(() => peerOf(other), { timeout: 10_000 }).toMatchObject(kept);
+  await other.client.setDraft((await other.client.conversations())[0]!.id, "written to the vault after all that");
+  await expect.poll(async () => (await tina.client.conversations())[0]?.draft, { timeout: 10_000 }).toMatch(/written/);
+  expect(await peerOf(tina)).toMatchObject(kept);
 });
 
 test("[H3] who signs out is gone, from the server and from the disk; messages wait for the next sign-in", async () => {

@@ -271,10 +271,17 @@ export class Vault {
     this.#wrong = false;
     // Of an older generation nothing counts any more.
     const gone = [...this.#kept].filter(([name, { entry }]) => !fresh.has(name) && entry.generation < vaultKeys.generation);
-    const changes: Change[] = [...gone.map(([, { place }]) => remove(keys.vault(place))), ...[...fresh.values()].map(saveKept)];
+    // Whom this device pinned before it knew that another one had: what that one wrote about them stays.
+    const late = [...this.#pending].filter(([name, { content }]) => fresh.has(name) && !this.#kept.has(name) && isBarePin(content));
+    const changes: Change[] = [
+      ...gone.map(([, { place }]) => remove(keys.vault(place))),
+      ...[...fresh.values()].map(saveKept),
+      ...late.map(([, { place }]) => remove(keys.vaultPending(place))),
+    ];
     if (revision !== this.#revision || changes.length > 0) await storage.commit([...changes, saveCursor(revision)]);
     this.#revision = revision;
     for (const [name] of gone) this.#kept.delete(name);
+    for (const [name, pending] of late) if (this.#pending.get(name) === pending) this.#pending.delete(name);
     for (const [name, each] of fresh) this.#kept.set(name, each);
     if (fresh.size > 0) onChanged([...fresh.values()].map(({ place }) => place));
     return true;
@@ -322,6 +329,11 @@ export class Vault {
     this.#wrong = true;
     return false;
   }
+}
+
+/** A contact of whom no more is said than who it is. */
+function isBarePin({ deleted, kind }: VaultContent): boolean {
+  return !deleted && kind.case === "contact" && !kind.value.verified && !kind.value.blocked && kind.value.note === "";
 }
 
 function manifestOf(listed: Iterable<Kept>): Manifest {
