@@ -92,7 +92,7 @@ test("many lines through one send arrive once each, in order", { timeout: 300_00
   expect(texts.filter((text) => text.startsWith("line "))).toEqual(lines);
 });
 
-test("no command says a secret: wrong password, no such user, a taken name, nobody there", async () => {
+test("no command says a secret: wrong password, no such user, a taken name", async () => {
   const elsewhere = { home: join(system.folder, "elsewhere") };
   const cases: [args: string[], input: string, says: RegExp][] = [
     [["signin", "alice", "--password-stdin"], `${newPassword()}\n`, /Wrong password/],
@@ -105,10 +105,4 @@ test("no command says a secret: wrong password, no such user, a taken name, nobo
     expect(result.errors).toMatch(says);
     expect(result.output + result.errors).not.toContain(input.trim());
   }
-  const gone = await fastchat(system, ["signin", "alice", "--password-stdin"], {
-    ...elsewhere,
-    input: "x\n",
-    gateway: "http://127.0.0.1:9",
-  });
-  expect(gone.errors).toMatch(/no services available|No FastChat gateway/i);
 });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { startSystem, type System } from "../system.ts";
 import { HonestPeople, Stage } from "./case.ts";
 import { chainCases } from "./chain.ts";
+import { membershipCases } from "./membership.ts";
 import { peopleCases } from "./people.ts";
 import { signInCases } from "./sign-in.ts";
 import { streamCases } from "./stream.ts";
@@ -20,7 +21,7 @@ afterAll(async () => {
   await system?.[Symbol.asyncDispose]();
 });
 
-const cases = [...peopleCases, ...chainCases, ...streamCases, ...vaultCases, ...signInCases];
+const cases = [...peopleCases, ...membershipCases, ...chainCases, ...streamCases, ...vaultCases, ...signInCases];
 
 test.each(cases.map((each, index) => [each.rules, each.attack, each, index + 1] as const))("%s %s", async (_, __, evil, number) => {
   await using stage = await Stage.open(system, honest, number);
