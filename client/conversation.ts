@@ -34,7 +34,7 @@ import {
 } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Lane } from "./lane.ts";
 import { LogCheck, type LogDraft, witnessRecord } from "./log-check.ts";
-import { isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
+import { isMessage, type ReadMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
 import { evidenceNotice, forkNotice, incarnationNotice, invalidLinkNotice, linkMismatchNotice, linkNotices } from "./notices.ts";
 import { keys, prefixes, put, read, schemas, sequenceOfKey } from "./records.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
@@ -57,6 +57,8 @@ export interface ConversationParts {
   readonly arrived: (conversation: ConversationId, ids: readonly ClientMessageId[]) => Change[];
   /** They are stored. */
   readonly settled: (conversation: ConversationId, ids: readonly ClientMessageId[]) => void;
+  /** An own message was stored that refers to a manifest of the vault [P4]. */
+  readonly onReference: (manifest: Uint8Array) => void;
   readonly listener: ConversationListener;
 }
 
@@ -459,7 +461,14 @@ export class Conversation {
         storeMessage(stored, entry, result, doubt);
       }
       draft.stored.set(entry.sequence, stored);
+      this.#noteReference(draft, result);
     }
+  }
+
+  #noteReference(draft: LogDraft, message: ReadMessage): void {
+    if (message.kind === "unreadable" || message.author.account !== this.#parts.me.account) return;
+    const { manifest } = message.content;
+    if (manifest.length > 0) draft.done.push(() => this.#parts.onReference(manifest));
   }
 
   #openedInDraft(draft: LogDraft): Map<number, Uint8Array> {
@@ -556,7 +565,7 @@ export class Conversation {
       return "stop";
     }
     if (result.kind === "incomplete" && result.reason === "evidence") return "stop";
-    if (result.kind !== "valid" || result.state.conversation !== this.id) {
+    if (result.kind !== "valid" || !this.#isOwn(result.state)) {
       stored?.notices.push(invalidLinkNotice(await this.#nameOf(entry.account)));
       return state;
     }
@@ -572,6 +581,14 @@ export class Conversation {
       draft.done.push(opened.done);
     }
     return result.state;
+  }
+
+  /**
+   * [C2] [G2] Whether a chain is of this conversation, and of a kind that is shown: of two accounts, this one among them, as
+   * the id commits to. A group is never shown as the conversation with one of its members.
+   */
+  #isOwn({ conversation, kind, members }: ConversationState): boolean {
+    return conversation === this.id && kind === "direct" && members.has(this.#parts.me.account);
   }
 
   /** [C3] Evidence that this device has already, or that the server gives under the account's name. */
@@ -678,6 +695,7 @@ export class Conversation {
       const result = await readMessage(this.id, entry, await this.chain.at(sequence), (epoch) => this.epochKeys.get(epoch));
       stored.notices = stored.notices.filter(({ kind }) => kind !== "unreadable");
       storeMessage(stored, entry, result, "none");
+      this.#noteReference(draft, result);
       draft.stored.set(sequence, stored);
       changed.push(sequence);
     }

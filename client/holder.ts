@@ -186,6 +186,7 @@ export class Holder {
       accountKeyOf,
       arrived: (id, ids) => this.outbox.arrived(id, ids),
       settled: (id, ids) => this.outbox.settled(id, ids),
+      onReference: (manifest) => this.#quietly(this.#vault.compare(manifest)),
       listener: {
         onStored: (conversation, sequences, live) => this.#quietly(this.#onStored(conversation, sequences, live)),
         onChanged: (conversation, sequences) => this.#quietly(this.#onItemsChanged(conversation, sequences)),
@@ -700,6 +701,8 @@ export class Holder {
   }
 
   async #onStored(conversation: Conversation, sequences: readonly number[], live: boolean): Promise<void> {
+    // Without a valid beginning it is nobody's conversation, and not shown.
+    if (conversation.peer === undefined) return;
     await this.#pinPeer(conversation);
     const items = await this.views.itemsAt(conversation.id, sequences);
     for (const item of items) if (item.kind === "message" && !item.mine) this.#typing.stopped(conversation, item.from.account);
