@@ -18,6 +18,26 @@ export async function accessConversation(chat: ChatContext, session: Session, co
   return found;
 }
 
+/**
+ * The same for who seals something for the members that is no message: as for messages, the device is one that the conversation has recorded, and
+ * the epoch one that is still good [S5]. Otherwise throws STALE_HEAD or STALE_EPOCH.
+ */
+export async function accessForSealing(
+  chat: ChatContext,
+  session: Session,
+  conversation: Uint8Array,
+  epoch: number,
+): Promise<StoredConversation> {
+  const found = await accessConversation(chat, session, conversation);
+  if (!found.deviceRecorded) throw deviceNotRecorded();
+  if (epoch < found.goodEpochs.from || epoch > found.goodEpochs.to) throw new FastChatError(ErrorCode.STALE_EPOCH);
+  return found;
+}
+
+/** The device brings its own head up to date, then asks again [C1]. */
+const deviceNotRecorded = (): FastChatError =>
+  new FastChatError(ErrorCode.STALE_HEAD, { detail: "The conversation has not recorded this device yet: write its heads first." });
+
 /** Any account: chains and public keys are for everybody who is signed in. Throws NOT_FOUND. */
 export async function accessAccount(chat: ChatContext, by: { account: Uint8Array } | { name: string }): Promise<StoredAccount> {
   const found = await findAccount(chat.database, by);

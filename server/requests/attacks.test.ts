@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { ErrorCode } from "@fastchat/protocol";
-import { draftLink, finishLink, groupCreate } from "@fastchat/protocol/chain";
+import { ErrorCode, idBytes, limits } from "@fastchat/protocol";
+import { buildSignOut, draftLink, finishLink, groupCreate } from "@fastchat/protocol/chain";
 import { keyIdOf, newEpochKey, sealedKeysHash, sealEpochKey } from "@fastchat/protocol/seal";
 import { type SealedKey } from "@fastchat/protocol/wire/conversation";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { signUp, type TestDevice, type TestPerson, TestSocket } from "../test-client.ts";
+import { addDevice, signUp, TestConversation, type TestDevice, type TestPerson, TestSocket } from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
 
 // What a changed client would try, one request at a time.
@@ -19,6 +19,31 @@ afterAll(() => installation?.[Symbol.asyncDispose]());
 
 const people = (...names: string[]): Promise<TestPerson[]> => Promise.all(names.map((name) => signUp(gateway, name)));
 const welcome = (person: TestPerson, device: TestDevice = person.devices[0]!) => TestSocket.welcome(gateway, device);
+
+/** Two people and their conversation, of which `stolen` is a recorded device of the first. */
+async function withStolenDevice(one: string, other: string) {
+  const [alice, bob] = (await people(one, other)) as [TestPerson, TestPerson];
+  const stolen = await addDevice(gateway, alice);
+  const conversation = new TestConversation(alice, bob);
+  await using socket = await welcome(alice);
+  await conversation.open(socket, alice);
+  return { alice, bob, stolen, conversation };
+}
+
+const slotOf = (conversation: TestConversation, person: TestPerson, device: TestDevice, values: { epoch: number; counter: number }) => ({
+  case: "writeSlot" as const,
+  value: {
+    conversation: idBytes(conversation.id),
+    slot: { account: idBytes(person.account), device: idBytes(device.device), ...values, ciphertext: randomBytes(40) },
+  },
+});
+const signalOf = (conversation: TestConversation, person: TestPerson, device: TestDevice, epoch: number) => ({
+  case: "sendSignal" as const,
+  value: {
+    conversation: idBytes(conversation.id),
+    signal: { account: idBytes(person.account), device: idBytes(device.device), epoch, ciphertext: randomBytes(40) },
+  },
+});
 
 test("ghost member: a group is not taken, so that none can pass for somebody's direct conversation", async () => {
   const [alice, bob, mallory] = (await people("alice-of-group", "bob-of-group", "mallory-of-group")) as [
@@ -47,4 +72,57 @@ test("ghost member: a group is not taken, so that none can pass for somebody's d
   await expect(asked).rejects.toMatchObject({ code: ErrorCode.LINK_INVALID, message: expect.stringMatching(/groups/) as string });
   await using a = await welcome(alice);
   expect((await a.ask({ case: "catchUp", value: { cursors: [] } }, "heads")).heads).toEqual([]);
+});
+
+test("[S5] a slot comes from a recorded device, in an epoch that is still good, with a counter that leaves room", async () => {
+  const { alice, bob, stolen, conversation } = await withStolenDevice("alice-of-slots", "bob-of-slots");
+  const later = await addDevice(gateway, alice);
+  await using a = await welcome(alice);
+  await using l = await welcome(alice, later);
+  await using s = await welcome(alice, stolen);
+  const write = (device: TestDevice, epoch: number, counter: number) => slotOf(conversation, alice, device, { epoch, counter });
+  expect(await l.refusal(write(later, 1, 5))).toBe(ErrorCode.STALE_HEAD);
+  expect(await a.refusal(write(alice.devices[0]!, 2, 5))).toBe(ErrorCode.STALE_EPOCH);
+  expect(await a.refusal(write(alice.devices[0]!, 0, 5))).toBe(ErrorCode.STALE_EPOCH);
+  expect(await s.refusal(write(stolen, 1, limits.largestNumber))).toBe(ErrorCode.MALFORMED);
+  // As high as it may be, before anybody knows that the device is stolen …
+  await s.ask(write(stolen, 1, limits.largestNumber - 1), "slotWritten");
+  // … and the next epoch's counts all the same.
+  await conversation.open(a, alice);
+  await a.ask(write(alice.devices[0]!, 2, 1), "slotWritten");
+  await a.ask(write(alice.devices[0]!, 1, 9), "slotWritten");
+  await using b = await welcome(bob);
+  const { slots } = await b.ask({ case: "fetchSlots", value: { conversation: idBytes(conversation.id) } }, "slots");
+  expect(slots.map((slot) => [slot.epoch, slot.counter])).toEqual([[2, 1]]);
+});
+
+test("[S5] an epoch from before a turn takes neither slots nor signals", async () => {
+  const { alice, stolen, conversation } = await withStolenDevice("alice-of-turn", "bob-of-turn");
+  await using a = await welcome(alice);
+  await conversation.open(a, alice);
+  // As a revocation leaves it.
+  await installation.database.query
+    .updateTable("conversation")
+    .set({ oldest_good_epoch: 2 })
+    .where("conversation", "=", idBytes(conversation.id))
+    .execute();
+  await using s = await welcome(alice, stolen);
+  expect(await s.refusal(slotOf(conversation, alice, stolen, { epoch: 1, counter: 5 }))).toBe(ErrorCode.STALE_EPOCH);
+  expect(await s.refusal(signalOf(conversation, alice, stolen, 1))).toBe(ErrorCode.STALE_EPOCH);
+  await s.ask(slotOf(conversation, alice, stolen, { epoch: 2, counter: 5 }), "slotWritten");
+  await s.ask(signalOf(conversation, alice, stolen, 2), "pong");
+});
+
+test("[S5] a signal comes from a recorded device, and an ended one is refused", async () => {
+  const { alice, stolen, conversation } = await withStolenDevice("alice-of-signals", "bob-of-signals");
+  const later = await addDevice(gateway, alice);
+  await using l = await welcome(alice, later);
+  expect(await l.refusal(signalOf(conversation, alice, later, 1))).toBe(ErrorCode.STALE_HEAD);
+  await using s = await welcome(alice, stolen);
+  await s.ask(signalOf(conversation, alice, stolen, 1), "pong");
+  // Its sockets are closed as soon as its sign-out is known; what it said before that was read is refused too.
+  const signOut = { case: "appendAccountLink", value: { link: buildSignOut(alice.state, stolen), vault: [] } } as const;
+  const requests = s.say(signOut);
+  await s.answer(requests[0]!, "appended");
+  expect(await s.closed()).toBe(4_000 + ErrorCode.DEVICE_REVOKED);
 });

@@ -2,7 +2,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
 import { SealedSignalSchema } from "@fastchat/protocol/wire/conversation";
 import { PongSchema, SignalSchema } from "@fastchat/protocol/wire/frames";
-import { accessConversation, checkAuthor, malformed } from "../chat/access.ts";
+import { accessForSealing, checkAuthor, malformed } from "../chat/access.ts";
 import type { Handler } from "../chat/context.ts";
 import { encodeFrame } from "../chat/wire.ts";
 
@@ -11,7 +11,7 @@ export const sendSignal: Handler<"sendSignal"> = async (chat, session, { convers
   if (signal === undefined || signal.ciphertext.length === 0) throw malformed("no signal");
   if (signal.ciphertext.length > limits.smallCiphertextBytes) throw new FastChatError(ErrorCode.TOO_LARGE);
   checkAuthor(session, signal);
-  const access = await accessConversation(chat, session, conversation);
+  const access = await accessForSealing(chat, session, conversation, signal.epoch);
   chat.delivery.push(
     access.conversation,
     encodeFrame(0, { case: "signal", value: create(SignalSchema, { conversation, signal }) }),

@@ -16,6 +16,10 @@ export interface ConversationHead {
 
 export interface StoredConversation extends ConversationHead {
   readonly link: { readonly index: number; readonly hash: LinkHash | undefined };
+  /** Whether the account-chain head that the conversation has recorded for the account holds the device [C1]. */
+  readonly deviceRecorded: boolean;
+  /** The epochs in which something may be sealed now, both included [S3]. */
+  readonly goodEpochs: { readonly from: number; readonly to: number };
 }
 
 /** The conversation, if the account is a member of it and the device still has its rights; the one door for reading and writing [access]. */
@@ -29,7 +33,7 @@ export async function findConversationOf(
     .selectFrom("member")
     .innerJoin("conversation", "conversation.conversation", "member.conversation")
     .innerJoin("device", (join) => join.onRef("device.account", "=", "member.account").on("device.device", "=", idBytes(device)))
-    .select(["head", "head_time", "link_index", "link_hash"])
+    .select(["head", "head_time", "link_index", "link_hash", "epoch", "oldest_good_epoch", "added", "account_head"])
     .where("member.conversation", "=", conversation)
     .where("member.account", "=", idBytes(account))
     .where("device.ended", "is", null)
@@ -40,6 +44,8 @@ export async function findConversationOf(
     sequence: row.head,
     time: row.head_time,
     link: { index: row.link_index, hash: row.link_hash.length === 0 ? undefined : linkHash(row.link_hash) },
+    deviceRecorded: row.added <= row.account_head,
+    goodEpochs: { from: row.oldest_good_epoch, to: row.epoch },
   };
 }
 

@@ -7,9 +7,12 @@ const WRITE = `
   INSERT INTO slot (conversation, account, device, epoch, counter, ciphertext) VALUES ($1, $2, $3, $4, $5, $6)
   ON CONFLICT (conversation, account) DO UPDATE
   SET device = excluded.device, epoch = excluded.epoch, counter = excluded.counter, ciphertext = excluded.ciphertext
-  WHERE slot.counter < excluded.counter`;
+  WHERE (slot.epoch, slot.counter) < (excluded.epoch, excluded.counter)`;
 
-/** Keeps the slot with the highest counter; false: a newer one was there. */
+/**
+ * Keeps the newest slot: of the highest epoch, and within it of the highest counter, so that what a device left behind that was revoked since does
+ * not outlast the turn. False: a newer one was there.
+ */
 export async function writeSlot(database: Database, conversation: ConversationId, slot: SealedSlot): Promise<boolean> {
   const bytes = (field: Uint8Array) => Buffer.from(field);
   const { rowCount } = await database.pool.query({
