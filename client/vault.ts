@@ -2,6 +2,7 @@ import { create, equals, fromBinary, type MessageInitShape, toBinary } from "@bu
 import { ErrorCode, FastChatError } from "@fastchat/protocol";
 import {
   equal,
+  openManifestReference,
   openVaultEntry,
   sealManifestReference,
   sealVaultEntry,
@@ -51,6 +52,13 @@ export interface VaultParts {
   readonly onUnexpected: (error: unknown) => void;
 }
 
+/** A manifest as a message of this account names it. */
+interface NamedManifest {
+  readonly generation: number;
+  readonly version: number;
+  readonly hash: Uint8Array;
+}
+
 interface Kept {
   readonly place: VaultPlace;
   readonly entry: VaultEntry;
@@ -71,6 +79,8 @@ export class Vault {
   readonly #pending = new Map<string, { place: VaultPlace; content: VaultContent }>();
   readonly #lane = new Lane();
   #revision = 0;
+  /** The newest that is not here yet. */
+  #named: NamedManifest | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #online = false;
   #wrong = false;
@@ -84,7 +94,9 @@ export class Vault {
     const { storage } = this.#parts;
     this.#kept.clear();
     this.#pending.clear();
-    this.#revision = (await read(storage, keys.vaultCursor, schemas.vaultCursor))?.revision ?? 0;
+    const cursor = await read(storage, keys.vaultCursor, schemas.vaultCursor);
+    this.#revision = cursor?.revision ?? 0;
+    this.#named = cursor?.named;
     for (const { value } of await storage.range(prefixRange(prefixes.vault))) {
       const record = fromBinary(schemas.vault, value);
       const content = fromBinary(VaultContentSchema, record.content);
@@ -127,6 +139,26 @@ export class Vault {
     const vaultKeys = this.#parts.vaultKeys();
     if (manifest === undefined || manifest.entry.generation !== vaultKeys.generation) return new Uint8Array(0);
     return sealManifestReference(vaultKeys, this.#parts.author.account, manifest.entry);
+  }
+
+  /**
+   * [P4] A message of this account carries a reference to the manifest that its device knew: the server must show one that is not
+   * older, and no other one of that version. Reads the vault again where it does not.
+   */
+  async compare(reference: Uint8Array): Promise<void> {
+    const { author, storage } = this.#parts;
+    await this.#lane.run(async () => {
+      const vaultKeys = this.#parts.vaultKeys();
+      const opened = openManifestReference(vaultKeys, author.account, reference);
+      if (opened === undefined) return;
+      const { generation } = vaultKeys;
+      const named = { generation, ...opened };
+      if (this.#isFollowed(named, this.#kept)) return;
+      if (this.#named?.generation === generation && this.#named.version > named.version) return;
+      this.#named = named;
+      await storage.commit([saveCursor(this.#revision, named)]);
+      if (this.#online) await this.#refresh();
+    });
   }
 
   /** A connection begins: reads what changed, writes what waited. */
@@ -229,7 +261,7 @@ export class Vault {
     await storage.commit([
       ...written.map((each) => saveKept(each)),
       ...done.map(({ place }) => remove(keys.vaultPending(place))),
-      saveCursor(cursor),
+      saveCursor(cursor, this.#named),
     ]);
     for (const each of written) this.#kept.set(nameOf(each.place), each);
     for (const { place } of done) this.#pending.delete(nameOf(place));
@@ -250,6 +282,7 @@ export class Vault {
   async #refresh(): Promise<boolean> {
     const { storage, connection, onChanged } = this.#parts;
     let vaultKeys = this.#parts.vaultKeys();
+    const named = this.#named;
     const offered: VaultEntry[] = [];
     let revision = this.#revision;
     for (let more = true; more;) {
@@ -268,6 +301,8 @@ export class Vault {
       if (kept !== "known") fresh.set(nameOf(kept.place), kept);
     }
     if (!this.#isComplete(vaultKeys, fresh)) return this.#refuse();
+    const isOutdated = named !== undefined && named.generation < vaultKeys.generation;
+    if (named !== undefined && !isOutdated && !this.#isFollowed(named, new Map([...this.#kept, ...fresh]))) return this.#refuse();
     this.#wrong = false;
     // Of an older generation nothing counts any more.
     const gone = [...this.#kept].filter(([name, { entry }]) => !fresh.has(name) && entry.generation < vaultKeys.generation);
@@ -278,7 +313,8 @@ export class Vault {
       ...[...fresh.values()].map(saveKept),
       ...late.map(([, { place }]) => remove(keys.vaultPending(place))),
     ];
-    if (revision !== this.#revision || changes.length > 0) await storage.commit([...changes, saveCursor(revision)]);
+    if (revision !== this.#revision || changes.length > 0 || named !== undefined) await storage.commit([...changes, saveCursor(revision)]);
+    this.#named = undefined;
     this.#revision = revision;
     for (const [name] of gone) this.#kept.delete(name);
     for (const [name, pending] of late) if (this.#pending.get(name) === pending) this.#pending.delete(name);
@@ -324,6 +360,13 @@ export class Vault {
     );
   }
 
+  #isFollowed({ generation, version, hash }: NamedManifest, kept: ReadonlyMap<string, Kept>): boolean {
+    const entry = kept.get(nameOf(MANIFEST))?.entry;
+    if (entry === undefined || entry.generation < generation) return false;
+    if (entry.generation > generation || entry.version > version) return true;
+    return entry.version === version && equal(vaultEntryHash(entry), hash);
+  }
+
   #refuse(): false {
     if (!this.#wrong) this.#parts.onWrong();
     this.#wrong = true;
@@ -352,4 +395,5 @@ function saveKept({ place, entry, content }: Kept): Change {
   return put(keys.vault(place), schemas.vault, record);
 }
 
-const saveCursor = (revision: number): Change => put(keys.vaultCursor, schemas.vaultCursor, create(schemas.vaultCursor, { revision }));
+const saveCursor = (revision: number, named?: NamedManifest): Change =>
+  put(keys.vaultCursor, schemas.vaultCursor, create(schemas.vaultCursor, { revision, ...(named !== undefined && { named }) }));

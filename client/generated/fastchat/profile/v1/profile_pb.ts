@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/profile/v1/profile.proto.
  */
 export const file_fastchat_profile_v1_profile: GenFile = /*@__PURE__*/
-  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiRAoNV2l0bmVzc1JlY29yZBITCgtpbmNhcm5hdGlvbhgBIAEoDRIQCghzZXF1ZW5jZRgCIAEoDRIMCgRoYXNoGAMgASgMIvUECgxDb252ZXJzYXRpb24SDAoEcGVlchgBIAEoDBIMCgRoZWFkGAIgASgNEgsKA2xvdxgDIAEoDRIMCgRoaWdoGAQgASgNEhMKC2luY2FybmF0aW9uGAUgASgNEjIKBmFuY2hvchgGIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZBIyCgZuZXdlc3QYByABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSDwoHY291bnRlchgIIAEoDRI1Cghjb3VudGVycxgJIAMoCzIjLmZhc3RjaGF0LnByb2ZpbGUudjEuRGV2aWNlQ291bnRlcnMSEgoKcmVhZF91cF90bxgKIAEoDRIOCgZ1bnJlYWQYCyABKA0SFAoMbGFzdF9tZXNzYWdlGAwgASgNEgwKBHRpbWUYDSABKAQSFgoOcGVlcl9kZWxpdmVyZWQYDiABKA0SEQoJcGVlcl9yZWFkGA8gASgNEhkKEXBlZXJfc2xvdF9jb3VudGVyGBAgASgNEhgKEG93bl9zbG90X2NvdW50ZXIYESABKA0SGQoRZGVsaXZlcmVkX3dyaXR0ZW4YEiABKA0SFAoMcmVhZF93cml0dGVuGBMgASgNEg4KBmZvcmtlZBgUIAEoCBIVCg11cGRhdGVfbmVlZGVkGBUgASgIEhAKCHJldmlzaW9uGBYgASgNEhUKDWxhc3RfcmVjZWl2ZWQYFyABKA0SKgoGY2xhaW1zGBggAygLMhouZmFzdGNoYXQucHJvZmlsZS52MS5DbGFpbRIUCgxjb250cmFkaWN0ZWQYGSADKAwiTQoFQ2xhaW0SDwoHYWNjb3VudBgBIAEoDBIzCgd3aXRuZXNzGAIgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkIkEKDkRldmljZUNvdW50ZXJzEg4KBmRldmljZRgBIAEoDBIOCgZsb3dlc3QYAiABKA0SDwoHaGlnaGVzdBgDIAEoDSIxCgtDaGFpblJlY29yZBIQCghzbmFwc2hvdBgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSKeBAoLU3RvcmVkRW50cnkSDAoEdGltZRgBIAEoBBIPCgdhY2NvdW50GAIgASgMEg4KBmRldmljZRgDIAEoDBISCgplbnRyeV9oYXNoGAQgASgMEhQKDHJ1bm5pbmdfaGFzaBgFIAEoDBI1CgdtZXNzYWdlGAogASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRNZXNzYWdlSAASLwoEbGluaxgLIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTGlua0gAEjkKC2luY2FybmF0aW9uGAwgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkSAASMwoGZXJhc2VkGA0gASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRFcmFzZWRIABI1Cgp1bnJlYWRhYmxlGA4gASgLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5VbnJlYWRhYmxlSAASOQoJZHVwbGljYXRlGA8gASgLMiQuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWREdXBsaWNhdGVIABIyCgdub3RpY2VzGBQgAygLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWROb3RpY2USMAoGb3RoZXJzGBUgAygLMiAuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRFbnRyeUIGCgRib2R5IlkKDVN0b3JlZE1lc3NhZ2USGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwSDQoFZXBvY2gYAiABKA0SDwoHY29udGVudBgDIAEoDBINCgVkb3VidBgEIAEoCSIMCgpTdG9yZWRMaW5rIg4KDFN0b3JlZEVyYXNlZCIRCg9TdG9yZWREdXBsaWNhdGUiOgoKVW5yZWFkYWJsZRINCgVlbnRyeRgBIAEoDBIOCgZyZWFzb24YAiABKAkSDQoFZXBvY2gYAyABKA0iKgoMU3RvcmVkTm90aWNlEgwKBGtpbmQYASABKAkSDAoEdGV4dBgCIAEoCSJkCgpPdXRib3hJdGVtEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEgwKBHRleHQYAiABKAkSDAoEdGltZRgDIAEoBBIPCgdjb3VudGVyGAQgASgNEg4KBmZhaWxlZBgFIAEoDSI+CgtWYXVsdFJlY29yZBINCgVlbnRyeRgBIAEoDBIPCgdjb250ZW50GAIgASgMEg8KB3ZlcnNpb24YAyABKA0iHwoLVmF1bHRDdXJzb3ISEAoIcmV2aXNpb24YASABKA0ihgQKBFdpc2gSFQoLb3Blbl9kaXJlY3QYASABKAlIABItCgRyZWFkGAIgASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoUmVhZEgAEi8KBWRyYWZ0GAMgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoRHJhZnRIABIvCgVvbGRlchgEIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE9sZGVySAASNQoIdmVyaWZpZWQYBSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hWZXJpZmllZEgAEhkKD2FjY2VwdF9pZGVudGl0eRgGIAEoCUgAEi0KBG5vdGUYByABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hOb3RlSAASLwoFcmV0cnkYCCABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZXRyeUgAEjYKCWNhdWdodF91cBgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaENhdWdodFVwSAASFQoLZmluZF9wZW9wbGUYCiABKAlIABI0CghzaWduX291dBgLIAEoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFNpZ25PdXRIABIXCg1zYWZldHlfbnVtYmVyGAwgASgJSABCBgoEa2luZCIyCghXaXNoUmVhZBIUCgxjb252ZXJzYXRpb24YASABKAwSEAoIc2VxdWVuY2UYAiABKA0iLwoJV2lzaERyYWZ0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIMCgR0ZXh0GAIgASgJIkAKCVdpc2hPbGRlchIUCgxjb252ZXJzYXRpb24YASABKAwSDgoGYmVmb3JlGAIgASgNEg0KBWxpbWl0GAMgASgNIi4KDFdpc2hWZXJpZmllZBIMCgRuYW1lGAEgASgJEhAKCHZlcmlmaWVkGAIgASgIIiYKCFdpc2hOb3RlEgwKBG5hbWUYASABKAkSDAoEbm90ZRgCIAEoCSImCglXaXNoUmV0cnkSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwiDgoMV2lzaENhdWdodFVwIg0KC1dpc2hTaWduT3V0IjgKB0dyYW50ZWQSDQoFZXJyb3IYASABKA0SDgoGZGV0YWlsGAIgASgJEg4KBnJlc3VsdBgDIAEoCSIhChBIb2xkZXJDb25uZWN0aW9uEg0KBXN0YXRlGAEgASgJYgZwcm90bzM");
+  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiRAoNV2l0bmVzc1JlY29yZBITCgtpbmNhcm5hdGlvbhgBIAEoDRIQCghzZXF1ZW5jZRgCIAEoDRIMCgRoYXNoGAMgASgMIvUECgxDb252ZXJzYXRpb24SDAoEcGVlchgBIAEoDBIMCgRoZWFkGAIgASgNEgsKA2xvdxgDIAEoDRIMCgRoaWdoGAQgASgNEhMKC2luY2FybmF0aW9uGAUgASgNEjIKBmFuY2hvchgGIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZBIyCgZuZXdlc3QYByABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSDwoHY291bnRlchgIIAEoDRI1Cghjb3VudGVycxgJIAMoCzIjLmZhc3RjaGF0LnByb2ZpbGUudjEuRGV2aWNlQ291bnRlcnMSEgoKcmVhZF91cF90bxgKIAEoDRIOCgZ1bnJlYWQYCyABKA0SFAoMbGFzdF9tZXNzYWdlGAwgASgNEgwKBHRpbWUYDSABKAQSFgoOcGVlcl9kZWxpdmVyZWQYDiABKA0SEQoJcGVlcl9yZWFkGA8gASgNEhkKEXBlZXJfc2xvdF9jb3VudGVyGBAgASgNEhgKEG93bl9zbG90X2NvdW50ZXIYESABKA0SGQoRZGVsaXZlcmVkX3dyaXR0ZW4YEiABKA0SFAoMcmVhZF93cml0dGVuGBMgASgNEg4KBmZvcmtlZBgUIAEoCBIVCg11cGRhdGVfbmVlZGVkGBUgASgIEhAKCHJldmlzaW9uGBYgASgNEhUKDWxhc3RfcmVjZWl2ZWQYFyABKA0SKgoGY2xhaW1zGBggAygLMhouZmFzdGNoYXQucHJvZmlsZS52MS5DbGFpbRIUCgxjb250cmFkaWN0ZWQYGSADKAwiTQoFQ2xhaW0SDwoHYWNjb3VudBgBIAEoDBIzCgd3aXRuZXNzGAIgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkIkEKDkRldmljZUNvdW50ZXJzEg4KBmRldmljZRgBIAEoDBIOCgZsb3dlc3QYAiABKA0SDwoHaGlnaGVzdBgDIAEoDSIxCgtDaGFpblJlY29yZBIQCghzbmFwc2hvdBgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSKeBAoLU3RvcmVkRW50cnkSDAoEdGltZRgBIAEoBBIPCgdhY2NvdW50GAIgASgMEg4KBmRldmljZRgDIAEoDBISCgplbnRyeV9oYXNoGAQgASgMEhQKDHJ1bm5pbmdfaGFzaBgFIAEoDBI1CgdtZXNzYWdlGAogASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRNZXNzYWdlSAASLwoEbGluaxgLIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTGlua0gAEjkKC2luY2FybmF0aW9uGAwgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkSAASMwoGZXJhc2VkGA0gASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRFcmFzZWRIABI1Cgp1bnJlYWRhYmxlGA4gASgLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5VbnJlYWRhYmxlSAASOQoJZHVwbGljYXRlGA8gASgLMiQuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWREdXBsaWNhdGVIABIyCgdub3RpY2VzGBQgAygLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWROb3RpY2USMAoGb3RoZXJzGBUgAygLMiAuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRFbnRyeUIGCgRib2R5IlkKDVN0b3JlZE1lc3NhZ2USGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwSDQoFZXBvY2gYAiABKA0SDwoHY29udGVudBgDIAEoDBINCgVkb3VidBgEIAEoCSIMCgpTdG9yZWRMaW5rIg4KDFN0b3JlZEVyYXNlZCIRCg9TdG9yZWREdXBsaWNhdGUiOgoKVW5yZWFkYWJsZRINCgVlbnRyeRgBIAEoDBIOCgZyZWFzb24YAiABKAkSDQoFZXBvY2gYAyABKA0iKgoMU3RvcmVkTm90aWNlEgwKBGtpbmQYASABKAkSDAoEdGV4dBgCIAEoCSJkCgpPdXRib3hJdGVtEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEgwKBHRleHQYAiABKAkSDAoEdGltZRgDIAEoBBIPCgdjb3VudGVyGAQgASgNEg4KBmZhaWxlZBgFIAEoDSI+CgtWYXVsdFJlY29yZBINCgVlbnRyeRgBIAEoDBIPCgdjb250ZW50GAIgASgMEg8KB3ZlcnNpb24YAyABKA0iUgoLVmF1bHRDdXJzb3ISEAoIcmV2aXNpb24YASABKA0SMQoFbmFtZWQYAiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLk5hbWVkTWFuaWZlc3QiQgoNTmFtZWRNYW5pZmVzdBISCgpnZW5lcmF0aW9uGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SDAoEaGFzaBgDIAEoDCKGBAoEV2lzaBIVCgtvcGVuX2RpcmVjdBgBIAEoCUgAEi0KBHJlYWQYAiABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZWFkSAASLwoFZHJhZnQYAyABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hEcmFmdEgAEi8KBW9sZGVyGAQgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoT2xkZXJIABI1Cgh2ZXJpZmllZBgFIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFZlcmlmaWVkSAASGQoPYWNjZXB0X2lkZW50aXR5GAYgASgJSAASLQoEbm90ZRgHIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE5vdGVIABIvCgVyZXRyeRgIIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFJldHJ5SAASNgoJY2F1Z2h0X3VwGAkgASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoQ2F1Z2h0VXBIABIVCgtmaW5kX3Blb3BsZRgKIAEoCUgAEjQKCHNpZ25fb3V0GAsgASgLMiAuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoU2lnbk91dEgAEhcKDXNhZmV0eV9udW1iZXIYDCABKAlIAEIGCgRraW5kIjIKCFdpc2hSZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSIvCglXaXNoRHJhZnQSFAoMY29udmVyc2F0aW9uGAEgASgMEgwKBHRleHQYAiABKAkiQAoJV2lzaE9sZGVyEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIOCgZiZWZvcmUYAiABKA0SDQoFbGltaXQYAyABKA0iLgoMV2lzaFZlcmlmaWVkEgwKBG5hbWUYASABKAkSEAoIdmVyaWZpZWQYAiABKAgiJgoIV2lzaE5vdGUSDAoEbmFtZRgBIAEoCRIMCgRub3RlGAIgASgJIiYKCVdpc2hSZXRyeRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDCIOCgxXaXNoQ2F1Z2h0VXAiDQoLV2lzaFNpZ25PdXQiOAoHR3JhbnRlZBINCgVlcnJvchgBIAEoDRIOCgZkZXRhaWwYAiABKAkSDgoGcmVzdWx0GAMgASgJIiEKEEhvbGRlckNvbm5lY3Rpb24SDQoFc3RhdGUYASABKAliBnByb3RvMw");
 
 /**
  * Who is signed in here.
@@ -706,6 +706,13 @@ export type VaultCursor = Message<"fastchat.profile.v1.VaultCursor"> & {
    * @generated from field: uint32 revision = 1;
    */
   revision: number;
+
+  /**
+   * The newest manifest that an own message named and the server did not show [P4].
+   *
+   * @generated from field: fastchat.profile.v1.NamedManifest named = 2;
+   */
+  named?: NamedManifest | undefined;
 };
 
 /**
@@ -714,6 +721,33 @@ export type VaultCursor = Message<"fastchat.profile.v1.VaultCursor"> & {
  */
 export const VaultCursorSchema: GenMessage<VaultCursor> = /*@__PURE__*/
   messageDesc(file_fastchat_profile_v1_profile, 17);
+
+/**
+ * @generated from message fastchat.profile.v1.NamedManifest
+ */
+export type NamedManifest = Message<"fastchat.profile.v1.NamedManifest"> & {
+  /**
+   * @generated from field: uint32 generation = 1;
+   */
+  generation: number;
+
+  /**
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
+
+  /**
+   * @generated from field: bytes hash = 3;
+   */
+  hash: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.NamedManifest.
+ * Use `create(NamedManifestSchema)` to create a new message.
+ */
+export const NamedManifestSchema: GenMessage<NamedManifest> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 18);
 
 /**
  * What a process beside the holder asks it to do.
@@ -804,7 +838,7 @@ export type Wish = Message<"fastchat.profile.v1.Wish"> & {
  * Use `create(WishSchema)` to create a new message.
  */
 export const WishSchema: GenMessage<Wish> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 18);
+  messageDesc(file_fastchat_profile_v1_profile, 19);
 
 /**
  * @generated from message fastchat.profile.v1.WishRead
@@ -826,7 +860,7 @@ export type WishRead = Message<"fastchat.profile.v1.WishRead"> & {
  * Use `create(WishReadSchema)` to create a new message.
  */
 export const WishReadSchema: GenMessage<WishRead> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 19);
+  messageDesc(file_fastchat_profile_v1_profile, 20);
 
 /**
  * @generated from message fastchat.profile.v1.WishDraft
@@ -848,7 +882,7 @@ export type WishDraft = Message<"fastchat.profile.v1.WishDraft"> & {
  * Use `create(WishDraftSchema)` to create a new message.
  */
 export const WishDraftSchema: GenMessage<WishDraft> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 20);
+  messageDesc(file_fastchat_profile_v1_profile, 21);
 
 /**
  * @generated from message fastchat.profile.v1.WishOlder
@@ -875,7 +909,7 @@ export type WishOlder = Message<"fastchat.profile.v1.WishOlder"> & {
  * Use `create(WishOlderSchema)` to create a new message.
  */
 export const WishOlderSchema: GenMessage<WishOlder> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 21);
+  messageDesc(file_fastchat_profile_v1_profile, 22);
 
 /**
  * @generated from message fastchat.profile.v1.WishVerified
@@ -897,7 +931,7 @@ export type WishVerified = Message<"fastchat.profile.v1.WishVerified"> & {
  * Use `create(WishVerifiedSchema)` to create a new message.
  */
 export const WishVerifiedSchema: GenMessage<WishVerified> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 22);
+  messageDesc(file_fastchat_profile_v1_profile, 23);
 
 /**
  * @generated from message fastchat.profile.v1.WishNote
@@ -919,7 +953,7 @@ export type WishNote = Message<"fastchat.profile.v1.WishNote"> & {
  * Use `create(WishNoteSchema)` to create a new message.
  */
 export const WishNoteSchema: GenMessage<WishNote> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 23);
+  messageDesc(file_fastchat_profile_v1_profile, 24);
 
 /**
  * @generated from message fastchat.profile.v1.WishRetry
@@ -936,7 +970,7 @@ export type WishRetry = Message<"fastchat.profile.v1.WishRetry"> & {
  * Use `create(WishRetrySchema)` to create a new message.
  */
 export const WishRetrySchema: GenMessage<WishRetry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 24);
+  messageDesc(file_fastchat_profile_v1_profile, 25);
 
 /**
  * @generated from message fastchat.profile.v1.WishCaughtUp
@@ -949,7 +983,7 @@ export type WishCaughtUp = Message<"fastchat.profile.v1.WishCaughtUp"> & {
  * Use `create(WishCaughtUpSchema)` to create a new message.
  */
 export const WishCaughtUpSchema: GenMessage<WishCaughtUp> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 25);
+  messageDesc(file_fastchat_profile_v1_profile, 26);
 
 /**
  * @generated from message fastchat.profile.v1.WishSignOut
@@ -962,7 +996,7 @@ export type WishSignOut = Message<"fastchat.profile.v1.WishSignOut"> & {
  * Use `create(WishSignOutSchema)` to create a new message.
  */
 export const WishSignOutSchema: GenMessage<WishSignOut> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 26);
+  messageDesc(file_fastchat_profile_v1_profile, 27);
 
 /**
  * The holder's answer.
@@ -995,7 +1029,7 @@ export type Granted = Message<"fastchat.profile.v1.Granted"> & {
  * Use `create(GrantedSchema)` to create a new message.
  */
 export const GrantedSchema: GenMessage<Granted> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 27);
+  messageDesc(file_fastchat_profile_v1_profile, 28);
 
 /**
  * How the holder is connected, for processes beside it. Written before anything else by who takes the lock, so that whoever
@@ -1017,5 +1051,5 @@ export type HolderConnection = Message<"fastchat.profile.v1.HolderConnection"> &
  * Use `create(HolderConnectionSchema)` to create a new message.
  */
 export const HolderConnectionSchema: GenMessage<HolderConnection> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 28);
+  messageDesc(file_fastchat_profile_v1_profile, 29);
 
