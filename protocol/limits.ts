@@ -63,6 +63,8 @@ export const limits = {
   requestsInFlight: 1_024,
   /** Sends of one conversation that a client leaves unanswered. */
   sendsInFlight: 256,
+  /** Conversations that one socket sends to before it has to connect again. */
+  sendConversationsPerSocket: 20_000,
   /** Unsent bytes towards one socket, after which it is dropped and catches up later. */
   socketBufferBytes: 8_388_608,
 
@@ -73,6 +75,7 @@ export const limits = {
   bytesBurst: 33_554_432,
   linksPerMinute: 60,
   linksBurst: 120,
+  /** Of each member. */
   rekeysPerMinutePerConversation: 10,
   signInsPerMinutePerName: 10,
   signInsPerMinutePerAddress: 60,

@@ -1,4 +1,4 @@
-import type { AccountId, ConversationId, DeviceId } from "@fastchat/protocol";
+import { type AccountId, type ConversationId, type DeviceId, limits } from "@fastchat/protocol";
 import type { SendGate } from "../store/append-queue.ts";
 import type { Connection } from "./connection.ts";
 
@@ -19,10 +19,11 @@ export class Session {
     this.device = device;
   }
 
-  /** The order of this socket's sends to a conversation. */
-  gate(conversation: ConversationId): SendGate {
+  /** The order of this socket's sends to a conversation. Undefined: it writes to more than one socket may. */
+  gate(conversation: ConversationId): SendGate | undefined {
     let gate = this.#gates.get(conversation);
     if (gate === undefined) {
+      if (this.#gates.size >= limits.sendConversationsPerSocket) return undefined;
       gate = { held: false };
       this.#gates.set(conversation, gate);
     }

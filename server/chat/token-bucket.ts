@@ -44,7 +44,10 @@ export class TokenBucket {
   }
 }
 
-/** A bucket for each key; those that are full again are forgotten. */
+/** Kept at most; beyond, the one that was made first is forgotten. A key takes some hundred bytes: 20 MB in all. */
+const MOST_BUCKETS = 100_000;
+
+/** A bucket for each key; those that are full again are forgotten. Keys have a bounded length, which is the caller's duty. */
 export class TokenBuckets {
   readonly #options: { readonly perSecond: number; readonly burst: number };
   readonly #buckets = new Map<string, TokenBucket>();
@@ -78,9 +81,19 @@ export class TokenBuckets {
     return this.of(key).wait(1, this.#now());
   }
 
+  get size(): number {
+    return this.#buckets.size;
+  }
+
   #sweep(): void {
     const now = this.#now();
     for (const [key, bucket] of this.#buckets) if (bucket.isFull(now)) this.#buckets.delete(key);
-    this.#sweepAt = Math.max(1_024, 2 * this.#buckets.size);
+    // A tenth at once, so that a flood of keys does not cost a sweep for each.
+    const most = 0.9 * MOST_BUCKETS;
+    for (const key of this.#buckets.keys()) {
+      if (this.#buckets.size <= most) break;
+      this.#buckets.delete(key);
+    }
+    this.#sweepAt = Math.min(MOST_BUCKETS, Math.max(1_024, 2 * this.#buckets.size));
   }
 }

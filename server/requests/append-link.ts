@@ -19,7 +19,7 @@ import {
 import { AppendedSchema } from "@fastchat/protocol/wire/frames";
 import { checkAuthor, malformed } from "../chat/access.ts";
 import type { ChatContext, Handler } from "../chat/context.ts";
-import type { Session } from "../chat/session.ts";
+import type { TokenBuckets } from "../chat/token-bucket.ts";
 import type { AnswerBody } from "../chat/wire.ts";
 import { appendLink as storeLink, findLink, type LinkAppendResult, type NamedHead } from "../store/conversations.ts";
 
@@ -33,14 +33,18 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
       detail: "This server does not take groups yet: write to each person by themselves.",
     });
   }
-  checkRates(chat, session, conversation, body);
+  if (conversation.length !== 0 && !isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
+  take(chat.rates.links, session.device);
   const evidence = entry.evidence.reduce((count, part) => count + part.links.length, 0);
   if (evidence > limits.evidenceLinksPerLink) throw new FastChatError(ErrorCode.TOO_LARGE);
-  if (conversation.length !== 0 && !isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
 
   const before = conversation.length === 0 ? undefined : await chat.chains.conversation(conversationId(conversation));
+  if (before === undefined ? body.change.case !== "create" : !before.members.has(session.account)) {
+    throw new FastChatError(ErrorCode.NOT_FOUND);
+  }
   if (before !== undefined) {
-    if (!before.members.has(session.account)) throw new FastChatError(ErrorCode.NOT_FOUND);
+    // Only now, and for each member, so that nobody uses up another's; a stranger's id makes no bucket.
+    if (body.change.case === "rekey") take(chat.rates.rekeys, before.conversation + session.account);
     if (body.index !== before.head.index + 1 || toHex(body.previous) !== before.head.hash) {
       // A retry of a link that was stored is answered as then.
       const same = await findLink(chat.database.query, before.conversation, body.index, conversationLinkHash(entry.link));
@@ -127,11 +131,8 @@ function readBody(entry: LinkEntry | undefined): ConversationLink | undefined {
   }
 }
 
-function checkRates(chat: ChatContext, session: Session, conversation: Uint8Array, body: ConversationLink): void {
-  const limited = (retryAfterMs: number) => new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs });
-  if (!chat.rates.links.tryTake(session.device)) throw limited(chat.rates.links.wait(session.device));
-  const key = toHex(conversation);
-  if (body.change.case === "rekey" && !chat.rates.rekeys.tryTake(key)) throw limited(chat.rates.rekeys.wait(key));
+function take(buckets: TokenBuckets, key: string): void {
+  if (!buckets.tryTake(key)) throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: buckets.wait(key) });
 }
 
 /** [C4] Exactly the copies that are due lie beside an opening link, in order, well-formed, and with the hash that the link names. */

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { ErrorCode, idBytes, limits } from "@fastchat/protocol";
 import { buildSignOut, draftLink, finishLink, groupCreate } from "@fastchat/protocol/chain";
 import { keyIdOf, newEpochKey, sealedKeysHash, sealEpochKey } from "@fastchat/protocol/seal";
-import { type SealedKey } from "@fastchat/protocol/wire/conversation";
+import { ConversationLinkSchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { addDevice, signUp, TestConversation, type TestDevice, type TestPerson, TestSocket } from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
@@ -125,4 +126,57 @@ test("[S5] a signal comes from a recorded device, and an ended one is refused", 
   const requests = s.say(signOut);
   await s.answer(requests[0]!, "appended");
   expect(await s.closed()).toBe(4_000 + ErrorCode.DEVICE_REVOKED);
+});
+
+const rekeyBy = (person: TestPerson, conversation: Uint8Array) => {
+  const author = { account: idBytes(person.account), device: idBytes(person.devices[0]!.device) };
+  const change = { case: "rekey" as const, value: { reason: "eaten" } };
+  const body = toBinary(ConversationLinkSchema, create(ConversationLinkSchema, { version: 1, conversation, index: 9, ...author, change }));
+  const entry = { link: { body, signature: randomBytes(64) }, evidence: [] };
+  return { case: "appendLink" as const, value: { conversation, entry, sealedKeys: [] } };
+};
+
+test("[W8] a stranger cannot use up a conversation's rekeys, nor learn whether it is there", async () => {
+  const { alice, conversation } = await withStolenDevice("alice-of-rekeys", "bob-of-rekeys");
+  const [eve] = (await people("eve-of-rekeys")) as [TestPerson];
+  await using e = await welcome(eve);
+  for (let tries = 0; tries <= limits.rekeysPerMinutePerConversation; tries++) {
+    expect(await e.refusal(rekeyBy(eve, idBytes(conversation.id)))).toBe(ErrorCode.NOT_FOUND);
+  }
+  expect(await e.refusal(rekeyBy(eve, randomBytes(32)))).toBe(ErrorCode.NOT_FOUND);
+  await using a = await TestSocket.welcome(gateway, alice.devices[0]!);
+  await conversation.open(a, alice);
+});
+
+test("[C5] a member's rekeys of a conversation are limited, and one member's do not use up another's", async () => {
+  const { alice, bob, conversation } = await withStolenDevice("alice-of-floods", "bob-of-floods");
+  await using a = await TestSocket.welcome(gateway, alice.devices[0]!, ["chat-2"]);
+  for (let count = 0; count < limits.rekeysPerMinutePerConversation; count++) {
+    expect(await a.refusal(rekeyBy(alice, idBytes(conversation.id)))).toBe(ErrorCode.STALE_HEAD);
+  }
+  expect(await a.refusal(rekeyBy(alice, idBytes(conversation.id)))).toBe(ErrorCode.RATE_LIMITED);
+  await using b = await TestSocket.welcome(gateway, bob.devices[0]!, ["chat-2"]);
+  await conversation.open(b, bob);
+});
+
+test("[W5] an id of any other length is refused before anything is kept under it", async () => {
+  const [eve] = (await people("eve-of-lengths")) as [TestPerson];
+  await using e = await welcome(eve);
+  const long = randomBytes(100_000);
+  const codes: ErrorCode[] = [];
+  // More often than a bucket for this id would allow.
+  for (let tries = 0; tries < 12; tries++) codes.push(await e.refusal(rekeyBy(eve, long)));
+  expect(new Set(codes)).toEqual(new Set([ErrorCode.MALFORMED]));
+});
+
+test("[W5] a socket that writes to more conversations than anybody has is asked to connect again", async () => {
+  const [eve] = (await people("eve-of-many")) as [TestPerson];
+  await using e = await welcome(eve);
+  const message = { clientMessageId: randomBytes(16), epoch: 1, ciphertext: randomBytes(1) };
+  const send = () => ({ case: "send", value: { conversation: randomBytes(32), message } }) as const;
+  for (let sent = 0; sent <= limits.sendConversationsPerSocket && e.closeCode === undefined; sent += 500) {
+    const requests = e.say(...Array.from({ length: 500 }, send));
+    await e.answer(requests.at(-1)!, "sent").catch(() => undefined);
+  }
+  expect(await e.closed()).toBe(4_000 + ErrorCode.MOVED);
 });

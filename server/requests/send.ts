@@ -11,6 +11,10 @@ import type { AppendVerdict, RefusalReason } from "../store/append.ts";
 export const send: Handler<"send"> = async (chat, session, { conversation, message, resume }) => {
   if (!isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
   const gate = session.gate(conversationId(conversation));
+  if (gate === undefined) {
+    session.connection.close(ErrorCode.MOVED, "Too many conversations for one connection: connect again.");
+    return undefined;
+  }
   const refusal = checkForm(message);
   if (message === undefined || refusal !== undefined) {
     gate.held = true;
