@@ -8,6 +8,7 @@ import {
   buildAddDevice,
   type NewDevice,
   newDeviceId,
+  sameOrLonger,
 } from "@fastchat/protocol/chain";
 import {
   accountPublicKeyHash,
@@ -30,7 +31,7 @@ import {
 import { type SignedLink, type Wrap, WrapPurpose, WrapSchema } from "@fastchat/protocol/wire/account";
 import type { SignInFinished } from "@fastchat/protocol/wire/gateway";
 import { accountKeyRecord } from "./account-keys.ts";
-import { saveKnownAccount } from "./accounts.ts";
+import { AccountForked, saveKnownAccount } from "./accounts.ts";
 import type { Me, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
 import { Gateway, GatewayUnreachable } from "./gateway.ts";
 import { judgePassword } from "./password.ts";
@@ -149,8 +150,17 @@ export interface OpenedAccount {
   readonly passwordServerKey: string;
 }
 
-/** Runs the password exchange and opens what lies under it. Throws FastChatError. */
-export async function openAccount(gateway: Gateway, name: string, givenPassword: string): Promise<OpenedAccount> {
+/** What a device that was signed in before knows of its account, and what must be the same again [G5], [P1]. */
+export interface KnownOwnAccount {
+  readonly state: AccountState;
+  readonly passwordServerKey: string;
+}
+
+/**
+ * Runs the password exchange and opens what lies under it. Throws FastChatError; AccountForked when the chain that comes
+ * with it is neither the known one nor a continuation of it: nothing may be written on top of that one.
+ */
+export async function openAccount(gateway: Gateway, name: string, givenPassword: string, known?: KnownOwnAccount): Promise<OpenedAccount> {
   const password = givenPassword.normalize("NFKC");
   const opaque = await loadOpaque();
   const { clientLoginState, startLoginRequest } = opaque.startLogin({ password });
@@ -164,9 +174,11 @@ export async function openAccount(gateway: Gateway, name: string, givenPassword:
     keyStretching,
   });
   if (login === undefined) throw new FastChatError(ErrorCode.WRONG_PASSWORD);
+  if (known !== undefined && known.passwordServerKey !== login.serverStaticPublicKey) throw serverLied("another password server");
   const finished = await gateway.finishSignIn({ state: started.state, loginFinish: fromBase64Url(login.finishLoginRequest) });
   const state = verified(finished.links);
   if (state.name !== name || !equal(idBytes(state.account), finished.account)) throw serverLied("of another account");
+  if (known !== undefined && !sameOrLonger(known.state.hashes, state.hashes)) throw new AccountForked(known.state);
   if (state.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
   const secrets = await unwrapAll(state, finished, fromBase64Url(login.exportKey));
   if (!equal(secrets.publicKey, finished.accountPublicKey)) throw serverLied("not the public key of the account key");

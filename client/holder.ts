@@ -602,10 +602,14 @@ export class Holder {
    * epoch in every conversation [C1]. Needs the password, because a device alone can change nothing [A1].
    */
   async revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void> {
-    const { me } = this.#parts.profile;
+    const { me, passwordServerKey } = this.#parts.profile;
     await this.#connection.online();
     await this.#vault.refresh();
-    const account = await openAccount(this.#parts.gateway, me.name, password);
+    const { state } = await this.accounts.refresh(me.account);
+    const account = await openAccount(this.#parts.gateway, me.name, password, { state, passwordServerKey }).catch((error: unknown) => {
+      if (error instanceof AccountForked) this.#onFork(error);
+      throw error;
+    });
     const { deviceSealingKeys } = await this.#fetchOwnAccount(account.state.head.index);
     const byHash = new Map(deviceSealingKeys.map((key) => [toHex(deviceSealingKeyHash(key)), key]));
     const sealingKeys = new Map(

@@ -5,6 +5,7 @@ import { chainCases } from "./chain.ts";
 import { membershipCases } from "./membership.ts";
 import { peopleCases } from "./people.ts";
 import { signInCases } from "./sign-in.ts";
+import { stolenCases } from "./stolen.ts";
 import { streamCases } from "./stream.ts";
 import { vaultCases } from "./vault.ts";
 
@@ -21,7 +22,7 @@ afterAll(async () => {
   await system?.[Symbol.asyncDispose]();
 });
 
-const cases = [...peopleCases, ...membershipCases, ...chainCases, ...streamCases, ...vaultCases, ...signInCases];
+const cases = [...peopleCases, ...membershipCases, ...stolenCases, ...chainCases, ...streamCases, ...vaultCases, ...signInCases];
 
 test.each(cases.map((each, index) => [each.rules, each.attack, each, index + 1] as const))("%s %s", async (_, __, evil, number) => {
   await using stage = await Stage.open(system, honest, number);

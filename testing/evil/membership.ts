@@ -1,5 +1,5 @@
 import { type AccountId, idBytes } from "@fastchat/protocol";
-import { directConversationId, directCreate, groupCreate } from "@fastchat/protocol/chain";
+import { directCreate, groupCreate } from "@fastchat/protocol/chain";
 import { equal, random } from "@fastchat/protocol/seal";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
