@@ -182,6 +182,11 @@ export interface Client {
   safetyNumber(name: string): Promise<SafetyNumber>;
   setVerified(name: string, verified: boolean): Promise<void>;
   acceptIdentity(name: string): Promise<void>;
+  /**
+   * Goes on in a conversation that is blocked as "forked": this device keeps to the history that it knows, and does not ask about
+   * that account here again [G5].
+   */
+  acceptFork(id: ConversationId): Promise<void>;
   setNote(name: string, note: string): Promise<void>;
 
   /**

@@ -228,6 +228,11 @@ class OpenedClient<Place> implements Client {
     return this.#wish({ case: "acceptIdentity", value: name });
   }
 
+  async acceptFork(id: ConversationId): Promise<void> {
+    if (this.#role.kind === "holder") return this.#role.holder.acceptFork(id);
+    return this.#wish({ case: "acceptFork", value: idBytes(id) });
+  }
+
   async setNote(name: string, note: string): Promise<void> {
     if (this.#role.kind === "holder") return this.#role.holder.setNote(name, note);
     return this.#wish({ case: "note", value: { name, note } });
@@ -329,6 +334,8 @@ class OpenedClient<Place> implements Client {
         return holder.setVerified(kind.value.name, kind.value.verified);
       case "acceptIdentity":
         return holder.acceptIdentity(kind.value);
+      case "acceptFork":
+        return holder.acceptFork(conversationId(kind.value));
       case "note":
         return holder.setNote(kind.value.name, kind.value.note);
       case "retry":

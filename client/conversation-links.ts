@@ -104,9 +104,7 @@ export class ConversationLinks {
       const known = await this.#knownMembers(state);
       const recorded = conversation.isOwnDeviceRecorded(state);
       if (recorded === "ended") throw new FastChatError(ErrorCode.DEVICE_REVOKED);
-      const turnKnown = [...known.values()].some(
-        (each) => each.state.lastTurn > (state.members.get(each.state.account)?.chain.head.index ?? 0),
-      );
+      const turnKnown = [...known.values()].some((each) => losesRight(state, each));
       const key = await conversation.epochKeys.get(newestEpoch(state).epoch);
       if (state.turnDue || turnKnown) {
         await this.#write(conversation, state, known, { case: "rekey", value: { reason: "somebody lost the right to read" } }, "fresh");
@@ -213,6 +211,13 @@ export class ConversationLinks {
 function unsealable(state: ConversationState | undefined, known: ReadonlyMap<AccountId, KnownAccount>): AccountId[] {
   const members = state === undefined ? known.keys() : state.members.keys();
   return [...members].filter((account) => known.get(account)?.publicKey === undefined && known.get(account)?.state.closed === false);
+}
+
+/** Whether somebody lost the right to read by links that are not recorded here yet, and can be: on another branch they cannot [G5]. */
+function losesRight({ members }: ConversationState, { state }: KnownAccount): boolean {
+  const recorded = members.get(state.account)?.chain.head;
+  if (recorded === undefined) return state.lastTurn > 0;
+  return state.lastTurn > recorded.index && state.hashes[recorded.index - 1] === recorded.hash;
 }
 
 async function makeEpoch(opening: OpeningPlan, known: ReadonlyMap<AccountId, KnownAccount>) {

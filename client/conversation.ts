@@ -614,7 +614,10 @@ export class Conversation {
         draft.done.push(learned.done);
       } catch (error) {
         if (!(error instanceof AccountForked)) throw error;
-        draft.record.forked = true;
+        if (!draft.record.forkedAccounts.some((account) => equal(account, part.account))) {
+          draft.record.forkedAccounts.push(part.account);
+          draft.record.forked = true;
+        }
         draft.done.push(() => this.#parts.listener.onFork(error));
       }
     }

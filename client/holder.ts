@@ -339,6 +339,16 @@ export class Holder {
     this.outbox.driveAll();
   }
 
+  async acceptFork(id: ConversationId): Promise<void> {
+    const conversation = await this.#need(id);
+    if (!conversation.record.forked) return;
+    await conversation.update((record) => {
+      record.forked = false;
+    });
+    this.#parts.emit({ kind: "conversations", conversations: [id] });
+    this.outbox.drive(id);
+  }
+
   async setNote(name: string, note: string): Promise<void> {
     await this.contacts.setNote(await this.#contact(name), note);
   }

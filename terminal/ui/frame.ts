@@ -216,7 +216,7 @@ function blockedWords(conversation: ConversationSummary): string {
     case "identity-changed":
       return `${name}'s identity has changed. Compare with /verify, then /accept; until then nothing is sent.`;
     case "forked":
-      return "The server shows two histories of this conversation: compare with the other side before you go on.";
+      return `The server shows two histories of ${name}'s account. Ask ${name}, then /accept; until then nothing is sent.`;
     case "closed":
       return `${name} has closed this account: nothing can be sent.`;
     case "update-needed":

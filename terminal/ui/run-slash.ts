@@ -5,7 +5,8 @@ import { type Step, openConversation, said, step } from "./state.ts";
 
 /** What a slash command does; `state` and `effects` are what clearing the line left. */
 export function runSlash({ state, effects }: Step, name: SlashCommand, argument: string): Step {
-  const peer = openConversation(state)?.peer.name;
+  const open = openConversation(state);
+  const peer = open?.peer.name;
   const about = argument !== "" ? argument : peer;
   const whom = (go: (person: string) => Step): Step =>
     about === undefined ? step(said(state, `Say who: /${name} NAME, or open a chat first.`, "error"), ...effects) : go(about);
@@ -30,6 +31,14 @@ export function runSlash({ state, effects }: Step, name: SlashCommand, argument:
         }),
       );
     case "accept":
+      if (open?.blocked === "forked" && (argument === "" || argument === peer)) {
+        const overlay = {
+          kind: "confirm",
+          question: `Go on with the history of ${open.peer.name}'s account that this device knows? Ask ${open.peer.name} first which devices are theirs.`,
+          effect: { kind: "accept-fork", id: open.id },
+        } as const;
+        return step({ ...state, overlay }, ...effects);
+      }
       return whom((person) => {
         const effect = { kind: "accept-identity", name: person } as const;
         return step(

@@ -280,6 +280,20 @@ test("slash commands complete and are told from messages", () => {
   expect(alice.asked("open-direct")).toEqual([{ kind: "open-direct", name: "bob" }]);
 });
 
+test("/accept goes on after two histories, or another identity, once it is confirmed", () => {
+  const forked = talk(bob, { blocked: "forked" });
+  const alice = new Alice().knows(forked).opens(forked, []);
+  expect(shows(alice, "two histories of bob's account")).toBe(true);
+  alice.presses("/accept", key("enter"));
+  expect(shows(alice, "Go on with the history")).toBe(true);
+  expect(alice.asked("accept-fork")).toEqual([]);
+  alice.presses("y");
+  expect(alice.asked("accept-fork")).toEqual([{ kind: "accept-fork", id: forked.id }]);
+  const changed = talk(carol, { blocked: "identity-changed" });
+  const other = new Alice().knows(changed).opens(changed, []).presses("/accept", key("enter"), "y");
+  expect(other.asked("accept-identity")).toEqual([{ kind: "accept-identity", name: "carol" }]);
+});
+
 test("the switcher finds by letters in order, the best first", () => {
   const alice = new Alice().knows(withBob, withCarol).presses(key("k", { ctrl: true }), "c", "l", key("enter"));
   expect(alice.state.open).toBe(withCarol.id);

@@ -8,7 +8,7 @@ export const slashCommands = {
   open: { argument: "NAME", help: "Talk to somebody" },
   leave: { argument: "", help: "Leave this chat (also -- )" },
   verify: { argument: "[NAME]", help: "Compare safety numbers" },
-  accept: { argument: "[NAME]", help: "Go on after somebody's identity changed" },
+  accept: { argument: "[NAME]", help: "Go on after an identity or a history changed" },
   note: { argument: "TEXT", help: "Your own note about this person" },
   signout: { argument: "", help: "Sign this device out and erase its messages here" },
   quit: { argument: "", help: "Quit" },

@@ -98,6 +98,7 @@ export type Effect =
   | { readonly kind: "safety-number"; readonly name: string }
   | { readonly kind: "set-verified"; readonly name: string; readonly verified: boolean }
   | { readonly kind: "accept-identity"; readonly name: string }
+  | { readonly kind: "accept-fork"; readonly id: ConversationId }
   | { readonly kind: "set-note"; readonly name: string; readonly note: string }
   | { readonly kind: "copy"; readonly text: string }
   | { readonly kind: "redraw" }

@@ -143,6 +143,10 @@ export function startStore(client: Client, options: StoreOptions): Store {
         await client.acceptIdentity(effect.name);
         say(`${effect.name}'s new identity is accepted.`);
         return;
+      case "accept-fork":
+        await client.acceptFork(effect.id);
+        say("This chat goes on with the history that this device knows.");
+        return;
       case "set-note":
         await client.setNote(effect.name, effect.note);
         say(effect.note === "" ? "The note is gone." : "Noted, for your eyes only.");
