@@ -74,7 +74,7 @@ export async function signUp(storage: Storage, options: SignUpOptions): Promise<
     mustKnowSuite(info.passwordSuite);
     const { clientRegistrationState, registrationRequest } = opaque.startRegistration({ password });
     const invitation = options.invitation ?? "";
-    const { registrationResponse } = await gateway.startSignUp({
+    const { registrationResponse, state } = await gateway.startSignUp({
       name,
       registrationRequest: fromBase64Url(registrationRequest),
       invitation,
@@ -96,6 +96,7 @@ export async function signUp(storage: Storage, options: SignUpOptions): Promise<
       create: made.create,
       attachments: made.attachments,
       invitation,
+      state,
     };
     await insist(
       () => gateway.finishSignUp(finish),

@@ -77,10 +77,15 @@ export const limits = {
   linksBurst: 120,
   /** Of each member. */
   rekeysPerMinutePerConversation: 10,
-  signInsPerMinutePerName: 10,
+  signInsPerMinutePerNameAndAddress: 10,
+  /** From all addresses together; above, a sign-in waits `signInDelayMs` and is refused to nobody. */
+  signInsPerMinutePerName: 60,
   signInsPerMinutePerAddress: 60,
   signUpsPerMinutePerAddress: 60,
   signUpsBurstPerAddress: 300,
+  /** All that an address asks of a gateway; an IPv6 network (/64) counts as one address. */
+  requestsPerMinutePerAddress: 6_000,
+  requestsBurstPerAddress: 6_000,
   ticketsPerMinutePerDevice: 120,
   ticketsBurstPerDevice: 120,
 
@@ -95,6 +100,8 @@ export const limits = {
   ticketMs: 30_000,
   challengeMs: 60_000,
   signInStateMs: 60_000,
+  signInDelayMs: 2_000,
+  signUpStateMs: 300_000,
   grantMs: 300_000,
   heartbeatMs: 1_000,
   /** A server whose heartbeat is older is not offered. */

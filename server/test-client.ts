@@ -69,10 +69,11 @@ export async function post<In extends DescMessage, Out extends DescMessage>(
   takes: In,
   gives: Out,
   body: MessageInitShape<In>,
+  headers: Record<string, string> = {},
 ): Promise<MessageShape<Out>> {
   const response = await fetch(gateway + path, {
     method: "POST",
-    headers: { "content-type": "application/x-protobuf" },
+    headers: { "content-type": "application/x-protobuf", ...headers },
     body: Buffer.from(toBinary(takes, create(takes, body))),
   });
   const content = new Uint8Array(await response.arrayBuffer());
@@ -152,10 +153,16 @@ export function stateOf(links: readonly SignedLink[]): AccountState {
   return result.state;
 }
 
-export async function startSignUp(gateway: string, name: string, password: string, invitation = ""): Promise<Uint8Array> {
+/** What `finish` takes besides the account. */
+export async function startSignUp(
+  gateway: string,
+  name: string,
+  password: string,
+  invitation = "",
+): Promise<{ readonly registrationRecord: Uint8Array; readonly state: Uint8Array }> {
   await ready;
   const { clientRegistrationState, registrationRequest } = opaque.startRegistration({ password });
-  const { registrationResponse } = await post(gateway, "/v1/sign-up/start", wire.SignUpStartSchema, wire.SignUpStartedSchema, {
+  const { registrationResponse, state } = await post(gateway, "/v1/sign-up/start", wire.SignUpStartSchema, wire.SignUpStartedSchema, {
     name,
     registrationRequest: bytes(registrationRequest),
     invitation,
@@ -167,15 +174,15 @@ export async function startSignUp(gateway: string, name: string, password: strin
     identifiers: identifiers(name),
     keyStretching,
   });
-  return bytes(registrationRecord);
+  return { registrationRecord: bytes(registrationRecord), state };
 }
 
 export async function signUp(gateway: string, name: string, invitation = ""): Promise<TestPerson> {
   const { person, link, attachments } = await makePerson(name);
-  const registrationRecord = await startSignUp(gateway, name, person.password, invitation);
+  const started = await startSignUp(gateway, name, person.password, invitation);
   await post(gateway, "/v1/sign-up/finish", wire.SignUpFinishSchema, wire.SignUpFinishedSchema, {
     name,
-    registrationRecord,
+    ...started,
     create: link,
     attachments,
     invitation,
@@ -184,7 +191,12 @@ export async function signUp(gateway: string, name: string, invitation = ""): Pr
 }
 
 /** The password exchange; throws FastChatError, also for a password that the client itself sees to be wrong. */
-export async function signIn(gateway: string, name: string, password: string): Promise<wire.SignInFinished | "wrong-password"> {
+export async function signIn(
+  gateway: string,
+  name: string,
+  password: string,
+  headers: Record<string, string> = {},
+): Promise<wire.SignInFinished | "wrong-password"> {
   await ready;
   const { clientLoginState, startLoginRequest } = opaque.startLogin({ password });
   const started = await post(gateway, "/v1/sign-in/start", wire.SignInStartSchema, wire.SignInStartedSchema, {
@@ -199,16 +211,19 @@ export async function signIn(gateway: string, name: string, password: string): P
     keyStretching,
   });
   if (finished === undefined) return "wrong-password";
-  return post(gateway, "/v1/sign-in/finish", wire.SignInFinishSchema, wire.SignInFinishedSchema, {
-    state: started.state,
-    loginFinish: bytes(finished.finishLoginRequest),
-  });
+  const finishBody = { state: started.state, loginFinish: bytes(finished.finishLoginRequest) };
+  return post(gateway, "/v1/sign-in/finish", wire.SignInFinishSchema, wire.SignInFinishedSchema, finishBody, headers);
 }
 
 /** Signs in and adds a device; the person's chain has grown afterwards. */
 export async function addDevice(gateway: string, person: TestPerson): Promise<TestDevice> {
   const signedIn = await signIn(gateway, person.name, person.password);
   if (signedIn === "wrong-password") throw new Error("the test's own password is wrong");
+  return addDeviceBy(gateway, person, signedIn.grant);
+}
+
+/** Adds a device with a sign-in's grant. */
+export async function addDeviceBy(gateway: string, person: TestPerson, grant: Uint8Array): Promise<TestDevice> {
   const sealing = await generateSealingKey();
   const signingSeed = randomBytes(32);
   const keys = { signingSeed, sealingKeyHash: deviceSealingKeyHash(sealing.publicKey), nonce: randomBytes(32) };
@@ -217,7 +232,7 @@ export async function addDevice(gateway: string, person: TestPerson): Promise<Te
   const copy = (await sealAccountKey({ generation: 1, secret: person.accountKey.secret }, person.state.nonce, recipient))!;
   const link = buildAddDevice(person.state, { identitySeed: person.identitySeed, device: keys, sealedHash: sealedCopyHash(copy) });
   await post(gateway, "/v1/devices", wire.AddDeviceSchema, wire.DeviceAddedSchema, {
-    grant: signedIn.grant,
+    grant,
     link,
     attachments: { deviceSealingKey: sealing.publicKey, copies: [{ device: idBytes(device), generation: 1, sealed: copy }] },
   });

@@ -20,6 +20,10 @@ export class TokenBucket {
     return true;
   }
 
+  giveBack(count: number): void {
+    this.#tokens = Math.min(this.#burst, this.#tokens + count);
+  }
+
   /** Takes them even below zero; milliseconds until the bucket is at zero again, 0 when it is not below. */
   take(count: number, now: number): number {
     this.#refill(now);
@@ -75,6 +79,11 @@ export class TokenBuckets {
 
   take(key: string, count: number): number {
     return this.of(key).take(count, this.#now());
+  }
+
+  /** For what was taken and turned out to be harmless. */
+  giveBack(key: string): void {
+    this.#buckets.get(key)?.giveBack(1);
   }
 
   wait(key: string): number {

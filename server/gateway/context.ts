@@ -1,3 +1,4 @@
+import { ErrorCode, FastChatError } from "@fastchat/protocol";
 import type { Bus } from "../bus/bus.ts";
 import type { TokenBuckets } from "../chat/token-bucket.ts";
 import type { SignInAnswers, SignUpPolicy } from "../config.ts";
@@ -19,12 +20,19 @@ export interface GatewayContext {
   readonly signUp: SignUpPolicy;
   readonly signInAnswers: SignInAnswers;
   readonly rates: {
+    readonly requestsByAddress: TokenBuckets;
+    readonly signInsByNameAndAddress: TokenBuckets;
     readonly signInsByName: TokenBuckets;
     readonly signInsByAddress: TokenBuckets;
     readonly signUpsByAddress: TokenBuckets;
     readonly ticketsByDevice: TokenBuckets;
   };
   readonly log: Log;
+}
+
+/** Throws RATE_LIMITED where the bucket is empty. */
+export function take(buckets: TokenBuckets, key: string): void {
+  if (!buckets.tryTake(key)) throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: buckets.wait(key) });
 }
 
 /** [P1] OPAQUE's identifiers, bound into every registration and sign-in. */

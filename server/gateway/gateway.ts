@@ -28,7 +28,8 @@ import { openGatewayMetrics } from "../metrics.ts";
 import { ChainStates } from "../store/chains.ts";
 import { type Database, failureOf } from "../store/database.ts";
 import { addDevice } from "./add-device.ts";
-import type { GatewayContext } from "./context.ts";
+import { addressKey } from "./address.ts";
+import { type GatewayContext, take } from "./context.ts";
 import { info } from "./info.ts";
 import { SealedStates } from "./sealed-state.ts";
 import type { Secrets } from "./secret-file.ts";
@@ -76,6 +77,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     signUp: options.signUp ?? (isLoopback(host) ? "open" : "invitation"),
     signInAnswers: options.signInAnswers,
     rates: {
+      requestsByAddress: perMinute(limits.requestsPerMinutePerAddress, limits.requestsBurstPerAddress),
+      signInsByNameAndAddress: perMinute(limits.signInsPerMinutePerNameAndAddress),
       signInsByName: perMinute(limits.signInsPerMinutePerName),
       signInsByAddress: perMinute(limits.signInsPerMinutePerAddress),
       signUpsByAddress: perMinute(limits.signUpsPerMinutePerAddress, limits.signUpsBurstPerAddress),
@@ -122,10 +125,15 @@ function addRoutes(app: FastifyInstance, gateway: GatewayContext): void {
     gives: Out,
     act: (body: MessageShape<In>, address: string) => Promise<MessageShape<Out>>,
   ) =>
-    app.post(path, async (request, reply) => {
-      const body = readBody(takes, request.body);
-      return answer(reply, gives, await act(body, request.ip));
-    });
+    app.post(
+      path,
+      // Before the body is read.
+      { onRequest: async (request) => take(gateway.rates.requestsByAddress, addressKey(request.ip)) },
+      async (request, reply) => {
+        const body = readBody(takes, request.body);
+        return answer(reply, gives, await act(body, addressKey(request.ip)));
+      },
+    );
   post("/v1/sign-up/start", SignUpStartSchema, SignUpStartedSchema, (body, address) => startSignUp(gateway, body, address));
   post("/v1/sign-up/finish", SignUpFinishSchema, SignUpFinishedSchema, (body) => finishSignUp(gateway, body));
   post("/v1/sign-in/start", SignInStartSchema, SignInStartedSchema, (body, address) => startSignIn(gateway, body, address));

@@ -13,13 +13,11 @@ import {
 } from "@fastchat/protocol/wire/gateway";
 import { server } from "@serenity-kit/opaque";
 import { createAccount, findAccount, isInvitationGood } from "../store/accounts.ts";
-import { fromText, type GatewayContext, toText } from "./context.ts";
+import { fromText, type GatewayContext, take, toText } from "./context.ts";
 
 /** The first half of OPAQUE's registration (RFC 9807, 5.1), after all that would make the second half fail. */
 export async function startSignUp(gateway: GatewayContext, body: SignUpStart, address: string): Promise<SignUpStarted> {
-  if (!gateway.rates.signUpsByAddress.tryTake(address)) {
-    throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: gateway.rates.signUpsByAddress.wait(address) });
-  }
+  take(gateway.rates.signUpsByAddress, address);
   const name = checkName(body.name);
   if (gateway.signUp === "invitation" && !(await isInvitationGood(gateway.database, invitationHash(body.invitation), Date.now()))) {
     throw new FastChatError(ErrorCode.INVITATION_NEEDED);
@@ -35,12 +33,19 @@ export async function startSignUp(gateway: GatewayContext, body: SignUpStart, ad
       registrationRequest: toText(body.registrationRequest),
     }),
   );
-  return create(SignUpStartedSchema, { registrationResponse: fromText(registrationResponse) });
+  return create(SignUpStartedSchema, {
+    registrationResponse: fromText(registrationResponse),
+    state: gateway.states.seal("sign-up", limits.signUpStateMs, { name }),
+  });
 }
 
-/** Takes account, first device, keys and sign-in record, all or nothing. */
+/**
+ * Takes account, first device, keys and sign-in record, all or nothing. What `start` gave is good for its name alone, and so for one account: the
+ * limit of starts is one of accounts. It names no address: a person's may change in between, from IPv6 to IPv4 for one.
+ */
 export async function finishSignUp(gateway: GatewayContext, body: SignUpFinish): Promise<SignUpFinished> {
   const name = checkName(body.name);
+  if (gateway.states.open("sign-up", body.state)?.["name"] !== name) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
   const { create: link, attachments } = body;
   if (link === undefined || attachments === undefined) throw new FastChatError(ErrorCode.MALFORMED);
   if (body.registrationRecord.length !== REGISTRATION_RECORD_BYTES) throw new FastChatError(ErrorCode.MALFORMED);

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/v1/gateway.proto.
  */
 export const file_fastchat_v1_gateway: GenFile = /*@__PURE__*/
-  fileDesc("ChlmYXN0Y2hhdC92MS9nYXRld2F5LnByb3RvEgtmYXN0Y2hhdC52MSKTAQoLR2F0ZXdheUluZm8SDwoHcHJvZHVjdBgBIAEoCRIQCghzb2Z0d2FyZRgCIAEoCRIQCgh2ZXJzaW9ucxgDIAMoDRIOCgZzdWl0ZXMYBCADKA0SFgoOcGFzc3dvcmRfc3VpdGUYBSABKA0SGQoRaW52aXRhdGlvbl9uZWVkZWQYBiABKAgSDAoEdGltZRgHIAEoBCJNCgtTaWduVXBTdGFydBIMCgRuYW1lGAEgASgJEhwKFHJlZ2lzdHJhdGlvbl9yZXF1ZXN0GAIgASgMEhIKCmludml0YXRpb24YAyABKAkiLgoNU2lnblVwU3RhcnRlZBIdChVyZWdpc3RyYXRpb25fcmVzcG9uc2UYASABKAwirAEKDFNpZ25VcEZpbmlzaBIMCgRuYW1lGAEgASgJEhsKE3JlZ2lzdHJhdGlvbl9yZWNvcmQYAiABKAwSJwoGY3JlYXRlGAMgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxI0CgthdHRhY2htZW50cxgEIAEoCzIfLmZhc3RjaGF0LnYxLkFjY291bnRBdHRhY2htZW50cxISCgppbnZpdGF0aW9uGAUgASgJIhAKDlNpZ25VcEZpbmlzaGVkIjIKC1NpZ25JblN0YXJ0EgwKBG5hbWUYASABKAkSFQoNbG9naW5fcmVxdWVzdBgCIAEoDCJOCg1TaWduSW5TdGFydGVkEhYKDmxvZ2luX3Jlc3BvbnNlGAEgASgMEg0KBXN0YXRlGAIgASgMEhYKDnBhc3N3b3JkX3N1aXRlGAMgASgNIjMKDFNpZ25JbkZpbmlzaBINCgVzdGF0ZRgBIAEoDBIUCgxsb2dpbl9maW5pc2gYAiABKAwilgEKDlNpZ25JbkZpbmlzaGVkEg8KB2FjY291bnQYASABKAwSJgoFbGlua3MYAiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEiAKBXdyYXBzGAMgAygLMhEuZmFzdGNoYXQudjEuV3JhcBIaChJhY2NvdW50X3B1YmxpY19rZXkYBCABKAwSDQoFZ3JhbnQYBSABKAwidwoJQWRkRGV2aWNlEg0KBWdyYW50GAEgASgMEiUKBGxpbmsYAiABKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEjQKC2F0dGFjaG1lbnRzGAMgASgLMh8uZmFzdGNoYXQudjEuQWNjb3VudEF0dGFjaG1lbnRzIg0KC0RldmljZUFkZGVkIiIKEENoYWxsZW5nZVJlcXVlc3QSDgoGZGV2aWNlGAEgASgMIh4KCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwiVAoNVGlja2V0UmVxdWVzdBIOCgZkZXZpY2UYASABKAwSEQoJY2hhbGxlbmdlGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDBINCgVhdm9pZBgEIAMoCSI1CgZUaWNrZXQSDgoGdGlja2V0GAEgASgMEgsKA3VybBgCIAEoCRIOCgZzZXJ2ZXIYAyABKAliBnByb3RvMw", [file_fastchat_v1_account]);
+  fileDesc("ChlmYXN0Y2hhdC92MS9nYXRld2F5LnByb3RvEgtmYXN0Y2hhdC52MSKTAQoLR2F0ZXdheUluZm8SDwoHcHJvZHVjdBgBIAEoCRIQCghzb2Z0d2FyZRgCIAEoCRIQCgh2ZXJzaW9ucxgDIAMoDRIOCgZzdWl0ZXMYBCADKA0SFgoOcGFzc3dvcmRfc3VpdGUYBSABKA0SGQoRaW52aXRhdGlvbl9uZWVkZWQYBiABKAgSDAoEdGltZRgHIAEoBCJNCgtTaWduVXBTdGFydBIMCgRuYW1lGAEgASgJEhwKFHJlZ2lzdHJhdGlvbl9yZXF1ZXN0GAIgASgMEhIKCmludml0YXRpb24YAyABKAkiPQoNU2lnblVwU3RhcnRlZBIdChVyZWdpc3RyYXRpb25fcmVzcG9uc2UYASABKAwSDQoFc3RhdGUYAiABKAwiuwEKDFNpZ25VcEZpbmlzaBIMCgRuYW1lGAEgASgJEhsKE3JlZ2lzdHJhdGlvbl9yZWNvcmQYAiABKAwSJwoGY3JlYXRlGAMgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxI0CgthdHRhY2htZW50cxgEIAEoCzIfLmZhc3RjaGF0LnYxLkFjY291bnRBdHRhY2htZW50cxISCgppbnZpdGF0aW9uGAUgASgJEg0KBXN0YXRlGAYgASgMIhAKDlNpZ25VcEZpbmlzaGVkIjIKC1NpZ25JblN0YXJ0EgwKBG5hbWUYASABKAkSFQoNbG9naW5fcmVxdWVzdBgCIAEoDCJOCg1TaWduSW5TdGFydGVkEhYKDmxvZ2luX3Jlc3BvbnNlGAEgASgMEg0KBXN0YXRlGAIgASgMEhYKDnBhc3N3b3JkX3N1aXRlGAMgASgNIjMKDFNpZ25JbkZpbmlzaBINCgVzdGF0ZRgBIAEoDBIUCgxsb2dpbl9maW5pc2gYAiABKAwilgEKDlNpZ25JbkZpbmlzaGVkEg8KB2FjY291bnQYASABKAwSJgoFbGlua3MYAiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEiAKBXdyYXBzGAMgAygLMhEuZmFzdGNoYXQudjEuV3JhcBIaChJhY2NvdW50X3B1YmxpY19rZXkYBCABKAwSDQoFZ3JhbnQYBSABKAwidwoJQWRkRGV2aWNlEg0KBWdyYW50GAEgASgMEiUKBGxpbmsYAiABKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEjQKC2F0dGFjaG1lbnRzGAMgASgLMh8uZmFzdGNoYXQudjEuQWNjb3VudEF0dGFjaG1lbnRzIg0KC0RldmljZUFkZGVkIiIKEENoYWxsZW5nZVJlcXVlc3QSDgoGZGV2aWNlGAEgASgMIh4KCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwiVAoNVGlja2V0UmVxdWVzdBIOCgZkZXZpY2UYASABKAwSEQoJY2hhbGxlbmdlGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDBINCgVhdm9pZBgEIAMoCSI1CgZUaWNrZXQSDgoGdGlja2V0GAEgASgMEgsKA3VybBgCIAEoCRIOCgZzZXJ2ZXIYAyABKAliBnByb3RvMw", [file_fastchat_v1_account]);
 
 /**
  * GET /v1/info
@@ -110,6 +110,13 @@ export type SignUpStarted = Message<"fastchat.v1.SignUpStarted"> & {
    * @generated from field: bytes registration_response = 1;
    */
   registrationResponse: Uint8Array;
+
+  /**
+   * The gateway's own state, sealed to itself, good for this name and for a while.
+   *
+   * @generated from field: bytes state = 2;
+   */
+  state: Uint8Array;
 };
 
 /**
@@ -151,6 +158,13 @@ export type SignUpFinish = Message<"fastchat.v1.SignUpFinish"> & {
    * @generated from field: string invitation = 5;
    */
   invitation: string;
+
+  /**
+   * As it came with SignUpStarted.
+   *
+   * @generated from field: bytes state = 6;
+   */
+  state: Uint8Array;
 };
 
 /**
@@ -281,7 +295,7 @@ export type SignInFinished = Message<"fastchat.v1.SignInFinished"> & {
   accountPublicKey: Uint8Array;
 
   /**
-   * Allows one POST /v1/devices; sealed to the gateway, short-lived.
+   * Allows one POST /v1/devices, of a link that follows the last one above; sealed to the gateway, short-lived.
    *
    * @generated from field: bytes grant = 5;
    */

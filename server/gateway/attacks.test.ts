@@ -1,0 +1,70 @@
+import { randomBytes } from "node:crypto";
+import { ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
+import * as wire from "@fastchat/protocol/wire/gateway";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { makePerson, post, signIn, startSignUp } from "../test-client.ts";
+import { TestInstallation } from "../test-installation.ts";
+
+// What strangers would try at the gateway, from one address and from many.
+
+let installation: TestInstallation;
+let gateway: string;
+beforeAll(async () => {
+  installation = await TestInstallation.start({ servers: 1, gateway: { trustedProxies: 1 } });
+  gateway = installation.gateway.url;
+});
+afterAll(() => installation?.[Symbol.asyncDispose]());
+
+const from = (address: string) => ({ "x-forwarded-for": address });
+
+/** 0: it went through. */
+const codeOf = (promise: Promise<unknown>): Promise<number> =>
+  promise.then(
+    () => 0,
+    (error: unknown) => {
+      if (error instanceof FastChatError) return error.code;
+      throw error;
+    },
+  );
+
+test("[W5] an account is made only with what a start gave, for its name, and not from an old one", async () => {
+  const { person, link, attachments } = await makePerson("arno");
+  const { registrationRecord, state } = await startSignUp(gateway, "arno", person.password);
+  const finish = (with_: Uint8Array) =>
+    codeOf(
+      post(gateway, "/v1/sign-up/finish", wire.SignUpFinishSchema, wire.SignUpFinishedSchema, {
+        name: "arno",
+        registrationRecord,
+        create: link,
+        attachments,
+        state: with_,
+      }),
+    );
+  const others = await startSignUp(gateway, "berta", "berta's long password");
+  const device = idBytes(person.devices[0]!.device);
+  const { challenge } = await post(gateway, "/v1/challenge", wire.ChallengeRequestSchema, wire.ChallengeSchema, { device });
+  for (const wrong of [new Uint8Array(0), randomBytes(90), others.state, challenge]) {
+    expect(await finish(wrong)).toBe(ErrorCode.SIGN_IN_EXPIRED);
+  }
+  expect(await codeOf(signIn(gateway, "arno", person.password))).toBe(ErrorCode.NO_SUCH_USER);
+  expect(await finish(state)).toBe(0);
+});
+
+test("[W5] whatever is asked of the gateway is counted by address, a whole IPv6 network as one", async () => {
+  const ask = async (address: string): Promise<number> => {
+    const headers = { "content-type": "application/x-protobuf", ...from(address) };
+    const response = await fetch(`${gateway}/v1/challenge`, { method: "POST", headers, body: "" });
+    await response.arrayBuffer();
+    return response.status;
+  };
+  let left = limits.requestsBurstPerAddress + 1_000;
+  const statuses = new Set<number>();
+  const asker = async (worker: number) => {
+    while (left-- > 0 && !statuses.has(429))
+      statuses.add(await ask(`2001:db8:7:9:${worker.toString(16)}::${(left % 0xffff).toString(16)}`));
+  };
+  await Promise.all(Array.from({ length: 16 }, (_, worker) => asker(worker)));
+  expect(statuses).toEqual(new Set([400, 429]));
+  expect(await ask("2001:db8:7:8::1")).toBe(400);
+  expect(await ask("192.0.2.7")).toBe(400);
+});
