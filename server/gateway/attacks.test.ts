@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import * as wire from "@fastchat/protocol/wire/gateway";
+import { client as opaque, ready } from "@serenity-kit/opaque";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { makePerson, post, signIn, startSignUp } from "../test-client.ts";
+import { makePerson, post, signIn, signUp, startSignUp } from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
 
 // What strangers would try at the gateway, from one address and from many.
@@ -12,6 +13,7 @@ let gateway: string;
 beforeAll(async () => {
   installation = await TestInstallation.start({ servers: 1, gateway: { trustedProxies: 1 } });
   gateway = installation.gateway.url;
+  await ready;
 });
 afterAll(() => installation?.[Symbol.asyncDispose]());
 
@@ -67,4 +69,40 @@ test("[W5] whatever is asked of the gateway is counted by address, a whole IPv6 
   expect(statuses).toEqual(new Set([400, 429]));
   expect(await ask("2001:db8:7:8::1")).toBe(400);
   expect(await ask("192.0.2.7")).toBe(400);
+});
+
+const startSignIn = (name: string, address: string) => {
+  const { startLoginRequest } = opaque.startLogin({ password: "a guess" });
+  const body = { name, loginRequest: Buffer.from(startLoginRequest, "base64url") };
+  return post(gateway, "/v1/sign-in/start", wire.SignInStartSchema, wire.SignInStartedSchema, body, from(address));
+};
+
+test("[W5] who guesses a password is stopped soon, and locks nobody else out", async () => {
+  const nina = await signUp(gateway, "nina");
+  const codes: number[] = [];
+  for (let tries = 0; tries <= limits.signInsPerMinutePerNameAndAddress; tries++)
+    codes.push(await codeOf(startSignIn("nina", "192.0.2.1")));
+  expect(codes.slice(0, -1).every((code) => code === 0)).toBe(true);
+  expect(codes.at(-1)).toBe(ErrorCode.RATE_LIMITED);
+  expect(await signIn(gateway, "nina", nina.password, from("192.0.2.2"))).toMatchObject({ account: idBytes(nina.account) });
+});
+
+test("[W5] who knows the password may sign in as often as it takes", async () => {
+  const olaf = await signUp(gateway, "olaf");
+  for (let times = 0; times < 2 * limits.signInsPerMinutePerNameAndAddress; times++) {
+    expect(await signIn(gateway, "olaf", olaf.password, from("192.0.2.3"))).not.toBe("wrong-password");
+  }
+});
+
+test("[W5] guesses from everywhere make the next one wait, and refuse it to nobody", async () => {
+  const paul = await signUp(gateway, "paul");
+  const each = limits.signInsPerMinutePerNameAndAddress;
+  const guess = (index: number) => startSignIn("paul", `198.51.100.${Math.floor(index / each)}`);
+  // Five more than the limit, for those that refill meanwhile; all are answered.
+  const guesses = Array.from({ length: limits.signInsPerMinutePerName + 5 }, (_, index) => guess(index));
+  await Promise.all(guesses.slice(0, limits.signInsPerMinutePerName));
+  const since = performance.now();
+  expect(await signIn(gateway, "paul", paul.password, from("192.0.2.4"))).not.toBe("wrong-password");
+  expect(performance.now() - since).toBeGreaterThan(limits.signInDelayMs / 2);
+  await Promise.all(guesses);
 });

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { accountId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import {
@@ -10,15 +11,17 @@ import {
 } from "@fastchat/protocol/wire/gateway";
 import { server } from "@serenity-kit/opaque";
 import { findAccount, newestAccountKey, readAccountLinks, readSignInRecord, readWraps } from "../store/accounts.ts";
-import { fromText, type GatewayContext, identifiersOf, toText } from "./context.ts";
+import { fromText, type GatewayContext, identifiersOf, take, toText } from "./context.ts";
 import { checkName, understood } from "./sign-up.ts";
 
 /** KE1 in, KE2 out (RFC 9807, 6). The server's own state goes to the client, sealed, so that any gateway can finish. */
 export async function startSignIn(gateway: GatewayContext, body: SignInStart, address: string): Promise<SignInStarted> {
   const name = checkName(body.name);
-  const { signInsByName, signInsByAddress } = gateway.rates;
-  if (!signInsByAddress.tryTake(address)) throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: signInsByAddress.wait(address) });
-  if (!signInsByName.tryTake(name)) throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: signInsByName.wait(name) });
+  const { signInsByNameAndAddress, signInsByName, signInsByAddress } = gateway.rates;
+  take(signInsByAddress, address);
+  take(signInsByNameAndAddress, `${name} ${address}`);
+  // By the name alone nobody is refused: whoever knows it could lock its owner out.
+  if (!signInsByName.tryTake(name)) await wait(limits.signInDelayMs, undefined, { ref: false });
   const account = await findAccount(gateway.database, { name });
   const stored = account === undefined || account.closed ? undefined : await readSignInRecord(gateway.database, account.account);
   if (stored === undefined && gateway.signInAnswers === "distinct") {
@@ -39,7 +42,7 @@ export async function startSignIn(gateway: GatewayContext, body: SignInStart, ad
     }),
   );
   gateway.log.event("info", "sign-in", { outcome: "started" });
-  const content = { name, account: account?.account ?? "", login: serverLoginState };
+  const content = { name, account: account?.account ?? "", login: serverLoginState, address };
   return create(SignInStartedSchema, {
     loginResponse: fromText(loginResponse),
     state: gateway.states.seal("sign-in", limits.signInStateMs, content),
@@ -65,6 +68,12 @@ export async function finishSignIn(gateway: GatewayContext, body: SignInFinish):
     gateway.log.event("info", "sign-in", { outcome: "wrong-password" });
     throw new FastChatError(ErrorCode.WRONG_PASSWORD, { cause: error });
   }
+  const { name = "", address = "" } = state;
+  const { signInsByNameAndAddress, signInsByName, signInsByAddress } = gateway.rates;
+  // It was no guess.
+  signInsByAddress.giveBack(address);
+  signInsByNameAndAddress.giveBack(`${name} ${address}`);
+  signInsByName.giveBack(name);
   const account = accountId(Buffer.from(state["account"] ?? "", "hex"));
   const links = await readAccountLinks(database, account);
   const wraps = await readWraps(database, account);
