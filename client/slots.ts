@@ -1,12 +1,12 @@
 import { create } from "@bufbuild/protobuf";
-import { accountId, deviceId, idBytes, isHash } from "@fastchat/protocol";
+import { accountId, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import { newestEpoch } from "@fastchat/protocol/chain";
 import { openSlot, sealSlot } from "@fastchat/protocol/seal";
 import { type SealedSlot, type SlotContent, SlotContentSchema } from "@fastchat/protocol/wire/conversation";
 import { type Connection, ConnectionLost } from "./connection.ts";
 import type { LinkAuthor } from "./conversation-links.ts";
 import type { Conversation } from "./conversation.ts";
-import { FastChatError } from "@fastchat/protocol";
+import { sealedAuthor } from "./sealed-author.ts";
 
 /** Receipts within this time go together. */
 const COALESCE_MS = 50;
@@ -56,25 +56,30 @@ export class Slots {
       if (opened === undefined) continue;
       const account = accountId(slot.account);
       if (account === this.#parts.author.account) {
-        if (slot.counter > conversation.record.ownSlotCounter) {
+        const { ownSlotEpoch, ownSlotCounter } = conversation.record;
+        if (isNewer(slot, { epoch: ownSlotEpoch, counter: ownSlotCounter })) {
           await conversation.claimed(account, [opened.delivered, opened.read]);
           await conversation.update((record) => {
-            record.ownSlotCounter = Math.max(record.ownSlotCounter, slot.counter);
+            record.ownSlotEpoch = slot.epoch;
+            record.ownSlotCounter = slot.counter;
           });
         }
         continue;
       }
-      if (slot.counter <= conversation.record.peerSlotCounter) continue;
+      const { peerSlotEpoch, peerSlotCounter, peerDelivered, peerRead } = conversation.record;
+      if (!isNewer(slot, { epoch: peerSlotEpoch, counter: peerSlotCounter })) continue;
       const read = opened.read?.sequence ?? 0;
       const delivered = Math.max(opened.delivered?.sequence ?? 0, read);
-      const from = Math.min(conversation.record.peerDelivered, conversation.record.peerRead);
       await conversation.update((record) => {
+        record.peerSlotEpoch = slot.epoch;
         record.peerSlotCounter = slot.counter;
         record.peerDelivered = Math.max(record.peerDelivered, delivered);
         record.peerRead = Math.max(record.peerRead, read);
       });
       await conversation.claimed(account, [opened.delivered, opened.read]);
-      this.#parts.onPeer(conversation, from, Math.max(conversation.record.peerDelivered, conversation.record.peerRead));
+      // Only what moved has another status now: who never reads has not the whole log looked through each time.
+      const moved = [...(delivered > peerDelivered ? [peerDelivered] : []), ...(read > peerRead ? [peerRead] : [])];
+      if (moved.length > 0) this.#parts.onPeer(conversation, Math.min(...moved), Math.max(delivered, peerDelivered));
     }
   }
 
@@ -97,9 +102,12 @@ export class Slots {
     const { epoch, openingLink } = newestEpoch(state);
     const key = await conversation.epochKeys.get(epoch);
     if (key === undefined) return;
-    const { high, readUpTo, ownSlotCounter } = conversation.record;
+    const { high, readUpTo, ownSlotEpoch, ownSlotCounter } = conversation.record;
+    const counter = epoch > ownSlotEpoch ? 1 : ownSlotCounter + 1;
+    // Used up by somebody who has a device of this account: the next epoch begins anew.
+    if (counter >= limits.largestNumber) return;
     const content: SlotContent = create(SlotContentSchema, {
-      counter: ownSlotCounter + 1,
+      counter,
       delivered: await conversation.witnessAt(high),
     });
     if (readUpTo > 0) content.read = await conversation.witnessAt(readUpTo);
@@ -107,7 +115,10 @@ export class Slots {
     const slot = await sealSlot(key, { conversation: conversation.id, account, device, epoch, openingLink }, content, signingSeed);
     await connection.request({ case: "writeSlot", value: { conversation: idBytes(conversation.id), slot } }, "slotWritten");
     await conversation.update((record) => {
-      record.ownSlotCounter = Math.max(record.ownSlotCounter, content.counter);
+      if (isNewer({ epoch, counter }, { epoch: record.ownSlotEpoch, counter: record.ownSlotCounter })) {
+        record.ownSlotEpoch = epoch;
+        record.ownSlotCounter = counter;
+      }
       record.deliveredWritten = Math.max(record.deliveredWritten, high);
       record.readWritten = Math.max(record.readWritten, readUpTo);
     });
@@ -116,18 +127,19 @@ export class Slots {
 
   async #open(conversation: Conversation, slot: SealedSlot): Promise<SlotContent | undefined> {
     const { state } = conversation.chain;
-    if (state === undefined || !isHash(slot.account) || !isHash(slot.device)) return undefined;
-    const account = accountId(slot.account);
-    const device = deviceId(slot.device);
-    const signingKey = state.members.get(account)?.chain.devices.get(device)?.signingKey;
-    const epoch = state.epochs[slot.epoch - 1];
-    const key = epoch && (await conversation.epochKeys.get(slot.epoch));
-    if (signingKey === undefined || epoch === undefined || key === undefined) return undefined;
-    const context = { conversation: conversation.id, account, device, epoch: slot.epoch, openingLink: epoch.openingLink };
-    const opened = await openSlot(key, context, slot, signingKey);
+    const sealedBy = state && sealedAuthor(state, slot);
+    const key = sealedBy && (await conversation.epochKeys.get(slot.epoch));
+    if (sealedBy === undefined || key === undefined || slot.counter >= limits.largestNumber) return undefined;
+    const opened = await openSlot(key, { conversation: conversation.id, ...sealedBy }, slot, sealedBy.signingKey);
     return opened.kind === "opened" ? opened.content : undefined;
   }
 }
+
+type SlotPlace = Pick<SealedSlot, "epoch" | "counter">;
+
+/** Counters count within an epoch: what a revoked device left behind does not outlast the turn. */
+const isNewer = (one: SlotPlace, other: SlotPlace): boolean =>
+  one.epoch === other.epoch ? one.counter > other.counter : one.epoch > other.epoch;
 
 /** Only what others wrote needs a receipt. */
 function isOutdated({ record }: Conversation): boolean {

@@ -1,11 +1,12 @@
 import { create } from "@bufbuild/protobuf";
-import { type AccountId, accountId, type ConversationId, deviceId, idBytes, isHash } from "@fastchat/protocol";
+import { type AccountId, type ConversationId, idBytes } from "@fastchat/protocol";
 import { newestEpoch } from "@fastchat/protocol/chain";
 import { openSignal, sealSignal } from "@fastchat/protocol/seal";
 import { type SealedSignal, SignalContentSchema } from "@fastchat/protocol/wire/conversation";
 import type { Connection } from "./connection.ts";
 import type { LinkAuthor } from "./conversation-links.ts";
 import type { Conversation } from "./conversation.ts";
+import { sealedAuthor } from "./sealed-author.ts";
 
 /** Somebody who typed and was not heard of since stopped. */
 const STALE_MS = 6_000;
@@ -59,16 +60,12 @@ export class Typing {
 
   async receive(conversation: Conversation, signal: SealedSignal): Promise<void> {
     const { state } = conversation.chain;
-    if (state === undefined || !isHash(signal.account) || !isHash(signal.device)) return;
-    const account = accountId(signal.account);
-    const device = deviceId(signal.device);
-    if (account === this.#parts.author.account) return;
-    const signingKey = state.members.get(account)?.chain.devices.get(device)?.signingKey;
-    const epoch = state.epochs[signal.epoch - 1];
-    const key = epoch && (await conversation.epochKeys.get(signal.epoch));
-    if (signingKey === undefined || epoch === undefined || key === undefined) return;
-    const context = { conversation: conversation.id, account, device, epoch: signal.epoch, openingLink: epoch.openingLink };
-    const opened = await openSignal(key, context, signal, signingKey);
+    const sealedBy = state && sealedAuthor(state, signal);
+    if (sealedBy === undefined || sealedBy.account === this.#parts.author.account) return;
+    const { account } = sealedBy;
+    const key = await conversation.epochKeys.get(signal.epoch);
+    if (key === undefined) return;
+    const opened = await openSignal(key, { conversation: conversation.id, ...sealedBy }, signal, sealedBy.signingKey);
     if (opened.kind !== "opened" || opened.content.kind.case !== "typing") return;
     const { counter, time } = opened.content;
     const name = `${conversation.id}/${account}`;

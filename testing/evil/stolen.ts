@@ -1,10 +1,15 @@
 import type { AppendAccountLink } from "@fastchat/protocol/wire/frames";
 import type { SignInFinished } from "@fastchat/protocol/wire/gateway";
+import { idBytes, limits } from "@fastchat/protocol";
 import { toHex } from "@fastchat/protocol/seal";
 import { expect } from "vitest";
 import { anotherDevice } from "../person.ts";
 import { changedServerFrame, type Script } from "../proxy.ts";
-import { type EvilCase, warned } from "./case.ts";
+import { type EvilCase, type Stage, until, warned } from "./case.ts";
+import { DeviceSecrets } from "./secrets.ts";
+import { RawSocket } from "../raw-device.ts";
+import { Gateway } from "../../client/gateway.ts";
+import { withoutUncaught } from "./uncaught.ts";
 
 /** What the server does with a device that was stolen, and with what it signed. */
 const revokedOnOldChain: EvilCase = {
@@ -55,4 +60,52 @@ const revokedOnOldChain: EvilCase = {
   },
 };
 
-export const stolenCases: readonly EvilCase[] = [revokedOnOldChain];
+/** Alice's device that was stolen, closed, with what was in it; it has been heard of in the conversation. */
+async function stolenDevice(stage: Stage) {
+  const { alice, bob, conversation } = await stage.acquaintances({ ownBob: true });
+  const stolen = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-stolen` }));
+  await stolen.say(bob.name, "still mine");
+  await alice.hears(bob.name, "still mine");
+  await stolen.client.close();
+  return { alice, bob, conversation, secrets: await DeviceSecrets.take(stolen, conversation) };
+}
+
+const topmostSlot = (counter: number): EvilCase => ({
+  attack: `a stolen device's receipt with the counter ${counter}, which none can follow`,
+  rules: "[S5]",
+  async run(stage) {
+    const { alice, bob, conversation, secrets } = await stolenDevice(stage);
+    const slot = await secrets.slot(counter);
+    await withoutUncaught(async () => {
+      // The honest server takes it while nobody knows that the device is stolen.
+      const gateway = new Gateway(stage.system.gatewayUrl);
+      const { device } = secrets.profile.me;
+      await using socket = await RawSocket.signedIn({
+        name: alice.name,
+        profile: secrets.profile,
+        ticket: () => gateway.ticket(device, secrets.profile.signingSeed, []),
+      });
+      await socket.ask({ case: "writeSlot", value: { conversation: idBytes(conversation), slot } });
+      await bob.say(alice.name, "before");
+      await alice.hears(bob.name, "before");
+      await alice.client.markRead(conversation, (await alice.client.conversation(conversation))!.head);
+      await alice.client.revokeDevices(alice.password, [device]);
+      await alice.reopen();
+      // An evil one shows it again afterwards.
+      stage.connectionOf(alice).push({ case: "slots", value: { conversation: idBytes(conversation), slots: [slot] } });
+      await bob.say(alice.name, "read me");
+      await alice.hears(bob.name, "read me");
+      await alice.client.markRead(conversation, (await alice.client.conversation(conversation))!.head);
+      await until(bob, "that it was read", async () =>
+        (await bob.messages(alice.name)).find(({ text, status }) => text === "read me" && status === "read"),
+      );
+      await stage.honestTalk(alice, bob);
+    });
+  },
+});
+
+export const stolenCases: readonly EvilCase[] = [
+  revokedOnOldChain,
+  topmostSlot(limits.largestNumber - 1),
+  topmostSlot(limits.largestNumber),
+];

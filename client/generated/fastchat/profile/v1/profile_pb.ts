@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/profile/v1/profile.proto.
  */
 export const file_fastchat_profile_v1_profile: GenFile = /*@__PURE__*/
-  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiRAoNV2l0bmVzc1JlY29yZBITCgtpbmNhcm5hdGlvbhgBIAEoDRIQCghzZXF1ZW5jZRgCIAEoDRIMCgRoYXNoGAMgASgMIo4FCgxDb252ZXJzYXRpb24SDAoEcGVlchgBIAEoDBIMCgRoZWFkGAIgASgNEgsKA2xvdxgDIAEoDRIMCgRoaWdoGAQgASgNEhMKC2luY2FybmF0aW9uGAUgASgNEjIKBmFuY2hvchgGIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZBIyCgZuZXdlc3QYByABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSDwoHY291bnRlchgIIAEoDRI1Cghjb3VudGVycxgJIAMoCzIjLmZhc3RjaGF0LnByb2ZpbGUudjEuRGV2aWNlQ291bnRlcnMSEgoKcmVhZF91cF90bxgKIAEoDRIOCgZ1bnJlYWQYCyABKA0SFAoMbGFzdF9tZXNzYWdlGAwgASgNEgwKBHRpbWUYDSABKAQSFgoOcGVlcl9kZWxpdmVyZWQYDiABKA0SEQoJcGVlcl9yZWFkGA8gASgNEhkKEXBlZXJfc2xvdF9jb3VudGVyGBAgASgNEhgKEG93bl9zbG90X2NvdW50ZXIYESABKA0SGQoRZGVsaXZlcmVkX3dyaXR0ZW4YEiABKA0SFAoMcmVhZF93cml0dGVuGBMgASgNEg4KBmZvcmtlZBgUIAEoCBIVCg11cGRhdGVfbmVlZGVkGBUgASgIEhAKCHJldmlzaW9uGBYgASgNEhUKDWxhc3RfcmVjZWl2ZWQYFyABKA0SKgoGY2xhaW1zGBggAygLMhouZmFzdGNoYXQucHJvZmlsZS52MS5DbGFpbRIUCgxjb250cmFkaWN0ZWQYGSADKAwSFwoPZm9ya2VkX2FjY291bnRzGBogAygMIk0KBUNsYWltEg8KB2FjY291bnQYASABKAwSMwoHd2l0bmVzcxgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZCJBCg5EZXZpY2VDb3VudGVycxIOCgZkZXZpY2UYASABKAwSDgoGbG93ZXN0GAIgASgNEg8KB2hpZ2hlc3QYAyABKA0iMQoLQ2hhaW5SZWNvcmQSEAoIc25hcHNob3QYASABKAwSEAoIc2VxdWVuY2UYAiABKA0ingQKC1N0b3JlZEVudHJ5EgwKBHRpbWUYASABKAQSDwoHYWNjb3VudBgCIAEoDBIOCgZkZXZpY2UYAyABKAwSEgoKZW50cnlfaGFzaBgEIAEoDBIUCgxydW5uaW5nX2hhc2gYBSABKAwSNQoHbWVzc2FnZRgKIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTWVzc2FnZUgAEi8KBGxpbmsYCyABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZExpbmtIABI5CgtpbmNhcm5hdGlvbhgMIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZEgAEjMKBmVyYXNlZBgNIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRXJhc2VkSAASNQoKdW5yZWFkYWJsZRgOIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuVW5yZWFkYWJsZUgAEjkKCWR1cGxpY2F0ZRgPIAEoCzIkLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRHVwbGljYXRlSAASMgoHbm90aWNlcxgUIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTm90aWNlEjAKBm90aGVycxgVIAMoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRW50cnlCBgoEYm9keSJZCg1TdG9yZWRNZXNzYWdlEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEg0KBWVwb2NoGAIgASgNEg8KB2NvbnRlbnQYAyABKAwSDQoFZG91YnQYBCABKAkiDAoKU3RvcmVkTGluayIOCgxTdG9yZWRFcmFzZWQiEQoPU3RvcmVkRHVwbGljYXRlIjoKClVucmVhZGFibGUSDQoFZW50cnkYASABKAwSDgoGcmVhc29uGAIgASgJEg0KBWVwb2NoGAMgASgNIioKDFN0b3JlZE5vdGljZRIMCgRraW5kGAEgASgJEgwKBHRleHQYAiABKAkiZAoKT3V0Ym94SXRlbRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBIMCgR0ZXh0GAIgASgJEgwKBHRpbWUYAyABKAQSDwoHY291bnRlchgEIAEoDRIOCgZmYWlsZWQYBSABKA0iPgoLVmF1bHRSZWNvcmQSDQoFZW50cnkYASABKAwSDwoHY29udGVudBgCIAEoDBIPCgd2ZXJzaW9uGAMgASgNIlIKC1ZhdWx0Q3Vyc29yEhAKCHJldmlzaW9uGAEgASgNEjEKBW5hbWVkGAIgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5OYW1lZE1hbmlmZXN0IkIKDU5hbWVkTWFuaWZlc3QSEgoKZ2VuZXJhdGlvbhgBIAEoDRIPCgd2ZXJzaW9uGAIgASgNEgwKBGhhc2gYAyABKAwinQQKBFdpc2gSFQoLb3Blbl9kaXJlY3QYASABKAlIABItCgRyZWFkGAIgASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoUmVhZEgAEi8KBWRyYWZ0GAMgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoRHJhZnRIABIvCgVvbGRlchgEIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE9sZGVySAASNQoIdmVyaWZpZWQYBSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hWZXJpZmllZEgAEhkKD2FjY2VwdF9pZGVudGl0eRgGIAEoCUgAEi0KBG5vdGUYByABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hOb3RlSAASLwoFcmV0cnkYCCABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZXRyeUgAEjYKCWNhdWdodF91cBgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaENhdWdodFVwSAASFQoLZmluZF9wZW9wbGUYCiABKAlIABI0CghzaWduX291dBgLIAEoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFNpZ25PdXRIABIXCg1zYWZldHlfbnVtYmVyGAwgASgJSAASFQoLYWNjZXB0X2ZvcmsYDSABKAxIAEIGCgRraW5kIjIKCFdpc2hSZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSIvCglXaXNoRHJhZnQSFAoMY29udmVyc2F0aW9uGAEgASgMEgwKBHRleHQYAiABKAkiQAoJV2lzaE9sZGVyEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIOCgZiZWZvcmUYAiABKA0SDQoFbGltaXQYAyABKA0iLgoMV2lzaFZlcmlmaWVkEgwKBG5hbWUYASABKAkSEAoIdmVyaWZpZWQYAiABKAgiJgoIV2lzaE5vdGUSDAoEbmFtZRgBIAEoCRIMCgRub3RlGAIgASgJIiYKCVdpc2hSZXRyeRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDCIOCgxXaXNoQ2F1Z2h0VXAiDQoLV2lzaFNpZ25PdXQiOAoHR3JhbnRlZBINCgVlcnJvchgBIAEoDRIOCgZkZXRhaWwYAiABKAkSDgoGcmVzdWx0GAMgASgJIiEKEEhvbGRlckNvbm5lY3Rpb24SDQoFc3RhdGUYASABKAliBnByb3RvMw");
+  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiRAoNV2l0bmVzc1JlY29yZBITCgtpbmNhcm5hdGlvbhgBIAEoDRIQCghzZXF1ZW5jZRgCIAEoDRIMCgRoYXNoGAMgASgMIpAGCgxDb252ZXJzYXRpb24SDAoEcGVlchgBIAEoDBIMCgRoZWFkGAIgASgNEgsKA2xvdxgDIAEoDRIMCgRoaWdoGAQgASgNEhMKC2luY2FybmF0aW9uGAUgASgNEjIKBmFuY2hvchgGIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZBIyCgZuZXdlc3QYByABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSDwoHY291bnRlchgIIAEoDRI1Cghjb3VudGVycxgJIAMoCzIjLmZhc3RjaGF0LnByb2ZpbGUudjEuRGV2aWNlQ291bnRlcnMSEgoKcmVhZF91cF90bxgKIAEoDRIOCgZ1bnJlYWQYCyABKA0SFAoMbGFzdF9tZXNzYWdlGAwgASgNEgwKBHRpbWUYDSABKAQSFgoOcGVlcl9kZWxpdmVyZWQYDiABKA0SEQoJcGVlcl9yZWFkGA8gASgNEhkKEXBlZXJfc2xvdF9jb3VudGVyGBAgASgNEhgKEG93bl9zbG90X2NvdW50ZXIYESABKA0SGQoRZGVsaXZlcmVkX3dyaXR0ZW4YEiABKA0SFAoMcmVhZF93cml0dGVuGBMgASgNEg4KBmZvcmtlZBgUIAEoCBIVCg11cGRhdGVfbmVlZGVkGBUgASgIEhAKCHJldmlzaW9uGBYgASgNEhUKDWxhc3RfcmVjZWl2ZWQYFyABKA0SKgoGY2xhaW1zGBggAygLMhouZmFzdGNoYXQucHJvZmlsZS52MS5DbGFpbRIUCgxjb250cmFkaWN0ZWQYGSADKAwSFwoPZm9ya2VkX2FjY291bnRzGBogAygMEhcKD3BlZXJfc2xvdF9lcG9jaBgbIAEoDRIWCg5vd25fc2xvdF9lcG9jaBgcIAEoDRIaChJpbmNhcm5hdGlvbl9zdGFydHMYHSADKA0SMwoHcmV2b2tlZBgeIAMoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuUmV2b2tlZERldmljZSItCg1SZXZva2VkRGV2aWNlEg4KBmRldmljZRgBIAEoDBIMCgRoaWdoGAIgASgNIk0KBUNsYWltEg8KB2FjY291bnQYASABKAwSMwoHd2l0bmVzcxgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZCJBCg5EZXZpY2VDb3VudGVycxIOCgZkZXZpY2UYASABKAwSDgoGbG93ZXN0GAIgASgNEg8KB2hpZ2hlc3QYAyABKA0iMQoLQ2hhaW5SZWNvcmQSEAoIc25hcHNob3QYASABKAwSEAoIc2VxdWVuY2UYAiABKA0ingQKC1N0b3JlZEVudHJ5EgwKBHRpbWUYASABKAQSDwoHYWNjb3VudBgCIAEoDBIOCgZkZXZpY2UYAyABKAwSEgoKZW50cnlfaGFzaBgEIAEoDBIUCgxydW5uaW5nX2hhc2gYBSABKAwSNQoHbWVzc2FnZRgKIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTWVzc2FnZUgAEi8KBGxpbmsYCyABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZExpbmtIABI5CgtpbmNhcm5hdGlvbhgMIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZEgAEjMKBmVyYXNlZBgNIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRXJhc2VkSAASNQoKdW5yZWFkYWJsZRgOIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuVW5yZWFkYWJsZUgAEjkKCWR1cGxpY2F0ZRgPIAEoCzIkLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRHVwbGljYXRlSAASMgoHbm90aWNlcxgUIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTm90aWNlEjAKBm90aGVycxgVIAMoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRW50cnlCBgoEYm9keSJZCg1TdG9yZWRNZXNzYWdlEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEg0KBWVwb2NoGAIgASgNEg8KB2NvbnRlbnQYAyABKAwSDQoFZG91YnQYBCABKAkiDAoKU3RvcmVkTGluayIOCgxTdG9yZWRFcmFzZWQiEQoPU3RvcmVkRHVwbGljYXRlIjoKClVucmVhZGFibGUSDQoFZW50cnkYASABKAwSDgoGcmVhc29uGAIgASgJEg0KBWVwb2NoGAMgASgNIioKDFN0b3JlZE5vdGljZRIMCgRraW5kGAEgASgJEgwKBHRleHQYAiABKAkiZAoKT3V0Ym94SXRlbRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBIMCgR0ZXh0GAIgASgJEgwKBHRpbWUYAyABKAQSDwoHY291bnRlchgEIAEoDRIOCgZmYWlsZWQYBSABKA0iTgoLVmF1bHRSZWNvcmQSDQoFZW50cnkYASABKAwSDwoHY29udGVudBgCIAEoDBIPCgd2ZXJzaW9uGAMgASgNEg4KBmRldmljZRgEIAEoDCJgCgtWYXVsdEN1cnNvchIQCghyZXZpc2lvbhgBIAEoDRIxCgVuYW1lZBgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuTmFtZWRNYW5pZmVzdBIMCgRoZWFkGAMgASgNIkIKDU5hbWVkTWFuaWZlc3QSEgoKZ2VuZXJhdGlvbhgBIAEoDRIPCgd2ZXJzaW9uGAIgASgNEgwKBGhhc2gYAyABKAwinQQKBFdpc2gSFQoLb3Blbl9kaXJlY3QYASABKAlIABItCgRyZWFkGAIgASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoUmVhZEgAEi8KBWRyYWZ0GAMgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoRHJhZnRIABIvCgVvbGRlchgEIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE9sZGVySAASNQoIdmVyaWZpZWQYBSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hWZXJpZmllZEgAEhkKD2FjY2VwdF9pZGVudGl0eRgGIAEoCUgAEi0KBG5vdGUYByABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hOb3RlSAASLwoFcmV0cnkYCCABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZXRyeUgAEjYKCWNhdWdodF91cBgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaENhdWdodFVwSAASFQoLZmluZF9wZW9wbGUYCiABKAlIABI0CghzaWduX291dBgLIAEoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFNpZ25PdXRIABIXCg1zYWZldHlfbnVtYmVyGAwgASgJSAASFQoLYWNjZXB0X2ZvcmsYDSABKAxIAEIGCgRraW5kIjIKCFdpc2hSZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSIvCglXaXNoRHJhZnQSFAoMY29udmVyc2F0aW9uGAEgASgMEgwKBHRleHQYAiABKAkiQAoJV2lzaE9sZGVyEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIOCgZiZWZvcmUYAiABKA0SDQoFbGltaXQYAyABKA0iLgoMV2lzaFZlcmlmaWVkEgwKBG5hbWUYASABKAkSEAoIdmVyaWZpZWQYAiABKAgiJgoIV2lzaE5vdGUSDAoEbmFtZRgBIAEoCRIMCgRub3RlGAIgASgJIiYKCVdpc2hSZXRyeRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDCIOCgxXaXNoQ2F1Z2h0VXAiDQoLV2lzaFNpZ25PdXQiOAoHR3JhbnRlZBINCgVlcnJvchgBIAEoDRIOCgZkZXRhaWwYAiABKAkSDgoGcmVzdWx0GAMgASgJIiEKEEhvbGRlckNvbm5lY3Rpb24SDQoFc3RhdGUYASABKAliBnByb3RvMw");
 
 /**
  * Who is signed in here.
@@ -317,6 +317,32 @@ export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
    * @generated from field: repeated bytes forked_accounts = 26;
    */
   forkedAccounts: Uint8Array[];
+
+  /**
+   * The epochs of `peer_slot_counter` and `own_slot_counter`, which count within them.
+   *
+   * @generated from field: uint32 peer_slot_epoch = 27;
+   */
+  peerSlotEpoch: number;
+
+  /**
+   * @generated from field: uint32 own_slot_epoch = 28;
+   */
+  ownSlotEpoch: number;
+
+  /**
+   * Sequences of the entries that began an incarnation, ascending; of those after `anchor`.
+   *
+   * @generated from field: repeated uint32 incarnation_starts = 29;
+   */
+  incarnationStarts: number[];
+
+  /**
+   * Devices of members of which it is known here that they were revoked.
+   *
+   * @generated from field: repeated fastchat.profile.v1.RevokedDevice revoked = 30;
+   */
+  revoked: RevokedDevice[];
 };
 
 /**
@@ -325,6 +351,30 @@ export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
  */
 export const ConversationSchema: GenMessage<Conversation> = /*@__PURE__*/
   messageDesc(file_fastchat_profile_v1_profile, 4);
+
+/**
+ * What such a device has in the log beyond what was here when its revocation became known is in doubt [C1].
+ *
+ * @generated from message fastchat.profile.v1.RevokedDevice
+ */
+export type RevokedDevice = Message<"fastchat.profile.v1.RevokedDevice"> & {
+  /**
+   * @generated from field: bytes device = 1;
+   */
+  device: Uint8Array;
+
+  /**
+   * @generated from field: uint32 high = 2;
+   */
+  high: number;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.RevokedDevice.
+ * Use `create(RevokedDeviceSchema)` to create a new message.
+ */
+export const RevokedDeviceSchema: GenMessage<RevokedDevice> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 5);
 
 /**
  * How far somebody signed to have received the log, elsewhere than in it.
@@ -348,7 +398,7 @@ export type Claim = Message<"fastchat.profile.v1.Claim"> & {
  * Use `create(ClaimSchema)` to create a new message.
  */
 export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 5);
+  messageDesc(file_fastchat_profile_v1_profile, 6);
 
 /**
  * @generated from message fastchat.profile.v1.DeviceCounters
@@ -375,7 +425,7 @@ export type DeviceCounters = Message<"fastchat.profile.v1.DeviceCounters"> & {
  * Use `create(DeviceCountersSchema)` to create a new message.
  */
 export const DeviceCountersSchema: GenMessage<DeviceCounters> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 6);
+  messageDesc(file_fastchat_profile_v1_profile, 7);
 
 /**
  * The conversation chain after all links known.
@@ -401,7 +451,7 @@ export type ChainRecord = Message<"fastchat.profile.v1.ChainRecord"> & {
  * Use `create(ChainRecordSchema)` to create a new message.
  */
 export const ChainRecordSchema: GenMessage<ChainRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 7);
+  messageDesc(file_fastchat_profile_v1_profile, 8);
 
 /**
  * @generated from message fastchat.profile.v1.StoredEntry
@@ -499,7 +549,7 @@ export type StoredEntry = Message<"fastchat.profile.v1.StoredEntry"> & {
  * Use `create(StoredEntrySchema)` to create a new message.
  */
 export const StoredEntrySchema: GenMessage<StoredEntry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 8);
+  messageDesc(file_fastchat_profile_v1_profile, 9);
 
 /**
  * @generated from message fastchat.profile.v1.StoredMessage
@@ -535,7 +585,7 @@ export type StoredMessage = Message<"fastchat.profile.v1.StoredMessage"> & {
  * Use `create(StoredMessageSchema)` to create a new message.
  */
 export const StoredMessageSchema: GenMessage<StoredMessage> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 9);
+  messageDesc(file_fastchat_profile_v1_profile, 10);
 
 /**
  * @generated from message fastchat.profile.v1.StoredLink
@@ -548,7 +598,7 @@ export type StoredLink = Message<"fastchat.profile.v1.StoredLink"> & {
  * Use `create(StoredLinkSchema)` to create a new message.
  */
 export const StoredLinkSchema: GenMessage<StoredLink> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 10);
+  messageDesc(file_fastchat_profile_v1_profile, 11);
 
 /**
  * @generated from message fastchat.profile.v1.StoredErased
@@ -561,7 +611,7 @@ export type StoredErased = Message<"fastchat.profile.v1.StoredErased"> & {
  * Use `create(StoredErasedSchema)` to create a new message.
  */
 export const StoredErasedSchema: GenMessage<StoredErased> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 11);
+  messageDesc(file_fastchat_profile_v1_profile, 12);
 
 /**
  * @generated from message fastchat.profile.v1.StoredDuplicate
@@ -574,7 +624,7 @@ export type StoredDuplicate = Message<"fastchat.profile.v1.StoredDuplicate"> & {
  * Use `create(StoredDuplicateSchema)` to create a new message.
  */
 export const StoredDuplicateSchema: GenMessage<StoredDuplicate> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 12);
+  messageDesc(file_fastchat_profile_v1_profile, 13);
 
 /**
  * @generated from message fastchat.profile.v1.Unreadable
@@ -605,7 +655,7 @@ export type Unreadable = Message<"fastchat.profile.v1.Unreadable"> & {
  * Use `create(UnreadableSchema)` to create a new message.
  */
 export const UnreadableSchema: GenMessage<Unreadable> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 13);
+  messageDesc(file_fastchat_profile_v1_profile, 14);
 
 /**
  * @generated from message fastchat.profile.v1.StoredNotice
@@ -629,7 +679,7 @@ export type StoredNotice = Message<"fastchat.profile.v1.StoredNotice"> & {
  * Use `create(StoredNoticeSchema)` to create a new message.
  */
 export const StoredNoticeSchema: GenMessage<StoredNotice> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 14);
+  messageDesc(file_fastchat_profile_v1_profile, 15);
 
 /**
  * @generated from message fastchat.profile.v1.OutboxItem
@@ -670,7 +720,7 @@ export type OutboxItem = Message<"fastchat.profile.v1.OutboxItem"> & {
  * Use `create(OutboxItemSchema)` to create a new message.
  */
 export const OutboxItemSchema: GenMessage<OutboxItem> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 15);
+  messageDesc(file_fastchat_profile_v1_profile, 16);
 
 /**
  * A vault entry as last accepted.
@@ -696,6 +746,13 @@ export type VaultRecord = Message<"fastchat.profile.v1.VaultRecord"> & {
    * @generated from field: uint32 version = 3;
    */
   version: number;
+
+  /**
+   * Whose signature it bears.
+   *
+   * @generated from field: bytes device = 4;
+   */
+  device: Uint8Array;
 };
 
 /**
@@ -703,7 +760,7 @@ export type VaultRecord = Message<"fastchat.profile.v1.VaultRecord"> & {
  * Use `create(VaultRecordSchema)` to create a new message.
  */
 export const VaultRecordSchema: GenMessage<VaultRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 16);
+  messageDesc(file_fastchat_profile_v1_profile, 17);
 
 /**
  * @generated from message fastchat.profile.v1.VaultCursor
@@ -720,6 +777,13 @@ export type VaultCursor = Message<"fastchat.profile.v1.VaultCursor"> & {
    * @generated from field: fastchat.profile.v1.NamedManifest named = 2;
    */
   named?: NamedManifest | undefined;
+
+  /**
+   * Index of the own account chain's head that was known when the vault was read up to there.
+   *
+   * @generated from field: uint32 head = 3;
+   */
+  head: number;
 };
 
 /**
@@ -727,7 +791,7 @@ export type VaultCursor = Message<"fastchat.profile.v1.VaultCursor"> & {
  * Use `create(VaultCursorSchema)` to create a new message.
  */
 export const VaultCursorSchema: GenMessage<VaultCursor> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 17);
+  messageDesc(file_fastchat_profile_v1_profile, 18);
 
 /**
  * @generated from message fastchat.profile.v1.NamedManifest
@@ -754,7 +818,7 @@ export type NamedManifest = Message<"fastchat.profile.v1.NamedManifest"> & {
  * Use `create(NamedManifestSchema)` to create a new message.
  */
 export const NamedManifestSchema: GenMessage<NamedManifest> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 18);
+  messageDesc(file_fastchat_profile_v1_profile, 19);
 
 /**
  * What a process beside the holder asks it to do.
@@ -853,7 +917,7 @@ export type Wish = Message<"fastchat.profile.v1.Wish"> & {
  * Use `create(WishSchema)` to create a new message.
  */
 export const WishSchema: GenMessage<Wish> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 19);
+  messageDesc(file_fastchat_profile_v1_profile, 20);
 
 /**
  * @generated from message fastchat.profile.v1.WishRead
@@ -875,7 +939,7 @@ export type WishRead = Message<"fastchat.profile.v1.WishRead"> & {
  * Use `create(WishReadSchema)` to create a new message.
  */
 export const WishReadSchema: GenMessage<WishRead> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 20);
+  messageDesc(file_fastchat_profile_v1_profile, 21);
 
 /**
  * @generated from message fastchat.profile.v1.WishDraft
@@ -897,7 +961,7 @@ export type WishDraft = Message<"fastchat.profile.v1.WishDraft"> & {
  * Use `create(WishDraftSchema)` to create a new message.
  */
 export const WishDraftSchema: GenMessage<WishDraft> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 21);
+  messageDesc(file_fastchat_profile_v1_profile, 22);
 
 /**
  * @generated from message fastchat.profile.v1.WishOlder
@@ -924,7 +988,7 @@ export type WishOlder = Message<"fastchat.profile.v1.WishOlder"> & {
  * Use `create(WishOlderSchema)` to create a new message.
  */
 export const WishOlderSchema: GenMessage<WishOlder> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 22);
+  messageDesc(file_fastchat_profile_v1_profile, 23);
 
 /**
  * @generated from message fastchat.profile.v1.WishVerified
@@ -946,7 +1010,7 @@ export type WishVerified = Message<"fastchat.profile.v1.WishVerified"> & {
  * Use `create(WishVerifiedSchema)` to create a new message.
  */
 export const WishVerifiedSchema: GenMessage<WishVerified> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 23);
+  messageDesc(file_fastchat_profile_v1_profile, 24);
 
 /**
  * @generated from message fastchat.profile.v1.WishNote
@@ -968,7 +1032,7 @@ export type WishNote = Message<"fastchat.profile.v1.WishNote"> & {
  * Use `create(WishNoteSchema)` to create a new message.
  */
 export const WishNoteSchema: GenMessage<WishNote> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 24);
+  messageDesc(file_fastchat_profile_v1_profile, 25);
 
 /**
  * @generated from message fastchat.profile.v1.WishRetry
@@ -985,7 +1049,7 @@ export type WishRetry = Message<"fastchat.profile.v1.WishRetry"> & {
  * Use `create(WishRetrySchema)` to create a new message.
  */
 export const WishRetrySchema: GenMessage<WishRetry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 25);
+  messageDesc(file_fastchat_profile_v1_profile, 26);
 
 /**
  * @generated from message fastchat.profile.v1.WishCaughtUp
@@ -998,7 +1062,7 @@ export type WishCaughtUp = Message<"fastchat.profile.v1.WishCaughtUp"> & {
  * Use `create(WishCaughtUpSchema)` to create a new message.
  */
 export const WishCaughtUpSchema: GenMessage<WishCaughtUp> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 26);
+  messageDesc(file_fastchat_profile_v1_profile, 27);
 
 /**
  * @generated from message fastchat.profile.v1.WishSignOut
@@ -1011,7 +1075,7 @@ export type WishSignOut = Message<"fastchat.profile.v1.WishSignOut"> & {
  * Use `create(WishSignOutSchema)` to create a new message.
  */
 export const WishSignOutSchema: GenMessage<WishSignOut> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 27);
+  messageDesc(file_fastchat_profile_v1_profile, 28);
 
 /**
  * The holder's answer.
@@ -1044,7 +1108,7 @@ export type Granted = Message<"fastchat.profile.v1.Granted"> & {
  * Use `create(GrantedSchema)` to create a new message.
  */
 export const GrantedSchema: GenMessage<Granted> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 28);
+  messageDesc(file_fastchat_profile_v1_profile, 29);
 
 /**
  * How the holder is connected, for processes beside it. Written before anything else by who takes the lock, so that whoever
@@ -1066,5 +1130,5 @@ export type HolderConnection = Message<"fastchat.profile.v1.HolderConnection"> &
  * Use `create(HolderConnectionSchema)` to create a new message.
  */
 export const HolderConnectionSchema: GenMessage<HolderConnection> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 29);
+  messageDesc(file_fastchat_profile_v1_profile, 30);
 
