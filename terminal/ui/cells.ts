@@ -2,13 +2,15 @@ import stringWidth from "string-width";
 
 // How many cells of a terminal a text takes, and where it breaks into rows.
 
-const ASCII = /^[\u0020-\u007e]*$/u;
+/** Text of which each code unit is one grapheme of one cell: ASCII, Latin letters, and what our own rows are drawn with. */
+export const SIMPLE =
+  /^[\u0020-\u007e\u00a1-\u00ac\u00ae-\u024f\u2013\u2014\u2018-\u201e\u2022\u2026\u203a\u2190-\u2193\u2500-\u257f\u25cb\u25cf\u2713]*$/u;
 const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 const TAB_CELLS = 4;
 
 /** Cells that a text without newlines takes; a tab counts four. */
 export function cells(text: string): number {
-  if (ASCII.test(text)) return text.length;
+  if (SIMPLE.test(text)) return text.length;
   return text.includes("\t")
     ? text.split("\t").reduce((sum, part) => sum + stringWidth(part), (text.split("\t").length - 1) * TAB_CELLS)
     : stringWidth(text);
@@ -16,7 +18,7 @@ export function cells(text: string): number {
 
 /** What a person sees as one character each. */
 export function graphemes(text: string): string[] {
-  return ASCII.test(text) ? text.split("") : Array.from(segmenter.segment(text), ({ segment }) => segment);
+  return SIMPLE.test(text) ? text.split("") : Array.from(segmenter.segment(text), ({ segment }) => segment);
 }
 
 /** Offset of the grapheme boundary after, or before, an offset. */
@@ -76,7 +78,7 @@ function wrapLine(line: string, offset: number, width: number, rows: WrappedRow[
   const push = (start: number, end: number): void => {
     rows.push({ start: offset + start, end: offset + end, text: expandTabs(line.slice(start, end)) });
   };
-  if (ASCII.test(line) && line.length <= width) return push(0, line.length);
+  if (SIMPLE.test(line) && line.length <= width) return push(0, line.length);
   let start = 0;
   let used = 0;
   /** Where the row may end, and where the next one then begins. */
