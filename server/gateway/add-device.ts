@@ -1,22 +1,29 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { type AccountId, ErrorCode, FastChatError } from "@fastchat/protocol";
 import { accountLinkHash, applyAccountLink, checkAccountAttachments } from "@fastchat/protocol/chain";
+import { toHex } from "@fastchat/protocol/seal";
 import { AccountAttachmentsSchema, AccountLinkSchema, type SignedLink } from "@fastchat/protocol/wire/account";
 import { type AddDevice, type DeviceAdded, DeviceAddedSchema } from "@fastchat/protocol/wire/gateway";
 import { encodeHints } from "../bus/hint.ts";
 import { appendAccountLink } from "../store/accounts.ts";
 import type { GatewayContext } from "./context.ts";
 
-/** Lets a device into the chain of the account that its grant names; the identity key's signature is what counts [A1]. */
+/**
+ * Lets a device into the chain of the account that its grant names; the identity key's signature is what counts [A1]. The grant also names the head
+ * that the sign-in gave, which the link must follow. That makes it single-use, with nothing kept: a link that was taken moves the head, after
+ * which nothing valid follows the old one, and of two at once the statement that compares and moves the head takes one.
+ */
 export async function addDevice(gateway: GatewayContext, body: AddDevice): Promise<DeviceAdded> {
   const grant = gateway.states.open("grant", body.grant);
   if (grant === undefined) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
   const { link, attachments = create(AccountAttachmentsSchema) } = body;
-  if (link === undefined || !isAddDevice(link)) throw new FastChatError(ErrorCode.MALFORMED);
+  const previous = link && previousOfAddDevice(link);
+  if (link === undefined || previous === undefined) throw new FastChatError(ErrorCode.MALFORMED);
   const before = await gateway.chains.account(grant["account"] as AccountId);
   if (before === undefined) throw new FastChatError(ErrorCode.NO_SUCH_USER);
   // An answer that got lost, asked for again.
   if (before.hashes.includes(accountLinkHash(link))) return create(DeviceAddedSchema);
+  if (toHex(previous) !== grant["head"]) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
   if (before.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
   const result = applyAccountLink(before, link);
   if (result.kind === "incomplete") throw new FastChatError(result.reason === "version" ? ErrorCode.VERSION_TOO_OLD : ErrorCode.STALE_HEAD);
@@ -42,10 +49,12 @@ export async function addDevice(gateway: GatewayContext, body: AddDevice): Promi
   return create(DeviceAddedSchema);
 }
 
-function isAddDevice(link: SignedLink): boolean {
+/** The hash of the link before, if it is one that adds a device. */
+function previousOfAddDevice(link: SignedLink): Uint8Array | undefined {
   try {
-    return fromBinary(AccountLinkSchema, link.body).change.case === "addDevice";
+    const { change, previous } = fromBinary(AccountLinkSchema, link.body);
+    return change.case === "addDevice" ? previous : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }

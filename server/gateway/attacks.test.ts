@@ -3,7 +3,7 @@ import { ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import * as wire from "@fastchat/protocol/wire/gateway";
 import { client as opaque, ready } from "@serenity-kit/opaque";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { makePerson, post, signIn, signUp, startSignUp } from "../test-client.ts";
+import { addDevice, addDeviceBy, makePerson, post, signIn, signUp, startSignUp } from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
 
 // What strangers would try at the gateway, from one address and from many.
@@ -105,4 +105,21 @@ test("[W5] guesses from everywhere make the next one wait, and refuse it to nobo
   expect(await signIn(gateway, "paul", paul.password, from("192.0.2.4"))).not.toBe("wrong-password");
   expect(performance.now() - since).toBeGreaterThan(limits.signInDelayMs / 2);
   await Promise.all(guesses);
+});
+
+test("[W6] a sign-in's grant adds one device", async () => {
+  const rosa = await signUp(gateway, "rosa");
+  const grant = async () => {
+    const signedIn = await signIn(gateway, "rosa", rosa.password);
+    if (signedIn === "wrong-password") throw new Error("refused");
+    return signedIn.grant;
+  };
+  const used = await grant();
+  const unused = await grant();
+  await addDeviceBy(gateway, rosa, used);
+  expect(await codeOf(addDeviceBy(gateway, rosa, used))).toBe(ErrorCode.SIGN_IN_EXPIRED);
+  // The chain has moved on since: sign in again.
+  expect(await codeOf(addDeviceBy(gateway, rosa, unused))).toBe(ErrorCode.SIGN_IN_EXPIRED);
+  await addDevice(gateway, rosa);
+  expect(rosa.devices).toHaveLength(3);
 });

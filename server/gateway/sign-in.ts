@@ -1,6 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { accountId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
+import { accountLinkHash } from "@fastchat/protocol/chain";
+import type { SignedLink } from "@fastchat/protocol/wire/account";
 import {
   type SignInFinish,
   type SignInFinished,
@@ -84,6 +86,12 @@ export async function finishSignIn(gateway: GatewayContext, body: SignInFinish):
     links,
     wraps,
     accountPublicKey: key?.publicKey ?? new Uint8Array(0),
-    grant: gateway.states.seal("grant", limits.grantMs, { account }),
+    grant: gateway.states.seal("grant", limits.grantMs, { account, head: headOf(links) }),
   });
+}
+
+/** Hash of the last link that the client gets; empty: none, and the grant is good for nothing. */
+function headOf(links: readonly SignedLink[]): string {
+  const last = links.at(-1);
+  return last === undefined ? "" : accountLinkHash(last);
 }
