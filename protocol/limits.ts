@@ -107,6 +107,8 @@ export const limits = {
   /** A server whose heartbeat is older is not offered. */
   heartbeatFreshMs: 4_000,
   drainMs: 10_000,
+  /** From the last socket's end until its account counts as away: a client that connects again is not told to be. */
+  presenceLingerMs: 2_000,
   requestMs: 20_000,
 
   // Append

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import {
+  type AccountId,
   type ConversationId,
   conversationId,
   type DeviceId,
@@ -121,6 +122,8 @@ class RunningChatServer implements ChatServer {
   #bytes = 0;
   #fresh = new Set<string>();
   #beats = 0;
+  /** Accounts whose last socket here ended a moment ago. */
+  readonly #leaving = new Map<AccountId, NodeJS.Timeout>();
 
   constructor(options: ChatServerOptions) {
     const { database, log } = options;
@@ -203,6 +206,7 @@ class RunningChatServer implements ChatServer {
     this.#stopped = true;
     this.#draining = true;
     clearInterval(this.#timer);
+    for (const timer of this.#leaving.values()) clearTimeout(timer);
     this.#delivery.stop();
     this.#presence.stop();
     for (const connection of this.#connections) connection.close(ErrorCode.MOVED);
@@ -341,6 +345,8 @@ class RunningChatServer implements ChatServer {
     const { account } = session;
     // `openSession` has added it: the first of its account here is the only one now.
     if (this.#delivery.sessionsOf(account).size !== 1) return;
+    clearTimeout(this.#leaving.get(account));
+    this.#leaving.delete(account);
     void enterPresence(this.#options.database, this.#run, [account]).then(
       () => this.#presenceChanged(session),
       () => undefined,
@@ -349,17 +355,29 @@ class RunningChatServer implements ChatServer {
 
   #left(session: Session): void {
     this.#presence.unwatch(session);
-    if (!this.#delivery.remove(session)) return;
-    if (this.#stopped) return;
-    const { database } = this.#options;
-    void leavePresence(database, this.#run, session.account, Date.now()).then(
-      async () => {
-        // It may have come back meanwhile.
-        if (this.#delivery.sessionsOf(session.account).size > 0) await enterPresence(database, this.#run, [session.account]);
-        this.#presenceChanged(session);
-      },
-      () => undefined,
+    if (!this.#delivery.remove(session) || this.#stopped) return;
+    const { account } = session;
+    const leftAt = Date.now();
+    clearTimeout(this.#leaving.get(account));
+    this.#leaving.set(
+      account,
+      setTimeout(() => {
+        this.#leaving.delete(account);
+        void this.#away(session, leftAt).catch(() => undefined);
+      }, limits.presenceLingerMs),
     );
+  }
+
+  /** Connected again elsewhere, the account stays online: it is while any server holds it. */
+  async #away(session: Session, leftAt: number): Promise<void> {
+    const { database } = this.#options;
+    const { account } = session;
+    const isBack = () => this.#delivery.sessionsOf(account).size > 0;
+    if (isBack()) return;
+    await leavePresence(database, this.#run, account, leftAt);
+    // It may have come back meanwhile.
+    if (isBack()) await enterPresence(database, this.#run, [account]);
+    this.#presenceChanged(session);
   }
 
   #presenceChanged({ account }: Session): void {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { clientMessageId, conversationId, type ErrorCode, ErrorCode as Code, idBytes } from "@fastchat/protocol";
+import { clientMessageId, conversationId, type ErrorCode, ErrorCode as Code, idBytes, limits } from "@fastchat/protocol";
 import { buildRevoke, buildSignOut } from "@fastchat/protocol/chain";
 import { accountPublicKeyHash, generateSealingKey, sealAccountKey, sealedCopyHash } from "@fastchat/protocol/seal";
 import { WrapPurpose } from "@fastchat/protocol/wire/account";
@@ -294,6 +294,30 @@ test("who is connected is known across servers, live", async () => {
   await b[Symbol.asyncDispose]();
   const gone = await a.until(({ request, body }) => request === 0 && body.case === "presence" && body.value.accounts[0]?.online === false);
   expect(gone.body.case === "presence" && Number(gone.body.value.accounts[0]!.lastSeen)).toBeGreaterThan(0);
+});
+
+test("who connects again, to this server or another, is never told to be away", async () => {
+  await using a = await TestSocket.welcome(gateway, alice.devices[0]!, ["chat-2"]);
+  let b = await TestSocket.welcome(gateway, bob.devices[0]!, ["chat-1"]);
+  const watched = async () =>
+    (await a.ask({ case: "watchPresence", value: { accounts: [idBytes(bob.account)] } }, "presence")).accounts[0]?.online;
+  for (let tries = 0; (await watched()) !== true && tries < 100; tries++) await new Promise((resolve) => setTimeout(resolve, 20));
+  for (const avoid of ["chat-1", "chat-2", "chat-2", "chat-1"]) {
+    await b[Symbol.asyncDispose]();
+    // Longer than word of a change takes.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    b = await TestSocket.welcome(gateway, bob.devices[0]!, [avoid]);
+  }
+  await new Promise((resolve) => setTimeout(resolve, limits.presenceLingerMs + 500));
+  const told = a.frames.flatMap(({ body }) => (body.case === "presence" && body.value.accounts.length > 0 ? body.value.accounts : []));
+  const since = told.findIndex((each) => each.online);
+  expect(told.slice(since).every((each) => each.online)).toBe(true);
+  expect(await watched()).toBe(true);
+  await b[Symbol.asyncDispose]();
+  const count = a.frames.length;
+  await a.until(
+    (frame) => a.frames.indexOf(frame) >= count && frame.body.case === "presence" && frame.body.value.accounts[0]?.online === false,
+  );
 });
 
 test("[D3] after a refused send the socket holds the next ones until one resumes", async () => {
