@@ -167,7 +167,7 @@ test("[S7] beside the holder its connection is known, and what a holder that is 
   const kinds: string[] = [];
   try {
     expect(beside.role).toBe("beside");
-    expect(beside.connection).toEqual(said);
+    await expect.poll(() => beside.connection, { timeout: 5_000 }).toEqual(said);
     beside.subscribe((event) => event.kind === "connection" && kinds.push(event.connection.kind));
     proxy.script = { refuses: () => true };
     for (const { close } of proxy.connections) close();

@@ -120,7 +120,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async people(text = ""): Promise<readonly Person[]> {
-    if (this.#role.kind === "holder") return this.#role.holder.people(text);
+    if (this.#role.kind === "holder") return this.#role.holder.people.find(text);
     return this.#wish({ case: "findPeople", value: text });
   }
 
@@ -214,17 +214,17 @@ class OpenedClient<Place> implements Client {
   }
 
   async safetyNumber(name: string): Promise<SafetyNumber> {
-    if (this.#role.kind === "holder") return this.#role.holder.safetyNumber(name);
+    if (this.#role.kind === "holder") return this.#role.holder.people.safetyNumber(name);
     return this.#wish({ case: "safetyNumber", value: name });
   }
 
   async setVerified(name: string, verified: boolean): Promise<void> {
-    if (this.#role.kind === "holder") return this.#role.holder.setVerified(name, verified);
+    if (this.#role.kind === "holder") return this.#role.holder.people.setVerified(name, verified);
     return this.#wish({ case: "verified", value: { name, verified } });
   }
 
   async acceptIdentity(name: string): Promise<void> {
-    if (this.#role.kind === "holder") return this.#role.holder.acceptIdentity(name);
+    if (this.#role.kind === "holder") return this.#role.holder.people.acceptIdentity(name);
     return this.#wish({ case: "acceptIdentity", value: name });
   }
 
@@ -234,7 +234,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async setNote(name: string, note: string): Promise<void> {
-    if (this.#role.kind === "holder") return this.#role.holder.setNote(name, note);
+    if (this.#role.kind === "holder") return this.#role.holder.people.setNote(name, note);
     return this.#wish({ case: "note", value: { name, note } });
   }
 
@@ -331,21 +331,21 @@ class OpenedClient<Place> implements Client {
       case "older":
         return holder.fetchDownTo(conversationId(kind.value.conversation), kind.value.before);
       case "verified":
-        return holder.setVerified(kind.value.name, kind.value.verified);
+        return holder.people.setVerified(kind.value.name, kind.value.verified);
       case "acceptIdentity":
-        return holder.acceptIdentity(kind.value);
+        return holder.people.acceptIdentity(kind.value);
       case "acceptFork":
         return holder.acceptFork(conversationId(kind.value));
       case "note":
-        return holder.setNote(kind.value.name, kind.value.note);
+        return holder.people.setNote(kind.value.name, kind.value.note);
       case "retry":
         return holder.retry(clientMessageId(kind.value.clientMessageId));
       case "caughtUp":
         return holder.caughtUp(this.#closing.signal);
       case "findPeople":
-        return holder.people(kind.value);
+        return holder.people.find(kind.value);
       case "safetyNumber":
-        return holder.safetyNumber(kind.value);
+        return holder.people.safetyNumber(kind.value);
       case "signOut":
         return holder.signOut();
       case undefined:

@@ -13,26 +13,23 @@ import {
   limits,
   parseName,
 } from "@fastchat/protocol";
-import { buildSignOut, directConversationId, type VerifiedAccounts } from "@fastchat/protocol/chain";
-import { deviceSealingKeyHash, safetyCode, safetyNumber, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
-import type { AccountAttachments, SignedLink } from "@fastchat/protocol/wire/account";
+import { directConversationId, type VerifiedAccounts } from "@fastchat/protocol/chain";
 import { CursorSchema, type ServerFrame, type Welcome } from "@fastchat/protocol/wire/frames";
-import { openAccount } from "./account.ts";
-import { openNewAccountKeys } from "./account-keys.ts";
 import { AccountForked, KnownAccounts } from "./accounts.ts";
-import type { ChatItem, ClientEvent, ConnectionState, Person, SafetyNumber } from "./api.ts";
+import type { ChatItem, ClientEvent, ConnectionState } from "./api.ts";
 import { Connection, ConnectionLost, isWorthRetrying } from "./connection.ts";
-import { Contacts, NameConflict } from "./contacts.ts";
+import { Contacts } from "./contacts.ts";
 import { ConversationLinks, SendingBlocked } from "./conversation-links.ts";
 import { Conversation, type ConversationParts } from "./conversation.ts";
 import { Drafts } from "./drafts.ts";
 import type { Gateway } from "./gateway.ts";
 import { ToldConnection } from "./holder-connection.ts";
+import { OwnAccount } from "./own-account.ts";
 import { Outbox, type Outgoing } from "./outbox.ts";
+import { People } from "./people.ts";
 import { Presence } from "./presence.ts";
-import { type AccountKeySecret, type LocalProfile, saveAccountKey } from "./profile.ts";
+import type { LocalProfile } from "./profile.ts";
 import { prefixes } from "./records.ts";
-import { buildRevocation } from "./revocation.ts";
 import { Slots } from "./slots.ts";
 import { prefixRange, type Storage, StorageFullError } from "./storage.ts";
 import { Typing } from "./typing.ts";
@@ -41,7 +38,6 @@ import { Views } from "./views.ts";
 
 /** Conversations that catch up at the same time. */
 const CATCH_UP_AT_ONCE = 6;
-const REVOKE_ATTEMPTS = 5;
 const CLOSE_FLUSH_MS = 2_000;
 const RETRY_MS = 1_000;
 const STORAGE_RETRY_MS = 5_000;
@@ -67,6 +63,7 @@ export class Holder {
   readonly #parts: HolderParts;
   readonly views: Views;
   readonly contacts: Contacts;
+  readonly people: People;
   readonly accounts: KnownAccounts;
   readonly outbox: Outbox;
   readonly drafts: Drafts;
@@ -74,19 +71,17 @@ export class Holder {
   readonly #toldConnection: ToldConnection;
   readonly #links: ConversationLinks;
   readonly #vault: Vault;
+  readonly #ownAccount: OwnAccount;
   readonly #slots: Slots;
   readonly #typing: Typing;
   readonly #presence: Presence;
   readonly #conversations = new Map<ConversationId, Conversation>();
   readonly #conversationParts: ConversationParts;
-  #accountKeys: readonly AccountKeySecret[];
   readonly #catchingUp = new Map<Conversation, Promise<void>>();
   readonly #closing = new AbortController();
   #full = false;
   /** Read positions of the vault that were held against the log. */
   readonly #compared = new WeakSet<object>();
-  /** Names of people whom the server found. */
-  readonly #found = new Map<AccountId, string>();
   readonly #forked = new Set<AccountId>();
   /** Counts sessions: work of an earlier one stops. */
   #session = 0;
@@ -110,20 +105,27 @@ export class Holder {
     this.#connection = connection;
     this.#toldConnection = new ToldConnection(storage);
     const isOnline = () => connection.state.kind === "online";
-    this.#accountKeys = profile.accountKeys;
     this.accounts = new KnownAccounts(
       storage,
       (request) => connection.request({ case: "fetchAccount", value: request }, "account"),
       (error) => this.#onFork(error),
     );
-    const accountKeyOf = (generation: number) => this.#accountKeys.find((key) => key.generation === generation)?.secret;
+    this.#ownAccount = new OwnAccount({
+      storage,
+      profile,
+      accounts: this.accounts,
+      connection,
+      gateway: parts.gateway,
+      vault: () => this.#vault,
+      onNewDevice: () => emit({ kind: "warning", warning: "new-device", text: NEW_DEVICE_WARNING }),
+    });
     this.#vault = new Vault({
       storage,
       author,
       accounts: this.accounts,
       connection,
-      vaultKeys: () => vaultKeysOf(this.#accountKeys.at(-1)!),
-      renewKeys: () => this.#renewAccountKeys(),
+      vaultKeys: () => this.#ownAccount.vaultKeys,
+      renewKeys: () => this.#ownAccount.renewKeys(),
       onChanged: (places) => this.#quietly(this.#onVaultChanged(places)),
       onWrong: () => emit({ kind: "warning", warning: "vault", text: VAULT_WARNING }),
       onUnexpected,
@@ -171,11 +173,21 @@ export class Holder {
       contacts: this.contacts,
       live: {
         presence: (account) => this.#presence.of(account),
-        nameOf: (account) => this.#found.get(account),
+        nameOf: (account) => this.people.nameOf(account),
         isTyping: (id, account) => this.#typing.isTyping(id, account),
         draft: (id) => this.drafts.get(id),
         acknowledged: (id) => this.outbox.find(id)?.sent,
       },
+    });
+    this.people = new People({
+      me,
+      accounts: this.accounts,
+      contacts: this.contacts,
+      connection,
+      presence: this.#presence,
+      person: (account) => this.views.person(account),
+      onConflict: (error) => emit({ kind: "warning", warning: "account-fork", text: error.message }),
+      onIdentityAccepted: () => this.outbox.driveAll(),
     });
     this.#conversationParts = {
       storage,
@@ -183,7 +195,7 @@ export class Holder {
       accounts: this.accounts,
       verified,
       connection,
-      accountKeyOf,
+      accountKeyOf: (generation) => this.#ownAccount.secretOf(generation),
       arrived: (id, ids) => this.outbox.arrived(id, ids),
       settled: (id, ids) => this.outbox.settled(id, ids),
       onReference: (manifest) => this.#quietly(this.#vault.compare(manifest)),
@@ -236,36 +248,6 @@ export class Holder {
     }
   }
 
-  async people(text = ""): Promise<Person[]> {
-    const found = new Map<AccountId, Person>();
-    const wanted = text.toLowerCase();
-    const { me } = this.#parts.profile;
-    for (const contact of this.contacts.all()) {
-      const account = accountId(contact.account);
-      if (contact.name.includes(wanted) && (account !== me.account || wanted === me.name))
-        found.set(account, await this.views.person(account));
-    }
-    if (this.#connection.state.kind === "connecting") await this.#connection.online().catch(() => undefined);
-    if (this.#connection.state.kind === "online") {
-      const { people } = await this.#connection.request({ case: "findPeople", value: { text, limit: limits.peoplePerAnswer } }, "people");
-      for (const { name, account: bytes, online } of people) {
-        if (!isHash(bytes) || parseName(name).kind === "invalid") continue;
-        const account = accountId(bytes);
-        const pinned = this.contacts.byName(name);
-        // A second account under a name that is pinned is not offered to anybody [A3].
-        if (pinned !== undefined && accountId(pinned.account) !== account) {
-          this.#parts.emit({ kind: "warning", warning: "account-fork", text: new NameConflict(name).message });
-          continue;
-        }
-        if (account === me.account && wanted !== me.name) continue;
-        this.#found.set(account, name);
-        this.#presence.note(account, online);
-        found.set(account, { ...(await this.views.person(account)), name, online });
-      }
-    }
-    return [...found.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
-  }
-
   watchPresence(people: readonly AccountId[]): Promise<void> {
     return this.#presence.watch(people);
   }
@@ -274,7 +256,7 @@ export class Holder {
     const parsed = parseName(givenName);
     if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER);
     const { me } = this.#parts.profile;
-    const account = parsed.name === me.name ? me.account : await this.#accountNamed(parsed.name);
+    const account = parsed.name === me.name ? me.account : await this.people.accountNamed(parsed.name);
     const id = directConversationId(me.account, account);
     let conversation = this.#conversations.get(id);
     if (conversation === undefined) {
@@ -312,31 +294,18 @@ export class Holder {
     if (conversation !== undefined && this.#connection.state.kind === "online") await this.#typing.say(conversation, active);
   }
 
-  async safetyNumber(name: string): Promise<SafetyNumber> {
-    const { me } = this.#parts.profile;
-    const account = await this.#accountNamed(name);
-    const [mine, theirs] = [await this.accounts.need(me.account), await this.accounts.need(account)];
-    const party = ({ state }: typeof mine) => ({
-      account: idBytes(state.account),
-      identityKey: state.identityKey,
-      head: idBytes(state.head.hash),
+  /** [H3] Also `heads` with a new epoch in every conversation [C1]. */
+  async revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void> {
+    await this.#ownAccount.revoke(password, devices).catch((error: unknown) => {
+      if (error instanceof AccountForked) this.#onFork(error);
+      throw error;
     });
-    const { digits, words } = safetyNumber(party(mine), party(theirs));
-    return {
-      digits: digits.match(/.{5}/g)!.join(" "),
-      words: words.join(" "),
-      code: safetyCode(party(mine), party(theirs)),
-      verification: await this.contacts.verification(account),
-    };
-  }
-
-  async setVerified(name: string, verified: boolean): Promise<void> {
-    await this.contacts.setVerified(await this.#contact(name), verified);
-  }
-
-  async acceptIdentity(name: string): Promise<void> {
-    await this.contacts.acceptIdentity(await this.#contact(name));
-    this.outbox.driveAll();
+    for (const conversation of this.#conversations.values()) {
+      if (conversation.chain.state === undefined) continue;
+      await this.#links.prepare(conversation).catch((error: unknown) => {
+        if (!(error instanceof SendingBlocked) && !(error instanceof FastChatError && error.code === ErrorCode.ACCOUNT_CLOSED)) throw error;
+      });
+    }
   }
 
   async acceptFork(id: ConversationId): Promise<void> {
@@ -349,32 +318,16 @@ export class Holder {
     this.outbox.drive(id);
   }
 
-  async setNote(name: string, note: string): Promise<void> {
-    await this.contacts.setNote(await this.#contact(name), note);
-  }
-
   retry(message: ClientMessageId): Promise<void> {
     return this.outbox.retry(message);
   }
 
   /** [H3] The device signs itself out; whether the server heard it. The profile is erased by whoever owns it. */
   async signOut(): Promise<"told" | "not-reached"> {
-    const { me, signingSeed } = this.#parts.profile;
     if (this.#connection.state.kind === "connecting") await this.#connection.online().catch(() => undefined);
     if (this.#connection.state.kind !== "online") return "not-reached";
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await Promise.race([this.#vault.flush(), this.#pause(CLOSE_FLUSH_MS)]);
-        const { state } = await this.accounts.refresh(me.account);
-        const link = buildSignOut(state, { device: me.device, signingSeed });
-        await this.#connection.request({ case: "appendAccountLink", value: { link } }, "appended");
-        return "told";
-      } catch (error) {
-        const stale = error instanceof FastChatError && error.code === ErrorCode.STALE_HEAD;
-        if (error instanceof FastChatError && error.code === ErrorCode.DEVICE_REVOKED) return "told";
-        if (!stale || attempt === 5) return "not-reached";
-      }
-    }
+    await Promise.race([this.#vault.flush().catch(() => undefined), this.#pause(CLOSE_FLUSH_MS)]);
+    return this.#ownAccount.signOut();
   }
 
   async close(): Promise<void> {
@@ -426,7 +379,7 @@ export class Holder {
     for (;;) {
       try {
         // Who was given a new account key reads the vault with it.
-        const vault = this.#refreshOwnAccount().then(() => this.#vault.online());
+        const vault = this.#ownAccount.refresh().then(() => this.#vault.online());
         const beside = Promise.all([vault, this.#presence.online()]);
         // A connection that ends spoils all of them: whoever waits for the first hears of it.
         beside.catch(() => undefined);
@@ -557,7 +510,7 @@ export class Holder {
 
   async #accountMoved(account: AccountId): Promise<void> {
     if (account === this.#parts.profile.me.account) {
-      await this.#refreshOwnAccount();
+      await this.#ownAccount.refresh();
       return;
     }
     const before = (await this.accounts.get(account))?.state;
@@ -568,126 +521,6 @@ export class Holder {
     await this.#tellConversationsWith(account);
     // Who knows of a lost right writes it down before sending [C1].
     this.outbox.driveAll();
-  }
-
-  /** Every new device is shown on all devices of the account [A5]. */
-  async #refreshOwnAccount(): Promise<void> {
-    const { me } = this.#parts.profile;
-    const before = (await this.accounts.get(me.account))?.state;
-    const { state } = await this.accounts.refresh(me.account);
-    if (await this.#renewAccountKeys()) await this.#vault.renew();
-    if (before === undefined) return;
-    for (const { device } of state.devices.values()) {
-      if (before.devices.has(device) || device === me.device) continue;
-      this.#parts.emit({
-        kind: "warning",
-        warning: "new-device",
-        text: "A new device signed in to your account. If that was not you, change your password and revoke it.",
-      });
-    }
-  }
-
-  /** True: the account has a newer key, and this device has it now. */
-  async #renewAccountKeys(): Promise<boolean> {
-    const { me, sealingSecret } = this.#parts.profile;
-    const { state } = await this.accounts.need(me.account);
-    const newest = () => this.#accountKeys.at(-1)?.generation ?? 0;
-    if ((state.accountKeys.at(-1)?.generation ?? 0) <= newest()) return false;
-    const answer = await this.#fetchOwnAccount(state.head.index);
-    const opened = await openNewAccountKeys(state, answer, this.#accountKeys, { device: me.device, sealingSecret });
-    const fresh = opened.filter(({ generation }) => generation > newest());
-    if (fresh.length === 0) return false;
-    await this.#parts.storage.commit(fresh.map(saveAccountKey));
-    this.#accountKeys = [...this.#accountKeys, ...fresh];
-    return true;
-  }
-
-  #fetchOwnAccount(after: number) {
-    const by = { case: "account", value: idBytes(this.#parts.profile.me.account) } as const;
-    return this.#connection.request({ case: "fetchAccount", value: { by, after } }, "account");
-  }
-
-  /**
-   * [H3] Takes all rights from devices of this account: new account key, the vault sealed again [P4], and `heads` with a new
-   * epoch in every conversation [C1]. Needs the password, because a device alone can change nothing [A1].
-   */
-  async revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void> {
-    const { me, passwordServerKey } = this.#parts.profile;
-    await this.#connection.online();
-    await this.#vault.refresh();
-    const { state } = await this.accounts.refresh(me.account);
-    const account = await openAccount(this.#parts.gateway, me.name, password, { state, passwordServerKey }).catch((error: unknown) => {
-      if (error instanceof AccountForked) this.#onFork(error);
-      throw error;
-    });
-    const { deviceSealingKeys } = await this.#fetchOwnAccount(account.state.head.index);
-    const byHash = new Map(deviceSealingKeys.map((key) => [toHex(deviceSealingKeyHash(key)), key]));
-    const sealingKeys = new Map(
-      [...account.state.devices.values()].flatMap(({ device, sealingKeyHash }) => {
-        const key = byHash.get(toHex(sealingKeyHash));
-        return key === undefined ? [] : [[device, key] as const];
-      }),
-    );
-    const { link, attachments, accountKey } = await buildRevocation(account, devices, sealingKeys);
-    await this.#replaceAccountKey(link, attachments, vaultKeysOf(accountKey));
-    await this.#refreshOwnAccount();
-    for (const conversation of this.#conversations.values()) {
-      if (conversation.chain.state === undefined) continue;
-      await this.#links.prepare(conversation).catch((error: unknown) => {
-        if (!(error instanceof SendingBlocked) && !(error instanceof FastChatError && error.code === ErrorCode.ACCOUNT_CLOSED)) throw error;
-      });
-    }
-  }
-
-  /** [P4] The vault goes with the link. Should another device write to the vault in between, it is read and sealed again. */
-  async #replaceAccountKey(link: SignedLink, attachments: AccountAttachments, vaultKeys: VaultKeys): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      const { revision: vaultRevision, entries } = await this.#vault.sealedUnder(vaultKeys);
-      const vault = [...entries];
-      try {
-        await this.#connection.request({ case: "appendAccountLink", value: { link, attachments, vault, vaultRevision } }, "appended");
-        return;
-      } catch (error) {
-        const conflict = error instanceof FastChatError && error.code === ErrorCode.VERSION_CONFLICT;
-        if (!conflict || attempt === REVOKE_ATTEMPTS) throw error;
-        await this.#vault.refresh();
-      }
-    }
-  }
-
-  async #accountNamed(name: string): Promise<AccountId> {
-    const { me } = this.#parts.profile;
-    if (name === me.name) return me.account;
-    const contact = this.contacts.byName(name);
-    if (contact !== undefined) {
-      const account = accountId(contact.account);
-      if ((await this.accounts.get(account)) === undefined) await this.accounts.need(account);
-      return account;
-    }
-    await this.#connection.online();
-    const { state } = await this.accounts.named(name);
-    await this.contacts.pin(state);
-    return state.account;
-  }
-
-  async #contact(name: string) {
-    await this.#accountNamed(name);
-    const contact = this.contacts.byName(name);
-    if (contact === undefined) throw new FastChatError(ErrorCode.NO_SUCH_USER);
-    return contact;
-  }
-
-  /** Who wrote first is pinned too; a second account under a known name is shown and cannot be written to [A3]. */
-  async #pinPeer(conversation: Conversation): Promise<void> {
-    const { peer } = conversation;
-    if (peer === undefined || peer === this.#parts.profile.me.account || this.contacts.byAccount(peer) !== undefined) return;
-    try {
-      const { state } = await this.accounts.need(peer);
-      await this.contacts.pin(state);
-    } catch (error) {
-      if (!(error instanceof NameConflict)) throw error;
-      this.#parts.emit({ kind: "warning", warning: "account-fork", text: error.message });
-    }
   }
 
   async #tellConversationsWith(account: AccountId): Promise<void> {
@@ -717,7 +550,7 @@ export class Holder {
   async #onStored(conversation: Conversation, sequences: readonly number[], live: boolean): Promise<void> {
     // Without a valid beginning it is nobody's conversation, and not shown.
     if (conversation.peer === undefined) return;
-    await this.#pinPeer(conversation);
+    await this.people.pinPeer(conversation.peer);
     const items = await this.views.itemsAt(conversation.id, sequences);
     for (const item of items) if (item.kind === "message" && !item.mine) this.#typing.stopped(conversation, item.from.account);
     this.#parts.emit({ kind: "items", conversation: conversation.id, items, live });
@@ -811,17 +644,21 @@ export class Holder {
 
   // ------------------------------------------------------------------
 
+  /**
+   * Work that follows from what the server said. What no rule foresees there ends the session, not the program: it may be the
+   * server's doing, and another one, or the same one later, may do better.
+   */
   #quietly(work: Promise<unknown>): void {
-    work.catch((error: unknown) => this.#onTrouble(error));
+    work.catch((error: unknown) => {
+      if (isForeseen(error) || !this.#connection.endSession(error)) this.#onTrouble(error);
+    });
   }
 
   /** Of work that nobody waits for: what the connection spoils is done again with the next one. */
   #onTrouble(error: unknown): void {
     if (error instanceof AccountForked) this.#onFork(error);
     else if (error instanceof StorageFullError) this.#onStorageFull(error);
-    else if (!(error instanceof ConnectionLost || error instanceof FastChatError || error instanceof SendingBlocked)) {
-      if (!this.#closing.signal.aborted) this.#parts.onUnexpected(error);
-    }
+    else if (!isForeseen(error) && !this.#closing.signal.aborted) this.#parts.onUnexpected(error);
   }
 
   /** What could not be stored is still on the server or in memory: it is tried again until there is room. */
@@ -850,6 +687,10 @@ export class Holder {
     });
   }
 }
+
+const NEW_DEVICE_WARNING = "A new device signed in to your account. If that was not you, change your password and revoke it.";
+const isForeseen = (error: unknown): boolean =>
+  [AccountForked, ConnectionLost, FastChatError, SendingBlocked, StorageFullError].some((kind) => error instanceof kind);
 
 const VAULT_WARNING =
   "Your contacts and settings on the server are not what your devices wrote: something was changed, swapped, held back or is old. What this device has was kept.";

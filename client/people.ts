@@ -1,0 +1,136 @@
+import { accountId, type AccountId, ErrorCode, FastChatError, idBytes, isHash, limits, parseName } from "@fastchat/protocol";
+import { safetyCode, safetyNumber } from "@fastchat/protocol/seal";
+import type { KnownAccounts } from "./accounts.ts";
+import type { Me, Person, SafetyNumber } from "./api.ts";
+import type { Connection } from "./connection.ts";
+import { type Contacts, NameConflict } from "./contacts.ts";
+import type { Presence } from "./presence.ts";
+
+export interface PeopleParts {
+  readonly me: Me;
+  readonly accounts: KnownAccounts;
+  readonly contacts: Contacts;
+  readonly connection: Pick<Connection, "state" | "online" | "request">;
+  readonly presence: Presence;
+  /** How somebody is shown. */
+  readonly person: (account: AccountId) => Promise<Person>;
+  /** Somebody else turned up under a name that is pinned. */
+  readonly onConflict: (error: NameConflict) => void;
+  readonly onIdentityAccepted: () => void;
+}
+
+/** Finding people by name, and what one says about them [A3], [A5]. */
+export class People {
+  readonly #parts: PeopleParts;
+  /** Names of people whom the server found. */
+  readonly #found = new Map<AccountId, string>();
+
+  constructor(parts: PeopleParts) {
+    this.#parts = parts;
+  }
+
+  /** Of somebody whom the server found. */
+  nameOf(account: AccountId): string | undefined {
+    return this.#found.get(account);
+  }
+
+  /** Contacts whose name contains the text and, when connected, whom the server finds. */
+  async find(text = ""): Promise<Person[]> {
+    const found = new Map<AccountId, Person>();
+    const wanted = text.toLowerCase();
+    const { me } = this.#parts;
+    for (const contact of this.#parts.contacts.all()) {
+      const account = accountId(contact.account);
+      if (contact.name.includes(wanted) && (account !== me.account || wanted === me.name))
+        found.set(account, await this.#parts.person(account));
+    }
+    if (this.#parts.connection.state.kind === "connecting") await this.#parts.connection.online().catch(() => undefined);
+    if (this.#parts.connection.state.kind === "online") {
+      const { people } = await this.#parts.connection.request(
+        { case: "findPeople", value: { text, limit: limits.peoplePerAnswer } },
+        "people",
+      );
+      for (const { name, account: bytes, online } of people) {
+        if (!isHash(bytes) || parseName(name).kind === "invalid") continue;
+        const account = accountId(bytes);
+        const pinned = this.#parts.contacts.byName(name);
+        // A second account under a name that is pinned is not offered to anybody [A3].
+        if (pinned !== undefined && accountId(pinned.account) !== account) {
+          this.#parts.onConflict(new NameConflict(name));
+          continue;
+        }
+        if (account === me.account && wanted !== me.name) continue;
+        this.#found.set(account, name);
+        this.#parts.presence.note(account, online);
+        found.set(account, { ...(await this.#parts.person(account)), name, online });
+      }
+    }
+    return [...found.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
+  }
+
+  /** Whom a name means: as pinned, else as the server says, and pinned then. Throws FastChatError NO_SUCH_USER, NameConflict. */
+  async accountNamed(name: string): Promise<AccountId> {
+    const { me } = this.#parts;
+    if (name === me.name) return me.account;
+    const contact = this.#parts.contacts.byName(name);
+    if (contact !== undefined) {
+      const account = accountId(contact.account);
+      if ((await this.#parts.accounts.get(account)) === undefined) await this.#parts.accounts.need(account);
+      return account;
+    }
+    await this.#parts.connection.online();
+    const { state } = await this.#parts.accounts.named(name);
+    await this.#parts.contacts.pin(state);
+    return state.account;
+  }
+
+  /** Who wrote first is pinned too; a second account under a known name is shown and cannot be written to [A3]. */
+  async pinPeer(peer: AccountId | undefined): Promise<void> {
+    if (peer === undefined || peer === this.#parts.me.account || this.#parts.contacts.byAccount(peer) !== undefined) return;
+    try {
+      const { state } = await this.#parts.accounts.need(peer);
+      await this.#parts.contacts.pin(state);
+    } catch (error) {
+      if (!(error instanceof NameConflict)) throw error;
+      this.#parts.onConflict(error);
+    }
+  }
+
+  async safetyNumber(name: string): Promise<SafetyNumber> {
+    const { me } = this.#parts;
+    const account = await this.accountNamed(name);
+    const [mine, theirs] = [await this.#parts.accounts.need(me.account), await this.#parts.accounts.need(account)];
+    const party = ({ state }: typeof mine) => ({
+      account: idBytes(state.account),
+      identityKey: state.identityKey,
+      head: idBytes(state.head.hash),
+    });
+    const { digits, words } = safetyNumber(party(mine), party(theirs));
+    return {
+      digits: digits.match(/.{5}/g)!.join(" "),
+      words: words.join(" "),
+      code: safetyCode(party(mine), party(theirs)),
+      verification: await this.#parts.contacts.verification(account),
+    };
+  }
+
+  async setVerified(name: string, verified: boolean): Promise<void> {
+    await this.#parts.contacts.setVerified(await this.#contact(name), verified);
+  }
+
+  async acceptIdentity(name: string): Promise<void> {
+    await this.#parts.contacts.acceptIdentity(await this.#contact(name));
+    this.#parts.onIdentityAccepted();
+  }
+
+  async setNote(name: string, note: string): Promise<void> {
+    await this.#parts.contacts.setNote(await this.#contact(name), note);
+  }
+
+  async #contact(name: string) {
+    await this.accountNamed(name);
+    const contact = this.#parts.contacts.byName(name);
+    if (contact === undefined) throw new FastChatError(ErrorCode.NO_SUCH_USER);
+    return contact;
+  }
+}
