@@ -6,6 +6,7 @@ import type { ConnectionState } from "./api.ts";
 import { backoff } from "./backoff.ts";
 import { type Gateway, GatewayUnreachable } from "./gateway.ts";
 import { PacketWriter } from "./packets.ts";
+import { believableWait, isWellFormed } from "./server-words.ts";
 
 type ClientBody = Exclude<NonNullable<MessageInitShape<typeof ClientFrameSchema>["body"]>, { case: undefined }>;
 type ServerBody = Exclude<ServerFrame["body"], { case: undefined }>;
@@ -114,6 +115,13 @@ export class Connection {
   /** Says something that nobody answers; nothing happens without a connection. */
   signal(body: ClientBody): void {
     this.#session?.writer.add(create(ClientFrameSchema, { request: 0, body }));
+  }
+
+  /** What the server said could not be worked on: the session ends with it, and the next one may do better. False: there is none. */
+  endSession(error: unknown): boolean {
+    if (this.#session === undefined) return false;
+    endFor(this.#session, `What the server sent could not be used: ${String(error)}`, error);
+    return true;
   }
 
   async close(): Promise<void> {
@@ -275,11 +283,10 @@ export class Connection {
     try {
       ({ frames } = fromBinary(ServerPacketSchema, packet));
     } catch (error) {
-      session.error = new FastChatError(ErrorCode.UNAVAILABLE, { detail: "The server sent what is no packet.", cause: error });
-      session.socket.close();
-      return;
+      return endFor(session, "The server sent what is no packet.", error);
     }
     for (const { request, body } of frames) {
+      if (!isWellFormed(body)) return endFor(session, `The server sent ${body.case} as no server does.`);
       // A frame of a newer server that this client does not know.
       if (body.case === undefined) continue;
       if (request === 0) this.#push(session, body);
@@ -367,7 +374,13 @@ interface Failure {
   readonly unreachable: boolean;
 }
 
-const retryOf = (retryAfterMs: number) => (retryAfterMs > 0 ? { retryAfterMs } : {});
+const retryOf = (retryAfterMs: number) => (retryAfterMs > 0 ? { retryAfterMs: believableWait(retryAfterMs) } : {});
+
+function endFor(session: Session, detail: string, cause?: unknown): void {
+  session.error ??= new FastChatError(ErrorCode.UNAVAILABLE, { detail, cause, retryAfterMs: 0 });
+  session.socket.close();
+  session.ended.resolve(session.error);
+}
 
 /** Whether doing the same again, with the same ids, can help. */
 export function isWorthRetrying(error: unknown): boolean {

@@ -37,6 +37,7 @@ import { LogCheck, type LogDraft, witnessRecord } from "./log-check.ts";
 import { isMessage, type ReadMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
 import { evidenceNotice, forkNotice, incarnationNotice, invalidLinkNotice, linkMismatchNotice, linkNotices } from "./notices.ts";
 import { keys, prefixes, put, read, schemas, sequenceOfKey } from "./records.ts";
+import { believableTime } from "./server-words.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
 import type { VerifiedAccounts } from "@fastchat/protocol/chain";
 
@@ -534,7 +535,7 @@ export class Conversation {
     const hash = entryHash(entry);
     if (hash === undefined) return undefined;
     const before = draft.stored.get(entry.sequence - 1)?.time ?? (entry.sequence === draft.record.high + 1 ? draft.record.time : 0n);
-    return storedBase(entry, hash, entry.time > before ? entry.time : before);
+    return storedBase(entry, hash, believableTime(entry.time > before ? entry.time : before));
   }
 
   async #stateAt(draft: LogDraft, sequence: number): Promise<ConversationState | undefined> {

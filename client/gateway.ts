@@ -1,6 +1,7 @@
 import { create, type DescMessage, fromBinary, type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { type DeviceId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import { ErrorSchema } from "@fastchat/protocol/wire/error";
+import { believableWait } from "./server-words.ts";
 import {
   AddDeviceSchema,
   ChallengeRequestSchema,
@@ -99,7 +100,7 @@ export class Gateway {
 async function errorOf(response: Response): Promise<FastChatError> {
   try {
     const { code, detail, retryAfterMs } = fromBinary(ErrorSchema, new Uint8Array(await response.arrayBuffer()));
-    return new FastChatError(code, { detail, ...(retryAfterMs > 0 && { retryAfterMs }) });
+    return new FastChatError(code, { detail, ...(retryAfterMs > 0 && { retryAfterMs: believableWait(retryAfterMs) }) });
   } catch (cause) {
     return new FastChatError(ErrorCode.UNSPECIFIED, { detail: `The gateway answered with status ${response.status}.`, cause });
   }

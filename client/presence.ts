@@ -1,6 +1,7 @@
 import { type AccountId, accountId, idBytes, isHash, limits } from "@fastchat/protocol";
 import type { AccountPresence } from "@fastchat/protocol/wire/frames";
 import type { Connection } from "./connection.ts";
+import { believableTime } from "./server-words.ts";
 
 interface State {
   readonly online: boolean;
@@ -57,7 +58,7 @@ export class Presence {
     for (const { account: bytes, online, lastSeen } of presences) {
       if (!isHash(bytes)) continue;
       const account = accountId(bytes);
-      this.#states.set(account, { online, lastSeen: lastSeen === 0n ? undefined : Number(lastSeen) });
+      this.#states.set(account, { online, lastSeen: lastSeen === 0n ? undefined : Number(believableTime(lastSeen)) });
       changed.push(account);
     }
     if (changed.length > 0) this.#parts.onChanged(changed);

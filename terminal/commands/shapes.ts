@@ -1,10 +1,11 @@
 import type { ChatItem, ConversationSummary, Person } from "@fastchat/client";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
-import { stampWords } from "../ui/time.ts";
+import { calendarTime, stampWords } from "../ui/time.ts";
 
 // The objects of --json and the lines of plain output; docs/commands.md describes them. Fields are added, never changed or removed.
 
-export const isoTime = (time: number | undefined): string | null => (time === undefined ? null : new Date(time).toISOString());
+export const isoTime = (time: number | undefined): string | null =>
+  time === undefined ? null : new Date(calendarTime(time)).toISOString();
 
 export function itemObject(item: ChatItem, peer: string): { type: string; [field: string]: unknown } {
   const place = { with: peer, conversation: item.conversation, sequence: item.sequence ?? null, time: isoTime(item.time) };

@@ -8,6 +8,7 @@ import { signInCases } from "./sign-in.ts";
 import { stolenCases } from "./stolen.ts";
 import { streamCases } from "./stream.ts";
 import { vaultCases } from "./vault.ts";
+import { wordsCases } from "./words.ts";
 
 let system: System;
 let honest: HonestPeople;
@@ -22,7 +23,16 @@ afterAll(async () => {
   await system?.[Symbol.asyncDispose]();
 });
 
-const cases = [...peopleCases, ...membershipCases, ...stolenCases, ...chainCases, ...streamCases, ...vaultCases, ...signInCases];
+const cases = [
+  ...peopleCases,
+  ...membershipCases,
+  ...stolenCases,
+  ...chainCases,
+  ...streamCases,
+  ...vaultCases,
+  ...signInCases,
+  ...wordsCases,
+];
 
 test.each(cases.map((each, index) => [each.rules, each.attack, each, index + 1] as const))("%s %s", async (_, __, evil, number) => {
   await using stage = await Stage.open(system, honest, number);
