@@ -69,13 +69,20 @@ export class Beside {
   }
 
   async open(): Promise<void> {
+    // Told of changes before it reads: what comes in between is not missed.
+    this.#end = this.#storage.onForeignChange(() => {
+      this.#looking = this.#looking.then(() => this.#look()).catch(this.#onUnexpected);
+    });
+    const loading = this.#load();
+    this.#looking = loading;
+    await loading;
+  }
+
+  async #load(): Promise<void> {
     await this.#vault.load();
     this.#seen = await this.#conversations();
     this.#queued = await this.#outbox();
     this.#connection = (await readHolderConnection(this.#storage)) ?? unknown;
-    this.#end = this.#storage.onForeignChange(() => {
-      this.#looking = this.#looking.then(() => this.#look()).catch(this.#onUnexpected);
-    });
   }
 
   /** The holder's. */
