@@ -210,7 +210,7 @@ class RunningChatServer implements ChatServer {
     this.#delivery.stop();
     this.#presence.stop();
     for (const connection of this.#connections) connection.close(ErrorCode.MOVED);
-    await Promise.race([this.#chat.queue.settled(), new Promise((resolve) => setTimeout(resolve, 2_000))]);
+    await Promise.race([this.#chat.queue.settled(), new Promise((resolve) => setTimeout(resolve, 2_000).unref())]);
     await this.#beating;
     await this.#repairing;
     await leaveRegistry(this.#options.database, this.#run).catch(() => undefined);

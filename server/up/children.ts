@@ -30,6 +30,11 @@ export interface ChildOptions {
 const ENTRY = join(import.meta.dirname, "..", "main.ts");
 const BACK_OFF_MS = { first: 100, last: 5_000, settledAfter: 10_000 };
 const STOP_MS = 5_000;
+/**
+ * A child that somebody told to end may be the first of all that a signal reaches: whoever stops a process group, or a service of the system,
+ * means its parent too, which hears of it within this time.
+ */
+const ASKED_MS = 2_000;
 
 /**
  * A role in a process of its own, started again whenever it ends. The channel between us ends with either side: a child whose parent is gone ends
@@ -63,21 +68,29 @@ export class Child implements AsyncDisposable {
     createInterface({ input: child.stderr! }).on("line", log);
     child.on("message", (message: ChildMessage) => {
       this.#port = message.port;
-      ready(message);
+      if (!this.#stopping) ready(message);
     });
     let over = false;
-    const end = (how: string) => {
+    const end = (how: string, wasAsked: boolean) => {
       if (over) return;
       over = true;
       this.#process = undefined;
       if (this.#stopping) return;
       if (performance.now() - since > BACK_OFF_MS.settledAfter) this.#pause = BACK_OFF_MS.first;
+      if (wasAsked) {
+        this.#timer = setTimeout(() => {
+          ended(how, 0);
+          this.#start();
+        }, ASKED_MS);
+        return;
+      }
       ended(how, this.#pause);
       this.#timer = setTimeout(() => this.#start(), this.#pause);
       this.#pause = Math.min(2 * this.#pause, BACK_OFF_MS.last);
     };
-    child.once("error", (error) => end(error.message));
-    child.once("exit", (code, signal) => end(signal === null ? `code ${code}` : signal));
+    child.once("error", (error) => end(error.message, false));
+    // 0, or by the signal itself while it started.
+    child.once("exit", (code, signal) => end(signal ?? `code ${code}`, code === 0 || signal === "SIGTERM" || signal === "SIGHUP"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -161,6 +161,27 @@ test(
   },
 );
 
+test("a signal that reaches the children first starts none of them again", { timeout: 60_000 }, async () => {
+  await using postgres: TestPostgres = await startTestPostgres();
+  const up = new Role(folder, await postgres.create(), "up", "--port", "18280");
+  await readyAt(up);
+  for (const { pid } of [...child(folder, "server"), ...child(folder, "gateway")]) process.kill(pid, "SIGTERM");
+  // The gateway has ended by then, with time to be started again.
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  up.child.kill("SIGTERM");
+  expect(await up.ended).toBe(0);
+  expect(up.output).not.toMatch(/runs again|started again/);
+  expect(processesOf(folder)).toEqual([]);
+});
+
+test("a child that was told to end by itself, and not all of them, is started again", { timeout: 60_000 }, async () => {
+  await using postgres: TestPostgres = await startTestPostgres();
+  const up = new Role(folder, await postgres.create(), "up", "--port", "18380", "--servers", "1");
+  await readyAt(up);
+  for (const { pid } of child(folder, "server")) process.kill(pid, "SIGTERM");
+  await up.says(/chat server 1: runs again/);
+});
+
 test("a role without a database says what to do", async () => {
   await using lonely = new Role(folder, undefined, "server");
   expect(await lonely.ended).toBe(1);

@@ -91,11 +91,13 @@ export async function runUp(options: UpOptions = {}): Promise<void> {
   const servers = Array.from({ length: options.servers ?? 2 }, (_, index) => `chat server ${index + 1}`);
   const started = (async () => {
     const gateway = await startChild("gateway", "gateway", wanted);
+    if (stopping.signal.aborted) return;
     if (gateway.port !== wanted && wanted !== 0) say(`Port ${wanted} is taken: the gateway uses ${gateway.port}`);
     say(`Gateway on ${gateway.url}`);
     // One after the other: the next looks for a port when the one before has its own.
     for (const title of servers) {
       const server = await startChild(title, "server", gateway.port + 1 + servers.indexOf(title));
+      if (stopping.signal.aborted) return;
       say(`Chat server ${server.name} on ${server.url}`);
     }
     for (const line of whatNext(gateway, dataFolder)) say(line);
