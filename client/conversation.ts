@@ -1,4 +1,4 @@
-import { clone, create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { clone, create, fromBinary } from "@bufbuild/protobuf";
 import {
   accountId,
   type AccountId,
@@ -13,31 +13,18 @@ import {
 } from "@fastchat/protocol";
 import { type ConversationState, deviceAt, newestEpoch } from "@fastchat/protocol/chain";
 import { entryHash, equal } from "@fastchat/protocol/seal";
-import {
-  type Entry,
-  EntrySchema,
-  type LinkEntry,
-  LinkEntrySchema,
-  type SealedKey,
-  type Witness,
-  WitnessSchema,
-} from "@fastchat/protocol/wire/conversation";
-import { AccountForked, type KnownAccounts } from "./accounts.ts";
+import { type Entry, EntrySchema, type SealedKey, type Witness, WitnessSchema } from "@fastchat/protocol/wire/conversation";
+import type { AccountForked, KnownAccounts } from "./accounts.ts";
 import type { Connection } from "./connection.ts";
 import { ConversationChain } from "./conversation-chain.ts";
 import { EpochKeys } from "./epoch-keys.ts";
-import {
-  ClaimSchema,
-  type Conversation as ConversationRecord,
-  ConversationSchema,
-  type StoredEntry,
-} from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { ClaimSchema, type Conversation as ConversationRecord, ConversationSchema } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Lane } from "./lane.ts";
 import { LogCheck, type LogDraft, witnessRecord } from "./log-check.ts";
-import { isMessage, type ReadMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
-import { evidenceNotice, forkNotice, incarnationNotice, invalidLinkNotice, linkMismatchNotice, linkNotices } from "./notices.ts";
+import { LogReader } from "./log-reader.ts";
+import { isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
+import { forkNotice } from "./notices.ts";
 import { keys, prefixes, put, read, schemas, sequenceOfKey } from "./records.ts";
-import { believableTime } from "./server-words.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
 import type { VerifiedAccounts } from "@fastchat/protocol/chain";
 
@@ -88,8 +75,7 @@ export class Conversation {
   readonly #parts: ConversationParts;
   readonly #lane = new Lane();
   readonly #check: LogCheck;
-  /** Epochs whose copies the server was asked for since the connection began. */
-  readonly #askedKeys = new Set<number>();
+  readonly #reader: LogReader;
 
   private constructor(parts: ConversationParts, id: ConversationId, record: ConversationRecord) {
     this.#parts = parts;
@@ -98,6 +84,7 @@ export class Conversation {
     this.chain = new ConversationChain(parts.storage, id, parts.verified);
     this.epochKeys = new EpochKeys(parts.storage, id, parts.me.account, parts.accountKeyOf);
     this.#check = new LogCheck(parts.storage, id, parts.me.account, (account) => this.#nameOf(account));
+    this.#reader = new LogReader(id, parts, this.chain, this.epochKeys, (account) => this.#nameOf(account));
   }
 
   static async load(parts: ConversationParts, id: ConversationId): Promise<Conversation | undefined> {
@@ -157,7 +144,7 @@ export class Conversation {
 
   /** A new connection: what the server could not give before may be there now. */
   newSession(): void {
-    this.#askedKeys.clear();
+    this.#reader.newSession();
     // Newer software may have come since.
     this.record.updateNeeded = false;
   }
@@ -257,7 +244,7 @@ export class Conversation {
     return this.#lane.run(async () => {
       const { state } = this.chain;
       if (state === undefined) return false;
-      const opened = await this.#obtainKeys(state, epochs, []);
+      const opened = await this.#reader.obtainKeys(state, epochs, []);
       if (opened.opened.size === 0) return false;
       await this.#parts.storage.commit(opened.changes);
       opened.done();
@@ -272,7 +259,7 @@ export class Conversation {
     const next = contiguous(entries, this.record.high + 1);
     if (next.length === 0 || this.record.updateNeeded) return;
     const draft = this.#draft();
-    await this.#readAll(draft, next, copies, live);
+    await this.#reader.read(draft, next, copies, live);
     if (draft.stored.size === 0 && !draft.record.updateNeeded) return;
     const sequences = [...draft.stored.keys()];
     const { record } = draft;
@@ -324,14 +311,14 @@ export class Conversation {
       if (links.length === 0) break;
       for (const entry of links) {
         if (entry.body.case !== "link") continue;
-        const result = await this.#applyLink(draft, entry, entry.body.value, state, []);
+        const result = await this.#reader.applyLink(draft, entry, entry.body.value, state, []);
         if (result === "stop") return this.#commit(draft);
         state = result;
       }
       after = links.at(-1)!.sequence;
     }
     if (state !== undefined) {
-      const opened = await this.#obtainKeys(
+      const opened = await this.#reader.obtainKeys(
         state,
         state.epochs.map(({ epoch }) => epoch),
         [],
@@ -352,7 +339,7 @@ export class Conversation {
     const page = contiguousBefore(entries, this.record.low);
     if (page.length === 0) return;
     const draft = this.#draft();
-    await this.#readAll(draft, page, [], false);
+    await this.#reader.read(draft, page, [], false);
     const sequences = [...draft.stored.keys()];
     if (sequences.length < page.length) return;
     const { record } = draft;
@@ -417,231 +404,6 @@ export class Conversation {
     if (draft.ownIds.length > 0) this.#parts.settled(this.id, draft.ownIds);
   }
 
-  /** Reads entries into the draft, in order; stops before one that this software does not understand. */
-  async #readAll(draft: LogDraft, entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
-    for (let start = 0; start < entries.length;) {
-      const entry = entries[start]!;
-      let end = start + 1;
-      if (isMessage(entry)) {
-        while (end < entries.length && isMessage(entries[end]!)) end++;
-        await this.#readMessages(draft, entries.slice(start, end), copies, live);
-      } else if (!(await this.#readOther(draft, entry, copies))) {
-        return;
-      }
-      start = end;
-    }
-  }
-
-  async #readMessages(draft: LogDraft, entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
-    const state = await this.#stateAt(draft, entries[0]!.sequence);
-    const keysOpened = new Map<number, Uint8Array>();
-    const keyOf = async (epoch: number) => keysOpened.get(epoch) ?? (await this.epochKeys.get(epoch));
-    if (state !== undefined) {
-      const epochs = new Set(entries.filter(isMessage).map((entry) => entry.body.value.epoch));
-      const missing: number[] = [];
-      for (const epoch of epochs) if (epoch >= 1 && epoch <= state.epochs.length && (await keyOf(epoch)) === undefined) missing.push(epoch);
-      if (missing.length > 0) {
-        const opened = await this.#obtainKeys(state, missing, copies);
-        draft.changes.push(...opened.changes);
-        draft.done.push(opened.done);
-        for (const [epoch, key] of opened.opened) keysOpened.set(epoch, key);
-      }
-      // Opened with a link of this very page: not committed yet.
-      for (const [epoch, key] of this.#openedInDraft(draft)) keysOpened.set(epoch, key);
-    }
-    const messages = entries.filter(isMessage);
-    const opened = await Promise.all(messages.map((entry) => readMessage(this.id, entry, state, keyOf)));
-    for (const [place, entry] of messages.entries()) {
-      const result = opened[place]!;
-      const stored = this.#base(draft, entry);
-      if (stored === undefined) return;
-      if (result.kind === "unreadable") {
-        storeMessage(stored, entry, result, "none");
-      } else {
-        const doubt = live && (await this.#isKnownRevoked(result.author.account, result.author.device)) ? "revoked-device" : "none";
-        storeMessage(stored, entry, result, doubt);
-      }
-      draft.stored.set(entry.sequence, stored);
-      this.#noteReference(draft, result);
-    }
-  }
-
-  #noteReference(draft: LogDraft, message: ReadMessage): void {
-    if (message.kind === "unreadable" || message.author.account !== this.#parts.me.account) return;
-    const { manifest } = message.content;
-    if (manifest.length > 0) draft.done.push(() => this.#parts.onReference(manifest));
-  }
-
-  #openedInDraft(draft: LogDraft): Map<number, Uint8Array> {
-    const prefix = prefixes.epochKeys(this.id);
-    return new Map(
-      draft.changes.flatMap((change) =>
-        change.kind === "put" && change.key.startsWith(prefix) ? [[sequenceOfKey(change.key), change.value] as const] : [],
-      ),
-    );
-  }
-
-  /** False: the chain stops here until it is complete. */
-  async #readOther(draft: LogDraft, entry: Entry, copies: readonly SealedKey[]): Promise<boolean> {
-    const stored = this.#base(draft, entry);
-    if (stored === undefined) {
-      draft.record.updateNeeded = true;
-      return false;
-    }
-    switch (entry.body.case) {
-      case "link": {
-        const known = await this.#parts.storage.get(keys.link(this.id, entry.sequence));
-        stored.body = { case: "link", value: { $typeName: "fastchat.profile.v1.StoredLink" } };
-        const isBelow = entry.sequence <= this.chain.sequence;
-        if (isBelow) {
-          if (known === undefined || !sameLink(fromBinary(LinkEntrySchema, known), entry.body.value))
-            stored.notices.push(linkMismatchNotice());
-          else {
-            const state = await this.chain.at(entry.sequence);
-            const result = this.chain.apply(entry.body.value, state);
-            if (result.kind === "valid") stored.notices.push(...linkNotices(result.changes, result.state, result.author.account));
-          }
-        } else {
-          const state = await this.#stateAt(draft, entry.sequence);
-          draft.stored.set(entry.sequence, stored);
-          const result = await this.#applyLink(draft, entry, entry.body.value, state, copies);
-          if (result === "stop") {
-            draft.stored.delete(entry.sequence);
-            return false;
-          }
-        }
-        break;
-      }
-      case "incarnation":
-        stored.body = { case: "incarnation", value: witnessRecord(entry.body.value) };
-        stored.notices.push(incarnationNotice());
-        draft.record.incarnation = entry.body.value.incarnation + 1;
-        break;
-      case "erased":
-        stored.body = { case: "erased", value: { $typeName: "fastchat.profile.v1.StoredErased" } };
-        break;
-      case "message":
-      case undefined:
-        break;
-      default:
-        entry.body satisfies never;
-    }
-    draft.stored.set(entry.sequence, stored);
-    return true;
-  }
-
-  /** Undefined for an entry of a kind that this software does not know: not even its hash can be told. */
-  #base(draft: LogDraft, entry: Entry): StoredEntry | undefined {
-    const hash = entryHash(entry);
-    if (hash === undefined) return undefined;
-    const before = draft.stored.get(entry.sequence - 1)?.time ?? (entry.sequence === draft.record.high + 1 ? draft.record.time : 0n);
-    return storedBase(entry, hash, believableTime(entry.time > before ? entry.time : before));
-  }
-
-  async #stateAt(draft: LogDraft, sequence: number): Promise<ConversationState | undefined> {
-    return draft.places.findLast((place) => place.sequence < sequence)?.state ?? (await this.chain.at(sequence));
-  }
-
-  /** The state after the link: the same as before when it does not count. "stop": incomplete [G4]. */
-  async #applyLink(
-    draft: LogDraft,
-    entry: Entry,
-    link: LinkEntry,
-    state: ConversationState | undefined,
-    copies: readonly SealedKey[],
-  ): Promise<ConversationState | undefined | "stop"> {
-    let complete = link;
-    let result = this.chain.apply(complete, state);
-    if (result.kind === "incomplete" && result.reason === "evidence") {
-      complete = await this.#completed(
-        link,
-        result.missing.map(({ account }) => account),
-        state,
-      );
-      result = this.chain.apply(complete, state);
-    }
-    const stored = draft.stored.get(entry.sequence);
-    if (result.kind === "incomplete" && result.reason === "version") {
-      draft.record.updateNeeded = true;
-      return "stop";
-    }
-    if (result.kind === "incomplete" && result.reason === "evidence") return "stop";
-    if (result.kind !== "valid" || !this.#isOwn(result.state)) {
-      stored?.notices.push(invalidLinkNotice(await this.#nameOf(entry.account)));
-      return state;
-    }
-    if (complete !== link) stored?.notices.push(evidenceNotice());
-    stored?.notices.push(...linkNotices(result.changes, result.state, result.author.account));
-    draft.places.push({ sequence: entry.sequence, state: result.state });
-    draft.changes.push(this.chain.saveLink(entry.sequence, complete));
-    if (draft.record.peer.length === 0 || state === undefined) draft.record.peer = idBytes(peerOf(result.state, this.#parts.me.account));
-    await this.#learn(draft, result.state, complete);
-    if (result.changes.some(({ kind }) => kind === "epoch-opened")) {
-      const opened = await this.epochKeys.open(result.state, [newestEpoch(result.state).epoch], copies);
-      draft.changes.push(...opened.changes);
-      draft.done.push(opened.done);
-    }
-    return result.state;
-  }
-
-  /**
-   * [C2] [G2] Whether a chain is of this conversation, and of a kind that is shown: of two accounts, this one among them, as
-   * the id commits to. A group is never shown as the conversation with one of its members.
-   */
-  #isOwn({ conversation, kind, members }: ConversationState): boolean {
-    return conversation === this.id && kind === "direct" && members.has(this.#parts.me.account);
-  }
-
-  /** [C3] Evidence that this device has already, or that the server gives under the account's name. */
-  async #completed(link: LinkEntry, missing: readonly Uint8Array[], state: ConversationState | undefined): Promise<LinkEntry> {
-    const evidence = [...link.evidence];
-    for (const bytes of missing) {
-      const account = accountId(bytes);
-      const known = await this.#parts.accounts.refresh(account).catch(() => this.#parts.accounts.get(account));
-      if (known === undefined) continue;
-      const from = state?.members.get(account)?.chain.head.index ?? 0;
-      evidence.push({ $typeName: "fastchat.v1.AccountChainPart", account: bytes, links: known.links.slice(from) });
-    }
-    return create(LinkEntrySchema, { link: link.link!, evidence });
-  }
-
-  async #learn(draft: LogDraft, state: ConversationState, { evidence }: LinkEntry): Promise<void> {
-    for (const part of evidence) {
-      const member = isHash(part.account) ? state.members.get(accountId(part.account)) : undefined;
-      if (member === undefined) continue;
-      try {
-        const learned = await this.#parts.accounts.learn(member.chain, part.links);
-        draft.changes.push(...learned.changes);
-        draft.done.push(learned.done);
-      } catch (error) {
-        if (!(error instanceof AccountForked)) throw error;
-        if (!draft.record.forkedAccounts.some((account) => equal(account, part.account))) {
-          draft.record.forkedAccounts.push(part.account);
-          draft.record.forked = true;
-        }
-        draft.done.push(() => this.#parts.listener.onFork(error));
-      }
-    }
-  }
-
-  /** Keys of these epochs: from the copies at hand, else from the server, asked once in a session. */
-  async #obtainKeys(state: ConversationState, epochs: readonly number[], copies: readonly SealedKey[]) {
-    const first = await this.epochKeys.open(state, epochs, copies);
-    const missing = epochs.filter((epoch) => !first.opened.has(epoch) && !this.#askedKeys.has(epoch));
-    if (missing.length === 0) return first;
-    for (const epoch of missing) this.#askedKeys.add(epoch);
-    const fromEpoch = Math.min(...missing);
-    const answer = await this.#parts.connection.request(
-      { case: "fetchSealedKeys", value: { conversation: idBytes(this.id), fromEpoch } },
-      "sealedKeys",
-    );
-    return this.epochKeys.open(state, epochs, [...copies, ...answer.keys]);
-  }
-
-  async #isKnownRevoked(account: AccountId, device: DeviceId): Promise<boolean> {
-    return (await this.#parts.accounts.get(account))?.state.devices.get(device)?.status.kind === "revoked";
-  }
-
   // ------------------------------------------------------------------ what is not as it was
 
   /** The server says that it has less than this device: looks whether what it has is the same. */
@@ -699,7 +461,7 @@ export class Conversation {
       const result = await readMessage(this.id, entry, await this.chain.at(sequence), (epoch) => this.epochKeys.get(epoch));
       stored.notices = stored.notices.filter(({ kind }) => kind !== "unreadable");
       storeMessage(stored, entry, result, "none");
-      this.#noteReference(draft, result);
+      this.#reader.noteReference(draft, result);
       draft.stored.set(sequence, stored);
       changed.push(sequence);
     }
@@ -728,11 +490,6 @@ export class Conversation {
   }
 }
 
-/** The other one of a direct conversation; oneself in a note to self. */
-export function peerOf(state: ConversationState, me: AccountId): AccountId {
-  return [...state.members.keys()].find((account) => account !== me) ?? me;
-}
-
 function contiguous(entries: readonly Entry[], from: number): Entry[] {
   let next = from;
   const run: Entry[] = [];
@@ -752,9 +509,4 @@ function contiguousBefore(entries: readonly Entry[], before: number): Entry[] {
   const run: Entry[] = [];
   for (const entry of entries.toReversed()) if (entry.sequence === before - 1 - run.length) run.push(entry);
   return run.reverse();
-}
-
-function sameLink(one: LinkEntry, other: LinkEntry): boolean {
-  const bytes = ({ link }: LinkEntry) => toBinary(LinkEntrySchema, create(LinkEntrySchema, { link: link! }));
-  return one.link !== undefined && other.link !== undefined && equal(bytes(one), bytes(other));
 }

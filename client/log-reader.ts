@@ -1,0 +1,279 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { accountId, type AccountId, type ConversationId, type DeviceId, idBytes, isHash } from "@fastchat/protocol";
+import { type ConversationState, newestEpoch } from "@fastchat/protocol/chain";
+import { entryHash, equal } from "@fastchat/protocol/seal";
+import { type Entry, type LinkEntry, LinkEntrySchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
+import { AccountForked } from "./accounts.ts";
+import type { ConversationChain } from "./conversation-chain.ts";
+import type { ConversationParts } from "./conversation.ts";
+import type { EpochKeys } from "./epoch-keys.ts";
+import type { StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { type LogDraft, witnessRecord } from "./log-check.ts";
+import { isMessage, type ReadMessage, readMessage, storedBase, storeMessage } from "./log-page.ts";
+import { evidenceNotice, incarnationNotice, invalidLinkNotice, linkMismatchNotice, linkNotices } from "./notices.ts";
+import { keys, prefixes, sequenceOfKey } from "./records.ts";
+import { believableTime } from "./server-words.ts";
+
+/** Reads entries of one conversation's log into a draft: verifies links, opens messages [C3], [S3]. Commits nothing. */
+export class LogReader {
+  readonly #id: ConversationId;
+  readonly #parts: ConversationParts;
+  readonly #chain: ConversationChain;
+  readonly #epochKeys: EpochKeys;
+  readonly #nameOf: (account: Uint8Array) => Promise<string>;
+  /** Epochs whose copies the server was asked for since the connection began. */
+  readonly #askedKeys = new Set<number>();
+
+  constructor(
+    id: ConversationId,
+    parts: ConversationParts,
+    chain: ConversationChain,
+    epochKeys: EpochKeys,
+    nameOf: (account: Uint8Array) => Promise<string>,
+  ) {
+    this.#id = id;
+    this.#parts = parts;
+    this.#chain = chain;
+    this.#epochKeys = epochKeys;
+    this.#nameOf = nameOf;
+  }
+
+  newSession(): void {
+    this.#askedKeys.clear();
+  }
+
+  /** Reads entries into the draft, in order; stops before one that this software does not understand. */
+  async read(draft: LogDraft, entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
+    for (let start = 0; start < entries.length;) {
+      const entry = entries[start]!;
+      let end = start + 1;
+      if (isMessage(entry)) {
+        while (end < entries.length && isMessage(entries[end]!)) end++;
+        await this.#readMessages(draft, entries.slice(start, end), copies, live);
+      } else if (!(await this.#readOther(draft, entry, copies))) {
+        return;
+      }
+      start = end;
+    }
+  }
+
+  async #readMessages(draft: LogDraft, entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
+    const state = await this.#stateAt(draft, entries[0]!.sequence);
+    const keysOpened = new Map<number, Uint8Array>();
+    const keyOf = async (epoch: number) => keysOpened.get(epoch) ?? (await this.#epochKeys.get(epoch));
+    if (state !== undefined) {
+      const epochs = new Set(entries.filter(isMessage).map((entry) => entry.body.value.epoch));
+      const missing: number[] = [];
+      for (const epoch of epochs) if (epoch >= 1 && epoch <= state.epochs.length && (await keyOf(epoch)) === undefined) missing.push(epoch);
+      if (missing.length > 0) {
+        const opened = await this.obtainKeys(state, missing, copies);
+        draft.changes.push(...opened.changes);
+        draft.done.push(opened.done);
+        for (const [epoch, key] of opened.opened) keysOpened.set(epoch, key);
+      }
+      // Opened with a link of this very page: not committed yet.
+      for (const [epoch, key] of this.#openedInDraft(draft)) keysOpened.set(epoch, key);
+    }
+    const messages = entries.filter(isMessage);
+    const opened = await Promise.all(messages.map((entry) => readMessage(this.#id, entry, state, keyOf)));
+    for (const [place, entry] of messages.entries()) {
+      const result = opened[place]!;
+      const stored = this.#base(draft, entry);
+      if (stored === undefined) return;
+      if (result.kind === "unreadable") {
+        storeMessage(stored, entry, result, "none");
+      } else {
+        const doubt = live && (await this.#isKnownRevoked(result.author.account, result.author.device)) ? "revoked-device" : "none";
+        storeMessage(stored, entry, result, doubt);
+      }
+      draft.stored.set(entry.sequence, stored);
+      this.noteReference(draft, result);
+    }
+  }
+
+  noteReference(draft: LogDraft, message: ReadMessage): void {
+    if (message.kind === "unreadable" || message.author.account !== this.#parts.me.account) return;
+    const { manifest } = message.content;
+    if (manifest.length > 0) draft.done.push(() => this.#parts.onReference(manifest));
+  }
+
+  #openedInDraft(draft: LogDraft): Map<number, Uint8Array> {
+    const prefix = prefixes.epochKeys(this.#id);
+    return new Map(
+      draft.changes.flatMap((change) =>
+        change.kind === "put" && change.key.startsWith(prefix) ? [[sequenceOfKey(change.key), change.value] as const] : [],
+      ),
+    );
+  }
+
+  /** False: the chain stops here until it is complete. */
+  async #readOther(draft: LogDraft, entry: Entry, copies: readonly SealedKey[]): Promise<boolean> {
+    const stored = this.#base(draft, entry);
+    if (stored === undefined) {
+      draft.record.updateNeeded = true;
+      return false;
+    }
+    switch (entry.body.case) {
+      case "link": {
+        const known = await this.#parts.storage.get(keys.link(this.#id, entry.sequence));
+        stored.body = { case: "link", value: { $typeName: "fastchat.profile.v1.StoredLink" } };
+        const isBelow = entry.sequence <= this.#chain.sequence;
+        if (isBelow) {
+          if (known === undefined || !sameLink(fromBinary(LinkEntrySchema, known), entry.body.value))
+            stored.notices.push(linkMismatchNotice());
+          else {
+            const state = await this.#chain.at(entry.sequence);
+            const result = this.#chain.apply(entry.body.value, state);
+            if (result.kind === "valid") stored.notices.push(...linkNotices(result.changes, result.state, result.author.account));
+          }
+        } else {
+          const state = await this.#stateAt(draft, entry.sequence);
+          draft.stored.set(entry.sequence, stored);
+          const result = await this.applyLink(draft, entry, entry.body.value, state, copies);
+          if (result === "stop") {
+            draft.stored.delete(entry.sequence);
+            return false;
+          }
+        }
+        break;
+      }
+      case "incarnation":
+        stored.body = { case: "incarnation", value: witnessRecord(entry.body.value) };
+        stored.notices.push(incarnationNotice());
+        draft.record.incarnation = entry.body.value.incarnation + 1;
+        break;
+      case "erased":
+        stored.body = { case: "erased", value: { $typeName: "fastchat.profile.v1.StoredErased" } };
+        break;
+      case "message":
+      case undefined:
+        break;
+      default:
+        entry.body satisfies never;
+    }
+    draft.stored.set(entry.sequence, stored);
+    return true;
+  }
+
+  /** Undefined for an entry of a kind that this software does not know: not even its hash can be told. */
+  #base(draft: LogDraft, entry: Entry): StoredEntry | undefined {
+    const hash = entryHash(entry);
+    if (hash === undefined) return undefined;
+    const before = draft.stored.get(entry.sequence - 1)?.time ?? (entry.sequence === draft.record.high + 1 ? draft.record.time : 0n);
+    return storedBase(entry, hash, believableTime(entry.time > before ? entry.time : before));
+  }
+
+  async #stateAt(draft: LogDraft, sequence: number): Promise<ConversationState | undefined> {
+    return draft.places.findLast((place) => place.sequence < sequence)?.state ?? (await this.#chain.at(sequence));
+  }
+
+  /** The state after the link: the same as before when it does not count. "stop": incomplete [G4]. */
+  async applyLink(
+    draft: LogDraft,
+    entry: Entry,
+    link: LinkEntry,
+    state: ConversationState | undefined,
+    copies: readonly SealedKey[],
+  ): Promise<ConversationState | undefined | "stop"> {
+    let complete = link;
+    let result = this.#chain.apply(complete, state);
+    if (result.kind === "incomplete" && result.reason === "evidence") {
+      complete = await this.#completed(
+        link,
+        result.missing.map(({ account }) => account),
+        state,
+      );
+      result = this.#chain.apply(complete, state);
+    }
+    const stored = draft.stored.get(entry.sequence);
+    if (result.kind === "incomplete" && result.reason === "version") {
+      draft.record.updateNeeded = true;
+      return "stop";
+    }
+    if (result.kind === "incomplete" && result.reason === "evidence") return "stop";
+    if (result.kind !== "valid" || !this.#isOwn(result.state)) {
+      stored?.notices.push(invalidLinkNotice(await this.#nameOf(entry.account)));
+      return state;
+    }
+    if (complete !== link) stored?.notices.push(evidenceNotice());
+    stored?.notices.push(...linkNotices(result.changes, result.state, result.author.account));
+    draft.places.push({ sequence: entry.sequence, state: result.state });
+    draft.changes.push(this.#chain.saveLink(entry.sequence, complete));
+    if (draft.record.peer.length === 0 || state === undefined) draft.record.peer = idBytes(peerOf(result.state, this.#parts.me.account));
+    await this.#learn(draft, result.state, complete);
+    if (result.changes.some(({ kind }) => kind === "epoch-opened")) {
+      const opened = await this.#epochKeys.open(result.state, [newestEpoch(result.state).epoch], copies);
+      draft.changes.push(...opened.changes);
+      draft.done.push(opened.done);
+    }
+    return result.state;
+  }
+
+  /**
+   * [C2] [G2] Whether a chain is of this conversation, and of a kind that is shown: of two accounts, this one among them, as
+   * the id commits to. A group is never shown as the conversation with one of its members.
+   */
+  #isOwn({ conversation, kind, members }: ConversationState): boolean {
+    return conversation === this.#id && kind === "direct" && members.has(this.#parts.me.account);
+  }
+
+  /** [C3] Evidence that this device has already, or that the server gives under the account's name. */
+  async #completed(link: LinkEntry, missing: readonly Uint8Array[], state: ConversationState | undefined): Promise<LinkEntry> {
+    const evidence = [...link.evidence];
+    for (const bytes of missing) {
+      const account = accountId(bytes);
+      const known = await this.#parts.accounts.refresh(account).catch(() => this.#parts.accounts.get(account));
+      if (known === undefined) continue;
+      const from = state?.members.get(account)?.chain.head.index ?? 0;
+      evidence.push({ $typeName: "fastchat.v1.AccountChainPart", account: bytes, links: known.links.slice(from) });
+    }
+    return create(LinkEntrySchema, { link: link.link!, evidence });
+  }
+
+  async #learn(draft: LogDraft, state: ConversationState, { evidence }: LinkEntry): Promise<void> {
+    for (const part of evidence) {
+      const member = isHash(part.account) ? state.members.get(accountId(part.account)) : undefined;
+      if (member === undefined) continue;
+      try {
+        const learned = await this.#parts.accounts.learn(member.chain, part.links);
+        draft.changes.push(...learned.changes);
+        draft.done.push(learned.done);
+      } catch (error) {
+        if (!(error instanceof AccountForked)) throw error;
+        if (!draft.record.forkedAccounts.some((account) => equal(account, part.account))) {
+          draft.record.forkedAccounts.push(part.account);
+          draft.record.forked = true;
+        }
+        draft.done.push(() => this.#parts.listener.onFork(error));
+      }
+    }
+  }
+
+  /** Keys of these epochs: from the copies at hand, else from the server, asked once in a session. */
+  async obtainKeys(state: ConversationState, epochs: readonly number[], copies: readonly SealedKey[]) {
+    const first = await this.#epochKeys.open(state, epochs, copies);
+    const missing = epochs.filter((epoch) => !first.opened.has(epoch) && !this.#askedKeys.has(epoch));
+    if (missing.length === 0) return first;
+    for (const epoch of missing) this.#askedKeys.add(epoch);
+    const fromEpoch = Math.min(...missing);
+    const answer = await this.#parts.connection.request(
+      { case: "fetchSealedKeys", value: { conversation: idBytes(this.#id), fromEpoch } },
+      "sealedKeys",
+    );
+    return this.#epochKeys.open(state, epochs, [...copies, ...answer.keys]);
+  }
+
+  async #isKnownRevoked(account: AccountId, device: DeviceId): Promise<boolean> {
+    return (await this.#parts.accounts.get(account))?.state.devices.get(device)?.status.kind === "revoked";
+  }
+}
+
+/** The other one of a direct conversation; oneself in a note to self. */
+function peerOf(state: ConversationState, me: AccountId): AccountId {
+  return [...state.members.keys()].find((account) => account !== me) ?? me;
+}
+
+function sameLink(one: LinkEntry, other: LinkEntry): boolean {
+  const bytes = ({ link }: LinkEntry) => toBinary(LinkEntrySchema, create(LinkEntrySchema, { link: link! }));
+  return one.link !== undefined && other.link !== undefined && equal(bytes(one), bytes(other));
+}
