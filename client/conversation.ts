@@ -20,7 +20,7 @@ import { ConversationChain } from "./conversation-chain.ts";
 import { EpochKeys } from "./epoch-keys.ts";
 import { ClaimSchema, type Conversation as ConversationRecord, ConversationSchema } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Lane } from "./lane.ts";
-import { LogCheck, type LogDraft, witnessRecord } from "./log-check.ts";
+import { incarnationAt, LogCheck, type LogDraft, witnessRecord } from "./log-check.ts";
 import { LogReader } from "./log-reader.ts";
 import { isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
 import { forkNotice } from "./notices.ts";
@@ -118,7 +118,7 @@ export class Conversation {
 
   /** This place of the log; without its hash while what comes before is not here. */
   async witnessAt(sequence: number): Promise<Witness> {
-    const { incarnation } = this.record;
+    const incarnation = incarnationAt(this.record, sequence) ?? this.record.incarnation;
     const hash = await this.#check.knownHashAt(this.record, sequence);
     return create(WitnessSchema, { incarnation, sequence, ...(hash !== undefined && { hash }) });
   }
@@ -204,13 +204,20 @@ export class Conversation {
       if (this.record.high === 0 && this.record.head > WHOLE_LOG_ENTRIES) {
         await this.#beginFromNewest();
       }
+      // It was interrupted before its first page was stored.
+      if (this.record.low > this.record.high && this.record.high > 0) {
+        await this.#prepend((await this.#fetch({ before: this.record.low, limit: FIRST_PAGE_ENTRIES })).entries);
+      }
       while (this.record.high < this.record.head) {
         const before = this.record.high;
         const page = await this.#fetch({ after: before, limit: limits.entriesPerPage });
         this.noteHead(page.head);
         await this.#append(page.entries, page.sealedKeys, false);
-        // The server says there is more and gives nothing that continues the log.
-        if (this.record.high === before) return;
+        // The server said there is more and gives nothing that continues the log: perhaps it knows better by now.
+        if (this.record.high === before) {
+          this.record.head = Math.max(before, page.head);
+          return;
+        }
       }
     });
   }
@@ -297,17 +304,24 @@ export class Conversation {
 
   // ------------------------------------------------------------------ reading from the newest back
 
-  /** Links first, so that what counted at every place is known; then the newest page [H1]. */
+  /**
+   * Links first, so that what counted at every place is known; then the newest page [H1]. Where the log ends is told by the newest
+   * entry that came, not by what head the server names: a false one would leave nothing that continues it.
+   */
   async #beginFromNewest(): Promise<void> {
-    const head = this.record.head;
+    const page = await this.#fetch({ before: this.record.head + 1, limit: FIRST_PAGE_ENTRIES });
+    const head = page.entries.at(-1)?.sequence ?? 0;
+    // What is newer is told again when there is something.
+    this.record.head = head;
+    if (head <= WHOLE_LOG_ENTRIES) return;
     const draft = this.#draft();
     let state: ConversationState | undefined;
     for (let after = 0; ;) {
-      const page = await this.#parts.connection.request(
+      const part = await this.#parts.connection.request(
         { case: "fetchLinks", value: { conversation: idBytes(this.id), after } },
         "entries",
       );
-      const links = page.entries.filter(({ sequence }) => sequence > after && sequence <= head);
+      const links = part.entries.filter(({ sequence }) => sequence > after && sequence <= head);
       if (links.length === 0) break;
       for (const entry of links) {
         if (entry.body.case !== "link") continue;
@@ -331,8 +345,22 @@ export class Conversation {
     draft.record.low = head + 1;
     draft.record.high = head;
     await this.#commit(draft);
-    const page = await this.#fetch({ before: head + 1, limit: FIRST_PAGE_ENTRIES });
     await this.#prepend(page.entries);
+  }
+
+  /**
+   * Nothing of the log is here but the place where it was said to end, and the server has not so much: that was no end. What is known of
+   * the chain stays, and is compared [G5]. False: it was not so.
+   */
+  beginAgain(head: number): Promise<boolean> {
+    return this.#lane.run(async () => {
+      if (this.record.low <= this.record.high || head >= this.record.high) return false;
+      const draft = this.#draft();
+      Object.assign(draft.record, { low: 1, high: 0, anchor: undefined, newest: undefined });
+      this.record.head = draft.record.head = head;
+      await this.#commit(draft);
+      return true;
+    });
   }
 
   async #prepend(entries: readonly Entry[]): Promise<void> {

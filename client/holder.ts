@@ -421,7 +421,7 @@ export class Holder {
     for (const head of heads) {
       if (!isHash(head.conversation)) continue;
       const conversation = this.#known(conversationId(head.conversation));
-      if (head.sequence < (had.get(conversation.id) ?? 0)) {
+      if (head.sequence < (had.get(conversation.id) ?? 0) && !(await conversation.beginAgain(head.sequence))) {
         this.#warnShorter(conversation);
         this.#quietly(conversation.compareWithServer(head.sequence));
       }

@@ -1,7 +1,7 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { type AccountId, type ClientMessageId, type ConversationId, idBytes } from "@fastchat/protocol";
 import type { ConversationState } from "@fastchat/protocol/chain";
-import { equal, runningHash, startHash } from "@fastchat/protocol/seal";
+import { equal, runningHash, startHash, toHex } from "@fastchat/protocol/seal";
 import type { Witness } from "@fastchat/protocol/wire/conversation";
 import {
   type Claim,
@@ -12,7 +12,7 @@ import {
   WitnessRecordSchema,
 } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { storedMessage } from "./log-page.ts";
-import { claimNotice, contradictionNotice, orderNotice, runsTwiceNotice } from "./notices.ts";
+import { claimNotice, contradictionNotice, falseIncarnationNotice, orderNotice, runsTwiceNotice } from "./notices.ts";
 import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
 
@@ -36,6 +36,8 @@ export class LogCheck {
   readonly #conversation: ConversationId;
   readonly #me: AccountId;
   readonly #nameOf: (account: Uint8Array) => Promise<string>;
+  /** Of devices whose messages did not stand in order, hex: where their messages are. */
+  readonly #disordered = new Map<string, Places>();
   /** Running hashes of entries read lately. */
   #recent = new Map<number, Uint8Array>();
 
@@ -58,6 +60,7 @@ export class LogCheck {
       const message = storedMessage(stored);
       if (message === undefined) continue;
       const { counter } = message.content;
+      const disordered = this.#disordered.get(toHex(stored.device));
       const seen = draft.record.counters.find(({ device }) => equal(device, stored.device));
       if (seen === undefined) {
         draft.record.counters.push(create(DeviceCountersSchema, { device: stored.device, lowest: counter, highest: counter }));
@@ -66,7 +69,10 @@ export class LogCheck {
       const inOrder = direction === "forward" ? counter > seen.highest : counter < seen.lowest;
       seen.highest = Math.max(seen.highest, counter);
       seen.lowest = Math.min(seen.lowest, counter);
-      if (inOrder) continue;
+      if (inOrder) {
+        if (disordered !== undefined) notePlace(disordered, sequence, message.id, counter);
+        continue;
+      }
       const twin = await this.findTwin(draft, sequence, stored.device, counter, message.id);
       const name = await this.#nameOf(stored.account);
       if (twin === "same-message") stored.body = { case: "duplicate", value: { $typeName: "fastchat.profile.v1.StoredDuplicate" } };
@@ -74,7 +80,7 @@ export class LogCheck {
     }
   }
 
-  /** Rare, so it may look at everything stored. */
+  /** Looks at everything stored once for each device whose messages do not stand in order. */
   async findTwin(
     draft: LogDraft,
     sequence: number,
@@ -82,45 +88,59 @@ export class LogCheck {
     counter: number,
     id: ClientMessageId,
   ): Promise<"same-message" | "same-counter" | undefined> {
-    const entries = new Map(
-      (await this.#storage.range(prefixRange(prefixes.entries(this.#conversation)))).map(
-        ({ key, value }) => [sequenceOfKey(key), fromBinary(schemas.entry, value)] as const,
-      ),
-    );
-    for (const [place, entry] of draft.stored) entries.set(place, entry);
-    entries.delete(sequence);
-    let found: "same-counter" | undefined;
-    for (const entry of [...entries.values()].flatMap((each) => [each, ...each.others])) {
-      const message = equal(entry.device, device) ? storedMessage(entry) : undefined;
-      if (message?.id === id) return "same-message";
-      if (message?.content.counter === counter) found = "same-counter";
+    let places = this.#disordered.get(toHex(device));
+    if (places === undefined) {
+      places = { byId: new Map(), byCounter: new Map() };
+      const stored = await this.#storage.range(prefixRange(prefixes.entries(this.#conversation)));
+      for (const { key, value } of stored) notePlaces(places, sequenceOfKey(key), fromBinary(schemas.entry, value), device);
+      for (const [place, entry] of draft.stored) notePlaces(places, place, entry, device);
+      this.#disordered.set(toHex(device), places);
     }
+    const isElsewhere = (place: number | undefined): boolean => place !== undefined && place !== sequence;
+    const found = isElsewhere(places.byId.get(id))
+      ? "same-message"
+      : isElsewhere(places.byCounter.get(counter))
+        ? "same-counter"
+        : undefined;
+    notePlace(places, sequence, id, counter);
     return found;
   }
 
   /** Computes running hashes up to the newest entry, where they have a beginning [S4]. */
   async extendHashes(draft: LogDraft): Promise<void> {
     const { record } = draft;
-    if (record.anchor === undefined && record.low === 1) {
-      record.anchor = witnessRecord({ incarnation: record.incarnation, sequence: 0, hash: startHash(this.#conversation) });
-      record.newest = record.anchor;
-    }
+    if (record.anchor === undefined && record.low === 1) this.#anchorAtStart(record);
     if (record.newest === undefined) return;
-    let { sequence, hash } = record.newest;
+    let { incarnation, sequence, hash } = record.newest;
     while (sequence < record.high) {
       const entry = await this.entry(draft, sequence + 1);
       if (entry === undefined) break;
+      if (entry.body.case === "incarnation") {
+        const continued = entry.body.value;
+        const isTrue = continued.incarnation === incarnation && continued.sequence === sequence && equal(continued.hash, hash);
+        if (isTrue) {
+          incarnation++;
+          record.incarnationStarts.push(sequence + 1);
+        } else entry.notices.push(falseIncarnationNotice());
+      }
       sequence++;
       hash = runningHash(hash, sequence, entry.entryHash);
       entry.runningHash = hash;
       draft.stored.set(sequence, entry);
       this.#recent.set(sequence, hash);
     }
-    record.newest = witnessRecord({ incarnation: record.incarnation, sequence, hash });
+    record.incarnation = incarnation;
+    record.newest = witnessRecord({ incarnation, sequence, hash });
     for (const old of this.#recent.keys()) {
       if (this.#recent.size <= RECENT_HASHES) break;
       this.#recent.delete(old);
     }
+  }
+
+  #anchorAtStart(record: ConversationRecord): void {
+    record.anchor = witnessRecord({ incarnation: 0, sequence: 0, hash: startHash(this.#conversation) });
+    record.newest = record.anchor;
+    record.incarnationStarts = [];
   }
 
   async witnesses(draft: LogDraft, sequences: readonly number[]): Promise<void> {
@@ -134,6 +154,7 @@ export class LogCheck {
         // Nothing before is known here: from now on everything is held against what this author saw.
         draft.record.anchor = witnessRecord(witness);
         draft.record.newest = draft.record.anchor;
+        draft.record.incarnationStarts = [];
         await this.extendHashes(draft);
       }
     }
@@ -141,7 +162,9 @@ export class LogCheck {
 
   async #judge(draft: LogDraft, sequence: number, witness: Witness): Promise<"agrees" | "contradicts" | "first"> {
     if (witness.sequence >= sequence) return "contradicts";
-    if (witness.incarnation !== draft.record.incarnation) return "first";
+    const incarnation = incarnationAt(draft.record, witness.sequence);
+    if (incarnation === undefined) return "first";
+    if (witness.incarnation !== incarnation) return "contradicts";
     const known = await this.#hashAt(draft, witness.sequence);
     if (known === undefined) return "first";
     return equal(known, witness.hash) ? "agrees" : "contradicts";
@@ -160,9 +183,10 @@ export class LogCheck {
     for (const claim of record.claims.toSorted((one, other) => one.witness!.sequence - other.witness!.sequence)) {
       const { incarnation, sequence, hash } = claim.witness!;
       if (sequence > record.newest.sequence) waiting.push(claim);
-      if (sequence > record.newest.sequence || incarnation !== record.incarnation) continue;
+      if (sequence > record.newest.sequence) continue;
       const known = await this.#hashAt(draft, sequence);
-      if (known === undefined || equal(known, hash) || record.contradicted.some((account) => equal(account, claim.account))) continue;
+      const agrees = incarnation === incarnationAt(record, sequence) && known !== undefined && equal(known, hash);
+      if (known === undefined || agrees || record.contradicted.some((account) => equal(account, claim.account))) continue;
       const entry = await this.entry(draft, sequence);
       if (entry === undefined) continue;
       record.contradicted.push(claim.account);
@@ -199,8 +223,7 @@ export class LogCheck {
     const { record } = draft;
     const claimed = record.anchor;
     this.#recent = new Map();
-    record.anchor = witnessRecord({ incarnation: record.incarnation, sequence: 0, hash: startHash(this.#conversation) });
-    record.newest = record.anchor;
+    this.#anchorAtStart(record);
     // One after the other: a long log is not held in memory twice.
     for (let sequence = 1; sequence <= record.high; sequence += READ_AT_ONCE) {
       const last = Math.min(record.high, sequence + READ_AT_ONCE - 1);
@@ -210,19 +233,43 @@ export class LogCheck {
         if (!draft.stored.has(place)) draft.stored.set(place, fromBinary(schemas.entry, value));
       }
     }
-    await this.extendHashes(draft);
     const all = Array.from({ length: record.high }, (_, index) => index + 1);
     for (const sequence of all) {
       const entry = draft.stored.get(sequence);
       if (entry === undefined) continue;
-      const { text } = contradictionNotice(await this.#nameOf(entry.account));
-      entry.notices = entry.notices.filter((each) => each.text !== text);
+      const found = [contradictionNotice(await this.#nameOf(entry.account)), falseIncarnationNotice()].map(({ text }) => text);
+      entry.notices = entry.notices.filter((each) => !found.includes(each.text));
     }
+    await this.extendHashes(draft);
     await this.witnesses(draft, all);
     const reached = claimed && draft.stored.get(claimed.sequence);
     if (reached !== undefined && !equal(reached.runningHash, claimed!.hash)) record.revision++;
     return all;
   }
+}
+
+/** The incarnation that a place of the log belongs to; undefined before what is known of it. */
+export function incarnationAt({ anchor, incarnationStarts }: ConversationRecord, sequence: number): number | undefined {
+  if (anchor === undefined || sequence < anchor.sequence) return undefined;
+  return anchor.incarnation + incarnationStarts.filter((start) => start <= sequence).length;
+}
+
+/** Where the messages of a device stand; the first place counts. */
+interface Places {
+  readonly byId: Map<ClientMessageId, number>;
+  readonly byCounter: Map<number, number>;
+}
+
+function notePlaces(places: Places, sequence: number, entry: StoredEntry, device: Uint8Array): void {
+  for (const each of [entry, ...entry.others]) {
+    const message = equal(each.device, device) ? storedMessage(each) : undefined;
+    if (message !== undefined) notePlace(places, sequence, message.id, message.content.counter);
+  }
+}
+
+function notePlace({ byId, byCounter }: Places, sequence: number, id: ClientMessageId, counter: number): void {
+  if (!byId.has(id)) byId.set(id, sequence);
+  if (!byCounter.has(counter)) byCounter.set(counter, sequence);
 }
 
 export function witnessRecord({ incarnation, sequence, hash }: { incarnation: number; sequence: number; hash: Uint8Array }): WitnessRecord {

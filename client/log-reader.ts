@@ -140,7 +140,6 @@ export class LogReader {
       case "incarnation":
         stored.body = { case: "incarnation", value: witnessRecord(entry.body.value) };
         stored.notices.push(incarnationNotice());
-        draft.record.incarnation = entry.body.value.incarnation + 1;
         break;
       case "erased":
         stored.body = { case: "erased", value: { $typeName: "fastchat.profile.v1.StoredErased" } };

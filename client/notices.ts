@@ -64,6 +64,9 @@ export const evidenceNotice = (): StoredNotice =>
 export const incarnationNotice = (): StoredNotice =>
   notice("incomplete", "The server was restored from a backup here: newer messages may be missing on it.");
 
+export const falseIncarnationNotice = (): StoredNotice =>
+  notice("contradiction", "The server says that it was restored here, but to another past than this device knows: it is not believed.");
+
 /** What a link did, for people; nothing for what nobody needs to know. */
 export function linkNotices(changes: readonly ChainChange[], state: ConversationState, author: AccountId): StoredNotice[] {
   const nameOf = (account: AccountId) => (state.members.get(account)?.chain ?? state.former.get(account)?.chain)?.name ?? "somebody";

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { startSystem, type System } from "../system.ts";
 import { HonestPeople, Stage } from "./case.ts";
 import { chainCases } from "./chain.ts";
+import { logCases } from "./log.ts";
 import { membershipCases } from "./membership.ts";
 import { peopleCases } from "./people.ts";
 import { signInCases } from "./sign-in.ts";
@@ -32,6 +33,7 @@ const cases = [
   ...vaultCases,
   ...signInCases,
   ...wordsCases,
+  ...logCases,
 ];
 
 test.each(cases.map((each, index) => [each.rules, each.attack, each, index + 1] as const))("%s %s", async (_, __, evil, number) => {
