@@ -1,11 +1,14 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type AccountId, type ConversationId, type LinkHash } from "@fastchat/protocol";
 import {
+  type AccountChainResult,
   type AccountState,
   applyAccountLinks,
   applyConversationLink,
   type ConversationState,
   type VerifiedAccounts,
 } from "@fastchat/protocol/chain";
+import type { SignedLink } from "@fastchat/protocol/wire/account";
 import { findAccount, readAccountLinks } from "./accounts.ts";
 import { conversationLinkHead, type NamedHead, readLinkEntries } from "./conversations.ts";
 import type { Database } from "./database.ts";
@@ -25,6 +28,8 @@ export class BrokenChainError extends Error {
 export class ChainStates {
   readonly #database: Database;
   readonly #accounts = new Remembered<AccountId, AccountState>();
+  /** Under way, by account and head: many who ask at once cost one verification. */
+  readonly #verifying = new Map<string, Promise<AccountState>>();
   readonly #conversations = new Remembered<ConversationId, ConversationState>();
   readonly #verified: VerifiedAccounts = new Map<LinkHash, AccountState>();
 
@@ -39,18 +44,30 @@ export class ChainStates {
   }
 
   async account(account: AccountId): Promise<AccountState | undefined> {
-    const remembered = this.#accounts.get(account);
     const head = (await findAccount(this.#database, { account: Buffer.from(account, "hex") }))?.head;
     if (head === undefined) return undefined;
+    const remembered = this.#accounts.get(account);
     const hash = Buffer.from(head.hash).toString("hex");
     if (remembered?.head.hash === hash) return remembered;
     const follows = remembered !== undefined && remembered.head.index < head.index;
-    const links = await readAccountLinks(this.#database, account, follows ? remembered.head.index : 0);
-    let result = applyAccountLinks(follows ? remembered : undefined, links);
-    if (result.kind !== "valid" && follows) result = applyAccountLinks(undefined, await readAccountLinks(this.#database, account));
-    if (result.kind !== "valid") throw new BrokenChainError(`an account chain is ${result.kind} at its link ${result.position + 1}`);
-    this.#accounts.set(account, result.state);
-    return result.state;
+    const key = account + hash;
+    let verifying = this.#verifying.get(key);
+    if (verifying === undefined) {
+      verifying = this.#verify(account, follows ? remembered : undefined).finally(() => this.#verifying.delete(key));
+      this.#verifying.set(key, verifying);
+    }
+    return verifying;
+  }
+
+  async #verify(account: AccountId, remembered: AccountState | undefined): Promise<AccountState> {
+    const links = await readAccountLinks(this.#database, account, remembered?.head.index ?? 0);
+    let result = await applyInSlices(remembered, links);
+    if (result.kind !== "valid" && remembered !== undefined) {
+      result = await applyInSlices(undefined, await readAccountLinks(this.#database, account));
+    }
+    const state = stateOf(result);
+    this.#accounts.set(account, state);
+    return state;
   }
 
   async conversation(conversation: ConversationId): Promise<ConversationState | undefined> {
@@ -75,9 +92,7 @@ export class ChainStates {
     if (state.head.index === head.index) this.#verified.set(head.hash, state);
     else if (!this.#verified.has(head.hash)) {
       const links = await readAccountLinks(this.#database, head.account);
-      const result = applyAccountLinks(undefined, links.slice(0, head.index));
-      if (result.kind !== "valid") throw new BrokenChainError(`an account chain is ${result.kind} at its link ${result.position + 1}`);
-      this.#verified.set(head.hash, result.state);
+      this.#verified.set(head.hash, stateOf(await applyInSlices(undefined, links.slice(0, head.index))));
     }
     return true;
   }
@@ -99,6 +114,29 @@ export class ChainStates {
     }
     return state;
   }
+}
+
+/** Links between two pauses: some 50 ms of verification. */
+const SLICE = 16;
+
+/** `applyAccountLinks`, with pauses in which everybody else is served: a chain of `limits.accountLinks` takes seconds. */
+export async function applyInSlices(
+  state: AccountState | undefined,
+  links: readonly SignedLink[],
+  pause: () => Promise<unknown> = () => nextTurn(),
+): Promise<AccountChainResult> {
+  let result = applyAccountLinks(state, links.slice(0, SLICE));
+  for (let position = SLICE; result.kind === "valid" && position < links.length; position += SLICE) {
+    await pause();
+    result = applyAccountLinks(result.state, links.slice(position, position + SLICE));
+    if (result.kind !== "valid") result = { ...result, position: result.position + position };
+  }
+  return result;
+}
+
+function stateOf(result: AccountChainResult): AccountState {
+  if (result.kind !== "valid") throw new BrokenChainError(`an account chain is ${result.kind} at its link ${result.position + 1}`);
+  return result.state;
 }
 
 /** The most recently used ones. */
