@@ -37,7 +37,7 @@ export const limits = {
   groupMembers: 1_000,
   devicesPerAccount: 64,
   /** Links of one account chain; the account can still be closed. */
-  accountLinks: 10_000,
+  accountLinks: 1_000,
   evidenceLinksPerLink: 20_000,
   invitationsPerPolicy: 64,
 
@@ -77,6 +77,10 @@ export const limits = {
   linksBurst: 120,
   /** Of each member. */
   rekeysPerMinutePerConversation: 10,
+  /** `revoke` and `succeed`: each brings a new account key and a turn of every conversation. */
+  keyTurnsPerDayPerAccount: 20,
+  /** All other account links but `sign_out` and `close`, which are never refused. */
+  accountLinksPerDayPerAccount: 100,
   signInsPerMinutePerNameAndAddress: 10,
   /** From all addresses together; above, a sign-in waits `signInDelayMs` and is refused to nobody. */
   signInsPerMinutePerName: 60,

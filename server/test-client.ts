@@ -17,6 +17,7 @@ import {
   applyConversationLink,
   buildAccountCreate,
   buildAddDevice,
+  buildRevoke,
   type ConversationChange,
   type ConversationState,
   directConversationId,
@@ -25,6 +26,7 @@ import {
   finishLink,
   newDeviceId,
   newestEpoch,
+  remainingDevices,
 } from "@fastchat/protocol/chain";
 import {
   accountPublicKeyHash,
@@ -229,18 +231,53 @@ export async function addDeviceBy(gateway: string, person: TestPerson, grant: Ui
   const keys = { signingSeed, sealingKeyHash: deviceSealingKeyHash(sealing.publicKey), nonce: randomBytes(32) };
   const device = newDeviceId(keys);
   const recipient = { device, publicKey: sealing.publicKey };
-  const copy = (await sealAccountKey({ generation: 1, secret: person.accountKey.secret }, person.state.nonce, recipient))!;
+  const generation = person.state.accountKeys.length;
+  const copy = (await sealAccountKey({ generation, secret: person.accountKey.secret }, person.state.nonce, recipient))!;
   const link = buildAddDevice(person.state, { identitySeed: person.identitySeed, device: keys, sealedHash: sealedCopyHash(copy) });
   await post(gateway, "/v1/devices", wire.AddDeviceSchema, wire.DeviceAddedSchema, {
     grant,
     link,
-    attachments: { deviceSealingKey: sealing.publicKey, copies: [{ device: idBytes(device), generation: 1, sealed: copy }] },
+    attachments: { deviceSealingKey: sealing.publicKey, copies: [{ device: idBytes(device), generation, sealed: copy }] },
   });
   person.links.push(link);
   person.state = stateOf(person.links);
   const added = { device, signingSeed };
   person.devices.push(added);
   return added;
+}
+
+/** A `revoke` of one device with what lies beside it. The others get copies that nobody can open: the server cannot tell. */
+export async function buildRevocation(person: TestPerson, ended: TestDevice) {
+  const remaining = remainingDevices(person.state, [ended.device]);
+  const generation = person.state.accountKeys.length + 1;
+  const key = await generateSealingKey();
+  const wraps = [WrapPurpose.ACCOUNT_KEY_BY_MASTER, WrapPurpose.ACCOUNT_KEY_BY_NEXT].map((purpose, index) => ({
+    purpose,
+    version: generation - index,
+    sealed: randomBytes(74),
+  }));
+  const copies = await Promise.all(
+    remaining.map(async (device) => {
+      const { publicKey } = await generateSealingKey();
+      return { device, sealed: (await sealAccountKey({ generation, secret: key.secret }, person.state.nonce, { device, publicKey }))! };
+    }),
+  );
+  const link = buildRevoke(person.state, {
+    identitySeed: person.identitySeed,
+    devices: [ended.device],
+    accountKey: {
+      publicKeyHash: accountPublicKeyHash(key.publicKey),
+      wrappedHash: sealedCopyHash(wraps[0]!.sealed),
+      previousHash: sealedCopyHash(wraps[1]!.sealed),
+      copies: new Map(copies.map(({ device, sealed }) => [device, sealedCopyHash(sealed)])),
+    },
+  });
+  const attachments = {
+    accountPublicKey: key.publicKey,
+    copies: copies.map(({ device, sealed }) => ({ device: idBytes(device), generation, sealed })),
+    wraps,
+  };
+  return { link, attachments };
 }
 
 export async function getTicket(gateway: string, { device, signingSeed }: TestDevice, avoid: string[] = []): Promise<wire.Ticket> {

@@ -52,6 +52,13 @@ export function checkAuthor(session: Session, claimed: { readonly account: Uint8
   if (!same) throw new FastChatError(ErrorCode.FORBIDDEN, { detail: "It names another author than this device." });
 }
 
+/** An account's links of a day are used up. */
+export const tooManyToday = (): FastChatError =>
+  new FastChatError(ErrorCode.RATE_LIMITED, {
+    detail: "This account was changed too often today: try again tomorrow.",
+    retryAfterMs: 3_600_000,
+  });
+
 export const malformed = (detail: string): FastChatError => new FastChatError(ErrorCode.MALFORMED, { detail });
 
 export function accountIds(ids: readonly Uint8Array[]): AccountId[] {

@@ -6,6 +6,7 @@ import { AccountAttachmentsSchema, AccountLinkSchema, type SignedLink } from "@f
 import { type AddDevice, type DeviceAdded, DeviceAddedSchema } from "@fastchat/protocol/wire/gateway";
 import { encodeHints } from "../bus/hint.ts";
 import { appendAccountLink } from "../store/accounts.ts";
+import { tooManyToday } from "../chat/access.ts";
 import type { GatewayContext } from "./context.ts";
 
 /**
@@ -39,8 +40,16 @@ export async function addDevice(gateway: GatewayContext, body: AddDevice): Promi
   if (attached.kind === "invalid")
     throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The keys do not fit the device: ${attached.reason}.` });
   if (attachments.wraps.length > 0) throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "A new device brings no wrapped keys." });
-  const stored = await appendAccountLink(gateway.database, { before, state, link, attachments, vault: { revision: 0, entries: [] } });
+  const stored = await appendAccountLink(gateway.database, {
+    before,
+    state,
+    link,
+    attachments,
+    now: Date.now(),
+    vault: { revision: 0, entries: [] },
+  });
   if (stored.kind === "stale") throw new FastChatError(ErrorCode.STALE_HEAD);
+  if (stored.kind === "too-many") throw tooManyToday();
   gateway.chains.rememberAccount(state);
   const hint = ["account", state.account, state.head.index, state.head.hash] as const;
   for (const payload of encodeHints("gateway", new Map(), [hint], gateway.bus.payloadBytes, () => 0)) {

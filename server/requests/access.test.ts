@@ -1,17 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { clientMessageId, conversationId, type ErrorCode, ErrorCode as Code, idBytes, limits } from "@fastchat/protocol";
-import { buildRevoke, buildSignOut } from "@fastchat/protocol/chain";
-import { accountPublicKeyHash, generateSealingKey, sealAccountKey, sealedCopyHash } from "@fastchat/protocol/seal";
-import { WrapPurpose } from "@fastchat/protocol/wire/account";
+import { buildSignOut } from "@fastchat/protocol/chain";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import {
   addDevice,
+  buildRevocation,
   getTicket,
   makePerson,
   signUp,
   stateOf,
   TestConversation,
-  type TestDevice,
   type TestPerson,
   TestSocket,
 } from "../test-client.ts";
@@ -154,38 +152,6 @@ test("of two servers that take a create at the same time one wins, and the loser
   expect(links.entries).toHaveLength(1);
 });
 
-async function revoke(person: TestPerson, ended: TestDevice) {
-  const remaining = person.devices.filter((each) => each !== ended);
-  const key = await generateSealingKey();
-  const wraps = [WrapPurpose.ACCOUNT_KEY_BY_MASTER, WrapPurpose.ACCOUNT_KEY_BY_NEXT].map((purpose, index) => ({
-    purpose,
-    version: 2 - index,
-    sealed: randomBytes(74),
-  }));
-  const copies = await Promise.all(
-    remaining.map(async ({ device }) => {
-      const { publicKey } = await generateSealingKey();
-      return { device, sealed: (await sealAccountKey({ generation: 2, secret: key.secret }, person.state.nonce, { device, publicKey }))! };
-    }),
-  );
-  const link = buildRevoke(person.state, {
-    identitySeed: person.identitySeed,
-    devices: [ended.device],
-    accountKey: {
-      publicKeyHash: accountPublicKeyHash(key.publicKey),
-      wrappedHash: sealedCopyHash(wraps[0]!.sealed),
-      previousHash: sealedCopyHash(wraps[1]!.sealed),
-      copies: new Map(copies.map(({ device, sealed }) => [device, sealedCopyHash(sealed)])),
-    },
-  });
-  const attachments = {
-    accountPublicKey: key.publicKey,
-    copies: copies.map(({ device, sealed }) => ({ device: idBytes(device), generation: 2, sealed })),
-    wraps,
-  };
-  return { link, attachments };
-}
-
 test("[H3] a revoked device loses its sockets on every server, its tickets, and the right to write at once", async () => {
   const stolen = await addDevice(gateway, alice);
   await using good = await TestSocket.welcome(gateway, alice.devices[0]!, ["chat-2"]);
@@ -196,7 +162,7 @@ test("[H3] a revoked device loses its sockets on every server, its tickets, and 
     "vaultWritten",
   );
   const unused = await getTicket(gateway, stolen);
-  const { link, attachments } = await revoke(alice, stolen);
+  const { link, attachments } = await buildRevocation(alice, stolen);
   const vault = [{ slot: randomBytes(32), generation: 2, version: 1, sealed: randomBytes(9) }];
   // Sealed again from an older reading of the vault: what came since would be lost.
   const behind = { case: "appendAccountLink", value: { link, attachments, vault, vaultRevision: 0 } } as const;

@@ -3,7 +3,7 @@ import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
 import { accountLinkHash, applyAccountLink, checkAccountAttachments } from "@fastchat/protocol/chain";
 import { AccountAttachmentsSchema } from "@fastchat/protocol/wire/account";
 import { AppendedSchema } from "@fastchat/protocol/wire/frames";
-import { malformed } from "../chat/access.ts";
+import { malformed, tooManyToday } from "../chat/access.ts";
 import { tellAccountMoved } from "../chat/account-news.ts";
 import type { Handler } from "../chat/context.ts";
 import type { AnswerBody } from "../chat/wire.ts";
@@ -49,9 +49,17 @@ export const appendAccountLink: Handler<"appendAccountLink"> = async (chat, sess
     throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "The vault is sealed again with a new account key, and only then." });
   }
   if (attachments.wraps.length > limits.devicesPerAccount) throw new FastChatError(ErrorCode.TOO_LARGE);
-  const stored = await storeLink(chat.database, { before, state, link, attachments, vault: { revision: vaultRevision, entries: vault } });
+  const stored = await storeLink(chat.database, {
+    before,
+    state,
+    link,
+    attachments,
+    now: chat.now(),
+    vault: { revision: vaultRevision, entries: vault },
+  });
   if (stored.kind === "stale") throw new FastChatError(ErrorCode.STALE_HEAD);
   if (stored.kind === "vault-moved") throw new FastChatError(ErrorCode.VERSION_CONFLICT);
+  if (stored.kind === "too-many") throw tooManyToday();
   chat.chains.rememberAccount(state);
   for (const ended of stored.ended) chat.hints.tell(["ended", ended]);
   chat.hints.tell(["account", state.account, state.head.index, state.head.hash]);

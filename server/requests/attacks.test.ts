@@ -1,11 +1,20 @@
 import { randomBytes } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { ErrorCode, idBytes, limits } from "@fastchat/protocol";
+import { ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import { buildSignOut, draftLink, finishLink, groupCreate } from "@fastchat/protocol/chain";
 import { keyIdOf, newEpochKey, sealedKeysHash, sealEpochKey } from "@fastchat/protocol/seal";
 import { ConversationLinkSchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { addDevice, signUp, TestConversation, type TestDevice, type TestPerson, TestSocket } from "../test-client.ts";
+import {
+  addDevice,
+  buildRevocation,
+  signUp,
+  stateOf,
+  TestConversation,
+  type TestDevice,
+  type TestPerson,
+  TestSocket,
+} from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
 
 // What a changed client would try, one request at a time.
@@ -30,6 +39,16 @@ async function withStolenDevice(one: string, other: string) {
   await conversation.open(socket, alice);
   return { alice, bob, stolen, conversation };
 }
+
+/** 0: it went through. */
+const codeOf = (promise: Promise<unknown>): Promise<number> =>
+  promise.then(
+    () => 0,
+    (error: unknown) => {
+      if (error instanceof FastChatError) return error.code;
+      throw error;
+    },
+  );
 
 const slotOf = (conversation: TestConversation, person: TestPerson, device: TestDevice, values: { epoch: number; counter: number }) => ({
   case: "writeSlot" as const,
@@ -179,4 +198,60 @@ test("[W5] a socket that writes to more conversations than anybody has is asked 
     await e.answer(requests.at(-1)!, "sent").catch(() => undefined);
   }
   expect(await e.closed()).toBe(4_000 + ErrorCode.MOVED);
+});
+
+test("[C5] new account keys are limited per account and day, and signing out never is", { timeout: 60_000 }, async () => {
+  const [alice] = (await people("alice-of-days")) as [TestPerson];
+  const thief = await addDevice(gateway, alice);
+  const other = await addDevice(gateway, alice);
+  await using a = await welcome(alice);
+  let vaultRevision = 0;
+  const append = async (made: Awaited<ReturnType<typeof buildRevocation>>) => {
+    const code = await codeOf(
+      a.ask({ case: "appendAccountLink", value: { link: made.link, attachments: made.attachments, vault: [], vaultRevision } }, "appended"),
+    );
+    if (code === 0) {
+      vaultRevision += 1;
+      alice.links.push(made.link);
+      alice.state = stateOf(alice.links);
+    }
+    return code;
+  };
+  const codes: number[] = [];
+  let ended = thief;
+  for (let count = 0; count <= limits.keyTurnsPerDayPerAccount; count++) {
+    codes.push(await append(await buildRevocation(alice, ended)));
+    if (codes.at(-1) !== 0) break;
+    ended = await addDevice(gateway, alice);
+  }
+  expect(codes).toEqual([...Array.from({ length: limits.keyTurnsPerDayPerAccount }, () => 0), ErrorCode.RATE_LIMITED]);
+  await using o = await welcome(alice, other);
+  await o.ask({ case: "appendAccountLink", value: { link: buildSignOut(alice.state, other), vault: [] } }, "appended");
+  // The next day.
+  const yesterday = Date.now() - 86_400_001;
+  await installation.database.query
+    .updateTable("account_link")
+    .set({ time: yesterday })
+    .where("account", "=", idBytes(alice.account))
+    .execute();
+  alice.links.push(buildSignOut(alice.state, other));
+  alice.state = stateOf(alice.links);
+  expect(await append(await buildRevocation(alice, ended))).toBe(0);
+});
+
+test("[A1] added devices are limited per account and day", async () => {
+  const [alice] = (await people("alice-of-devices")) as [TestPerson];
+  // As if so many had been added, beside the one of `create`; at places that no chain has.
+  const row = { account: idBytes(alice.account), body: alice.links[0]!.body, signature: randomBytes(64), cosignature: randomBytes(64) };
+  const places = Array.from({ length: limits.accountLinksPerDayPerAccount - 2 }, (_, index) => ({
+    index: -1 - index,
+    hash: randomBytes(32),
+    time: Date.now(),
+  }));
+  await installation.database.query
+    .insertInto("account_link")
+    .values(places.map((place) => ({ ...row, ...place })))
+    .execute();
+  await addDevice(gateway, alice);
+  expect(await codeOf(addDevice(gateway, alice))).toBe(ErrorCode.RATE_LIMITED);
 });

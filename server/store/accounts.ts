@@ -1,8 +1,9 @@
-import { create } from "@bufbuild/protobuf";
-import { type AccountId, accountId, type DeviceId, deviceId, idBytes } from "@fastchat/protocol";
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { type AccountId, accountId, type DeviceId, deviceId, idBytes, limits } from "@fastchat/protocol";
 import type { AccountState } from "@fastchat/protocol/chain";
 import {
   type AccountAttachments,
+  AccountLinkSchema,
   type SealedDeviceCopy,
   SealedDeviceCopySchema,
   type SignedLink,
@@ -159,7 +160,7 @@ export async function createAccount(database: Database, account: NewAccount): Pr
       await transaction.deleteFrom("account").where("account", "=", idBytes(state.account)).execute();
       return { kind: "invitation-needed" };
     }
-    await insertLink(transaction, state, link, attachments);
+    await insertLink(transaction, state, link, attachments, account.now);
     await transaction
       .insertInto("sign_in_record")
       .values({ account: idBytes(state.account), record: account.signInRecord, setup: account.setup })
@@ -205,6 +206,8 @@ export interface AccountAppend {
   readonly state: AccountState;
   readonly link: SignedLink;
   readonly attachments: AccountAttachments;
+  /** Milliseconds since 1970. */
+  readonly now: number;
   /** With a new account key: the whole vault, sealed again, and its revision when it was read. */
   readonly vault: { readonly revision: number; readonly entries: readonly VaultEntry[] };
 }
@@ -215,7 +218,9 @@ export type AccountAppendResult =
   /** Somebody else's link came first; nothing was changed. */
   | { readonly kind: "stale" }
   /** Somebody wrote to the vault meanwhile; nothing was changed. */
-  | { readonly kind: "vault-moved" };
+  | { readonly kind: "vault-moved" }
+  /** As many of its kind as a day may have were taken; nothing was changed. */
+  | { readonly kind: "too-many" };
 
 /**
  * Appends a link that was found valid after `before`, if the chain still ends there: link, keys, devices, tickets and vault in one transaction, so
@@ -233,7 +238,8 @@ export async function appendAccountLink(database: Database, append: AccountAppen
       .where("head_hash", "=", idBytes(before.head.hash))
       .executeTakeFirst();
     if (moved.numUpdatedRows !== 1n) return { kind: "stale" };
-    await insertLink(transaction, state, link, attachments);
+    if (!(await isWithinDay(transaction, append))) throw new TooManyLinks();
+    await insertLink(transaction, state, link, attachments, append.now);
     const ended = [...state.devices.values()]
       .filter(({ device, endedAt }) => (state.closed || endedAt !== undefined) && !wasEnded(before, device))
       .map(({ device }) => device);
@@ -246,8 +252,37 @@ export async function appendAccountLink(database: Database, append: AccountAppen
   });
   return appending.catch((error: unknown) => {
     if (error instanceof VaultMoved) return { kind: "vault-moved" };
+    if (error instanceof TooManyLinks) return { kind: "too-many" };
     throw error;
   });
+}
+
+/** Takes the transaction back. */
+class TooManyLinks extends Error {}
+
+type LinkCount = "key-turn" | "other" | "free";
+
+/** [C5] What a link counts as. A sign-out or a close takes rights, needs an account that is there, and is never refused. */
+function countOf(link: Pick<SignedLink, "body">): LinkCount {
+  const change = fromBinary(AccountLinkSchema, link.body).change.case;
+  if (change === "revoke" || change === "succeed") return "key-turn";
+  return change === "signOut" || change === "close" ? "free" : "other";
+}
+
+const DAY_MS = 86_400_000;
+
+/** The account's row is locked: no other link of it is counted at the same time. A chain has few links, of a day even fewer. */
+async function isWithinDay(transaction: Transaction<Tables>, { state, link, now }: AccountAppend): Promise<boolean> {
+  const count = countOf(link);
+  if (count === "free") return true;
+  const rows = await transaction
+    .selectFrom("account_link")
+    .select("body")
+    .where("account", "=", idBytes(state.account))
+    .where("time", ">", now - DAY_MS)
+    .execute();
+  const most = count === "key-turn" ? limits.keyTurnsPerDayPerAccount : limits.accountLinksPerDayPerAccount;
+  return rows.filter((row) => countOf(row) === count).length < most;
 }
 
 const wasEnded = (before: AccountState, device: DeviceId): boolean => before.closed || before.devices.get(device)?.endedAt !== undefined;
@@ -258,13 +293,14 @@ async function insertLink(
   state: AccountState,
   link: SignedLink,
   attachments: AccountAttachments,
+  time: number,
 ): Promise<void> {
   const account = idBytes(state.account);
   const { index, hash } = state.head;
   const { body, signature, cosignature } = link;
   await transaction
     .insertInto("account_link")
-    .values({ account, index, hash: idBytes(hash), body, signature, cosignature })
+    .values({ account, index, hash: idBytes(hash), body, signature, cosignature, time })
     .execute();
   for (const device of state.devices.values()) {
     if (device.addedAt !== index) continue;

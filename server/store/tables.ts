@@ -19,6 +19,7 @@ export interface Tables {
     body: Uint8Array;
     signature: Uint8Array;
     cosignature: Uint8Array;
+    time: number;
   };
   account_key: { account: Uint8Array; generation: number; public_key: Uint8Array };
   account_wrap: { account: Uint8Array; purpose: number; version: number; sealed: Uint8Array };
