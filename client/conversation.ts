@@ -22,7 +22,7 @@ import { ClaimSchema, type Conversation as ConversationRecord, ConversationSchem
 import { Lane } from "./lane.ts";
 import { incarnationAt, LogCheck, type LogDraft, witnessRecord } from "./log-check.ts";
 import { LogReader } from "./log-reader.ts";
-import { isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
+import { doubtOf, isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
 import { forkNotice } from "./notices.ts";
 import { keys, prefixes, put, read, schemas, sequenceOfKey } from "./records.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
@@ -266,7 +266,7 @@ export class Conversation {
     const next = contiguous(entries, this.record.high + 1);
     if (next.length === 0 || this.record.updateNeeded) return;
     const draft = this.#draft();
-    await this.#reader.read(draft, next, copies, live);
+    await this.#reader.read(draft, next, copies);
     if (draft.stored.size === 0 && !draft.record.updateNeeded) return;
     const sequences = [...draft.stored.keys()];
     const { record } = draft;
@@ -367,7 +367,7 @@ export class Conversation {
     const page = contiguousBefore(entries, this.record.low);
     if (page.length === 0) return;
     const draft = this.#draft();
-    await this.#reader.read(draft, page, [], false);
+    await this.#reader.read(draft, page, []);
     const sequences = [...draft.stored.keys()];
     if (sequences.length < page.length) return;
     const { record } = draft;
@@ -460,7 +460,7 @@ export class Conversation {
       if (isMessage(entry)) {
         const state = await this.chain.at(entry.sequence);
         const result = await readMessage(this.id, entry, state, (epoch) => this.epochKeys.get(epoch));
-        storeMessage(other, entry, result, "none");
+        storeMessage(other, entry, result, doubtOf(draft.record, entry));
         const message = storedMessage(other);
         if (message !== undefined && equal(other.device, idBytes(this.#parts.me.device))) draft.ownIds.push(message.id);
         const twin = message && (await this.#check.findTwin(draft, 0, other.device, message.content.counter, message.id));
@@ -488,7 +488,7 @@ export class Conversation {
       if (!isMessage(entry)) continue;
       const result = await readMessage(this.id, entry, await this.chain.at(sequence), (epoch) => this.epochKeys.get(epoch));
       stored.notices = stored.notices.filter(({ kind }) => kind !== "unreadable");
-      storeMessage(stored, entry, result, "none");
+      storeMessage(stored, entry, result, doubtOf(draft.record, entry));
       this.#reader.noteReference(draft, result);
       draft.stored.set(sequence, stored);
       changed.push(sequence);

@@ -11,9 +11,9 @@ import {
   isHash,
 } from "@fastchat/protocol";
 import { type ConversationState, messageAllowed, type MessageVerdict } from "@fastchat/protocol/chain";
-import { openMessage } from "@fastchat/protocol/seal";
+import { equal, openMessage } from "@fastchat/protocol/seal";
 import { type Entry, EntrySchema, type MessageContent, MessageContentSchema } from "@fastchat/protocol/wire/conversation";
-import { type StoredEntry, StoredEntrySchema } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { type Conversation, type StoredEntry, StoredEntrySchema } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { type UnreadableReason, unreadableNotice } from "./notices.ts";
 
 /** A message of the log as far as it could be opened [S3]. */
@@ -91,6 +91,11 @@ export function storeMessage(stored: StoredEntry, entry: MessageEntry, read: Rea
       doubt,
     },
   };
+}
+
+/** [C1] What is shown apart: what a device wrote after its revocation was known here. See ChatMessage.doubt. */
+export function doubtOf({ revoked }: Conversation, { device, sequence }: Pick<Entry, "device" | "sequence">): "none" | "revoked-device" {
+  return revoked.some((each) => sequence > each.high && equal(each.device, device)) ? "revoked-device" : "none";
 }
 
 /** The message of a stored entry, with its content. */

@@ -7,9 +7,9 @@ import { AccountForked } from "./accounts.ts";
 import type { ConversationChain } from "./conversation-chain.ts";
 import type { ConversationParts } from "./conversation.ts";
 import type { EpochKeys } from "./epoch-keys.ts";
-import type { StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { RevokedDeviceSchema, type StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { type LogDraft, witnessRecord } from "./log-check.ts";
-import { isMessage, type ReadMessage, readMessage, storedBase, storeMessage } from "./log-page.ts";
+import { doubtOf, isMessage, type ReadMessage, readMessage, storedBase, storeMessage } from "./log-page.ts";
 import { evidenceNotice, incarnationNotice, invalidLinkNotice, linkMismatchNotice, linkNotices } from "./notices.ts";
 import { keys, prefixes, sequenceOfKey } from "./records.ts";
 import { believableTime } from "./server-words.ts";
@@ -43,13 +43,14 @@ export class LogReader {
   }
 
   /** Reads entries into the draft, in order; stops before one that this software does not understand. */
-  async read(draft: LogDraft, entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
+  async read(draft: LogDraft, entries: readonly Entry[], copies: readonly SealedKey[]): Promise<void> {
+    await this.#noteRevoked(draft);
     for (let start = 0; start < entries.length;) {
       const entry = entries[start]!;
       let end = start + 1;
       if (isMessage(entry)) {
         while (end < entries.length && isMessage(entries[end]!)) end++;
-        await this.#readMessages(draft, entries.slice(start, end), copies, live);
+        await this.#readMessages(draft, entries.slice(start, end), copies);
       } else if (!(await this.#readOther(draft, entry, copies))) {
         return;
       }
@@ -57,7 +58,25 @@ export class LogReader {
     }
   }
 
-  async #readMessages(draft: LogDraft, entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
+  /**
+   * [C1] Devices of which this device knows by now that they were revoked, and of which this conversation does not know it yet. Whatever
+   * they have in the log beyond this place is kept apart, however it comes.
+   */
+  async #noteRevoked({ record }: LogDraft): Promise<void> {
+    const { state } = this.#chain;
+    if (state === undefined || record.high === 0) return;
+    for (const { account, chain } of state.members.values()) {
+      const known = (await this.#parts.accounts.get(account))?.state;
+      for (const { device, status } of known?.devices.values() ?? []) {
+        if (status.kind !== "revoked" || chain.devices.get(device)?.status.kind === "revoked") continue;
+        const bytes = idBytes(device);
+        if (!record.revoked.some((each) => equal(each.device, bytes)))
+          record.revoked.push(create(RevokedDeviceSchema, { device: bytes, high: record.high }));
+      }
+    }
+  }
+
+  async #readMessages(draft: LogDraft, entries: readonly Entry[], copies: readonly SealedKey[]): Promise<void> {
     const state = await this.#stateAt(draft, entries[0]!.sequence);
     const keysOpened = new Map<number, Uint8Array>();
     const keyOf = async (epoch: number) => keysOpened.get(epoch) ?? (await this.#epochKeys.get(epoch));
@@ -80,12 +99,7 @@ export class LogReader {
       const result = opened[place]!;
       const stored = this.#base(draft, entry);
       if (stored === undefined) return;
-      if (result.kind === "unreadable") {
-        storeMessage(stored, entry, result, "none");
-      } else {
-        const doubt = live && (await this.#isKnownRevoked(result.author.account, result.author.device)) ? "revoked-device" : "none";
-        storeMessage(stored, entry, result, doubt);
-      }
+      storeMessage(stored, entry, result, doubtOf(draft.record, entry));
       draft.stored.set(entry.sequence, stored);
       this.noteReference(draft, result);
     }
@@ -260,10 +274,6 @@ export class LogReader {
       "sealedKeys",
     );
     return this.#epochKeys.open(state, epochs, [...copies, ...answer.keys]);
-  }
-
-  async #isKnownRevoked(account: AccountId, device: DeviceId): Promise<boolean> {
-    return (await this.#parts.accounts.get(account))?.state.devices.get(device)?.status.kind === "revoked";
   }
 }
 

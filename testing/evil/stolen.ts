@@ -1,11 +1,15 @@
 import type { AppendAccountLink } from "@fastchat/protocol/wire/frames";
 import type { SignInFinished } from "@fastchat/protocol/wire/gateway";
+import { create } from "@bufbuild/protobuf";
 import { idBytes, limits } from "@fastchat/protocol";
 import { toHex } from "@fastchat/protocol/seal";
+import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
 import { anotherDevice } from "../person.ts";
 import { changedServerFrame, type Script } from "../proxy.ts";
 import { type EvilCase, type Stage, until, warned } from "./case.ts";
+import { FalseLog } from "./false-log.ts";
+import { type Entry, EntrySchema } from "@fastchat/protocol/wire/conversation";
 import { DeviceSecrets } from "./secrets.ts";
 import { RawSocket } from "../raw-device.ts";
 import { Gateway } from "../../client/gateway.ts";
@@ -104,7 +108,41 @@ const topmostSlot = (counter: number): EvilCase => ({
   },
 });
 
+const keptApart: EvilCase = {
+  attack: "a revoked device that still writes, where its revocation is withheld: its messages come by catch-up",
+  rules: "[C1]",
+  async run(stage) {
+    const { alice, bob, conversation } = await stage.acquaintances({ ownBob: true });
+    const stolen = stage.use(await anotherDevice(stage.system, bob, { profile: `${bob.profile}-stolen` }));
+    await stolen.say(alice.name, "still mine");
+    await alice.hears(bob.name, "still mine");
+    await stolen.client.close();
+    const secrets = await DeviceSecrets.take(stolen, conversation);
+    const { head } = (await alice.client.conversation(conversation))!;
+    const fromThief: Entry[] = [];
+    stage.proxy.script = new FalseLog(conversation, (real) => [...real.slice(0, head), ...fromThief]).script;
+    // That the account moved is not withheld; what it means for the conversation is.
+    await bob.client.revokeDevices(bob.password, [stolen.me.device]);
+    await wait(1_000);
+    for (const text of ["send me money", "quickly"]) {
+      const [account, device] = [idBytes(bob.me.account), idBytes(stolen.me.device)];
+      const message = await secrets.message(text, 50 + fromThief.length);
+      fromThief.push(create(EntrySchema, { time: BigInt(Date.now()), account, device, body: { case: "message", value: message } }));
+      const moved = { conversation: idBytes(conversation), entries: [], head: head + fromThief.length };
+      stage.connectionOf(alice).push({ case: "entries", value: moved });
+      await alice.hears(bob.name, text);
+    }
+    const doubts = new Map((await alice.messages(bob.name)).map(({ text, doubt }) => [text, doubt]));
+    expect(["still mine", "send me money", "quickly"].map((text) => doubts.get(text))).toEqual([
+      "none",
+      "revoked-device",
+      "revoked-device",
+    ]);
+  },
+};
+
 export const stolenCases: readonly EvilCase[] = [
+  keptApart,
   revokedOnOldChain,
   topmostSlot(limits.largestNumber - 1),
   topmostSlot(limits.largestNumber),
