@@ -59,7 +59,7 @@ export class Beside {
       onWrong: () => undefined,
       onUnexpected,
     });
-    this.contacts = new Contacts(this.#vault, accounts);
+    this.contacts = new Contacts(profile.me, this.#vault, accounts);
     const draft = (conversation: ConversationId) => {
       const content = this.#vault.get({ kind: "draft", key: conversation });
       return content?.kind.case === "draft" ? content.kind.value.text : "";

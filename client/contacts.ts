@@ -4,7 +4,7 @@ import { equal } from "@fastchat/protocol/seal";
 import { type Contact, ContactSchema } from "@fastchat/protocol/wire/vault";
 import { create } from "@bufbuild/protobuf";
 import type { KnownAccounts } from "./accounts.ts";
-import type { Verification } from "./api.ts";
+import type { Me, Verification } from "./api.ts";
 import type { Vault } from "./vault.ts";
 
 /** A name is pinned to one account, and somebody else turned up under it [A3]. */
@@ -20,9 +20,25 @@ export class Contacts {
   readonly #vault: Vault;
   readonly #accounts: KnownAccounts;
 
-  constructor(vault: Vault, accounts: KnownAccounts) {
+  readonly #me: Pick<Me, "name" | "account">;
+
+  constructor(me: Pick<Me, "name" | "account">, vault: Vault, accounts: KnownAccounts) {
+    this.#me = me;
     this.#vault = vault;
     this.#accounts = accounts;
+  }
+
+  /** Whom a name is pinned to; one's own name to oneself. */
+  pinnedTo(name: string): AccountId | undefined {
+    if (name === this.#me.name) return this.#me.account;
+    const contact = this.byName(name);
+    return contact && accountId(contact.account);
+  }
+
+  /** What somebody is called for certain: as pinned, else by its own chain. Undefined for who is not known. */
+  async nameOf(account: AccountId): Promise<string | undefined> {
+    if (account === this.#me.account) return this.#me.name;
+    return this.byAccount(account)?.name ?? (await this.#accounts.get(account))?.state.name;
   }
 
   byName(name: string): Contact | undefined {
@@ -39,11 +55,9 @@ export class Contacts {
 
   /** Pins somebody at the first contact. Throws NameConflict. */
   async pin({ name, account, identityKey }: AccountState): Promise<Contact> {
+    if ((this.pinnedTo(name) ?? account) !== account) throw new NameConflict(name);
     const pinned = this.byName(name);
-    if (pinned !== undefined) {
-      if (accountId(pinned.account) !== account) throw new NameConflict(name);
-      return pinned;
-    }
+    if (pinned !== undefined) return pinned;
     const contact = create(ContactSchema, { name, account: idBytes(account), identityKey });
     await this.#store(contact);
     return contact;
@@ -53,7 +67,7 @@ export class Contacts {
     const contact = this.byAccount(account);
     const known = await this.#accounts.get(account);
     // A second account under a name that is pinned to another one.
-    if (contact === undefined) return known !== undefined && this.byName(known.state.name) !== undefined ? "changed" : "not-verified";
+    if (contact === undefined) return known !== undefined && this.pinnedTo(known.state.name) !== undefined ? "changed" : "not-verified";
     if (known !== undefined && !equal(known.state.identityKey, contact.identityKey)) return "changed";
     return contact.verified ? "verified" : "not-verified";
   }

@@ -130,7 +130,7 @@ export class Holder {
       onWrong: () => emit({ kind: "warning", warning: "vault", text: VAULT_WARNING }),
       onUnexpected,
     });
-    this.contacts = new Contacts(this.#vault, this.accounts);
+    this.contacts = new Contacts(me, this.#vault, this.accounts);
     this.#links = new ConversationLinks({
       author,
       accounts: this.accounts,

@@ -1,5 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { accountId, type AccountId, type ConversationId, type DeviceId, idBytes, isHash } from "@fastchat/protocol";
+import { accountId, type AccountId, type ConversationId, idBytes, isHash } from "@fastchat/protocol";
 import { type ConversationState, newestEpoch } from "@fastchat/protocol/chain";
 import { entryHash, equal } from "@fastchat/protocol/seal";
 import { type Entry, type LinkEntry, LinkEntrySchema, type SealedKey } from "@fastchat/protocol/wire/conversation";

@@ -53,9 +53,9 @@ export class People {
       for (const { name, account: bytes, online } of people) {
         if (!isHash(bytes) || parseName(name).kind === "invalid") continue;
         const account = accountId(bytes);
-        const pinned = this.#parts.contacts.byName(name);
-        // A second account under a name that is pinned is not offered to anybody [A3].
-        if (pinned !== undefined && accountId(pinned.account) !== account) {
+        const { contacts } = this.#parts;
+        // A second account under a name that is pinned is not offered to anybody, nor somebody known under another name [A3].
+        if ((contacts.pinnedTo(name) ?? account) !== account || ((await contacts.nameOf(account)) ?? name) !== name) {
           this.#parts.onConflict(new NameConflict(name));
           continue;
         }

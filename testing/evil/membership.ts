@@ -3,7 +3,7 @@ import { directCreate, groupCreate } from "@fastchat/protocol/chain";
 import { equal, random } from "@fastchat/protocol/seal";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
-import type { EvilCase, Stage } from "./case.ts";
+import { type EvilCase, type Stage, warned } from "./case.ts";
 import { type FakeAccount, makeFakeAccount } from "./fake-account.ts";
 import { accountOf, FalseConversation, type Sealable } from "./false-conversation.ts";
 
@@ -81,4 +81,47 @@ const strangers: EvilCase = {
   },
 };
 
-export const membershipCases: readonly EvilCase[] = [ghostMember, strangers];
+const ownName: EvilCase = {
+  attack: "two accounts under one name: a second one under one's own, and a stranger who is called what a contact is not",
+  rules: "[A3]",
+  async run(stage) {
+    const { alice, bob } = await stage.acquaintances();
+    const carol = await stage.honest("carol");
+    const twin = await makeFakeAccount(alice.name);
+    const members = new Map<AccountId, Sealable>([
+      [alice.me.account, await accountOf(alice, stage.connectionOf(alice))],
+      [twin.account, sealable(twin)],
+    ]);
+    const letter = new FalseConversation(twin, members);
+    await letter.open(directCreate(alice.me.account, twin.account, random(32)));
+    await letter.say("a note from yourself");
+    const called = (name: string, account: AccountId) => ({ name, account: idBytes(account), online: true });
+    stage.proxy.script = {
+      toServer: (frame, connection) => {
+        const { body } = frame;
+        if (body.case === "fetchAccount" && body.value.by.case === "account" && equal(body.value.by.value, idBytes(twin.account))) {
+          connection.answer(frame, { case: "account", value: { ...twin.answer, links: twin.links.slice(body.value.after) } });
+          return undefined;
+        }
+        if (body.case === "findPeople") {
+          const people = [called("ceo", bob.me.account), called(alice.name, twin.account), called(carol.name, carol.me.account)];
+          connection.answer(frame, { case: "people", value: { people } });
+          return undefined;
+        }
+        return frame;
+      },
+    };
+    letter.show(stage.connectionOf(alice));
+    await warned(alice, "account-fork");
+    const shown = (await alice.client.conversations()).find(({ id }) => id === letter.id);
+    expect(shown).toMatchObject({ blocked: "identity-changed", peer: { verification: "changed", contact: false } });
+    await alice.client.setVerified(bob.name, true);
+    const found = await alice.client.people("");
+    expect(found.filter(({ account }) => account === twin.account)).toEqual([]);
+    expect(found.filter(({ account }) => account === bob.me.account).map(({ name }) => name)).toEqual([bob.name]);
+    expect(found.map(({ name }) => name)).toContain(carol.name);
+    await stage.honestTalk(alice, bob);
+  },
+};
+
+export const membershipCases: readonly EvilCase[] = [ghostMember, strangers, ownName];
