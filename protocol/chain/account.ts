@@ -28,6 +28,7 @@ import {
   invalid,
   isAscending,
   isHeadForm,
+  stale,
 } from "./link.ts";
 
 /** `at`: index of the link. A device that signed out and was revoked later is revoked. */
@@ -120,11 +121,11 @@ export function applyAccountLink(state: AccountState | undefined, link: SignedLi
     return hasUnknownFields(body) ? invalid("unknown field") : begin(body, link);
   }
   if (body.index > state.head.index + 1) return { kind: "incomplete", reason: "previous" };
-  if (body.index !== state.head.index + 1) return invalid("not the next link");
+  if (body.index !== state.head.index + 1) return stale("not the next link");
   if (body.version !== state.version) return invalid("not in the chain's version");
   if (hasUnknownFields(body)) return invalid("unknown field");
   if (!isHash(body.account) || accountId(body.account) !== state.account) return invalid("of another account");
-  if (!equal(body.previous, idBytes(state.head.hash))) return invalid("does not follow the link before");
+  if (!equal(body.previous, idBytes(state.head.hash))) return stale("does not follow the link before");
   if (body.extra.length > limits.extraBytes) return invalid("extra is too long");
   if (state.closed) return invalid("the account is closed");
   if (body.index > limits.accountLinks && body.change.case !== "close") return invalid("the chain is full");

@@ -46,7 +46,7 @@ test("[G5] a sign-out loses to a link of the identity key, and is invalid on top
   expect(isLostSignOut(recovery, out)).toBe(false);
   expect(isLostSignOut(out, out)).toBe(false);
   take(alice, recovery);
-  expect(applyAccountLink(alice.state, out)).toEqual({ kind: "invalid", reason: "not the next link" });
+  expect(applyAccountLink(alice.state, out)).toEqual({ kind: "invalid", reason: "not the next link", stale: true });
   expect(isLostSignOut(out, signOut(alice, phone))).toBe(false);
   expect(isLostSignOut(out, newRecovery(alice))).toBe(false);
 });

@@ -17,9 +17,12 @@ export interface ChainHead {
 export interface Invalid {
   readonly kind: "invalid";
   readonly reason: string;
+  /** Account links: it stands on another link than the head. Whoever wrote it may write it again on top of that. */
+  readonly stale?: true;
 }
 
 export const invalid = (reason: string): Invalid => ({ kind: "invalid", reason });
+export const stale = (reason: string): Invalid => ({ kind: "invalid", reason, stale: true });
 
 /** A link is hashed as received, signatures included, under a label of its chain. */
 const hashUnder = (label: HashLabel, link: SignedLink): Uint8Array => hash(label, link.body, link.signature, link.cosignature);

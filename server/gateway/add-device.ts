@@ -1,9 +1,10 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { type AccountId, ErrorCode, FastChatError } from "@fastchat/protocol";
-import { accountLinkHash, applyAccountLink, checkAccountAttachments } from "@fastchat/protocol/chain";
+import { accountLinkHash } from "@fastchat/protocol/chain";
 import { toHex } from "@fastchat/protocol/seal";
 import { AccountAttachmentsSchema, AccountLinkSchema, type SignedLink } from "@fastchat/protocol/wire/account";
 import { type AddDevice, type DeviceAdded, DeviceAddedSchema } from "@fastchat/protocol/wire/gateway";
+import { acceptAccountLink } from "../account-link.ts";
 import { encodeHints } from "../bus/hint.ts";
 import { appendAccountLink } from "../store/accounts.ts";
 import { tooManyToday } from "../chat/access.ts";
@@ -26,19 +27,7 @@ export async function addDevice(gateway: GatewayContext, body: AddDevice): Promi
   if (before.hashes.includes(accountLinkHash(link))) return create(DeviceAddedSchema);
   if (toHex(previous) !== grant["head"]) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
   if (before.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
-  const result = applyAccountLink(before, link);
-  if (result.kind === "incomplete") throw new FastChatError(result.reason === "version" ? ErrorCode.VERSION_TOO_OLD : ErrorCode.STALE_HEAD);
-  if (result.kind === "invalid") {
-    const late = result.reason === "not the next link" || result.reason === "does not follow the link before";
-    throw new FastChatError(
-      late ? ErrorCode.STALE_HEAD : ErrorCode.LINK_INVALID,
-      late ? {} : { detail: `The device is not allowed: ${result.reason}.` },
-    );
-  }
-  const { state } = result;
-  const attached = checkAccountAttachments(state, link, attachments);
-  if (attached.kind === "invalid")
-    throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The keys do not fit the device: ${attached.reason}.` });
+  const state = acceptAccountLink(before, link, attachments);
   if (attachments.wraps.length > 0) throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "A new device brings no wrapped keys." });
   const stored = await appendAccountLink(gateway.database, {
     before,

@@ -1,8 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
-import { accountLinkHash, applyAccountLink, checkAccountAttachments } from "@fastchat/protocol/chain";
+import { accountLinkHash } from "@fastchat/protocol/chain";
 import { AccountAttachmentsSchema } from "@fastchat/protocol/wire/account";
 import { AppendedSchema } from "@fastchat/protocol/wire/frames";
+import { acceptAccountLink } from "../account-link.ts";
 import { malformed, tooManyToday } from "../chat/access.ts";
 import { tellAccountMoved } from "../chat/account-news.ts";
 import type { Handler } from "../chat/context.ts";
@@ -30,19 +31,7 @@ export const appendAccountLink: Handler<"appendAccountLink"> = async (chat, sess
   const place = before.hashes.indexOf(accountLinkHash(link));
   if (place !== -1) return answer(place + 1);
   if (device?.status.kind !== "active") throw new FastChatError(ErrorCode.DEVICE_REVOKED);
-  const result = applyAccountLink(before, link);
-  if (result.kind === "incomplete") throw new FastChatError(result.reason === "version" ? ErrorCode.VERSION_TOO_OLD : ErrorCode.STALE_HEAD);
-  if (result.kind === "invalid") {
-    const late = result.reason === "not the next link" || result.reason === "does not follow the link before";
-    throw new FastChatError(
-      late ? ErrorCode.STALE_HEAD : ErrorCode.LINK_INVALID,
-      late ? {} : { detail: `The change is not allowed: ${result.reason}.` },
-    );
-  }
-  const { state } = result;
-  const attached = checkAccountAttachments(state, link, attachments);
-  if (attached.kind === "invalid")
-    throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The keys do not fit the change: ${attached.reason}.` });
+  const state = acceptAccountLink(before, link, attachments);
   const newest = state.accountKeys.at(-1)?.generation;
   const turns = state.accountKeys.length > before.accountKeys.length;
   if (turns ? vault.some((entry) => entry.generation !== newest) : vault.length > 0) {
