@@ -13,7 +13,7 @@ import {
   limits,
   parseName,
 } from "@fastchat/protocol";
-import { directConversationId, type VerifiedAccounts } from "@fastchat/protocol/chain";
+import { directConversationId, isClosed, type VerifiedAccounts } from "@fastchat/protocol/chain";
 import { CursorSchema, type ServerFrame, type Welcome } from "@fastchat/protocol/wire/frames";
 import { AccountForked, KnownAccounts } from "./accounts.ts";
 import type { ChatItem, ClientEvent, ConnectionState } from "./api.ts";
@@ -40,6 +40,7 @@ import { Views } from "./views.ts";
 const CATCH_UP_AT_ONCE = 6;
 const CLOSE_FLUSH_MS = 2_000;
 const RETRY_MS = 1_000;
+const TURN_RETRY_AT_MOST_MS = 60_000;
 const STORAGE_RETRY_MS = 5_000;
 /** How often a quiet connection is asked whether anything was missed. */
 const LOOK_MS = 60_000;
@@ -300,12 +301,36 @@ export class Holder {
       if (error instanceof AccountForked) this.#onFork(error);
       throw error;
     });
-    for (const conversation of this.#conversations.values()) {
-      if (conversation.chain.state === undefined) continue;
-      await this.#links.prepare(conversation).catch((error: unknown) => {
-        if (!(error instanceof SendingBlocked) && !(error instanceof FastChatError && error.code === ErrorCode.ACCOUNT_CLOSED)) throw error;
-      });
+    await this.#turn();
+    this.#quietly(this.#keepTurning(this.#session));
+  }
+
+  /**
+   * [C1] Writes down wherever it is not yet that a device of this account lost its rights, with a new epoch. What refuses stops none of
+   * the others.
+   */
+  async #turn(): Promise<void> {
+    for (const conversation of await this.#dueToTurn()) {
+      await this.#links.prepare(conversation).catch((error: unknown) => this.#onTrouble(error));
     }
+  }
+
+  /** What could not be turned is tried again for as long as the session lasts; the next one begins with it. */
+  async #keepTurning(session: number): Promise<void> {
+    for (let wait = RETRY_MS; (await this.#dueToTurn()).length > 0; wait = Math.min(2 * wait, TURN_RETRY_AT_MOST_MS)) {
+      await this.#pause(wait);
+      if (session !== this.#session || this.#closing.signal.aborted) return;
+      await this.#turn();
+    }
+  }
+
+  async #dueToTurn(): Promise<Conversation[]> {
+    const { account } = this.#parts.profile.me;
+    const lastTurn = (await this.accounts.get(account))?.state.lastTurn ?? 0;
+    return [...this.#conversations.values()].filter(({ chain: { state } }) => {
+      const recorded = state?.members.get(account)?.chain.head.index ?? Infinity;
+      return state !== undefined && !isClosed(state) && recorded < lastTurn;
+    });
   }
 
   async acceptFork(id: ConversationId): Promise<void> {
@@ -387,6 +412,7 @@ export class Holder {
         this.outbox.driveAll();
         await beside;
         await this.#fetchSlots(session);
+        this.#quietly(this.#turn().then(() => this.#keepTurning(session)));
         return;
       } catch (error) {
         if (session !== this.#session) return;

@@ -1,13 +1,13 @@
 import type { AppendAccountLink } from "@fastchat/protocol/wire/frames";
 import type { SignInFinished } from "@fastchat/protocol/wire/gateway";
 import { create } from "@bufbuild/protobuf";
-import { idBytes, limits } from "@fastchat/protocol";
-import { toHex } from "@fastchat/protocol/seal";
+import { ErrorCode, idBytes, limits } from "@fastchat/protocol";
+import { equal, toHex } from "@fastchat/protocol/seal";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
 import { anotherDevice } from "../person.ts";
 import { changedServerFrame, type Script } from "../proxy.ts";
-import { type EvilCase, type Stage, until, warned } from "./case.ts";
+import { type EvilCase, noticed, notices, type Stage, until, warned } from "./case.ts";
 import { FalseLog } from "./false-log.ts";
 import { type Entry, EntrySchema } from "@fastchat/protocol/wire/conversation";
 import { DeviceSecrets } from "./secrets.ts";
@@ -141,7 +141,34 @@ const keptApart: EvilCase = {
   },
 };
 
+const refusedTurn: EvilCase = {
+  attack: "a revocation hidden from most: one conversation refuses its new key, so that the others get none",
+  rules: "[C1] [C5]",
+  async run(stage) {
+    const { alice, bob, conversation } = await stage.acquaintances({ ownBob: true });
+    const carol = await stage.ownHonest("carol");
+    const other = await alice.say(carol.name, "hello carol");
+    await carol.hears(alice.name, "hello carol");
+    const lost = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-lost` }));
+    stage.proxy.script = {
+      toServer: (frame, connection) => {
+        if (frame.body.case !== "appendLink" || !equal(frame.body.value.conversation, idBytes(conversation))) return frame;
+        connection.answer(frame, { case: "error", value: { code: ErrorCode.FORBIDDEN } });
+        return undefined;
+      },
+    };
+    await alice.client.revokeDevices(alice.password, [lost.me.device]);
+    await noticed(carol, other, ["rekeyed"]);
+    expect((await notices(bob, conversation)).map(({ notice }) => notice)).not.toContain("rekeyed");
+    // Nobody has to send anything for what is left.
+    stage.proxy.script = {};
+    await noticed(bob, conversation, ["rekeyed"]);
+    await stage.honestTalk(alice, bob);
+  },
+};
+
 export const stolenCases: readonly EvilCase[] = [
+  refusedTurn,
   keptApart,
   revokedOnOldChain,
   topmostSlot(limits.largestNumber - 1),
