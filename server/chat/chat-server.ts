@@ -51,6 +51,7 @@ import {
 } from "../store/servers.ts";
 import { readIncarnation } from "../store/tickets.ts";
 import { vaultRevisions } from "../store/vault.ts";
+import { TokenBuckets } from "../token-bucket.ts";
 import { tellAccountMoved } from "./account-news.ts";
 import { Connection } from "./connection.ts";
 import type { ChatContext, EncodedAnswer, Handler, RequestCase } from "./context.ts";
@@ -58,7 +59,6 @@ import { Delivery } from "./delivery.ts";
 import { openSession } from "./hello.ts";
 import { PresenceBoard } from "./presence-board.ts";
 import type { Session } from "./session.ts";
-import { TokenBuckets } from "./token-bucket.ts";
 import { type AnswerBody, encodeFrame } from "./wire.ts";
 
 export interface ChatServerOptions {

@@ -7,10 +7,10 @@ import type { ChatMetrics } from "../metrics.ts";
 import type { AppendQueue } from "../store/append-queue.ts";
 import type { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
+import type { TokenBuckets } from "../token-bucket.ts";
 import type { Delivery } from "./delivery.ts";
 import type { PresenceBoard } from "./presence-board.ts";
 import type { Session } from "./session.ts";
-import type { TokenBuckets } from "./token-bucket.ts";
 import type { AnswerBody, EncodedFrame } from "./wire.ts";
 
 /** What the handlers of requests work with. */

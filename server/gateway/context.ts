@@ -1,10 +1,9 @@
-import { ErrorCode, FastChatError } from "@fastchat/protocol";
 import type { Bus } from "../bus/bus.ts";
-import type { TokenBuckets } from "../chat/token-bucket.ts";
 import type { SignInAnswers, SignUpPolicy } from "../config.ts";
 import type { Log } from "../events.ts";
 import type { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
+import type { TokenBuckets } from "../token-bucket.ts";
 import type { SealedStates } from "./sealed-state.ts";
 import type { Secrets } from "./secret-file.ts";
 import type { ServerChoice } from "./server-choice.ts";
@@ -28,11 +27,6 @@ export interface GatewayContext {
     readonly ticketsByDevice: TokenBuckets;
   };
   readonly log: Log;
-}
-
-/** Throws RATE_LIMITED where the bucket is empty. */
-export function take(buckets: TokenBuckets, key: string): void {
-  if (!buckets.tryTake(key)) throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: buckets.wait(key) });
 }
 
 /** [P1] OPAQUE's identifiers, bound into every registration and sign-in. */

@@ -21,15 +21,15 @@ import {
 } from "@fastchat/protocol/wire/gateway";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Bus } from "../bus/bus.ts";
-import { TokenBuckets } from "../chat/token-bucket.ts";
 import { isLoopback, type SignInAnswers, type SignUpPolicy } from "../config.ts";
 import { type Log, reasonOf } from "../events.ts";
 import { openGatewayMetrics } from "../metrics.ts";
 import { ChainStates } from "../store/chains.ts";
 import { type Database, failureOf } from "../store/database.ts";
+import { TokenBuckets } from "../token-bucket.ts";
 import { addDevice } from "./add-device.ts";
 import { addressKey } from "./address.ts";
-import { type GatewayContext, take } from "./context.ts";
+import type { GatewayContext } from "./context.ts";
 import { info } from "./info.ts";
 import { SealedStates } from "./sealed-state.ts";
 import type { Secrets } from "./secret-file.ts";
@@ -128,7 +128,7 @@ function addRoutes(app: FastifyInstance, gateway: GatewayContext): void {
     app.post(
       path,
       // Before the body is read.
-      { onRequest: async (request) => take(gateway.rates.requestsByAddress, addressKey(request.ip)) },
+      { onRequest: async (request) => gateway.rates.requestsByAddress.takeOrThrow(addressKey(request.ip)) },
       async (request, reply) => {
         const body = readBody(takes, request.body);
         return answer(reply, gives, await act(body, addressKey(request.ip)));

@@ -13,15 +13,15 @@ import {
 } from "@fastchat/protocol/wire/gateway";
 import { server } from "@serenity-kit/opaque";
 import { findAccount, newestAccountKey, readAccountLinks, readSignInRecord, readWraps } from "../store/accounts.ts";
-import { fromText, type GatewayContext, identifiersOf, take, toText } from "./context.ts";
+import { fromText, type GatewayContext, identifiersOf, toText } from "./context.ts";
 import { checkName, understood } from "./sign-up.ts";
 
 /** KE1 in, KE2 out (RFC 9807, 6). The server's own state goes to the client, sealed, so that any gateway can finish. */
 export async function startSignIn(gateway: GatewayContext, body: SignInStart, address: string): Promise<SignInStarted> {
   const name = checkName(body.name);
   const { signInsByNameAndAddress, signInsByName, signInsByAddress } = gateway.rates;
-  take(signInsByAddress, address);
-  take(signInsByNameAndAddress, `${name} ${address}`);
+  signInsByAddress.takeOrThrow(address);
+  signInsByNameAndAddress.takeOrThrow(`${name} ${address}`);
   // By the name alone nobody is refused: whoever knows it could lock its owner out.
   if (!signInsByName.tryTake(name)) await wait(limits.signInDelayMs, undefined, { ref: false });
   const account = await findAccount(gateway.database, { name });

@@ -13,11 +13,11 @@ import {
 } from "@fastchat/protocol/wire/gateway";
 import { server } from "@serenity-kit/opaque";
 import { createAccount, findAccount, isInvitationGood } from "../store/accounts.ts";
-import { fromText, type GatewayContext, take, toText } from "./context.ts";
+import { fromText, type GatewayContext, toText } from "./context.ts";
 
 /** The first half of OPAQUE's registration (RFC 9807, 5.1), after all that would make the second half fail. */
 export async function startSignUp(gateway: GatewayContext, body: SignUpStart, address: string): Promise<SignUpStarted> {
-  take(gateway.rates.signUpsByAddress, address);
+  gateway.rates.signUpsByAddress.takeOrThrow(address);
   const name = checkName(body.name);
   if (gateway.signUp === "invitation" && !(await isInvitationGood(gateway.database, invitationHash(body.invitation), Date.now()))) {
     throw new FastChatError(ErrorCode.INVITATION_NEEDED);

@@ -35,8 +35,7 @@ export async function giveTicket(gateway: GatewayContext, request: TicketRequest
     throw new FastChatError(ErrorCode.SIGNATURE_INVALID);
   }
   if (device.ended) throw new FastChatError(ErrorCode.DEVICE_REVOKED);
-  const { ticketsByDevice } = gateway.rates;
-  if (!ticketsByDevice.tryTake(id)) throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: ticketsByDevice.wait(id) });
+  gateway.rates.ticketsByDevice.takeOrThrow(id);
   const chosen = await gateway.choice.choose(request.avoid.slice(0, AVOIDED_SERVERS));
   if (chosen === undefined) throw new FastChatError(ErrorCode.NO_SERVER);
   const ticket = randomBytes(32);

@@ -16,9 +16,7 @@ export const appendAccountLink: Handler<"appendAccountLink"> = async (chat, sess
   const { link, vault, vaultRevision } = body;
   const attachments = body.attachments ?? create(AccountAttachmentsSchema);
   if (link === undefined) throw malformed("no account link");
-  if (!chat.rates.links.tryTake(session.device)) {
-    throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: chat.rates.links.wait(session.device) });
-  }
+  chat.rates.links.takeOrThrow(session.device);
   checkVaultEntries(vault);
   const before = await chat.chains.account(session.account);
   if (before === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);

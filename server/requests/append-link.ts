@@ -19,7 +19,6 @@ import {
 import { AppendedSchema } from "@fastchat/protocol/wire/frames";
 import { checkAuthor, malformed } from "../chat/access.ts";
 import type { ChatContext, Handler } from "../chat/context.ts";
-import type { TokenBuckets } from "../chat/token-bucket.ts";
 import type { AnswerBody } from "../chat/wire.ts";
 import { appendLink as storeLink, findLink, type LinkAppendResult, type NamedHead } from "../store/conversations.ts";
 
@@ -34,7 +33,7 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
     });
   }
   if (conversation.length !== 0 && !isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
-  take(chat.rates.links, session.device);
+  chat.rates.links.takeOrThrow(session.device);
   const evidence = entry.evidence.reduce((count, part) => count + part.links.length, 0);
   if (evidence > limits.evidenceLinksPerLink) throw new FastChatError(ErrorCode.TOO_LARGE);
 
@@ -44,7 +43,7 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
   }
   if (before !== undefined) {
     // Only now, and for each member, so that nobody uses up another's; a stranger's id makes no bucket.
-    if (body.change.case === "rekey") take(chat.rates.rekeys, before.conversation + session.account);
+    if (body.change.case === "rekey") chat.rates.rekeys.takeOrThrow(before.conversation + session.account);
     if (body.index !== before.head.index + 1 || toHex(body.previous) !== before.head.hash) {
       // A retry of a link that was stored is answered as then.
       const same = await findLink(chat.database.query, before.conversation, body.index, conversationLinkHash(entry.link));
@@ -129,10 +128,6 @@ function readBody(entry: LinkEntry | undefined): ConversationLink | undefined {
   } catch {
     return undefined;
   }
-}
-
-function take(buckets: TokenBuckets, key: string): void {
-  if (!buckets.tryTake(key)) throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: buckets.wait(key) });
 }
 
 /** [C4] Exactly the copies that are due lie beside an opening link, in order, well-formed, and with the hash that the link names. */

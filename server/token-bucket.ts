@@ -1,3 +1,5 @@
+import { ErrorCode, FastChatError } from "@fastchat/protocol";
+
 /** Tokens that refill evenly up to `burst`. The caller brings the time, in milliseconds of a clock that never goes back. */
 export class TokenBucket {
   readonly #perMs: number;
@@ -75,6 +77,11 @@ export class TokenBuckets {
 
   tryTake(key: string, count = 1): boolean {
     return this.of(key).tryTake(count, this.#now());
+  }
+
+  /** Takes one. Throws RATE_LIMITED, with the time to wait, where the bucket is empty. */
+  takeOrThrow(key: string): void {
+    if (!this.tryTake(key)) throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: this.wait(key) });
   }
 
   take(key: string, count: number): number {
