@@ -4,6 +4,7 @@ import { ConfigError, isLoopback, readConfig } from "./config.ts";
 test("without any environment everything has a default, and loopback is what is listened on", () => {
   const config = readConfig({ HOME: "/home/somebody" });
   expect(config.host).toBe("127.0.0.1");
+  expect(config.isUsualFolder).toBe(true);
   expect(config.signUp).toBe(undefined);
   expect(config.people).toBe("everyone");
   expect(config.secretFile).toBe(`${config.dataFolder}/secret.json`);
@@ -12,6 +13,7 @@ test("without any environment everything has a default, and loopback is what is 
 test("a folder that is named wins over the environment, and the secret file can lie elsewhere", () => {
   const config = readConfig({ FASTCHAT_DATA: "/srv/one", FASTCHAT_SECRET_FILE: "/etc/fastchat/secret.json" }, "/srv/two");
   expect(config.dataFolder).toBe("/srv/two");
+  expect(config.isUsualFolder).toBe(false);
   expect(config.secretFile).toBe("/etc/fastchat/secret.json");
 });
 

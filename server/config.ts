@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
-import { defaultDataFolder } from "@fastchat/protocol/local";
+import { dataFoldersToSearch, defaultDataFolder } from "@fastchat/protocol/local";
 
 /** Who may sign up: anybody, or who brings an invitation. */
 export type SignUpPolicy = "open" | "invitation";
@@ -15,6 +15,8 @@ export interface Config {
   readonly databaseUrl: string | undefined;
   /** Absolute path; the whole state of an installation. */
   readonly dataFolder: string;
+  /** Whether clients on this machine look there for a server by themselves. */
+  readonly isUsualFolder: boolean;
   /** Holds the OPAQUE setup and the gateways' common key; absolute path. */
   readonly secretFile: string;
   /** Undefined: open where only this machine can connect, elsewhere by invitation. */
@@ -43,6 +45,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   return {
     databaseUrl: databaseUrl(environment["DATABASE_URL"]),
     dataFolder,
+    isUsualFolder: dataFoldersToSearch(environment as NodeJS.ProcessEnv).includes(dataFolder),
     secretFile: absolute(environment["FASTCHAT_SECRET_FILE"] ?? join(dataFolder, "secret.json")),
     signUp: oneOf(environment, "FASTCHAT_SIGN_UP", ["open", "invitation"] as const, undefined),
     people: oneOf(environment, "FASTCHAT_PEOPLE", ["everyone", "exact"], "everyone"),

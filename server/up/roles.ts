@@ -28,6 +28,8 @@ export interface ServerOptions extends RoleOptions {
   readonly name?: string | undefined;
 }
 
+/** Accounts that the invitation of a new installation is good for. */
+const START_INVITATION_USES = 20;
 const INVITATION_DAYS = 7;
 const DAY_MS = 86_400_000;
 
@@ -49,11 +51,12 @@ export async function runGateway(options: RoleOptions = {}): Promise<void> {
       port,
     }),
   );
-  const invitation = await firstInvitation(store.database, gateway);
+  const invitation = await startInvitation(store.database, gateway);
   if (invitation !== undefined) log.event("info", "invitation-made", {});
   announce({ kind: "ready", url: gateway.url, port: gateway.port, name: "gateway", invitation }, () => {
     say(`The gateway listens on ${gateway.url}`);
-    if (invitation !== undefined) say(`The first person signs up with this invitation, within ${INVITATION_DAYS} days: ${invitation}`);
+    if (invitation === undefined) return;
+    say(`The first ${START_INVITATION_USES} people sign up with this invitation, within ${INVITATION_DAYS} days: ${invitation}`);
   });
   await ended;
 }
@@ -98,13 +101,17 @@ function start(
 const isSocketUrl = (text: string): boolean => URL.canParse(text) && /^wss?:$/.test(new URL(text).protocol);
 const isEveryHost = (host: string): boolean => host === "0.0.0.0" || host === "::";
 
-/** Where sign-up needs an invitation and nobody could give one yet. */
-async function firstInvitation(database: Database, gateway: Gateway): Promise<string | undefined> {
+/** Where sign-up needs an invitation and nobody has one yet: for the people whom an installation begins with. */
+async function startInvitation(database: Database, gateway: Gateway): Promise<string | undefined> {
   if (gateway.signUp !== "invitation") return undefined;
   const anybody = await database.query.selectFrom("account").select("account").limit(1).executeTakeFirst();
   if (anybody !== undefined) return undefined;
   const invitation = randomBytes(12).toString("base64url");
-  await addInvitation(database, { hash: invitationHash(invitation), uses: 1, expires: Date.now() + INVITATION_DAYS * DAY_MS });
+  await addInvitation(database, {
+    hash: invitationHash(invitation),
+    uses: START_INVITATION_USES,
+    expires: Date.now() + INVITATION_DAYS * DAY_MS,
+  });
   return invitation;
 }
 

@@ -3,8 +3,9 @@ import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from "node
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ErrorCode } from "@fastchat/protocol";
 import { type UpState, upStateFile } from "@fastchat/protocol/local";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { getTicket, signUp, TestConversation, TestSocket } from "../test-client.ts";
 import { startTestPostgres, type TestPostgres } from "../store/test-database.ts";
 
@@ -79,6 +80,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const role of roles.splice(0)) await role[Symbol.asyncDispose]();
+  vi.unstubAllEnvs();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -180,6 +182,18 @@ test("a child that was told to end by itself, and not all of them, is started ag
   await readyAt(up);
   for (const { pid } of child(folder, "server")) process.kill(pid, "SIGTERM");
   await up.says(/chat server 1: runs again/);
+});
+
+test("where sign-up is by invitation, both lines that up prints carry one that is good for both", { timeout: 60_000 }, async () => {
+  vi.stubEnv("FASTCHAT_SIGN_UP", "invitation");
+  await using postgres: TestPostgres = await startTestPostgres();
+  const up = new Role(folder, await postgres.create(), "up", "--port", "18480", "--servers", "1");
+  const gateway = await readyAt(up);
+  await up.says(/stops everything/);
+  const codes = Array.from(up.output.matchAll(/signup (alice|bob) .*--invitation (\S+)$/gm), ([, name, code]) => [name, code] as const);
+  expect(codes.map(([name]) => name)).toEqual(["alice", "bob"]);
+  for (const [name, code] of codes) await signUp(gateway, name!, code);
+  await expect(signUp(gateway, "carol")).rejects.toMatchObject({ code: ErrorCode.INVITATION_NEEDED });
 });
 
 test("a role without a database says what to do", async () => {

@@ -1,7 +1,7 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { dataFoldersToSearch, defaultGatewayPort } from "@fastchat/protocol/local";
-import { readConfig } from "../config.ts";
+import { defaultGatewayPort } from "@fastchat/protocol/local";
+import { type Config, readConfig } from "../config.ts";
 import { startPostgres } from "../postgres/index.ts";
 import { openLog } from "../events.ts";
 import { Child, type ChildMessage } from "./children.ts";
@@ -100,22 +100,22 @@ export async function runUp(options: UpOptions = {}): Promise<void> {
       if (stopping.signal.aborted) return;
       say(`Chat server ${server.name} on ${server.url}`);
     }
-    for (const line of whatNext(gateway, dataFolder)) say(line);
+    for (const line of whatNext(gateway, config)) say(line);
   })();
   await Promise.race([started, ended]);
   await ended;
   say("FastChat stops …");
 }
 
-function whatNext({ url, invitation }: ChildMessage, dataFolder: string): string[] {
+function whatNext({ url, invitation }: ChildMessage, { isUsualFolder }: Config): string[] {
   // In the usual folders clients find the gateway's address by themselves.
-  const at = dataFoldersToSearch(process.env).includes(dataFolder) ? "" : ` --gateway ${url}`;
+  const at = isUsualFolder ? "" : ` --gateway ${url}`;
   const invite = invitation === undefined ? "" : ` --invitation ${invitation}`;
   return [
     "",
     "FastChat is ready. In another terminal:",
     `  npx fastchat signup alice${at}${invite}`,
-    `  npx fastchat signup bob${at}`,
+    `  npx fastchat signup bob${at}${invite}`,
     `  npx fastchat${at}`,
     "",
     "Ctrl-C stops everything; what was written stays.",
