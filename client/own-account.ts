@@ -1,5 +1,5 @@
 import { type DeviceId, ErrorCode, FastChatError, idBytes } from "@fastchat/protocol";
-import { buildSignOut } from "@fastchat/protocol/chain";
+import { activeDevices, buildSignOut } from "@fastchat/protocol/chain";
 import { deviceSealingKeyHash, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
 import type { AccountAttachments, SignedLink } from "@fastchat/protocol/wire/account";
 import { openAccount } from "./account.ts";
@@ -51,6 +51,8 @@ export class OwnAccount {
     const { state } = await this.#parts.accounts.refresh(me.account);
     if (await this.renewKeys()) await this.#parts.vault().renew();
     if (before === undefined) return;
+    // What a device wrote before it ended is read now: what it signs from here on is refused [P4].
+    if (activeDevices(before).some((device) => state.devices.get(device)?.status.kind !== "active")) await this.#parts.vault().refresh();
     for (const { device } of state.devices.values()) {
       if (before.devices.has(device) || device === me.device) continue;
       this.#parts.onNewDevice();

@@ -1,5 +1,5 @@
 import { create, equals, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { ErrorCode, FastChatError } from "@fastchat/protocol";
+import { deviceId, type DeviceId, ErrorCode, FastChatError, idBytes, isHash, limits } from "@fastchat/protocol";
 import {
   equal,
   openManifestReference,
@@ -32,6 +32,8 @@ import { type Change, prefixRange, type Storage } from "./storage.ts";
 /** Entries that the manifest lists; drafts and read positions stand alone [P4]. */
 const LISTED: ReadonlySet<VaultPlace["kind"]> = new Set(["contact", "settings", "pins"]);
 const MANIFEST: VaultPlace = { kind: "manifest", key: "" };
+/** Entries that only a device which is active may write anew. */
+const SIGNED: ReadonlySet<VaultPlace["kind"]> = new Set([...LISTED, "manifest"]);
 const WRITE_ATTEMPTS = 8;
 /** Drafts and read positions written within this time go together. */
 const DEBOUNCE_MS = 500;
@@ -63,6 +65,8 @@ interface Kept {
   readonly place: VaultPlace;
   readonly entry: VaultEntry;
   readonly content: VaultContent;
+  /** Whose signature it bears; undefined in what older software stored. */
+  readonly device: DeviceId | undefined;
 }
 
 const nameOf = ({ kind, key }: VaultPlace): string => `${kind}/${key}`;
@@ -79,6 +83,8 @@ export class Vault {
   readonly #pending = new Map<string, { place: VaultPlace; content: VaultContent }>();
   readonly #lane = new Lane();
   #revision = 0;
+  /** Index of the own chain's head that was known when everything up to `#revision` was read; 0: nothing ever was. */
+  #head = 0;
   /** The newest that is not here yet. */
   #named: NamedManifest | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -97,11 +103,13 @@ export class Vault {
     const cursor = await read(storage, keys.vaultCursor, schemas.vaultCursor);
     this.#revision = cursor?.revision ?? 0;
     this.#named = cursor?.named;
+    this.#head = cursor?.head ?? 0;
     for (const { value } of await storage.range(prefixRange(prefixes.vault))) {
       const record = fromBinary(schemas.vault, value);
       const content = fromBinary(VaultContentSchema, record.content);
       const place = vaultPlaceOf(content);
-      if (place !== undefined) this.#kept.set(nameOf(place), { place, content, entry: fromBinary(VaultEntrySchema, record.entry) });
+      const device = isHash(record.device) ? deviceId(record.device) : undefined;
+      if (place !== undefined) this.#kept.set(nameOf(place), { place, content, device, entry: fromBinary(VaultEntrySchema, record.entry) });
     }
     for (const { value } of await storage.range(prefixRange(prefixes.vaultPending))) {
       const content = fromBinary(VaultContentSchema, value);
@@ -156,7 +164,7 @@ export class Vault {
       if (this.#isFollowed(named, this.#kept)) return;
       if (this.#named?.generation === generation && this.#named.version > named.version) return;
       this.#named = named;
-      await storage.commit([saveCursor(this.#revision, named)]);
+      await storage.commit([saveCursor(this.#revision, this.#head, named)]);
       if (this.#online) await this.#refresh();
     });
   }
@@ -200,7 +208,7 @@ export class Vault {
     contents.delete(nameOf(MANIFEST));
     const sealed: Kept[] = [];
     for (const { place, content } of contents.values()) {
-      sealed.push({ place, content, entry: await sealVaultEntry(vaultKeys, author, 1, content) });
+      sealed.push({ place, content, device: author.device, entry: await sealVaultEntry(vaultKeys, author, 1, content) });
     }
     const listed = sealed.filter(({ place }) => LISTED.has(place.kind));
     const manifest = create(VaultContentSchema, { kind: { case: "manifest", value: manifestOf(listed) } });
@@ -261,7 +269,7 @@ export class Vault {
     await storage.commit([
       ...written.map((each) => saveKept(each)),
       ...done.map(({ place }) => remove(keys.vaultPending(place))),
-      saveCursor(cursor, this.#named),
+      saveCursor(cursor, this.#head, this.#named),
     ]);
     for (const each of written) this.#kept.set(nameOf(each.place), each);
     for (const { place } of done) this.#pending.delete(nameOf(place));
@@ -271,7 +279,8 @@ export class Vault {
   async #seal(vaultKeys: VaultKeys, place: VaultPlace, content: VaultContent): Promise<Kept> {
     const stored = this.#kept.get(nameOf(place))?.entry;
     const version = stored?.generation === vaultKeys.generation ? stored.version + 1 : 1;
-    return { place, content, entry: await sealVaultEntry(vaultKeys, this.#parts.author, version, content) };
+    const { author } = this.#parts;
+    return { place, content, device: author.device, entry: await sealVaultEntry(vaultKeys, author, version, content) };
   }
 
   #listed(vaultKeys: VaultKeys): Map<string, Kept> {
@@ -283,6 +292,8 @@ export class Vault {
     const { storage, connection, onChanged } = this.#parts;
     let vaultKeys = this.#parts.vaultKeys();
     const named = this.#named;
+    // Before anything is read: what a device wrote before its end is there then.
+    const head = (await this.#parts.accounts.need(this.#parts.author.account)).state.head.index;
     const offered: VaultEntry[] = [];
     let revision = this.#revision;
     for (let more = true; more;) {
@@ -298,7 +309,10 @@ export class Vault {
     for (const entry of offered) {
       const kept = await this.#open(vaultKeys, entry);
       if (kept === undefined) return this.#refuse();
-      if (kept !== "known") fresh.set(nameOf(kept.place), kept);
+      if (kept === "known") continue;
+      const ended = SIGNED.has(kept.place.kind) ? await this.#endOf(kept.device) : undefined;
+      if (ended !== undefined && ended <= this.#head) return this.#refuse();
+      fresh.set(nameOf(kept.place), kept);
     }
     if (!this.#isComplete(vaultKeys, fresh)) return this.#refuse();
     const isOutdated = named !== undefined && named.generation < vaultKeys.generation;
@@ -313,12 +327,17 @@ export class Vault {
       ...[...fresh.values()].map(saveKept),
       ...late.map(([, { place }]) => remove(keys.vaultPending(place))),
     ];
-    if (revision !== this.#revision || changes.length > 0 || named !== undefined) await storage.commit([...changes, saveCursor(revision)]);
+    if (revision !== this.#revision || head !== this.#head || changes.length > 0 || named !== undefined) {
+      await storage.commit([...changes, saveCursor(revision, head)]);
+    }
+    const isFirst = this.#head === 0;
+    this.#head = head;
     this.#named = undefined;
     this.#revision = revision;
     for (const [name] of gone) this.#kept.delete(name);
     for (const [name, pending] of late) if (this.#pending.get(name) === pending) this.#pending.delete(name);
     for (const [name, each] of fresh) this.#kept.set(name, each);
+    await this.#signAgain(fresh, isFirst);
     if (fresh.size > 0) onChanged([...fresh.values()].map(({ place }) => place));
     return true;
   }
@@ -334,13 +353,44 @@ export class Vault {
         result = await openVaultEntry(vaultKeys, author.account, entry, (device) => newer.devices.get(device)?.signingKey);
       }
     }
-    if (result.kind === "unreadable") return undefined;
+    // Above the highest version nothing could follow.
+    if (result.kind === "unreadable" || entry.version >= limits.largestNumber) return undefined;
     const { place, content } = result;
     const known = this.#kept.get(nameOf(place))?.entry;
     if (known !== undefined && known.generation === entry.generation && entry.version <= known.version) {
       return entry.version === known.version && equal(known.sealed, entry.sealed) ? "known" : undefined;
     }
-    return { place, content, entry };
+    return { place, content, entry, device: result.device };
+  }
+
+  /** Index of the link that ended a device of the account; undefined while it is active. */
+  async #endOf(device: DeviceId | undefined): Promise<number | undefined> {
+    const own = (await this.#parts.accounts.need(this.#parts.author.account)).state;
+    const status = device && own.devices.get(device)?.status;
+    return status === undefined || status.kind === "active" ? undefined : status.at;
+  }
+
+  /**
+   * [P4] What is listed and bears the signature of a device that has ended, is signed again by this one, so that such signatures need not
+   * be believed any more. What was known here stays as it is; of what came now, nobody can tell whether it was written before that end, so
+   * no contact in it counts as verified. On a device that knows nothing older, the same goes for all that such a device's manifest lists.
+   */
+  async #signAgain(fresh: ReadonlyMap<string, Kept>, isFirst: boolean): Promise<void> {
+    const manifestEnded = (await this.#endOf(this.#kept.get(nameOf(MANIFEST))?.device)) !== undefined;
+    const again: { place: VaultPlace; content: VaultContent }[] = [];
+    for (const [name, { place, content, device }] of this.#kept) {
+      if (!LISTED.has(place.kind) || this.#pending.has(name)) continue;
+      const ended = (await this.#endOf(device)) !== undefined;
+      if (!ended && !manifestEnded) continue;
+      const isDoubtful = (ended && fresh.has(name)) || (manifestEnded && isFirst);
+      again.push({ place, content: isDoubtful ? withoutVerification(content) : content });
+    }
+    if (again.length === 0) return;
+    await this.#parts.storage.commit(
+      again.map(({ place, content }) => ({ kind: "put", key: keys.vaultPending(place), value: toBinary(VaultContentSchema, content) })),
+    );
+    for (const each of again) this.#pending.set(nameOf(each.place), each);
+    this.#schedule(0);
   }
 
   /** Whether everything that the newest manifest lists is here as listed, and nothing else. */
@@ -386,14 +436,20 @@ function manifestOf(listed: Iterable<Kept>): Manifest {
   return create(ManifestSchema, { items: items.sort((one, other) => (toHex(one.slot) < toHex(other.slot) ? -1 : 1)) });
 }
 
-function saveKept({ place, entry, content }: Kept): Change {
+function withoutVerification(content: VaultContent): VaultContent {
+  if (content.kind.case !== "contact") return content;
+  return create(VaultContentSchema, { ...content, kind: { case: "contact", value: { ...content.kind.value, verified: false } } });
+}
+
+function saveKept({ place, entry, content, device }: Kept): Change {
   const record = create(schemas.vault, {
     entry: toBinary(VaultEntrySchema, entry),
     content: toBinary(VaultContentSchema, content),
     version: entry.version,
+    device: device === undefined ? new Uint8Array(0) : idBytes(device),
   });
   return put(keys.vault(place), schemas.vault, record);
 }
 
-const saveCursor = (revision: number, named?: NamedManifest): Change =>
-  put(keys.vaultCursor, schemas.vaultCursor, create(schemas.vaultCursor, { revision, ...(named !== undefined && { named }) }));
+const saveCursor = (revision: number, head: number, named?: NamedManifest): Change =>
+  put(keys.vaultCursor, schemas.vaultCursor, create(schemas.vaultCursor, { revision, head, ...(named !== undefined && { named }) }));

@@ -6,6 +6,7 @@ import { logCases } from "./log.ts";
 import { membershipCases } from "./membership.ts";
 import { peopleCases } from "./people.ts";
 import { signInCases } from "./sign-in.ts";
+import { signedOutCases } from "./signed-out.ts";
 import { stolenCases } from "./stolen.ts";
 import { streamCases } from "./stream.ts";
 import { vaultCases } from "./vault.ts";
@@ -28,6 +29,7 @@ const cases = [
   ...peopleCases,
   ...membershipCases,
   ...stolenCases,
+  ...signedOutCases,
   ...chainCases,
   ...streamCases,
   ...vaultCases,

@@ -1,0 +1,84 @@
+import { clone } from "@bufbuild/protobuf";
+import { idBytes } from "@fastchat/protocol";
+import { applyAccountLinks } from "@fastchat/protocol/chain";
+import { equal, openVaultEntry, sealVaultEntry, vaultEntryHash, vaultKeysOf } from "@fastchat/protocol/seal";
+import { type VaultContent, VaultContentSchema, type VaultEntry } from "@fastchat/protocol/wire/vault";
+import { expect } from "vitest";
+import { anotherDevice } from "../person.ts";
+import { bodyOf, changedServerFrame, type Script } from "../proxy.ts";
+import { type EvilCase, until, warned } from "./case.ts";
+import { accountOf } from "./false-conversation.ts";
+import { DeviceSecrets } from "./secrets.ts";
+
+const REVISION = 1_000;
+
+const rewrittenVault: EvilCase = {
+  attack: "vault entries signed by a device that has signed out: a contact swapped and marked as verified",
+  rules: "[P4] [H3]",
+  async run(stage) {
+    const { alice, bob, conversation } = await stage.acquaintances();
+    const mallory = await stage.ownHonest("mallory");
+    await alice.client.setVerified(bob.name, true);
+    const out = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-out` }));
+    await out.client.caughtUp(AbortSignal.timeout(10_000));
+    await until(out, "the verified mark", async () =>
+      (await out.client.conversation(conversation))?.peer.verification === "verified" ? true : undefined,
+    );
+    // It does not erase what it has.
+    const { profile } = await DeviceSecrets.take(out, conversation);
+    await out.client.signOut();
+    const connection = stage.connectionOf(alice);
+    const own = applyAccountLinks(undefined, (await accountOf(alice, connection)).links);
+    const other = applyAccountLinks(undefined, (await accountOf(mallory, connection)).links);
+    if (own.kind !== "valid" || other.kind !== "valid") throw new Error("not a valid account chain");
+    expect(own.state.devices.get(profile.me.device)?.status.kind).toBe("signed-out");
+    // Whatever this device then had to do about it is done when it has written.
+    await alice.client.setNote(bob.name, "a friend");
+    await alice.say(bob.name, "one more");
+
+    const vaultKeys = vaultKeysOf(profile.accountKeys.at(-1)!);
+    const author = { account: profile.me.account, device: profile.me.device, signingSeed: profile.signingSeed };
+    const forged = async (change: (content: VaultContent) => void, kind: "contact" | "manifest"): Promise<VaultEntry> => {
+      const { entries } = bodyOf(await connection.ask({ case: "readVault", value: { afterRevision: 0 } }), "vault");
+      for (const entry of entries) {
+        const opened = await openVaultEntry(vaultKeys, author.account, entry, (device) => own.state.devices.get(device)?.signingKey);
+        if (opened.kind !== "opened" || opened.content.kind.case !== kind) continue;
+        if (kind === "contact" && opened.place.key !== bob.name) continue;
+        const content = clone(VaultContentSchema, opened.content);
+        change(content);
+        return sealVaultEntry(vaultKeys, author, entry.version + 5, content);
+      }
+      throw new Error(`there is no ${kind}`);
+    };
+    const contact = await forged(({ kind }) => {
+      if (kind.case !== "contact") return;
+      Object.assign(kind.value, { account: idBytes(mallory.me.account), identityKey: other.state.identityKey, verified: true });
+    }, "contact");
+    const manifest = await forged(({ kind }) => {
+      if (kind.case !== "manifest") return;
+      for (const item of kind.value.items)
+        if (equal(item.slot, contact.slot)) Object.assign(item, { version: contact.version, hash: vaultEntryHash(contact) });
+    }, "manifest");
+    const toClient: Script["toClient"] = (frame) => {
+      if (frame.body.case !== "vault") return frame;
+      const kept = frame.body.value.entries.filter(({ slot }) => !equal(slot, contact.slot) && !equal(slot, manifest.slot));
+      return changedServerFrame(frame, {
+        case: "vault",
+        value: { entries: [...kept, contact, manifest], revision: REVISION, more: false },
+      });
+    };
+    stage.proxy.script = { toClient };
+    connection.push({ case: "vaultMoved", value: { revision: REVISION } });
+    await warned(alice, "vault");
+    const peer = (await alice.client.conversation(conversation))!.peer;
+    expect(peer).toMatchObject({ account: bob.me.account, verification: "verified" });
+    // A new device knows nothing older; it takes nobody for verified on the word of a device that has ended.
+    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-new`, gateway: stage.proxy.url }));
+    await fresh.client.caughtUp(AbortSignal.timeout(10_000)).catch(() => undefined);
+    const seen = (await fresh.client.people()).filter(({ verification }) => verification === "verified");
+    expect(seen.filter(({ account }) => account !== alice.me.account)).toEqual([]);
+    await stage.honestTalk(alice, bob);
+  },
+};
+
+export const signedOutCases: readonly EvilCase[] = [rewrittenVault];
