@@ -76,6 +76,8 @@ export interface ChatServerOptions {
   readonly port: number;
   /** Address for clients, where it is not ws://host:port. */
   readonly url?: string | undefined;
+  /** As `limits`; tests lower it. */
+  readonly idleMs?: number | undefined;
 }
 
 export interface ChatServer extends AsyncDisposable {
@@ -489,7 +491,7 @@ class RunningChatServer implements ChatServer {
   }
 
   #tick(): void {
-    const silentSince = performance.now() - limits.idleMs;
+    const silentSince = performance.now() - (this.#options.idleMs ?? limits.idleMs);
     for (const connection of this.#connections) if (connection.heardAt < silentSince) connection.close(ErrorCode.IDLE);
     // A database that hangs must not make beats pile up.
     if (this.#isBeating) return;

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { clientMessageId, ErrorCode, idBytes, limits } from "@fastchat/protocol";
 import { ClientPacketSchema, PingSchema } from "@fastchat/protocol/wire/frames";
@@ -53,6 +54,34 @@ test("[W2] who says anything before hello, or nothing at all, is shown out", asy
   expect(await large.closed()).toBe(close(ErrorCode.TOO_LARGE));
 });
 
+test("[W7] a socket that says nothing for long is closed, one that pings is not", async () => {
+  const idleMs = 2_500;
+  const server = await installation.addServer({ idleMs });
+  const open = async (person: TestPerson): Promise<TestSocket> => {
+    const ticket = await getTicket(gateway, person.devices[0]!, [installation.servers[0]!.name]);
+    expect(ticket.server).toBe(server.name);
+    const socket = await TestSocket.open(ticket.url);
+    await socket.hello(ticket.ticket);
+    return socket;
+  };
+  await using lively = await open(bob);
+  const silent = await open(alice);
+  const since = performance.now();
+  const pinging = new AbortController();
+  const pings = (async () => {
+    while (!pinging.signal.aborted) {
+      await lively.ask({ case: "ping", value: {} }, "pong");
+      await wait(idleMs / 3);
+    }
+  })();
+  expect(await silent.closed()).toBe(close(ErrorCode.IDLE));
+  expect(performance.now() - since).toBeGreaterThan(idleMs - 100);
+  pinging.abort();
+  await pings;
+  expect(lively.closeCode).toBe(undefined);
+  await server[Symbol.asyncDispose]();
+});
+
 test("requests that come right behind hello wait for it", async () => {
   const ticket = await getTicket(gateway, alice.devices[0]!);
   await using socket = await TestSocket.open(url());
@@ -67,7 +96,7 @@ test("requests that come right behind hello wait for it", async () => {
   expect(socket.frames[0]?.body.case).toBe("welcome");
 });
 
-test("[W1] malformed, truncated and oversized packets close the socket with a code, and harm nobody else", async () => {
+test("[W1] giant frames, malformed and truncated packets close the socket with a code, and harm nobody else", async () => {
   await using bystander = await TestSocket.welcome(gateway, bob.devices[0]!);
   const whole = packet({ request: 1, body: { case: "findPeople", value: { text: "somebody", limit: 3 } } });
   for (const bytes of [Buffer.from([0xff, 0xff]), whole.subarray(0, whole.length - 3), Buffer.from("GET / HTTP/1.1\r\n\r\n")]) {
@@ -89,7 +118,7 @@ test("[W1] malformed, truncated and oversized packets close the socket with a co
   await bystander.ask({ case: "ping", value: {} }, "pong");
 });
 
-test("[W5] a packet in too many fragments closes the socket, one in a few does not", async () => {
+test("[W5] fragmented frames: a packet in too many pieces closes the socket, one in a few does not", async () => {
   await using socket = await welcome();
   const bytes = packet({ request: 9, body: { case: "ping", value: {} } });
   for (const [index, byte] of bytes.entries()) socket.socket.send(Buffer.from([byte]), { fin: index === bytes.length - 1 });
@@ -123,7 +152,7 @@ test("[W5] what is larger than its limit is refused with a code, before it costs
   );
 });
 
-test("[D10] a reader that does not read is dropped, and the sender does not feel it", async () => {
+test("[D10] slow readers: one that does not read is dropped, and the sender does not feel it", async () => {
   await using sender = await welcome();
   const slow = await TestSocket.welcome(gateway, bob.devices[0]!);
   slow.socket.pause();
@@ -172,7 +201,7 @@ test("[W5] who sends faster than the rate is slowed down, and loses nothing", as
   expect(performance.now() - since).toBeGreaterThan(1_000);
 });
 
-test("pages of other sites open no socket; programs and our own pages do", async () => {
+test("cross-site WebSocket: pages of other sites open no socket; programs and our own pages do", async () => {
   await expect(TestSocket.open(url(), { origin: "https://evil.example" })).rejects.toThrow("403");
   await expect(TestSocket.open(url(), { origin: "null" })).rejects.toThrow("403");
   await using own = await TestSocket.open(url(), { origin: "http://127.0.0.1:8080" });
