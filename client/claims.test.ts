@@ -34,7 +34,7 @@ const contradictions = async ({ client }: Person, peer: string) =>
     item.kind === "notice" && item.notice === "contradiction" ? [[item.sequence, item.text.split(" received")[0]]] : [],
   );
 
-test("[S4] [S5] what a reader says it received is held against the own log, and shown once where it differs", async () => {
+test("[S4] [S5] a member who lies about what it saw: what a reader says it received is held against the own log, and shown once where it differs", async () => {
   await using proxy = await FrameProxy.start(system.gatewayUrl);
   await using alice = await person(system, "alice", { gateway: proxy.url });
   await using bob = await person(system, "bob");

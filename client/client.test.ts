@@ -85,7 +85,7 @@ test("presence names people as found, and leaves out whom nobody named", async (
   expect(new Set(told().map(({ name }) => name))).toEqual(new Set(["petra"]));
 });
 
-test("[H1] a fresh device reads a long history newest first, and sends at once", async () => {
+test("[H1] history gone on a new device: a fresh one reads a long history newest first, and sends at once", async () => {
   await using grace = await person(system, "grace");
   await using heidi = await person(system, "heidi");
   const conversation = await grace.client.openDirect("heidi");

@@ -18,7 +18,7 @@ const keepingKeys: Script = {
   },
 };
 
-test("[C6] a key that comes late opens what was kept", async () => {
+test("[C6] unable to decrypt: a key that comes late opens what was kept", async () => {
   await using proxy = await FrameProxy.start(system.gatewayUrl);
   proxy.script = keepingKeys;
   await using alice = await person(system, "alice");

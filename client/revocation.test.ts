@@ -7,7 +7,7 @@ beforeAll(async () => {
 });
 afterAll(() => system[Symbol.asyncDispose]());
 
-test("[H3] [P4] [C5] a revoked device is out, the others go on with new keys, and so do their conversations and vault", async () => {
+test("[H3] [P4] [C5] a revoked device that still reads or writes: it is out, the others go on with new keys, and so do their conversations and vault", async () => {
   await using alice = await person(system, "alice");
   await using bob = await person(system, "bob");
   await using laptop = await anotherDevice(system, bob, { profile: "bob-laptop" });

@@ -40,3 +40,22 @@ test("a range of rules runs upwards within one letter", () => {
     expect([range, lastLetter, Number(to) > Number(from)]).toEqual([range, letter, true]);
   }
 });
+
+/** Titles of tests, and names of attacks in the evil server's table. */
+function titles(): string[] {
+  const named = /(?:\btest(?:\.\w+)*(?:\([^()]*(?:\([^()]*\))?[^()]*\))?|\btampered)\(\s*(["'`])(.*?)\1|\battack: (["'`])(.*?)\3/g;
+  return sources("ts,tsx")
+    .filter(([path]) => path.endsWith(".test.ts") || path.startsWith("testing/evil/"))
+    .flatMap(([, text]) => [...text.matchAll(named)].map(([, , title, , attack]) => (title ?? attack)!.toLowerCase()));
+}
+
+test("every attack in SPEC.md has a test with its name", () => {
+  const list = spec.slice(spec.indexOf("\n## Attacks\n")).split("\n- ").slice(1);
+  const attacks = list
+    .flatMap((group) => group.slice(group.indexOf(":") + 1).split("·"))
+    .map((attack) => attack.replaceAll(/\s+/g, " ").trim());
+  expect(attacks.length).toBeGreaterThan(30);
+  const all = titles();
+  const isNamed = (attack: string) => all.some((title) => new RegExp(`\\b${attack.toLowerCase()}\\b`).test(title));
+  expect(attacks.filter((attack) => !isNamed(attack))).toEqual([]);
+});

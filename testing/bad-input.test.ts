@@ -137,7 +137,7 @@ test.each<[what: string, outcome: string[], send: (socket: RawSocket) => void]>(
   expect(outcomes).toContain(error === undefined ? `closed ${code}` : errorRow(error).name);
 });
 
-test("tickets: used twice, expired, for another server", async () => {
+test("a ticket used twice, expired, or for another server", async () => {
   const used = await mallory.ticket();
   const outcome = async (url: string, ticket: Uint8Array): Promise<string> => {
     await using socket = await RawSocket.open(url);
@@ -162,7 +162,7 @@ test("tickets: used twice, expired, for another server", async () => {
   expect(await outcome(other.url, elsewhere.ticket)).toBe("ticket-invalid");
 });
 
-test("somebody else's log, links, keys, slots; writing and signalling where one is no member", async () => {
+test("somebody else's log by id, and its links, keys, slots; writing and signalling where one is no member", async () => {
   await using socket = await RawSocket.signedIn(mallory);
   const theirs = idBytes(conversation);
   const [account, device] = [idBytes(mallory.profile.me.account), idBytes(mallory.profile.me.device)];
@@ -246,7 +246,7 @@ const badNames = [
   "",
 ];
 
-test("names with look-alikes, direction marks, control characters, spaces: refused by command and gateway, and nobody is made", async () => {
+test("right-to-left and look-alike names, control characters, spaces: refused by command and gateway, and nobody is made", async () => {
   const before = (await system.query("SELECT count(*)::int AS n FROM account"))[0];
   for (const name of badNames) {
     for (const [path, body] of [

@@ -94,7 +94,7 @@ test("[W5] who knows the password may sign in as often as it takes", async () =>
   }
 });
 
-test("[W5] guesses from everywhere make the next one wait, and refuse it to nobody", async () => {
+test("[W5] floods of sign-ins: guesses from everywhere make the next one wait, and refuse it to nobody", async () => {
   const paul = await signUp(gateway, "paul");
   const each = limits.signInsPerMinutePerNameAndAddress;
   const guess = (index: number) => startSignIn("paul", `198.51.100.${Math.floor(index / each)}`);

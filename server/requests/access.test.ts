@@ -44,7 +44,7 @@ beforeEach(async () => {
 
 const id = () => idBytes(conversation.id);
 
-test("[W8] someone else's log, links, keys and slots are not found, as if they did not exist", async () => {
+test("[W8] somebody else's log by id, and its links, keys and slots, are not found, as if they did not exist", async () => {
   await using socket = await TestSocket.welcome(gateway, eve.devices[0]!);
   const account = idBytes(eve.account);
   const device = idBytes(eve.devices[0]!.device);
@@ -76,7 +76,7 @@ test("[W8] someone else's log, links, keys and slots are not found, as if they d
   expect(heads.heads).toEqual([]);
 });
 
-test("[W8] sealed keys and vaults are only ever one's own", async () => {
+test("[W8] somebody else's vault or sealed key: only one's own can be asked for", async () => {
   await using a = await TestSocket.welcome(gateway, alice.devices[0]!);
   await using b = await TestSocket.welcome(gateway, bob.devices[0]!);
   for (const [socket, person] of [[a, alice] as const, [b, bob] as const]) {
@@ -152,7 +152,7 @@ test("of two servers that take a create at the same time one wins, and the loser
   expect(links.entries).toHaveLength(1);
 });
 
-test("[H3] a revoked device loses its sockets on every server, its tickets, and the right to write at once", async () => {
+test("[H3] a session that survives its revocation: a revoked device loses sockets on every server, tickets, and the right to write at once", async () => {
   const stolen = await addDevice(gateway, alice);
   await using good = await TestSocket.welcome(gateway, alice.devices[0]!, ["chat-2"]);
   await using bad = await TestSocket.welcome(gateway, stolen, ["chat-1"]);

@@ -14,7 +14,7 @@ import type { TalkerTask } from "./talker.ts";
 const canary = (): string => randomBytes(24).toString("base64url").replaceAll(/[-_]/g, "x");
 
 test.runIf(process.platform === "linux")(
-  "[S1] [P1] [P4] text, draft, password and note are nowhere on the server's disk, in its memory, in its logs or on the wire",
+  "[S1] [P1] [P4] secrets in logs, in memory, on disk or on the wire: text, draft, password and note are nowhere on the server's side",
   { timeout: 120_000 },
   async () => {
     await using system = await startSystem({ servers: 2, environment: { FASTCHAT_LOG: "debug" } });

@@ -41,7 +41,7 @@ async function secondDevice(stage: Stage, of: Person): Promise<{ device: Person;
 }
 
 const rolledBack: EvilCase = {
-  attack: "rollback: an account chain shorter than the one known",
+  attack: "rollback of a chain: an account's is shorter than the one known",
   rules: "[G5] [A4]",
   async run(stage) {
     const { alice, bob } = await stage.acquaintances({ ownBob: true });

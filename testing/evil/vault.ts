@@ -73,7 +73,7 @@ const tamperings: readonly [attack: string, tamper: (entries: readonly VaultEntr
  * warned, and never see another's note or an old one as if all were well.
  */
 const tampered: EvilCase = {
-  attack: `vault entry ${tamperings.map(([attack]) => attack).join(", ")} (MEGA)`,
+  attack: `malleable, swapped, missing or old vault entries (MEGA): ${tamperings.map(([attack]) => attack).join(", ")}`,
   rules: "[P4]",
   async run(stage) {
     const { alice, bob } = await stage.acquaintances();
