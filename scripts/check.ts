@@ -1,6 +1,7 @@
 /** `npm run check`: everything that can be judged without running the system. Shows each step's time and all that is wrong. */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { findStaleCode } from "./generate.ts";
 import { findImportFaults } from "./import-rules.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -17,11 +18,18 @@ function checkImports(): boolean {
   return faults.length === 0;
 }
 
+function checkGenerated(): boolean {
+  const stale = findStaleCode();
+  for (const path of stale) console.error(`${path} is not what its .proto file gives`);
+  return stale.length === 0;
+}
+
 const steps: readonly (readonly [what: string, passes: () => boolean])[] = [
   ["types (tsc)", () => runTool("tsc", "--noEmit")],
   ["lint (oxlint)", () => runTool("oxlint")],
   ["format (oxfmt; repair with: npm run format)", () => runTool("oxfmt", "--check")],
   ["imports go one way", checkImports],
+  ["generated code is that of the .proto files (repair with: npm run generate)", checkGenerated],
   ["dead code (knip)", () => runTool("knip")],
 ];
 
