@@ -29,7 +29,7 @@ async function leave(screen: TestScreen): Promise<void> {
 
 const PASTE = (text: string): string => `\u001b[200~${text}\u001b[201~`;
 
-test("two people talk, each at a terminal", async () => {
+test("two people talk, each at a terminal and through a chat server of their own", async () => {
   await using alice = open("alice");
   await using bob = open("bob");
   await Promise.all([alice.shows("No new messages!"), bob.shows("No new messages!")]);
@@ -53,8 +53,12 @@ test("two people talk, each at a terminal", async () => {
     bob.type(`pong ${turn}${ENTER}`);
     await alice.shows(`pong ${turn}`);
   }
-  const order = alice.rows.flatMap((row) => /│.*(p[io]ng \d)/u.exec(row)?.[1] ?? []);
-  expect(order).toEqual([1, 2, 3].flatMap((turn) => [`ping ${turn}`, `pong ${turn}`]));
+  // A screen is drawn row by row: the list of chats may say it before the conversation does.
+  const order = [1, 2, 3].flatMap((turn) => [`ping ${turn}`, `pong ${turn}`]).join();
+  await alice.until(({ rows }) => rows.flatMap((row) => /│.*(p[io]ng \d)/u.exec(row)?.[1] ?? []).join() === order, order);
+  const accounts = (await Promise.all(["alice", "bob"].map((name) => system.json(["whoami", "--profile", name])))).flat();
+  expect(accounts).toMatchObject(["alice", "bob"].map((name) => ({ name, connection: "online", server: expect.any(String) as unknown })));
+  expect(new Set(accounts.map(({ server }) => server)).size).toBe(2);
   for (const screen of [alice, bob]) {
     await leave(screen);
     expect(screen.isAlternate).toBe(false);
