@@ -1,5 +1,14 @@
 import { create } from "@bufbuild/protobuf";
-import { ErrorCode, errorRow, FastChatError, idBytes, limits, parseName } from "@fastchat/protocol";
+import {
+  ErrorCode,
+  errorRow,
+  FastChatError,
+  idBytes,
+  parseName,
+  passwordIdentifiers,
+  passwordStretching,
+  passwordSuite,
+} from "@fastchat/protocol";
 import {
   accountIdOf,
   type AccountState,
@@ -38,14 +47,6 @@ import { judgePassword } from "./password.ts";
 import { type AccountKeySecret, loadProfile, type LocalProfile, saveProfile } from "./profile.ts";
 import type { Storage } from "./storage.ts";
 
-/**
- * [P1] Password suite 1. The server names the number alone; the parameters stand here, and nothing else is accepted.
- * Argon2id as RFC 9106, section 4, recommends where memory is scarce: 64 MiB (in KiB), 3 passes, 4 lanes.
- */
-const PASSWORD_SUITE = 1;
-const keyStretching = { "argon2id-custom": { memory: 65_536, iterations: 3, parallelism: 4 } } as const;
-const identifiersOf = (name: string) => ({ client: name, server: "fastchat" });
-
 const FINISH_ATTEMPTS = 3;
 
 /** Only who has just given a password needs it, and its WebAssembly takes long to load. */
@@ -83,8 +84,8 @@ export async function signUp(storage: Storage, options: SignUpOptions): Promise<
       clientRegistrationState,
       registrationResponse: toBase64Url(registrationResponse),
       password,
-      identifiers: identifiersOf(name),
-      keyStretching,
+      identifiers: passwordIdentifiers(name),
+      keyStretching: passwordStretching,
     });
 
     const exportKey = fromBase64Url(registered.exportKey);
@@ -171,8 +172,8 @@ export async function openAccount(gateway: Gateway, name: string, givenPassword:
     clientLoginState,
     loginResponse: toBase64Url(started.loginResponse),
     password,
-    identifiers: identifiersOf(name),
-    keyStretching,
+    identifiers: passwordIdentifiers(name),
+    keyStretching: passwordStretching,
   });
   if (login === undefined) throw new FastChatError(ErrorCode.WRONG_PASSWORD);
   if (known !== undefined && known.passwordServerKey !== login.serverStaticPublicKey) throw serverLied("another password server");
@@ -325,7 +326,7 @@ async function mustBeEmpty(storage: Storage): Promise<void> {
 }
 
 function mustKnowSuite(suite: number): void {
-  if (suite !== PASSWORD_SUITE || !limits.passwordSuites.includes(suite)) throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
+  if (suite !== passwordSuite) throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
 }
 
 /** @param from the state that the links follow; undefined: they begin the chain */

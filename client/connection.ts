@@ -25,7 +25,6 @@ const STABLE_MS = 5_000;
 const MOVE_JITTER_MS = 250;
 /** Answer to a ping after this machine woke up. */
 const WAKE_PING_MS = 3_000;
-const AVOID_AT_MOST = 4;
 
 export interface ConnectionOptions {
   readonly gateway: Gateway;
@@ -148,7 +147,7 @@ export class Connection {
       }
       if (failure.server !== undefined && !avoid.includes(failure.server)) {
         avoid.push(failure.server);
-        if (avoid.length > AVOID_AT_MOST) avoid.shift();
+        if (avoid.length > limits.avoidedServers) avoid.shift();
       }
       if (failure.stoodMs >= STABLE_MS) {
         attempt = 1;

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type AccountId, type DeviceId, ErrorCode, FastChatError, idBytes } from "@fastchat/protocol";
+import { type AccountId, type DeviceId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import {
   type ConversationChange,
   type ConversationState,
@@ -26,8 +26,6 @@ import type { Connection } from "./connection.ts";
 import type { Conversation } from "./conversation.ts";
 import { Lane } from "./lane.ts";
 
-/** [C6] How long others have to answer before one rekeys. */
-const HEALING_MS = 5_000;
 const ATTEMPTS = 8;
 
 export interface LinkAuthor {
@@ -145,7 +143,7 @@ export class ConversationLinks {
     const parts = { conversation: idBytes(conversation.id), epoch, account: idBytes(account), device: idBytes(device), counter: 1 };
     const request = create(KeyRequestSchema, { ...parts, signature: await signKeyRequest(signingSeed, parts) });
     await this.#parts.connection.request({ case: "sendKeyRequest", value: { request } }, "keyRequested").catch(ignoreRefusal);
-    await new Promise((resolve) => setTimeout(resolve, HEALING_MS));
+    await new Promise((resolve) => setTimeout(resolve, limits.healingMs));
     conversation.newSession();
     await conversation.lookAgain();
     if (await conversation.retryKeys([epoch])) return;

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type AccountId, type ConversationId, idBytes } from "@fastchat/protocol";
+import { type AccountId, type ConversationId, idBytes, limits } from "@fastchat/protocol";
 import { newestEpoch } from "@fastchat/protocol/chain";
 import { openSignal, sealSignal } from "@fastchat/protocol/seal";
 import { type SealedSignal, SignalContentSchema } from "@fastchat/protocol/wire/conversation";
@@ -7,11 +7,6 @@ import type { Connection } from "./connection.ts";
 import type { LinkAuthor } from "./conversation-links.ts";
 import type { Conversation } from "./conversation.ts";
 import { sealedAuthor } from "./sealed-author.ts";
-
-/** Somebody who typed and was not heard of since stopped. */
-const STALE_MS = 6_000;
-/** How often "typing" is said while it lasts. */
-const REPEAT_MS = 3_000;
 
 export interface TypingParts {
   readonly author: LinkAuthor;
@@ -40,7 +35,7 @@ export class Typing {
   async say(conversation: Conversation, active: boolean): Promise<void> {
     const last = this.#own.get(conversation);
     const now = performance.now();
-    if (active ? last !== undefined && now - last < REPEAT_MS : last === undefined) return;
+    if (active ? last !== undefined && now - last < limits.typingRepeatMs : last === undefined) return;
     if (active) this.#own.set(conversation, now);
     else this.#own.delete(conversation);
     const { state } = conversation.chain;
@@ -74,7 +69,7 @@ export class Typing {
     if (known !== undefined && (time < known.time || (time === known.time && counter <= known.counter))) return;
     clearTimeout(known?.timer);
     const { active } = opened.content.kind.value;
-    const timer = active ? setTimeout(() => this.stopped(conversation, account), STALE_MS) : undefined;
+    const timer = active ? setTimeout(() => this.stopped(conversation, account), limits.typingStaleMs) : undefined;
     this.#others.set(name, { active, counter, time, timer });
     if (active !== (known?.active ?? false)) this.#parts.onTyping(conversation, account, active);
   }

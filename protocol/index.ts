@@ -6,3 +6,4 @@ export { FastChatError, errorOfClose, errorRow } from "./errors.ts";
 export type { Advice, ErrorRow } from "./errors.ts";
 export { parseName } from "./names.ts";
 export type { NameResult } from "./names.ts";
+export { passwordIdentifiers, passwordStretching, passwordSuite } from "./password.ts";

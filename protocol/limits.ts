@@ -7,8 +7,6 @@ export const limits = {
   protocolVersions: [1],
   /** Cryptographic suites that this code knows, ascending; 1: X-Wing, HKDF-SHA-256, XChaCha20-Poly1305, Ed25519. */
   suites: [1],
-  /** Password suites: 1: OPAQUE ristretto255-SHA-512 with Argon2id (64 MiB, 3 passes). */
-  passwordSuites: [1],
   /** Highest version of an account or conversation chain that this code understands. */
   chainVersion: 1,
 
@@ -19,6 +17,8 @@ export const limits = {
   passwordMinimumBits: 60,
   passwordMaximumBytes: 1_024,
   contactNoteBytes: 4_096,
+  /** A wrapped key of an account. */
+  wrapBytes: 1_024,
 
   // Messages
   /** UTF-8 bytes of one text. */
@@ -114,9 +114,18 @@ export const limits = {
   /** From the last socket's end until its account counts as away: a client that connects again is not told to be. */
   presenceLingerMs: 2_000,
   requestMs: 20_000,
+  /** Servers that just failed a client, which it asks its gateway to spare it. */
+  avoidedServers: 16,
+  /** How long others have to give a key before who lacks it opens a new epoch [C6]. */
+  healingMs: 5_000,
+  /** How often "typing" is said while it lasts. */
+  typingRepeatMs: 3_000,
+  /** Somebody who typed and was not heard of since stopped. */
+  typingStaleMs: 6_000,
 
   // Append
   appendBatchEntries: 256,
+  appendBatchBytes: 4_194_304,
   appendBatchMs: 5,
   appendQueueEntries: 20_000,
   /** Payload of one bus hint. */

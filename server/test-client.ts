@@ -10,6 +10,7 @@ import {
   FastChatError,
   idBytes,
   limits,
+  passwordIdentifiers,
 } from "@fastchat/protocol";
 import {
   type AccountState,
@@ -58,7 +59,6 @@ import { WebSocket } from "ws";
 
 // For tests: people with real keys who speak the protocol frame by frame, so that a test can also say what no real client would.
 
-const identifiers = (name: string) => ({ client: name, server: "fastchat" });
 /** As cheap as it gets: the server never sees it. */
 const keyStretching = { "argon2id-custom": { iterations: 1, memory: 8, parallelism: 1 } } as const;
 const bytes = (text: string): Uint8Array => Buffer.from(text, "base64url");
@@ -173,7 +173,7 @@ export async function startSignUp(
     clientRegistrationState,
     registrationResponse: text(registrationResponse),
     password,
-    identifiers: identifiers(name),
+    identifiers: passwordIdentifiers(name),
     keyStretching,
   });
   return { registrationRecord: bytes(registrationRecord), state };
@@ -209,7 +209,7 @@ export async function signIn(
     clientLoginState,
     loginResponse: text(started.loginResponse),
     password,
-    identifiers: identifiers(name),
+    identifiers: passwordIdentifiers(name),
     keyStretching,
   });
   if (finished === undefined) return "wrong-password";

@@ -29,9 +29,6 @@ export interface GatewayContext {
   readonly log: Log;
 }
 
-/** [P1] OPAQUE's identifiers, bound into every registration and sign-in. */
-export const identifiersOf = (name: string) => ({ client: name, server: "fastchat" });
-
 /** The wire has bytes, the OPAQUE library base64url. */
 export const toText = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");
 export const fromText = (text: string): Uint8Array => Buffer.from(text, "base64url");

@@ -1,5 +1,5 @@
 import { create, type MessageShape } from "@bufbuild/protobuf";
-import { limits } from "@fastchat/protocol";
+import { limits, passwordSuite } from "@fastchat/protocol";
 import { GatewayInfoSchema } from "@fastchat/protocol/wire/gateway";
 import type { GatewayContext } from "./context.ts";
 
@@ -11,7 +11,7 @@ export const info = (gateway: GatewayContext): MessageShape<typeof GatewayInfoSc
     software,
     versions: [...limits.protocolVersions],
     suites: [...limits.suites],
-    passwordSuite: Math.max(...limits.passwordSuites),
+    passwordSuite: passwordSuite,
     invitationNeeded: gateway.signUp === "invitation",
     time: BigInt(Date.now()),
   });

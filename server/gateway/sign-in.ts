@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
-import { accountId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
+import { accountId, ErrorCode, FastChatError, idBytes, limits, passwordIdentifiers, passwordSuite } from "@fastchat/protocol";
 import { accountLinkHash } from "@fastchat/protocol/chain";
 import type { SignedLink } from "@fastchat/protocol/wire/account";
 import {
@@ -13,7 +13,7 @@ import {
 } from "@fastchat/protocol/wire/gateway";
 import { server } from "@serenity-kit/opaque";
 import { findAccount, newestAccountKey, readAccountLinks, readSignInRecord, readWraps } from "../store/accounts.ts";
-import { fromText, type GatewayContext, identifiersOf, toText } from "./context.ts";
+import { fromText, type GatewayContext, toText } from "./context.ts";
 import { checkName, understood } from "./sign-up.ts";
 
 /** KE1 in, KE2 out (RFC 9807, 6). The server's own state goes to the client, sealed, so that any gateway can finish. */
@@ -40,7 +40,7 @@ export async function startSignIn(gateway: GatewayContext, body: SignInStart, ad
       registrationRecord: stored === undefined ? null : toText(stored.record),
       startLoginRequest: toText(body.loginRequest),
       userIdentifier: name,
-      identifiers: identifiersOf(name),
+      identifiers: passwordIdentifiers(name),
     }),
   );
   gateway.log.event("info", "sign-in", { outcome: "started" });
@@ -48,7 +48,7 @@ export async function startSignIn(gateway: GatewayContext, body: SignInStart, ad
   return create(SignInStartedSchema, {
     loginResponse: fromText(loginResponse),
     state: gateway.states.seal("sign-in", limits.signInStateMs, content),
-    passwordSuite: Math.max(...limits.passwordSuites),
+    passwordSuite: passwordSuite,
   });
 }
 
@@ -64,7 +64,7 @@ export async function finishSignIn(gateway: GatewayContext, body: SignInFinish):
     server.finishLogin({
       serverLoginState: state["login"] ?? "",
       finishLoginRequest: toText(body.loginFinish),
-      identifiers: identifiersOf(state["name"] ?? ""),
+      identifiers: passwordIdentifiers(state["name"] ?? ""),
     });
   } catch (error) {
     gateway.log.event("info", "sign-in", { outcome: "wrong-password" });

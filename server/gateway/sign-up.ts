@@ -91,13 +91,13 @@ export async function finishSignUp(gateway: GatewayContext, body: SignUpFinish):
 /** RegistrationRecord (RFC 9807, 5.1): client public key 32, masking key 64, envelope nonce 32 and tag 64 bytes. */
 const REGISTRATION_RECORD_BYTES = 192;
 
-const WRAP_BYTES = 1_024;
-
 /** [P2] One of each, or the account could never be opened again. */
 function hasAllWraps({ wraps }: AccountAttachments): boolean {
   const { MASTER_BY_PASSWORD, MASTER_BY_RECOVERY, IDENTITY_BY_MASTER, ACCOUNT_KEY_BY_MASTER } = WrapPurpose;
   const wanted = [MASTER_BY_PASSWORD, MASTER_BY_RECOVERY, IDENTITY_BY_MASTER, ACCOUNT_KEY_BY_MASTER];
-  const sized = wraps.every((wrap) => wrap.sealed.length > 0 && wrap.sealed.length <= WRAP_BYTES && wrap.version <= limits.largestNumber);
+  const sized = wraps.every(
+    (wrap) => wrap.sealed.length > 0 && wrap.sealed.length <= limits.wrapBytes && wrap.version <= limits.largestNumber,
+  );
   return sized && wraps.length === wanted.length && wanted.every((purpose) => wraps.some((wrap) => wrap.purpose === purpose));
 }
 

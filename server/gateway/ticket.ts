@@ -14,9 +14,6 @@ import { findDevice } from "../store/accounts.ts";
 import { addTicket } from "../store/tickets.ts";
 import type { GatewayContext } from "./context.ts";
 
-/** How many of the servers that a client wants to avoid are looked at. */
-const AVOIDED_SERVERS = 16;
-
 export async function giveChallenge(gateway: GatewayContext, { device }: ChallengeRequest): Promise<Challenge> {
   if (!isHash(device)) throw new FastChatError(ErrorCode.MALFORMED);
   const content = { device: deviceId(device), nonce: randomBytes(16).toString("hex") };
@@ -36,7 +33,7 @@ export async function giveTicket(gateway: GatewayContext, request: TicketRequest
   }
   if (device.ended) throw new FastChatError(ErrorCode.DEVICE_REVOKED);
   gateway.rates.ticketsByDevice.takeOrThrow(id);
-  const chosen = await gateway.choice.choose(request.avoid.slice(0, AVOIDED_SERVERS));
+  const chosen = await gateway.choice.choose(request.avoid.slice(0, limits.avoidedServers));
   if (chosen === undefined) throw new FastChatError(ErrorCode.NO_SERVER);
   const ticket = randomBytes(32);
   if (!(await addTicket(database, ticket, device, chosen.name))) throw new FastChatError(ErrorCode.DEVICE_REVOKED);

@@ -25,8 +25,6 @@ export interface AppendQueueOptions {
   readonly waitMs?: number;
 }
 
-const BATCH_BYTES = 4_194_304;
-
 /**
  * Gathers messages into batches. With nothing in flight a batch leaves at the end of the current turn of the event loop; with one in flight the
  * next leaves when that one is answered, when it is full, or after `waitMs`, whatever comes first. A conversation is in at most one batch in
@@ -108,7 +106,7 @@ export class AppendQueue {
         continue;
       }
       const key = item.conversation + item.device + item.clientMessageId;
-      if (keys.has(key) || (batch.length > 0 && bytes + item.body.length > BATCH_BYTES)) {
+      if (keys.has(key) || (batch.length > 0 && bytes + item.body.length > limits.appendBatchBytes)) {
         skipped.add(item.conversation);
         rest.push(item);
         continue;
