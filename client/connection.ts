@@ -38,7 +38,7 @@ export interface ConnectionOptions {
 export interface ConnectionListener {
   onState(state: ConnectionState): void;
   /** A session begins; what was sent in an earlier one and not answered has failed with ConnectionLost. */
-  onOnline(welcome: Welcome): void;
+  onOnline(): void;
   /** What the server says by itself. */
   onPush(body: ServerBody): void;
 }
@@ -189,7 +189,7 @@ export class Connection {
         onlineAt = performance.now();
         this.#session = session;
         this.#become({ kind: "online", server: welcome.server, since: Date.now() });
-        this.#listener.onOnline(welcome);
+        this.#listener.onOnline();
         const error = await session.ended.promise;
         return { error, server, stoodMs: stood(), unreachable: false };
       } finally {

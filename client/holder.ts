@@ -14,7 +14,7 @@ import {
   parseName,
 } from "@fastchat/protocol";
 import { directConversationId, isClosed, type VerifiedAccounts } from "@fastchat/protocol/chain";
-import { CursorSchema, type ServerFrame, type Welcome } from "@fastchat/protocol/wire/frames";
+import { CursorSchema, type ServerFrame } from "@fastchat/protocol/wire/frames";
 import { AccountForked, KnownAccounts } from "./accounts.ts";
 import type { ChatItem, ClientEvent, ConnectionState } from "./api.ts";
 import { Connection, ConnectionLost, isWorthRetrying } from "./connection.ts";
@@ -99,7 +99,7 @@ export class Holder {
       { gateway: parts.gateway, device: me.device, signingSeed, agent: parts.agent, onWake: parts.onWake },
       {
         onState: (state) => this.#onState(state),
-        onOnline: (welcome) => this.#onOnline(welcome),
+        onOnline: () => this.#onOnline(),
         onPush: (body) => this.#quietly(this.#onPush(body)),
       },
     );
@@ -390,7 +390,7 @@ export class Holder {
     await this.#toldConnection.tell(state).catch((error: unknown) => this.#onTrouble(error));
   }
 
-  #onOnline(_welcome: Welcome): void {
+  #onOnline(): void {
     const session = ++this.#session;
     this.#links.newSession();
     for (const conversation of this.#conversations.values()) conversation.newSession();
