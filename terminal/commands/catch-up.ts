@@ -1,8 +1,10 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
 import { Failure, exitCodes, noServices } from "../failure.ts";
 import type { Output } from "../output.ts";
-import { patience } from "../patience.ts";
+import { patience, within } from "../patience.ts";
 import { untilOnline } from "../place.ts";
+
+const MARK_MS = 2_000;
 
 /** Waits until what had arrived is here, or says that what follows is what was here before. */
 export async function catchUp(client: Client, patienceMs: number, output: Output): Promise<void> {
@@ -25,3 +27,7 @@ export async function conversationWith(client: Client, to: string, patienceMs: n
   if (!(await untilOnline(client, patienceMs))) throw noServices(client.me.gateway);
   return client.openDirect(name);
 }
+
+/** What was read is told later when it cannot be told now: not a reason to keep anybody waiting. */
+export const markRead = (client: Client, id: ConversationSummary["id"], upTo: number): Promise<void> =>
+  within(MARK_MS, client.markRead(id, upTo));

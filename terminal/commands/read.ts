@@ -1,15 +1,11 @@
 import type { ChatItem } from "@fastchat/client";
 import { parseCount, parseDuration, parseMoment } from "../durations.ts";
 import { usage } from "../failure.ts";
-import { within } from "../patience.ts";
 import { openSignedIn } from "../place.ts";
-import { catchUp, conversationWith } from "./catch-up.ts";
+import { catchUp, conversationWith, markRead } from "./catch-up.ts";
 import { command, timeoutOption } from "./command.ts";
 import { itemsAfter, newestItems, sequenceBefore } from "./pages.ts";
 import { itemLine, itemObject } from "./shapes.ts";
-
-/** What was read is told later when it cannot be told now: not a reason to keep anybody waiting. */
-const MARK_MS = 2_000;
 
 export const read = command({
   name: "read",
@@ -48,6 +44,6 @@ export const read = command({
         await show(page);
       }
     } else await show(await newestItems(client, id, count));
-    if (args.peek !== true && newest > 0) await within(MARK_MS, client.markRead(id, newest));
+    if (args.peek !== true && newest > 0) await markRead(client, id, newest);
   },
 });

@@ -1,15 +1,12 @@
 import type { ChatItem, Client, ConversationSummary } from "@fastchat/client";
 import { Failure, exitCodes } from "../failure.ts";
 import type { Output } from "../output.ts";
-import { within } from "../patience.ts";
 import { openSignedIn } from "../place.ts";
 import { watchReader } from "../watch-reader.ts";
-import { conversationWith } from "./catch-up.ts";
+import { conversationWith, markRead } from "./catch-up.ts";
 import { command } from "./command.ts";
 import { itemsAfter } from "./pages.ts";
 import { itemLine, itemObject } from "./shapes.ts";
-
-const MARK_MS = 2_000;
 
 type Id = ConversationSummary["id"];
 
@@ -85,7 +82,7 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
         if (output.closed.aborted) return;
         cursor = item.sequence!;
       }
-      if (marks) await within(MARK_MS, client.markRead(id, cursor));
+      if (marks) await markRead(client, id, cursor);
       cursors.set(id, cursor);
     }
     cursors.set(id, Math.max(cursor, (await client.conversation(id))?.head ?? 0));

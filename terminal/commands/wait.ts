@@ -1,14 +1,12 @@
 import type { ChatItem, Client, ConversationSummary } from "@fastchat/client";
 import { parseDuration } from "../durations.ts";
 import { Failure, exitCodes, usage } from "../failure.ts";
-import { patience, within } from "../patience.ts";
+import { patience } from "../patience.ts";
 import { openSignedIn } from "../place.ts";
-import { conversationWith } from "./catch-up.ts";
+import { conversationWith, markRead } from "./catch-up.ts";
 import { command, timeoutOption } from "./command.ts";
 import { itemsAfter } from "./pages.ts";
 import { itemLine, itemObject } from "./shapes.ts";
-
-const MARK_MS = 2_000;
 
 export const wait = command({
   name: "wait",
@@ -28,7 +26,7 @@ export const wait = command({
     const item = await nextFrom(client, id, waiting.signal);
     if (item === undefined) throw new Failure(exitCodes.timeout, "timeout", `No message of ${from} came within ${args.timeout}.`);
     await output.print(itemObject(item, from.toLowerCase()), itemLine(item));
-    await within(MARK_MS, client.markRead(id, item.sequence!));
+    await markRead(client, id, item.sequence!);
   },
 });
 

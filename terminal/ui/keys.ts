@@ -34,7 +34,7 @@ export const bindings = {
 export type Command = keyof typeof bindings;
 export type Keymap = ReadonlyMap<string, Command>;
 
-const isCommand = (text: string): text is Command => Object.hasOwn(bindings, text);
+export const isCommand = (text: string): text is Command => Object.hasOwn(bindings, text);
 
 /**
  * The keymap of a keys.json, an object from command to its chords: `{ "switcher": ["ctrl+t"], "quit": [] }`. Commands that it does

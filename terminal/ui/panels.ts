@@ -1,7 +1,7 @@
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { cells, wrap } from "./cells.ts";
 import { layOut } from "./editor.ts";
-import { type Command, bindings, showChord } from "./keys.ts";
+import { type Command, bindings, isCommand, showChord } from "./keys.ts";
 import { entryName, findEntries, presenceDot, titleOf } from "./list.ts";
 import { type Row, blankRow, chosen, fitRow, span, spread } from "./rows.ts";
 import { slashCommands } from "./slash.ts";
@@ -93,8 +93,6 @@ function switcherPanel(state: State, overlay: Extract<State["overlay"], { kind: 
   if (found.length === 0) rows.push([span(typed === "" ? "  Nobody here yet." : `  Enter looks for "${safeName(typed)}".`, "dim")]);
   return { rows: [field, blankRow, ...rows], cursor: { x: Math.min(7 + column, width - 1), y: 0 } };
 }
-
-const isCommand = (text: string): text is Command => Object.hasOwn(bindings, text);
 
 const FIXED_KEYS: readonly (readonly [string, string])[] = [
   ["Alt+1 … Alt+9", "Chat by its place in the list"],
