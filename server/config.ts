@@ -36,7 +36,12 @@ export interface Config {
 
 /** The environment cannot be used; the message is one sentence for whoever started the process. */
 export class ConfigError extends Error {
-  override readonly name = "ConfigError";
+  override readonly name: string = "ConfigError";
+}
+
+/** An option of the command cannot be used. */
+export class OptionError extends ConfigError {
+  override readonly name = "OptionError";
 }
 
 /** Reads the environment; the one place that does. Throws ConfigError. */
@@ -51,7 +56,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     people: oneOf(environment, "FASTCHAT_PEOPLE", ["everyone", "exact"], "everyone"),
     signInAnswers: oneOf(environment, "FASTCHAT_SIGN_IN_ANSWERS", ["distinct", "uniform"], "distinct"),
     webOrigins: (environment["FASTCHAT_WEB_ORIGINS"] ?? "").split(",").flatMap((text) => (text.trim() === "" ? [] : [origin(text.trim())])),
-    trustedProxies: wholeNumber(environment, "FASTCHAT_TRUSTED_PROXIES", 0),
+    trustedProxies: wholeNumber("FASTCHAT_TRUSTED_PROXIES", environment["FASTCHAT_TRUSTED_PROXIES"] || undefined) ?? 0,
     logLevel: oneOf(environment, "FASTCHAT_LOG", ["debug", "info", "warn", "error"], "info"),
     host: environment["FASTCHAT_HOST"] || "127.0.0.1",
     machine: hostname().split(".")[0] || "host",
@@ -88,10 +93,10 @@ function oneOf<const Value extends string, const Default extends NoInfer<Value> 
   return value;
 }
 
-function wholeNumber(environment: Readonly<Record<string, string | undefined>>, name: string, byDefault: number): number {
-  const text = environment[name];
-  if (text === undefined || text === "") return byDefault;
-  if (!/^\d{1,9}$/.test(text)) throw new ConfigError(`${name} is "${text}"; it must be a whole number.`);
+/** `name`: of the variable or option, for the sentence. Throws `Fault` for anything but up to five digits. */
+export function wholeNumber(name: string, text: string | undefined, Fault: typeof ConfigError = ConfigError): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,5}$/.test(text)) throw new Fault(`${name} is "${text}"; it must be a whole number.`);
   return Number(text);
 }
 

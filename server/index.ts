@@ -1,10 +1,3 @@
-export { ConfigError, readConfig } from "./config.ts";
-export type { Config } from "./config.ts";
-export { startChatServer } from "./chat/chat-server.ts";
-export type { ChatServer, ChatServerOptions } from "./chat/chat-server.ts";
-export { startGateway } from "./gateway/gateway.ts";
-export type { Gateway, GatewayOptions } from "./gateway/gateway.ts";
-export { runGateway, runServer } from "./up/roles.ts";
-export type { RoleOptions, ServerOptions } from "./up/roles.ts";
-export { runUp } from "./up/up.ts";
-export type { UpOptions } from "./up/up.ts";
+export { OptionError } from "./config.ts";
+export { runRole } from "./up/run-role.ts";
+export type { Role } from "./up/run-role.ts";

@@ -1,8 +1,7 @@
 import { parseArgs } from "node:util";
 import { ConfigError } from "./config.ts";
 import { PostgresStartError } from "./postgres/index.ts";
-import { runGateway, runServer } from "./up/roles.ts";
-import { runUp } from "./up/up.ts";
+import { runRole } from "./up/run-role.ts";
 
 // `node server/main.ts up|gateway|server [--port N] [--data DIR] [--servers N] [--url URL] [--name NAME]`: what the `fastchat` command runs, and what
 // `up` starts its children with.
@@ -18,25 +17,9 @@ async function main(): Promise<void> {
       name: { type: "string" },
     },
   });
-  const { data, url, name } = values;
-  const port = wholeNumber("port", values.port);
-  switch (positionals[0]) {
-    case "up":
-      return runUp({ port, data, servers: wholeNumber("servers", values.servers) });
-    case "gateway":
-      return runGateway({ port, data });
-    case "server":
-      return runServer({ port, data, url, name });
-    case undefined:
-    default:
-      throw new ConfigError("Say which role to run: up, gateway or server.");
-  }
-}
-
-function wholeNumber(option: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^\d{1,5}$/.test(text)) throw new ConfigError(`--${option} is "${text}"; it must be a whole number.`);
-  return Number(text);
+  const [role] = positionals;
+  if (role !== "up" && role !== "gateway" && role !== "server") throw new ConfigError("Say which role to run: up, gateway or server.");
+  await runRole(role, values);
 }
 
 if (import.meta.main) {

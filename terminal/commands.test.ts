@@ -50,6 +50,11 @@ test("no services: scripts get their own code after their patience", async () =>
   expect([code, err]).toEqual([5, expect.stringContaining("127.0.0.1:9")]);
 });
 
+test("an option of a role that was written wrongly has the code of a command that was", async () => {
+  const { code, err } = await system.run(["up", "--port", "x"]);
+  expect([code, err]).toEqual([2, 'fastchat: --port is "x"; it must be a whole number.\n']);
+});
+
 test("a message from a pipe arrives, and a tail ends with its reader", async () => {
   const sent = await system.run(as("alice", "send", "bob", "-"), { input: "hi\n" });
   expect([sent.code, sent.out]).toEqual([0, "Sent to bob.\n"]);

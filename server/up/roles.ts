@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { defaultGatewayPort } from "@fastchat/protocol/local";
 import { type ChatServer, startChatServer } from "../chat/chat-server.ts";
-import { type Config, ConfigError, readConfig } from "../config.ts";
+import { type Config, OptionError, readConfig } from "../config.ts";
 import { openLog } from "../events.ts";
 import { type Gateway, startGateway } from "../gateway/gateway.ts";
 import { readSecrets } from "../gateway/secret-file.ts";
@@ -65,7 +65,7 @@ export async function runGateway(options: RoleOptions = {}): Promise<void> {
 export async function runServer(options: ServerOptions = {}): Promise<void> {
   const config = readConfig(process.env, options.data);
   if (options.url !== undefined && !isSocketUrl(options.url)) {
-    throw new ConfigError(`--url is "${options.url}"; it must look like wss://chat.example.org/1.`);
+    throw new OptionError(`--url is "${options.url}"; it must look like wss://chat.example.org/1.`);
   }
   const log = openLog({ level: config.logLevel, role: "chat-server" });
   const ended = untilEnd();

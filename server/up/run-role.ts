@@ -1,0 +1,30 @@
+import { OptionError, wholeNumber } from "../config.ts";
+import { runGateway, runServer } from "./roles.ts";
+import { runUp } from "./up.ts";
+
+export type Role = "up" | "gateway" | "server";
+
+/** Options as they were written; a role looks at its own. See docs/commands.md. */
+export interface RoleWords {
+  readonly port?: string | undefined;
+  readonly data?: string | undefined;
+  readonly servers?: string | undefined;
+  readonly url?: string | undefined;
+  readonly name?: string | undefined;
+}
+
+/** Runs until it is told to stop. Throws OptionError for an option, else errors whose message is a sentence for people. */
+export async function runRole(role: Role, words: RoleWords): Promise<void> {
+  const { data, url, name } = words;
+  const port = wholeNumber("--port", words.port, OptionError);
+  switch (role) {
+    case "up":
+      return runUp({ port, data, servers: wholeNumber("--servers", words.servers, OptionError) });
+    case "gateway":
+      return runGateway({ port, data });
+    case "server":
+      return runServer({ port, data, url, name });
+    default:
+      return role satisfies never;
+  }
+}
