@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { ConfigError, isLoopback, readConfig } from "./config.ts";
 
 test("without any environment everything has a default, and loopback is what is listened on", () => {
-  const config = readConfig({ HOME: "/home/somebody" });
+  const config = readConfig(undefined, { HOME: "/home/somebody" });
   expect(config.host).toBe("127.0.0.1");
   expect(config.isUsualFolder).toBe(true);
   expect(config.signUp).toBe(undefined);
@@ -11,7 +11,7 @@ test("without any environment everything has a default, and loopback is what is 
 });
 
 test("a folder that is named wins over the environment, and the secret file can lie elsewhere", () => {
-  const config = readConfig({ FASTCHAT_DATA: "/srv/one", FASTCHAT_SECRET_FILE: "/etc/fastchat/secret.json" }, "/srv/two");
+  const config = readConfig("/srv/two", { FASTCHAT_DATA: "/srv/one", FASTCHAT_SECRET_FILE: "/etc/fastchat/secret.json" });
   expect(config.dataFolder).toBe("/srv/two");
   expect(config.isUsualFolder).toBe(false);
   expect(config.secretFile).toBe("/etc/fastchat/secret.json");
@@ -24,8 +24,8 @@ test.each([
   ["FASTCHAT_WEB_ORIGINS", "https://good.example, nonsense", /no origin/],
   ["FASTCHAT_TRUSTED_PROXIES", "-1", /whole number/],
 ])("%s=%s is refused with a sentence that names it", (name, value, sentence) => {
-  expect(() => readConfig({ [name]: value })).toThrow(ConfigError);
-  expect(() => readConfig({ [name]: value })).toThrow(sentence);
+  expect(() => readConfig(undefined, { [name]: value })).toThrow(ConfigError);
+  expect(() => readConfig(undefined, { [name]: value })).toThrow(sentence);
 });
 
 test("only addresses of this machine are loopback", () => {

@@ -44,8 +44,8 @@ export class OptionError extends ConfigError {
   override readonly name = "OptionError";
 }
 
-/** Reads the environment; the one place that does. Throws ConfigError. */
-export function readConfig(environment: Readonly<Record<string, string | undefined>> = process.env, folder?: string): Config {
+/** Reads the environment; the one place that does. `folder`: the data folder, where a command names it. Throws ConfigError. */
+export function readConfig(folder?: string, environment: Readonly<Record<string, string | undefined>> = process.env): Config {
   const dataFolder = absolute(folder ?? defaultDataFolder(environment as NodeJS.ProcessEnv));
   return {
     databaseUrl: databaseUrl(environment["DATABASE_URL"]),

@@ -35,7 +35,7 @@ const DAY_MS = 86_400_000;
 
 /** `fastchat gateway`: runs until it is told to stop. Throws ConfigError with a sentence for people. */
 export async function runGateway(options: RoleOptions = {}): Promise<void> {
-  const config = readConfig(process.env, options.data);
+  const config = readConfig(options.data);
   const log = openLog({ level: config.logLevel, role: "gateway" });
   const ended = untilEnd();
   await using store = await openStore(await findDatabaseUrl(config), log);
@@ -63,7 +63,7 @@ export async function runGateway(options: RoleOptions = {}): Promise<void> {
 
 /** `fastchat server`: joins the others, runs until it is told to stop, and lets its clients go elsewhere first. */
 export async function runServer(options: ServerOptions = {}): Promise<void> {
-  const config = readConfig(process.env, options.data);
+  const config = readConfig(options.data);
   if (options.url !== undefined && !isSocketUrl(options.url)) {
     throw new OptionError(`--url is "${options.url}"; it must look like wss://chat.example.org/1.`);
   }

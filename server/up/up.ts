@@ -24,7 +24,7 @@ const WARNING = 40;
  * and PostgreSQL notice and end by themselves. Throws errors whose message is a sentence for people.
  */
 export async function runUp(options: UpOptions = {}): Promise<void> {
-  const config = readConfig(process.env, options.data);
+  const config = readConfig(options.data);
   const { dataFolder } = config;
   const wanted = options.port ?? defaultGatewayPort;
   const ended = untilEnd();
