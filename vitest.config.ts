@@ -6,9 +6,9 @@ export default defineConfig({
     environment: "node",
     include: ["{protocol,client,server,terminal,testing,scripts,web,bench}/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
-    // Tests start real servers and kill processes: each file has a process of its own, and a small machine runs two of them.
+    // Tests start real servers and kill processes: each file has a process of its own. Half of the time it waits for others.
     pool: "forks",
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Other processes do what is waited for; a busy machine takes its time.

@@ -79,19 +79,6 @@ test("bob is signed out: the message waits, and is there at sign-in", async () =
   expect(objects(output).map(({ text }) => text)).toEqual(expect.arrayContaining(["hi", "while you were away"]));
 });
 
-test("many lines through one send arrive once each, in order", { timeout: 300_000 }, async () => {
-  const count = process.env["SIZE"] === "large" ? 10_000 : 1_000;
-  const lines = Array.from({ length: count }, (_, index) => `line ${index + 1}`);
-  const sent = await fastchat(system, ["send", "bob", "-", "--lines", "--profile", "alice"], {
-    input: `${lines.join("\n")}\n`,
-    withinMs: 240_000,
-  });
-  expect(sent).toMatchObject({ code: 0 });
-  const { output } = await fastchat(system, ["read", "alice", "--json", "--all", "--profile", "bob"], { withinMs: 120_000 });
-  const texts = objects(output).map(({ text }) => String(text));
-  expect(texts.filter((text) => text.startsWith("line "))).toEqual(lines);
-});
-
 test("no command says a secret: wrong password, no such user, a taken name", async () => {
   const elsewhere = { home: join(system.folder, "elsewhere") };
   const cases: [args: string[], input: string, says: RegExp][] = [
