@@ -12,6 +12,15 @@ type ClientBody = Exclude<NonNullable<MessageInitShape<typeof ClientFrameSchema>
 type ServerBody = Exclude<ServerFrame["body"], { case: undefined }>;
 type Answers<Case extends ServerBody["case"]> = Extract<ServerBody, { case: Case }>["value"];
 
+/**
+ * Whether trying again can change nothing. A gateway that does not know the device is no such end: another installation may
+ * answer at its address for a while, and only its own gateway knows that a device was revoked.
+ */
+function isFinal({ code, row }: FastChatError): boolean {
+  if (code === ErrorCode.DEVICE_UNKNOWN) return false;
+  return row.advice === "stop" || row.advice === "sign-in" || code === ErrorCode.ACCOUNT_CLOSED;
+}
+
 /** The socket ended before the answer came: whether the request was done is unknown. */
 export class ConnectionLost extends Error {
   constructor(cause?: unknown) {
@@ -141,7 +150,7 @@ export class Connection {
       const failure = await this.#once(avoid);
       if (signal.aborted) break;
       const { code, row } = failure.error;
-      if (row.advice === "stop" || row.advice === "sign-in" || code === ErrorCode.ACCOUNT_CLOSED) {
+      if (isFinal(failure.error)) {
         this.#become({ kind: "ended", code, sentence: row.sentence });
         break;
       }

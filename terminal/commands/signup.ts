@@ -42,7 +42,7 @@ export const signup = command({
       [
         `Welcome, ${me.name}! You are signed up and signed in at ${me.gateway}.`,
         "",
-        "These twelve words open your account when the password is forgotten. They are shown only now: write them down, on paper.",
+        "These twelve words will open your account when the password is forgotten (the command for that comes with a later version). They are shown only now: write them down, on paper.",
         "",
         ...[0, 4, 8].map((at) =>
           `    ${recoveryWords

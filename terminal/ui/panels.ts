@@ -21,15 +21,16 @@ function paragraph(text: string, width: number, style: Row[number]["style"] = "t
   return wrap(text, Math.max(4, width - 4)).map((row) => [span("  "), span(row.text, style)]);
 }
 
-/** Nobody's chat is open: what arrived while away, and how to begin. */
+/** Nobody's chat is open: what is unread, while away or since, and how to begin. */
 export function homeRows(state: State, width: number, height: number): readonly Row[] {
   const rows: Row[] = [blankRow];
-  if (state.arrived === undefined) rows.push(...paragraph("Looking for new messages…", width, "dim"));
-  else if (state.arrived.length === 0) rows.push(...paragraph("No new messages!", width, "bold"));
+  const unread = state.conversations.filter((conversation) => conversation.unread > 0);
+  if (!state.caughtUp) rows.push(...paragraph("Looking for new messages…", width, "dim"));
+  else if (unread.length === 0) rows.push(...paragraph("No new messages!", width, "bold"));
   else {
-    rows.push(...paragraph("While you were away:", width, "bold"), blankRow);
-    for (const { name, count } of state.arrived.slice(0, Math.max(1, height - 8))) {
-      rows.push(fitRow([span("  "), span(safeName(name), "unread"), span(`  ${plural(count, "message")}`)], width));
+    rows.push(...paragraph("New messages:", width, "bold"), blankRow);
+    for (const { peer, unread: count } of unread.slice(0, Math.max(1, height - 8))) {
+      rows.push(fitRow([span("  "), span(safeName(peer.name), "unread"), span(`  ${plural(count, "message")}`)], width));
     }
   }
   const tips =

@@ -148,12 +148,15 @@ test("a queued message stays last, and takes its place when the server has it", 
   expect(openChat(alice.state)!.entries.map(({ item }) => item.text)).toEqual(["one", "four", "mine", "six"]);
 });
 
-test("after sign-in: what arrived while away, or no new messages", () => {
+test("with no chat open: what is unread, while away or since, or no new messages", () => {
   const quiet = new Alice().knows(withBob).does({ kind: "event", event: { kind: "caught-up" }, now: morning });
   expect(shows(quiet, "No new messages!")).toBe(true);
   const busy = new Alice().knows({ ...withBob, unread: 2 }, withCarol).does({ kind: "event", event: { kind: "caught-up" }, now: morning });
-  expect(shows(busy, "While you were away:")).toBe(true);
+  expect(shows(busy, "New messages:")).toBe(true);
   expect(shows(busy, "bob  2 messages")).toBe(true);
+  // What comes while one looks is no less new, and what was read elsewhere is not.
+  expect(shows(quiet.knows({ ...withBob, unread: 1 }), "bob  1 message")).toBe(true);
+  expect(shows(busy.knows({ ...withBob, unread: 0 }), "No new messages!")).toBe(true);
 });
 
 test("-- and @#@EXIT@#@ leave the chat and send nothing", () => {

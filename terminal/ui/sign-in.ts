@@ -118,7 +118,7 @@ export function signInFrame(state: SignInState, columns: number, rows: number, g
   lines.push([span("FastChat", "bold")], [span("─".repeat(width), "dim")]);
   if (state.recoveryWords !== undefined) {
     say(
-      "You are signed up. These twelve words open your account when the password is forgotten. They are shown only now: write them down, on paper.",
+      "You are signed up. These twelve words will open your account when the password is forgotten (the command for that comes with a later version). They are shown only now: write them down, on paper.",
       "text",
     );
     lines.push(blankRow);

@@ -81,8 +81,8 @@ export interface State {
   readonly overlay: Overlay;
   readonly news: News | undefined;
   readonly flash: Flash | undefined;
-  /** Unread messages per sender when everything from the time away was here; undefined: not yet. */
-  readonly arrived: readonly { readonly name: string; readonly count: number }[] | undefined;
+  /** Everything from the time away is here. */
+  readonly caughtUp: boolean;
 }
 
 export type Effect =
@@ -151,7 +151,7 @@ export function initialState(
     overlay: { kind: "none" },
     news: undefined,
     flash: undefined,
-    arrived: undefined,
+    caughtUp: false,
   };
 }
 

@@ -96,13 +96,8 @@ function hear(state: State, event: ClientEvent): Step {
     case "typing":
       if (event.account === state.me.account || !state.chats.has(event.conversation)) return step(state);
       return step(withChat(state, event.conversation, (chat) => ({ ...chat, typing: event.active })));
-    case "caught-up": {
-      if (state.arrived !== undefined) return step(state);
-      const arrived = state.conversations
-        .filter(({ unread }) => unread > 0)
-        .map(({ peer, unread }) => ({ name: peer.name, count: unread }));
-      return step({ ...state, arrived });
-    }
+    case "caught-up":
+      return step({ ...state, caughtUp: true });
     case "warning":
       return step(said(state, event.text, "error"));
     default:
