@@ -36,7 +36,7 @@ class Other implements AsyncDisposable {
   }
 
   async says(line: string): Promise<void> {
-    await expect.poll(() => this.lines, { timeout: 10_000, interval: 20 }).toContain(line);
+    await expect.poll(() => this.lines, { timeout: 30_000, interval: 20 }).toContain(line);
   }
 
   async kill(): Promise<void> {
@@ -71,7 +71,7 @@ test("[S7] a second process reads beside the first, leaves what it sends, and ta
   await bob.say("alice", "to both of you");
   const textsBeside = async () =>
     (await beside.items(conversation, { limit: 50 })).items.flatMap((item) => (item.kind === "message" ? [item.text] : []));
-  await expect.poll(textsBeside, { timeout: 5_000 }).toContain("to both of you");
+  await expect.poll(textsBeside).toContain("to both of you");
   await expect
     .poll(() =>
       events.some(
@@ -88,7 +88,7 @@ test("[S7] a second process reads beside the first, leaves what it sends, and ta
   await beside.sent(conversation, AbortSignal.timeout(5_000));
   await beside.caughtUp(AbortSignal.timeout(5_000));
   const last = async () => (await beside.conversation(conversation))?.last;
-  await expect.poll(last, { timeout: 5_000 }).toMatchObject({ text: "left by the second", status: "delivered" });
+  await expect.poll(last).toMatchObject({ text: "left by the second", status: "delivered" });
 
   // Whoever must be looked up on the server is, by the holder.
   await using carol = await person(system, "carol");
@@ -97,10 +97,10 @@ test("[S7] a second process reads beside the first, leaves what it sends, and ta
   await carol.hears("alice", "hello carol");
   await expect(beside.openDirect("nobody-at-all")).rejects.toThrow("No such user");
   await beside.setNote("carol", "a note");
-  await expect.poll(async () => (await beside.conversation(another))?.peer.note, { timeout: 5_000 }).toBe("a note");
+  await expect.poll(async () => (await beside.conversation(another))?.peer.note).toBe("a note");
 
   await holder.kill();
-  await expect.poll(() => beside.role, { timeout: 10_000 }).toBe("holder");
+  await expect.poll(() => beside.role).toBe("holder");
   expect(events).toContainEqual({ kind: "role", role: "holder" });
   await beside.send(conversation, "on my own now");
   await bob.hears("alice", "on my own now");
@@ -134,7 +134,7 @@ test("[S2] a client killed between stored and sent, or between sent and acknowle
   };
   await using second = new Other(dora, send(20, 20));
   await second.says("stored");
-  await expect.poll(() => passed, { timeout: 10_000 }).toBeGreaterThan(0);
+  await expect.poll(() => passed).toBeGreaterThan(0);
   await emil.hears("dora", "m0");
   await second.kill();
 
@@ -146,7 +146,7 @@ test("[S2] a client killed between stored and sent, or between sent and acknowle
   expect(await emil.texts("dora", 200)).toEqual(expected);
   const own = async () =>
     (await last.items(conversation, { limit: 200 })).items.flatMap((item) => (item.kind === "message" ? [item.text] : []));
-  await expect.poll(own, { timeout: 5_000 }).toEqual(expected);
+  await expect.poll(own).toEqual(expected);
   const notices = (await emil.items("dora", 200)).filter((item) => item.kind === "notice" && item.notice !== "created");
   expect(notices).toEqual([]);
 });
@@ -161,17 +161,17 @@ test("[S7] beside the holder its connection is known, and what a holder that is 
      console.log("connection", JSON.stringify(client.connection));
      ${forEver}`,
   );
-  await expect.poll(() => holder.lines.some((line) => line.includes('"online"')), { timeout: 10_000 }).toBe(true);
+  await expect.poll(() => holder.lines.some((line) => line.includes('"online"'))).toBe(true);
   const said = JSON.parse(holder.lines.findLast((line) => line.startsWith("connection"))!.slice("connection ".length)) as object;
   const beside = (await openClient(fay, { gateway: proxy.url }))!;
   const kinds: string[] = [];
   try {
     expect(beside.role).toBe("beside");
-    await expect.poll(() => beside.connection, { timeout: 5_000 }).toEqual(said);
+    await expect.poll(() => beside.connection).toEqual(said);
     beside.subscribe((event) => event.kind === "connection" && kinds.push(event.connection.kind));
     proxy.script = { refuses: () => true };
     for (const { close } of proxy.connections) close();
-    await expect.poll(() => beside.connection.kind, { timeout: 10_000 }).toBe("offline");
+    await expect.poll(() => beside.connection.kind).toBe("offline");
     proxy.script = {};
     await expect.poll(() => beside.connection.kind, { timeout: 20_000 }).toBe("online");
     expect(kinds.slice(0, 1)).toEqual(["offline"]);
@@ -193,8 +193,8 @@ test("[S7] beside the holder its connection is known, and what a holder that is 
     expect(["connecting", "offline"]).toContain(again.connection.kind);
     next.process.kill("SIGTERM");
     await next.says("closed");
-    await expect.poll(() => again.role, { timeout: 5_000 }).toBe("holder");
-    await expect.poll(() => again.connection.kind, { timeout: 10_000 }).toBe("online");
+    await expect.poll(() => again.role).toBe("holder");
+    await expect.poll(() => again.connection.kind).toBe("online");
   }
 });
 

@@ -20,7 +20,7 @@ test("the SDK signs up and chats in a browser, with somebody in Node", async () 
   await call("sayHere", "bob", "hello from a browser");
   await bob.hears("webby", "hello from a browser");
   await bob.say("webby", "hello from Node");
-  await expect.poll(() => call("textsHere", "bob"), { timeout: 10_000 }).toEqual(["hello from a browser", "hello from Node"]);
+  await expect.poll(() => call("textsHere", "bob")).toEqual(["hello from a browser", "hello from Node"]);
 
   // What is stored survives the page.
   await call("closeHere");

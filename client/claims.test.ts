@@ -41,7 +41,7 @@ test("[S4] [S5] a member who lies about what it saw: what a reader says it recei
   const conversation = await alice.say("bob", "as it is");
   await bob.hears("alice", "as it is");
   const status = async () => (await alice.messages("bob")).at(-1)?.status;
-  await expect.poll(status, { timeout: 5_000 }).toBe("delivered");
+  await expect.poll(status).toBe("delivered");
   expect(await contradictions(alice, "bob")).toEqual([]);
 
   const [known] = (await alice.messages("bob")).map(({ sequence }) => sequence!);
@@ -50,12 +50,12 @@ test("[S4] [S5] a member who lies about what it saw: what a reader says it recei
   await bob.hears("alice", "not as it is");
   // Bob says nothing: only his receipts cross.
   const shown = [[known! + 1, "bob"]];
-  await expect.poll(() => contradictions(alice, "bob"), { timeout: 5_000 }).toEqual(shown);
+  await expect.poll(() => contradictions(alice, "bob")).toEqual(shown);
   await bob.client.markRead(conversation, known! + 1);
-  await expect.poll(status, { timeout: 5_000 }).toBe("read");
+  await expect.poll(status).toBe("read");
   await alice.say("bob", "once is enough");
   await bob.hears("alice", "once is enough");
-  await expect.poll(status, { timeout: 5_000 }).toBe("delivered");
+  await expect.poll(status).toBe("delivered");
   expect(await contradictions(alice, "bob")).toEqual(shown);
   // What she saw before it goes with her message, and contradicts his.
   expect(await contradictions(bob, "alice")).toEqual([[known! + 2, expect.stringContaining("alice saw other entries before")]]);
@@ -82,7 +82,7 @@ test("[S4] a read position of the vault carries the running hash, and contradict
   await second.hears("carol", "read me");
   expect(await contradictions(second, "carol")).toEqual([]);
   await dave.client.markRead(conversation, 2);
-  await expect.poll(() => contradictions(second, "carol"), { timeout: 5_000 }).toEqual([[2, "Another of your devices"]]);
+  await expect.poll(() => contradictions(second, "carol")).toEqual([[2, "Another of your devices"]]);
   expect((await second.client.conversation(conversation))?.unread).toBe(0);
   expect(await contradictions(dave, "carol")).toEqual([]);
 });

@@ -37,11 +37,11 @@ test("[S5] a message is sent, delivered and read; unread ones are counted", asyn
   await carol.client.send(conversation, "two");
   await dave.hears("carol", "two");
   const status = async () => (await carol.messages("dave")).map((message) => message.status);
-  await expect.poll(status, { timeout: 5_000 }).toEqual(["delivered", "delivered"]);
+  await expect.poll(status).toEqual(["delivered", "delivered"]);
   expect((await dave.client.conversation(conversation))?.unread).toBe(2);
   const [first] = await dave.messages("carol");
   await dave.client.markRead(conversation, first!.sequence!);
-  await expect.poll(status, { timeout: 5_000 }).toEqual(["read", "delivered"]);
+  await expect.poll(status).toEqual(["read", "delivered"]);
   expect((await dave.client.conversation(conversation))?.unread).toBe(1);
 
   // What was read is read on every device, and so are drafts and notes.
@@ -49,10 +49,10 @@ test("[S5] a message is sent, delivered and read; unread ones are counted", asyn
   await dave.client.setNote("carol", "met at work");
   await using other = await anotherDevice(system, dave, { profile: "dave-2" });
   await expect
-    .poll(() => other.client.conversation(conversation), { timeout: 10_000 })
+    .poll(() => other.client.conversation(conversation))
     .toMatchObject({ unread: 1, draft: "half a thought", peer: { note: "met at work", contact: true } });
   const warning = () => dave.events.some((event) => event.kind === "warning" && event.warning === "new-device");
-  await expect.poll(warning, { timeout: 5_000 }).toBe(true);
+  await expect.poll(warning).toBe(true);
 });
 
 test("typing and presence are told, and end", async () => {
@@ -63,13 +63,13 @@ test("typing and presence are told, and end", async () => {
   await erin.client.watchPresence([frank.me.account]);
   const isOnline = async () => (await erin.client.conversation(conversation))?.peer.online;
   const isTyping = async () => (await erin.client.conversation(conversation))?.typing;
-  await expect.poll(isOnline, { timeout: 5_000 }).toBe(true);
+  await expect.poll(isOnline).toBe(true);
   await frank.client.setTyping(conversation, true);
-  await expect.poll(isTyping, { timeout: 5_000 }).toBe(true);
+  await expect.poll(isTyping).toBe(true);
   await frank.client.send(conversation, "yes");
-  await expect.poll(isTyping, { timeout: 5_000 }).toBe(false);
+  await expect.poll(isTyping).toBe(false);
   await frank.client.close();
-  await expect.poll(isOnline, { timeout: 10_000 }).toBe(false);
+  await expect.poll(isOnline).toBe(false);
 });
 
 test("presence names people as found, and leaves out whom nobody named", async () => {
@@ -81,7 +81,7 @@ test("presence names people as found, and leaves out whom nobody named", async (
   await stranger.client.close();
   await found.client.close();
   const told = () => olga.events.flatMap((event) => (event.kind === "presence" ? event.people : []));
-  await expect.poll(() => told().at(-1), { timeout: 10_000 }).toMatchObject({ account: found.me.account, online: false });
+  await expect.poll(() => told().at(-1)).toMatchObject({ account: found.me.account, online: false });
   expect(new Set(told().map(({ name }) => name))).toEqual(new Set(["petra"]));
 });
 
@@ -153,8 +153,8 @@ test("a note to self, several devices, and the same order everywhere", async () 
       await client.sent(conversation, within(20_000));
     }),
   );
-  await expect.poll(() => kim.texts("kim").then((texts) => texts.length), { timeout: 10_000 }).toBe(41);
-  await expect.poll(() => second.texts("kim").then((texts) => texts.length), { timeout: 10_000 }).toBe(41);
+  await expect.poll(() => kim.texts("kim").then((texts) => texts.length)).toBe(41);
+  await expect.poll(() => second.texts("kim").then((texts) => texts.length)).toBe(41);
   expect(await kim.texts("kim")).toEqual(await second.texts("kim"));
 });
 
@@ -180,7 +180,7 @@ test("[A5] safety numbers agree, and a comparison holds on all devices", async (
   expect(hers.verification).toBe("not-verified");
   await nina.client.setVerified("omar", true);
   await using other = await anotherDevice(system, nina, { profile: "nina-2" });
-  await expect.poll(async () => (await other.client.conversations())[0]?.peer.verification, { timeout: 10_000 }).toBe("verified");
+  await expect.poll(async () => (await other.client.conversations())[0]?.peer.verification).toBe("verified");
 });
 
 test("[P4] a fresh device that hears of somebody before it has read the vault changes nothing there", async () => {
@@ -200,14 +200,14 @@ test("[P4] a fresh device that hears of somebody before it has read the vault ch
     },
   };
   await using other = await anotherDevice(system, tina, { profile: "tina-2", gateway: proxy.url });
-  await expect.poll(async () => (await other.client.conversations())[0]?.peer.contact, { timeout: 10_000 }).toBe(true);
+  await expect.poll(async () => (await other.client.conversations())[0]?.peer.contact).toBe(true);
   proxy.script = {};
   for (const pass of late) pass();
   const peerOf = async ({ client }: typeof tina) => (await client.conversations())[0]?.peer;
   const kept = { verification: "verified", note: "from school" };
-  await expect.poll(() => peerOf(other), { timeout: 10_000 }).toMatchObject(kept);
+  await expect.poll(() => peerOf(other)).toMatchObject(kept);
   await other.client.setDraft((await other.client.conversations())[0]!.id, "written to the vault after all that");
-  await expect.poll(async () => (await tina.client.conversations())[0]?.draft, { timeout: 10_000 }).toMatch(/written/);
+  await expect.poll(async () => (await tina.client.conversations())[0]?.draft).toMatch(/written/);
   expect(await peerOf(tina)).toMatchObject(kept);
 });
 

@@ -40,14 +40,14 @@ test("[G5] a conversation whose people have two histories waits, and goes on aft
   };
   const [connection] = alicesProxy.connections;
   connection!.push({ case: "accountMoved", value: { head: { account, index: 2, hash: random(32) } } });
-  await expect.poll(() => shown, { timeout: 5_000 }).toBe(1);
+  await expect.poll(() => shown).toBe(1);
   await alice.client.caughtUp();
 
   // The conversation names the other branch.
   await using second = await anotherDevice(system, bob, { profile: "bob-2" });
   await second.say("alice", "from the other branch");
   const blocked = async () => (await alice.client.conversation(conversation))?.blocked;
-  await expect.poll(blocked, { timeout: 10_000 }).toBe("forked");
+  await expect.poll(blocked).toBe("forked");
   await alice.client.send(conversation, "on which branch?");
   await expect(alice.client.sent(conversation, AbortSignal.timeout(1_500))).rejects.toThrow("timeout");
   expect(await bob.texts("alice")).not.toContain("on which branch?");

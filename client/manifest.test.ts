@@ -39,25 +39,25 @@ test("[P4] a vault older than one's own messages name is warned of, until it is 
   await bert.hears("anna", "hi");
   await using second = await anotherDevice(system, anna, { profile: "anna-2", gateway: proxy.url });
   await anna.client.setNote("bert", "first");
-  await expect.poll(() => noteAt(second), { timeout: 10_000 }).toBe("first");
+  await expect.poll(() => noteAt(second)).toBe("first");
   await anna.say("bert", "all is well");
   await second.hears("bert", "all is well");
 
   proxy.script = frozenVault;
   await anna.client.setNote("bert", "second");
   await using third = await anotherDevice(system, anna, { profile: "anna-3" });
-  await expect.poll(() => noteAt(third), { timeout: 10_000 }).toBe("second");
+  await expect.poll(() => noteAt(third)).toBe("second");
   expect(warnings(second)).toBe(0);
   await anna.say("bert", "with a reference");
-  await expect.poll(() => warnings(second), { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => warnings(second)).toBe(1);
   expect(await noteAt(second)).toBe("first");
 
   // It is remembered: the message is not read again.
   await second.reopen();
-  await expect.poll(() => warnings(second), { timeout: 10_000 }).toBe(2);
+  await expect.poll(() => warnings(second)).toBe(2);
   proxy.script = {};
   await second.reopen();
-  await expect.poll(() => noteAt(second), { timeout: 10_000 }).toBe("second");
+  await expect.poll(() => noteAt(second)).toBe("second");
   await anna.say("bert", "well again");
   await second.hears("bert", "well again");
   await second.client.caughtUp(AbortSignal.timeout(5_000));
@@ -71,7 +71,7 @@ test("[P4] a vault that differs from device to device is warned of", async () =>
   await carl.say("doro", "hi");
   await doro.hears("carl", "hi");
   await using second = await anotherDevice(system, carl, { profile: "carl-2", gateway: proxy.url });
-  await expect.poll(async () => (await second.client.conversations())[0]?.peer.contact, { timeout: 10_000 }).toBe(true);
+  await expect.poll(async () => (await second.client.conversations())[0]?.peer.contact).toBe(true);
   await second.client.caughtUp(AbortSignal.timeout(5_000));
   proxy.script = {
     ...frozenVault,
@@ -84,9 +84,9 @@ test("[P4] a vault that differs from device to device is warned of", async () =>
   await second.client.setNote("doro", "here");
   await carl.client.setNote("doro", "there");
   await using third = await anotherDevice(system, carl, { profile: "carl-3" });
-  await expect.poll(() => noteAt(third), { timeout: 10_000 }).toBe("there");
+  await expect.poll(() => noteAt(third)).toBe("there");
   expect(warnings(second)).toBe(0);
   await carl.say("doro", "with a reference");
-  await expect.poll(() => warnings(second), { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => warnings(second)).toBe(1);
   expect(await noteAt(second)).toBe("here");
 });

@@ -42,7 +42,7 @@ test.each(ways)("[W2] a client that is told by %s that it is too old says to upd
   };
   await using somebody = await person(system, name);
   await somebody.reopen(proxy.url);
-  await expect.poll(() => somebody.client.connection.kind, { timeout: 10_000 }).toBe("ended");
+  await expect.poll(() => somebody.client.connection.kind).toBe("ended");
   const { sentence } = errorRow(ErrorCode.VERSION_TOO_OLD);
   expect(sentence).toMatch(/update FastChat/);
   expect(somebody.client.connection).toEqual({ kind: "ended", code: ErrorCode.VERSION_TOO_OLD, sentence });
