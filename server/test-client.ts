@@ -477,3 +477,13 @@ export class TestConversation {
   send = (message: SealedMessage, resume = false) =>
     ({ case: "send", value: { conversation: idBytes(this.id), message, resume } }) satisfies { case: "send"; value: object };
 }
+
+/** The error's code that a request came to; 0: it went through. */
+export const codeOf = (promise: Promise<unknown>): Promise<number> =>
+  promise.then(
+    () => 0,
+    (error: unknown) => {
+      if (error instanceof FastChatError) return error.code;
+      throw error;
+    },
+  );

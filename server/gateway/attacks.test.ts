@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
+import { ErrorCode, idBytes, limits } from "@fastchat/protocol";
 import * as wire from "@fastchat/protocol/wire/gateway";
 import { client as opaque, ready } from "@serenity-kit/opaque";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { addDevice, addDeviceBy, makePerson, post, signIn, signUp, startSignUp } from "../test-client.ts";
+import { addDevice, addDeviceBy, codeOf, makePerson, post, signIn, signUp, startSignUp } from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
 
 // What strangers would try at the gateway, from one address and from many.
@@ -21,16 +21,6 @@ beforeAll(async () => {
 afterAll(() => installation?.[Symbol.asyncDispose]());
 
 const from = (address: string) => ({ "x-forwarded-for": address });
-
-/** 0: it went through. */
-const codeOf = (promise: Promise<unknown>): Promise<number> =>
-  promise.then(
-    () => 0,
-    (error: unknown) => {
-      if (error instanceof FastChatError) return error.code;
-      throw error;
-    },
-  );
 
 test("[W5] an account is made only with what a start gave, for its name, and not from an old one", async () => {
   const { person, link, attachments } = await makePerson("arno");

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
+import { ErrorCode, idBytes, limits } from "@fastchat/protocol";
 import { buildSignOut, draftLink, finishLink, groupCreate } from "@fastchat/protocol/chain";
 import { keyIdOf, newEpochKey, sealedKeysHash, sealEpochKey } from "@fastchat/protocol/seal";
 import { ConversationLinkSchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   addDevice,
   buildRevocation,
+  codeOf,
   signUp,
   stateOf,
   TestConversation,
@@ -39,16 +40,6 @@ async function withStolenDevice(one: string, other: string) {
   await conversation.open(socket, alice);
   return { alice, bob, stolen, conversation };
 }
-
-/** 0: it went through. */
-const codeOf = (promise: Promise<unknown>): Promise<number> =>
-  promise.then(
-    () => 0,
-    (error: unknown) => {
-      if (error instanceof FastChatError) return error.code;
-      throw error;
-    },
-  );
 
 const slotOf = (conversation: TestConversation, person: TestPerson, device: TestDevice, values: { epoch: number; counter: number }) => ({
   case: "writeSlot" as const,
