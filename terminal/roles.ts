@@ -1,13 +1,8 @@
 import { type ArgsDef, type CommandDef, defineCommand } from "citty";
-import type { OptionError, Role, runRole } from "@fastchat/server";
+import type { Role } from "@fastchat/server";
 import { type ExitCode, Failure, asFailure, exitCodes, usage } from "./failure.ts";
 
-// The server's roles. The server runs from its sources, outside the bundle, and is loaded only when it is asked for.
-
-interface ServerModule {
-  readonly runRole: typeof runRole;
-  readonly OptionError: typeof OptionError;
-}
+// The server's roles, loaded only when they are asked for.
 
 const dataOption = { type: "string", valueHint: "DIR", description: "Folder that holds the whole state" } as const;
 const portOption = { type: "string", valueHint: "N", description: "Port; a taken one means the next free one" } as const;
@@ -35,8 +30,7 @@ async function run(role: Role, args: Readonly<Record<string, unknown>>): Promise
     const strange = Object.keys(args).find((name) => name !== "_" && !Object.hasOwn(known, name));
     if (strange !== undefined) throw usage(`There is no option --${strange}: see "fastchat ${role} --help".`);
     const text = (option: string): string | undefined => (typeof args[option] === "string" ? args[option] : undefined);
-    // Resolved only now, so that the bundle does not take the server in.
-    const server = (await import(import.meta.resolve("@fastchat/server"))) as ServerModule;
+    const server = await import("@fastchat/server");
     try {
       await server.runRole(role, {
         port: text("port"),

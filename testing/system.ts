@@ -33,7 +33,7 @@ export interface ChatServerPart {
   readonly postgresConnections: TcpProxy | undefined;
 }
 
-const MAIN = join(import.meta.dirname, "..", "server", "main.ts");
+const MAIN = join(import.meta.dirname, "..", "terminal", "bin", "fastchat.js");
 
 /**
  * A FastChat of real processes on free ports in a temporary folder: PostgreSQL, a gateway, chat servers. All of it ends, and the folder

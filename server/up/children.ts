@@ -27,7 +27,6 @@ export interface ChildOptions {
   readonly ended: (how: string, againInMs: number) => void;
 }
 
-const ENTRY = join(import.meta.dirname, "..", "main.ts");
 const BACK_OFF_MS = { first: 100, last: 5_000, settledAfter: 10_000 };
 const STOP_MS = 5_000;
 /**
@@ -61,7 +60,7 @@ export class Child implements AsyncDisposable {
   #start(): void {
     const { role, dataFolder, log, ready, ended } = this.#options;
     const since = performance.now();
-    const child = spawn(process.execPath, [ENTRY, role, "--port", String(this.#port), "--data", dataFolder], {
+    const child = spawn(process.execPath, [process.argv[1]!, role, "--port", String(this.#port), "--data", dataFolder], {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
     this.#process = child;
