@@ -1,10 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { type AccountId, idBytes, type LinkHash } from "@fastchat/protocol";
 import { AccountHeadSchema } from "@fastchat/protocol/wire/account";
-import { AccountMovedSchema } from "@fastchat/protocol/wire/frames";
+import { AccountMovedSchema, VaultMovedSchema } from "@fastchat/protocol/wire/frames";
 import { conversationIdsOf } from "../store/conversations.ts";
 import type { Database } from "../store/database.ts";
 import type { Delivery } from "./delivery.ts";
+import type { Session } from "./session.ts";
 import { encodeFrame } from "./wire.ts";
 
 /** Tells the sessions here whom an account's chain concerns: its own, and those of everybody in a conversation with it. */
@@ -20,4 +21,14 @@ export async function tellAccountMoved(
   const concerned = chat.delivery.sessionsIn(conversations);
   for (const session of chat.delivery.sessionsOf(head.account)) concerned.add(session);
   for (const session of concerned) session.connection.send(frame);
+}
+
+/** Tells the sessions here of an account that its vault has a new revision; `except` wrote it. */
+export function tellVaultMoved(
+  delivery: Delivery,
+  { account, revision }: { readonly account: AccountId; readonly revision: number },
+  except?: Session,
+): void {
+  const frame = encodeFrame(0, { case: "vaultMoved", value: create(VaultMovedSchema, { revision }) });
+  for (const session of delivery.sessionsOf(account)) if (session !== except) session.connection.send(frame);
 }

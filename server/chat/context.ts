@@ -1,4 +1,3 @@
-import type { DeviceId } from "@fastchat/protocol";
 import type { ClientFrame } from "@fastchat/protocol/wire/frames";
 import type { HintLine } from "../bus/hint-line.ts";
 import type { PeoplePolicy } from "../config.ts";
@@ -25,8 +24,6 @@ export interface ChatContext {
   readonly rates: { readonly links: TokenBuckets; readonly rekeys: TokenBuckets };
   readonly metrics: ChatMetrics;
   readonly log: Log;
-  /** Closes the sockets of a device that lost its rights. */
-  readonly endDevice: (device: DeviceId) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }

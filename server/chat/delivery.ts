@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
-import { type AccountId, accountId, type ConversationId, idBytes, limits } from "@fastchat/protocol";
+import { type AccountId, accountId, type ConversationId, type DeviceId, ErrorCode, idBytes, limits } from "@fastchat/protocol";
 import { ConversationLinkSchema, LinkEntrySchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
 import { type ConversationPrefix, prefixOf } from "../bus/hint.ts";
 import { type Log, reasonOf } from "../events.ts";
@@ -134,6 +134,11 @@ export class Delivery {
     const found = new Set<Session>();
     for (const conversation of conversations) for (const session of this.#watched.get(conversation)?.sessions ?? []) found.add(session);
     return found;
+  }
+
+  /** Closes the sockets of a device that lost its rights. */
+  endDevice(device: DeviceId): void {
+    for (const session of this.all()) if (session.device === device) session.connection.close(ErrorCode.DEVICE_REVOKED);
   }
 
   stop(): void {

@@ -1,10 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import { ErrorCode, FastChatError, isHash, limits } from "@fastchat/protocol";
-import { VaultMovedSchema, VaultWrittenSchema } from "@fastchat/protocol/wire/frames";
+import { VaultWrittenSchema } from "@fastchat/protocol/wire/frames";
 import type { VaultEntry } from "@fastchat/protocol/wire/vault";
 import { malformed } from "../chat/access.ts";
+import { tellVaultMoved } from "../chat/account-news.ts";
 import type { Handler } from "../chat/context.ts";
-import { encodeFrame } from "../chat/wire.ts";
 import { writeVault as storeEntries } from "../store/vault.ts";
 
 export const writeVault: Handler<"writeVault"> = async (chat, session, { entries }) => {
@@ -14,8 +14,7 @@ export const writeVault: Handler<"writeVault"> = async (chat, session, { entries
   switch (written.kind) {
     case "written": {
       const { revision } = written;
-      const moved = encodeFrame(0, { case: "vaultMoved", value: create(VaultMovedSchema, { revision }) });
-      for (const other of chat.delivery.sessionsOf(session.account)) if (other !== session) other.connection.send(moved);
+      tellVaultMoved(chat.delivery, { account: session.account, revision }, session);
       chat.hints.tell(["vault", session.account, revision]);
       return { case: "vaultWritten", value: create(VaultWrittenSchema, { revision }) };
     }

@@ -1,0 +1,64 @@
+import { reasonOf } from "../events.ts";
+import { beat, enterPresence, forgetDeadServers, type HeardHeartbeat, type Heartbeat, isFresh, readHeartbeats } from "../store/servers.ts";
+import type { ChatContext } from "./context.ts";
+
+/** What changes from one heartbeat to the next. */
+export type Load = Pick<Heartbeat, "connections" | "bytesPerSecond" | "draining">;
+
+/**
+ * Tells the registry once a heartbeat that this server is there and how busy, and looks what the others said: whether hints of theirs were missed,
+ * and whether servers came or went with their people.
+ */
+export class Heart {
+  readonly #chat: ChatContext;
+  readonly #self: Pick<Heartbeat, "name" | "run" | "url">;
+  readonly #load: () => Load;
+  #fresh: ReadonlySet<string>;
+  #beats = 0;
+  #beating: Promise<void> | undefined;
+
+  /** `heard`: the others before this server began; what they had said is in the heads that sessions begin with. */
+  constructor(
+    chat: ChatContext,
+    self: Pick<Heartbeat, "name" | "run" | "url">,
+    options: { readonly load: () => Load; readonly heard: readonly HeardHeartbeat[] },
+  ) {
+    this.#chat = chat;
+    this.#self = self;
+    this.#load = options.load;
+    this.#fresh = freshRuns(options.heard);
+  }
+
+  /** Beats, unless the last one is still under way: a database that hangs must not make beats pile up. */
+  tick(): void {
+    this.#beating ??= this.beat().finally(() => (this.#beating = undefined));
+  }
+
+  /** Resolves also when the database does not answer: the next beat is soon. */
+  async beat(): Promise<void> {
+    const { database, delivery, hints, log } = this.#chat;
+    try {
+      const { known } = await beat(database, { ...this.#self, ...this.#load(), hints: hints.number });
+      if (!known) await enterPresence(database, this.#self.run, delivery.accounts());
+      this.#compare(await readHeartbeats(database));
+      this.#beats += 1;
+      if (this.#beats % 30 === 0) await forgetDeadServers(database);
+    } catch (error) {
+      log.event("warn", "heartbeat-failed", { reason: reasonOf(error) });
+    }
+  }
+
+  /** Resolves when no beat of `tick` is under way. */
+  async settled(): Promise<void> {
+    await this.#beating;
+  }
+
+  #compare(heard: readonly HeardHeartbeat[]): void {
+    this.#chat.hints.compare(heard);
+    const fresh = freshRuns(heard);
+    if (fresh.symmetricDifference(this.#fresh).size > 0) this.#chat.presence.allChanged();
+    this.#fresh = fresh;
+  }
+}
+
+const freshRuns = (heard: readonly HeardHeartbeat[]): Set<string> => new Set(heard.filter(isFresh).map(({ run }) => run));

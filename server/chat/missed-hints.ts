@@ -1,0 +1,67 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { accountId, limits } from "@fastchat/protocol";
+import { reasonOf } from "../events.ts";
+import { endedAmong } from "../store/accounts.ts";
+import { conversationsOf } from "../store/conversations.ts";
+import { vaultRevisions } from "../store/vault.ts";
+import { tellVaultMoved } from "./account-news.ts";
+import type { ChatContext } from "./context.ts";
+
+/** Hints were missed: what they may have said is read from the store, once, for everybody who is connected here. */
+export class MissedHints {
+  readonly #chat: ChatContext;
+  #repairing: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+
+  constructor(chat: ChatContext) {
+    this.#chat = chat;
+  }
+
+  /** While one repair is under way further calls come to one more after it. */
+  repair(): void {
+    if (this.#repairing !== undefined) {
+      this.#again = true;
+      return;
+    }
+    this.#chat.metrics.missedHints.inc();
+    this.#repairing = this.#read()
+      .catch((error: unknown) => {
+        this.#chat.log.event("warn", "repair-failed", { reason: reasonOf(error) });
+        this.#again = true;
+        return wait(limits.heartbeatMs);
+      })
+      .then(() => {
+        this.#repairing = undefined;
+        if (!this.#again || this.#stopped) return;
+        this.#again = false;
+        this.repair();
+      });
+  }
+
+  /** Begins no other repair; resolves when the one under way has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#repairing;
+  }
+
+  async #read(): Promise<void> {
+    const { database, delivery, log, presence } = this.#chat;
+    const devices = new Set([...delivery.all()].map((session) => session.device));
+    for (const ended of await endedAmong(database, [...devices])) delivery.endDevice(ended);
+    const accounts = delivery.accounts();
+    const heads = await conversationsOf(database, accounts);
+    for (const { account, conversation, sequence } of heads) {
+      for (const session of delivery.sessionsOf(accountId(account))) {
+        // One that began meanwhile: from its beginning.
+        if (!session.conversations.has(conversation)) delivery.watch(session, conversation, 0);
+      }
+      delivery.known(conversation, sequence);
+    }
+    for (const { account, revision } of await vaultRevisions(database, accounts)) {
+      tellVaultMoved(delivery, { account: accountId(account), revision });
+    }
+    presence.allChanged();
+    log.event("info", "hints-missed", { conversations: heads.length });
+  }
+}
