@@ -4,6 +4,7 @@ import {
   errorRow,
   FastChatError,
   idBytes,
+  limits,
   parseName,
   passwordIdentifiers,
   passwordStretching,
@@ -15,6 +16,7 @@ import {
   applyAccountLinks,
   buildAccountCreate,
   buildAddDevice,
+  isMissingFrom,
   type NewDevice,
   newDeviceId,
   sameOrLonger,
@@ -181,6 +183,7 @@ export async function openAccount(gateway: Gateway, name: string, givenPassword:
   const state = verified(finished.links);
   if (state.name !== name || !equal(idBytes(state.account), finished.account)) throw serverLied("of another account");
   if (known !== undefined && !sameOrLonger(known.state.hashes, state.hashes)) throw new AccountForked(known.state);
+  mustBeNewest(state, finished.recorded);
   if (state.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
   const secrets = await unwrapAll(state, finished, fromBase64Url(login.exportKey));
   if (!equal(secrets.publicKey, finished.accountPublicKey)) throw serverLied("not the public key of the account key");
@@ -335,6 +338,16 @@ function verified(links: readonly SignedLink[], from?: AccountState): AccountSta
   if (result.kind === "incomplete" && result.reason === "version") throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
   if (result.kind !== "valid") throw serverLied("no valid account chain");
   return result.state;
+}
+
+/**
+ * [H1] Nothing is signed on top of a chain that lacks what a conversation of the account records. A server that holds back both is found out
+ * by the first entry that names the newer head [A4].
+ */
+function mustBeNewest(state: AccountState, recorded: readonly SignedLink[]): void {
+  if (recorded.slice(0, limits.recordedLinks).some((link) => isMissingFrom(state, link))) {
+    throw new FastChatError(ErrorCode.ACCOUNT_OUTDATED);
+  }
 }
 
 /** What came from the server is not what the account's keys and chain say: nothing of it is used. */

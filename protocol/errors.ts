@@ -88,6 +88,12 @@ const rows: Record<ErrorCode, Omit<ErrorRow, "close">> = {
   [ErrorCode.DEVICE_REVOKED]: row("device-revoked", "sign-in", 401, "This device was signed out or revoked: sign in again."),
   [ErrorCode.SIGNATURE_INVALID]: row("signature-invalid", "stop", 400, "A signature was wrong."),
   [ErrorCode.ACCOUNT_CLOSED]: row("account-closed", "tell", 410, "This account is closed."),
+  [ErrorCode.ACCOUNT_OUTDATED]: row(
+    "account-outdated",
+    "tell",
+    409,
+    "The server shows an older history of your account than your conversations have on record: nothing was signed. Try again; if that does not help, ask whoever runs it.",
+  ),
   [ErrorCode.NOT_FOUND]: row("not-found", "tell", 404, "There is no such thing, or it is not yours to see."),
   [ErrorCode.STALE_EPOCH]: row("stale-epoch", "refresh", 409, "The conversation's key has changed; the message is sealed again."),
   [ErrorCode.STALE_HEAD]: row("stale-head", "refresh", 409, "Somebody else's change came first; it is tried again on top of it."),

@@ -39,6 +39,9 @@ export const limits = {
   /** Links of one account chain; the account can still be closed. */
   accountLinks: 1_000,
   evidenceLinksPerLink: 20_000,
+  /** Links of an account that a sign-in gives as its conversations record them, and their bytes together. */
+  recordedLinks: 16,
+  recordedLinkBytes: 262_144,
   invitationsPerPolicy: 64,
 
   // Vault

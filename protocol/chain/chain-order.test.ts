@@ -1,6 +1,29 @@
 import { expect, test } from "vitest";
-import { applyAccountLink, buildRecovery, buildSignOut, compareChains, compareHead, isLostSignOut, sameOrLonger } from "./index.ts";
-import { addDevice, bytesOf, close, newRecovery, signOut, signUp, take, twin } from "./test-people.ts";
+import {
+  applyAccountLink,
+  buildRecovery,
+  buildSignOut,
+  compareChains,
+  compareHead,
+  isLostSignOut,
+  isMissingFrom,
+  recordedLinks,
+  sameOrLonger,
+} from "./index.ts";
+import {
+  addDevice,
+  bytesOf,
+  close,
+  forgeAccountLink,
+  grow,
+  newRecovery,
+  openDirect,
+  revoke,
+  signOut,
+  signUp,
+  take,
+  twin,
+} from "./test-people.ts";
 import { publicKeyOf } from "../seal/signature.ts";
 
 test("[G5] nobody accepts a chain that is shorter than or different from the one known", () => {
@@ -49,4 +72,39 @@ test("[G5] a sign-out loses to a link of the identity key, and is invalid on top
   expect(applyAccountLink(alice.state, out)).toEqual({ kind: "invalid", reason: "not the next link", stale: true });
   expect(isLostSignOut(out, signOut(alice, phone))).toBe(false);
   expect(isLostSignOut(out, newRecovery(alice))).toBe(false);
+});
+
+test("[H1] what the identity key signed and a chain lacks proves it rolled back or forked; nobody else's word does", () => {
+  const alice = signUp("alice");
+  const phone = addDevice(alice);
+  const rolledBack = twin(alice);
+  const fork = twin(alice);
+  const revocation = revoke(alice, phone);
+  const later = newRecovery(alice);
+  const onFork = newRecovery(fork);
+  for (const link of [revocation, later, onFork]) expect(isMissingFrom(rolledBack.state, link)).toBe(true);
+  expect(isMissingFrom(alice.state, onFork)).toBe(true);
+  for (const link of alice.links) expect(isMissingFrom(alice.state, link)).toBe(false);
+  const out = signOut(rolledBack, phone);
+  expect(isMissingFrom(fork.state, out)).toBe(false);
+  expect(isMissingFrom(signUp("bob").state, revocation)).toBe(false);
+  const forged = forgeAccountLink(revocation, { signing: phone.signingSeed }, (body) => (body.index = 9));
+  expect(isMissingFrom(rolledBack.state, forged)).toBe(false);
+  expect(isMissingFrom(rolledBack.state, { ...revocation, body: bytesOf("nothing") })).toBe(false);
+});
+
+test("[H1] what a conversation's link records of an account is what its head commits to, and not what else its author put beside it", () => {
+  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { state, entry } = openDirect(alice, bob);
+  expect(recordedLinks(entry, alice.account)).toEqual(alice.links);
+  expect(recordedLinks(entry, signUp("carol").account)).toEqual([]);
+  const lost = newRecovery(twin(alice));
+  const phone = addDevice(alice);
+  revoke(alice, phone);
+  const heads = grow(state, { by: bob, knows: [alice], change: { case: "headsOnly", value: {} } }).entry;
+  expect(recordedLinks(heads, alice.account)).toEqual(alice.links.slice(1).toReversed());
+  const [part] = heads.evidence;
+  const evidence = [{ ...part!, links: [lost, ...part!.links, lost] }];
+  expect(recordedLinks({ ...heads, evidence }, alice.account)).toEqual(alice.links.slice(1).toReversed());
+  expect(recordedLinks({ ...heads, evidence: [{ ...part!, links: [lost] }] }, alice.account)).toEqual([]);
 });

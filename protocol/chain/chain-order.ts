@@ -1,7 +1,10 @@
 import { AccountLinkSchema, type SignedLink } from "../generated/fastchat/v1/account_pb.ts";
-import type { LinkHash } from "../ids.ts";
+import { idBytes, type LinkHash } from "../ids.ts";
 import { equal } from "../seal/bytes.ts";
-import { type ChainHead, decodeBody } from "./link.ts";
+import { labels } from "../seal/labels.ts";
+import { verifyLink } from "../seal/signature.ts";
+import type { AccountState } from "./account.ts";
+import { accountLinkHash, type ChainHead, decodeBody, hasLinkForm } from "./link.ts";
 
 /** How an offered chain stands to the known one; both are hashes of links, the first is that of link 1. */
 export type ChainComparison = "same" | "longer" | "shorter" | "different";
@@ -39,4 +42,15 @@ export function isLostSignOut(known: SignedLink, other: SignedLink): boolean {
   if (one === undefined || two === undefined) return false;
   if (!equal(one.account, two.account) || one.index !== two.index || !equal(one.previous, two.previous)) return false;
   return one.change.case === "signOut" && two.change.case !== undefined && two.change.case !== "signOut";
+}
+
+/**
+ * [H1] Whether a link proves that a chain lacks something its own identity key signed. A `sign out` proves nothing: a device alone signs
+ * it, and it loses to what the identity key signs next [G5].
+ */
+export function isMissingFrom(chain: AccountState, link: SignedLink): boolean {
+  if (!hasLinkForm(link) || chain.hashes.includes(accountLinkHash(link))) return false;
+  const body = decodeBody(AccountLinkSchema, link.body);
+  if (body === undefined || !equal(body.account, idBytes(chain.account))) return false;
+  return verifyLink(chain.identityKey, link.signature, labels.signature.accountLink, link.body);
 }

@@ -1,5 +1,7 @@
 import { type AccountChainPart, type AccountHead, AccountLinkSchema, type SignedLink } from "../generated/fastchat/v1/account_pb.ts";
-import { type AccountId, accountId, isHash, type LinkHash, linkHash } from "../ids.ts";
+import { ConversationLinkSchema, type LinkEntry } from "../generated/fastchat/v1/conversation_pb.ts";
+import { type AccountId, accountId, idBytes, isHash, type LinkHash, linkHash } from "../ids.ts";
+import { equal } from "../seal/bytes.ts";
 import { limits } from "../limits.ts";
 import { type AccountState, applyAccountLinks } from "./account.ts";
 import { accountLinkHash, decodeBody, type Invalid, invalid } from "./link.ts";
@@ -125,4 +127,26 @@ function partsByAccount(evidence: readonly AccountChainPart[]): Map<AccountId, A
     parts.set(account, [...(parts.get(account) ?? []), part]);
   }
   return parts;
+}
+
+/**
+ * [C1] The links of an account that a valid link of a conversation records: of those beside it the ones to which the head that it names
+ * commits, newest first. What else its author put there is nobody's word but his.
+ */
+export function recordedLinks(entry: LinkEntry, account: AccountId): SignedLink[] {
+  const heads = (entry.link && decodeBody(ConversationLinkSchema, entry.link.body))?.heads ?? [];
+  const id = idBytes(account);
+  const offered = new Map<LinkHash, SignedLink>();
+  for (const part of entry.evidence) {
+    if (equal(part.account, id)) for (const link of part.links) offered.set(accountLinkHash(link), link);
+  }
+  const recorded: SignedLink[] = [];
+  let wanted = heads.find((head) => equal(head.account, id))?.hash;
+  while (wanted !== undefined && isHash(wanted)) {
+    const link = offered.get(linkHash(wanted));
+    if (link === undefined) break;
+    recorded.push(link);
+    wanted = decodeBody(AccountLinkSchema, link.body)?.previous;
+  }
+  return recorded;
 }

@@ -28,7 +28,7 @@ export {
   newDeviceId,
   remainingDevices,
 } from "./account-build.ts";
-export { type ChainComparison, compareChains, compareHead, isLostSignOut, sameOrLonger } from "./chain-order.ts";
+export { type ChainComparison, compareChains, compareHead, isLostSignOut, isMissingFrom, sameOrLonger } from "./chain-order.ts";
 export { applyConversationLink, type Author, type ConversationResult, directConversationId } from "./conversation.ts";
 export {
   additionsOf,
@@ -70,7 +70,7 @@ export {
   wasMemberAt,
 } from "./conversation-state.ts";
 export type { Change } from "./conversation-work.ts";
-export type { VerifiedAccounts } from "./evidence.ts";
+export { recordedLinks, type VerifiedAccounts } from "./evidence.ts";
 export { accountIdOf, accountLinkHash, type ChainHead, conversationLinkHash, type Invalid, linkBodyForDerivation } from "./link.ts";
 export { checkSealedKeys } from "./sealed-keys.ts";
 export { stateHash } from "./state-hash.ts";

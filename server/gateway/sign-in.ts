@@ -13,6 +13,7 @@ import {
 } from "@fastchat/protocol/wire/gateway";
 import { server } from "@serenity-kit/opaque";
 import { findAccount, newestAccountKey, readAccountLinks, readSignInRecord, readWraps } from "../store/accounts.ts";
+import { readRecordedLinks } from "../store/conversations.ts";
 import { fromText, type GatewayContext, toText } from "./context.ts";
 import { checkName, understood } from "./sign-up.ts";
 
@@ -77,6 +78,8 @@ export async function finishSignIn(gateway: GatewayContext, body: SignInFinish):
   signInsByNameAndAddress.giveBack(`${name} ${address}`);
   signInsByName.giveBack(name);
   const account = accountId(Buffer.from(state["account"] ?? "", "hex"));
+  // Before the chain: what is recorded anywhere by now is in it.
+  const recorded = await readRecordedLinks(database, account);
   const links = await readAccountLinks(database, account);
   const wraps = await readWraps(database, account);
   const key = await newestAccountKey(database, account);
@@ -84,6 +87,7 @@ export async function finishSignIn(gateway: GatewayContext, body: SignInFinish):
   return create(SignInFinishedSchema, {
     account: idBytes(account),
     links,
+    recorded,
     wraps,
     accountPublicKey: key?.publicKey ?? new Uint8Array(0),
     grant: gateway.states.seal("grant", limits.grantMs, { account, head: headOf(links) }),

@@ -1,6 +1,16 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type AccountId, conversationId, type ConversationId, type DeviceId, idBytes, linkHash, type LinkHash } from "@fastchat/protocol";
-import { type ConversationState, isClosed, newestEpoch } from "@fastchat/protocol/chain";
+import {
+  type AccountId,
+  conversationId,
+  type ConversationId,
+  type DeviceId,
+  idBytes,
+  limits,
+  linkHash,
+  type LinkHash,
+} from "@fastchat/protocol";
+import { accountLinkHash, type ConversationState, isClosed, newestEpoch, recordedLinks } from "@fastchat/protocol/chain";
+import type { SignedLink } from "@fastchat/protocol/wire/account";
 import { type LinkEntry, LinkEntrySchema, type SealedKey, SealedKeySchema } from "@fastchat/protocol/wire/conversation";
 import { type Kysely, sql, type Transaction } from "kysely";
 import type { Database } from "./database.ts";
@@ -89,6 +99,40 @@ export async function readLinkEntries(database: Database, conversation: Conversa
     .orderBy("conversation_link.index")
     .execute();
   return rows.map((row) => fromBinary(LinkEntrySchema, row.body));
+}
+
+/** Conversations, and links of each, in which is looked for what they record of an account; and the longest link that is looked at. */
+const RECORDING_CONVERSATIONS = 8;
+const RECORDING_LINKS = 32;
+const RECORDING_BYTES = 65_536;
+
+const RECORDING = `
+  SELECT e.body FROM (SELECT conversation, account_head FROM member WHERE account = $1 ORDER BY account_head DESC LIMIT $2) m
+  JOIN conversation c ON c.conversation = m.conversation
+  JOIN conversation_link l ON l.conversation = m.conversation AND l.index > c.link_index - $3
+  JOIN entry e ON e.conversation = l.conversation AND e.sequence = l.sequence
+  WHERE octet_length(e.body) <= $4 AND position($1 IN e.body) > 0
+  ORDER BY m.account_head DESC, l.index DESC`;
+
+/** Links of an account's own chain as its conversations record them [C1], newest first, bounded by `limits.recordedLinks`. */
+export async function readRecordedLinks(database: Database, account: AccountId): Promise<SignedLink[]> {
+  const { rows } = await database.pool.query<{ body: Uint8Array }>({
+    name: "recorded-links",
+    text: RECORDING,
+    values: [Buffer.from(idBytes(account)), RECORDING_CONVERSATIONS, RECORDING_LINKS, RECORDING_BYTES],
+  });
+  const found = new Map<LinkHash, SignedLink>();
+  let bytes = 0;
+  for (const { body } of rows) {
+    for (const link of recordedLinks(fromBinary(LinkEntrySchema, body), account)) {
+      const hash = accountLinkHash(link);
+      if (found.has(hash)) continue;
+      bytes += link.body.length;
+      if (found.size === limits.recordedLinks || bytes > limits.recordedLinkBytes) return [...found.values()];
+      found.set(hash, link);
+    }
+  }
+  return [...found.values()];
 }
 
 export async function conversationLinkHead(

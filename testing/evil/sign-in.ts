@@ -1,4 +1,6 @@
 import { signIn, signUp } from "@fastchat/client/node";
+import { ErrorCode } from "@fastchat/protocol";
+import type { SignInFinished } from "@fastchat/protocol/wire/gateway";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { newPassword } from "../person.ts";
@@ -75,4 +77,45 @@ const anotherAccount: EvilCase = {
   },
 };
 
-export const signInCases: readonly EvilCase[] = [unknownSuite("info"), unknownSuite("sign-in"), anotherAccount];
+/** As the server would look if somebody had put back the account's older rows, and nothing else. */
+const rolledBack: EvilCase = {
+  attack: "rollback of a chain at the sign-in of a fresh device: one's own, to before a revocation that a conversation records",
+  rules: "[H1] [A4]",
+  async run(stage) {
+    const { alice, bob } = await stage.acquaintances();
+    const place = (profile: string) => ({ home: join(stage.system.home, "elsewhere"), profile: `${alice.name}-${profile}` });
+    const options = { gateway: stage.proxy.url, name: alice.name, password: alice.password };
+    let before: SignInFinished | undefined;
+    stage.proxy.script = { posts: { "/v1/sign-in/finish": (answer) => (before = answer) } };
+    const stolen = await signIn(place("stolen"), options);
+    if (stolen.kind !== "signed-in") throw new Error(stolen.sentence);
+    await alice.client.revokeDevices(alice.password, [stolen.me.device]);
+    await alice.say(bob.name, "my telephone was stolen");
+    const posts: string[] = [];
+    stage.proxy.script = {
+      refuses: (path) => {
+        posts.push(path);
+        return false;
+      },
+      posts: {
+        "/v1/sign-in/finish": ({ links, ...answer }) => {
+          const { wraps, accountPublicKey } = before!;
+          return { ...answer, wraps, accountPublicKey, links: links.slice(0, 2) };
+        },
+      },
+    };
+    const refused = await signIn(place("new"), options);
+    expect(refused).toMatchObject({
+      kind: "refused",
+      code: ErrorCode.ACCOUNT_OUTDATED,
+      sentence: expect.stringContaining("older history"),
+    });
+    // Nothing that the identity key signed has left the device.
+    expect(posts).not.toContain("/v1/devices");
+    stage.proxy.script = {};
+    expect((await signIn(place("new"), options)).kind).toBe("signed-in");
+    await stage.honestTalk(alice, bob);
+  },
+};
+
+export const signInCases: readonly EvilCase[] = [unknownSuite("info"), unknownSuite("sign-in"), anotherAccount, rolledBack];
