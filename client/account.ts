@@ -82,6 +82,7 @@ export async function signUp(storage: Storage, options: SignUpOptions): Promise<
       registrationRequest: fromBase64Url(registrationRequest),
       invitation,
     });
+    await options.confirm?.();
     const registered = opaque.finishRegistration({
       clientRegistrationState,
       registrationResponse: toBase64Url(registrationResponse),

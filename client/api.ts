@@ -207,6 +207,8 @@ export interface SignUpOptions {
   readonly name: string;
   readonly password: string;
   readonly invitation?: string;
+  /** Called once the password is strong and the server has found the name free, before anything is made: what it throws ends the sign-up. */
+  readonly confirm?: () => Promise<void>;
 }
 
 export type SignUpResult =

@@ -230,7 +230,7 @@ test("a wrong password, an unknown name and a taken one are told apart", async (
   const place = { home: system.home, profile: "nobody" };
   const attempt = (name: string, password: string) => signIn(place, { gateway: system.gatewayUrl, name, password });
   expect(await attempt("rosa", "wrong horse battery staple")).toMatchObject({ kind: "refused", sentence: "Wrong password: try again." });
-  expect(await attempt("nobody-at-all", "x")).toMatchObject({ kind: "refused", sentence: "No such user: check the name, or sign up." });
+  expect(await attempt("nobody-at-all", "x")).toMatchObject({ kind: "refused", sentence: "No such user: check the name." });
   await expect(person(system, "rosa", { profile: "rosa-again" })).rejects.toThrow("Username already taken");
   await expect(rosa.client.openDirect("nobody-at-all")).rejects.toThrow("No such user");
 });

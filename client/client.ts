@@ -44,6 +44,7 @@ type Role =
 
 /** Opens a profile: as its holder when nobody else holds it, else beside. Undefined: nobody is signed in here. */
 export async function openClientOn<Place>(platform: Platform<Place>, place: Place, options: OpenOptions = {}): Promise<Client | undefined> {
+  if (!(await platform.exists(place))) return undefined;
   const storage = await platform.openStorage(place);
   try {
     const profile = await loadProfile(storage);

@@ -72,7 +72,7 @@ const rows: Record<ErrorCode, Omit<ErrorRow, "close">> = {
     400,
     "A username has 2 to 32 characters: small letters a to z, digits, and . _ - between them.",
   ),
-  [ErrorCode.NO_SUCH_USER]: row("no-such-user", "tell", 404, "No such user: check the name, or sign up."),
+  [ErrorCode.NO_SUCH_USER]: row("no-such-user", "tell", 404, "No such user: check the name."),
   [ErrorCode.WRONG_PASSWORD]: row("wrong-password", "tell", 401, "Wrong password: try again."),
   [ErrorCode.INVITATION_NEEDED]: row("invitation-needed", "tell", 403, "Sign-up here needs an invitation: ask whoever runs this server."),
   [ErrorCode.SIGN_IN_EXPIRED]: row("sign-in-expired", "tell", 401, "The sign-in took too long: try again."),

@@ -43,6 +43,13 @@ export async function readUpState(folder: string): Promise<UpState | undefined> 
   }
 }
 
+/**
+ * How the person who runs this types our command: npm (10 to 12) says so in the environment of what `npx`, `npm exec` and `npm start` run,
+ * and whoever uses those has no `fastchat` on the PATH.
+ */
+export const commandTyped = (environment: NodeJS.ProcessEnv): string =>
+  environment["npm_command"] === undefined ? "fastchat" : "npx fastchat";
+
 function homeDataFolder(environment: NodeJS.ProcessEnv): string {
   return join(environment["XDG_DATA_HOME"] || join(environment["HOME"] || homedir(), ".local", "share"), "fastchat");
 }

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
-import { dataFoldersToSearch, defaultDataFolder } from "@fastchat/protocol/local";
+import { commandTyped, dataFoldersToSearch, defaultDataFolder } from "@fastchat/protocol/local";
 
 /** Who may sign up: anybody, or who brings an invitation. */
 export type SignUpPolicy = "open" | "invitation";
@@ -32,6 +32,8 @@ export interface Config {
   readonly host: string;
   /** This machine's name, for the names of chat servers. */
   readonly machine: string;
+  /** How our command is typed here, for sentences that name it: "npx fastchat". */
+  readonly command: string;
 }
 
 /** The environment cannot be used; the message is one sentence for whoever started the process. */
@@ -60,6 +62,7 @@ export function readConfig(folder?: string, environment: Readonly<Record<string,
     logLevel: oneOf(environment, "FASTCHAT_LOG", ["debug", "info", "warn", "error"], "info"),
     host: environment["FASTCHAT_HOST"] || "127.0.0.1",
     machine: hostname().split(".")[0] || "host",
+    command: commandTyped(environment as NodeJS.ProcessEnv),
   };
 }
 

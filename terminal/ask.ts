@@ -1,4 +1,5 @@
-import { Failure, exitCodes, usage } from "./failure.ts";
+import { Failure, asFailure, exitCodes, usage } from "./failure.ts";
+import type { Output } from "./output.ts";
 
 // Questions are put on the error stream, so that output stays clean.
 
@@ -17,57 +18,117 @@ async function firstLine(): Promise<string> {
   return text.split(/\r?\n/u)[0]!;
 }
 
-/** Reads a line from the terminal, without echo when it is a secret. */
-async function question(words: string, secret: boolean): Promise<string> {
+interface SecretPrompt extends Disposable {
+  ask(words: string): Promise<string>;
+}
+
+/**
+ * Asks at the terminal without echo. Until it is disposed nothing that is typed is shown, also between two questions, and it counts as the
+ * beginning of the next answer. Ctrl-C throws Failure in a question, and ends the process between two.
+ */
+function openSecretPrompt(): SecretPrompt {
   const { stdin, stderr } = process;
-  stderr.write(words);
-  stdin.setEncoding("utf8");
-  if (secret) stdin.setRawMode(true);
+  const lines: string[] = [];
   let line = "";
-  try {
-    for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
-      for (const character of String(chunk)) {
-        if (character === "\r" || character === "\n") return line;
-        if (character === INTERRUPT || (character === END && line === "")) throw new Failure(exitCodes.refused, "cancelled", "Cancelled.");
-        if (character === DELETE || character === "\b") line = line.replace(/.$/su, "");
-        else if (!/\p{Cc}/u.test(character)) line += character;
-      }
+  let asked: PromiseWithResolvers<string> | undefined;
+  const answer = (): void => {
+    if (asked === undefined || lines.length === 0) return;
+    stderr.write("\n");
+    asked.resolve(lines.shift()!);
+    asked = undefined;
+  };
+  const interrupt = (): void => {
+    if (asked !== undefined) return asked.reject(new Failure(exitCodes.refused, "cancelled", "Cancelled."));
+    close();
+    process.kill(process.pid, "SIGINT");
+  };
+  const hear = (chunk: string): void => {
+    for (const character of chunk.replaceAll("\r\n", "\n")) {
+      if (character === INTERRUPT || (character === END && line === "")) interrupt();
+      else if (character === "\r" || character === "\n") {
+        lines.push(line);
+        line = "";
+      } else if (character === DELETE || character === "\b") line = line.replace(/.$/su, "");
+      else if (!/\p{Cc}/u.test(character)) line += character;
     }
-    return line;
-  } finally {
-    if (secret) {
-      stdin.setRawMode(false);
-      stderr.write("\n");
-    }
-    stdin.pause();
-  }
+    answer();
+  };
+  const close = (): void => {
+    stdin.off("data", hear).off("end", interrupt).pause();
+    stdin.setRawMode(false);
+    if (asked !== undefined) stderr.write("\n");
+  };
+  stdin.setEncoding("utf8").setRawMode(true);
+  stdin.on("data", hear).on("end", interrupt);
+  return {
+    ask(words) {
+      stderr.write(words);
+      asked = Promise.withResolvers();
+      const { promise } = asked;
+      answer();
+      return promise;
+    },
+    [Symbol.dispose]: close,
+  };
 }
 
 export interface PasswordSource {
   readonly fromStdin: boolean;
   /** FASTCHAT_PASSWORD. */
   readonly given: string | undefined;
-  /** A new password is typed twice. */
-  readonly twice: boolean;
+  readonly output: Pick<Output, "remark">;
 }
 
-/** From standard input, the environment, or the person. */
-export async function askPassword({ fromStdin, given, twice }: PasswordSource): Promise<string> {
-  const password = fromStdin ? await firstLine() : (given ?? (await typedPassword(twice)));
-  if (password === "") throw usage("The password is empty: type one, or give it with --password-stdin or FASTCHAT_PASSWORD.");
-  return password;
+export interface Password {
+  readonly text: string;
+  /** Has the person type a new password once more; nothing where it was not typed. Throws Failure when the two differ. */
+  readonly confirm: () => Promise<void>;
 }
 
-async function typedPassword(twice: boolean): Promise<string> {
+const PASSWORD_TRIES = 3;
+/** Codes of failures after which another password may do. */
+const ABOUT_PASSWORD: ReadonlySet<string> = new Set(["empty-password", "passwords-differ", "weak-password", "wrong-password"]);
+
+/**
+ * What `attempt` makes of the password from standard input, the environment, or the person, who may type another one when it fails because of
+ * the one just typed. Throws Failure.
+ */
+export async function withPassword<Result>(
+  { fromStdin, given, output }: PasswordSource,
+  attempt: (password: Password) => Promise<Result>,
+): Promise<Result> {
+  const known = fromStdin ? await firstLine() : given;
+  if (known === "") throw usage("The password is empty: type one, or give it with --password-stdin or FASTCHAT_PASSWORD.");
+  if (known !== undefined) return attempt({ text: known, confirm: async () => undefined });
   if (!process.stdin.isTTY)
     throw usage("There is no terminal to ask for the password: give it with --password-stdin or FASTCHAT_PASSWORD.");
-  const password = await question("Password: ", true);
-  if (twice && password !== "" && (await question("Again: ", true)) !== password) throw usage("The two passwords differ: try again.");
-  return password;
+  using prompt = openSecretPrompt();
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt(await typedPassword(prompt));
+    } catch (error) {
+      const failure = asFailure(error);
+      if (tries === PASSWORD_TRIES || !ABOUT_PASSWORD.has(failure.code)) throw error;
+      output.remark(failure.message);
+    }
+  }
+}
+
+async function typedPassword(prompt: SecretPrompt): Promise<Password> {
+  const text = await prompt.ask("Password: ");
+  if (text === "") throw new Failure(exitCodes.refused, "empty-password", "The password is empty: type one.");
+  let isConfirmed = false;
+  const confirm = async (): Promise<void> => {
+    // A sign-up that is tried again for want of services need not ask again.
+    isConfirmed ||= (await prompt.ask("Again: ")) === text;
+    if (!isConfirmed) throw new Failure(exitCodes.refused, "passwords-differ", "The two passwords differ: try again.");
+  };
+  return { text, confirm };
 }
 
 /** A question for yes or no; no without a terminal. */
 export async function confirm(words: string): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
-  return /^y(es)?$/iu.test((await question(`${words} [y/N] `, false)).trim());
+  process.stderr.write(`${words} [y/N] `);
+  return /^y(es)?$/iu.test((await firstLine()).trim());
 }

@@ -135,7 +135,7 @@ test("while another FastChat of the profile runs, it does the sending", async ()
 test("what cannot be sent now is kept, said with its own code, and sent by the next command", async () => {
   const nowhere = { environment: { FASTCHAT_GATEWAY: "http://127.0.0.1:9" } };
   const kept = await system.run(as("alice", "send", "bob", "later", "--timeout", "500ms"), nowhere);
-  expect([kept.code, kept.err]).toEqual([6, expect.stringContaining("is kept here")]);
+  expect([kept.code, kept.out, kept.err]).toEqual([6, "", expect.stringContaining("is kept here")]);
   await system.json(as("alice", "send", "bob", "now"));
   expect(textsOf(await system.json(as("bob", "read", "alice", "--last", "2")))).toEqual(["later", "now"]);
 });
@@ -168,4 +168,13 @@ test("what is written wrongly is said in one sentence, with code 2", async () =>
     expect([args, code, out]).toEqual([args, 2, ""]);
     expect(err).toMatch(/^fastchat: [^\n]+\n$/u);
   }
+});
+
+test.each([
+  [{ npm_command: "exec" }, "npx fastchat"],
+  [{ npm_command: undefined }, "fastchat"],
+])("where the environment has %o, %s is what sentences say to type", async (environment, typed) => {
+  const { code, out, err } = await system.run(["read", "--json"], { environment });
+  expect([code, err]).toEqual([2, `fastchat: Say with whom: ${typed} read bob.\n`]);
+  expect(JSON.parse(out)).toEqual({ type: "error", code: "usage", message: `Say with whom: ${typed} read bob.`, exit: 2 });
 });

@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { commandTyped } from "@fastchat/protocol/local";
 
 /** What the environment says; options of a command come first. */
 export interface Config {
@@ -13,6 +14,9 @@ export interface Config {
   /** As it is, for the search of a server on this machine. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
+
+/** How our command is typed here, for sentences that name it: "npx fastchat". */
+export const ourCommand = commandTyped(process.env);
 
 /** The one place of the `fastchat` command that reads the environment. An empty variable counts as none. */
 export function readConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {

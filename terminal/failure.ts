@@ -1,4 +1,5 @@
 import { ErrorCode, FastChatError } from "@fastchat/protocol";
+import { ourCommand } from "./config.ts";
 import { safeLine } from "./safe-text.ts";
 
 /** How a command ends; documented in docs/commands.md, never renumbered. */
@@ -42,14 +43,14 @@ export const noServices = (gateway: string): Failure =>
   new Failure(
     exitCodes.noServices,
     "no-server",
-    `Sorry, no services available at ${gateway}: check the address, or start a server with "npm start".`,
+    `Sorry, no services available at ${gateway}: check the address, or start a server with "${ourCommand} up".`,
   );
 
 export const notSignedIn = (profile: string | undefined): Failure =>
   new Failure(
     exitCodes.notSignedIn,
     "not-signed-in",
-    `Nobody is signed in${profile === undefined ? "" : ` with the profile ${profile}`}: run "fastchat signin NAME" or "fastchat signup NAME".`,
+    `Nobody is signed in${profile === undefined ? "" : ` with the profile ${profile}`}: run "${ourCommand} signin NAME" or "${ourCommand} signup NAME".`,
   );
 
 /** The failure for an error code of the protocol. */

@@ -1,8 +1,9 @@
 import { stripVTControlCharacters } from "node:util";
-import { type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
+import { type ArgsDef, type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
 import { commonOptions } from "./commands/command.ts";
-import { readConfig } from "./config.ts";
-import { exitCodes } from "./failure.ts";
+import { ourCommand, readConfig } from "./config.ts";
+import { exitCodes, usage } from "./failure.ts";
+import { openOutput } from "./output.ts";
 import { safeLine } from "./safe-text.ts";
 
 // The `fastchat` command. Each command is loaded when it is asked for; only the client without arguments loads Ink and React.
@@ -45,7 +46,7 @@ async function help(): Promise<string> {
   const all = await Promise.all(Object.entries(commands).map(async ([name, load]) => [name, await load()] as const));
   const main = defineCommand({
     meta: {
-      name: "fastchat",
+      name: ourCommand,
       version,
       description: "Private messages between people who run their own server. Without a command: the terminal client.",
     },
@@ -76,22 +77,23 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const load = name === undefined ? loadClient : Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (load === undefined) {
-    process.stderr.write(`fastchat: There is no command "${safeLine(name!)}": see "fastchat --help".\n`);
+    process.stderr.write(`fastchat: There is no command "${safeLine(name!)}": see "${ourCommand} --help".\n`);
     return exitCodes.usage;
   }
   const command = await load();
   if (asksHelp) {
-    process.stdout.write(shown(await renderUsage(command, { meta: { name: "fastchat" } })));
+    process.stdout.write(shown(await renderUsage(command, { meta: { name: ourCommand } })));
     return exitCodes.done;
   }
   try {
     const { result } = await runCommand(command, { rawArgs: rest });
     return typeof result === "number" ? result : exitCodes.done;
   } catch (error) {
-    // What citty refuses: a positional argument or a value that is missing.
-    process.stderr.write(
-      `fastchat: ${safeLine(error instanceof Error ? error.message : String(error))}: see "fastchat ${name ?? ""} --help".\n`,
-    );
+    if (!(error instanceof Error && "code" in error && error.code === "EARG")) throw error;
+    // All that citty refuses by itself is a command without its first word, which is somebody's name.
+    const [missing] = Object.values((await command.args) as ArgsDef);
+    const example = `${ourCommand} ${name} bob${name === "send" ? " hello" : ""}`;
+    openOutput(rest.includes("--json")).fail(usage(`Say ${missing!.description!.toLowerCase()}: ${example}.`));
     return exitCodes.usage;
   }
 }

@@ -7,8 +7,8 @@ export interface Output {
   readonly json: boolean;
   /** Aborts when whoever reads our output has gone. */
   readonly closed: AbortSignal;
-  /** Resolves when there is room for more. `text` may be several lines; it has been made safe. */
-  print(value: Readonly<Record<string, unknown>> & { readonly type: string }, text: string): Promise<void>;
+  /** Resolves when there is room for more. `text` may be several lines and has been made safe; undefined: nothing that people need. */
+  print(value: Readonly<Record<string, unknown>> & { readonly type: string }, text: string | undefined): Promise<void>;
   /** A remark beside the output, never mixed into it. */
   remark(sentence: string): void;
   fail(failure: Failure): void;
@@ -19,8 +19,8 @@ export function openOutput(json: boolean): Output {
   const gone = new AbortController();
   // A reader that has had enough (`| head -1`) is no error.
   process.stdout.on("error", () => gone.abort());
-  const write = async (line: string): Promise<void> => {
-    if (gone.signal.aborted) return;
+  const write = async (line: string | undefined): Promise<void> => {
+    if (line === undefined || gone.signal.aborted) return;
     if (!process.stdout.write(`${line}\n`)) await once(process.stdout, "drain", { signal: gone.signal }).catch(() => undefined);
   };
   return {

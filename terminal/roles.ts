@@ -1,5 +1,6 @@
 import { type ArgsDef, type CommandDef, defineCommand } from "citty";
 import type { Role } from "@fastchat/server";
+import { ourCommand } from "./config.ts";
 import { type ExitCode, Failure, asFailure, exitCodes, usage } from "./failure.ts";
 
 // The server's roles, loaded only when they are asked for.
@@ -28,7 +29,7 @@ async function run(role: Role, args: Readonly<Record<string, unknown>>): Promise
   try {
     const known: ArgsDef = definitions[role].args;
     const strange = Object.keys(args).find((name) => name !== "_" && !Object.hasOwn(known, name));
-    if (strange !== undefined) throw usage(`There is no option --${strange}: see "fastchat ${role} --help".`);
+    if (strange !== undefined) throw usage(`There is no option --${strange}: see "${ourCommand} ${role} --help".`);
     const text = (option: string): string | undefined => (typeof args[option] === "string" ? args[option] : undefined);
     const server = await import("@fastchat/server");
     try {

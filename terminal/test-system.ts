@@ -21,7 +21,7 @@ export interface Ended {
 
 export interface RunOptions {
   readonly input?: string;
-  readonly environment?: Readonly<Record<string, string>>;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
 }
 
 /** A password that nobody guesses. */
@@ -83,7 +83,7 @@ export class TestSystem implements AsyncDisposable {
     return { code, out: Buffer.concat(out).toString(), err: Buffer.concat(err).toString() };
   }
 
-  spawn(args: readonly string[], environment: Readonly<Record<string, string>> = {}): ChildProcess {
+  spawn(args: readonly string[], environment: Readonly<Record<string, string | undefined>> = {}): ChildProcess {
     return spawn(process.execPath, [command, ...args], { stdio: "pipe", env: { ...process.env, ...this.environment, ...environment } });
   }
 

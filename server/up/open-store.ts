@@ -21,7 +21,7 @@ export async function findDatabaseUrl(config: Config): Promise<string> {
   const url = config.databaseUrl ?? (await readDatabaseState(config.dataFolder))?.url;
   if (url === undefined) {
     throw new ConfigError(
-      `No FastChat runs on ${config.dataFolder}: start it with "fastchat up", name its folder with --data, or set DATABASE_URL to its PostgreSQL.`,
+      `No FastChat runs on ${config.dataFolder}: start it with "${config.command} up", name its folder with --data, or set DATABASE_URL to its PostgreSQL.`,
     );
   }
   return url;

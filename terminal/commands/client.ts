@@ -1,3 +1,4 @@
+import { ourCommand } from "../config.ts";
 import { Failure, exitCodes } from "../failure.ts";
 import { chooseGateway, chooseProfile, homeOf } from "../place.ts";
 import { command } from "./command.ts";
@@ -9,7 +10,11 @@ export const client = command({
   args: {},
   async run({ config, output, place }) {
     if (output.json || !process.stdin.isTTY || !process.stdout.isTTY) {
-      throw new Failure(exitCodes.usage, "usage", 'The client needs a terminal: for scripts there are commands, see "fastchat --help".');
+      throw new Failure(
+        exitCodes.usage,
+        "usage",
+        `The client needs a terminal: for scripts there are commands, see "${ourCommand} --help".`,
+      );
     }
     const profile = await chooseProfile(config, place);
     const home = homeOf(config, place);

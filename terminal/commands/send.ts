@@ -1,5 +1,6 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
 import { limits } from "@fastchat/protocol";
+import { ourCommand } from "../config.ts";
 import { parseDuration } from "../durations.ts";
 import { type ExitCode, Failure, exitCodes, usage } from "../failure.ts";
 import type { Output } from "../output.ts";
@@ -21,7 +22,7 @@ export const send = command({
   async run({ config, output, place, words }, args) {
     const patience = parseDuration(args.timeout, "timeout");
     const fromStdin = words.length === 1 ? !process.stdin.isTTY : words.length === 2 && words[1] === "-";
-    if (words.length === 1 && !fromStdin) throw usage("Say what to send: fastchat send TO TEXT, or - for standard input.");
+    if (words.length === 1 && !fromStdin) throw usage(`Say what to send: ${ourCommand} send ${args.to} hello, or - for standard input.`);
     if (args.lines === true && !fromStdin) throw usage("--lines reads standard input: write - in the place of the text.");
     const { client } = await openSignedIn(config, place);
     await using _ = client;
@@ -40,7 +41,7 @@ async function sendOne(client: Client, to: string, text: string, patience: numbe
   if (watch.refused > 0) throw new Failure(exitCodes.refused, "not-sent", `The server refused the message to ${to}.`);
   await output.print(
     { type: "sent", id, with: to.toLowerCase(), conversation, status: isSent ? "sent" : "queued" },
-    isSent ? `Sent to ${to}.` : "",
+    isSent ? `Sent to ${to}.` : undefined,
   );
   return isSent ? exitCodes.done : queued(output, 1);
 }
@@ -67,7 +68,7 @@ async function sendLines(client: Client, to: string, patience: number, output: O
     throw new Failure(exitCodes.refused, "not-sent", `The server refused ${watch.refused} of ${count} messages to ${to}.`);
   await output.print(
     { type: "sent-lines", count, with: to.toLowerCase(), conversation, status: isSent ? "sent" : "queued" },
-    isSent ? `Sent ${count} to ${to}.` : "",
+    isSent ? `Sent ${count} to ${to}.` : undefined,
   );
   return isSent ? exitCodes.done : queued(output, count);
 }

@@ -1,6 +1,9 @@
+import { ErrorCode, errorRow } from "@fastchat/protocol";
 import { signIn } from "@fastchat/client/node";
-import { askPassword } from "../ask.ts";
+import { withPassword } from "../ask.ts";
+import { ourCommand } from "../config.ts";
 import { parseDuration } from "../durations.ts";
+import { Failure, asFailure } from "../failure.ts";
 import { checkedProfile, chooseGateway, homeOf, rememberProfile, withPatience } from "../place.ts";
 import { command, passwordOptions, timeoutOption } from "./command.ts";
 import { refuseTakenProfile } from "./signup.ts";
@@ -19,12 +22,16 @@ export const signin = command({
     const home = homeOf(config, place);
     await refuseTakenProfile(home, profile);
     const gateway = await chooseGateway(config, place);
-    const password = await askPassword({ fromStdin: args["password-stdin"] === true, given: config.password, twice: false });
-    const result = await withPatience({ milliseconds: parseDuration(args.timeout, "timeout"), gateway }, () =>
-      signIn({ home, profile }, { gateway, name, password }),
-    );
+    const milliseconds = parseDuration(args.timeout, "timeout");
+    const source = { fromStdin: args["password-stdin"] === true, given: config.password, output };
+    const { me } = await withPassword(source, ({ text: password }) =>
+      withPatience({ milliseconds, gateway }, () => signIn({ home, profile }, { gateway, name, password })),
+    ).catch((error: unknown) => {
+      const failure = asFailure(error);
+      if (failure.code !== errorRow(ErrorCode.NO_SUCH_USER).name) throw failure;
+      throw new Failure(failure.exit, failure.code, `No such user: check the name, or run "${ourCommand} signup ${name}".`);
+    });
     await rememberProfile(home, profile);
-    const { me } = result;
     await output.print(
       { type: "signed-in", name: me.name, account: me.account, device: me.device, profile, gateway: me.gateway },
       `Welcome, ${me.name}! You are signed in at ${me.gateway}.`,

@@ -1,6 +1,7 @@
 import { ErrorCode, FastChatError, parseName } from "@fastchat/protocol";
 import { openClient, signUp } from "@fastchat/client/node";
-import { askPassword } from "../ask.ts";
+import { withPassword } from "../ask.ts";
+import { ourCommand } from "../config.ts";
 import { parseDuration } from "../durations.ts";
 import { Failure, exitCodes, failureOf } from "../failure.ts";
 import { agent, checkedProfile, chooseGateway, homeOf, rememberProfile, withPatience } from "../place.ts";
@@ -23,20 +24,21 @@ export const signup = command({
     const home = homeOf(config, place);
     await refuseTakenProfile(home, profile);
     const gateway = await chooseGateway(config, place);
-    const password = await askPassword({ fromStdin: args["password-stdin"] === true, given: config.password, twice: true });
     const milliseconds = parseDuration(args.timeout, "timeout");
-    const result = await withPatience({ milliseconds, gateway }, () =>
-      signUp({ home, profile }, { gateway, name, password, ...(args.invitation !== undefined && { invitation: args.invitation }) }),
-    );
-    if (result.kind === "weak-password") {
+    const invitation = args.invitation === undefined ? {} : { invitation: args.invitation };
+    const source = { fromStdin: args["password-stdin"] === true, given: config.password, output };
+    const { me, recoveryWords } = await withPassword(source, async ({ text: password, confirm }) => {
+      const result = await withPatience({ milliseconds, gateway }, () =>
+        signUp({ home, profile }, { gateway, name, password, confirm, ...invitation }),
+      );
+      if (result.kind === "signed-up") return result;
       throw new Failure(
         exitCodes.refused,
         "weak-password",
         `That password is too easy to guess: take a longer one, for example "${result.suggestion}".`,
       );
-    }
+    });
     await rememberProfile(home, profile);
-    const { me, recoveryWords } = result;
     await output.print(
       { type: "signed-up", name: me.name, account: me.account, device: me.device, profile, gateway: me.gateway, recoveryWords },
       [
@@ -51,7 +53,7 @@ export const signup = command({
             .join(" ")}`.trimEnd(),
         ),
         "",
-        `Next: "fastchat" opens the client; "fastchat send NAME TEXT" sends a message.`,
+        `Next: "${ourCommand}" opens the client; "${ourCommand} send NAME TEXT" sends a message.`,
       ].join("\n"),
     );
   },
@@ -66,6 +68,6 @@ export async function refuseTakenProfile(home: string, profile: string): Promise
   throw new Failure(
     exitCodes.refused,
     "profile-in-use",
-    `${name} is signed in with the profile ${profile} already: use another with --profile, or "fastchat signout --profile ${profile}" first.`,
+    `${name} is signed in with the profile ${profile} already: use another with --profile, or "${ourCommand} signout --profile ${profile}" first.`,
   );
 }

@@ -8,7 +8,7 @@ export const verify = command({
   name: "verify",
   description: "Show the safety number of you and somebody, to compare over another channel",
   args: {
-    name: { type: "positional", required: true, description: "Whose" },
+    name: { type: "positional", required: true, description: "Whose safety number" },
     yes: { type: "boolean", description: "The numbers are the same: mark as verified on all your devices" },
     timeout: { ...timeoutOption, default: "5s" },
   },

@@ -1,4 +1,5 @@
 import type { ChatItem, Client, ConversationSummary } from "@fastchat/client";
+import { ourCommand } from "../config.ts";
 import { parseDuration } from "../durations.ts";
 import { Failure, exitCodes, usage } from "../failure.ts";
 import { patience } from "../patience.ts";
@@ -17,7 +18,7 @@ export const wait = command({
   },
   async run({ config, output, place }, args) {
     const { from } = args;
-    if (from === undefined) throw usage("Say of whom: fastchat wait --from NAME.");
+    if (from === undefined) throw usage(`Say of whom: ${ourCommand} wait --from bob.`);
     const patienceMs = parseDuration(args.timeout, "timeout");
     using waiting = patience(patienceMs);
     const { client } = await openSignedIn(config, place);
