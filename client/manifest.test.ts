@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { ErrorCode } from "@fastchat/protocol";
 import { VaultSchema } from "@fastchat/protocol/wire/frames";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
@@ -89,4 +90,25 @@ test("[P4] a vault that differs from device to device is warned of", async () =>
   await carl.say("doro", "with a reference");
   await expect.poll(() => warnings(second)).toBe(1);
   expect(await noteAt(second)).toBe("here");
+});
+
+test("[P4] a write to the vault that the server cannot take is tried again, after a while and not in a storm", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  await using emil = await person(system, "emil", { gateway: proxy.url });
+  const self = await emil.say("emil", "hi");
+  let writes = 0;
+  proxy.script = {
+    toServer: (frame, connection) => {
+      if (frame.body.case !== "writeVault") return frame;
+      if (++writes > 2) return frame;
+      connection.answer(frame, { case: "error", value: { code: ErrorCode.UNAVAILABLE } });
+      return undefined;
+    },
+  };
+  await emil.client.setDraft(self, "first");
+  await expect.poll(() => writes, { timeout: 10_000 }).toBeGreaterThan(0);
+  await emil.client.setDraft(self, "second");
+  await using second = await anotherDevice(system, emil, { profile: "emil-2" });
+  await expect.poll(async () => (await second.client.conversations())[0]?.draft, { timeout: 10_000 }).toBe("second");
+  expect(writes).toBeLessThanOrEqual(5);
 });

@@ -24,10 +24,11 @@ import {
   VaultEntrySchema,
 } from "@fastchat/protocol/wire/vault";
 import type { KnownAccounts } from "./accounts.ts";
-import { type Connection, ConnectionLost } from "./connection.ts";
+import { backoff } from "./backoff.ts";
+import { type Connection, ConnectionLost, isWorthRetrying } from "./connection.ts";
 import { Lane } from "./lane.ts";
 import { keys, prefixes, put, read, remove, schemas } from "./records.ts";
-import { type Change, prefixRange, type Storage } from "./storage.ts";
+import { type Change, prefixRange, type Storage, StorageFullError } from "./storage.ts";
 
 /** Entries that the manifest lists; drafts and read positions stand alone [P4]. */
 const LISTED: ReadonlySet<VaultPlace["kind"]> = new Set(["contact", "settings", "pins"]);
@@ -69,6 +70,7 @@ interface Kept {
   readonly device: DeviceId | undefined;
 }
 
+const isConflict = (error: unknown): boolean => error instanceof FastChatError && error.code === ErrorCode.VERSION_CONFLICT;
 const nameOf = ({ kind, key }: VaultPlace): string => `${kind}/${key}`;
 
 /**
@@ -88,6 +90,8 @@ export class Vault {
   /** The newest that is not here yet. */
   #named: NamedManifest | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Scheduled writes that failed one after the other. */
+  #failures = 0;
   #online = false;
   #wrong = false;
 
@@ -223,11 +227,11 @@ export class Vault {
         try {
           await this.#write();
         } catch (error) {
-          const conflict = error instanceof FastChatError && error.code === ErrorCode.VERSION_CONFLICT;
-          if (!conflict || attempt === WRITE_ATTEMPTS) throw error;
+          if (!isConflict(error) || attempt === WRITE_ATTEMPTS) throw error;
           if (!(await this.#refresh())) return;
         }
       }
+      this.#failures = 0;
     });
   }
 
@@ -236,15 +240,20 @@ export class Vault {
     await this.#lane.idle();
   }
 
+  /** A write that failed holds up those after it: they go together when it is tried again. */
   #schedule(delay: number): void {
-    if (!this.#online || (this.#timer !== undefined && delay > 0)) return;
+    if (!this.#online || (this.#timer !== undefined && (delay > 0 || this.#failures > 0))) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.flush().catch((error: unknown) => {
-        // Written again when the connection is back.
-        if (!(error instanceof ConnectionLost || error instanceof FastChatError)) this.#parts.onUnexpected(error);
-      });
+      this.flush().catch((error: unknown) => this.#onFailed(error));
     }, delay);
+  }
+
+  /** What could not be written lies in the profile: it is tried again after a while, or with the next connection. */
+  #onFailed(error: unknown): void {
+    if (!(error instanceof ConnectionLost || error instanceof FastChatError)) this.#parts.onUnexpected(error);
+    const mayHelp = isWorthRetrying(error) || isConflict(error) || error instanceof StorageFullError;
+    if (mayHelp) this.#schedule(backoff(++this.#failures, Math.random(), error instanceof FastChatError ? error.retryAfterMs : 0));
   }
 
   async #write(): Promise<void> {
