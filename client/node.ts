@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { signIn as signInAt, signUp as signUpAt } from "./account.ts";
+import { signIn as signInAt, signUp as signUpAt } from "./sign-in.ts";
 import type { Client, OpenOptions, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
 import { openClientOn } from "./client.ts";
 import { enterProfile } from "./enter-profile.ts";

@@ -2,13 +2,13 @@ import { type DeviceId, ErrorCode, FastChatError, idBytes } from "@fastchat/prot
 import { activeDevices, buildSignOut } from "@fastchat/protocol/chain";
 import { deviceSealingKeyHash, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
 import type { AccountAttachments, SignedLink } from "@fastchat/protocol/wire/account";
-import { openAccount } from "./account.ts";
 import { openNewAccountKeys } from "./account-keys.ts";
 import type { KnownAccounts } from "./accounts.ts";
 import type { Connection } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
 import { type AccountKeySecret, type LocalProfile, saveAccountKey } from "./profile.ts";
 import { buildRevocation } from "./revocation.ts";
+import { openAccount } from "./sign-in.ts";
 import type { Storage } from "./storage.ts";
 import type { Vault } from "./vault.ts";
 

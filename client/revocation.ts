@@ -3,9 +3,9 @@ import { type DeviceId, ErrorCode, FastChatError, idBytes } from "@fastchat/prot
 import { buildRevoke, remainingDevices } from "@fastchat/protocol/chain";
 import { accountPublicKeyHash, generateSealingKey, sealAccountKey, sealedCopyHash, wrapKey } from "@fastchat/protocol/seal";
 import { type AccountAttachments, AccountAttachmentsSchema, type SignedLink, WrapPurpose } from "@fastchat/protocol/wire/account";
-import type { OpenedAccount } from "./account.ts";
 import { accountKeyRecord } from "./account-keys.ts";
 import type { AccountKeySecret } from "./profile.ts";
+import type { OpenedAccount } from "./sign-in.ts";
 
 export interface Revocation {
   readonly link: SignedLink;

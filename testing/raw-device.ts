@@ -11,7 +11,7 @@ import {
 import type { Ticket } from "@fastchat/protocol/wire/gateway";
 import { join } from "node:path";
 import { WebSocket } from "ws";
-import { signUp } from "../client/account.ts";
+import { signUp } from "../client/sign-in.ts";
 import { Gateway } from "../client/gateway.ts";
 import { loadProfile, type LocalProfile } from "../client/profile.ts";
 import { openSqliteStorage } from "../client/storage-sqlite.ts";
