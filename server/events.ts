@@ -41,8 +41,24 @@ export interface Log {
   event<Name extends keyof Events>(level: Level, name: Name, fields: Events[Name]): void;
 }
 
-/** JSON, one object a line, to standard error. */
+/** An event for people: "bus interrupted (reason the connection ended)". */
+export function inWords(event: string, fields: Readonly<Record<string, unknown>>): string {
+  const details = Object.entries(fields).map(([name, value]) => `${name} ${String(value)}`);
+  return event.replaceAll("-", " ") + (details.length === 0 ? "" : ` (${details.join(", ")})`);
+}
+
+/** To standard error: JSON, one object a line; at a terminal words, and no less than warnings unless everything is asked for. */
 export function openLog(options: { readonly level: Level; readonly role: string }): Log {
+  if (process.stderr.isTTY) {
+    const { values } = pino.levels;
+    const least = values[options.level === "info" ? "warn" : options.level]!;
+    const role = options.role.replaceAll("-", " ");
+    return {
+      event: (level, name, fields) => {
+        if (values[level]! >= least) process.stderr.write(`${role}: ${inWords(name, fields)}\n`);
+      },
+    };
+  }
   const out = pino({ level: options.level, base: { role: options.role, pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
   return {
     event: (level, name, fields) => out[level]({ event: name, ...fields }),

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
-import { ConfigError } from "./config.ts";
+import { ConfigError, OptionError } from "./config.ts";
+import { reasonOf } from "./events.ts";
 import { PostgresStartError } from "./postgres/index.ts";
 import { runRole } from "./up/run-role.ts";
 
@@ -7,19 +8,31 @@ import { runRole } from "./up/run-role.ts";
 // `up` starts its children with.
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      port: { type: "string" },
-      data: { type: "string" },
-      servers: { type: "string" },
-      url: { type: "string" },
-      name: { type: "string" },
-    },
-  });
+  const { values, positionals } = readWords();
   const [role] = positionals;
   if (role !== "up" && role !== "gateway" && role !== "server") throw new ConfigError("Say which role to run: up, gateway or server.");
   await runRole(role, values);
+}
+
+function readWords() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        port: { type: "string" },
+        data: { type: "string" },
+        servers: { type: "string" },
+        url: { type: "string" },
+        name: { type: "string" },
+      },
+    });
+  } catch (error) {
+    // Node's own sentence goes on for several; what it is about is the option that it names.
+    const option = /--?[\w-]+/.exec(reasonOf(error))?.[0];
+    throw new OptionError(
+      `${option} needs a value or is no option: there are --port N, --data DIR, --servers N, --url URL and --name NAME.`,
+    );
+  }
 }
 
 if (import.meta.main) {

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 /** What a child tells its parent. */
@@ -15,8 +14,6 @@ export type ChildMessage = {
 export type ParentMessage = { readonly kind: "stop" };
 
 export interface ChildOptions {
-  /** For people: "gateway", "chat server 2". */
-  readonly title: string;
   readonly role: "gateway" | "server";
   /** The first port to try; after a restart the one that it had. */
   readonly port: number;

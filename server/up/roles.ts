@@ -40,7 +40,8 @@ export async function runGateway(options: RoleOptions = {}): Promise<void> {
   const ended = untilEnd();
   await using store = await openStore(await findDatabaseUrl(config), log);
   const secrets = await readSecrets(config.secretFile, log);
-  await using gateway = await onFreePort(options.port ?? defaultGatewayPort, (port) =>
+  const wanted = options.port ?? defaultGatewayPort;
+  await using gateway = await onFreePort(wanted, (port) =>
     startGateway({
       ...config,
       database: store.database,
@@ -54,7 +55,7 @@ export async function runGateway(options: RoleOptions = {}): Promise<void> {
   const invitation = await startInvitation(store.database, gateway);
   if (invitation !== undefined) log.event("info", "invitation-made", {});
   announce({ kind: "ready", url: gateway.url, port: gateway.port, name: "gateway", invitation }, () => {
-    say(`The gateway listens on ${gateway.url}`);
+    say(`The gateway listens on ${gateway.url}${whyThere(gateway.port, wanted)}`);
     if (invitation === undefined) return;
     say(`The first ${START_INVITATION_USES} people sign up with this invitation, within ${INVITATION_DAYS} days: ${invitation}`);
   });
@@ -70,9 +71,10 @@ export async function runServer(options: ServerOptions = {}): Promise<void> {
   const log = openLog({ level: config.logLevel, role: "chat-server" });
   const ended = untilEnd();
   await using store = await openStore(await findDatabaseUrl(config), log);
-  await using server = await onFreePort(options.port ?? defaultGatewayPort + 1, (port) => start(port, config, options, store, log));
+  const wanted = options.port ?? defaultGatewayPort + 1;
+  await using server = await onFreePort(wanted, (port) => start(port, config, options, store, log));
   announce({ kind: "ready", url: server.url, port: server.port, name: server.name }, () => {
-    say(`Chat server ${server.name} has joined; it listens on ${server.url}`);
+    say(`Chat server ${server.name} has joined; it listens on ${server.url}${whyThere(server.port, wanted)}`);
   });
   if ((await ended) === "asked") await server.drain();
 }
@@ -114,6 +116,9 @@ async function startInvitation(database: Database, gateway: Gateway): Promise<st
   });
   return invitation;
 }
+
+const whyThere = (port: number, wanted: number): string =>
+  wanted === 0 || port === wanted ? "" : ` (on port ${port}, since ${wanted} is taken)`;
 
 /** To the parent where there is one, to people otherwise. */
 function announce(message: ChildMessage, toPeople: () => void): void {

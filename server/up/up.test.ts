@@ -140,8 +140,8 @@ test(
       await socket.ask(conversation.send(await conversation.message("before", alice)), "sent");
     }
     for (const { pid } of [...child(folder, "server"), ...child(folder, "gateway")]) process.kill(pid, "SIGKILL");
-    await up.says(/chat server 1: runs again/);
-    await up.says(/chat server 2: runs again/);
+    await up.says(/chat server \S+-18181: runs again/);
+    await up.says(/chat server \S+-18182: runs again/);
     await up.says(/gateway: runs again/);
     {
       const again = await until(() => TestSocket.welcome(gateway, alice.devices[0]!).catch(() => undefined));
@@ -181,7 +181,7 @@ test("a child that was told to end by itself, and not all of them, is started ag
   const up = new Role(folder, await postgres.create(), "up", "--port", "18380", "--servers", "1");
   await readyAt(up);
   for (const { pid } of child(folder, "server")) process.kill(pid, "SIGTERM");
-  await up.says(/chat server 1: runs again/);
+  await up.says(/chat server \S+-18381: runs again/);
 });
 
 test("where sign-up is by invitation, both lines that up prints carry one that is good for both", { timeout: 60_000 }, async () => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { defaultGatewayPort } from "@fastchat/protocol/local";
 import { type Config, readConfig } from "../config.ts";
 import { startPostgres } from "../postgres/index.ts";
-import { openLog } from "../events.ts";
+import { inWords, openLog } from "../events.ts";
 import { Child, type ChildMessage } from "./children.ts";
 import { untilEnd } from "./lifetime.ts";
 import { migrateInTime } from "./open-store.ts";
@@ -63,22 +63,23 @@ export async function runUp(options: UpOptions = {}): Promise<void> {
     throw error;
   }
 
-  const announced = new Set<string>();
   const children: Child[] = [];
   stack.defer(async () => {
     await Promise.all(children.map((child) => child[Symbol.asyncDispose]()));
   });
-  const startChild = (title: string, role: "gateway" | "server", port: number): Promise<ChildMessage> =>
+  const startChild = (role: "gateway" | "server", port: number): Promise<ChildMessage> =>
     new Promise((resolve) => {
+      let title = role === "gateway" ? "gateway" : "chat server";
+      let isKnown = false;
       children.push(
         new Child({
-          title,
           role,
           port,
           dataFolder,
           ready: (message) => {
-            if (announced.has(title)) say(`${title}: runs again on ${message.url}`);
-            announced.add(title);
+            if (role === "server") title = `chat server ${message.name}`;
+            if (isKnown) say(`${title}: runs again on ${message.url}`);
+            isKnown = true;
             if (role === "gateway") void writeUpState(dataFolder, { gateway: message.url, pid: process.pid });
             resolve(message);
           },
@@ -88,15 +89,15 @@ export async function runUp(options: UpOptions = {}): Promise<void> {
       );
     });
 
-  const servers = Array.from({ length: options.servers ?? 2 }, (_, index) => `chat server ${index + 1}`);
+  const servers = options.servers ?? 2;
   const started = (async () => {
-    const gateway = await startChild("gateway", "gateway", wanted);
+    const gateway = await startChild("gateway", wanted);
     if (stopping.signal.aborted) return;
     if (gateway.port !== wanted && wanted !== 0) say(`Port ${wanted} is taken: the gateway uses ${gateway.port}`);
     say(`Gateway on ${gateway.url}`);
     // One after the other: the next looks for a port when the one before has its own.
-    for (const title of servers) {
-      const server = await startChild(title, "server", gateway.port + 1 + servers.indexOf(title));
+    for (let place = 1; place <= servers; place++) {
+      const server = await startChild("server", gateway.port + place);
       if (stopping.signal.aborted) return;
       say(`Chat server ${server.name} on ${server.url}`);
     }
@@ -107,16 +108,16 @@ export async function runUp(options: UpOptions = {}): Promise<void> {
   say("FastChat stops …");
 }
 
-function whatNext({ url, invitation }: ChildMessage, { isUsualFolder }: Config): string[] {
+function whatNext({ url, invitation }: ChildMessage, { isUsualFolder, command }: Config): string[] {
   // In the usual folders clients find the gateway's address by themselves.
   const at = isUsualFolder ? "" : ` --gateway ${url}`;
   const invite = invitation === undefined ? "" : ` --invitation ${invitation}`;
   return [
     "",
     "FastChat is ready. In another terminal:",
-    `  npx fastchat signup alice${at}${invite}`,
-    `  npx fastchat signup bob${at}${invite}`,
-    `  npx fastchat${at}`,
+    `  ${command} signup alice${at}${invite}`,
+    `  ${command} signup bob${at}${invite}`,
+    `  ${command}${at}`,
     "",
     "Ctrl-C stops everything; what was written stays.",
   ];
@@ -132,8 +133,7 @@ function show(title: string, line: string, level: string): void {
     say(`${title}: ${line}`);
     return;
   }
-  const { level: severity = 0, event, role: _role, pid: _pid, time: _time, ...fields } = read;
+  const { level: severity = 0, event = "", role: _role, pid: _pid, time: _time, ...fields } = read;
   if (severity < WARNING && level !== "debug") return;
-  const rest = Object.entries(fields).map(([name, value]) => `${name}=${String(value)}`);
-  say([`${title}: ${event}`, ...rest].join(" "));
+  say(`${title}: ${inWords(event, fields)}`);
 }
