@@ -6,9 +6,11 @@ export default defineConfig({
     environment: "node",
     include: ["{protocol,client,server,terminal,testing,scripts,web,bench}/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
-    // Tests start real servers and kill processes: each file has a process of its own. Half of the time it waits for others.
+    // Tests start real servers and kill processes. Half of the time a worker waits for others.
     pool: "forks",
+    isolate: false,
     maxWorkers: 3,
+    globalSetup: "testing/shared/global-setup.ts",
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Other processes do what is waited for; a busy machine takes its time.

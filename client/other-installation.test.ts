@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 
 test("another installation that answers at the gateway's address ends no session: its own is found again", async () => {
   await using system = await startSystem({ servers: 1 });
-  await using other = await startSystem({ servers: 1 });
+  await using other = await startSystem({ servers: 1, people: "none" });
   await using alice = await person(system, "alice");
   await alice.reopen(other.gatewayUrl);
   const attempts = () => alice.client.connection.kind;

@@ -11,12 +11,10 @@ import { readSecrets } from "./gateway/secret-file.ts";
 import { leastConnections } from "./gateway/strategy-least-connections.ts";
 import type { Database } from "./store/database.ts";
 import { openDatabase } from "./store/database.ts";
-import { migrate } from "./store/migrate.ts";
-import { startTestPostgres, type TestPostgres } from "./store/test-database.ts";
+import { TestDatabase } from "./store/test-database.ts";
 
 /** For tests: PostgreSQL, a gateway and chat servers with real sockets, in this process. */
 export class TestInstallation implements AsyncDisposable {
-  readonly postgres: TestPostgres;
   readonly database: Database;
   readonly gateway: Gateway;
   readonly secretFile: string;
@@ -24,8 +22,7 @@ export class TestInstallation implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack;
   #count = 0;
 
-  private constructor(parts: Pick<TestInstallation, "postgres" | "database" | "gateway" | "secretFile">, stack: AsyncDisposableStack) {
-    this.postgres = parts.postgres;
+  private constructor(parts: Pick<TestInstallation, "database" | "gateway" | "secretFile">, stack: AsyncDisposableStack) {
     this.database = parts.database;
     this.gateway = parts.gateway;
     this.secretFile = parts.secretFile;
@@ -36,10 +33,7 @@ export class TestInstallation implements AsyncDisposable {
     options: { servers?: number; gateway?: Partial<GatewayOptions>; wrapBus?: (bus: Bus) => Bus } = {},
   ): Promise<TestInstallation> {
     await using stack = new AsyncDisposableStack();
-    const postgres = stack.use(await startTestPostgres());
-    const url = await postgres.create();
-    await migrate(url);
-    const database = stack.use(openDatabase({ url, connections: 6, onIdleError: () => undefined }));
+    const { url, database } = stack.use(await TestDatabase.open());
     const secretFile = join(tmpdir(), `fastchat-test-secret-${randomBytes(6).toString("hex")}.json`);
     stack.defer(() => rm(secretFile, { force: true }));
     const gateway = stack.use(
@@ -58,7 +52,7 @@ export class TestInstallation implements AsyncDisposable {
         ...options.gateway,
       }),
     );
-    const installation = new TestInstallation({ postgres, database, gateway, secretFile }, stack.move());
+    const installation = new TestInstallation({ database, gateway, secretFile }, stack.move());
     for (let index = 0; index < (options.servers ?? 1); index++) {
       await installation.addServer(options.wrapBus === undefined ? {} : { wrapBus: options.wrapBus });
     }

@@ -54,7 +54,7 @@ test(
   { timeout: 180_000 },
   async ({ skip, expect }) => {
     using disk = smallDisk(200, skip);
-    await using system = await startSystem({ servers: 1, postgresFolder: join(disk.path, "postgres") });
+    await using system = await startSystem({ servers: 1, postgres: { folder: join(disk.path, "postgres") } });
     await using alice = await person(system, "alice");
     await using bob = await person(system, "bob");
     const conversation = await alice.say("bob", "before");

@@ -1,7 +1,11 @@
 import type { ChatItem, ChatMessage, Client, ClientEvent, Me } from "@fastchat/client";
 import { openClient, signIn, signUp } from "@fastchat/client/node";
 import type { ConversationId } from "@fastchat/protocol";
+import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import type { System } from "./system.ts";
 
 export interface PersonOptions {
@@ -91,14 +95,30 @@ async function open(place: { home: string; profile: string; name: string }, gate
   return client;
 }
 
-/** Signs somebody up, with a password that nobody guesses, and opens the client. */
+/** Somebody new in this system, with an open client. */
 export async function person(system: System, name: string, options: PersonOptions = {}): Promise<Person> {
   const place = placeOf(system, name, options);
+  const password = await enter(system, name, place);
+  const client = await open({ ...place, name }, place.gateway);
+  return new Person({ ...place, name, password, me: client.me, client });
+}
+
+/**
+ * Makes the profile of somebody new; gives the password, which nobody guesses. Who is signed up already brings the profile of that time, made
+ * through another gateway.
+ */
+export async function enter(system: System, name: string, place: { home: string; profile: string; gateway: string }): Promise<string> {
+  const { home, profile, gateway } = place;
+  const known = system.people?.passwords.get(name);
+  if (known !== undefined) {
+    await cp(join(system.people!.home, name), join(home, profile), { recursive: true, errorOnExist: true, force: false });
+    return known;
+  }
   const password = newPassword();
-  const result = await signUp({ home: place.home, profile: place.profile }, { gateway: place.gateway, name, password });
+  const result = await signUp({ home, profile }, { gateway, name, password });
   if (result.kind !== "signed-up")
     throw new Error(`${name} could not sign up: ${result.kind === "refused" ? result.sentence : result.kind}`);
-  return new Person({ ...place, name, password, me: result.me, client: await open({ ...place, name }, place.gateway) });
+  return password;
 }
 
 /** One more device of somebody, signed in with the password. */
@@ -118,22 +138,17 @@ export async function anotherDevice(system: System, of: Person, options: PersonO
   });
 }
 
-/** Signs up many without opening them, a few at a time; gives their passwords. */
+/** Signs up many without opening them, on two processors; gives their passwords. */
 export async function signUpPeople(system: System, names: readonly string[], gateway = system.gatewayUrl): Promise<Map<string, string>> {
-  const passwords = new Map<string, string>();
-  const left = [...names];
-  const work = async (): Promise<void> => {
-    for (let name = left.shift(); name !== undefined; name = left.shift()) {
-      const password = newPassword();
-      const result = await signUp({ home: system.home, profile: name }, { gateway, name, password });
-      if (result.kind !== "signed-up")
-        throw new Error(`${name} could not sign up: ${result.kind === "refused" ? result.sentence : result.kind}`);
-      passwords.set(name, password);
-    }
-  };
-  await Promise.all([work(), work()]);
-  return passwords;
+  const half = Math.ceil(names.length / 2);
+  const program = join(import.meta.dirname, "entries", "sign-up.ts");
+  const printed = await Promise.all(
+    [names.slice(0, half), names.slice(half)].map((some) => execute(process.execPath, [program, gateway, system.home, ...some])),
+  );
+  return new Map(printed.flatMap(({ stdout }) => JSON.parse(stdout) as [string, string][]));
 }
+
+const execute = promisify(execFile);
 
 export const newPassword = (): string => randomBytes(18).toString("base64url");
 

@@ -293,7 +293,7 @@ export class FrameProxy implements AsyncDisposable {
     });
     const end = (other: WebSocket, code: number, reason: Buffer): void => {
       this.connections.delete(connection);
-      for (const { reject } of own.values()) reject(new Error(`the connection ended (${code}) before the answer came`));
+      for (const { reject } of own.values()) reject(new ConnectionEnded(code));
       own.clear();
       // 1004 to 1006 and 1015 stand for what no close frame said (RFC 6455, 7.4.1).
       if (code === 1000 || (code >= 3000 && code < 5000) || (code >= 1001 && code <= 1014 && ![1004, 1005, 1006].includes(code))) {
@@ -305,6 +305,20 @@ export class FrameProxy implements AsyncDisposable {
     near.on("error", () => far.terminate());
     far.on("error", () => near.terminate());
   }
+}
+
+/** The answer to what the proxy asked by itself will not come. */
+class ConnectionEnded extends Error {
+  constructor(code: number) {
+    super(`the connection ended (${code}) before the answer came`);
+  }
+}
+
+/** What the client does not wait for any more need not be answered. */
+export function whileConnected(work: Promise<void>): void {
+  work.catch((error: unknown) => {
+    if (!(error instanceof ConnectionEnded)) throw error;
+  });
 }
 
 type AnyServerBody = Exclude<ServerFrame["body"], { case: undefined }>;

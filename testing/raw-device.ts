@@ -11,11 +11,10 @@ import {
 import type { Ticket } from "@fastchat/protocol/wire/gateway";
 import { join } from "node:path";
 import { WebSocket } from "ws";
-import { signUp } from "../client/sign-in.ts";
 import { Gateway } from "../client/gateway.ts";
 import { loadProfile, type LocalProfile } from "../client/profile.ts";
 import { openSqliteStorage } from "../client/storage-sqlite.ts";
-import { newPassword } from "./person.ts";
+import { enter } from "./person.ts";
 import type { System } from "./system.ts";
 
 /** Somebody signed up whose device we drive byte by byte. */
@@ -26,10 +25,10 @@ export interface RawDevice {
 }
 
 export async function rawDevice(system: System, name: string): Promise<RawDevice> {
-  const storage = openSqliteStorage(join(system.folder, "raw", name));
+  const place = { home: join(system.folder, "raw"), profile: name, gateway: system.gatewayUrl };
+  await enter(system, name, place);
+  const storage = openSqliteStorage(join(place.home, name));
   try {
-    const result = await signUp(storage, { gateway: system.gatewayUrl, name, password: newPassword() });
-    if (result.kind !== "signed-up") throw new Error(`${name} could not sign up: ${result.kind}`);
     const profile = (await loadProfile(storage))!;
     const gateway = new Gateway(system.gatewayUrl);
     return { name, profile, ticket: () => gateway.ticket(profile.me.device, profile.signingSeed, []) };

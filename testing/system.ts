@@ -1,13 +1,15 @@
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import pg from "pg";
 import { type EmbeddedPostgres, startPostgres } from "../server/postgres/index.ts";
+import { connect, TestDatabase } from "../server/store/test-database.ts";
 import { noFaults, type PostgresFaults, postgresWire } from "./faults/postgres-wire.ts";
 import { TcpProxy } from "./faults/tcp-proxy.ts";
 import { freePort } from "./free-port.ts";
 import { TestProcess } from "./process.ts";
-import { TemporaryFolder, templateFolder } from "./temporary-folder.ts";
+import { type ReadyPeople, readyPeople } from "./shared/ready-people.ts";
+import { shared, templateIn } from "./shared/shared.ts";
+import { TemporaryFolder } from "./temporary-folder.ts";
 
 export interface SystemOptions {
   /** Number of chat servers; default 2. */
@@ -16,10 +18,22 @@ export interface SystemOptions {
   readonly faults?: boolean;
   /** For all server processes: see server/config.ts. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Where the embedded PostgreSQL keeps its data; default in the system's folder. */
-  readonly postgresFolder?: string;
-  /** A database of one's own, with its faults; default an embedded PostgreSQL. */
+  /** A PostgreSQL of its own, to do to it what one likes, and where it keeps its data; default in the system's folder. */
+  readonly postgres?: "own" | { readonly folder: string };
+  /** Nobody is signed up yet. */
+  readonly people?: "none";
+  /** An existing database, for the system alone. */
   readonly databaseUrl?: string;
+}
+
+/**
+ * Where its database is, by the options: one with people who are signed up already in the PostgreSQL that all tests share, or an empty one in
+ * a PostgreSQL of its own (always so outside Vitest), or the one that is given.
+ */
+interface Store {
+  readonly databaseUrl: string;
+  readonly postgres: EmbeddedPostgres | undefined;
+  readonly people: ReadyPeople | undefined;
 }
 
 export interface ChatServerPart {
@@ -33,10 +47,10 @@ export interface ChatServerPart {
   readonly postgresConnections: TcpProxy | undefined;
 }
 
-const MAIN = join(import.meta.dirname, "..", "terminal", "bin", "fastchat.js");
+const COMMAND = join(import.meta.dirname, "..", "terminal", "bin", "fastchat.js");
 
 /**
- * A FastChat of real processes on free ports in a temporary folder: PostgreSQL, a gateway, chat servers. All of it ends, and the folder
+ * A FastChat of real processes on free ports in a temporary folder: a gateway, chat servers, and a database. All of it ends, and the folder
  * is removed, when it is disposed; PostgreSQL ends with this process however that ends.
  */
 export class System implements AsyncDisposable {
@@ -47,12 +61,17 @@ export class System implements AsyncDisposable {
   /** Profiles of clients. */
   readonly home: string;
   readonly databaseUrl: string;
+  /** The gateway's. */
+  readonly secretFile: string;
+  /** Where the system has one of its own. */
   readonly postgres: EmbeddedPostgres | undefined;
+  /** Who is signed up already. */
+  readonly people: ReadyPeople | undefined;
   readonly #stack: AsyncDisposableStack;
   readonly #more: (index: number) => Promise<ChatServerPart>;
 
   constructor(
-    parts: Pick<System, "gatewayUrl" | "gateway" | "servers" | "folder" | "home" | "databaseUrl" | "postgres">,
+    parts: Pick<System, "gatewayUrl" | "gateway" | "servers" | "folder" | "home" | "secretFile"> & Store,
     more: (index: number) => Promise<ChatServerPart>,
     stack: AsyncDisposableStack,
   ) {
@@ -62,6 +81,8 @@ export class System implements AsyncDisposable {
     this.folder = parts.folder;
     this.home = parts.home;
     this.databaseUrl = parts.databaseUrl;
+    this.secretFile = parts.secretFile;
+    this.people = parts.people;
     this.postgres = parts.postgres;
     this.#more = more;
     this.#stack = stack;
@@ -82,7 +103,7 @@ export class System implements AsyncDisposable {
   /** SIGKILL to PostgreSQL's main process; resolves when it answers again, started by its supervisor. */
   async killPostgres(): Promise<void> {
     const { postgres } = this;
-    if (postgres?.processId === undefined) throw new Error("PostgreSQL does not run here");
+    if (postgres?.processId === undefined) throw new Error("this system has no PostgreSQL of its own that runs");
     const before = postgres.processId;
     process.kill(before, "SIGKILL");
     while (postgres.processId === undefined || postgres.processId === before) await wait(10);
@@ -97,14 +118,8 @@ export class System implements AsyncDisposable {
 
   /** Asks the database directly, past the servers. */
   async query(text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
-    const client = new pg.Client({ connectionString: this.databaseUrl });
-    client.on("error", () => {});
-    await client.connect();
-    try {
-      return (await client.query<Record<string, unknown>>(text, values)).rows;
-    } finally {
-      await client.end();
-    }
+    await using client = await connect(this.databaseUrl);
+    return (await client.query<Record<string, unknown>>(text, values)).rows;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -122,19 +137,16 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   mkdirSync(data);
   chmodSync(data, 0o711);
 
-  const postgres =
-    options.databaseUrl === undefined
-      ? building.use(
-          await startPostgres({ dataFolder: options.postgresFolder ?? join(folder, "postgres"), templateFolder, port: 0, log: () => {} }),
-        )
-      : undefined;
-  const databaseUrl = options.databaseUrl ?? postgres!.url;
-  const environment = { FASTCHAT_SECRET_FILE: join(data, "secret.json"), ...options.environment };
+  const secretFile = join(data, "secret.json");
+  const store = await openStore(options, folder, building);
+  if (store.people !== undefined) cpSync(store.people.secretFile, secretFile);
+  const { databaseUrl } = store;
+  const environment = { FASTCHAT_SECRET_FILE: secretFile, ...options.environment };
   const start = async (name: string, args: readonly string[], url: string, port: number): Promise<TestProcess> =>
     parts.use(
       await TestProcess.start({
         name,
-        args: [MAIN, ...args, "--port", String(port), "--data", data],
+        args: [COMMAND, ...args, "--port", String(port), "--data", data],
         logFile: join(folder, `${name}.log`),
         environment: { ...environment, DATABASE_URL: url },
         ready: async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok,
@@ -167,5 +179,23 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   // Ready: there is a chat server to offer.
   while (servers.length > 0 && !(await fetch(`${gatewayUrl}/readyz`)).ok) await wait(20);
   parts = building.move();
-  return new System({ gatewayUrl, gateway, servers, folder, home, databaseUrl, postgres }, startChatServer, parts);
+  return new System({ gatewayUrl, gateway, servers, folder, home, secretFile, ...store }, startChatServer, parts);
+}
+
+async function openStore(
+  { postgres, people: wanted, databaseUrl }: SystemOptions,
+  folder: string,
+  building: AsyncDisposableStack,
+): Promise<Store> {
+  if (databaseUrl !== undefined) return { databaseUrl, postgres: undefined, people: undefined };
+  const place = shared();
+  if (postgres !== undefined || place === undefined) {
+    const dataFolder = typeof postgres === "object" ? postgres.folder : join(folder, "postgres");
+    const template = place === undefined ? {} : { templateFolder: templateIn(place.folder) };
+    const own = building.use(await startPostgres({ dataFolder, ...template, port: 0, log: () => {} }));
+    return { databaseUrl: own.url, postgres: own, people: undefined };
+  }
+  const people = wanted === "none" ? undefined : await readyPeople(place);
+  const database = building.use(await TestDatabase.create(people?.database));
+  return { databaseUrl: database.url, postgres: undefined, people };
 }

@@ -1,6 +1,23 @@
-import { chmodSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, realpathSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+
+/** A folder in memory is used when so much of it is free (bytes). */
+const ROOMY = 4 * 2 ** 30;
+
+/**
+ * Where the folders of tests lie: in memory where there is room. Databases are made and thrown away by the dozen, and some file systems are slow
+ * at making thousands of files right after as many were deleted. What a killed process wrote is kept there as well as on a disk.
+ */
+function placeForTests(): string {
+  try {
+    const { bavail, bsize } = statfsSync("/dev/shm");
+    if (process.env["TMPDIR"] === undefined && bavail * bsize >= ROOMY) return "/dev/shm";
+  } catch {
+    // Not on this system.
+  }
+  return realpathSync(tmpdir());
+}
 
 /** A new folder for one test, removed with everything in it when disposed. Others may pass through it: PostgreSQL has a user of its own under root. */
 export class TemporaryFolder implements Disposable {
@@ -15,7 +32,7 @@ export class TemporaryFolder implements Disposable {
   readonly path: string;
 
   constructor() {
-    this.path = mkdtempSync(join(realpathSync(tmpdir()), "fastchat-test-"));
+    this.path = mkdtempSync(join(placeForTests(), "fastchat-test-"));
     chmodSync(this.path, 0o711);
     TemporaryFolder.#open.add(this);
   }
@@ -25,6 +42,3 @@ export class TemporaryFolder implements Disposable {
     rmSync(this.path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 }
-
-/** Where PostgreSQL's freshly made cluster is kept, once for all tests of this user on this machine; see `templateFolder` of the server. */
-export const templateFolder = join(realpathSync(tmpdir()), `fastchat-test-template-${process.getuid?.() ?? 0}`);

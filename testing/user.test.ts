@@ -11,7 +11,7 @@ let system: System;
 const passwords = { alice: newPassword(), bob: newPassword() };
 
 beforeAll(async () => {
-  system = await startSystem({ servers: 2 });
+  system = await startSystem({ people: "none", servers: 2 });
   for (const name of ["alice", "bob"] as const) {
     const result = await fastchat(system, ["signup", name, "--profile", name, "--password-stdin"], { input: `${passwords[name]}\n` });
     expect(result).toMatchObject({ code: 0 });

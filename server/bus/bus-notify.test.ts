@@ -1,17 +1,17 @@
 import pg from "pg";
 import { afterAll, beforeAll } from "vitest";
 import { silentLog } from "../events.ts";
-import { startTestPostgres, type TestPostgres } from "../store/test-database.ts";
+import { TestDatabase } from "../store/test-database.ts";
 import { busContract } from "./bus-contract.ts";
 import { openNotifyBus } from "./bus-notify.ts";
 
-let postgres: TestPostgres;
+let database: TestDatabase;
 let url: string;
 beforeAll(async () => {
-  postgres = await startTestPostgres();
-  url = await postgres.create();
+  database = await TestDatabase.create();
+  ({ url } = database);
 });
-afterAll(() => postgres?.[Symbol.asyncDispose]());
+afterAll(() => database?.[Symbol.asyncDispose]());
 
 busContract(
   "NOTIFY",

@@ -2,19 +2,19 @@ import { randomBytes } from "node:crypto";
 import { conversationId, type ConversationId, limits } from "@fastchat/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { silentLog } from "../events.ts";
-import { startTestPostgres, type TestPostgres } from "../store/test-database.ts";
+import { TestDatabase } from "../store/test-database.ts";
 import type { Bus } from "./bus.ts";
 import { openNotifyBus } from "./bus-notify.ts";
 import { decodeHints, encodeHints, type HintMessage, prefixOf } from "./hint.ts";
 import { HintLine } from "./hint-line.ts";
 
-let postgres: TestPostgres;
+let database: TestDatabase;
 let url: string;
 beforeAll(async () => {
-  postgres = await startTestPostgres();
-  url = await postgres.create();
+  database = await TestDatabase.create();
+  ({ url } = database);
 });
-afterAll(() => postgres?.[Symbol.asyncDispose]());
+afterAll(() => database?.[Symbol.asyncDispose]());
 
 const someConversation = (): ConversationId => conversationId(randomBytes(32));
 const until = async (holds: () => boolean): Promise<void> => {

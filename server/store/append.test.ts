@@ -13,20 +13,17 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type AppendItem, appendBatch, type AppendVerdict } from "./append.ts";
 import { AppendQueue, type QueuedItem } from "./append-queue.ts";
 import { type Database, openDatabase } from "./database.ts";
-import { openTestDatabase, startTestPostgres, type TestPostgres } from "./test-database.ts";
+import { type OpenTestDatabase, TestDatabase } from "./test-database.ts";
 
-let postgres: TestPostgres;
+let opened: OpenTestDatabase;
 let database: Database;
 
 beforeAll(async () => {
-  postgres = await startTestPostgres();
-  database = await openTestDatabase(postgres);
+  opened = await TestDatabase.open();
+  ({ database } = opened);
 });
 
-afterAll(async () => {
-  await database?.[Symbol.asyncDispose]();
-  await postgres?.[Symbol.asyncDispose]();
-});
+afterAll(() => opened?.[Symbol.asyncDispose]());
 
 interface Person {
   account: AccountId;

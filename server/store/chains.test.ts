@@ -6,18 +6,15 @@ import { makePerson, type TestPerson } from "../test-client.ts";
 import { createAccount } from "./accounts.ts";
 import { applyInSlices, ChainStates } from "./chains.ts";
 import type { Database } from "./database.ts";
-import { openTestDatabase, startTestPostgres, type TestPostgres } from "./test-database.ts";
+import { type OpenTestDatabase, TestDatabase } from "./test-database.ts";
 
-let postgres: TestPostgres;
+let opened: OpenTestDatabase;
 let database: Database;
 beforeAll(async () => {
-  postgres = await startTestPostgres();
-  database = await openTestDatabase(postgres);
+  opened = await TestDatabase.open();
+  ({ database } = opened);
 });
-afterAll(async () => {
-  await database?.[Symbol.asyncDispose]();
-  await postgres?.[Symbol.asyncDispose]();
-});
+afterAll(() => opened?.[Symbol.asyncDispose]());
 
 /** Devices that come and go. */
 function longer(person: TestPerson, count: number): SignedLink[] {

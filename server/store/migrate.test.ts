@@ -1,16 +1,11 @@
 import pg from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { migrate } from "./migrate.ts";
-import { startTestPostgres, type TestPostgres } from "./test-database.ts";
-
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startTestPostgres();
-});
-afterAll(() => postgres?.[Symbol.asyncDispose]());
+import { TestDatabase } from "./test-database.ts";
 
 test("many processes that start at once migrate once; a later start changes nothing", async () => {
-  const url = await postgres.create();
+  await using database = await TestDatabase.create();
+  const { url } = database;
   const results = await Promise.all([migrate(url), migrate(url), migrate(url), migrate(url)]);
   expect(results.filter((result) => result.kind === "migrated" && result.from === 0)).toHaveLength(1);
   expect(results.every((result) => result.kind === "migrated")).toBe(true);
@@ -19,7 +14,8 @@ test("many processes that start at once migrate once; a later start changes noth
 });
 
 test("a database of a newer FastChat is refused with one sentence and left as it is", async () => {
-  const url = await postgres.create();
+  await using database = await TestDatabase.create();
+  const { url } = database;
   await migrate(url);
   const client = new pg.Client(url);
   await client.connect();

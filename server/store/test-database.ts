@@ -1,66 +1,60 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, realpathSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import pg from "pg";
-import { openDatabase, type Database } from "./database.ts";
+import { type Database, openDatabase } from "./database.ts";
 import { migrate } from "./migrate.ts";
-import { startPostgres } from "../postgres/index.ts";
 
-/** For tests: a real PostgreSQL and a fresh database in it; all of it is gone when disposed of. */
-export interface TestPostgres extends AsyncDisposable {
-  /** A new empty database's URL. */
-  create(): Promise<string>;
-}
+/** Names the PostgreSQL that tests share, with a role that may create databases; Vitest's global set-up starts one where nothing is named. */
+export const testDatabaseVariable = "FASTCHAT_TEST_DATABASE_URL";
 
-// Made once for all tests of this user on this machine.
-const templateFolder = join(realpathSync(tmpdir()), `fastchat-test-template-${process.getuid?.() ?? 0}`);
+/** For tests: a new database in the shared PostgreSQL, empty or a copy; removed when disposed. */
+export class TestDatabase implements AsyncDisposable {
+  readonly name: string;
+  readonly url: string;
 
-/** Starts the embedded PostgreSQL, or uses that of FASTCHAT_TEST_DATABASE_URL, whose user may create databases. */
-export async function startTestPostgres(): Promise<TestPostgres> {
-  await using stack = new AsyncDisposableStack();
-  let url = process.env["FASTCHAT_TEST_DATABASE_URL"];
-  if (url === undefined) {
-    const folder = await mkdtemp(join(tmpdir(), "fastchat-test-"));
-    // PostgreSQL's own user must be able to reach its folder within.
-    chmodSync(folder, 0o755);
-    stack.defer(() => rm(folder, { recursive: true, force: true }));
-    ({ url } = stack.use(await startPostgres({ dataFolder: join(folder, "postgres"), port: 0, templateFolder, log: () => undefined })));
+  private constructor(name: string) {
+    this.name = name;
+    this.url = Object.assign(new URL(serverUrl()), { pathname: `/${name}` }).href;
   }
-  const server = url;
-  const created: string[] = [];
-  stack.defer(async () => {
-    const client = await connect(server);
-    for (const name of created) await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-    await client.end();
-  });
-  const owned = stack.move();
-  return {
-    async create() {
-      const name = `fastchat_test_${randomBytes(6).toString("hex")}`;
-      const client = await connect(server);
-      await client.query(`CREATE DATABASE ${name}`);
-      await client.end();
-      created.push(name);
-      const fresh = new URL(server);
-      fresh.pathname = `/${name}`;
-      return fresh.href;
-    },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+
+  /** @param template name of the database to copy, which nobody may use meanwhile */
+  static async create(template = "template1"): Promise<TestDatabase> {
+    const database = new TestDatabase(`fastchat_test_${randomBytes(6).toString("hex")}`);
+    await using client = await connect(serverUrl());
+    await client.query(`CREATE DATABASE ${database.name} TEMPLATE ${template}`);
+    return database;
+  }
+
+  /** Migrated, with a pool of connections that ends before the database does. */
+  static async open(): Promise<OpenTestDatabase> {
+    await using stack = new AsyncDisposableStack();
+    const { url } = stack.use(await TestDatabase.create());
+    await migrate(url);
+    const database = stack.use(openDatabase({ url, connections: 4, onIdleError: () => undefined }));
+    const owned = stack.move();
+    return { url, database, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await using client = await connect(serverUrl());
+    await client.query(`DROP DATABASE IF EXISTS ${this.name} WITH (FORCE)`);
+  }
 }
 
-/** A fresh, migrated database. */
-export async function openTestDatabase(postgres: TestPostgres): Promise<Database> {
-  const url = await postgres.create();
-  await migrate(url);
-  return openDatabase({ url, connections: 4, onIdleError: () => undefined });
+export interface OpenTestDatabase extends AsyncDisposable {
+  readonly url: string;
+  readonly database: Database;
 }
 
-async function connect(url: string): Promise<pg.Client> {
+function serverUrl(): string {
+  const url = process.env[testDatabaseVariable];
+  if (url === undefined) throw new Error(`${testDatabaseVariable} is not set: run this with Vitest`);
+  return url;
+}
+
+/** A connection that hears of its own end only when it is asked for something. */
+export async function connect(url: string): Promise<pg.Client & AsyncDisposable> {
   const client = new pg.Client({ connectionString: url });
   client.on("error", () => undefined);
   await client.connect();
-  return client;
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end().catch(() => undefined) });
 }

@@ -7,7 +7,7 @@ import { ErrorCode } from "@fastchat/protocol";
 import { type UpState, upStateFile } from "@fastchat/protocol/local";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { getTicket, signUp, TestConversation, TestSocket } from "../test-client.ts";
-import { startTestPostgres, type TestPostgres } from "../store/test-database.ts";
+import { TestDatabase } from "../store/test-database.ts";
 
 const MAIN = join(import.meta.dirname, "..", "main.ts");
 
@@ -93,8 +93,8 @@ test("one command runs everything, on other ports when the usual are taken, and 
   const up = new Role(folder, undefined, "up", "--port", "18080");
   const gateway = await readyAt(up);
   const second = await mkdtemp(join(tmpdir(), "fastchat-up-"));
-  await using postgres: TestPostgres = await startTestPostgres();
-  const other = new Role(second, await postgres.create(), "up", "--port", "18080", "--servers", "1");
+  await using database = await TestDatabase.create();
+  const other = new Role(second, database.url, "up", "--port", "18080", "--servers", "1");
   await other.says(/Port 18080 is taken: the gateway uses 1808\d/);
   await other.says(/FastChat is ready/);
   await other[Symbol.asyncDispose]();
@@ -164,8 +164,8 @@ test(
 );
 
 test("a signal that reaches the children first starts none of them again", { timeout: 60_000 }, async () => {
-  await using postgres: TestPostgres = await startTestPostgres();
-  const up = new Role(folder, await postgres.create(), "up", "--port", "18280");
+  await using database = await TestDatabase.create();
+  const up = new Role(folder, database.url, "up", "--port", "18280");
   await readyAt(up);
   for (const { pid } of [...child(folder, "server"), ...child(folder, "gateway")]) process.kill(pid, "SIGTERM");
   // The gateway has ended by then, with time to be started again.
@@ -177,8 +177,8 @@ test("a signal that reaches the children first starts none of them again", { tim
 });
 
 test("a child that was told to end by itself, and not all of them, is started again", { timeout: 60_000 }, async () => {
-  await using postgres: TestPostgres = await startTestPostgres();
-  const up = new Role(folder, await postgres.create(), "up", "--port", "18380", "--servers", "1");
+  await using database = await TestDatabase.create();
+  const up = new Role(folder, database.url, "up", "--port", "18380", "--servers", "1");
   await readyAt(up);
   for (const { pid } of child(folder, "server")) process.kill(pid, "SIGTERM");
   await up.says(/chat server \S+-18381: runs again/);
@@ -186,8 +186,8 @@ test("a child that was told to end by itself, and not all of them, is started ag
 
 test("where sign-up is by invitation, both lines that up prints carry one that is good for both", { timeout: 60_000 }, async () => {
   vi.stubEnv("FASTCHAT_SIGN_UP", "invitation");
-  await using postgres: TestPostgres = await startTestPostgres();
-  const up = new Role(folder, await postgres.create(), "up", "--port", "18480", "--servers", "1");
+  await using database = await TestDatabase.create();
+  const up = new Role(folder, database.url, "up", "--port", "18480", "--servers", "1");
   const gateway = await readyAt(up);
   await up.says(/stops everything/);
   const codes = Array.from(up.output.matchAll(/signup (alice|bob) .*--invitation (\S+)$/gm), ([, name, code]) => [name, code] as const);

@@ -17,7 +17,7 @@ test.runIf(process.platform === "linux")(
   "[S1] [P1] [P4] secrets in logs, in memory, on disk or on the wire: text, draft, password and note are nowhere on the server's side",
   { timeout: 120_000 },
   async () => {
-    await using system = await startSystem({ servers: 2, environment: { FASTCHAT_LOG: "debug" } });
+    await using system = await startSystem({ postgres: "own", servers: 2, environment: { FASTCHAT_LOG: "debug" } });
     await using proxy = await FrameProxy.start(system.gatewayUrl, { record: true });
     const suffix = randomBytes(8).toString("hex");
     await using bob = await person(system, `bob${suffix}`);

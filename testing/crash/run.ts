@@ -77,7 +77,7 @@ const CALM_MS = 60_000;
 export async function runCrashTest(options: CrashOptions): Promise<CrashResult> {
   const { seed, log = () => {} } = options;
   const random = randomFrom(seed);
-  await using system = await startSystem({ servers: 2, faults: true });
+  await using system = await startSystem({ postgres: "own", servers: 2, faults: true });
   const pairs = Array.from({ length: options.pairs }, (_, index) => [`anna${index}`, `bert${index}`] as const);
   await signUpPeople(system, pairs.flat());
   log(`seed ${seed}: ${options.pairs} pairs signed up`);

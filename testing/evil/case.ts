@@ -1,8 +1,9 @@
 import type { ChatNotice, ClientEvent, NoticeKind } from "@fastchat/client";
 import type { ConversationId } from "@fastchat/protocol";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Person, person } from "../person.ts";
 import { FrameProxy, type ProxiedConnection } from "../proxy.ts";
-import type { System } from "../system.ts";
+import { startSystem, type System } from "../system.ts";
 
 /** One thing that somebody who owns the server may try. */
 export interface EvilCase {
@@ -14,23 +15,39 @@ export interface EvilCase {
   readonly run: (stage: Stage) => Promise<void>;
 }
 
-/** People whom nobody deceives, and who are the same in all cases. */
-export class HonestPeople implements AsyncDisposable {
+/** Who plays in all cases of a system. */
+export class Cast implements AsyncDisposable {
   readonly #system: System;
-  readonly #people = new Map<string, Promise<Person>>();
+  readonly #honest = new Map<string, Promise<Person>>();
+  /** Names of people who are signed up already and have not played. */
+  readonly #unused: string[];
+  #newcomers = 0;
 
   constructor(system: System) {
     this.#system = system;
+    this.#unused = [...(system.people?.passwords.keys() ?? [])];
   }
 
-  get(name: string): Promise<Person> {
-    const known = this.#people.get(name) ?? person(this.#system, name);
-    this.#people.set(name, known);
+  /** Somebody whom nobody deceives, the same in all cases. */
+  honest(role: string): Promise<Person> {
+    const known = this.#honest.get(role) ?? this.unused(role);
+    this.#honest.set(role, known);
     return known;
   }
 
+  /** Somebody who has not played yet. */
+  unused(role: string, gateway = this.#system.gatewayUrl): Promise<Person> {
+    const name = this.#unused.shift();
+    return name === undefined ? this.newcomer(role, gateway) : person(this.#system, name, { gateway });
+  }
+
+  /** Somebody who signs up now. */
+  newcomer(role: string, gateway: string): Promise<Person> {
+    return person(this.#system, `${role}${++this.#newcomers}`, { gateway });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const each of this.#people.values()) await (await each)[Symbol.asyncDispose]();
+    for (const each of this.#honest.values()) await (await each)[Symbol.asyncDispose]();
   }
 }
 
@@ -38,34 +55,37 @@ export class HonestPeople implements AsyncDisposable {
 export class Stage implements AsyncDisposable {
   readonly system: System;
   readonly proxy: FrameProxy;
-  readonly #number: number;
-  readonly #honest: HonestPeople;
+  readonly #cast: Cast;
   readonly #people = new AsyncDisposableStack();
 
-  private constructor(system: System, honest: HonestPeople, proxy: FrameProxy, number: number) {
+  private constructor(system: System, cast: Cast, proxy: FrameProxy) {
     this.system = system;
-    this.#honest = honest;
+    this.#cast = cast;
     this.proxy = proxy;
-    this.#number = number;
   }
 
-  static async open(system: System, honest: HonestPeople, number: number): Promise<Stage> {
-    return new Stage(system, honest, await FrameProxy.start(system.gatewayUrl), number);
+  static async open(system: System, cast: Cast): Promise<Stage> {
+    return new Stage(system, cast, await FrameProxy.start(system.gatewayUrl));
   }
 
-  /** Somebody behind the evil server. Names are never given twice, so each case has its own. */
-  async victim(name: string): Promise<Person> {
-    return this.#people.use(await person(this.system, `${name}${this.#number}`, { gateway: this.proxy.url }));
+  /** Somebody behind the evil server, for this case alone. */
+  async victim(role: string): Promise<Person> {
+    return this.#people.use(await this.#cast.unused(role, this.proxy.url));
+  }
+
+  /** The same, who signs up through the evil server. */
+  async newVictim(role: string): Promise<Person> {
+    return this.#people.use(await this.#cast.newcomer(role, this.proxy.url));
   }
 
   /** Somebody whom nobody deceives; shared with other cases, so nothing that lasts may happen to them. */
-  honest(name: string): Promise<Person> {
-    return this.#honest.get(name);
+  honest(role: string): Promise<Person> {
+    return this.#cast.honest(role);
   }
 
   /** The same, for this case alone. */
-  async ownHonest(name: string): Promise<Person> {
-    return this.#people.use(await person(this.system, `${name}${this.#number}`));
+  async ownHonest(role: string): Promise<Person> {
+    return this.#people.use(await this.#cast.unused(role));
   }
 
   /** Ends with the stage. */
@@ -146,4 +166,24 @@ export function noticed(person: Person, conversation: ConversationId, kinds: rea
 
 export function warned(person: Person, warning: Extract<ClientEvent, { kind: "warning" }>["warning"]): Promise<ClientEvent> {
   return until(person, `a warning ${warning}`, () => person.events.find((event) => event.kind === "warning" && event.warning === warning));
+}
+
+/** Makes a test of each case, on a system for all of them. */
+export function play(cases: readonly EvilCase[]): void {
+  let system: System;
+  let cast: Cast;
+  beforeAll(async () => {
+    system = await startSystem({ servers: 1 });
+    cast = new Cast(system);
+  });
+  afterAll(async () => {
+    await cast?.[Symbol.asyncDispose]();
+    await system?.[Symbol.asyncDispose]();
+  });
+
+  test.each(cases.map((each) => [each.rules, each.attack, each] as const))("%s %s", async (_, __, evil) => {
+    await using stage = await Stage.open(system, cast);
+    await evil.run(stage);
+    expect(system.processes.filter(({ running }) => !running)).toEqual([]);
+  });
 }

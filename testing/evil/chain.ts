@@ -7,7 +7,7 @@ import { type AddDevice, AddDeviceSchema } from "@fastchat/protocol/wire/gateway
 import { fromBinary } from "@bufbuild/protobuf";
 import { expect } from "vitest";
 import { anotherDevice, type Person } from "../person.ts";
-import { bodyOf, changedServerFrame, FrameProxy, type ProxiedConnection, type Script } from "../proxy.ts";
+import { bodyOf, changedServerFrame, FrameProxy, type ProxiedConnection, type Script, whileConnected } from "../proxy.ts";
 import { type EvilCase, notices, noticed, type Stage, until } from "./case.ts";
 import { FalseLog } from "./false-log.ts";
 
@@ -20,13 +20,13 @@ function showingLinks(person: Person, change: (links: readonly SignedLink[]) => 
     if (body.case !== "account" || !equal(body.value.account, account)) return frame;
     const asked = connection.asked(frame)?.body;
     const after = asked?.case === "fetchAccount" ? asked.value.after : 0;
-    void (async () => {
-      const all = bodyOf(
-        await connection.ask({ case: "fetchAccount", value: { by: { case: "account", value: account }, after: 0 } }),
-        "account",
-      );
-      connection.pass(changedServerFrame(frame, { case: "account", value: { ...body.value, links: change(all.links).slice(after) } }));
-    })();
+    const question = connection.ask({ case: "fetchAccount", value: { by: { case: "account", value: account }, after: 0 } });
+    whileConnected(
+      question.then((answer) => {
+        const links = change(bodyOf(answer, "account").links).slice(after);
+        connection.pass(changedServerFrame(frame, { case: "account", value: { ...body.value, links } }));
+      }),
+    );
     return undefined;
   };
 }

@@ -3,7 +3,7 @@ import { type ConversationId, idBytes } from "@fastchat/protocol";
 import { equal } from "@fastchat/protocol/seal";
 import { type Entry, EntrySchema } from "@fastchat/protocol/wire/conversation";
 import { type ClientFrame, HeadsSchema, type ServerFrame } from "@fastchat/protocol/wire/frames";
-import { bodyOf, changedServerFrame, type ProxiedConnection, type Script } from "../proxy.ts";
+import { bodyOf, changedServerFrame, type ProxiedConnection, type Script, whileConnected } from "../proxy.ts";
 
 /** What somebody is shown instead of the real log; entries are numbered anew afterwards. */
 export type Edit = (real: readonly Entry[]) => readonly Entry[];
@@ -25,7 +25,7 @@ export class FalseLog {
     toServer: (frame, connection) => {
       const { body } = frame;
       if ((body.case === "fetchEntries" || body.case === "fetchLinks") && this.#is(body.value.conversation)) {
-        void this.#page(frame, connection);
+        whileConnected(this.#page(frame, connection));
         return undefined;
       }
       return frame;
@@ -33,17 +33,17 @@ export class FalseLog {
     toClient: (frame, connection) => {
       const { body } = frame;
       if (body.case === "entries" && frame.request === 0 && this.#is(body.value.conversation)) {
-        void this.#live(body.value.entries, body.value.sealedKeys, connection);
+        whileConnected(this.#live(body.value.entries, body.value.sealedKeys, connection));
         return undefined;
       }
       if (body.case === "heads") {
-        void this.#heads(frame, connection);
+        whileConnected(this.#heads(frame, connection));
         return undefined;
       }
       const asked = connection.asked(frame)?.body;
       const ours = (asked?.case === "send" || asked?.case === "appendLink") && this.#is(asked.value.conversation);
       if (ours && (body.case === "sent" || body.case === "appended")) {
-        void this.#acknowledge(frame, connection);
+        whileConnected(this.#acknowledge(frame, connection));
         return undefined;
       }
       return frame;

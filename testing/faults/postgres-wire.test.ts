@@ -1,34 +1,22 @@
-import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type EmbeddedPostgres, startPostgres } from "../../server/postgres/index.ts";
-import { TemporaryFolder, templateFolder } from "../temporary-folder.ts";
+import { connect, TestDatabase } from "../../server/store/test-database.ts";
 import { noFaults, type PostgresFaults, postgresWire } from "./postgres-wire.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
 
-let folder: TemporaryFolder;
-let postgres: EmbeddedPostgres;
+let database: TestDatabase;
 
 beforeAll(async () => {
-  folder = new TemporaryFolder();
-  postgres = await startPostgres({ dataFolder: join(folder.path, "postgres"), templateFolder, port: 0, log: () => {} });
+  database = await TestDatabase.create();
 });
 
-afterAll(async () => {
-  await postgres?.[Symbol.asyncDispose]();
-  folder?.[Symbol.dispose]();
-});
-
-async function connect(url: string): Promise<pg.Client & AsyncDisposable> {
-  const client = new pg.Client({ connectionString: url });
-  client.on("error", () => {});
-  await client.connect();
-  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end().catch(() => {}) });
-}
+afterAll(() => database?.[Symbol.asyncDispose]());
 
 async function startProxy(faults: PostgresFaults): Promise<{ url: string } & AsyncDisposable> {
-  const proxy = await TcpProxy.start({ host: "127.0.0.1", port: postgres.port }, postgresWire(faults));
-  return { url: postgres.url.replace(`:${postgres.port}/`, `:${proxy.port}/`), [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose]() };
+  const { port } = new URL(database.url);
+  const proxy = await TcpProxy.start({ host: "127.0.0.1", port: Number(port) }, postgresWire(faults));
+  const url = database.url.replace(`:${port}/`, `:${proxy.port}/`);
+  return { url, [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose]() };
 }
 
 const ways: [way: string, insert: (client: pg.Client) => Promise<unknown>][] = [
@@ -47,7 +35,7 @@ const ways: [way: string, insert: (client: pg.Client) => Promise<unknown>][] = [
 test.each(ways)("a commit %s is done and nobody hears so", async (_, insert) => {
   const faults = noFaults();
   await using proxy = await startProxy(faults);
-  await using direct = await connect(postgres.url);
+  await using direct = await connect(database.url);
   await direct.query("CREATE TABLE cut (number int)");
   try {
     await using client = await connect(proxy.url);
@@ -68,7 +56,7 @@ test.each(ways)("a commit %s is done and nobody hears so", async (_, insert) => 
 test("answers to what was sent before the cut still arrive when statements are pipelined", async () => {
   const faults = noFaults();
   await using proxy = await startProxy(faults);
-  await using direct = await connect(postgres.url);
+  await using direct = await connect(database.url);
   await direct.query("CREATE TABLE cut (number int)");
   try {
     const client = new pg.Client({ connectionString: proxy.url, pipeline: true } as pg.ClientConfig);
@@ -108,9 +96,9 @@ test("notifications are dropped while that is switched on, and only those", asyn
 });
 
 test("a proxy cuts the connections it is told to, and a new one works", async () => {
-  const proxy = await TcpProxy.start({ host: "127.0.0.1", port: postgres.port });
-  await using _ = proxy;
-  const url = postgres.url.replace(`:${postgres.port}/`, `:${proxy.port}/`);
+  const { port } = new URL(database.url);
+  await using proxy = await TcpProxy.start({ host: "127.0.0.1", port: Number(port) });
+  const url = database.url.replace(`:${port}/`, `:${proxy.port}/`);
   await using client = await connect(url);
   const running = client.query("SELECT pg_sleep(30)");
   running.catch(() => {});

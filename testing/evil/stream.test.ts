@@ -7,7 +7,7 @@ import { type Entry, EntrySchema } from "@fastchat/protocol/wire/conversation";
 import { expect } from "vitest";
 import { anotherDevice, type Person } from "../person.ts";
 import { bodyOf } from "../proxy.ts";
-import { type EvilCase, noticed, type Stage } from "./case.ts";
+import { type EvilCase, noticed, type Stage, play } from "./case.ts";
 import { type Edit, FalseLog } from "./false-log.ts";
 
 /** What a server makes of what bob says next ("one" to "four"); the entries before stay as they are. */
@@ -174,14 +174,4 @@ const withheldMiddle: EvilCase = {
   },
 };
 
-export const streamCases: readonly EvilCase[] = [
-  dropped,
-  swapped,
-  replayed,
-  forgedTime,
-  forgedSender,
-  garbage,
-  moved,
-  withheldTail,
-  withheldMiddle,
-];
+play([dropped, swapped, replayed, forgedTime, forgedSender, garbage, moved, withheldTail, withheldMiddle]);

@@ -3,7 +3,7 @@ import { directCreate, groupCreate } from "@fastchat/protocol/chain";
 import { equal, random } from "@fastchat/protocol/seal";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
-import { type EvilCase, type Stage, warned } from "./case.ts";
+import { type EvilCase, type Stage, warned, play } from "./case.ts";
 import { type FakeAccount, makeFakeAccount } from "./fake-account.ts";
 import { accountOf, FalseConversation, type Sealable } from "./false-conversation.ts";
 
@@ -124,4 +124,4 @@ const ownName: EvilCase = {
   },
 };
 
-export const membershipCases: readonly EvilCase[] = [ghostMember, strangers, ownName];
+play([ghostMember, strangers, ownName]);

@@ -5,7 +5,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
 import { anotherDevice, type Person } from "../person.ts";
 import { bodyOf, changedServerFrame } from "../proxy.ts";
-import { type EvilCase, type Stage, until, warned } from "./case.ts";
+import { type EvilCase, type Stage, until, warned, play } from "./case.ts";
 
 /** Alice's vault on the server, and what the server knows about it by having watched. */
 interface Watched {
@@ -133,4 +133,4 @@ const tampered: EvilCase = {
   },
 };
 
-export const vaultCases: readonly EvilCase[] = [tampered];
+play([tampered]);

@@ -6,7 +6,7 @@ import { type VaultContent, VaultContentSchema, type VaultEntry } from "@fastcha
 import { expect } from "vitest";
 import { anotherDevice } from "../person.ts";
 import { bodyOf, changedServerFrame, type Script } from "../proxy.ts";
-import { type EvilCase, until, warned } from "./case.ts";
+import { type EvilCase, until, warned, play } from "./case.ts";
 import { accountOf } from "./false-conversation.ts";
 import { DeviceSecrets } from "./secrets.ts";
 
@@ -81,4 +81,4 @@ const rewrittenVault: EvilCase = {
   },
 };
 
-export const signedOutCases: readonly EvilCase[] = [rewrittenVault];
+play([rewrittenVault]);

@@ -7,7 +7,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
 import { anotherDevice } from "../person.ts";
 import { changedServerFrame, type Script } from "../proxy.ts";
-import { type EvilCase, noticed, notices, type Stage, until, warned } from "./case.ts";
+import { type EvilCase, noticed, notices, type Stage, until, warned, play } from "./case.ts";
 import { FalseLog } from "./false-log.ts";
 import { type Entry, EntrySchema } from "@fastchat/protocol/wire/conversation";
 import { DeviceSecrets } from "./secrets.ts";
@@ -167,10 +167,4 @@ const refusedTurn: EvilCase = {
   },
 };
 
-export const stolenCases: readonly EvilCase[] = [
-  refusedTurn,
-  keptApart,
-  revokedOnOldChain,
-  topmostSlot(limits.largestNumber - 1),
-  topmostSlot(limits.largestNumber),
-];
+play([refusedTurn, keptApart, revokedOnOldChain, topmostSlot(limits.largestNumber - 1), topmostSlot(limits.largestNumber)]);

@@ -18,7 +18,7 @@ import { expect } from "vitest";
 import type { Person } from "../person.ts";
 import { bodyOf, changedServerFrame, type ProxiedConnection, type Script } from "../proxy.ts";
 import { RawSocket, rawDevice } from "../raw-device.ts";
-import type { EvilCase } from "./case.ts";
+import { type EvilCase, play } from "./case.ts";
 import { notices, until, warned } from "./case.ts";
 import { type FakeAccount, makeFakeAccount } from "./fake-account.ts";
 
@@ -248,7 +248,7 @@ const foreignKey: EvilCase = {
         },
       },
     };
-    const alice = await stage.victim("alice");
+    const alice = await stage.newVictim("alice");
     const bob = await stage.honest("bob");
     const signUpLink = captured!.create!;
     const name = `mallory${alice.name}`;
@@ -316,12 +316,4 @@ const healing: EvilCase = {
   },
 };
 
-export const peopleCases: readonly EvilCase[] = [
-  keySwapAtFirstContact,
-  keySwapLater,
-  twoChains,
-  ghostDevice,
-  suppliedKey,
-  foreignKey,
-  healing,
-];
+play([keySwapAtFirstContact, keySwapLater, twoChains, ghostDevice, suppliedKey, foreignKey, healing]);

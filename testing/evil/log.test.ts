@@ -6,7 +6,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
 import { anotherDevice } from "../person.ts";
 import { bodyOf } from "../proxy.ts";
-import { type EvilCase, noticed } from "./case.ts";
+import { type EvilCase, noticed, play } from "./case.ts";
 import { FalseLog } from "./false-log.ts";
 
 const hashAfter = (conversation: ConversationId, entries: readonly Entry[]): Uint8Array =>
@@ -84,9 +84,9 @@ const emptyPages: EvilCase = {
   },
 };
 
-export const logCases: readonly EvilCase[] = [
+play([
   falseIncarnation("nothing that was", () => random(32)),
   falseIncarnation("the place before it rightly", hashAfter),
   falseHead,
   emptyPages,
-];
+]);

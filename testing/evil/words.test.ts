@@ -6,7 +6,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
 import type { Person } from "../person.ts";
 import type { ProxiedConnection } from "../proxy.ts";
-import type { EvilCase } from "./case.ts";
+import { type EvilCase, play } from "./case.ts";
 import { withoutUncaught } from "./uncaught.ts";
 
 type Push = Parameters<ProxiedConnection["push"]>[0];
@@ -89,4 +89,4 @@ const farFuture: EvilCase = {
   },
 };
 
-export const wordsCases: readonly EvilCase[] = [badFields, farFuture];
+play([badFields, farFuture]);

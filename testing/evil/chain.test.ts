@@ -1,0 +1,4 @@
+import { play } from "./case.ts";
+import { chainCases } from "./chain.ts";
+
+play(chainCases);
