@@ -48,6 +48,9 @@ async function run(role: Role, args: Readonly<Record<string, unknown>>): Promise
     const failure = error instanceof Failure ? error : asFailure(error);
     process.stderr.write(`fastchat: ${failure.message}\n`);
     return failure.exit;
+  } finally {
+    // A child's channel to its parent would keep it alive.
+    if (process.connected) process.disconnect?.();
   }
 }
 

@@ -1,15 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ErrorCode } from "@fastchat/protocol";
 import { type UpState, upStateFile } from "@fastchat/protocol/local";
+import { TemporaryFolder } from "@fastchat/testing";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { getTicket, signUp, TestConversation, TestSocket } from "../test-client.ts";
 import { TestDatabase } from "../store/test-database.ts";
 
-const MAIN = join(import.meta.dirname, "..", "main.ts");
+const COMMAND = join(import.meta.dirname, "..", "..", "terminal", "bin", "fastchat.js");
 
 /** Ended after each test, however it went. */
 const roles: Role[] = [];
@@ -21,7 +20,7 @@ class Role implements AsyncDisposable {
   readonly ended: Promise<number | null>;
 
   constructor(folder: string, databaseUrl: string | undefined, ...args: string[]) {
-    this.child = spawn(process.execPath, [MAIN, ...args, "--data", folder], {
+    this.child = spawn(process.execPath, [COMMAND, ...args, "--data", folder], {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, DATABASE_URL: databaseUrl ?? "", FASTCHAT_LOG: "warn" },
     });
@@ -71,17 +70,18 @@ function processesOf(folder: string): { pid: number; command: string }[] {
     });
 }
 
-const child = (folder: string, role: string) => processesOf(folder).filter(({ command }) => command.includes(`main.ts ${role}`));
+const child = (folder: string, role: string) => processesOf(folder).filter(({ command }) => command.includes(`fastchat.js ${role}`));
 
+let temporary: TemporaryFolder;
 let folder: string;
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "fastchat-up-"));
-  chmodSync(folder, 0o711);
+beforeEach(() => {
+  temporary = new TemporaryFolder();
+  folder = temporary.path;
 });
 afterEach(async () => {
   for (const role of roles.splice(0)) await role[Symbol.asyncDispose]();
   vi.unstubAllEnvs();
-  await rm(folder, { recursive: true, force: true });
+  temporary[Symbol.dispose]();
 });
 
 async function readyAt(up: Role): Promise<string> {
@@ -92,13 +92,12 @@ async function readyAt(up: Role): Promise<string> {
 test("one command runs everything, on other ports when the usual are taken, and leaves nothing behind", { timeout: 120_000 }, async () => {
   const up = new Role(folder, undefined, "up", "--port", "18080");
   const gateway = await readyAt(up);
-  const second = await mkdtemp(join(tmpdir(), "fastchat-up-"));
+  using second = new TemporaryFolder();
   await using database = await TestDatabase.create();
-  const other = new Role(second, database.url, "up", "--port", "18080", "--servers", "1");
+  const other = new Role(second.path, database.url, "up", "--port", "18080", "--servers", "1");
   await other.says(/Port 18080 is taken: the gateway uses 1808\d/);
   await other.says(/FastChat is ready/);
   await other[Symbol.asyncDispose]();
-  await rm(second, { recursive: true });
 
   const alice = await signUp(gateway, "alice");
   const servers = new Set<string>();

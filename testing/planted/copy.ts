@@ -9,7 +9,7 @@ export interface Patch {
   readonly replace: string;
 }
 
-const workspaces = ["protocol", "client", "server", "testing"];
+const workspaces = ["protocol", "client", "server", "terminal", "testing"];
 const root = join(import.meta.dirname, "..", "..");
 
 /** Copies what the crash test needs into `folder`, with the installed packages linked and our own workspaces pointing into the copy. */
@@ -22,14 +22,16 @@ export function copySources(folder: string): void {
     const own = join(root, workspace, "node_modules");
     if (existsSync(own)) symlinkSync(realpathSync(own), join(folder, workspace, "node_modules"));
   }
-  cpSync(join(root, "package.json"), join(folder, "package.json"));
+  for (const path of ["package.json", "package-lock.json", "scripts"]) cpSync(join(root, path), join(folder, path), { recursive: true });
   const modules = join(folder, "node_modules");
   mkdirSync(join(modules, "@fastchat"), { recursive: true });
   const installed = realpathSync(join(root, "node_modules"));
   for (const name of readdirSync(installed)) {
     if (name !== "@fastchat" && name !== "fastchat") symlinkSync(join(installed, name), join(modules, name));
   }
-  for (const workspace of workspaces) symlinkSync(join(folder, workspace), join(modules, "@fastchat", workspace));
+  for (const workspace of workspaces) {
+    symlinkSync(join(folder, workspace), workspace === "terminal" ? join(modules, "fastchat") : join(modules, "@fastchat", workspace));
+  }
 }
 
 /** @throws when the text to change is not there exactly once: the source has moved on, and the patch must follow. */
