@@ -1,3 +1,4 @@
+import { activityOf } from "../activity.ts";
 import { parseDuration } from "../durations.ts";
 import { openSignedIn } from "../place.ts";
 import { catchUp } from "./catch-up.ts";
@@ -14,7 +15,7 @@ export const conversations = command({
     await using _ = client;
     await catchUp(client, patience, output);
     const found = await client.conversations();
-    for (const conversation of found.toSorted((a, b) => b.time - a.time))
+    for (const conversation of found.toSorted((a, b) => activityOf(b) - activityOf(a)))
       await output.print(conversationObject(conversation), conversationLine(conversation));
   },
 });

@@ -61,5 +61,5 @@ export function conversationObject(conversation: ConversationSummary): { type: s
 export function conversationLine({ kind, peer, unread, time, last }: ConversationSummary): string {
   const name = kind === "note-to-self" ? `${safeName(peer.name)} (you)` : safeName(peer.name);
   const text = last === undefined ? "" : `${last.mine && kind === "direct" ? "you: " : ""}${safeLine(last.text.slice(0, 80))}`;
-  return `${name.padEnd(20)}  ${unread === 0 ? "      " : `${unread} new`.padEnd(6)}  ${stampWords(time)}  ${text}`.trimEnd();
+  return `${name.padEnd(20)}  ${unread === 0 ? "      " : `${unread} new`.padEnd(6)}  ${stampWords(last?.time ?? time)}  ${text}`.trimEnd();
 }

@@ -7,7 +7,7 @@ import { type Layout, type Line, layoutOf, linesOf, lookOf } from "./layout.ts";
 import { listRows, presenceDot, titleOf } from "./list.ts";
 import { homeRows, overlayRows } from "./panels.ts";
 import { type Row, blankRow, fitRow, rowCells, span, spread } from "./rows.ts";
-import { completionsOf } from "./slash.ts";
+import { completionsOf, unknownCommand } from "./slash.ts";
 import { type Chat, type State, openChat, openConversation } from "./state.ts";
 import { agoWords } from "./time.ts";
 import { windowOf } from "./transcript.ts";
@@ -170,7 +170,7 @@ function lineRow(state: State, line: Line, width: number): Row {
     case "blocked":
       return [span(` ${blockedWords(openConversation(state)!)}`, "warning")];
     case "flash":
-      return [span(` ${safeLine(state.flash!.text)}`, state.flash!.tone === "error" ? "error" : "accent")];
+      return [span(` ${safeLine(state.flash!.text)}`, state.flash!.tone === "plain" ? "accent" : state.flash!.tone)];
     case "completion":
       return completionRow(state, width);
     default:
@@ -182,7 +182,7 @@ function completionRow(state: State, width: number): Row {
   const text = openChat(state)?.editor.text ?? state.homeEditor.text;
   const candidates = completionsOf(state, text);
   if (candidates.length === 0)
-    return [span(text.startsWith("/open ") ? " Enter looks for this name." : " No such command: /help lists what there is.", "dim")];
+    return [span(text.startsWith("/open ") ? " Enter looks for this name." : ` ${unknownCommand(text.slice(1))}`, "dim")];
   const row: Row[number][] = [];
   let room = width - 8;
   for (const candidate of candidates) {

@@ -1,4 +1,5 @@
 import { layOut } from "./editor.ts";
+import { completionsOf } from "./slash.ts";
 import { type State, openChat, openConversation } from "./state.ts";
 import type { Look } from "./transcript.ts";
 
@@ -26,6 +27,9 @@ const PROMPT_CELLS = 3;
 const BAR_AFTER_MS = 2_000;
 const LOW = 14;
 
+/** Whether Tab completes the text. */
+export const isCommandBegun = (text: string): boolean => /^\/[a-z]*$/u.test(text) || text.startsWith("/open ");
+
 export const isLow = (state: State): boolean => state.rows < LOW;
 
 /** The lines that stand above the composer now, most important last. */
@@ -41,7 +45,8 @@ export function linesOf(state: State): Line[] {
   if (isConnectionShown(state)) lines.push("connection");
   if (state.flash !== undefined) lines.push("flash");
   const editor = chat?.editor ?? state.homeEditor;
-  if (/^\/[a-z]*$/u.test(editor.text) || editor.text.startsWith("/open ")) lines.push("completion");
+  const isSaid = state.flash !== undefined && completionsOf(state, editor.text).length === 0;
+  if (isCommandBegun(editor.text) && !isSaid) lines.push("completion");
   const most = state.rows < 8 ? 1 : isLow(state) ? 2 : 4;
   return lines.slice(-most);
 }

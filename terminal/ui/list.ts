@@ -48,7 +48,7 @@ function conversationRow(state: State, conversation: ConversationSummary, width:
   const unread =
     conversation.unread > 0 && !isOpen ? ` ${conversation.unread > LONGEST_COUNT ? `${LONGEST_COUNT}+` : conversation.unread}` : "";
   const name = titleOf(conversation);
-  const time = conversation.last === undefined ? "" : listTime(conversation.time, state.now);
+  const time = conversation.last === undefined ? "" : listTime(conversation.last.time, state.now);
   const lead: Row = [span(isOpen ? "▌" : " ", "accent"), ...presenceDot(conversation.peer, !state.colour)];
   const room = width - 3 - cells(unread) - 1;
   const title = fit(name, room);

@@ -82,7 +82,8 @@ function switcherPanel(state: State, overlay: Extract<State["overlay"], { kind: 
     const person = entry.kind === "conversation" ? entry.conversation.peer : entry.person;
     const title = entry.kind === "conversation" ? titleOf(entry.conversation) : safeName(entryName(entry));
     const unread = entry.kind === "conversation" && entry.conversation.unread > 0 ? `${entry.conversation.unread} new` : "";
-    const when = entry.kind === "conversation" ? listTime(entry.conversation.time, state.now) : "";
+    const when =
+      entry.kind === "conversation" && entry.conversation.last !== undefined ? listTime(entry.conversation.last.time, state.now) : "";
     const row = spread(
       [span("  "), ...presenceDot(person, !state.colour), span(title)],
       [span(unread === "" ? when : unread, unread === "" ? "dim" : "unread"), span("  ")],
@@ -99,6 +100,7 @@ const FIXED_KEYS: readonly (readonly [string, string])[] = [
   ["Alt+1 … Alt+9", "Chat by its place in the list"],
   ["↑ on an empty line", "Select a message: i details, y copy, Esc back"],
   ["-- or @#@EXIT@#@", "Leave the chat"],
+  ["// at the start", "A message that begins with a slash"],
   ["Ctrl+A, Ctrl+E", "Start, end of the line"],
   ["Ctrl+W, Ctrl+U", "Delete a word, to the start of the line"],
 ];

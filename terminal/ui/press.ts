@@ -2,11 +2,11 @@ import type { ChatMessage, ConversationSummary } from "@fastchat/client";
 import * as editing from "./editor.ts";
 import { leave, open, openEntry } from "./enter.ts";
 import { type Command, type Key, chordOf } from "./keys.ts";
-import { layoutOf, linesOf, lookOf } from "./layout.ts";
+import { isCommandBegun, layoutOf, lookOf } from "./layout.ts";
 import { listEntries } from "./list.ts";
 import { pressOverlay } from "./press-overlay.ts";
 import { runSlash } from "./run-slash.ts";
-import { completed, parseSlash } from "./slash.ts";
+import { completed, parseSlash, unknownCommand } from "./slash.ts";
 import { type Chat, type State, type Step, openChat, said, step, withChat } from "./state.ts";
 import { scrolled, windowOf } from "./transcript.ts";
 import { editingKey, editorOf, setEditor, typeText } from "./write.ts";
@@ -43,7 +43,7 @@ function obey(state: State, command: Command): Step | undefined {
     case "newline":
       return typeText(state, "\n");
     case "next-chat":
-      if (linesOf(state).includes("completion")) return setEditor(state, editing.editorOf(completed(state, editorOf(state).text)));
+      if (isCommandBegun(editorOf(state).text)) return setEditor(state, editing.editorOf(completed(state, editorOf(state).text)));
       return neighbour(state, 1);
     case "previous-chat":
       return neighbour(state, -1);
@@ -125,8 +125,7 @@ function submit(state: State): Step {
   if (trimmed === "") return state.open === undefined ? openEntry(state, listEntries(state)[state.listIndex]) : step(state);
   if (LEAVING.has(trimmed)) return leaveChat(state);
   const slash = parseSlash(trimmed);
-  if (slash?.kind === "unknown")
-    return step(said(state, `There is no /${slash.word}: /help lists what there is; // begins a message with a slash.`, "error"));
+  if (slash?.kind === "unknown") return step(said(state, unknownCommand(slash.word), "error"));
   if (slash !== undefined) return runSlash(cleared(state), slash.command, slash.argument);
   if (state.open === undefined) return step({ ...state, homeEditor: editing.emptyEditor }, { kind: "open-direct", name: trimmed });
   const id = state.open;

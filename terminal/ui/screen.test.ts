@@ -5,9 +5,10 @@ import { frameOf } from "./frame.ts";
 import { readKeymap } from "./keys.ts";
 import { matchScore } from "./list.ts";
 import { rowText } from "./rows.ts";
-import { completed, parseSlash } from "./slash.ts";
+import { answered, initialSignIn, typeSignIn } from "./sign-in.ts";
+import { completed, parseSlash, unknownCommand } from "./slash.ts";
 import { openChat } from "./state.ts";
-import { Alice, bob, carol, key, message, morning, talk, text } from "./test-state.ts";
+import { Alice, bob, carol, key, message, morning, someone, talk, text } from "./test-state.ts";
 import { merge } from "./timeline.ts";
 import { type Look, type Transcript, entryRows, scrolled, topAt, windowOf } from "./transcript.ts";
 
@@ -281,6 +282,54 @@ test("slash commands complete and are told from messages", () => {
   expect(parseSlash("/note two words")).toEqual({ kind: "command", command: "note", argument: "two words" });
   const alice = new Alice().knows(withBob).presses("/op", key("tab"), "bob", key("enter"));
   expect(alice.asked("open-direct")).toEqual([{ kind: "open-direct", name: "bob" }]);
+});
+
+test("an unknown command is said once, with the nearest ones", () => {
+  const alice = new Alice().knows(withBob).opens(withBob, []).presses("/poeple");
+  expect(shows(alice, "There is no /poeple: did you mean /people?")).toBe(true);
+  alice.presses(key("enter"));
+  expect(screenOf(alice).filter((row) => row.includes("/poeple"))).toEqual([
+    expect.stringContaining("There is no /poeple: did you mean /people?"),
+    expect.stringContaining("› /poeple"),
+  ]);
+  expect(alice.presses(key("tab")).state.open).toBe(withBob.id);
+  expect(unknownCommand("sign")).toBe("There is no /sign: did you mean /signout?");
+  expect(unknownCommand("frobnicate-all-of-them")).toBe("There is no /frobnicate-all-of-th…: /help lists what there is.");
+});
+
+test("an answer goes with the next key once it was seen, or with the chat; a warning stays its time", () => {
+  const alice = new Alice().knows(withBob, withCarol).opens(withBob, []);
+  const says = (text: string, tone: "error" | "warning" = "error") =>
+    alice.does(
+      tone === "error"
+        ? { kind: "said", text, tone, now: morning }
+        : { kind: "event", event: { kind: "warning", warning: "vault", text }, now: morning },
+    );
+  const types = (after: number) => alice.does({ kind: "key", key: text("x"), now: morning + after });
+  says("No such user");
+  expect(shows(types(100), "No such user")).toBe(true);
+  expect(shows(types(1_000), "No such user")).toBe(false);
+  says("No such user").presses(key("tab"));
+  expect(alice.state.open).toBe(withCarol.id);
+  expect(shows(alice, "No such user")).toBe(false);
+  says("The server lied", "warning").presses(key("tab"));
+  expect(shows(types(5_000), "The server lied")).toBe(true);
+});
+
+test("chats stand by their newest message, and notes to oneself last until there is one", () => {
+  const self = talk(someone("alice", 9), { kind: "note-to-self", title: "Note to self", time: morning + 1_000 });
+  const old = { ...withBob, last: message(withBob, 1, "old", { time: morning - 2_000 }), time: morning + 500 };
+  const alice = new Alice().knows(self, withCarol, old);
+  expect(alice.state.conversations.map(({ id }) => id)).toEqual([withCarol.id, old.id, self.id]);
+  const written = { ...self, last: message(self, 1, "milk", { time: morning + 1 }) };
+  expect(alice.knows(old, withCarol, written).state.conversations.map(({ id }) => id)).toEqual([self.id, withCarol.id, old.id]);
+});
+
+test("at the sign-in an error goes when something else is typed, a suggestion stays", () => {
+  const refused = answered(initialSignIn("alice"), { text: "Wrong password: try again.", tone: "error" });
+  expect(typeSignIn(refused, "x").state.answer).toBeUndefined();
+  const weak = answered(initialSignIn("alice"), { text: "Take a longer one.", tone: "advice" });
+  expect(typeSignIn(weak, "x").state.answer?.text).toBe("Take a longer one.");
 });
 
 test("/accept goes on after two histories, or another identity, once it is confirmed", () => {

@@ -52,14 +52,17 @@ export function SignInScreen({ home, profile, name, gateway, colour, onDone }: P
           return become({ ...state.current, busy: false, answer: undefined, recoveryWords: result.recoveryWords });
         if (result.kind === "weak-password")
           return become(
-            answered(state.current, `That password is too easy to guess: take a longer one, for example "${result.suggestion}".`),
+            answered(state.current, {
+              text: `That password is too easy to guess: take a longer one, for example "${result.suggestion}".`,
+              tone: "advice",
+            }),
           );
         // The same sentences as everywhere, and "Sorry, no services available" goes on by itself.
         const refusal = new FastChatError(result.code);
-        if (!isUnreachable(refusal)) return become(answered(state.current, refusal.row.sentence));
+        if (!isUnreachable(refusal)) return become(answered(state.current, { text: refusal.row.sentence, tone: "error" }));
       } catch (error) {
         if (mine !== attempt.current) return;
-        if (!isUnreachable(error)) return become(answered(state.current, sentenceOf(error)));
+        if (!isUnreachable(error)) return become(answered(state.current, { text: sentenceOf(error), tone: "error" }));
       }
       become(waiting(state.current, "Sorry, no services available"));
       await new Promise((again) => setTimeout(again, RETRY_MS));

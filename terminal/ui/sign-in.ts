@@ -13,9 +13,15 @@ export interface SignInState {
   readonly focus: Field;
   /** What the server is being asked, or asked again while there are no services. */
   readonly busy: boolean;
-  readonly answer: { readonly text: string; readonly tone: "error" | "plain" } | undefined;
+  readonly answer: Answer | undefined;
   /** Shown once after sign-up, until Enter. */
   readonly recoveryWords: readonly string[] | undefined;
+}
+
+/** An error goes as soon as something else is typed; advice is to be read while one does. */
+export interface Answer {
+  readonly text: string;
+  readonly tone: "error" | "advice" | "plain";
 }
 
 export type Field = "name" | "password" | "again";
@@ -67,7 +73,11 @@ export function typeSignIn(state: SignInState, text: string): SignInStep {
   return step(withField(state, insert(state.fields[state.focus], text.replaceAll("\n", ""))));
 }
 
-const withField = (state: SignInState, editor: Editor): SignInState => ({ ...state, fields: { ...state.fields, [state.focus]: editor } });
+const withField = (state: SignInState, editor: Editor): SignInState => ({
+  ...state,
+  fields: { ...state.fields, [state.focus]: editor },
+  answer: state.answer?.tone === "advice" ? state.answer : undefined,
+});
 
 const switched = (state: SignInState): SignInState => ({
   ...state,
@@ -89,10 +99,10 @@ function submit(state: SignInState): SignInStep {
 }
 
 /** The server's answer, as a sentence; the password is typed again. */
-export const answered = (state: SignInState, text: string): SignInState => ({
+export const answered = (state: SignInState, answer: Answer): SignInState => ({
   ...state,
   busy: false,
-  answer: { text, tone: "error" },
+  answer,
   focus: "password",
   fields: { ...state.fields, password: emptyEditor, again: emptyEditor },
 });
@@ -102,6 +112,7 @@ export const waiting = (state: SignInState, text: string): SignInState => ({
   answer: { text: `${text}. Trying again… (Esc stops)`, tone: "error" },
 });
 
+const ANSWER_STYLES = { error: "error", advice: "error", plain: "dim" } as const;
 const LABELS: Readonly<Record<Field, string>> = { name: "Username", password: "Password", again: "Again" };
 const LABEL_CELLS = 12;
 const WIDEST = 60;
@@ -145,7 +156,7 @@ export function signInFrame(state: SignInState, columns: number, rows: number, g
       lines.push([span(LABELS[field].padEnd(LABEL_CELLS), focused ? "bold" : "dim"), span(safeLine(shown.text).slice(hidden))]);
     }
     if (roomy) lines.push(blankRow);
-    if (state.answer !== undefined) say(state.answer.text, state.answer.tone === "error" ? "error" : "dim");
+    if (state.answer !== undefined) say(state.answer.text, ANSWER_STYLES[state.answer.tone]);
     if (roomy) lines.push(blankRow);
     const other = state.mode === "sign-in" ? "sign up instead" : "sign in instead";
     lines.push([

@@ -29,6 +29,38 @@ export function parseSlash(text: string): Slash | undefined {
   return isSlashCommand(word) ? { kind: "command", command: word, argument: argument.trim() } : { kind: "unknown", word };
 }
 
+const NEAREST = 3;
+const MOST_WRONG = 2;
+const LONGEST_SHOWN = 20;
+
+/** Says that there is no such command, and which are spelt nearly so. */
+export function unknownCommand(word: string): string {
+  // Also the beginning of a name, while it is being typed.
+  const distance = (name: string): number => Math.min(editDistance(word, name), editDistance(word, name.slice(0, word.length)));
+  const most = Math.min(MOST_WRONG, word.length / 2);
+  const near = Object.keys(slashCommands)
+    .filter((name) => word !== "" && distance(name) <= most)
+    .toSorted((one, other) => distance(one) - distance(other))
+    .slice(0, NEAREST)
+    .map((name) => `/${name}`);
+  const shown = word.length > LONGEST_SHOWN ? `${word.slice(0, LONGEST_SHOWN)}…` : word;
+  return `There is no /${shown}: ${near.length === 0 ? "/help lists what there is." : `did you mean ${near.join(" or ")}?`}`;
+}
+
+/** Levenshtein's: how many letters to insert, delete or replace. */
+function editDistance(one: string, other: string): number {
+  let above = Array.from({ length: other.length + 1 }, (_, at) => at);
+  for (let row = 1; row <= one.length; row++) {
+    const current = [row];
+    for (let at = 1; at <= other.length; at++) {
+      const replaced = above[at - 1]! + (one[row - 1] === other[at - 1] ? 0 : 1);
+      current.push(Math.min(replaced, above[at]! + 1, current[at - 1]! + 1));
+    }
+    above = current;
+  }
+  return above[other.length]!;
+}
+
 /** What the text could go on as, whole texts, best first. */
 export function completionsOf(state: State, text: string): readonly string[] {
   const open = /^\/open (\S*)$/u.exec(text);

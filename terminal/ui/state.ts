@@ -44,10 +44,10 @@ export type Overlay =
   | { readonly kind: "verify"; readonly name: string; readonly number: SafetyNumber | undefined }
   | { readonly kind: "confirm"; readonly question: string; readonly effect: Effect };
 
-/** One line of answer to what was done; goes away by itself. */
+/** One line of answer to what was done, which goes when the person goes on; or a warning. Both go away by themselves. */
 export interface Flash {
   readonly text: string;
-  readonly tone: "plain" | "error";
+  readonly tone: "plain" | "error" | "warning";
   /** Milliseconds since 1970. */
   readonly until: number;
 }
@@ -181,6 +181,10 @@ export function withChat(state: State, id: ConversationId, change: (chat: Chat) 
 }
 
 const FLASH_MS = 6_000;
+/** What comes while somebody types is there so long at least. */
+const FLASH_SEEN_MS = 1_000;
+
+export const isSeen = (flash: Flash, now: number): boolean => now >= flash.until - FLASH_MS + FLASH_SEEN_MS;
 
 export const said = (state: State, text: string, tone: Flash["tone"] = "plain"): State => ({
   ...state,

@@ -24,8 +24,6 @@ export interface StoreOptions extends Pick<State, "columns" | "rows" | "colour" 
 const TICK_MS = 500;
 const DRAFT_MS = 400;
 const LAST_DRAFTS_MS = 1_000;
-/** Typing is told again at most so often; the other side forgets it later than that. */
-const TYPING_MS = 4_000;
 
 export function sentenceOf(error: unknown): string {
   if (error instanceof FastChatError) return error.row.sentence;
@@ -42,7 +40,6 @@ export function startStore(client: Client, options: StoreOptions): Store {
   const catchingUp = new AbortController();
   const ending = Promise.withResolvers<Ending>();
   const drafts = new Map<string, { readonly timer: NodeJS.Timeout; readonly save: () => Promise<void> }>();
-  const toldTyping = new Map<string, number>();
 
   const announce = (): void => {
     isAnnounced = false;
@@ -120,14 +117,9 @@ export function startStore(client: Client, options: StoreOptions): Store {
         drafts.set(id, { timer: setTimeout(() => void save(), text === "" ? 0 : DRAFT_MS), save });
         return;
       }
-      case "typing": {
-        const last = toldTyping.get(effect.id);
-        if (effect.active ? last !== undefined && Date.now() - last < TYPING_MS : last === undefined) return;
-        if (effect.active) toldTyping.set(effect.id, Date.now());
-        else toldTyping.delete(effect.id);
-        if (client.connection.kind === "online") await client.setTyping(effect.id, effect.active);
+      case "typing":
+        await client.setTyping(effect.id, effect.active);
         return;
-      }
       case "safety-number":
         dispatch({ kind: "safety-number", name: effect.name, number: await client.safetyNumber(effect.name) });
         return;

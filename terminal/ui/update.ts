@@ -1,4 +1,5 @@
 import type { ChatItem, ClientEvent, ConversationSummary, Person } from "@fastchat/client";
+import { activityOf } from "../activity.ts";
 import { editorOf } from "./editor.ts";
 import { LOAD_AT_ONCE, atFirstUnread, open } from "./enter.ts";
 import { layoutOf, lookOf } from "./layout.ts";
@@ -11,6 +12,7 @@ import {
   type Effect,
   type State,
   type Step,
+  isSeen,
   openChat,
   openConversation,
   said,
@@ -23,8 +25,16 @@ import { typeText } from "./write.ts";
 
 /** What happens on the screen, and what has to be done, when something comes in. Pure: the same state and action give the same step. */
 export function update(state: State, action: Action): Step {
-  const next = act("now" in action ? { ...state, now: action.now } : state, action);
-  return settle(next);
+  const now = "now" in action ? { ...state, now: action.now } : state;
+  const next = act(now, action);
+  const goesOn = action.kind === "key" || action.kind === "paste";
+  return settle(isOver(now, next.state, goesOn) ? step({ ...next.state, flash: undefined }, ...next.effects) : next);
+}
+
+/** Whether the line of answer that was there before is an old one now. */
+function isOver({ flash, open: before }: State, after: State, goesOn: boolean): boolean {
+  if (flash === undefined || flash !== after.flash || flash.tone === "warning") return false;
+  return after.open !== before || (goesOn && isSeen(flash, after.now));
 }
 
 function act(state: State, action: Action): Step {
@@ -99,7 +109,7 @@ function hear(state: State, event: ClientEvent): Step {
     case "caught-up":
       return step({ ...state, caughtUp: true });
     case "warning":
-      return step(said(state, event.text, "error"));
+      return step(said(state, event.text, "warning"));
     default:
       return event satisfies never;
   }
@@ -112,7 +122,7 @@ function presentAs(person: Person, seen: Person | undefined): Person {
 
 function withConversation(state: State, conversation: ConversationSummary): State {
   const others = state.conversations.filter(({ id }) => id !== conversation.id);
-  const at = others.findIndex(({ time }) => time < conversation.time);
+  const at = others.findIndex((other) => activityOf(other) < activityOf(conversation));
   const conversations = others.toSpliced(at < 0 ? others.length : at, 0, conversation);
   return { ...state, conversations };
 }
