@@ -40,6 +40,7 @@ import {
   first,
   forgeAccountLink,
   newRecovery,
+  people,
   type Person,
   revoke,
   signOut,
@@ -58,7 +59,7 @@ function verdict(state: AccountState | undefined, link: SignedLink): string {
 const seedsOf = (person: Person) => ({ signing: bytesOf(`${person.name}/identity`), cosigning: first(person).signingSeed });
 
 function forgeCreate(change: Parameters<typeof forgeAccountLink>[2]): string {
-  const alice = signUp("alice");
+  const { alice } = people();
   return verdict(undefined, forgeAccountLink(alice.links[0]!, seedsOf(alice), change));
 }
 
@@ -66,7 +67,7 @@ const smallOrder = fromHex("0100000000000000000000000000000000000000000000000000
 const notCanonical = fromHex("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f");
 
 test("[G2] an account's id is the hash of its create, and no link's hash", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   expect(alice.account).toBe(accountIdOf(alice.links[0]!));
   expect(alice.account).not.toBe(accountLinkHash(alice.links[0]!));
   expect(alice.state.head).toEqual({ index: 1, hash: accountLinkHash(alice.links[0]!) });
@@ -74,7 +75,7 @@ test("[G2] an account's id is the hash of its create, and no link's hash", () =>
 });
 
 test("[A1] a chain with every type of link is valid and says who is what", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const laptop = first(alice);
   const phone = addDevice(alice);
   const tablet = addDevice(alice);
@@ -98,7 +99,7 @@ test("[A1] a chain with every type of link is valid and says who is what", () =>
 });
 
 test("[A1] deviceAt and accountKeyAt tell what was at any head", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const phone = addDevice(alice);
   signOut(alice, phone);
   revoke(alice, phone);
@@ -137,7 +138,7 @@ test("[G3] no small-order and no non-canonical key gets into a chain", () => {
       if (body.change.case === "create" && body.change.value.device) body.change.value.device.signingKey = key;
     });
     expect(device).toBe("invalid: not an acceptable device");
-    const alice = signUp("alice");
+    const { alice } = people();
     newRecovery(alice);
     const before = signUp("alice").state;
     const forged = forgeAccountLink(alice.links[1]!, { signing: alice.identitySeed }, (body) => {
@@ -155,7 +156,7 @@ test("[G2] create follows nothing and begins every chain", () => {
   expect(forgeCreate((body) => (body.change = { case: "close", value: create(AccountCloseSchema) }))).toBe(
     "invalid: does not begin a chain",
   );
-  const alice = signUp("alice");
+  const { alice } = people();
   expect(verdict(alice.state, alice.links[0]!)).toBe("invalid: not the next link");
 });
 
@@ -165,7 +166,7 @@ test("[G4] a create in a version above ours is incomplete; without a version it 
 });
 
 test("[G4] a link that is not in the chain's version is invalid; raising it above ours stops the chain only if it is signed", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const before = alice.state;
   const recovery = newRecovery(alice);
   for (const version of [0, 2]) {
@@ -179,7 +180,7 @@ test("[G4] a link that is not in the chain's version is invalid; raising it abov
 });
 
 test("[G4] an unknown change or field, at any depth, is invalid", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const before = alice.state;
   const recovery = newRecovery(alice);
   const none = forgeAccountLink(recovery, { signing: alice.identitySeed }, (body) => (body.change = { case: undefined }));
@@ -197,7 +198,7 @@ test("[G4] an unknown change or field, at any depth, is invalid", () => {
 });
 
 test("[G3] the bytes received count, in whatever order their fields are", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const before = alice.state;
   const recovery = fromBinary(AccountLinkSchema, newRecovery(alice).body);
   const extra = toBinary(AccountLinkSchema, create(AccountLinkSchema, { extra: fromHex("00") }));
@@ -212,7 +213,7 @@ test("[G3] the bytes received count, in whatever order their fields are", () => 
 });
 
 test("[G4] extra is signed and never read", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const before = alice.state;
   const recovery = newRecovery(alice);
   const withExtra = (length: number) =>
@@ -224,7 +225,7 @@ test("[G4] extra is signed and never read", () => {
 });
 
 test("[G4] a link follows exactly the head, in exactly this account", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const before = alice.state;
   const recovery = newRecovery(alice);
   const forge = (change: Parameters<typeof forgeAccountLink>[2]) =>
@@ -241,7 +242,7 @@ test("[G4] a link follows exactly the head, in exactly this account", () => {
 });
 
 test("[A1] every link needs the identity key; a co-signature that nobody needs is refused", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const before = alice.state;
   const phone = addDevice(twin(alice));
   for (const grow of [
@@ -270,7 +271,7 @@ test("[A1] every link needs the identity key; a co-signature that nobody needs i
 });
 
 test("[A1] a device signs its own sign-out, under its own label, and nobody else's", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const phone = addDevice(alice);
   const laptop = first(alice);
   const link = buildSignOut(alice.state, phone);
@@ -286,7 +287,7 @@ test("[A1] a device signs its own sign-out, under its own label, and nobody else
 });
 
 test("[A1] create and add device are co-signed by the new device over the whole link", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const before = alice.state;
   const phone = addDevice(alice);
   const link = alice.links[1]!;
@@ -309,7 +310,7 @@ test("[A1] create and add device are co-signed by the new device over the whole 
 });
 
 test("[A1] a device's key is used once, also after its end", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const phone = addDevice(alice);
   signOut(alice, phone);
   const { identitySeed } = alice;
@@ -322,7 +323,7 @@ test("[A1] a device's key is used once, also after its end", () => {
 });
 
 test("[A1] an account has no more active devices than the limit, and a signed-out one makes room", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   while (activeDevices(alice.state).length < limits.devicesPerAccount) addDevice(alice);
   const { identitySeed } = alice;
   const next = () => buildAddDevice(alice.state, { identitySeed, device: deviceOf("alice", 99).keys, sealedHash: bytesOf("copy") });
@@ -332,7 +333,7 @@ test("[A1] an account has no more active devices than the limit, and a signed-ou
 });
 
 test("[A1] the account key changes only with a revoke or succeed, by one generation, for exactly the devices that stay", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const phone = addDevice(alice);
   addDevice(alice);
   const before = alice.state;
@@ -362,7 +363,7 @@ test("[A1] the account key changes only with a revoke or succeed, by one generat
 });
 
 test("[A1] revoke names known devices in order, each once; signed-out ones too, revoked ones not again", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const phone = addDevice(alice);
   const tablet = addDevice(alice);
   signOut(alice, tablet);
@@ -385,7 +386,7 @@ test("[A1] revoke names known devices in order, each once; signed-out ones too, 
 });
 
 test("[P2] succeed is signed by the old identity and co-signed by the new one; only one device stays", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const laptop = first(alice);
   const phone = addDevice(alice);
   const before = alice.state;
@@ -424,7 +425,7 @@ test("[P2] succeed is signed by the old identity and co-signed by the new one; o
 });
 
 test("[A1] nothing follows a close", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   close(alice);
   const { identitySeed } = alice;
   expect(verdict(alice.state, buildClose(alice.state, { identitySeed }))).toBe("invalid: the account is closed");
@@ -435,7 +436,7 @@ test("[A1] nothing follows a close", () => {
 });
 
 test("[G4] a full chain can only be closed", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const full = { ...alice.state, head: { ...alice.state.head, index: limits.accountLinks } };
   const { identitySeed } = alice;
   const recoveryPublicKey = publicKeyOf(bytesOf("new"));

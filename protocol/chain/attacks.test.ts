@@ -17,7 +17,6 @@ import {
   buildAddDevice,
   buildConversationLink,
   compareHead,
-  type ConversationState,
   deviceKeysOf,
   messageAllowed,
   removalOf,
@@ -37,25 +36,21 @@ import {
   forgeLink,
   fresh,
   grow,
+  heads,
   knownOf,
   newRecovery,
   openDirect,
   openGroup,
+  people,
+  rekey,
   revoke,
   signUp,
   twin,
+  verdict,
 } from "./test-people.ts";
 
-const heads = { case: "headsOnly", value: {} } as const;
-const rekey = { case: "rekey", value: { reason: "test" } } as const;
-
-function verdict(state: ConversationState | undefined, entry: LinkEntry): string {
-  const result = applyConversationLink(state, entry);
-  return result.kind === "valid" ? "valid" : `${result.kind}: ${result.reason}`;
-}
-
 test("ghost device: the server adds a device to alice's account", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const ghost = deviceOf("mallory", 1);
   const link = buildAddDevice(alice.state, { identitySeed: bytesOf("mallory/identity"), device: ghost.keys, sealedHash: bytesOf("copy") });
   expect(applyAccountLink(alice.state, link)).toEqual({ kind: "invalid", reason: "signature" });
@@ -76,7 +71,7 @@ test("somebody else's key registered as one's own: its owner did not co-sign", (
 });
 
 test("two chains under one id: another create has another id, whatever it repeats", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const seeds = { signing: alice.identitySeed, cosigning: first(alice).signingSeed };
   const second = forgeAccountLink(alice.links[0]!, seeds, (body) => (body.extra = bytesOf("another")));
   expect(applyAccountLink(undefined, second).kind).toBe("valid");
@@ -85,7 +80,7 @@ test("two chains under one id: another create has another id, whatever it repeat
   newRecovery(alice);
   expect(applyAccountLinks(undefined, [second, alice.links[1]!])).toMatchObject({ kind: "invalid", position: 1 });
   // Nor can it be named in a conversation under the first one's id.
-  const bob = signUp("bob");
+  const { bob } = people();
   const { entry } = openDirect(bob, alice);
   const other = applyAccountLink(undefined, second);
   if (other.kind !== "valid") throw new Error("the second create is valid by itself");
@@ -108,7 +103,7 @@ test("server-run membership: nobody is added without a member's device", () => {
 });
 
 test("removing or promoting without the right", () => {
-  const [alice, bob, carol] = [signUp("alice"), signUp("bob"), signUp("carol")];
+  const { alice, bob, carol } = people();
   const { state } = openGroup([alice, bob, carol]);
   const asAlice = (change: Parameters<typeof grow>[1]["change"], opening?: typeof fresh) =>
     opening === undefined ? grow(state, { by: alice, change }) : grow(state, { by: alice, change, opening });
@@ -124,7 +119,7 @@ test("removing or promoting without the right", () => {
 });
 
 test("a change replayed in another conversation, or again in the same one", () => {
-  const [alice, bob, carol] = [signUp("alice"), signUp("bob"), signUp("carol")];
+  const { alice, bob, carol } = people();
   const one = openDirect(alice, bob).state;
   const other = openDirect(alice, carol).state;
   const { entry, state } = grow(one, { by: alice, change: rekey, opening: fresh });
@@ -135,7 +130,7 @@ test("a change replayed in another conversation, or again in the same one", () =
 });
 
 test("a storm of garbage links does not wedge the group", () => {
-  const [alice, bob, carol] = [signUp("alice"), signUp("bob"), signUp("carol")];
+  const { alice, bob, carol } = people();
   const { state } = openGroup([alice, bob]);
   const good = grow(state, { by: bob, change: rekey, opening: fresh });
   const seed = first(alice).signingSeed;
@@ -161,7 +156,7 @@ test("a storm of garbage links does not wedge the group", () => {
 });
 
 test("a revoked device cannot stop the chain with a head that nobody can show", () => {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const phone = addDevice(bob);
   const { state } = openDirect(alice, bob);
   revoke(bob, phone);
@@ -175,7 +170,7 @@ test("a revoked device cannot stop the chain with a head that nobody can show", 
 });
 
 test("a revocation hidden from some shows as soon as somebody who knows of it writes", () => {
-  const [alice, bob, carol] = [signUp("alice"), signUp("bob"), signUp("carol")];
+  const { alice, bob, carol } = people();
   const phone = addDevice(bob);
   const { state } = openGroup([alice, bob, carol]);
   const shown = twin(bob);
@@ -192,7 +187,7 @@ test("a revocation hidden from some shows as soon as somebody who knows of it wr
 });
 
 test("an old head named on purpose, and a fork of the account chain", () => {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const phone = addDevice(bob);
   const fork = twin(bob);
   const old = twin(bob);
@@ -229,7 +224,7 @@ test("an old head named on purpose, and a fork of the account chain", () => {
 });
 
 test("rollback of roster or admin list: a link built on an older state does not apply", () => {
-  const [alice, bob, carol] = [signUp("alice"), signUp("bob"), signUp("carol")];
+  const { alice, bob, carol } = people();
   const { state } = openGroup([alice, bob, carol]);
   const before = grow(state, { by: carol, change: rekey, opening: fresh }).entry;
   const removed = grow(state, { by: alice, change: removalOf([carol.account]), opening: fresh }).state;
@@ -241,7 +236,7 @@ test("rollback of roster or admin list: a link built on an older state does not 
 });
 
 test("a removed member or revoked device that still writes, also with an epoch key it knows", () => {
-  const [alice, bob, carol] = [signUp("alice"), signUp("bob"), signUp("carol")];
+  const { alice, bob, carol } = people();
   const phone = addDevice(bob);
   const { state } = openGroup([alice, bob, carol]);
   const removed = grow(state, { by: alice, change: removalOf([carol.account]), opening: fresh }).state;
@@ -251,7 +246,7 @@ test("a removed member or revoked device that still writes, also with an epoch k
   const revoked = grow(removed, { by: bob, knows: [bob], change: heads }).state;
   expect(messageAllowed(revoked, { ...authorOf(bob, phone), epoch: 2 })).toEqual({ kind: "refused", reason: "device-ended" });
   // By way of a derived epoch: while the turn is due none opens, so that the old key leads nowhere.
-  const dave = signUp("dave");
+  const { dave } = people();
   const change = additionsOf(new Map([[dave.account, "member"]]));
   const plan = { state: revoked, author: authorOf(alice), known: knownOf(dave), change, opening: derived };
   expect(buildConversationLink(plan, first(alice).signingSeed, commitmentsOf("derived"))).toMatchObject({ kind: "invalid" });
@@ -270,7 +265,7 @@ function torsionSignature(seed: Uint8Array, message: Uint8Array): Uint8Array {
 }
 
 test("one signature that half of the clients accept: everybody gets one verdict, where WebCrypto disagrees", async () => {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const { state } = openDirect(alice, bob);
   const { entry } = grow(state, { by: alice, change: rekey, opening: fresh });
   const { body } = entry.link!;
@@ -287,7 +282,7 @@ test("one signature that half of the clients accept: everybody gets one verdict,
 });
 
 test("[G1] a signature or co-signature made for any other use is worthless in a link", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const { state } = openDirect(alice, alice);
   const before = alice.state;
   const phone = addDevice(alice);

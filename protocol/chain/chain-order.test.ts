@@ -18,6 +18,7 @@ import {
   grow,
   newRecovery,
   openDirect,
+  people,
   revoke,
   signOut,
   signUp,
@@ -27,7 +28,7 @@ import {
 import { publicKeyOf } from "../seal/signature.ts";
 
 test("[G5] nobody accepts a chain that is shorter than or different from the one known", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   newRecovery(alice);
   const [one, two] = [twin(alice), twin(alice)];
   newRecovery(one);
@@ -47,7 +48,7 @@ test("[G5] nobody accepts a chain that is shorter than or different from the one
 });
 
 test("[A4] a head that somebody names lies on the known chain, is ahead of it, or contradicts it", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   newRecovery(alice);
   const fork = twin(alice);
   newRecovery(alice);
@@ -60,7 +61,7 @@ test("[A4] a head that somebody names lies on the known chain, is ahead of it, o
 });
 
 test("[G5] a sign-out loses to a link of the identity key, and is invalid on top of it", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const phone = addDevice(alice);
   const before = alice.state;
   const out = buildSignOut(before, phone);
@@ -75,7 +76,7 @@ test("[G5] a sign-out loses to a link of the identity key, and is invalid on top
 });
 
 test("[H1] what the identity key signed and a chain lacks proves it rolled back or forked; nobody else's word does", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const phone = addDevice(alice);
   const rolledBack = twin(alice);
   const fork = twin(alice);
@@ -94,7 +95,7 @@ test("[H1] what the identity key signed and a chain lacks proves it rolled back 
 });
 
 test("[H1] what a conversation's link records of an account is what its head commits to, and not what else its author put beside it", () => {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const { state, entry } = openDirect(alice, bob);
   expect(recordedLinks(entry, alice.account)).toEqual(alice.links);
   expect(recordedLinks(entry, signUp("carol").account)).toEqual([]);

@@ -5,7 +5,6 @@ import {
   type Addition,
   AdditionSchema,
   type ConversationLink,
-  type LinkEntry,
   NewcomersRead,
   type PolicySchema,
   Role,
@@ -31,6 +30,7 @@ import {
 import {
   addDevice,
   authorOf,
+  attempt,
   bytesOf,
   close,
   derived,
@@ -38,39 +38,26 @@ import {
   forgeLink,
   fresh,
   grow,
+  heads,
   newRecovery,
   openGroup,
+  people,
   type Person,
+  rekey,
   revoke,
   signOut,
   signUp,
   type TestDevice,
   twin,
-  write,
+  verdict,
 } from "./test-people.ts";
 
-function verdict(state: ConversationState | undefined, entry: LinkEntry): string {
-  const result = applyConversationLink(state, entry);
-  return result.kind === "valid" ? "valid" : `${result.kind}: ${result.reason}`;
-}
-
-function attempt(state: ConversationState | undefined, what: Parameters<typeof write>[1]): string {
-  const built = write(state, what);
-  return built.kind === "built" ? verdict(state, built.entry) : `invalid: ${built.reason}`;
-}
-
-const heads = { case: "headsOnly", value: {} } as const;
-const rekey = { case: "rekey", value: { reason: "test" } } as const;
 const leave: ConversationChange = { case: "leave", value: {} };
 const leaveTo = (successor: Person): ConversationChange => ({ case: "leave", value: { successor: idBytes(successor.account) } });
 const policyOf = (policy: MessageInitShape<typeof PolicySchema>): ConversationChange => ({ case: "policy", value: { policy } });
 const asMember = (...people: readonly Person[]) => additionsOf(new Map(people.map((person) => [person.account, "member"])));
 const rolesNow = (state: ConversationState) =>
   Object.fromEntries([...state.members.values()].map((member) => [member.chain.name, member.role]));
-
-function people() {
-  return { alice: signUp("alice"), bob: signUp("bob"), carol: signUp("carol"), dave: signUp("dave") };
-}
 
 test("[G2] a group's id is the hash of its create, which names no id", () => {
   const { alice, bob } = people();

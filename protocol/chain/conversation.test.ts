@@ -33,6 +33,7 @@ import {
 } from "./index.ts";
 import {
   addDevice,
+  attempt,
   authorOf,
   bytesOf,
   close,
@@ -42,34 +43,28 @@ import {
   forgeLink,
   fresh,
   grow,
+  heads,
   knownOf,
   newRecovery,
   openDirect,
   openGroup,
+  people,
+  type Person,
+  rekey,
   revoke,
   signOut,
   signUp,
   succeed,
+  verdict,
   write,
 } from "./test-people.ts";
 
-function verdict(state: ConversationState | undefined, entry: LinkEntry): string {
-  const result = applyConversationLink(state, entry);
-  return result.kind === "valid" ? "valid" : `${result.kind}: ${result.reason}`;
-}
+const { alice: creator, bob: peer } = people();
+const created = openDirect(creator, peer).entry;
 
-/** The verdict on what somebody tries to write: already the one who builds it is told, by the same rules. */
-function attempt(state: ConversationState | undefined, what: Parameters<typeof write>[1]): string {
-  const built = write(state, what);
-  return built.kind === "built" ? verdict(state, built.entry) : `invalid: ${built.reason}`;
-}
-
-const heads = { case: "headsOnly", value: {} } as const;
-const rekey = { case: "rekey", value: { reason: "test" } } as const;
-
+/** The verdict on alice's and bob's `create`, changed by her. */
 function forged(change: (body: ConversationLink) => void): string {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
-  return verdict(undefined, forgeLink(openDirect(alice, bob).entry, first(alice).signingSeed, change));
+  return verdict(undefined, forgeLink(created, first(creator).signingSeed, change));
 }
 
 const opening = (change: (opening: EpochOpening) => void) => (body: ConversationLink) => {
@@ -78,7 +73,7 @@ const opening = (change: (opening: EpochOpening) => void) => (body: Conversation
 };
 
 test("[C2] either of two makes the one direct conversation; it has one id", () => {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const one = openDirect(alice, bob).state;
   const other = openDirect(bob, alice);
   expect(one.conversation).toBe(directConversationId(bob.account, alice.account));
@@ -91,7 +86,7 @@ test("[C2] either of two makes the one direct conversation; it has one id", () =
 });
 
 test("[C2] a note to self is a direct conversation of one", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const { state } = openDirect(alice, alice);
   expect(state.members.size).toBe(1);
   expect(messageAllowed(state, { ...authorOf(alice), epoch: 1 })).toEqual({ kind: "allowed" });
@@ -99,7 +94,7 @@ test("[C2] a note to self is a direct conversation of one", () => {
 });
 
 test("[C2] a direct conversation is of its two accounts, under their id, with plain members", () => {
-  const carol = signUp("carol");
+  const { carol } = people();
   expect(forged(() => undefined)).toBe("valid");
   expect(forged((body) => (body.conversation = bytesOf("elsewhere")))).toBe("invalid: not the id of this direct conversation");
   expect(forged((body) => (body.conversation = new Uint8Array(0)))).toBe("invalid: not the id of this direct conversation");
@@ -123,7 +118,7 @@ test("[C2] a direct conversation is of its two accounts, under their id, with pl
 });
 
 test("[C2] a direct conversation knows no add, remove, role or leave; both set policy and profile", () => {
-  const [alice, bob, carol] = [signUp("alice"), signUp("bob"), signUp("carol")];
+  const { alice, bob, carol } = people();
   const { state } = openDirect(alice, bob);
   const change = additionsOf(new Map([[carol.account, "member"]]));
   expect(attempt(state, { by: alice, knows: [carol], change, opening: fresh })).toBe("invalid: a direct conversation knows no add");
@@ -150,7 +145,7 @@ test("[C2] a direct conversation knows no add, remove, role or leave; both set p
 });
 
 test("[C2] with a closed account nothing is sent, and none is opened", () => {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const { state } = openDirect(alice, bob);
   close(bob);
   const after = grow(state, { by: alice, knows: [bob], change: heads }).state;
@@ -169,7 +164,7 @@ function createOf(state: ConversationState) {
 test("[G4] the version gates of a conversation", () => {
   expect(forged((body) => (body.version = limits.chainVersion + 1))).toBe("incomplete: version");
   expect(forged((body) => (body.version = 0))).toBe("invalid: no version or no index");
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const { state } = openDirect(alice, bob);
   const raise = (version: number) => ({ by: alice, change: { case: "policy", value: { policy: { version } } } }) as const;
   expect(attempt(state, raise(2))).toBe("incomplete: version");
@@ -197,7 +192,7 @@ test("[G4] the version gates of a conversation", () => {
 });
 
 test("[G4] a group's version is raised by an admin alone", () => {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const { state } = openGroup([alice, bob]);
   const change = { case: "policy", value: { policy: { version: 2 } } } as const;
   expect(attempt(state, { by: bob, change })).toBe("invalid: may not change the policy");
@@ -205,7 +200,7 @@ test("[G4] a group's version is raised by an admin alone", () => {
 });
 
 test("[G4] a link follows exactly the head, in exactly this conversation, by a member", () => {
-  const [alice, bob, carol] = [signUp("alice"), signUp("bob"), signUp("carol")];
+  const { alice, bob, carol } = people();
   const { state } = openDirect(alice, bob);
   const { entry } = grow(state, { by: alice, change: rekey, opening: fresh });
   const forge = (change: (body: ConversationLink) => void) => verdict(state, forgeLink(entry, first(alice).signingSeed, change));
@@ -240,7 +235,7 @@ test("[C4] what opens an epoch: exactly the next number, a kind that is due, a c
   expect(forged(opening((each) => (each.profileHash = new Uint8Array(1))))).toBe("invalid: not the hash of a profile");
   expect(forged(opening((each) => (each.stateHash = bytesOf("x"))))).toBe("invalid: not the hash of the state after it");
   expect(forged(opening((each) => (each.stateHash = new Uint8Array(0))))).toBe("valid");
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const { state } = openDirect(alice, bob);
   const used = commitmentsOf("alice/");
   expect(attempt(state, { by: bob, change: rekey, opening: fresh, commitments: used })).toBe("invalid: a key that was used before");
@@ -253,7 +248,7 @@ test("[C4] what opens an epoch: exactly the next number, a kind that is due, a c
 });
 
 test("[C4] a member whose key is missing gets no copy, and the epoch opens all the same", () => {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const { state } = openDirect(alice, bob);
   const without = grow(state, { by: alice, change: rekey, opening: { kind: "fresh", withoutKey: [bob.account] } }).state;
   expect(without.epochs.at(-1)?.withoutKey).toEqual([bob.account]);
@@ -262,7 +257,7 @@ test("[C4] a member whose key is missing gets no copy, and the epoch opens all t
 });
 
 test("[C1] heads are recorded in order, with evidence, and only forward", () => {
-  const [alice, bob, carol] = [signUp("alice"), signUp("bob"), signUp("carol")];
+  const { alice, bob, carol } = people();
   const { state } = openDirect(alice, bob);
   expect(attempt(state, { by: alice, change: heads })).toBe("invalid: names no head");
   newRecovery(bob);
@@ -293,7 +288,7 @@ test("[C1] heads are recorded in order, with evidence, and only forward", () => 
 });
 
 test("[C1] without its evidence a link is incomplete, with it valid, and bad evidence counts as none", () => {
-  const [alice, bob, carol] = [signUp("alice"), signUp("bob"), signUp("carol")];
+  const { alice, bob, carol } = people();
   const { state } = openDirect(alice, bob);
   newRecovery(bob);
   newRecovery(bob);
@@ -318,7 +313,7 @@ test("[C1] without its evidence a link is incomplete, with it valid, and bad evi
 });
 
 test("[C1] what was verified before saves time and changes no verdict", () => {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const verified = new Map();
   const { entry } = openDirect(alice, bob);
   const once = applyConversationLink(undefined, entry, verified);
@@ -329,7 +324,7 @@ test("[C1] what was verified before saves time and changes no verdict", () => {
 });
 
 test("[C1] a device not yet recorded writes its own head; until then its messages do not count", () => {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const { state } = openDirect(alice, bob);
   const phone = addDevice(bob);
   const message = { ...authorOf(bob, phone), epoch: 1 };
@@ -342,7 +337,7 @@ test("[C1] a device not yet recorded writes its own head; until then its message
 });
 
 test("[C1] a device's rights end at the first link that names a head in which it is revoked, which may be its own last", () => {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const phone = addDevice(bob);
   const { state } = openDirect(alice, bob);
   const message = { ...authorOf(bob, phone), epoch: 1 };
@@ -363,17 +358,17 @@ test("[C1] a device's rights end at the first link that names a head in which it
 });
 
 test("[C4] a recorded revoke, succeed or close makes a turn due; a sign-out, a new device and a recovery key do not", () => {
-  const alice = signUp("alice");
+  const { alice } = people();
   const cases = [
-    { due: true, move: (bob: ReturnType<typeof signUp>) => void revoke(bob, addDevice(bob)) },
-    { due: true, move: (bob: ReturnType<typeof signUp>) => void succeed(bob, first(bob)) },
-    { due: true, move: (bob: ReturnType<typeof signUp>) => void close(bob) },
-    { due: false, move: (bob: ReturnType<typeof signUp>) => void signOut(bob, addDevice(bob)) },
-    { due: false, move: (bob: ReturnType<typeof signUp>) => void addDevice(bob) },
-    { due: false, move: (bob: ReturnType<typeof signUp>) => void newRecovery(bob) },
+    { due: true, move: (bob: Person) => void revoke(bob, addDevice(bob)) },
+    { due: true, move: (bob: Person) => void succeed(bob, first(bob)) },
+    { due: true, move: (bob: Person) => void close(bob) },
+    { due: false, move: (bob: Person) => void signOut(bob, addDevice(bob)) },
+    { due: false, move: (bob: Person) => void addDevice(bob) },
+    { due: false, move: (bob: Person) => void newRecovery(bob) },
   ];
   for (const { due, move } of cases) {
-    const bob = signUp("bob");
+    const { bob } = people();
     const { state } = openDirect(alice, bob);
     move(bob);
     const after = grow(state, { by: alice, knows: [bob], change: heads }).state;
@@ -382,7 +377,7 @@ test("[C4] a recorded revoke, succeed or close makes a turn due; a sign-out, a n
 });
 
 test("[C4] a turn that is due is cleared only by a fresh key, which is the oldest good epoch from then on", () => {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const { state } = openDirect(alice, bob);
   revoke(bob, addDevice(bob));
   const due = grow(state, { by: alice, knows: [bob], change: heads }).state;
@@ -404,7 +399,7 @@ test("[C4] a turn that is due is cleared only by a fresh key, which is the oldes
 });
 
 test("[C8] who opens an epoch seals the newest profile into it", () => {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const { state } = openDirect(alice, bob);
   const early = commitmentsOf("early", "profile");
   expect(attempt(state, { by: alice, change: rekey, opening: fresh, commitments: early })).toBe(
@@ -422,7 +417,7 @@ test("[C8] who opens an epoch seals the newest profile into it", () => {
 });
 
 test("[C4] a body for derivation lacks exactly key id, hash of sealed keys and hash of the profile", () => {
-  const [alice, bob, carol] = [signUp("alice"), signUp("bob"), signUp("carol")];
+  const { alice, bob, carol } = people();
   const { state } = openGroup([alice, bob]);
   const change = additionsOf(new Map([[carol.account, "member"]]));
   const plan = { state, author: authorOf(alice), known: knownOf(carol), change, opening: derived };
@@ -445,7 +440,7 @@ test("[C4] a body for derivation lacks exactly key id, hash of sealed keys and h
 });
 
 test("[C4] an opening link may carry the hash of the state after it, and then it must be that", () => {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const { state, entry } = openGroup([alice, bob]);
   const again = applyConversationLink(undefined, entry);
   expect(again.kind === "valid" && toHex(stateHash(again.state))).toBe(toHex(stateHash(state)));

@@ -5,7 +5,6 @@ import { AccountChainPartSchema, type SignedLink, SignedLinkSchema } from "../ge
 import { type LinkEntry, LinkEntrySchema } from "../generated/fastchat/v1/conversation_pb.ts";
 import { fromHex, toHex } from "../seal/bytes.ts";
 import {
-  additionsOf,
   type AccountResult,
   type AccountState,
   applyAccountLink,
@@ -14,26 +13,9 @@ import {
   conversationLinkHash,
   type ConversationState,
   linkBodyForDerivation,
-  removalOf,
-  rolesOf,
   stateHash,
 } from "./index.ts";
-import {
-  addDevice,
-  bytesOf,
-  close,
-  derived,
-  first,
-  fresh,
-  newRecovery,
-  openDirect,
-  openGroup,
-  revoke,
-  signOut,
-  signUp,
-  succeed,
-  write,
-} from "./test-people.ts";
+import { openDirect, people, wholeAccount, wholeGroup } from "./test-people.ts";
 
 /**
  * The bytes of one link of each type, in hex, made with fixed seeds by this version and kept in `golden-links.json`: other
@@ -77,55 +59,28 @@ const fromGolden = ({ body, signature, cosignature }: GoldenLink): SignedLink =>
 
 /** Every type of link, built by the code as it is. */
 function built(): Golden {
-  const alice = signUp("alice");
-  const phone = addDevice(alice);
-  signOut(alice, phone);
-  revoke(alice, phone);
-  newRecovery(alice);
-  succeed(alice, first(alice));
-  const policy = buildAccountPolicy(alice.state, { identitySeed: alice.identitySeed, version: 2 });
-  close(alice);
-  const types = ["create", "add-device", "sign-out", "revoke", "recovery", "succeed", "close"];
+  const { alice, links } = wholeAccount();
   const account = {
     id: alice.account,
-    links: alice.links.map((link, place) => ({ ...inHex(types[place] ?? "", link), hash: alice.state.hashes[place] ?? "" })),
-    policy: inHex("policy", policy),
+    links: links.map(({ type, link }, place) => ({ ...inHex(type, link), hash: alice.state.hashes[place] ?? "" })),
+    policy: inHex("policy", buildAccountPolicy(links.at(-1)!.before!, { identitySeed: alice.identitySeed, version: 2 })),
   };
   return { account, conversations: [direct(), group()] };
 }
 
 function direct() {
-  const [alice, bob] = [signUp("alice"), signUp("bob")];
+  const { alice, bob } = people();
   const { state, entry } = openDirect(alice, bob);
   return { id: state.conversation, links: [{ ...conversationInHex("create", entry), stateHash: toHex(stateHash(state)) }] };
 }
 
 function group() {
-  const [alice, bob, carol, dave] = ["alice", "bob", "carol", "dave"].map(signUp) as [Person, Person, Person, Person];
-  const opened = openGroup([alice, bob, dave]);
-  let { state } = opened;
-  const links = [{ ...conversationInHex("create", opened.entry), stateHash: toHex(stateHash(state)) }];
-  const next = (type: string, what: Parameters<typeof write>[1]): void => {
-    const made = write(state, what);
-    if (made.kind !== "built") throw new Error(made.reason);
-    const result = applyConversationLink(state, made.entry);
-    if (result.kind !== "valid") throw new Error(JSON.stringify(result));
-    state = result.state;
-    links.push({ ...conversationInHex(type, made.entry), stateHash: toHex(stateHash(state)) });
+  const links = wholeGroup();
+  return {
+    id: links[0]!.after.conversation,
+    links: links.map(({ type, entry, after }) => ({ ...conversationInHex(type, entry), stateHash: toHex(stateHash(after)) })),
   };
-  next("add", { by: alice, knows: [carol], change: additionsOf(new Map([[carol.account, "member"]])), opening: derived });
-  next("role", { by: alice, change: rolesOf(new Map([[bob.account, "admin"]])) });
-  next("policy", { by: alice, change: { case: "policy", value: { policy: { mayAdd: 2, retentionSeconds: 60 } } } });
-  next("profile", { by: alice, change: { case: "profile", value: { profileHash: bytesOf("profile") } } });
-  revoke(bob, addDevice(bob));
-  next("heads", { by: carol, knows: [bob], change: { case: "headsOnly", value: {} } });
-  next("rekey", { by: carol, change: { case: "rekey", value: { reason: "a device was revoked" } }, opening: fresh });
-  next("remove", { by: bob, change: removalOf([dave.account]), opening: fresh });
-  next("leave", { by: carol, change: { case: "leave", value: {} } });
-  return { id: state.conversation, links };
 }
-
-type Person = ReturnType<typeof signUp>;
 
 function conversationInHex(type: string, { link, evidence }: LinkEntry) {
   if (link === undefined) throw new Error("an entry without a link");

@@ -1,16 +1,14 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { AccountChainPartSchema, AccountLinkSchema, type SignedLink, SignedLinkSchema } from "../generated/fastchat/v1/account_pb.ts";
+import { AccountChainPartSchema, AccountLinkSchema, SignedLinkSchema } from "../generated/fastchat/v1/account_pb.ts";
 import { ConversationLinkSchema, type LinkEntry, LinkEntrySchema, Who } from "../generated/fastchat/v1/conversation_pb.ts";
 import { toHex } from "../seal/bytes.ts";
 import {
-  type AccountState,
   additionsOf,
   applyAccountLink,
   applyAccountLinks,
   applyConversationLink,
-  type ConversationChange,
   type ConversationState,
   isEntitled,
   newestEpoch,
@@ -22,76 +20,24 @@ import {
 import {
   addDevice,
   bytesOf,
-  close,
   derived,
   first,
   fresh,
-  newRecovery,
+  heads,
   openGroup,
+  people,
   type Person,
   revoke,
   signOut,
-  signUp,
   succeed,
-  twin,
+  wholeAccount,
+  wholeGroup,
   write,
 } from "./test-people.ts";
 
-const runs = process.env["SIZE"] === "large" ? 500 : 30;
+const runs = process.env["SIZE"] === "large" ? 500 : 10;
 /** fast-check prints seed and path of what fails. */
 const often = { numRuns: runs };
-
-const heads: ConversationChange = { case: "headsOnly", value: {} };
-
-/** One chain with every type of link, and the state before each. */
-function wholeChain(): { before: AccountState | undefined; link: SignedLink }[] {
-  const alice = signUp("alice");
-  const phone = addDevice(alice);
-  const tablet = addDevice(alice);
-  newRecovery(alice);
-  signOut(alice, tablet);
-  revoke(alice, phone);
-  succeed(alice, first(alice));
-  close(alice);
-  return steps(alice.links);
-}
-
-function steps(links: readonly SignedLink[]) {
-  let state: AccountState | undefined;
-  return links.map((link) => {
-    const before = state;
-    const result = applyAccountLink(before, link);
-    if (result.kind !== "valid") throw new Error(JSON.stringify(result));
-    state = result.state;
-    return { before, link };
-  });
-}
-
-/** A group's first links, of several types, and the state before each. */
-function wholeGroup(): { before: ConversationState | undefined; entry: LinkEntry }[] {
-  const [alice, bob, carol] = [signUp("alice"), signUp("bob"), signUp("carol")];
-  const opened = openGroup([alice, bob]);
-  const list: { before: ConversationState | undefined; entry: LinkEntry }[] = [{ before: undefined, entry: opened.entry }];
-  let { state } = opened;
-  const next = (what: Parameters<typeof write>[1]) => {
-    const built = write(state, what);
-    if (built.kind !== "built") throw new Error(built.reason);
-    list.push({ before: state, entry: built.entry });
-    const result = applyConversationLink(state, built.entry);
-    if (result.kind !== "valid") throw new Error(JSON.stringify(result));
-    state = result.state;
-  };
-  next({ by: alice, knows: [carol], change: additionsOf(new Map([[carol.account, "member"]])), opening: derived });
-  next({ by: alice, change: rolesOf(new Map([[bob.account, "admin"]])) });
-  next({ by: bob, change: { case: "policy", value: { policy: { retentionSeconds: 9 } } } });
-  next({ by: bob, change: { case: "profile", value: { profileHash: bytesOf("profile") } } });
-  revoke(carol, addDevice(carol));
-  next({ by: alice, knows: [carol], change: heads });
-  next({ by: carol, change: { case: "rekey", value: { reason: "revoked" } }, opening: fresh });
-  next({ by: bob, change: removalOf([carol.account]), opening: fresh });
-  next({ by: alice, change: { case: "leave", value: { successor: new Uint8Array(0) } } });
-  return list;
-}
 
 const flip = (bytes: Uint8Array, place: number, bit: number): Uint8Array => {
   const changed = bytes.slice();
@@ -101,7 +47,7 @@ const flip = (bytes: Uint8Array, place: number, bit: number): Uint8Array => {
 };
 
 test("[G4] no byte of a valid account link can be changed", () => {
-  const chain = wholeChain();
+  const chain = wholeAccount().links;
   const field = fc.constantFrom("body" as const, "signature" as const, "cosignature" as const);
   fc.assert(
     fc.property(fc.nat(chain.length - 1), field, fc.nat(), fc.nat(7), (position, which, place, bit) => {
@@ -150,7 +96,7 @@ test("[C1] no byte of the evidence can be changed: a link is then incomplete, ne
 });
 
 test("[G4] apply never throws, on arbitrary bytes and on bytes that resemble a link", () => {
-  const accounts = wholeChain();
+  const accounts = wholeAccount().links;
   const group = wholeGroup();
   const bytes = fc.uint8Array({ maxLength: 300 });
   const hash = fc.oneof(fc.uint8Array({ minLength: 32, maxLength: 32 }), fc.uint8Array({ maxLength: 40 }));
@@ -237,7 +183,7 @@ const deed = fc.record({
   knows: fc.boolean(),
 });
 
-function attempt(
+function attemptDeed(
   state: ConversationState,
   people: readonly Person[],
   { who, whom, what, knows }: { who: number; whom: number; what: string; knows: boolean },
@@ -285,20 +231,19 @@ function moveAccount(person: Person, what: string): void {
 const isAccountDeed = (what: string): boolean => ["new device", "revoke", "sign out", "succeed"].includes(what);
 
 test("[G4] whatever random people try, two clients that read the same log agree, and the rules hold", { timeout: 300_000 }, () => {
-  const origin = ["alice", "bob", "carol", "dave"].map(signUp);
   let valid = 0;
   fc.assert(
     fc.property(fc.array(deed, { minLength: 5, maxLength: 25 }), (deeds) => {
-      const people = origin.map(twin);
-      const opened = openGroup(people.slice(0, 3));
+      const everybody = Object.values(people());
+      const opened = openGroup(everybody.slice(0, 3));
       const log: LinkEntry[] = [opened.entry];
       let { state } = opened;
       for (const each of deeds) {
         if (isAccountDeed(each.what)) {
-          moveAccount(people[each.who]!, each.what);
+          moveAccount(everybody[each.who]!, each.what);
           continue;
         }
-        const built = attempt(state, people, each);
+        const built = attemptDeed(state, everybody, each);
         if (built.kind !== "built") continue;
         log.push(built.entry);
         const result = applyConversationLink(state, built.entry);
@@ -315,7 +260,7 @@ test("[G4] whatever random people try, two clients that read the same log agree,
       expect([one.head, other.head]).toEqual([state.head, state.head]);
       // Every recorded head is that of the account's own chain, at some place.
       for (const member of state.members.values()) {
-        const person = people.find((each) => each.account === member.account)!;
+        const person = everybody.find((each) => each.account === member.account)!;
         const links = person.links.slice(0, member.chain.head.index);
         expect(applyAccountLinks(undefined, links)).toEqual({ kind: "valid", state: member.chain });
       }

@@ -14,6 +14,7 @@ import { labels, type SignatureLabel } from "../seal/labels.ts";
 import { publicKeyOf, signLink } from "../seal/signature.ts";
 import {
   type AccountState,
+  additionsOf,
   applyAccountLink,
   applyConversationLink,
   type Author,
@@ -36,6 +37,8 @@ import {
   type NewDevice,
   newDeviceId,
   remainingDevices,
+  removalOf,
+  rolesOf,
 } from "./index.ts";
 
 /** 32 bytes that are the same in every run: seeds, nonces and hashes of things that a chain never opens. */
@@ -77,7 +80,18 @@ export function accountKeyFor(name: string, generation: number, devices: readonl
   return generation === 1 ? key : { ...key, previousHash: part("previous") };
 }
 
+const signedUp = new Map<string, Person>();
+
+/** The same person each time, made once: what one test does to them no other one sees. */
 export function signUp(name: string): Person {
+  const person = signedUp.get(name) ?? newPerson(name);
+  signedUp.set(name, person);
+  return twin(person);
+}
+
+export const people = () => ({ alice: signUp("alice"), bob: signUp("bob"), carol: signUp("carol"), dave: signUp("dave") });
+
+function newPerson(name: string): Person {
   const identitySeed = bytesOf(`${name}/identity`);
   const device = deviceOf(name, 1);
   const link = buildAccountCreate({
@@ -214,6 +228,68 @@ export const openGroup = (people: readonly Person[], policy?: MessageInitShape<t
   const members = new Map(people.map((person) => [person.account, person === admin ? ("admin" as const) : ("member" as const)]));
   return grow(undefined, { by: admin, knows: people, change: groupCreate(members, bytesOf("group"), policy), opening: fresh });
 };
+
+export const heads = { case: "headsOnly", value: {} } as const;
+export const rekey = { case: "rekey", value: { reason: "test" } } as const;
+
+/** The verdict on a link of a conversation and, unless it is valid, the reason. */
+export function verdict(state: ConversationState | undefined, entry: LinkEntry): string {
+  const result = applyConversationLink(state, entry);
+  return result.kind === "valid" ? "valid" : `${result.kind}: ${result.reason}`;
+}
+
+/** The verdict on what somebody tries to write: already the one who builds it is told, by the same rules. */
+export function attempt(state: ConversationState | undefined, what: Write): string {
+  const built = write(state, what);
+  return built.kind === "built" ? verdict(state, built.entry) : `invalid: ${built.reason}`;
+}
+
+/** An account chain with a link of every type that version 1 knows, and the state before each. */
+export function wholeAccount() {
+  const { alice } = people();
+  const links: { readonly type: string; readonly before: AccountState | undefined; readonly link: SignedLink }[] = [
+    { type: "create", before: undefined, link: alice.links[0]! },
+  ];
+  const next = (type: string, deed: () => unknown): void => {
+    const before = alice.state;
+    deed();
+    links.push({ type, before, link: alice.links.at(-1)! });
+  };
+  next("add-device", () => addDevice(alice));
+  next("sign-out", () => signOut(alice, alice.devices[1]!));
+  next("revoke", () => revoke(alice, alice.devices[1]!));
+  next("recovery", () => newRecovery(alice));
+  next("succeed", () => succeed(alice, first(alice)));
+  next("close", () => close(alice));
+  return { alice, links };
+}
+
+/** A group's chain with a link of every type, and the states before and after each. */
+export function wholeGroup() {
+  const { alice, bob, carol, dave } = people();
+  const { state, entry } = openGroup([alice, bob, dave]);
+  const links: {
+    readonly type: string;
+    readonly before: ConversationState | undefined;
+    readonly entry: LinkEntry;
+    readonly after: ConversationState;
+  }[] = [{ type: "create", before: undefined, entry, after: state }];
+  const next = (type: string, what: Write): void => {
+    const before = links.at(-1)!.after;
+    const grown = grow(before, what);
+    links.push({ type, before, entry: grown.entry, after: grown.state });
+  };
+  next("add", { by: alice, knows: [carol], change: additionsOf(new Map([[carol.account, "member"]])), opening: derived });
+  next("role", { by: alice, change: rolesOf(new Map([[bob.account, "admin"]])) });
+  next("policy", { by: alice, change: { case: "policy", value: { policy: { mayAdd: 2, retentionSeconds: 60 } } } });
+  next("profile", { by: alice, change: { case: "profile", value: { profileHash: bytesOf("profile") } } });
+  revoke(bob, addDevice(bob));
+  next("heads", { by: carol, knows: [bob], change: heads });
+  next("rekey", { by: carol, change: { case: "rekey", value: { reason: "a device was revoked" } }, opening: fresh });
+  next("remove", { by: bob, change: removalOf([dave.account]), opening: fresh });
+  next("leave", { by: carol, change: { case: "leave", value: {} } });
+  return links;
+}
 
 /** A link changed by somebody who holds the seeds, signed again: what `apply` must refuse for another reason than the signature. */
 export function forgeAccountLink(
