@@ -1,9 +1,9 @@
-import { signIn as signInAt, signUp as signUpAt } from "./sign-in.ts";
 import type { Client, OpenOptions, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
 import { openClientOn } from "./client.ts";
 import { enterProfile } from "./enter-profile.ts";
 import { webLock } from "./lock-web.ts";
 import type { Platform } from "./platform.ts";
+import { signIn as signInAt, signUp as signUpAt } from "./sign-in.ts";
 import { eraseIndexedDbStorage, existsIndexedDbStorage, openIndexedDbStorage } from "./storage-indexeddb.ts";
 
 /** A profile in a browser: databases of the page's origin. */

@@ -6,6 +6,7 @@ import type { ConnectionState } from "./api.ts";
 import { backoff } from "./backoff.ts";
 import { type Gateway, GatewayUnreachable } from "./gateway.ts";
 import { PacketWriter } from "./packets.ts";
+import { pause } from "./pause.ts";
 import { believableWait, isWellFormed } from "./server-words.ts";
 
 type ClientBody = Exclude<NonNullable<MessageInitShape<typeof ClientFrameSchema>["body"]>, { case: undefined }>;
@@ -349,19 +350,11 @@ export class Connection {
     if (this.#session !== undefined) this.#ping(this.#session, WAKE_PING_MS);
   }
 
-  #sleep(milliseconds: number): Promise<void> {
-    const { signal } = this.#closing;
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", done);
-        this.#wake = undefined;
-        resolve();
-      };
-      const timer = setTimeout(done, milliseconds);
-      signal.addEventListener("abort", done, { once: true });
-      this.#wake = done;
-    });
+  async #sleep(milliseconds: number): Promise<void> {
+    const wake = new AbortController();
+    this.#wake = () => wake.abort();
+    await pause(milliseconds, AbortSignal.any([wake.signal, this.#closing.signal]));
+    this.#wake = undefined;
   }
 
   #become(state: ConnectionState): void {

@@ -1,11 +1,11 @@
 import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { signIn as signInAt, signUp as signUpAt } from "./sign-in.ts";
 import type { Client, OpenOptions, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
 import { openClientOn } from "./client.ts";
 import { enterProfile } from "./enter-profile.ts";
 import { nodeLock } from "./lock-node.ts";
 import type { Platform } from "./platform.ts";
+import { signIn as signInAt, signUp as signUpAt } from "./sign-in.ts";
 import { openSqliteStorage } from "./storage-sqlite.ts";
 
 /** A profile in Node: the folder `home/profile`. */

@@ -17,6 +17,7 @@ import { type ConversationLinks, type LinkAuthor, SendingBlocked } from "./conve
 import type { Conversation } from "./conversation.ts";
 import type { OutboxItem } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Lane } from "./lane.ts";
+import { pause } from "./pause.ts";
 import { keys, outboxKeyParts, prefixes, put, remove, schemas } from "./records.ts";
 import { comeDown, done, emptyWindow, enqueue, land, putBack, type Queued, type SendWindow, takeOff } from "./send-window.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
@@ -277,7 +278,7 @@ export class Outbox {
         }
         failures++;
         queue.again = true;
-        await sleep(backoff(failures, Math.random(), error.retryAfterMs), signal);
+        await pause(backoff(failures, Math.random(), error.retryAfterMs), signal);
       }
     }
   }
@@ -293,7 +294,7 @@ export class Outbox {
     queue.refusals++;
     // The first time a stale epoch is an everyday race; again and again it is not.
     if (advice !== "refresh" || queue.refusals > 2) {
-      await sleep(backoff(queue.refusals, Math.random(), refusal.retryAfterMs), this.#closing.signal);
+      await pause(backoff(queue.refusals, Math.random(), refusal.retryAfterMs), this.#closing.signal);
     }
     queue.refusal = undefined;
   }
@@ -416,17 +417,4 @@ export class Outbox {
       });
     }, ENTRY_OVERDUE_MS);
   }
-}
-
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

@@ -1,0 +1,93 @@
+import { create } from "@bufbuild/protobuf";
+import { conversationId, idBytes, isHash, limits } from "@fastchat/protocol";
+import { CursorSchema } from "@fastchat/protocol/wire/frames";
+import type { ClientEvent } from "./api.ts";
+import type { Connection } from "./connection.ts";
+import type { Conversation } from "./conversation.ts";
+import type { Conversations } from "./conversations.ts";
+import { pause } from "./pause.ts";
+
+/** Conversations that catch up at the same time. */
+const AT_ONCE = 6;
+/** How often a quiet connection is asked whether anything was missed. */
+const LOOK_MS = 60_000;
+
+export interface CatchUpParts {
+  readonly conversations: Conversations;
+  readonly connection: Pick<Connection, "request">;
+  readonly emit: (event: ClientEvent) => void;
+  /** It is known which conversations are behind: sending in the others need not wait. */
+  readonly onHeads: () => void;
+  readonly quietly: (work: Promise<unknown>) => void;
+}
+
+/** [D8] Fetches what the server had to say while this device was away; a session that is over fetches no more. */
+export class CatchUp {
+  readonly #parts: CatchUpParts;
+  readonly #running = new Map<Conversation, Promise<void>>();
+
+  constructor(parts: CatchUpParts) {
+    this.#parts = parts;
+  }
+
+  async all(session: AbortSignal): Promise<void> {
+    await this.#all(session);
+    if (!session.aborted) this.#parts.emit({ kind: "caught-up" });
+  }
+
+  /** Should the last thing that the server had to say by itself be lost, nothing after it would show the gap. */
+  async nowAndThen(session: AbortSignal): Promise<void> {
+    for (;;) {
+      await pause(LOOK_MS, session);
+      if (session.aborted) return;
+      await this.#all(session);
+    }
+  }
+
+  /** One at a time for each conversation; whoever comes meanwhile waits for the same. */
+  one(conversation: Conversation): Promise<void> {
+    const running = this.#running.get(conversation);
+    if (running !== undefined) return running;
+    const catchingUp = conversation.catchUp().finally(() => this.#running.delete(conversation));
+    this.#running.set(conversation, catchingUp);
+    return catchingUp;
+  }
+
+  async #all(session: AbortSignal): Promise<void> {
+    const { conversations, connection, onHeads } = this.#parts;
+    // What arrives while the answer is under way makes no difference to what the server should have had.
+    const had = new Map(conversations.all.map(({ id, record }) => [id, record.high]));
+    const cursors = Array.from(had, ([id, sequence]) => create(CursorSchema, { conversation: idBytes(id), sequence }));
+    const { heads } = await connection.request(
+      { case: "catchUp", value: { cursors: cursors.slice(0, limits.cursorsPerCatchUp) } },
+      "heads",
+    );
+    const behind: Conversation[] = [];
+    for (const head of heads) {
+      if (!isHash(head.conversation)) continue;
+      const conversation = conversations.known(conversationId(head.conversation));
+      if (head.sequence < (had.get(conversation.id) ?? 0) && !(await conversation.beginAgain(head.sequence))) {
+        this.#warnShorter(conversation);
+        this.#parts.quietly(conversation.compareWithServer(head.sequence));
+      }
+      conversation.noteHead(head.sequence);
+      if (conversation.isBehind) behind.push(conversation);
+    }
+    onHeads();
+    const next = behind[Symbol.iterator]();
+    const work = async () => {
+      for (const conversation of next) if (!session.aborted) await this.one(conversation);
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+  }
+
+  /** [G5] The server has less than this device: held back, or restored from a backup. */
+  #warnShorter({ id }: Conversation): void {
+    this.#parts.emit({
+      kind: "warning",
+      warning: "incarnation",
+      text: "The server has fewer messages than this device: it was restored from a backup, or it holds some back. What is here was kept.",
+    });
+    this.#parts.emit({ kind: "conversations", conversations: [id] });
+  }
+}
