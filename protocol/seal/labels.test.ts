@@ -28,6 +28,12 @@ function others(label: Label): readonly never[] {
   return everything.filter((other) => other !== label);
 }
 
+/** Those on which a slow function is tried: all of them, or the next one, where a check that all inputs differ goes before. */
+function tried(label: Label): readonly never[] {
+  if (process.env["SIZE"] === "large") return others(label);
+  return [everything[(everyLabel.indexOf(label) + 1) % everyLabel.length]!];
+}
+
 test("[G1] every label is ASCII, distinct, and no prefix of another", () => {
   expect(everyLabel.length).toBe(Object.values(labels).reduce((sum, group) => sum + Object.keys(group).length, 0));
   for (const label of everyLabel) {
@@ -38,18 +44,14 @@ test("[G1] every label is ASCII, distinct, and no prefix of another", () => {
 
 test("[G1] a signature under one label is none under any other", async () => {
   const { seed, publicKey } = generateSigningKey();
+  expect(new Set(everything.map((label) => toHex(encodeParts(label, "a part", 7)))).size).toBe(everyLabel.length);
   for (const label of Object.values(labels.signature)) {
     const signature = await sign(seed, label, "a part", 7);
     expect(verifyLink(publicKey, signature, label, "a part", 7)).toBe(true);
     expect(await verify(publicKey, signature, label, "a part", 7)).toBe(true);
-  }
-  // One direction by the cheap verdict for all pairs; the two verdicts are compared with each other in signature.test.ts.
-  const signatures = new Map(
-    await Promise.all(Object.values(labels.signature).map(async (label) => [label, await sign(seed, label, "a part", 7)] as const)),
-  );
-  for (const [label, signature] of signatures) {
-    for (const other of others(label)) {
+    for (const other of tried(label)) {
       expect(verifyLink(publicKey, signature, other, "a part", 7), `${label} as ${String(other)}`).toBe(false);
+      expect(await verify(publicKey, signature, other, "a part", 7), `${label} as ${String(other)}`).toBe(false);
     }
   }
 });
@@ -75,10 +77,11 @@ test("[G1] what is encrypted under one label is refused under every other", () =
 
 test("[G1] what is sealed under one label is refused under every other", async () => {
   const { secret, publicKey } = await generateSealingKey();
+  expect(new Set(everything.map((label) => toHex(sealingInfo(label, place)))).size).toBe(everyLabel.length);
   for (const label of Object.values(labels.seal)) {
     const sealed = await seal(publicKey, sealingInfo(label, place), random(32));
     if (sealed.kind !== "sealed") throw new Error(sealed.kind);
     expect((await open(secret, sealingInfo(label, place), sealed.copy)).kind).toBe("opened");
-    for (const other of others(label)) expect((await open(secret, sealingInfo(other, place), sealed.copy)).kind).toBe("refused");
+    for (const other of tried(label)) expect((await open(secret, sealingInfo(other, place), sealed.copy)).kind).toBe("refused");
   }
 });
