@@ -3,7 +3,7 @@
  */
 import { join } from "node:path";
 import { person, startSystem } from "@fastchat/testing";
-import { TestScreen } from "../terminal/test-screen.ts";
+import { TestScreen } from "@fastchat/testing";
 import { noise, spread, timed } from "./measure.ts";
 
 const keys = Number(process.argv[2] ?? 300);

@@ -1,14 +1,27 @@
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { TestScreen, closeScreens } from "./test-screen.ts";
-import { TestSystem, password } from "./test-system.ts";
+import {
+  closeScreens,
+  enter,
+  environmentIn,
+  fastchat,
+  fastchatJson,
+  newPassword,
+  startSystem,
+  type System,
+  TestScreen,
+} from "@fastchat/testing";
 
 // Real terminals: the command as people start it, in pseudo terminals, with a real server behind.
 
-let system: TestSystem;
+let system: System;
+const passwords = new Map<string, string>();
 
 beforeAll(async () => {
-  system = await TestSystem.start();
-  for (const name of ["alice", "bob", "carol"]) await system.json(["signup", name]);
+  system = await startSystem();
+  for (const name of ["alice", "bob", "carol"]) {
+    passwords.set(name, await enter(system, name, { home: system.home, profile: name, gateway: system.gatewayUrl }));
+  }
 });
 
 afterAll(async () => {
@@ -17,7 +30,7 @@ afterAll(async () => {
 });
 
 const open = (profile: string, size: { columns?: number; rows?: number } = {}): TestScreen =>
-  new TestScreen({ ...size, args: ["--profile", profile], environment: system.environment });
+  new TestScreen({ ...size, args: ["--profile", profile], environment: environmentIn(system) });
 
 const ENTER = "\r";
 const quit = "\u0011";
@@ -56,7 +69,7 @@ test("two people talk, each at a terminal and through a chat server of their own
   // A screen is drawn row by row: the list of chats may say it before the conversation does.
   const order = [1, 2, 3].flatMap((turn) => [`ping ${turn}`, `pong ${turn}`]).join();
   await alice.until(({ rows }) => rows.flatMap((row) => /│.*(p[io]ng \d)/u.exec(row)?.[1] ?? []).join() === order, order);
-  const accounts = (await Promise.all(["alice", "bob"].map((name) => system.json(["whoami", "--profile", name])))).flat();
+  const accounts = (await Promise.all(["alice", "bob"].map((name) => fastchatJson(system, ["whoami", "--profile", name])))).flat();
   expect(accounts).toMatchObject(["alice", "bob"].map((name) => ({ name, connection: "online", server: expect.any(String) as unknown })));
   expect(new Set(accounts.map(({ server }) => server)).size).toBe(2);
   for (const screen of [alice, bob]) {
@@ -91,7 +104,7 @@ test("typing while messages come is not disturbed", async () => {
   await bob.shows("FastChat");
   bob.type(`alice${ENTER}`);
   await bob.shows("Message to alice");
-  const sending = system.run(["send", "bob", "-", "--lines", "--profile", "alice"], {
+  const sending = fastchat(system, ["send", "bob", "-", "--lines", "--profile", "alice"], {
     input: Array.from({ length: 60 }, (_, index) => `flood ${index + 1}`).join("\n"),
   });
   const written = "the quick brown fox jumps";
@@ -161,7 +174,7 @@ test("escape sequences in messages do nothing", async () => {
   await bob.shows("FastChat");
   bob.type(`carol${ENTER}`);
   await bob.shows("Message to carol");
-  await system.run(["send", "bob", "-", "--profile", "carol"], {
+  await fastchat(system, ["send", "bob", "-", "--profile", "carol"], {
     input: "\u001b[2J\u001b[Hgone?\u001b]0;title\u0007\u001b[?1049l \u202eevil",
   });
   await bob.shows("␛[2J␛[Hgone?␛]0;title␇␛[?1049l evil");
@@ -170,7 +183,8 @@ test("escape sequences in messages do nothing", async () => {
 });
 
 test("whoever is not signed in hears each answer, and gets in", async () => {
-  await using screen = new TestScreen({ environment: { ...system.environment, FASTCHAT_HOME: `${system.folder}/other` } });
+  const password = passwords.get("carol")!;
+  await using screen = new TestScreen({ environment: environmentIn(system, { home: join(system.folder, "other") }) });
   await screen.shows("Sign in");
   screen.type(`nobody-here${ENTER}${password}${ENTER}`);
   await screen.shows("No such user");
@@ -189,13 +203,14 @@ test("whoever is not signed in hears each answer, and gets in", async () => {
 });
 
 test("signing up at a terminal shows the words once, and says what is taken", async () => {
-  await using screen = new TestScreen({ environment: { ...system.environment, FASTCHAT_HOME: `${system.folder}/new` } });
+  const password = newPassword();
+  await using screen = new TestScreen({ environment: environmentIn(system, { home: join(system.folder, "new") }) });
   await screen.shows("Sign in");
   screen.type("\u000e");
   await screen.shows("Sign up");
   screen.type(`alice${ENTER}${password}${ENTER}${password}${ENTER}`);
   await screen.shows("Username already taken");
-  screen.type(`\u001b[A\u0015dave${ENTER}${password}${ENTER}${password}${ENTER}`);
+  screen.type(`\u001b[A\u0015newcomer${ENTER}${password}${ENTER}${password}${ENTER}`);
   await screen.shows("twelve words");
   await screen.shows("12 ");
   screen.type(ENTER);
@@ -206,10 +221,10 @@ test("signing up at a terminal shows the words once, and says what is taken", as
 
 test("without services the client says so and goes on trying", async () => {
   await using screen = new TestScreen({
-    environment: { ...system.environment, FASTCHAT_HOME: `${system.folder}/nowhere`, FASTCHAT_GATEWAY: "http://127.0.0.1:9" },
+    environment: environmentIn(system, { home: join(system.folder, "nowhere"), gateway: "http://127.0.0.1:9" }),
   });
   await screen.shows("Sign in");
-  screen.type(`alice${ENTER}${password}${ENTER}`);
+  screen.type(`alice${ENTER}${newPassword()}${ENTER}`);
   await screen.shows("Sorry, no services available. Trying again");
   screen.type("\u001b");
   await screen.hides("Sorry");

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import type { System } from "./system.ts";
 
-const COMMAND = join(import.meta.dirname, "..", "terminal", "bin", "fastchat.js");
+export const COMMAND = join(import.meta.dirname, "..", "terminal", "bin", "fastchat.js");
 
 export interface CommandOptions {
   /** Standard input; default none. */
@@ -20,6 +20,13 @@ export interface CommandResult {
   readonly errors: string;
 }
 
+/** Where a person's FastChat finds the system and their profiles. */
+export const environmentIn = (system: System, options: Pick<CommandOptions, "home" | "gateway" | "environment"> = {}) => ({
+  FASTCHAT_HOME: options.home ?? system.home,
+  FASTCHAT_GATEWAY: options.gateway ?? system.gatewayUrl,
+  ...options.environment,
+});
+
 /** The real `fastchat` command in a process of its own. */
 export class RunningCommand implements AsyncDisposable {
   output = "";
@@ -36,9 +43,7 @@ export class RunningCommand implements AsyncDisposable {
         ...(TMPDIR !== undefined && { TMPDIR }),
         ...(HOME !== undefined && { HOME }),
         NO_COLOR: "1",
-        FASTCHAT_HOME: options.home ?? system.home,
-        FASTCHAT_GATEWAY: options.gateway ?? system.gatewayUrl,
-        ...options.environment,
+        ...environmentIn(system, options),
       },
     });
     this.#child.stdout!.setEncoding("utf8").on("data", (text: string) => (this.output += text));
@@ -57,10 +62,7 @@ export class RunningCommand implements AsyncDisposable {
 
   /** The objects it printed so far, with --json. */
   get objects(): Record<string, unknown>[] {
-    return this.output
-      .split("\n")
-      .slice(0, -1)
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    return objectsIn(this.output.slice(0, this.output.lastIndexOf("\n") + 1));
   }
 
   /** Closes our end of its output, as `| head -1` does. */
@@ -68,8 +70,8 @@ export class RunningCommand implements AsyncDisposable {
     this.#child.stdout!.destroy();
   }
 
-  kill(): void {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill("SIGKILL");
+  kill(signal: NodeJS.Signals = "SIGKILL"): void {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill(signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -88,3 +90,20 @@ export async function fastchat(system: System, args: readonly string[], options:
   clearTimeout(timer);
   return { code, output: command.output, errors: command.errors };
 }
+
+/** What a command with --json says. Throws when it fails. */
+export async function fastchatJson(
+  system: System,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<Record<string, unknown>[]> {
+  const { code, output, errors } = await fastchat(system, [...args, "--json"], options);
+  if (code !== 0) throw new Error(`fastchat ${args.join(" ")} ended with ${code}: ${errors}`);
+  return objectsIn(output);
+}
+
+export const objectsIn = (lines: string): Record<string, unknown>[] =>
+  lines
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);

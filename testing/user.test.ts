@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { fastchat, startFastchat } from "./fastchat.ts";
+import { COMMAND, fastchat, objectsIn, startFastchat } from "./fastchat.ts";
 import { newPassword, person } from "./person.ts";
 import { startSystem, type System } from "./system.ts";
 
@@ -22,12 +22,6 @@ afterAll(async () => {
   await system?.[Symbol.asyncDispose]();
 });
 
-const objects = (output: string): Record<string, unknown>[] =>
-  output
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
-
 test("two people who are connected are at two different chat servers, also by the word of a process beside; a third server joins", async () => {
   await using alice = startFastchat(system, ["tail", "--json", "--profile", "alice"]);
   await using bob = startFastchat(system, ["tail", "--json", "--profile", "bob"]);
@@ -36,7 +30,7 @@ test("two people who are connected are at two different chat servers, also by th
   const servers = await Promise.all(
     ["alice", "bob"].map(async (profile) => {
       const { output } = await fastchat(system, ["whoami", "--json", "--profile", profile]);
-      return objects(output)[0]?.["server"];
+      return objectsIn(output)[0]?.["server"];
     }),
   );
   expect(new Set(servers)).toEqual(new Set(["chat-1", "chat-2"]));
@@ -50,9 +44,8 @@ test("two people who are connected are at two different chat servers, also by th
 
 test("echo hi | fastchat send bob -, and fastchat tail --json | head -1 ends", async () => {
   expect(await fastchat(system, ["send", "bob", "-", "--profile", "alice"], { input: "hi\n" })).toMatchObject({ code: 0 });
-  const bin = join(import.meta.dirname, "..", "terminal", "bin", "fastchat.js");
   const { promise, resolve } = Promise.withResolvers<{ code: number | null; output: string }>();
-  const shell = spawn("/bin/sh", ["-c", `"${process.execPath}" "${bin}" tail --json --profile bob | head -1`], {
+  const shell = spawn("/bin/sh", ["-c", `"${process.execPath}" "${COMMAND}" tail --json --profile bob | head -1`], {
     env: { ...process.env, FASTCHAT_HOME: system.home, FASTCHAT_GATEWAY: system.gatewayUrl },
     stdio: ["ignore", "pipe", "inherit"],
     // A group of its own: killed whole when the pipe does not end by itself.
@@ -65,7 +58,7 @@ test("echo hi | fastchat send bob -, and fastchat tail --json | head -1 ends", a
   const result = await promise;
   clearTimeout(timer);
   expect(result.code).toBe(0);
-  expect(objects(result.output)).toMatchObject([{ type: "message", text: "hi" }]);
+  expect(objectsIn(result.output)).toMatchObject([{ type: "message", text: "hi" }]);
 });
 
 test("bob is signed out: the message waits, and is there at sign-in", async () => {
@@ -76,7 +69,7 @@ test("bob is signed out: the message waits, and is there at sign-in", async () =
   });
   const { code, output } = await fastchat(system, ["read", "alice", "--json", "--all", "--profile", "bob"]);
   expect(code).toBe(0);
-  expect(objects(output).map(({ text }) => text)).toEqual(expect.arrayContaining(["hi", "while you were away"]));
+  expect(objectsIn(output).map(({ text }) => text)).toEqual(expect.arrayContaining(["hi", "while you were away"]));
 });
 
 test("no command says a secret: wrong password, no such user, a taken name", async () => {

@@ -1,8 +1,6 @@
-import { join } from "node:path";
 import pty from "@lydell/node-pty";
 import xterm from "@xterm/headless";
-
-export const command = join(import.meta.dirname, "bin", "fastchat.js");
+import { COMMAND } from "./fastchat.ts";
 
 export interface ScreenOptions {
   readonly columns?: number;
@@ -30,7 +28,7 @@ export class TestScreen implements AsyncDisposable {
     living.add(this);
     this.#terminal = new xterm.Terminal({ cols: columns, rows, allowProposedApi: true });
     const { NO_COLOR: _, CI: _ci, ...inherited } = process.env;
-    this.#process = pty.spawn(process.execPath, [command, ...args], {
+    this.#process = pty.spawn(process.execPath, [COMMAND, ...args], {
       name: "xterm-256color",
       cols: columns,
       rows,
