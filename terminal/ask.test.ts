@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { TestScreen } from "@fastchat/testing";
+import { TestScreen } from "../testing/index.ts";
 
 // At a terminal, with no server: what is judged here is judged before anybody is asked.
 

@@ -13,7 +13,7 @@ import {
   startFastchat,
   startSystem,
   type System,
-} from "@fastchat/testing";
+} from "../testing/index.ts";
 
 // The commands as scripts run them, against a real server.
 

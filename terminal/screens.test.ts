@@ -10,7 +10,7 @@ import {
   startSystem,
   type System,
   TestScreen,
-} from "@fastchat/testing";
+} from "../testing/index.ts";
 
 // Real terminals: the command as people start it, in pseudo terminals, with a real server behind.
 

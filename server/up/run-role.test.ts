@@ -1,6 +1,3 @@
-import { execFile } from "node:child_process";
-import { join } from "node:path";
-import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { OptionError } from "../config.ts";
 import { runRole } from "./run-role.ts";
@@ -13,10 +10,4 @@ test.each([
   ["server", { url: "https://chat.example.org" }, `--url is "https://chat.example.org"; it must look like wss://chat.example.org/1.`],
 ] as const)("%s %o is refused in one sentence, before anything starts", async (role, words, sentence) => {
   await expect(runRole(role, words)).rejects.toThrow(new OptionError(sentence));
-});
-
-test.each(["--servers", "--bogus"])("%s, without a value or unknown, is refused in one sentence too", async (option) => {
-  const run = promisify(execFile)(process.execPath, [join(import.meta.dirname, "..", "main.ts"), "up", option]);
-  const start = `fastchat: ${option} needs a value or is no option: `;
-  await expect(run).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(new RegExp(`^${start}[^\n]+\n$`)) as unknown });
 });

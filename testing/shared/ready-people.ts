@@ -1,8 +1,8 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { signUpPeople } from "../person.ts";
-import { startSystem } from "../system.ts";
-import { connect, TestDatabase } from "../../server/store/test-database.ts";
+import { promisify } from "node:util";
+import { connect } from "../../server/store/test-database.ts";
 import type { Shared } from "./shared.ts";
 
 /**
@@ -19,8 +19,7 @@ export interface ReadyPeople {
   readonly passwords: ReadonlyMap<string, string>;
 }
 
-const names = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "niaj", "olivia", "peggy"];
-const database = "fastchat_test_people";
+export const peopleDatabase = "fastchat_test_people";
 /** Of a lock in PostgreSQL: whoever comes first makes the people, the others wait. */
 const LOCK = 7_243_001;
 
@@ -35,25 +34,10 @@ async function makeOnce(place: Shared): Promise<ReadyPeople> {
   const folder = join(place.folder, "people");
   await using client = await connect(place.databaseUrl);
   await client.query("SELECT pg_advisory_lock($1)", [LOCK]);
-  if (!existsSync(folder)) await make(place, folder);
-  const passwords = JSON.parse(readFileSync(join(folder, "passwords.json"), "utf8")) as [string, string][];
-  return { database, secretFile: join(folder, "secret.json"), home: join(folder, "home"), passwords: new Map(passwords) };
-}
-
-async function make(place: Shared, folder: string): Promise<void> {
-  const partial = `${folder}.partial`;
-  mkdirSync(partial, { mode: 0o700 });
-  await using empty = await TestDatabase.create();
-  {
-    await using system = await startSystem({ servers: 1, databaseUrl: empty.url });
-    const passwords = await signUpPeople(system, names);
-    writeFileSync(join(partial, "passwords.json"), JSON.stringify([...passwords]));
-    cpSync(system.secretFile, join(partial, "secret.json"));
-    cpSync(system.home, join(partial, "home"), { recursive: true });
-    // They take their names off the list of servers.
-    await Promise.all(system.processes.map((process) => process.stop()));
+  if (!existsSync(folder)) {
+    // It starts a system itself, which would be a circle of imports.
+    await promisify(execFile)(process.execPath, [join(import.meta.dirname, "make-people.ts"), folder]);
   }
-  await using client = await connect(place.databaseUrl);
-  await client.query(`ALTER DATABASE ${empty.name} RENAME TO ${database}`);
-  renameSync(partial, folder);
+  const passwords = JSON.parse(readFileSync(join(folder, "passwords.json"), "utf8")) as [string, string][];
+  return { database: peopleDatabase, secretFile: join(folder, "secret.json"), home: join(folder, "home"), passwords: new Map(passwords) };
 }
