@@ -149,10 +149,16 @@ export async function makePerson(name: string): Promise<SignUpParts> {
   return { person, link, attachments };
 }
 
-export function stateOf(links: readonly SignedLink[]): AccountState {
-  const result = applyAccountLinks(undefined, links);
+export function stateOf(links: readonly SignedLink[], before?: AccountState): AccountState {
+  const result = applyAccountLinks(before, links);
   if (result.kind !== "valid") throw new Error(`the test's own chain is ${JSON.stringify(result)}`);
   return result.state;
+}
+
+/** The person's chain grows by a link that the server took. */
+export function take(person: TestPerson, link: SignedLink): void {
+  person.state = stateOf([link], person.state);
+  person.links.push(link);
 }
 
 /** What `finish` takes besides the account. */
@@ -239,8 +245,7 @@ export async function addDeviceBy(gateway: string, person: TestPerson, grant: Ui
     link,
     attachments: { deviceSealingKey: sealing.publicKey, copies: [{ device: idBytes(device), generation, sealed: copy }] },
   });
-  person.links.push(link);
-  person.state = stateOf(person.links);
+  take(person, link);
   const added = { device, signingSeed };
   person.devices.push(added);
   return added;

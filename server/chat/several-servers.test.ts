@@ -1,5 +1,5 @@
 import { ErrorCode } from "@fastchat/protocol";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Bus } from "../bus/bus.ts";
 import { getTicket, signUp, TestConversation, type TestPerson, TestSocket } from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
@@ -19,15 +19,19 @@ const losing = (bus: Bus): Bus => ({
   [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
 });
 
-beforeEach(async () => {
-  deaf = false;
+beforeAll(async () => {
   installation = await TestInstallation.start({ servers: 2, wrapBus: losing });
   gateway = installation.gateway.url;
-  alice = await signUp(gateway, "alice");
   bob = await signUp(gateway, "bob");
+});
+afterAll(() => installation?.[Symbol.asyncDispose]());
+
+let count = 0;
+beforeEach(async () => {
+  deaf = false;
+  alice = await signUp(gateway, `alice${(count += 1)}`);
   conversation = new TestConversation(alice, bob);
 });
-afterEach(() => installation?.[Symbol.asyncDispose]());
 
 const at = (person: TestPerson, server: "chat-1" | "chat-2") =>
   TestSocket.welcome(gateway, person.devices[0]!, [server === "chat-1" ? "chat-2" : "chat-1"]);
@@ -70,6 +74,30 @@ test("[D6] two people who write at once through two servers see one order, live,
   }
 });
 
+test("[D4] a database that goes away under a send closes the socket, and the retry with the same id finds its place", async () => {
+  await using a = await at(alice, "chat-1");
+  await conversation.open(a, alice);
+  const message = await conversation.message("once", alice);
+  const { database } = installation;
+  // Holds the conversation so that the append waits, then ends the server's connections.
+  const holder = await database.pool.connect();
+  await holder.query("BEGIN");
+  await holder.query("SELECT 1 FROM conversation FOR UPDATE");
+  a.say(conversation.send(message));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await holder.query(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%append_messages%' AND pid <> pg_backend_pid()",
+  );
+  expect(await a.closed()).toBe(4_000 + ErrorCode.MOVED);
+  await holder.query("COMMIT");
+  holder.release();
+  await using again = await at(alice, "chat-2");
+  expect((await again.ask(conversation.send(message), "sent")).sequence).toBe(2);
+  expect((await again.ask(conversation.send(message), "sent")).sequence).toBe(2);
+});
+
+// These two end servers, and come last.
+
 test("[D12] a server that drains is not offered, asks its clients to move, and answers what was under way", async () => {
   const [first] = installation.servers;
   await using a = await at(alice, "chat-1");
@@ -104,26 +132,4 @@ test("with the last server gone the gateway says so, until there is one again", 
   const welcome = socket.frames.find(({ body }) => body.case === "welcome")!;
   expect(welcome.body.case === "welcome" && welcome.body.value.server).toBe(joined.name);
   expect((await fetch(`${gateway}/readyz`)).status).toBe(200);
-});
-
-test("[D4] a database that goes away under a send closes the socket, and the retry with the same id finds its place", async () => {
-  await using a = await at(alice, "chat-1");
-  await conversation.open(a, alice);
-  const message = await conversation.message("once", alice);
-  const { database } = installation;
-  // Holds the conversation so that the append waits, then ends the server's connections.
-  const holder = await database.pool.connect();
-  await holder.query("BEGIN");
-  await holder.query("SELECT 1 FROM conversation FOR UPDATE");
-  a.say(conversation.send(message));
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  await holder.query(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%append_messages%' AND pid <> pg_backend_pid()",
-  );
-  expect(await a.closed()).toBe(4_000 + ErrorCode.MOVED);
-  await holder.query("COMMIT");
-  holder.release();
-  await using again = await at(alice, "chat-2");
-  expect((await again.ask(conversation.send(message), "sent")).sequence).toBe(2);
-  expect((await again.ask(conversation.send(message), "sent")).sequence).toBe(2);
 });

@@ -17,25 +17,23 @@ import { TestInstallation } from "../test-installation.ts";
 
 let installation: TestInstallation;
 let gateway: string;
+let bob: TestPerson;
+let eve: TestPerson;
 beforeAll(async () => {
   installation = await TestInstallation.start({ servers: 2 });
   gateway = installation.gateway.url;
+  [bob, eve] = [await signUp(gateway, "bob"), await signUp(gateway, "eve")];
 });
 afterAll(() => installation?.[Symbol.asyncDispose]());
 
+/** New in each test, and her conversation with bob, which holds its `create` and one message. */
 let alice: TestPerson;
-let bob: TestPerson;
-let eve: TestPerson;
 let conversation: TestConversation;
 let counter = 0;
 
 beforeEach(async () => {
   counter += 1;
-  [alice, bob, eve] = [
-    await signUp(gateway, `alice${counter}`),
-    await signUp(gateway, `bob${counter}`),
-    await signUp(gateway, `eve${counter}`),
-  ];
+  alice = await signUp(gateway, `alice${counter}`);
   conversation = new TestConversation(alice, bob);
   await using socket = await TestSocket.welcome(gateway, alice.devices[0]!);
   await conversation.open(socket, alice);
@@ -208,7 +206,7 @@ test("[P4] a vault takes all entries or none, each one version further", async (
 });
 
 test("a large vault comes in pages that lose nothing", async () => {
-  await using socket = await TestSocket.welcome(gateway, bob.devices[0]!);
+  await using socket = await TestSocket.welcome(gateway, alice.devices[0]!);
   for (let round = 0; round < 6; round++) {
     const entries = Array.from({ length: 5 }, () => ({ slot: randomBytes(32), generation: 1, version: 1, sealed: randomBytes(100_000) }));
     await socket.ask({ case: "writeVault", value: { entries } }, "vaultWritten");
@@ -250,14 +248,15 @@ test("[S5] a signal reaches the members who are there, on both servers, and is n
 });
 
 test("who is connected is known across servers, live", async () => {
+  const carl = await signUp(gateway, "carl");
   await using a = await TestSocket.welcome(gateway, alice.devices[0]!, ["chat-2"]);
-  const watched = await a.ask({ case: "watchPresence", value: { accounts: [idBytes(bob.account)] } }, "presence");
+  const watched = await a.ask({ case: "watchPresence", value: { accounts: [idBytes(carl.account)] } }, "presence");
   expect(watched.accounts.map((each) => each.online)).toEqual([false]);
-  const b = await TestSocket.welcome(gateway, bob.devices[0]!, ["chat-1"]);
+  const c = await TestSocket.welcome(gateway, carl.devices[0]!, ["chat-1"]);
   await a.until(({ request, body }) => request === 0 && body.case === "presence" && body.value.accounts[0]?.online === true);
-  const { people } = await a.ask({ case: "findPeople", value: { text: `B${counter}`.replace("B", "bob"), limit: 5 } }, "people");
-  expect(people.map((person) => [person.name, person.online])).toEqual([[bob.name, true]]);
-  await b[Symbol.asyncDispose]();
+  const { people } = await a.ask({ case: "findPeople", value: { text: "carl", limit: 5 } }, "people");
+  expect(people.map((person) => [person.name, person.online])).toEqual([[carl.name, true]]);
+  await c[Symbol.asyncDispose]();
   const gone = await a.until(({ request, body }) => request === 0 && body.case === "presence" && body.value.accounts[0]?.online === false);
   expect(gone.body.case === "presence" && Number(gone.body.value.accounts[0]!.lastSeen)).toBeGreaterThan(0);
 });
@@ -317,7 +316,7 @@ test("[D8] what was appended while nobody was there is in the heads and pages, f
   await a.until(() => a.live(conversation.id).length >= 30);
   await using b = await TestSocket.welcome(gateway, bob.devices[0]!);
   const { heads } = await b.ask({ case: "catchUp", value: { cursors: [] } }, "heads");
-  expect(heads.map((head) => [conversationId(head.conversation), head.sequence])).toEqual([[conversation.id, 32]]);
+  expect(heads.map((head) => [conversationId(head.conversation), head.sequence])).toContainEqual([conversation.id, 32]);
   const newest = await b.ask({ case: "fetchEntries", value: { conversation: id(), before: 33, limit: 10 } }, "entries");
   expect(newest.entries.map((entry) => entry.sequence)).toEqual([23, 24, 25, 26, 27, 28, 29, 30, 31, 32]);
   const all: number[] = [];
