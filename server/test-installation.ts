@@ -1,87 +1,102 @@
-import { randomBytes } from "node:crypto";
-import { rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TemporaryFolder } from "../testing/temporary-folder.ts";
 import type { Bus } from "./bus/bus.ts";
 import { openNotifyBus } from "./bus/bus-notify.ts";
-import { type ChatServer, type ChatServerOptions, startChatServer } from "./chat/chat-server.ts";
+import { type ChatServer, startChatServer } from "./chat/chat-server.ts";
 import { silentLog } from "./events.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "./gateway/gateway.ts";
 import { readSecrets } from "./gateway/secret-file.ts";
 import { leastConnections } from "./gateway/strategy-least-connections.ts";
-import type { Database } from "./store/database.ts";
-import { openDatabase } from "./store/database.ts";
+import { type Database, openDatabase } from "./store/database.ts";
 import { TestDatabase } from "./store/test-database.ts";
 
-/** For tests: PostgreSQL, a gateway and chat servers with real sockets, in this process. */
+export interface TestInstallationOptions {
+  /** Chat servers; default 1. */
+  readonly servers?: number;
+  readonly gateway?: Partial<GatewayOptions>;
+  /** Around each chat server's bus. */
+  readonly wrapBus?: (bus: Bus) => Bus;
+}
+
+/** For tests: a database, a gateway and chat servers with real sockets, in this process. */
 export class TestInstallation implements AsyncDisposable {
   readonly database: Database;
   readonly gateway: Gateway;
+  /** The gateways'. */
   readonly secretFile: string;
   readonly servers: ChatServer[] = [];
+  readonly #wrapBus: (bus: Bus) => Bus;
   readonly #stack: AsyncDisposableStack;
-  #count = 0;
 
-  private constructor(parts: Pick<TestInstallation, "database" | "gateway" | "secretFile">, stack: AsyncDisposableStack) {
+  private constructor(
+    parts: { database: Database; gateway: Gateway; secretFile: string; wrapBus: (bus: Bus) => Bus },
+    stack: AsyncDisposableStack,
+  ) {
     this.database = parts.database;
     this.gateway = parts.gateway;
     this.secretFile = parts.secretFile;
+    this.#wrapBus = parts.wrapBus;
     this.#stack = stack;
   }
 
-  static async start(
-    options: { servers?: number; gateway?: Partial<GatewayOptions>; wrapBus?: (bus: Bus) => Bus } = {},
-  ): Promise<TestInstallation> {
+  static async start({ servers = 1, gateway: changes, wrapBus = (bus) => bus }: TestInstallationOptions = {}): Promise<TestInstallation> {
     await using stack = new AsyncDisposableStack();
-    const { url, database } = stack.use(await TestDatabase.open());
-    const secretFile = join(tmpdir(), `fastchat-test-secret-${randomBytes(6).toString("hex")}.json`);
-    stack.defer(() => rm(secretFile, { force: true }));
-    const gateway = stack.use(
-      await startGateway({
-        database,
-        bus: stack.use(await openNotifyBus({ url, log: silentLog })),
-        secrets: await readSecrets(secretFile, silentLog),
-        strategy: leastConnections,
-        log: silentLog,
-        signUp: undefined,
-        signInAnswers: "distinct",
-        webOrigins: [],
-        trustedProxies: 0,
-        host: "127.0.0.1",
-        port: 0,
-        ...options.gateway,
-      }),
-    );
-    const installation = new TestInstallation({ database, gateway, secretFile }, stack.move());
-    for (let index = 0; index < (options.servers ?? 1); index++) {
-      await installation.addServer(options.wrapBus === undefined ? {} : { wrapBus: options.wrapBus });
-    }
+    const { database } = stack.use(await TestDatabase.open());
+    const secretFile = join(stack.use(new TemporaryFolder()).path, "secret.json");
+    const gateway = stack.use(await openGateway(database, secretFile, changes));
+    const installation = new TestInstallation({ database, gateway, secretFile, wrapBus }, stack.move());
+    for (let count = 0; count < servers; count++) await installation.addServer();
     return installation;
   }
 
-  /** One more chat server, with its own connections to the database. */
-  async addServer(options: Partial<ChatServerOptions> & { wrapBus?: (bus: Bus) => Bus } = {}): Promise<ChatServer> {
-    const { wrapBus = (bus: Bus) => bus, ...rest } = options;
+  /** One more chat server, with its own connections to the database. `idleMs`: as in `limits`. */
+  async addServer(idleMs?: number): Promise<ChatServer> {
     const { url } = this.database;
     const database = this.#stack.use(openDatabase({ url, connections: 4, onIdleError: () => undefined }));
-    const name = `chat-${(this.#count += 1)}`;
+    const name = `chat-${this.servers.length + 1}`;
     const server = await startChatServer({
       database,
-      bus: this.#stack.use(wrapBus(await openNotifyBus({ url, log: silentLog }))),
+      bus: this.#stack.use(this.#wrapBus(await openNotifyBus({ url, log: silentLog }))),
       log: silentLog,
       people: "everyone",
       webOrigins: [],
       name: () => name,
       host: "127.0.0.1",
       port: 0,
-      ...rest,
+      idleMs,
     });
     this.#stack.use(server);
     this.servers.push(server);
     return server;
   }
 
+  /** Another gateway of the same installation, with other policies. */
+  async addGateway(changes: Partial<GatewayOptions>): Promise<Gateway> {
+    return this.#stack.use(await openGateway(this.database, this.secretFile, changes));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }
+}
+
+async function openGateway(database: Database, secretFile: string, changes: Partial<GatewayOptions> = {}): Promise<Gateway> {
+  await using stack = new AsyncDisposableStack();
+  const gateway = await startGateway({
+    database,
+    bus: stack.use(await openNotifyBus({ url: database.url, log: silentLog })),
+    secrets: await readSecrets(secretFile, silentLog),
+    strategy: leastConnections,
+    log: silentLog,
+    signUp: undefined,
+    signInAnswers: "distinct",
+    webOrigins: [],
+    trustedProxies: 0,
+    host: "127.0.0.1",
+    port: 0,
+    ...changes,
+  });
+  stack.use(gateway);
+  const owned = stack.move();
+  return { ...gateway, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

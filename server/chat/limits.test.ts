@@ -56,7 +56,7 @@ test("[W2] who says anything before hello, or nothing at all, is shown out", asy
 
 test("[W7] a socket that says nothing for long is closed, one that pings is not", async () => {
   const idleMs = 2_500;
-  const server = await installation.addServer({ idleMs });
+  const server = await installation.addServer(idleMs);
   const open = async (person: TestPerson): Promise<TestSocket> => {
     const ticket = await getTicket(gateway, person.devices[0]!, [installation.servers[0]!.name]);
     expect(ticket.server).toBe(server.name);

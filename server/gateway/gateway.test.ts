@@ -1,18 +1,17 @@
 import { randomBytes } from "node:crypto";
-import { ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
+import { readdir, rm, stat } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { ErrorCode, type FastChatError, idBytes, limits } from "@fastchat/protocol";
 import { fromBinary } from "@bufbuild/protobuf";
 import { ErrorSchema } from "@fastchat/protocol/wire/error";
 import * as wire from "@fastchat/protocol/wire/gateway";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { silentLog } from "../events.ts";
 import { addInvitation } from "../store/accounts.ts";
-import { addDevice, getTicket, makePerson, post, signIn, signUp, startSignUp, stateOf, TestSocket } from "../test-client.ts";
+import { addDevice, codeOf, getTicket, makePerson, post, signIn, signUp, startSignUp, stateOf, TestSocket } from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
-import { openNotifyBus } from "../bus/bus-notify.ts";
-import { type Gateway, startGateway } from "./gateway.ts";
 import { readSecrets } from "./secret-file.ts";
 import { invitationHash } from "./sign-up.ts";
-import { leastConnections } from "./strategy-least-connections.ts";
 
 let installation: TestInstallation;
 let gateway: string;
@@ -21,45 +20,6 @@ beforeAll(async () => {
   gateway = installation.gateway.url;
 });
 afterAll(() => installation?.[Symbol.asyncDispose]());
-
-const codeOf = (promise: Promise<unknown>): Promise<number> =>
-  promise.then(
-    (value) => {
-      throw new Error(`no error but ${JSON.stringify(value)}`);
-    },
-    (error: unknown) => {
-      if (error instanceof FastChatError) return error.code;
-      throw error;
-    },
-  );
-
-/** Another gateway of the same installation, with other policies. */
-async function otherGateway(changes: Partial<Parameters<typeof startGateway>[0]>): Promise<Gateway> {
-  const { database } = installation;
-  const bus = await openNotifyBus({ url: database.url, log: silentLog });
-  const secrets = await readSecrets(installation.secretFile, silentLog);
-  const started = await startGateway({
-    database,
-    bus,
-    secrets,
-    strategy: leastConnections,
-    log: silentLog,
-    signUp: undefined,
-    signInAnswers: "distinct",
-    webOrigins: [],
-    trustedProxies: 0,
-    host: "127.0.0.1",
-    port: 0,
-    ...changes,
-  });
-  return {
-    ...started,
-    async [Symbol.asyncDispose]() {
-      await started[Symbol.asyncDispose]();
-      await bus[Symbol.asyncDispose]();
-    },
-  };
-}
 
 test("[P1] a sign-in gives chain and wraps to who knows the password, and tells wrong password from no such user", async () => {
   const alice = await signUp(gateway, "alice");
@@ -95,7 +55,7 @@ test("[P1] who guesses KE3 gets nothing, and a state of another sign-in or an ol
 });
 
 test("with uniform answers a stranger cannot tell a missing user from a wrong password", async () => {
-  await using uniform = await otherGateway({ signInAnswers: "uniform" });
+  await using uniform = await installation.addGateway({ signInAnswers: "uniform" });
   await signUp(gateway, "eva");
   expect(await signIn(uniform.url, "eva", "wrong")).toBe("wrong-password");
   expect(await signIn(uniform.url, "nobody-here", "wrong")).toBe("wrong-password");
@@ -136,7 +96,7 @@ test("[A2] a sign-up whose keys, name or wraps do not fit its link leaves nothin
 });
 
 test("an invitation is needed where the policy says so, and is good for as many as it says", async () => {
-  await using closed = await otherGateway({ signUp: "invitation" });
+  await using closed = await installation.addGateway({ signUp: "invitation" });
   const { code, text } = { code: "correct-horse", text: "correct-horse" };
   await addInvitation(installation.database, { hash: invitationHash(code), uses: 1, expires: Date.now() + 60_000 });
   await addInvitation(installation.database, { hash: invitationHash("too-late"), uses: 1, expires: Date.now() - 1 });
@@ -231,13 +191,10 @@ test("pages of loopback may ask a gateway on loopback, others may not; health, r
 });
 
 test("the secret file is readable for its owner alone, and the same for all gateways that start at once", async () => {
-  const { stat } = await import("node:fs/promises");
   expect((await stat(installation.secretFile)).mode & 0o777).toBe(0o600);
   const path = `${installation.secretFile}.other`;
   const all = await Promise.all([1, 2, 3, 4].map(() => readSecrets(path, silentLog)));
   expect(new Set(all.map((secrets) => secrets.setup.id)).size).toBe(1);
-  const { rm, readdir } = await import("node:fs/promises");
   await rm(path);
-  const { basename, dirname } = await import("node:path");
   expect((await readdir(dirname(path))).filter((name) => name.startsWith(`${basename(path)}.`))).toEqual([]);
 });
