@@ -20,7 +20,7 @@ const oldNode = (process.env["PATH"] ?? "")
 /** A checkout with our command, our scripts and packages, and a client of a few lines. */
 beforeAll(() => {
   checkout = mkdtempSync(join(tmpdir(), "fastchat-command-"));
-  for (const folder of ["protocol", "client", "terminal"]) mkdirSync(join(checkout, folder));
+  for (const folder of ["protocol", "client", "server", "terminal"]) mkdirSync(join(checkout, folder));
   cpSync(join(root, "terminal", "bin"), join(checkout, "terminal", "bin"), { recursive: true });
   cpSync(join(root, "scripts"), join(checkout, "scripts"), { recursive: true });
   cpSync(join(root, "package.json"), join(checkout, "package.json"));

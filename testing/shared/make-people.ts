@@ -8,7 +8,24 @@ import { shared } from "./shared.ts";
 
 // `node make-people.ts FOLDER`: signs up the people whom tests find ready; see ready-people.ts. The folder appears when all is there.
 
-const names = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "niaj", "olivia", "peggy"];
+const names = [
+  "alice",
+  "bob",
+  "carol",
+  "dave",
+  "erin",
+  "frank",
+  "grace",
+  "heidi",
+  "ivan",
+  "judy",
+  "mallory",
+  "niaj",
+  "olivia",
+  "peggy",
+  "rupert",
+  "sybil",
+];
 
 const folder = process.argv[2]!;
 const partial = `${folder}.partial`;

@@ -1,0 +1,80 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { anotherDevice, FrameProxy, newPassword, person, startSystem, type System } from "../testing/index.ts";
+import { openClient, signIn, signUp } from "./node.ts";
+
+let system: System;
+beforeAll(async () => {
+  system = await startSystem();
+});
+afterAll(() => system[Symbol.asyncDispose]());
+
+test("[A5] safety numbers agree, and a comparison holds on all devices", async () => {
+  await using alice = await person(system, "alice");
+  await using bob = await person(system, "bob");
+  await alice.say("bob", "hi");
+  await bob.hears("alice", "hi");
+  const [hers, his] = [await alice.client.safetyNumber("bob"), await bob.client.safetyNumber("alice")];
+  expect(hers.digits).toBe(his.digits);
+  expect(hers.digits).toMatch(/^(\d{5} ){11}\d{5}$/);
+  expect(hers.verification).toBe("not-verified");
+  await alice.client.setVerified("bob", true);
+  await using other = await anotherDevice(system, alice, { profile: "alice-2" });
+  await expect.poll(async () => (await other.client.conversations())[0]?.peer.verification).toBe("verified");
+});
+
+test("[P4] a fresh device that hears of somebody before it has read the vault changes nothing there", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  await using carol = await person(system, "carol");
+  await using dave = await person(system, "dave");
+  await carol.say("dave", "hi");
+  await dave.hears("carol", "hi");
+  await carol.client.setVerified("dave", true);
+  await carol.client.setNote("dave", "from school");
+  const late: (() => void)[] = [];
+  proxy.script = {
+    toClient: (frame, connection) => {
+      if (frame.body.case !== "vault") return frame;
+      late.push(() => connection.pass(frame));
+      return undefined;
+    },
+  };
+  await using other = await anotherDevice(system, carol, { profile: "carol-2", gateway: proxy.url });
+  await expect.poll(async () => (await other.client.conversations())[0]?.peer.contact).toBe(true);
+  proxy.script = {};
+  for (const pass of late) pass();
+  const peerOf = async ({ client }: typeof carol) => (await client.conversations())[0]?.peer;
+  const kept = { verification: "verified", note: "from school" };
+  await expect.poll(() => peerOf(other)).toMatchObject(kept);
+  await other.client.setDraft((await other.client.conversations())[0]!.id, "written to the vault after all that");
+  await expect.poll(async () => (await carol.client.conversations())[0]?.draft).toMatch(/written/);
+  expect(await peerOf(carol)).toMatchObject(kept);
+});
+
+test("[H3] who signs out is gone, from the server and from the disk; messages wait for the next sign-in", async () => {
+  await using erin = await person(system, "erin");
+  const frank = await person(system, "frank");
+  await erin.say("frank", "one");
+  await frank.hears("erin", "one");
+  expect(await frank.client.signOut()).toEqual({ server: "told" });
+  expect(existsSync(join(frank.home, frank.profile))).toBe(false);
+  expect(await openClient(frank)).toBeUndefined();
+  await erin.say("frank", "two");
+  await using back = await anotherDevice(system, frank, { profile: "frank-2" });
+  await back.hears("erin", "two");
+  expect(await back.texts("erin")).toEqual(["one", "two"]);
+});
+
+test("a wrong password, an unknown name and a taken one are told apart", async () => {
+  await using grace = await person(system, "grace");
+  const place = { home: system.home, profile: "nobody" };
+  const attempt = (name: string, password: string) => signIn(place, { gateway: system.gatewayUrl, name, password });
+  expect(await attempt("grace", "wrong horse battery staple")).toMatchObject({ kind: "refused", sentence: "Wrong password: try again." });
+  expect(await attempt("nobody-at-all", "x")).toMatchObject({ kind: "refused", sentence: "No such user: check the name." });
+  expect(await signUp(place, { gateway: system.gatewayUrl, name: "grace", password: newPassword() })).toMatchObject({
+    kind: "refused",
+    sentence: "Username already taken: choose another.",
+  });
+  await expect(grace.client.openDirect("nobody-at-all")).rejects.toThrow("No such user");
+});
