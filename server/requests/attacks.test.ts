@@ -23,23 +23,24 @@ import { TestInstallation } from "../test-installation.ts";
 
 let installation: TestInstallation;
 let gateway: string;
+let bob: TestPerson;
 beforeAll(async () => {
   installation = await TestInstallation.start({ servers: 2 });
   gateway = installation.gateway.url;
+  bob = await signUp(gateway, "bob");
 });
 afterAll(() => installation?.[Symbol.asyncDispose]());
 
-const people = (...names: string[]): Promise<TestPerson[]> => Promise.all(names.map((name) => signUp(gateway, name)));
 const welcome = (person: TestPerson, device: TestDevice = person.devices[0]!) => TestSocket.welcome(gateway, device);
 
-/** Two people and their conversation, of which `stolen` is a recorded device of the first. */
-async function withStolenDevice(one: string, other: string) {
-  const [alice, bob] = (await people(one, other)) as [TestPerson, TestPerson];
+/** Somebody new and her conversation with bob, of which `stolen` is a recorded device of hers. */
+async function withStolenDevice(name: string) {
+  const alice = await signUp(gateway, name);
   const stolen = await addDevice(gateway, alice);
   const conversation = new TestConversation(alice, bob);
   await using socket = await welcome(alice);
   await conversation.open(socket, alice);
-  return { alice, bob, stolen, conversation };
+  return { alice, stolen, conversation };
 }
 
 const slotOf = (conversation: TestConversation, person: TestPerson, device: TestDevice, values: { epoch: number; counter: number }) => ({
@@ -58,11 +59,7 @@ const signalOf = (conversation: TestConversation, person: TestPerson, device: Te
 });
 
 test("ghost member: a group is not taken, so that none can pass for somebody's direct conversation", async () => {
-  const [alice, bob, mallory] = (await people("alice-of-group", "bob-of-group", "mallory-of-group")) as [
-    TestPerson,
-    TestPerson,
-    TestPerson,
-  ];
+  const [alice, mallory] = [await signUp(gateway, "alice-of-group"), await signUp(gateway, "mallory-of-group")];
   const known = new Map([alice, bob, mallory].map((person) => [person.account, { state: person.state, links: person.links }]));
   const [device] = mallory.devices;
   const members = new Map([alice, bob, mallory].map(({ account }) => [account, account === mallory.account ? "admin" : "member"] as const));
@@ -87,7 +84,7 @@ test("ghost member: a group is not taken, so that none can pass for somebody's d
 });
 
 test("[S5] a slot comes from a recorded device, in an epoch that is still good, with a counter that leaves room", async () => {
-  const { alice, bob, stolen, conversation } = await withStolenDevice("alice-of-slots", "bob-of-slots");
+  const { alice, stolen, conversation } = await withStolenDevice("alice-of-slots");
   const later = await addDevice(gateway, alice);
   await using a = await welcome(alice);
   await using l = await welcome(alice, later);
@@ -109,7 +106,7 @@ test("[S5] a slot comes from a recorded device, in an epoch that is still good, 
 });
 
 test("[S5] an epoch from before a turn takes neither slots nor signals", async () => {
-  const { alice, stolen, conversation } = await withStolenDevice("alice-of-turn", "bob-of-turn");
+  const { alice, stolen, conversation } = await withStolenDevice("alice-of-turn");
   await using a = await welcome(alice);
   await conversation.open(a, alice);
   // As a revocation leaves it.
@@ -126,7 +123,7 @@ test("[S5] an epoch from before a turn takes neither slots nor signals", async (
 });
 
 test("[S5] a signal comes from a recorded device, and an ended one is refused", async () => {
-  const { alice, stolen, conversation } = await withStolenDevice("alice-of-signals", "bob-of-signals");
+  const { alice, stolen, conversation } = await withStolenDevice("alice-of-signals");
   const later = await addDevice(gateway, alice);
   await using l = await welcome(alice, later);
   expect(await l.refusal(signalOf(conversation, alice, later, 1))).toBe(ErrorCode.STALE_HEAD);
@@ -148,8 +145,8 @@ const rekeyBy = (person: TestPerson, conversation: Uint8Array) => {
 };
 
 test("[W8] a stranger cannot use up a conversation's rekeys, nor learn whether it is there", async () => {
-  const { alice, conversation } = await withStolenDevice("alice-of-rekeys", "bob-of-rekeys");
-  const [eve] = (await people("eve-of-rekeys")) as [TestPerson];
+  const { alice, conversation } = await withStolenDevice("alice-of-rekeys");
+  const eve = await signUp(gateway, "eve-of-rekeys");
   await using e = await welcome(eve);
   for (let tries = 0; tries <= limits.rekeysPerMinutePerConversation; tries++) {
     expect(await e.refusal(rekeyBy(eve, idBytes(conversation.id)))).toBe(ErrorCode.NOT_FOUND);
@@ -160,7 +157,7 @@ test("[W8] a stranger cannot use up a conversation's rekeys, nor learn whether i
 });
 
 test("[C5] a member's rekeys of a conversation are limited, and one member's do not use up another's", async () => {
-  const { alice, bob, conversation } = await withStolenDevice("alice-of-floods", "bob-of-floods");
+  const { alice, conversation } = await withStolenDevice("alice-of-floods");
   await using a = await TestSocket.welcome(gateway, alice.devices[0]!, ["chat-2"]);
   for (let count = 0; count < limits.rekeysPerMinutePerConversation; count++) {
     expect(await a.refusal(rekeyBy(alice, idBytes(conversation.id)))).toBe(ErrorCode.STALE_HEAD);
@@ -171,7 +168,7 @@ test("[C5] a member's rekeys of a conversation are limited, and one member's do 
 });
 
 test("[W5] an id of any other length is refused before anything is kept under it", async () => {
-  const [eve] = (await people("eve-of-lengths")) as [TestPerson];
+  const eve = await signUp(gateway, "eve-of-lengths");
   await using e = await welcome(eve);
   const long = randomBytes(100_000);
   const codes: ErrorCode[] = [];
@@ -181,7 +178,7 @@ test("[W5] an id of any other length is refused before anything is kept under it
 });
 
 test("[W5] a socket that writes to more conversations than anybody has is asked to connect again", async () => {
-  const [eve] = (await people("eve-of-many")) as [TestPerson];
+  const eve = await signUp(gateway, "eve-of-many");
   await using e = await welcome(eve);
   // Each is refused for its form; its conversation counts all the same.
   const send = () => ({ case: "send", value: { conversation: randomBytes(32) } }) as const;
@@ -200,7 +197,7 @@ async function addRows(person: TestPerson, { body }: SignedLink, count: number):
 }
 
 test("[C5] new account keys are limited per account and day, and signing out never is", async () => {
-  const [alice] = (await people("alice-of-days")) as [TestPerson];
+  const alice = await signUp(gateway, "alice-of-days");
   const thief = await addDevice(gateway, alice);
   const second = await addDevice(gateway, alice);
   const third = await addDevice(gateway, alice);
@@ -236,7 +233,7 @@ test("[C5] new account keys are limited per account and day, and signing out nev
 });
 
 test("[A1] added devices are limited per account and day", async () => {
-  const [alice] = (await people("alice-of-devices")) as [TestPerson];
+  const alice = await signUp(gateway, "alice-of-devices");
   // Beside the one of `create`.
   await addRows(alice, alice.links[0]!, limits.accountLinksPerDayPerAccount - 2);
   await addDevice(gateway, alice);
