@@ -79,15 +79,14 @@ test("[D4] a database that goes away under a send closes the socket, and the ret
   await conversation.open(a, alice);
   const message = await conversation.message("once", alice);
   const { database } = installation;
-  // Holds the conversation so that the append waits, then ends the server's connections.
+  // Holds the conversation so that the append waits, then ends the connection that it waits on.
   const holder = await database.pool.connect();
   await holder.query("BEGIN");
   await holder.query("SELECT 1 FROM conversation FOR UPDATE");
   a.say(conversation.send(message));
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  await holder.query(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%append_messages%' AND pid <> pg_backend_pid()",
-  );
+  const waiting =
+    "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%append_messages%'";
+  await expect.poll(async () => (await database.pool.query(`SELECT pg_terminate_backend(pid) ${waiting}`)).rowCount).toBe(1);
   expect(await a.closed()).toBe(4_000 + ErrorCode.MOVED);
   await holder.query("COMMIT");
   holder.release();
