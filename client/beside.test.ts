@@ -109,17 +109,17 @@ test("[S7] a second process reads beside the first, leaves what it sends, and ta
 
 test("[S2] a client killed between stored and sent, or between sent and acknowledged, loses and repeats nothing", async () => {
   await using proxy = await FrameProxy.start(system.gatewayUrl);
-  const dora = await person(system, "dora", { gateway: proxy.url });
-  await using emil = await person(system, "emil");
-  const conversation = await dora.say("emil", "begin");
-  await emil.hears("dora", "begin");
-  await dora.client.close();
+  const dave = await person(system, "dave", { gateway: proxy.url });
+  await using erin = await person(system, "erin");
+  const conversation = await dave.say("erin", "begin");
+  await erin.hears("dave", "begin");
+  await dave.client.close();
   const send = (from: number, count: number) =>
     `await client.sendAll(${JSON.stringify(conversation)}, Array.from({ length: ${count} }, (_, index) => "m" + (${from} + index))); console.log("stored"); ${forEver}`;
 
   // Stored, and nothing of it reached the server.
   proxy.script = { toServer: (frame) => (frame.body.case === "send" ? undefined : frame) };
-  await using first = new Other(dora, send(0, 20));
+  await using first = new Other(dave, send(0, 20));
   await first.says("stored");
   await first.kill();
 
@@ -132,38 +132,38 @@ test("[S2] a client killed between stored and sent, or between sent and acknowle
     },
     toClient: (frame) => (passed > 0 && (frame.body.case === "sent" || frame.body.case === "entries") ? undefined : frame),
   };
-  await using second = new Other(dora, send(20, 20));
+  await using second = new Other(dave, send(20, 20));
   await second.says("stored");
   await expect.poll(() => passed).toBeGreaterThan(0);
-  await emil.hears("dora", "m0");
+  await erin.hears("dave", "m0");
   await second.kill();
 
   proxy.script = {};
-  await using last = (await openClient(dora, { gateway: proxy.url }))!;
+  await using last = (await openClient(dave, { gateway: proxy.url }))!;
   await last.sent(conversation, AbortSignal.timeout(20_000));
-  await emil.hears("dora", "m39");
+  await erin.hears("dave", "m39");
   const expected = ["begin", ...Array.from({ length: 40 }, (_, index) => `m${index}`)];
-  expect(await emil.texts("dora", 200)).toEqual(expected);
+  expect(await erin.texts("dave", 200)).toEqual(expected);
   const own = async () =>
     (await last.items(conversation, { limit: 200 })).items.flatMap((item) => (item.kind === "message" ? [item.text] : []));
   await expect.poll(own).toEqual(expected);
-  const notices = (await emil.items("dora", 200)).filter((item) => item.kind === "notice" && item.notice !== "created");
+  const notices = (await erin.items("dave", 200)).filter((item) => item.kind === "notice" && item.notice !== "created");
   expect(notices).toEqual([]);
 });
 
 test("[S7] beside the holder its connection is known, and what a holder that is gone said is not believed", async () => {
   await using proxy = await FrameProxy.start(system.gatewayUrl);
-  const fay = await person(system, "fay", { gateway: proxy.url });
-  await fay.client.close();
+  const frank = await person(system, "frank", { gateway: proxy.url });
+  await frank.client.close();
   await using holder = new Other(
-    fay,
+    frank,
     `client.subscribe((event) => event.kind === "connection" && console.log("connection", JSON.stringify(event.connection)));
      console.log("connection", JSON.stringify(client.connection));
      ${forEver}`,
   );
   await expect.poll(() => holder.lines.some((line) => line.includes('"online"'))).toBe(true);
   const said = JSON.parse(holder.lines.findLast((line) => line.startsWith("connection"))!.slice("connection ".length)) as object;
-  const beside = (await openClient(fay, { gateway: proxy.url }))!;
+  const beside = (await openClient(frank, { gateway: proxy.url }))!;
   const kinds: string[] = [];
   try {
     expect(beside.role).toBe("beside");
@@ -183,12 +183,12 @@ test("[S7] beside the holder its connection is known, and what a holder that is 
   // Killed while online: who takes the lock after it does not repeat its words, and leaves none behind when it closes.
   await holder.kill();
   await using next = new Other(
-    { home: fay.home, profile: fay.profile, gateway: "http://127.0.0.1:9" },
+    { home: frank.home, profile: frank.profile, gateway: "http://127.0.0.1:9" },
     `await new Promise((resolve) => process.once("SIGTERM", resolve)); await client.close(); console.log("closed");`,
   );
   await next.says("role holder");
   {
-    await using again = (await openClient(fay, { gateway: proxy.url }))!;
+    await using again = (await openClient(frank, { gateway: proxy.url }))!;
     expect(again.role).toBe("beside");
     expect(["connecting", "offline"]).toContain(again.connection.kind);
     next.process.kill("SIGTERM");
@@ -199,17 +199,17 @@ test("[S7] beside the holder its connection is known, and what a holder that is 
 });
 
 test("who waits for the holder keeps the process, and waiting ends when the client is closed", async () => {
-  await using gil = await person(system, "gil", { gateway: system.gatewayUrl });
-  const conversation = await gil.say("gil", "note");
+  await using grace = await person(system, "grace", { gateway: system.gatewayUrl });
+  const conversation = await grace.say("grace", "note");
   // Nothing but the wait keeps this process; a top-level await that nothing keeps ends it with code 13.
   await using other = new Other(
-    gil,
-    `const id = await client.openDirect("gil"); await client.setNote("gil", "x").catch(() => 0); console.log("asked", id); await client.close();`,
+    grace,
+    `const id = await client.openDirect("grace"); await client.setNote("grace", "x").catch(() => 0); console.log("asked", id); await client.close();`,
   );
   await other.says(`asked ${conversation}`);
 
-  await gil.client.close();
-  const offline = (await openClient(gil, { offline: true }))!;
+  await grace.client.close();
+  const offline = (await openClient(grace, { offline: true }))!;
   const waiting = offline.caughtUp();
   await offline.close();
   await expect(waiting).rejects.toThrow("closed");

@@ -21,7 +21,7 @@ import {
   TicketRequestSchema,
   TicketSchema,
 } from "@fastchat/protocol/wire/gateway";
-import { signTicketRequest } from "@fastchat/protocol/seal";
+import { concat, signTicketRequest } from "@fastchat/protocol/seal";
 
 const MEDIA_TYPE = "application/x-protobuf";
 
@@ -90,16 +90,32 @@ export class Gateway {
 
   async #parse<Schema extends DescMessage>(schema: Schema, response: Response): Promise<MessageShape<Schema>> {
     try {
-      return fromBinary(schema, new Uint8Array(await response.arrayBuffer()));
+      return fromBinary(schema, await bodyOf(response));
     } catch (error) {
       throw new GatewayUnreachable(this.url, error);
     }
   }
 }
 
+/** Whoever answers cannot fill our memory. */
+async function bodyOf(response: Response): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = response.body?.getReader();
+  for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
+    length += part.value.length;
+    if (length > limits.gatewayAnswerBytes) {
+      await reader?.cancel();
+      throw new RangeError(`an answer of more than ${limits.gatewayAnswerBytes} bytes`);
+    }
+    chunks.push(part.value);
+  }
+  return concat(...chunks);
+}
+
 async function errorOf(response: Response): Promise<FastChatError> {
   try {
-    const { code, detail, retryAfterMs } = fromBinary(ErrorSchema, new Uint8Array(await response.arrayBuffer()));
+    const { code, detail, retryAfterMs } = fromBinary(ErrorSchema, await bodyOf(response));
     return new FastChatError(code, { detail, ...(retryAfterMs > 0 && { retryAfterMs: believableWait(retryAfterMs) }) });
   } catch (cause) {
     return new FastChatError(ErrorCode.UNSPECIFIED, { detail: `The gateway answered with status ${response.status}.`, cause });

@@ -13,15 +13,15 @@ afterAll(() => system[Symbol.asyncDispose]());
 
 test("a refused sign-up or sign-in leaves no profile, and none is erased that was there", async () => {
   const home = join(system.home, "refused");
-  await using anna = await person(system, "anna", { home });
+  await using alice = await person(system, "alice", { home });
   const gateway = system.gatewayUrl;
   const refused = async (profile: string) => {
     const place = { home, profile };
     return [
-      (await signUp(place, { gateway, name: "anna", password: newPassword() })).kind,
+      (await signUp(place, { gateway, name: "alice", password: newPassword() })).kind,
       (await signUp(place, { gateway, name: "bert", password: "secret" })).kind,
-      (await signIn(place, { gateway, name: "anna", password: "wrong" })).kind,
-      (await signIn(place, { gateway: "http://127.0.0.1:9", name: "anna", password: "wrong" })).kind,
+      (await signIn(place, { gateway, name: "alice", password: "wrong" })).kind,
+      (await signIn(place, { gateway: "http://127.0.0.1:9", name: "alice", password: "wrong" })).kind,
     ];
   };
   const answers = ["refused", "weak-password", "refused", "refused"];
@@ -34,9 +34,9 @@ test("a refused sign-up or sign-in leaves no profile, and none is erased that wa
   expect(existsSync(join(home, "prepared", "mine.txt"))).toBe(true);
 
   // Somebody is signed in there, and uses it.
-  await expect(signIn({ home, profile: "anna" }, { gateway, name: "anna", password: "wrong" })).rejects.toThrow(/profile/);
-  await anna.reopen();
-  expect(await listProfiles(home)).toEqual(["anna"]);
+  await expect(signIn({ home, profile: "alice" }, { gateway, name: "alice", password: "wrong" })).rejects.toThrow(/profile/);
+  await alice.reopen();
+  expect(await listProfiles(home)).toEqual(["alice"]);
 });
 
 test("only profiles with somebody signed in are listed", async () => {
@@ -47,12 +47,12 @@ test("only profiles with somebody signed in are listed", async () => {
   writeFileSync(join(home, "file"), "");
   mkdirSync(join(home, "strange"));
   writeFileSync(join(home, "strange", "profile.sqlite"), "not a database");
-  const berta = await person(system, "berta", { home });
+  const bob = await person(system, "bob", { home });
   // Also while it is in use, with what is not in the main file yet.
-  expect(await listProfiles(home)).toEqual(["berta"]);
-  await berta.client.close();
-  expect(await listProfiles(home)).toEqual(["berta"]);
-  await berta.reopen();
-  await berta.client.signOut();
+  expect(await listProfiles(home)).toEqual(["bob"]);
+  await bob.client.close();
+  expect(await listProfiles(home)).toEqual(["bob"]);
+  await bob.reopen();
+  await bob.client.signOut();
   expect(await listProfiles(home)).toEqual([]);
 });

@@ -259,9 +259,17 @@ export class Vault {
   async #write(): Promise<void> {
     const { storage, connection } = this.#parts;
     const vaultKeys = this.#parts.vaultKeys();
-    const writing = [...this.#pending.values()];
+    const writing: { place: VaultPlace; content: VaultContent }[] = [];
     const written: Kept[] = [];
-    for (const { place, content } of writing) written.push(await this.#seal(vaultKeys, place, content));
+    let bytes = 0;
+    for (const each of this.#pending.values()) {
+      // With room for the manifest; what is left goes with the next write.
+      if (writing.length === limits.vaultEntriesPerWrite - 1 || bytes > limits.packetBytes / 2) break;
+      const sealed = await this.#seal(vaultKeys, each.place, each.content);
+      writing.push(each);
+      written.push(sealed);
+      bytes += sealed.entry.sealed.length;
+    }
     if (written.some(({ place }) => LISTED.has(place.kind))) {
       const listed = new Map(this.#listed(vaultKeys));
       for (const each of written) if (LISTED.has(each.place.kind)) listed.set(nameOf(each.place), each);

@@ -52,6 +52,8 @@ export const limits = {
   // Frames
   /** One WebSocket message; also the largest HTTP body of the gateway. */
   packetBytes: 4_194_304,
+  /** What a client takes from a gateway at once: an account's chain may be long. */
+  gatewayAnswerBytes: 67_108_864,
   /** Packet before `hello` was answered. */
   helloPacketBytes: 4_096,
   framesPerPacket: 512,
