@@ -1,8 +1,9 @@
-import { chmodSync, mkdtempSync, realpathSync, rmSync, statfsSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, realpathSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A folder in memory is used when so much of it is free (bytes). */
+const MEMORY = "/dev/shm";
+/** It is used when so much of it is free (bytes). */
 const ROOMY = 4 * 2 ** 30;
 
 /**
@@ -11,8 +12,13 @@ const ROOMY = 4 * 2 ** 30;
  */
 function placeForTests(): string {
   try {
-    const { bavail, bsize } = statfsSync("/dev/shm");
-    if (process.env["TMPDIR"] === undefined && bavail * bsize >= ROOMY) return "/dev/shm";
+    const { bavail, bsize } = statfsSync(MEMORY);
+    // PostgreSQL's programs are copied there too, and must run.
+    const mount = readFileSync("/proc/self/mounts", "utf8")
+      .split("\n")
+      .find((line) => line.split(" ")[1] === MEMORY);
+    const runs = mount?.split(" ")[3]?.split(",").includes("noexec") === false;
+    if (runs && process.env["TMPDIR"] === undefined && bavail * bsize >= ROOMY) return MEMORY;
   } catch {
     // Not on this system.
   }
