@@ -6,7 +6,7 @@ const module = fileURLToPath(new URL("browser.page.ts", import.meta.url));
 
 let system: System;
 beforeAll(async () => {
-  system = await startSystem();
+  system = await startSystem({ servers: 1 });
 });
 afterAll(() => system[Symbol.asyncDispose]());
 

@@ -14,7 +14,7 @@ import {
 
 let system: System;
 beforeAll(async () => {
-  system = await startSystem();
+  system = await startSystem({ servers: 1 });
 });
 afterAll(() => system[Symbol.asyncDispose]());
 

@@ -6,7 +6,7 @@ import { openClient, signIn, signUp } from "./node.ts";
 
 let system: System;
 beforeAll(async () => {
-  system = await startSystem();
+  system = await startSystem({ servers: 1 });
 });
 afterAll(() => system[Symbol.asyncDispose]());
 

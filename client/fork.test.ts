@@ -8,7 +8,7 @@ import { openClient } from "./node.ts";
 
 let system: System;
 beforeAll(async () => {
-  system = await startSystem();
+  system = await startSystem({ servers: 1 });
 });
 afterAll(() => system[Symbol.asyncDispose]());
 

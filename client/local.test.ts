@@ -7,7 +7,7 @@ import { openSqliteStorage } from "./storage-sqlite.ts";
 
 let system: System;
 beforeAll(async () => {
-  system = await startSystem();
+  system = await startSystem({ servers: 1 });
 });
 afterAll(() => system[Symbol.asyncDispose]());
 

@@ -28,6 +28,8 @@ export interface OwnAccountParts {
 /** The account that is signed in here: its chain as it moves, and its keys. */
 export class OwnAccount {
   readonly #parts: OwnAccountParts;
+  /** Each message asks for them: they are derived once. */
+  #vaultKeys: VaultKeys | undefined;
   #keys: readonly AccountKeySecret[];
 
   constructor(parts: OwnAccountParts) {
@@ -41,7 +43,9 @@ export class OwnAccount {
 
   /** Of the newest account-key generation. */
   get vaultKeys(): VaultKeys {
-    return vaultKeysOf(this.#keys.at(-1)!);
+    const newest = this.#keys.at(-1)!;
+    if (this.#vaultKeys?.generation !== newest.generation) this.#vaultKeys = vaultKeysOf(newest);
+    return this.#vaultKeys;
   }
 
   /** Every new device is shown on all devices of the account [A5]. */

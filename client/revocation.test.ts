@@ -3,7 +3,7 @@ import { anotherDevice, person, startSystem, type System } from "../testing/inde
 
 let system: System;
 beforeAll(async () => {
-  system = await startSystem();
+  system = await startSystem({ servers: 1 });
 });
 afterAll(() => system[Symbol.asyncDispose]());
 

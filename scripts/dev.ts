@@ -23,7 +23,9 @@ const said: readonly [from: string, to: string, text: string][] = [
   ["carol", "alice", "Lunch at noon?"],
 ];
 
-const up = spawn(process.execPath, [join(root, "terminal", "bin", "fastchat.js"), "up", "--data", data, "--port", firstPort], { stdio: "inherit" });
+const up = spawn(process.execPath, [join(root, "terminal", "bin", "fastchat.js"), "up", "--data", data, "--port", firstPort], {
+  stdio: "inherit",
+});
 const ended = once(up, "exit");
 // Ctrl-C reaches the child by itself; whoever ends only us must end it too.
 process.on("SIGINT", () => {});

@@ -1,12 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { spawn } from "node:child_process";
 import { join } from "node:path";
 import {
-  COMMAND,
   type CommandOptions,
   type CommandResult,
   enter,
-  environmentIn,
   fastchat,
   fastchatJson,
   type RunningCommand,
@@ -42,6 +39,7 @@ test("each answer to signing up and in has its words and its code", async () => 
   const home = join(system.folder, "elsewhere");
   const withPassword = (given: string): CommandOptions => ({ home, environment: { FASTCHAT_PASSWORD: given } });
   const other = withPassword(password);
+  const secrets = new RegExp(`${password}|"secret"|not it`);
   const taken = await run(["signup", "alice"], other);
   expect([taken.code, taken.errors]).toEqual([4, "fastchat: Username already taken: choose another.\n"]);
   const weak = await run(["signup", "eve"], withPassword("secret"));
@@ -62,6 +60,7 @@ test("each answer to signing up and in has its words and its code", async () => 
   expect([welcome.code, welcome.output]).toEqual([0, `Welcome, alice! You are signed in at ${system.gatewayUrl}.\n`]);
   const again = await run(["signin", "alice"], other);
   expect([again.code, again.errors]).toEqual([4, expect.stringContaining("is signed in with the profile alice already")]);
+  for (const { output, errors } of [taken, weak, wrong, unknown, welcome, again]) expect(output + errors).not.toMatch(secrets);
   const out = await json(["signout"], other);
   expect(out).toEqual([{ type: "signed-out", name: "alice", server: "told" }]);
   expect((await run(["whoami"], other)).code).toBe(3);
@@ -76,19 +75,6 @@ test("no services: scripts get their own code after their patience", async () =>
 test("an option of a role that was written wrongly has the code of a command that was", async () => {
   const { code, errors } = await run(["up", "--port", "x"]);
   expect([code, errors]).toEqual([2, 'fastchat: --port is "x"; it must be a whole number.\n']);
-});
-
-test("a message from a pipe arrives, and a tail ends with its reader", async () => {
-  const sent = await run(as("alice", "send", "bob", "-"), { input: "hi\n" });
-  expect([sent.code, sent.output]).toEqual([0, "Sent to bob.\n"]);
-  const shell = spawn("bash", ["-c", `"$0" "$1" tail --json --profile bob | head -1`, process.execPath, COMMAND], {
-    env: { ...process.env, ...environmentIn(system) },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let out = "";
-  shell.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
-  expect(await new Promise((resolve) => shell.once("close", resolve))).toBe(0);
-  expect(JSON.parse(out)).toMatchObject({ type: "message", with: "alice", from: "alice", mine: false, text: "hi" });
 });
 
 test("unread messages are shown once by two tails after each other", async () => {
@@ -107,17 +93,9 @@ test("unread messages are shown once by two tails after each other", async () =>
   expect([waited.code, waited.output]).toEqual([7, ""]);
 });
 
-test("many lines arrive once each, in order", async () => {
-  const lines = Array.from({ length: 10_000 }, (_, index) => `line ${index + 1}`);
-  const [sent] = await json(as("alice", "send", "bob", "-", "--lines"), { input: lines.join("\n") });
-  expect(sent).toMatchObject({ type: "sent-lines", count: lines.length, with: "bob", status: "sent" });
-  const read = textsOf(await json(as("bob", "read", "alice", "--all"))).filter((text) => String(text).startsWith("line "));
-  expect(read).toEqual(lines);
-}, 120_000);
-
 test("read shows what was asked for", async () => {
   expect((await run(["send", "--profile", "alice", "bob", "--", "-dash", "and", "more"])).code).toBe(0);
-  expect(textsOf(await json(as("bob", "read", "alice", "--last", "2")))).toEqual(["line 10000", "-dash and more"]);
+  expect(textsOf(await json(as("bob", "read", "alice", "--last", "2")))).toEqual(["three", "-dash and more"]);
   expect(textsOf(await json(as("bob", "read", "alice", "--since", "1d"))).at(-1)).toBe("-dash and more");
   const both = await run(as("bob", "read", "alice", "--all", "--last", "2"));
   expect(both.code).toBe(2);
@@ -189,3 +167,11 @@ test.each<[environment: Readonly<Record<string, string>>, typed: string]>([
   expect([code, errors]).toEqual([2, `fastchat: Say with whom: ${typed} read bob.\n`]);
   expect(JSON.parse(output)).toEqual({ type: "error", code: "usage", message: `Say with whom: ${typed} read bob.`, exit: 2 });
 });
+
+test("many lines arrive once each, in order", async () => {
+  const lines = Array.from({ length: 10_000 }, (_, index) => `line ${index + 1}`);
+  const [sent] = await json(as("alice", "send", "bob", "-", "--lines"), { input: lines.join("\n") });
+  expect(sent).toMatchObject({ type: "sent-lines", count: lines.length, with: "bob", status: "sent" });
+  const read = textsOf(await json(as("bob", "read", "alice", "--all"))).filter((text) => String(text).startsWith("line "));
+  expect(read).toEqual(lines);
+}, 120_000);
