@@ -32,7 +32,7 @@ const IDLE = letter("I");
  * the database knows now: exactly what happens when a network fails at the worst moment.
  */
 export function postgresWire(faults: PostgresFaults): (control: WireControl) => Wire {
-  return ({ cut }) => {
+  return ({ cutBehind }) => {
     const statements = new Map<string, string>();
     let syncsSent = 0;
     let readyHeard = 0;
@@ -80,7 +80,7 @@ export function postgresWire(faults: PostgresFaults): (control: WireControl) => 
             const failed = held.some((answer) => answer[0] === ERROR);
             if (awaited !== undefined && readyHeard >= awaited && message[5] === IDLE && !failed) {
               faults.counts.commitsCut += 1;
-              cut();
+              cutBehind(Buffer.concat(passed));
               return Buffer.alloc(0);
             }
           } else if (awaited !== undefined && readyHeard >= awaited - 1) continue;

@@ -11,6 +11,8 @@ export interface Wire {
 export interface WireControl {
   /** Closes both sides at once, with a reset, losing what is under way. */
   readonly cut: () => void;
+  /** The side that connected gets what was passed on to it and these bytes before its end; the other side is reset. */
+  readonly cutBehind: (last: Buffer) => void;
 }
 
 const unchanged: Wire = { up: (bytes) => bytes, down: (bytes) => bytes };
@@ -65,6 +67,11 @@ export class TcpProxy implements AsyncDisposable {
           if (socket.readyState === "open") socket.resetAndDestroy();
           else socket.destroy();
         }
+      },
+      cutBehind: (last) => {
+        this.#connections.delete(control);
+        near.end(last);
+        far.resetAndDestroy();
       },
     };
     this.#connections.add(control);
