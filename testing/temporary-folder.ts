@@ -25,6 +25,9 @@ function placeForTests(): string {
   return realpathSync(tmpdir());
 }
 
+/** Names the folder of all that is shared by the tests of one run. */
+export const folderVariable = "FASTCHAT_TEST_FOLDER";
+
 /** A new folder for one test, removed with everything in it when disposed. Others may pass through it: PostgreSQL has a user of its own under root. */
 export class TemporaryFolder implements Disposable {
   static readonly #open = new Set<TemporaryFolder>();
@@ -37,8 +40,9 @@ export class TemporaryFolder implements Disposable {
 
   readonly path: string;
 
-  constructor() {
-    this.path = mkdtempSync(join(placeForTests(), "fastchat-test-"));
+  /** @param parent whoever removes that one removes this one too, should this process be killed */
+  constructor(parent = process.env[folderVariable] ?? placeForTests()) {
+    this.path = mkdtempSync(join(parent, "fastchat-test-"));
     chmodSync(this.path, 0o711);
     TemporaryFolder.#open.add(this);
   }

@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import { cells, fit, graphemes, pad, wrap } from "./cells.ts";
 import * as editing from "./editor.ts";
 
+const large = process.env["SIZE"] === "large";
+
 const written = fc
   .array(fc.constantFrom("a", "word", " ", "  ", "\n", "\t", "漢字", "é", "e\u0301", "👨‍👩‍👧", "🇩🇪", "❤️", "ü", ".", "한"), { maxLength: 40 })
   .map((parts) => parts.join(""));
@@ -47,7 +49,7 @@ test("no sequence of keys splits a character or leaves the text", () => {
         expect(column).toBeLessThanOrEqual(8);
       }
     }),
-    { numRuns: 2_000 },
+    { numRuns: large ? 2_000 : 400 },
   );
 });
 
@@ -64,7 +66,7 @@ test("wrapped rows hold the whole text in order and fit", () => {
       }
       expect(text.slice(at)).toMatch(/^[ \t]?$/u);
     }),
-    { numRuns: 3_000 },
+    { numRuns: large ? 3_000 : 600 },
   );
 });
 

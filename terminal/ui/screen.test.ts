@@ -12,6 +12,8 @@ import { Alice, bob, carol, key, message, morning, someone, talk, text } from ".
 import { merge } from "./timeline.ts";
 import { type Look, type Transcript, entryRows, scrolled, topAt, windowOf } from "./transcript.ts";
 
+const large = process.env["SIZE"] === "large";
+
 const screenOf = (alice: Alice): string[] => frameOf(alice.state).rows.map(rowText);
 const shows = (alice: Alice, words: string): boolean => screenOf(alice).some((row) => row.includes(words));
 
@@ -58,7 +60,7 @@ test("what shows at any scroll position is one piece of the whole transcript", (
         }
       },
     ),
-    { numRuns: 500 },
+    { numRuns: large ? 500 : 100 },
   );
 });
 
@@ -105,7 +107,7 @@ test("every screen has exactly its size, whatever is on it, and the cursor is in
         expect([x >= 0 && x < columns, y >= 0 && y < rows]).toEqual([true, true]);
       },
     ),
-    { numRuns: 700 },
+    { numRuns: large ? 700 : 140 },
   );
 });
 
@@ -124,7 +126,7 @@ test("receiving never disturbs what is being written", () => {
         expect([editor.text, editor.cursor]).toEqual([written, written.length]);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: large ? 300 : 60 },
   );
 });
 

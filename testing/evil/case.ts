@@ -1,6 +1,6 @@
 import type { ChatNotice, ClientEvent, NoticeKind } from "@fastchat/client";
 import type { ConversationId } from "@fastchat/protocol";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type Person, person } from "../person.ts";
 import { FrameProxy, type ProxiedConnection } from "../proxy.ts";
 import { startSystem, type System } from "../system.ts";
@@ -16,7 +16,7 @@ export interface EvilCase {
 }
 
 /** Who plays in all cases of a system. */
-export class Cast implements AsyncDisposable {
+class Cast {
   readonly #system: System;
   readonly #honest = new Map<string, Promise<Person>>();
   /** Names of people who are signed up already and have not played. */
@@ -44,10 +44,6 @@ export class Cast implements AsyncDisposable {
   /** Somebody who signs up now. */
   newcomer(role: string, gateway: string): Promise<Person> {
     return person(this.#system, `${role}${++this.#newcomers}`, { gateway });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const each of this.#honest.values()) await (await each)[Symbol.asyncDispose]();
   }
 }
 
@@ -168,20 +164,18 @@ export function warned(person: Person, warning: Extract<ClientEvent, { kind: "wa
   return until(person, `a warning ${warning}`, () => person.events.find((event) => event.kind === "warning" && event.warning === warning));
 }
 
-/** Makes a test of each case, on a system for all of them. */
-export function play(cases: readonly EvilCase[]): void {
-  let system: System;
-  let cast: Cast;
-  beforeAll(async () => {
-    system = await startSystem({ servers: 1 });
-    cast = new Cast(system);
-  });
-  afterAll(async () => {
-    await cast?.[Symbol.asyncDispose]();
-    await system?.[Symbol.asyncDispose]();
-  });
+let shared: Promise<{ readonly system: System; readonly cast: Cast }> | undefined;
 
+/** One for all cases of this process, as long as it lives: the servers end with it. */
+function theStage(): NonNullable<typeof shared> {
+  shared ??= startSystem({ servers: 1 }).then((system) => ({ system, cast: new Cast(system) }));
+  return shared;
+}
+
+/** Makes a test of each case. */
+export function play(cases: readonly EvilCase[]): void {
   test.each(cases.map((each) => [each.rules, each.attack, each] as const))("%s %s", async (_, __, evil) => {
+    const { system, cast } = await theStage();
     await using stage = await Stage.open(system, cast);
     await evil.run(stage);
     expect(system.processes.filter(({ running }) => !running)).toEqual([]);
