@@ -9,12 +9,12 @@ export default defineConfig({
     // Tests start real servers and kill processes. Half of the time a worker waits for others.
     pool: "forks",
     isolate: false,
-    maxWorkers: 3,
+    maxWorkers: 4,
     globalSetup: "testing/shared/global-setup.ts",
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Other processes do what is waited for; a busy machine takes its time.
-    expect: { poll: { timeout: 15_000, interval: 20 } },
+    expect: { poll: { timeout: 15_000, interval: 40 } },
     env: {
       // How far the tests that can grow do grow: SIZE=large for the long versions.
       SIZE: process.env["SIZE"] === "large" ? "large" : "small",

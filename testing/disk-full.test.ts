@@ -27,7 +27,7 @@ test(
     await bob.hears("alice", "before");
 
     disk.fill(0);
-    const long = "x".repeat(20_000);
+    const long = "x".repeat(60_000);
     let taken = 0;
     const refusal = await (async () => {
       for (; taken < 400; taken++) await alice.client.send(conversation, `${taken} ${long}`);

@@ -138,13 +138,15 @@ export async function anotherDevice(system: System, of: Person, options: PersonO
   });
 }
 
+/** So many are worth another process. */
+const MANY = 8;
+
 /** Signs up many without opening them, on two processors; gives their passwords. */
 export async function signUpPeople(system: System, names: readonly string[], gateway = system.gatewayUrl): Promise<Map<string, string>> {
-  const half = Math.ceil(names.length / 2);
+  const half = names.length < MANY ? names.length : Math.ceil(names.length / 2);
+  const parts = [names.slice(0, half), names.slice(half)].filter(({ length }) => length > 0);
   const program = join(import.meta.dirname, "entries", "sign-up.ts");
-  const printed = await Promise.all(
-    [names.slice(0, half), names.slice(half)].map((some) => execute(process.execPath, [program, gateway, system.home, ...some])),
-  );
+  const printed = await Promise.all(parts.map((some) => execute(process.execPath, [program, gateway, system.home, ...some])));
   return new Map(printed.flatMap(({ stdout }) => JSON.parse(stdout) as [string, string][]));
 }
 

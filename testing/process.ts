@@ -11,12 +11,9 @@ export interface ProcessOptions {
   readonly logFile: string;
   readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** Resolves when the process can be used; rejects or hangs otherwise. */
-  readonly ready: (process: TestProcess) => Promise<boolean>;
   readonly readyWithinMs?: number;
 }
 
-const POLL_MS = 20;
 const STOP_MS = 15_000;
 
 /** One real child process of a test, which only signals to the process it started itself, and can be started again. */
@@ -34,7 +31,7 @@ export class TestProcess implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Starts it and waits until it is ready. Throws with the end of its log when it is not in time. */
+  /** Starts it and waits until it tells its parent, by its first message, that it is ready. Throws with the end of its log when it is not in time. */
   static async start(options: ProcessOptions): Promise<TestProcess> {
     const process = new TestProcess(options);
     await process.start();
@@ -72,15 +69,16 @@ export class TestProcess implements AsyncDisposable {
         resolve();
       });
     });
-    const deadline = Date.now() + readyWithinMs;
-    while (!(await this.#options.ready(this).catch(() => false))) {
-      if (!this.running || Date.now() > deadline) {
-        const how = this.running ? `is not ready after ${readyWithinMs} ms` : `ended with ${child.signalCode ?? `code ${child.exitCode}`}`;
-        await this.kill();
-        throw new Error(`${this.name} ${how}: ${this.log.slice(-2_000)}`);
-      }
-      await wait(POLL_MS);
-    }
+    const ready = new Promise<"ready">((resolve) => child.once("message", () => resolve("ready")));
+    const patience = new AbortController();
+    const late = wait(readyWithinMs, "late" as const, { signal: patience.signal }).catch(() => "late" as const);
+    const outcome = await Promise.race([ready, this.#ended, late]);
+    patience.abort();
+    if (outcome === "ready") return;
+    const how =
+      outcome === "late" ? `is not ready after ${readyWithinMs} ms` : `ended with ${child.signalCode ?? `code ${child.exitCode}`}`;
+    await this.kill();
+    throw new Error(`${this.name} ${how}: ${this.log.slice(-2_000)}`);
   }
 
   /** SIGKILL: no chance to do anything. Resolves when it is gone. */

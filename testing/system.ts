@@ -149,7 +149,6 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
         args: [COMMAND, ...args, "--port", String(port), "--data", data],
         logFile: join(folder, `${name}.log`),
         environment: { ...environment, DATABASE_URL: url },
-        ready: async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok,
       }),
     );
 
