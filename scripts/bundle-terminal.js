@@ -1,9 +1,8 @@
 /**
  * Bundles terminal/main.ts and what it imports into terminal/dist/, because Node runs .ts but not .tsx, and because one file
- * starts faster than a thousand. `bundleTerminal()` does nothing
- * when the bundle is newer than every source. Plain JavaScript, since the `fastchat` command calls it on any Node from 20.11.
+ * starts faster than a thousand. `bundleTerminal()` does nothing when the sources are those that the bundle was made of. Plain JavaScript, since the `fastchat` command calls it on any Node from 20.11.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -11,31 +10,43 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const entry = join(root, "terminal", "main.ts");
 const out = join(root, "terminal", "dist");
 const bundle = join(out, "main.js");
+/** Beside the bundle: the sources that it was made of. */
+const madeOf = join(out, "sources.txt");
 const bundledFolders = ["protocol", "client", "server", "terminal"];
 
-/** The time of the newest file that a bundle is made of. */
-function newestSource() {
+/** What a bundle is made of: the time of the newest file, and how many there are. It says nothing of what the clock says now. */
+function sources() {
   let newest = Math.max(modified(join(root, "package-lock.json")), modified(fileURLToPath(import.meta.url)));
+  let count = 0;
   const visit = (/** @type {string} */ folder) => {
     for (const item of readdirSync(folder, { withFileTypes: true })) {
       if (item.name === "node_modules" || item.name === "dist" || item.name.includes(".test.")) continue;
       const path = `${folder}/${item.name}`;
       if (item.isDirectory()) visit(path);
-      else if (/\.(tsx?|json)$/.test(item.name)) newest = Math.max(newest, modified(path));
+      else if (/\.(tsx?|json)$/.test(item.name)) {
+        newest = Math.max(newest, modified(path));
+        count += 1;
+      }
     }
   };
   for (const folder of bundledFolders) visit(join(root, folder));
-  return newest;
+  return `${count} files, ${newest}\n`;
 }
 
 function modified(/** @type {string} */ path) {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
+function bundledSources() {
+  try {
+    return readFileSync(madeOf, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
 export function isBundleStale() {
-  const bundled = modified(bundle);
-  // A time in the future was written under a wrong clock, and would hide every change until then.
-  return existsSync(entry) && (newestSource() > bundled || bundled > Date.now());
+  return existsSync(entry) && bundledSources() !== sources();
 }
 
 /**
@@ -45,7 +56,9 @@ export function isBundleStale() {
 export async function bundleTerminal() {
   if (!isBundleStale()) return;
   const { build } = await import("esbuild");
-  const start = new Date();
+  const start = Date.now();
+  // Read first: a change during the build makes the bundle stale.
+  const read = sources();
   const { outputFiles } = await build({
     entryPoints: [entry],
     absWorkingDir: root,
@@ -76,16 +89,16 @@ export async function bundleTerminal() {
   for (const file of entryLast) {
     const partial = `${file.path}.${process.pid}.partial`;
     writeFileSync(partial, file.contents);
-    // The bundle is as old as the moment its sources were first read: a change during the build makes it stale.
-    utimesSync(partial, start, start);
     renameSync(partial, file.path);
   }
+  writeFileSync(`${madeOf}.${process.pid}.partial`, read);
+  renameSync(`${madeOf}.${process.pid}.partial`, madeOf);
   const yesterday = Date.now() - 86_400_000;
   for (const name of readdirSync(out)) {
     if (!fresh.has(name) && /\.js(\.map)?(\.\d+\.partial)?$/.test(name) && modified(join(out, name)) < yesterday)
       rmSync(join(out, name), { force: true });
   }
-  process.stderr.write(`fastchat: Bundled the terminal client in ${((Date.now() - start.getTime()) / 1000).toFixed(1)} s.\n`);
+  process.stderr.write(`fastchat: Bundled the terminal client in ${((Date.now() - start) / 1000).toFixed(1)} s.\n`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -45,15 +45,20 @@ afterAll(() => rmSync(checkout, { recursive: true, force: true }));
 
 const run = (node: string, ...args: string[]) => spawnSync(node, [command, ...args], { encoding: "utf8" });
 
-test("the command bundles when sources are newer than the bundle, and only then", () => {
-  const first = run(process.execPath, "say");
-  expect(first.stderr).toContain("Bundled the terminal client");
-  expect(run(process.execPath, "say").stderr).toBe("");
-  const late = new Date(Date.now() + 2_000);
-  writeFileSync(join(checkout, "client", "new.ts"), "export const x = 1;\n");
-  utimesSync(join(checkout, "client", "new.ts"), late, late);
-  expect(run(process.execPath, "say").stderr).toContain("Bundled the terminal client");
-  rmSync(join(checkout, "client", "new.ts"));
+test("the command bundles when the sources are others than it was made of, and only then, whatever the clock says", () => {
+  const bundles = (environment: NodeJS.ProcessEnv = {}) =>
+    spawnSync(process.execPath, [command, "say"], { encoding: "utf8", env: { ...process.env, ...environment } }).stderr.includes("Bundled");
+  expect(bundles()).toBe(true);
+  expect(bundles()).toBe(false);
+  const clock = `--import=${join(root, "testing", "entries", "shifted-clock.ts")}`;
+  for (const shift of ["-3600000", "3600000"]) expect(bundles({ NODE_OPTIONS: clock, SHIFT_CLOCK_MS: shift })).toBe(false);
+  const added = join(checkout, "client", "new.ts");
+  writeFileSync(added, "export const x = 1;\n");
+  const past = new Date(2020, 1);
+  utimesSync(added, past, past);
+  expect(bundles()).toBe(true);
+  rmSync(added);
+  expect(bundles()).toBe(true);
 });
 
 test("arguments reach the client and its exit code comes back", () => {
