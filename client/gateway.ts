@@ -21,9 +21,11 @@ import {
   TicketRequestSchema,
   TicketSchema,
 } from "@fastchat/protocol/wire/gateway";
-import { concat, signTicketRequest } from "@fastchat/protocol/seal";
+import { signTicketRequest } from "@fastchat/protocol/seal";
 
 const MEDIA_TYPE = "application/x-protobuf";
+/** Most answers are shorter. */
+const FIRST_BYTES = 16_384;
 
 /** The gateway cannot be reached, or what answers is not FastChat. */
 export class GatewayUnreachable extends Error {
@@ -99,18 +101,24 @@ export class Gateway {
 
 /** Whoever answers cannot fill our memory. */
 async function bodyOf(response: Response): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
+  let bytes = new Uint8Array(FIRST_BYTES);
   let length = 0;
   const reader = response.body?.getReader();
   for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
-    length += part.value.length;
-    if (length > limits.gatewayAnswerBytes) {
+    const end = length + part.value.length;
+    if (end > limits.gatewayAnswerBytes) {
       await reader?.cancel();
       throw new RangeError(`an answer of more than ${limits.gatewayAnswerBytes} bytes`);
     }
-    chunks.push(part.value);
+    if (end > bytes.length) {
+      const longer = new Uint8Array(Math.max(end, 2 * bytes.length));
+      longer.set(bytes.subarray(0, length));
+      bytes = longer;
+    }
+    bytes.set(part.value, length);
+    length = end;
   }
-  return concat(...chunks);
+  return bytes.subarray(0, length);
 }
 
 async function errorOf(response: Response): Promise<FastChatError> {

@@ -412,6 +412,7 @@ export class Holder {
         if (session.aborted) return;
         if (!isWorthRetrying(error) || error instanceof ConnectionLost) throw error;
         await pause(RETRY_MS, session);
+        if (session.aborted) return;
       }
     }
   }

@@ -223,11 +223,13 @@ export class Vault {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     return this.#lane.run(async () => {
-      for (let attempt = 1; this.#pending.size > 0 && this.#online; attempt++) {
+      let conflicts = 0;
+      while (this.#pending.size > 0 && this.#online) {
         try {
           await this.#write();
+          conflicts = 0;
         } catch (error) {
-          if (!isConflict(error) || attempt === WRITE_ATTEMPTS) throw error;
+          if (!isConflict(error) || ++conflicts === WRITE_ATTEMPTS) throw error;
           if (!(await this.#refresh())) return;
         }
       }

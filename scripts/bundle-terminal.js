@@ -1,6 +1,7 @@
 /**
  * Bundles terminal/main.ts and what it imports into terminal/dist/, because Node runs .ts but not .tsx, and because one file
- * starts faster than a thousand. `bundleTerminal()` does nothing when the sources are those that the bundle was made of. Plain JavaScript, since the `fastchat` command calls it on any Node from 20.11.
+ * starts faster than a thousand. `bundleTerminal()` does nothing when the sources are those that the bundle was made of.
+ * Plain JavaScript, since the `fastchat` command calls it on any Node from 20.11.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -46,7 +47,7 @@ function bundledSources() {
 }
 
 export function isBundleStale() {
-  return existsSync(entry) && bundledSources() !== sources();
+  return existsSync(entry) && (!existsSync(bundle) || bundledSources() !== sources());
 }
 
 /**
@@ -91,19 +92,18 @@ export async function bundleTerminal() {
     writeFileSync(partial, file.contents);
     renameSync(partial, file.path);
   }
-  writeFileSync(`${madeOf}.${process.pid}.partial`, read);
-  renameSync(`${madeOf}.${process.pid}.partial`, madeOf);
+  writeFileSync(madeOf, read);
   const yesterday = Date.now() - 86_400_000;
   for (const name of readdirSync(out)) {
     if (!fresh.has(name) && /\.js(\.map)?(\.\d+\.partial)?$/.test(name) && modified(join(out, name)) < yesterday)
       rmSync(join(out, name), { force: true });
   }
-  process.stderr.write(`fastchat: Bundled the terminal client in ${((Date.now() - start) / 1000).toFixed(1)} s.\n`);
+  process.stderr.write(`fastchat: Bundled the client and the server in ${((Date.now() - start) / 1000).toFixed(1)} s.\n`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await bundleTerminal().catch((error) => {
-    process.stderr.write(`fastchat: The terminal client could not be bundled: ${error.message}\n`);
+    process.stderr.write(`fastchat: The client and the server could not be bundled: ${error.message}\n`);
     process.exitCode = 1;
   });
 }

@@ -43,7 +43,8 @@ export interface Log {
 
 /** An event for people: "bus interrupted (reason the connection ended)". */
 export function inWords(event: string, fields: Readonly<Record<string, unknown>>): string {
-  const details = Object.entries(fields).map(([name, value]) => `${name} ${String(value)}`);
+  // A reason may quote what came from elsewhere.
+  const details = Object.entries(fields).map(([name, value]) => `${name} ${String(value).replaceAll(/\p{Cc}/gu, "·")}`);
   return event.replaceAll("-", " ") + (details.length === 0 ? "" : ` (${details.join(", ")})`);
 }
 

@@ -1,16 +1,15 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
-import { TestScreen } from "../testing/index.ts";
+import { expect, test } from "vitest";
+import { TemporaryFolder, TestScreen } from "../testing/index.ts";
 
 // At a terminal, with no server: what is judged here is judged before anybody is asked.
 
 const ENTER = "\r";
 
 test("a new password is judged as soon as it is typed, and may be typed three times", async () => {
-  const home = mkdtempSync(join(tmpdir(), "fastchat-ask-"));
-  onTestFinished(() => rmSync(home, { recursive: true }));
+  using folder = new TemporaryFolder();
+  const home = folder.path;
   const environment = { FASTCHAT_HOME: home, FASTCHAT_GATEWAY: "http://127.0.0.1:9", FASTCHAT_PASSWORD: "" };
   await using screen = new TestScreen({ args: ["signup", "eve"], environment });
   const asked = (times: number) => screen.until(({ text }) => text.split("Password:").length === times + 1, `"Password:" ${times} times`);

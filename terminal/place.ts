@@ -99,15 +99,21 @@ const RETRY_MS = 500;
 
 type Refused = { readonly kind: "refused"; readonly code: ErrorCode };
 
-/** Tries again while there are no services, until the time is up. Throws Failure with the answer of a server that refuses. */
+/**
+ * Tries again while there are no services, until the time is up; `restart` begins the time anew, after somebody was asked something. Throws
+ * Failure with the answer of a server that refuses.
+ */
 export async function withPatience<Result extends { readonly kind: string }>(
   { milliseconds, gateway }: { readonly milliseconds: number; readonly gateway: string },
-  attempt: () => Promise<Result | Refused>,
+  attempt: (restart: () => void) => Promise<Result | Refused>,
 ): Promise<Exclude<Result, Refused>> {
-  const deadline = Date.now() + milliseconds;
+  let deadline = Date.now() + milliseconds;
+  const restart = (): void => {
+    deadline = Date.now() + milliseconds;
+  };
   for (;;) {
     try {
-      const result = await attempt();
+      const result = await attempt(restart);
       if (isRefused(result)) throw new FastChatError(result.code);
       return result as Exclude<Result, Refused>;
     } catch (error) {

@@ -33,13 +33,17 @@ async function run(role: Role, args: Readonly<Record<string, unknown>>): Promise
     const text = (option: string): string | undefined => (typeof args[option] === "string" ? args[option] : undefined);
     const server = await import("@fastchat/server");
     try {
-      await server.runRole(role, {
-        port: text("port"),
-        data: text("data"),
-        servers: text("servers"),
-        url: text("url"),
-        name: text("name"),
-      });
+      await server.runRole(
+        role,
+        {
+          port: text("port"),
+          data: text("data"),
+          servers: text("servers"),
+          url: text("url"),
+          name: text("name"),
+        },
+        process.argv[1]!,
+      );
     } catch (error) {
       throw error instanceof server.OptionError ? usage(error.message) : error;
     }

@@ -5,6 +5,7 @@ import { type EmbeddedPostgres, startPostgres } from "../server/postgres/index.t
 import { connect, TestDatabase } from "../server/store/test-database.ts";
 import { noFaults, type PostgresFaults, postgresWire } from "./faults/postgres-wire.ts";
 import { TcpProxy } from "./faults/tcp-proxy.ts";
+import { COMMAND } from "./fastchat.ts";
 import { freePort } from "./free-port.ts";
 import { TestProcess } from "./process.ts";
 import { type ReadyPeople, readyPeople } from "./shared/ready-people.ts";
@@ -46,8 +47,6 @@ export interface ChatServerPart {
   readonly postgres: PostgresFaults | undefined;
   readonly postgresConnections: TcpProxy | undefined;
 }
-
-const COMMAND = join(import.meta.dirname, "..", "terminal", "bin", "fastchat.js");
 
 /**
  * A FastChat of real processes on free ports in a temporary folder: a gateway, chat servers, and a database. All of it ends, and the folder

@@ -25,9 +25,6 @@ function placeForTests(): string {
   return realpathSync(tmpdir());
 }
 
-/** Names the folder of all that is shared by the tests of one run. */
-export const folderVariable = "FASTCHAT_TEST_FOLDER";
-
 /** A new folder for one test, removed with everything in it when disposed. Others may pass through it: PostgreSQL has a user of its own under root. */
 export class TemporaryFolder implements Disposable {
   static readonly #open = new Set<TemporaryFolder>();
@@ -41,7 +38,7 @@ export class TemporaryFolder implements Disposable {
   readonly path: string;
 
   /** @param parent whoever removes that one removes this one too, should this process be killed */
-  constructor(parent = process.env[folderVariable] ?? placeForTests()) {
+  constructor(parent = process.env["FASTCHAT_TEST_FOLDER"] ?? placeForTests()) {
     this.path = mkdtempSync(join(parent, "fastchat-test-"));
     chmodSync(this.path, 0o711);
     TemporaryFolder.#open.add(this);

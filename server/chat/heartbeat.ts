@@ -31,11 +31,21 @@ export class Heart {
 
   /** Beats, unless the last one is still under way: a database that hangs must not make beats pile up. */
   tick(): void {
-    this.#beating ??= this.beat().finally(() => (this.#beating = undefined));
+    if (this.#beating === undefined) void this.beat();
   }
 
-  /** Resolves also when the database does not answer: the next beat is soon. */
-  async beat(): Promise<void> {
+  /** One more after the one under way. Resolves also when the database does not answer: the next beat is soon. */
+  beat(): Promise<void> {
+    const mine = (this.#beating ?? Promise.resolve())
+      .then(() => this.#once())
+      .finally(() => {
+        if (this.#beating === mine) this.#beating = undefined;
+      });
+    this.#beating = mine;
+    return mine;
+  }
+
+  async #once(): Promise<void> {
     const { database, delivery, hints, log } = this.#chat;
     try {
       const { known } = await beat(database, { ...this.#self, ...this.#load(), hints: hints.number });
@@ -48,7 +58,7 @@ export class Heart {
     }
   }
 
-  /** Resolves when no beat of `tick` is under way. */
+  /** Resolves when no beat is under way. */
   async settled(): Promise<void> {
     await this.#beating;
   }

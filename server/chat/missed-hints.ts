@@ -20,6 +20,7 @@ export class MissedHints {
 
   /** While one repair is under way further calls come to one more after it. */
   repair(): void {
+    if (this.#stopped) return;
     if (this.#repairing !== undefined) {
       this.#again = true;
       return;

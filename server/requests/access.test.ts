@@ -317,6 +317,9 @@ test("[D8] what was appended while nobody was there is in the heads and pages, f
   await using b = await TestSocket.welcome(gateway, bob.devices[0]!);
   const { heads } = await b.ask({ case: "catchUp", value: { cursors: [] } }, "heads");
   expect(heads.map((head) => [conversationId(head.conversation), head.sequence])).toContainEqual([conversation.id, 32]);
+  // Each is of a conversation that is his to read.
+  for (const head of heads)
+    await b.ask({ case: "fetchEntries", value: { conversation: head.conversation, after: 0, limit: 1 } }, "entries");
   const newest = await b.ask({ case: "fetchEntries", value: { conversation: id(), before: 33, limit: 10 } }, "entries");
   expect(newest.entries.map((entry) => entry.sequence)).toEqual([23, 24, 25, 26, 27, 28, 29, 30, 31, 32]);
   const all: number[] = [];

@@ -14,6 +14,8 @@ export type ChildMessage = {
 export type ParentMessage = { readonly kind: "stop" };
 
 export interface ChildOptions {
+  /** What runs a role, as its first argument says: the `fastchat` command. */
+  readonly program: string;
   readonly role: "gateway" | "server";
   /** The first port to try; after a restart the one that it had. */
   readonly port: number;
@@ -55,9 +57,9 @@ export class Child implements AsyncDisposable {
   }
 
   #start(): void {
-    const { role, dataFolder, log, ready, ended } = this.#options;
+    const { program, role, dataFolder, log, ready, ended } = this.#options;
     const since = performance.now();
-    const child = spawn(process.execPath, [process.argv[1]!, role, "--port", String(this.#port), "--data", dataFolder], {
+    const child = spawn(process.execPath, [program, role, "--port", String(this.#port), "--data", dataFolder], {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
     this.#process = child;

@@ -13,13 +13,13 @@ export interface RoleWords {
   readonly name?: string | undefined;
 }
 
-/** Runs until it is told to stop. Throws OptionError for an option, else errors whose message is a sentence for people. */
-export async function runRole(role: Role, words: RoleWords): Promise<void> {
+/** Runs until it is told to stop. `program` is what runs a role in a process of its own: the `fastchat` command. Throws OptionError for an option, else errors whose message is a sentence for people. */
+export async function runRole(role: Role, words: RoleWords, program: string): Promise<void> {
   const { data, url, name } = words;
   const port = wholeNumber("--port", words.port, OptionError);
   switch (role) {
     case "up":
-      return runUp({ port, data, servers: wholeNumber("--servers", words.servers, OptionError) });
+      return runUp({ program, port, data, servers: wholeNumber("--servers", words.servers, OptionError) });
     case "gateway":
       return runGateway({ port, data });
     case "server":

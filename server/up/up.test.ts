@@ -3,12 +3,10 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ErrorCode } from "@fastchat/protocol";
 import { type UpState, upStateFile } from "@fastchat/protocol/local";
-import { TemporaryFolder } from "@fastchat/testing";
+import { COMMAND, TemporaryFolder } from "@fastchat/testing";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { getTicket, signUp, TestConversation, TestSocket } from "../test-client.ts";
 import { TestDatabase } from "../store/test-database.ts";
-
-const COMMAND = join(import.meta.dirname, "..", "..", "terminal", "bin", "fastchat.js");
 
 /** Ended after each test, however it went. */
 const roles: Role[] = [];

@@ -13,6 +13,8 @@ import { removeStates, writeDatabaseState, writeUpState } from "./state-file.ts"
 export interface UpOptions extends RoleOptions {
   /** Number of chat servers; default 2. */
   readonly servers?: number | undefined;
+  /** What runs a role, as its first argument says: the `fastchat` command. */
+  readonly program: string;
 }
 
 const POSTGRES_PORT = 5_433;
@@ -23,7 +25,7 @@ const WARNING = 40;
  * `fastchat up`: everything on one machine, each role in a process of its own. Runs until it is told to stop, then ends them all; killed, its children
  * and PostgreSQL notice and end by themselves. Throws errors whose message is a sentence for people.
  */
-export async function runUp(options: UpOptions = {}): Promise<void> {
+export async function runUp(options: UpOptions): Promise<void> {
   const config = readConfig(options.data);
   const { dataFolder } = config;
   const wanted = options.port ?? defaultGatewayPort;
@@ -73,6 +75,7 @@ export async function runUp(options: UpOptions = {}): Promise<void> {
       let isKnown = false;
       children.push(
         new Child({
+          program: options.program,
           role,
           port,
           dataFolder,

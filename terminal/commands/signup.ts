@@ -28,8 +28,8 @@ export const signup = command({
     const invitation = args.invitation === undefined ? {} : { invitation: args.invitation };
     const source = { fromStdin: args["password-stdin"] === true, given: config.password, output };
     const { me, recoveryWords } = await withPassword(source, async ({ text: password, confirm }) => {
-      const result = await withPatience({ milliseconds, gateway }, () =>
-        signUp({ home, profile }, { gateway, name, password, confirm, ...invitation }),
+      const result = await withPatience({ milliseconds, gateway }, (restart) =>
+        signUp({ home, profile }, { gateway, name, password, confirm: () => confirm().finally(restart), ...invitation }),
       );
       if (result.kind === "signed-up") return result;
       throw new Failure(

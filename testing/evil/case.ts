@@ -1,6 +1,6 @@
 import type { ChatNotice, ClientEvent, NoticeKind } from "@fastchat/client";
 import type { ConversationId } from "@fastchat/protocol";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { type Person, person } from "../person.ts";
 import { FrameProxy, type ProxiedConnection } from "../proxy.ts";
 import { startSystem, type System } from "../system.ts";
@@ -33,6 +33,13 @@ class Cast {
     const known = this.#honest.get(role) ?? this.unused(role);
     this.#honest.set(role, known);
     return known;
+  }
+
+  /** The honest are closed; others take their parts. */
+  async rest(): Promise<void> {
+    const people = [...this.#honest.values()];
+    this.#honest.clear();
+    for (const each of people) await (await each)[Symbol.asyncDispose]();
   }
 
   /** Somebody who has not played yet. */
@@ -168,12 +175,20 @@ let shared: Promise<{ readonly system: System; readonly cast: Cast }> | undefine
 
 /** One for all cases of this process, as long as it lives: the servers end with it. */
 function theStage(): NonNullable<typeof shared> {
-  shared ??= startSystem({ servers: 1 }).then((system) => ({ system, cast: new Cast(system) }));
+  shared ??= startSystem({ servers: 1 }).then(
+    (system) => ({ system, cast: new Cast(system) }),
+    (error: unknown) => {
+      shared = undefined;
+      throw error;
+    },
+  );
   return shared;
 }
 
 /** Makes a test of each case. */
 export function play(cases: readonly EvilCase[]): void {
+  afterAll(async () => (await shared)?.cast.rest());
+
   test.each(cases.map((each) => [each.rules, each.attack, each] as const))("%s %s", async (_, __, evil) => {
     const { system, cast } = await theStage();
     await using stage = await Stage.open(system, cast);

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { startPostgres } from "../../server/postgres/index.ts";
+import { dropDatabasesOfRun } from "../../server/store/test-database.ts";
 import { TemporaryFolder } from "../temporary-folder.ts";
 import { templateIn, variables } from "./shared.ts";
 
@@ -12,7 +13,10 @@ const owned = new AsyncDisposableStack();
 export async function setup(): Promise<void> {
   const folder = owned.use(new TemporaryFolder()).path;
   process.env[variables.folder] = folder;
-  if (process.env[variables.databaseUrl] !== undefined) return;
+  if (process.env[variables.databaseUrl] !== undefined) {
+    owned.defer(dropDatabasesOfRun);
+    return;
+  }
   const options = { dataFolder: join(folder, "postgres"), templateFolder: templateIn(folder), port: 0, log: () => {} };
   process.env[variables.databaseUrl] = owned.use(await startPostgres(options)).url;
 }

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect, TestDatabase } from "../../server/store/test-database.ts";
 import { signUpPeople } from "../person.ts";
@@ -29,6 +29,7 @@ const names = [
 
 const folder = process.argv[2]!;
 const partial = `${folder}.partial`;
+rmSync(partial, { recursive: true, force: true });
 mkdirSync(partial, { mode: 0o700 });
 await using empty = await TestDatabase.create();
 {
@@ -41,5 +42,5 @@ await using empty = await TestDatabase.create();
   await Promise.all(system.processes.map((process) => process.stop()));
 }
 await using client = await connect(shared()!.databaseUrl);
-await client.query(`ALTER DATABASE ${empty.name} RENAME TO ${peopleDatabase}`);
+await client.query(`ALTER DATABASE ${empty.name} RENAME TO ${peopleDatabase()}`);
 renameSync(partial, folder);

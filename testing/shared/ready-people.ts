@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { connect } from "../../server/store/test-database.ts";
+import { connect, nameOfShared } from "../../server/store/test-database.ts";
 import type { Shared } from "./shared.ts";
 
 /**
@@ -19,7 +19,7 @@ export interface ReadyPeople {
   readonly passwords: ReadonlyMap<string, string>;
 }
 
-export const peopleDatabase = "fastchat_test_people";
+export const peopleDatabase = (): string => nameOfShared("people");
 /** Of a lock in PostgreSQL: whoever comes first makes the people, the others wait. */
 const LOCK = 7_243_001;
 
@@ -39,5 +39,5 @@ async function makeOnce(place: Shared): Promise<ReadyPeople> {
     await promisify(execFile)(process.execPath, [join(import.meta.dirname, "make-people.ts"), folder]);
   }
   const passwords = JSON.parse(readFileSync(join(folder, "passwords.json"), "utf8")) as [string, string][];
-  return { database: peopleDatabase, secretFile: join(folder, "secret.json"), home: join(folder, "home"), passwords: new Map(passwords) };
+  return { database: peopleDatabase(), secretFile: join(folder, "secret.json"), home: join(folder, "home"), passwords: new Map(passwords) };
 }

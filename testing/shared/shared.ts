@@ -1,9 +1,8 @@
 import { join } from "node:path";
-import { testDatabaseVariable } from "../../server/store/test-database.ts";
-import { folderVariable } from "../temporary-folder.ts";
+import { testDatabaseVariable, testFolderVariable } from "../../server/store/test-database.ts";
 
 /** How a test process hears of what all of them share; set by global-setup.ts, absent outside Vitest. */
-export const variables = { folder: folderVariable, databaseUrl: testDatabaseVariable } as const;
+export const variables = { folder: testFolderVariable, databaseUrl: testDatabaseVariable } as const;
 
 export interface Shared {
   readonly folder: string;
