@@ -5,6 +5,7 @@ import { ErrorCode, type FastChatError, idBytes, limits } from "@fastchat/protoc
 import { fromBinary } from "@bufbuild/protobuf";
 import { ErrorSchema } from "@fastchat/protocol/wire/error";
 import * as wire from "@fastchat/protocol/wire/gateway";
+import { client as opaque, ready } from "@serenity-kit/opaque";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { silentLog } from "../events.ts";
 import { addInvitation } from "../store/accounts.ts";
@@ -18,6 +19,7 @@ let gateway: string;
 beforeAll(async () => {
   installation = await TestInstallation.start({ servers: 2 });
   gateway = installation.gateway.url;
+  await ready;
 });
 afterAll(() => installation?.[Symbol.asyncDispose]());
 
@@ -35,8 +37,7 @@ test("[P1] a sign-in gives chain and wraps to who knows the password, and tells 
 
 test("[P1] who guesses KE3 gets nothing, and a state of another sign-in or an old one is no state", async () => {
   const dora = await signUp(gateway, "dora");
-  const { client } = await import("@serenity-kit/opaque");
-  const { startLoginRequest } = client.startLogin({ password: dora.password });
+  const { startLoginRequest } = opaque.startLogin({ password: dora.password });
   const loginRequest = Buffer.from(startLoginRequest, "base64url");
   const started = await post(gateway, "/v1/sign-in/start", wire.SignInStartSchema, wire.SignInStartedSchema, {
     name: "dora",
@@ -59,6 +60,13 @@ test("with uniform answers a stranger cannot tell a missing user from a wrong pa
   await signUp(gateway, "eva");
   expect(await signIn(uniform.url, "eva", "wrong")).toBe("wrong-password");
   expect(await signIn(uniform.url, "nobody-here", "wrong")).toBe("wrong-password");
+  const sizes = async (name: string) => {
+    const loginRequest = Buffer.from(opaque.startLogin({ password: "wrong" }).startLoginRequest, "base64url");
+    const body = { name, loginRequest };
+    const started = await post(uniform.url, "/v1/sign-in/start", wire.SignInStartSchema, wire.SignInStartedSchema, body);
+    return [started.state.length, started.loginResponse.length];
+  };
+  expect(await sizes("zoe")).toEqual(await sizes("eva"));
 });
 
 test("[A3] a name is given once, also when two ask at the same time", async () => {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { accountId, ErrorCode, FastChatError, idBytes, limits, passwordIdentifiers, passwordSuite } from "@fastchat/protocol";
@@ -45,7 +46,8 @@ export async function startSignIn(gateway: GatewayContext, body: SignInStart, ad
     }),
   );
   gateway.log.event("info", "sign-in", { outcome: "started" });
-  const content = { name, account: account?.account ?? "", login: serverLoginState, address };
+  // Whether there is an account must not show in the length of what seals it; a made-up one opens nothing.
+  const content = { name, account: account?.account ?? randomBytes(32).toString("hex"), login: serverLoginState, address };
   return create(SignInStartedSchema, {
     loginResponse: fromText(loginResponse),
     state: gateway.states.seal("sign-in", limits.signInStateMs, content),
