@@ -94,6 +94,8 @@ export class Vault {
   #failures = 0;
   #online = false;
   #wrong = false;
+  /** What the server showed last, where not all of it was as it must be. */
+  #refused: { readonly revision: number; readonly readable: ReadonlyMap<string, Kept> } | undefined;
 
   constructor(parts: VaultParts) {
     this.#parts = parts;
@@ -177,7 +179,8 @@ export class Vault {
   async online(): Promise<void> {
     this.#online = true;
     await this.refresh();
-    await this.flush();
+    // What cannot be written now waits; the rest of what a connection begins with does not.
+    await this.flush().catch((error: unknown) => this.#onFailed(error));
   }
 
   offline(): void {
@@ -203,11 +206,15 @@ export class Vault {
     });
   }
 
-  /** Everything, sealed again under other keys: for the revocation that brings them [P4]. */
+  /**
+   * Everything, sealed again under other keys: for the revocation that brings them [P4]. A vault that was refused must not stop it, or a
+   * stolen device could: it is replaced by what is known here, and by what can be read of it where nothing is known.
+   */
   async sealedUnder(vaultKeys: VaultKeys): Promise<{ readonly revision: number; readonly entries: readonly VaultEntry[] }> {
     const { author } = this.#parts;
-    const revision = this.#revision;
-    const contents = new Map([...this.#kept].map(([name, { place, content }]) => [name, { place, content }]));
+    const revision = this.#refused?.revision ?? this.#revision;
+    const known = [...(this.#refused?.readable ?? []), ...this.#kept];
+    const contents = new Map(known.map(([name, { place, content }]) => [name, { place, content }]));
     for (const [name, each] of this.#pending) contents.set(name, each);
     contents.delete(nameOf(MANIFEST));
     const sealed: Kept[] = [];
@@ -318,25 +325,30 @@ export class Vault {
     for (let more = true; more;) {
       const page = await connection.request({ case: "readVault", value: { afterRevision: revision } }, "vault");
       if (page.revision < revision || (page.more && page.revision === revision)) return this.#refuse();
-      offered.push(...page.entries);
+      for (const entry of page.entries) offered.push(entry);
+      if (offered.length > limits.vaultEntriesPerAccount) return this.#refuse();
       ({ revision, more } = page);
     }
     if (offered.some(({ generation }) => generation > vaultKeys.generation) && (await this.#parts.renewKeys())) {
       vaultKeys = this.#parts.vaultKeys();
     }
     const fresh = new Map<string, Kept>();
+    let isRight = true;
     for (const entry of offered) {
       const kept = await this.#open(vaultKeys, entry);
-      if (kept === undefined) return this.#refuse();
       if (kept === "known") continue;
-      const ended = SIGNED.has(kept.place.kind) ? await this.#endOf(kept.device) : undefined;
-      if (ended !== undefined && ended <= this.#head) return this.#refuse();
-      fresh.set(nameOf(kept.place), kept);
+      const ended = kept !== undefined && SIGNED.has(kept.place.kind) ? await this.#endOf(kept.device) : undefined;
+      if (kept === undefined || (ended !== undefined && ended <= this.#head)) isRight = false;
+      else fresh.set(nameOf(kept.place), kept);
     }
-    if (!this.#isComplete(vaultKeys, fresh)) return this.#refuse();
     const isOutdated = named !== undefined && named.generation < vaultKeys.generation;
-    if (named !== undefined && !isOutdated && !this.#isFollowed(named, new Map([...this.#kept, ...fresh]))) return this.#refuse();
+    const isFollowed = named === undefined || isOutdated || this.#isFollowed(named, new Map([...this.#kept, ...fresh]));
+    if (!isRight || !isFollowed || !this.#isComplete(vaultKeys, fresh)) {
+      this.#refused = { revision, readable: fresh };
+      return this.#refuse();
+    }
     this.#wrong = false;
+    this.#refused = undefined;
     // Of an older generation nothing counts any more.
     const gone = [...this.#kept].filter(([name, { entry }]) => !fresh.has(name) && entry.generation < vaultKeys.generation);
     // Whom this device pinned before it knew that another one had: what that one wrote about them stays.

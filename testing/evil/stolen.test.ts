@@ -2,7 +2,7 @@ import type { AppendAccountLink } from "@fastchat/protocol/wire/frames";
 import type { SignInFinished } from "@fastchat/protocol/wire/gateway";
 import { create } from "@bufbuild/protobuf";
 import { ErrorCode, idBytes, limits } from "@fastchat/protocol";
-import { equal, toHex } from "@fastchat/protocol/seal";
+import { equal, random, toHex } from "@fastchat/protocol/seal";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
 import { anotherDevice } from "../person.ts";
@@ -108,6 +108,34 @@ const topmostSlot = (counter: number): EvilCase => ({
   },
 });
 
+const junkInTheVault: EvilCase = {
+  attack: "a stolen device's junk in the vault, which nobody can open: its own revocation must go through",
+  rules: "[P4] [H3]",
+  async run(stage) {
+    const { alice, bob, secrets } = await stolenDevice(stage);
+    await alice.client.setNote(bob.name, "from school");
+    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-fresh` }));
+    const noteOn = async ({ client }: typeof alice) => (await client.people()).find(({ name }) => name === bob.name)?.note;
+    await until(fresh, "the note", async () => ((await noteOn(fresh)) === "from school" ? true : undefined));
+    {
+      const gateway = new Gateway(stage.system.gatewayUrl);
+      const { device } = secrets.profile.me;
+      await using socket = await RawSocket.signedIn({
+        name: alice.name,
+        profile: secrets.profile,
+        ticket: () => gateway.ticket(device, secrets.profile.signingSeed, []),
+      });
+      const entries = [{ slot: random(32), generation: 1, version: 1, sealed: random(60) }];
+      expect((await socket.ask({ case: "writeVault", value: { entries } })).body.case).toBe("vaultWritten");
+    }
+    await warned(alice, "vault");
+    await alice.client.revokeDevices(alice.password, [secrets.profile.me.device]);
+    await stage.honestTalk(alice, bob);
+    const after = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-after` }));
+    await until(after, "the note", async () => ((await noteOn(after)) === "from school" ? true : undefined));
+  },
+};
+
 const keptApart: EvilCase = {
   attack: "a revoked device that still writes, where its revocation is withheld: its messages come by catch-up",
   rules: "[C1]",
@@ -170,6 +198,7 @@ const refusedTurn: EvilCase = {
 play([
   refusedTurn,
   keptApart,
+  junkInTheVault,
   revokedOnOldChain,
   ...(process.env["SIZE"] === "large" ? [topmostSlot(limits.largestNumber - 1)] : []),
   topmostSlot(limits.largestNumber),
