@@ -39,6 +39,8 @@ export const limits = {
   /** Links of one account chain; the account can still be closed. */
   accountLinks: 1_000,
   evidenceLinksPerLink: 20_000,
+  /** One for each head that a link names, and as many that its reader adds. */
+  evidencePartsPerLink: 2_000,
   /** Links of an account that a sign-in gives as its conversations record them, and their bytes together. */
   recordedLinks: 16,
   recordedLinkBytes: 262_144,
@@ -110,6 +112,8 @@ export const limits = {
   challengeMs: 60_000,
   signInStateMs: 60_000,
   signInDelayMs: 2_000,
+  /** Sign-ins of the last `signInStateMs` that a gateway knows to be finished; some hundred bytes each. */
+  finishedSignInsRemembered: 100_000,
   signUpStateMs: 300_000,
   grantMs: 300_000,
   heartbeatMs: 1_000,

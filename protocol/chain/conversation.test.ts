@@ -307,6 +307,9 @@ test("[C1] without its evidence a link is incomplete, with it valid, and bad evi
   const tooMany = [...Array.from({ length: limits.evidenceLinksPerLink - 1 }, () => one!), two!, three!];
   expect(withEvidence({ account, links: tooMany })).toMatchObject(missing);
   expect(withEvidence({ account, links: tooMany.slice(1) }).kind).toBe("valid");
+  const emptyParts = Array.from({ length: limits.evidencePartsPerLink }, () => ({ account, links: [] }));
+  expect(withEvidence(...emptyParts, { account, links: [two!, three!] })).toMatchObject(missing);
+  expect(withEvidence(...emptyParts.slice(1), { account, links: [two!, three!] }).kind).toBe("valid");
   expect(withEvidence({ account, links: [two!, three!] }).kind).toBe("valid");
   expect(withEvidence({ account, links: bob.links }).kind).toBe("valid");
   expect(withEvidence({ account, links: [three!] }, { account, links: [two!, three!] }).kind).toBe("valid");

@@ -117,14 +117,22 @@ function linksUpTo(links: readonly SignedLink[], named: LinkHash, from: number, 
   return { kind: "links", links: links.slice(end + 1 - (to - from), end + 1) };
 }
 
+/** [C1] Whether there is more evidence than a link may have: parts count as well as the links in them, for a part may be empty. */
+export function isTooMuchEvidence(evidence: readonly AccountChainPart[]): boolean {
+  if (evidence.length > limits.evidencePartsPerLink) return true;
+  return evidence.reduce((count, part) => count + part.links.length, 0) > limits.evidenceLinksPerLink;
+}
+
 /** More evidence than a link may have is no evidence. */
 function partsByAccount(evidence: readonly AccountChainPart[]): Map<AccountId, AccountChainPart[]> {
   const parts = new Map<AccountId, AccountChainPart[]>();
-  if (evidence.reduce((count, part) => count + part.links.length, 0) > limits.evidenceLinksPerLink) return parts;
+  if (isTooMuchEvidence(evidence)) return parts;
   for (const part of evidence) {
     if (!isHash(part.account)) continue;
     const account = accountId(part.account);
-    parts.set(account, [...(parts.get(account) ?? []), part]);
+    const known = parts.get(account);
+    if (known === undefined) parts.set(account, [part]);
+    else known.push(part);
   }
   return parts;
 }

@@ -70,7 +70,7 @@ export {
   wasMemberAt,
 } from "./conversation-state.ts";
 export type { Change } from "./conversation-work.ts";
-export { recordedLinks, type VerifiedAccounts } from "./evidence.ts";
+export { isTooMuchEvidence, recordedLinks, type VerifiedAccounts } from "./evidence.ts";
 export { accountIdOf, accountLinkHash, type ChainHead, conversationLinkHash, type Invalid, linkBodyForDerivation } from "./link.ts";
 export { checkSealedKeys } from "./sealed-keys.ts";
 export { stateHash } from "./state-hash.ts";

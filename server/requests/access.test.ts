@@ -112,6 +112,15 @@ test("[C3] a link needs the right copies in the right order, and only the head t
   expect(await a.refusal({ case: "appendLink", value: { conversation: id(), ...late } })).toBe(Code.STALE_HEAD);
 });
 
+test("[C3] more parts of evidence than a link may have are refused, empty ones too", async () => {
+  await using a = await TestSocket.welcome(gateway, alice.devices[0]!);
+  const { entry, sealedKeys } = await conversation.opening(alice);
+  const part = { $typeName: "fastchat.v1.AccountChainPart", account: idBytes(bob.account), links: [] } as const;
+  const padded = { ...entry, evidence: Array.from({ length: limits.evidencePartsPerLink + 1 }, () => ({ ...part, links: [] })) };
+  expect(await a.refusal({ case: "appendLink", value: { conversation: id(), entry: padded, sealedKeys } })).toBe(Code.TOO_LARGE);
+  await a.ask({ case: "appendLink", value: { conversation: id(), entry, sealedKeys } }, "appended");
+});
+
 test("[C3] evidence for an account that the server does not have is refused before it costs anything", async () => {
   await using a = await TestSocket.welcome(gateway, alice.devices[0]!);
   const { person: ghost } = await makePerson("ghost");

@@ -6,6 +6,7 @@ import {
   type ConversationState,
   copyRecipients,
   isEntitled,
+  isTooMuchEvidence,
   newestEpoch,
 } from "@fastchat/protocol/chain";
 import { equal, sealedKeysHash, sealingOverhead, toHex } from "@fastchat/protocol/seal";
@@ -34,8 +35,7 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
   }
   if (conversation.length !== 0 && !isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
   chat.rates.links.takeOrThrow(session.device);
-  const evidence = entry.evidence.reduce((count, part) => count + part.links.length, 0);
-  if (evidence > limits.evidenceLinksPerLink) throw new FastChatError(ErrorCode.TOO_LARGE);
+  if (isTooMuchEvidence(entry.evidence)) throw new FastChatError(ErrorCode.TOO_LARGE);
 
   const before = conversation.length === 0 ? undefined : await chat.chains.conversation(conversationId(conversation));
   if (before === undefined ? body.change.case !== "create" : !before.members.has(session.account)) {
