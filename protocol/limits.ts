@@ -44,6 +44,8 @@ export const limits = {
   /** Links of an account that a sign-in gives as its conversations record them, and their bytes together. */
   recordedLinks: 16,
   recordedLinkBytes: 262_144,
+  /** Links beside one link of a conversation among which an account's head is searched for that. */
+  recordingLinksSearched: 64,
   invitationsPerPolicy: 64,
 
   // Vault

@@ -139,22 +139,38 @@ function partsByAccount(evidence: readonly AccountChainPart[]): Map<AccountId, A
 
 /**
  * [C1] The links of an account that a valid link of a conversation records: of those beside it the ones to which the head that it names
- * commits, newest first. What else its author put there is nobody's word but his.
+ * commits, newest first, at most `limits.recordedLinks`. What else its author put there is nobody's word but his. At most
+ * `limits.recordingLinksSearched` links, from the end of each part on, are hashed in search of the head, and none when it names none.
  */
 export function recordedLinks(entry: LinkEntry, account: AccountId): SignedLink[] {
   const heads = (entry.link && decodeBody(ConversationLinkSchema, entry.link.body))?.heads ?? [];
   const id = idBytes(account);
-  const offered = new Map<LinkHash, SignedLink>();
+  const named = heads.find((head) => equal(head.account, id))?.hash;
+  if (named === undefined || !isHash(named)) return [];
+  const head = linkHash(named);
+  let searched = 0;
   for (const part of entry.evidence) {
-    if (equal(part.account, id)) for (const link of part.links) offered.set(accountLinkHash(link), link);
+    if (!equal(part.account, id)) continue;
+    for (let end = part.links.length - 1; end >= 0; end--) {
+      if (searched === limits.recordingLinksSearched) return [];
+      searched += 1;
+      if (accountLinkHash(part.links[end]!) === head) return linksBack(part.links, end);
+    }
   }
-  const recorded: SignedLink[] = [];
-  let wanted = heads.find((head) => equal(head.account, id))?.hash;
-  while (wanted !== undefined && isHash(wanted)) {
-    const link = offered.get(linkHash(wanted));
-    if (link === undefined) break;
-    recorded.push(link);
-    wanted = decodeBody(AccountLinkSchema, link.body)?.previous;
+  return [];
+}
+
+/** The link at this place, and those before it as far as each carries the hash of the one before, newest first. */
+function linksBack(links: readonly SignedLink[], end: number): SignedLink[] {
+  const back: SignedLink[] = [];
+  for (let place = end; place >= 0 && back.length < limits.recordedLinks; place--) {
+    const link = links[place]!;
+    const next = back.at(-1);
+    if (next !== undefined) {
+      const previous = decodeBody(AccountLinkSchema, next.body)?.previous;
+      if (previous === undefined || !isHash(previous) || accountLinkHash(link) !== linkHash(previous)) break;
+    }
+    back.push(link);
   }
-  return recorded;
+  return back;
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { ErrorCode, idBytes, limits } from "@fastchat/protocol";
+import { ErrorCode, idBytes, limits, passwordIdentifiers } from "@fastchat/protocol";
 import * as wire from "@fastchat/protocol/wire/gateway";
 import { client as opaque, ready } from "@serenity-kit/opaque";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -84,6 +84,37 @@ test("[W5] who knows the password may sign in as often as it takes", async () =>
   for (let times = 0; times < 2 * limits.signInsPerMinutePerNameAndAddress; times++) {
     expect(await signIn(gateway, "olaf", olaf.password, from("192.0.2.3"))).not.toBe("wrong-password");
   }
+});
+
+test("[W5] a finished sign-in is finished once: repeating it gives no guesses back", async () => {
+  const vera = await signUp(gateway, "vera");
+  const address = "192.0.2.5";
+  const { clientLoginState, startLoginRequest } = opaque.startLogin({ password: vera.password });
+  const loginRequest = Buffer.from(startLoginRequest, "base64url");
+  const start = { name: "vera", loginRequest };
+  const started = await post(gateway, "/v1/sign-in/start", wire.SignInStartSchema, wire.SignInStartedSchema, start, from(address));
+  const login = opaque.finishLogin({
+    clientLoginState,
+    loginResponse: Buffer.from(started.loginResponse).toString("base64url"),
+    password: vera.password,
+    identifiers: passwordIdentifiers("vera"),
+    keyStretching: { "argon2id-custom": { iterations: 1, memory: 8, parallelism: 1 } },
+  })!;
+  const finished = { state: started.state, loginFinish: Buffer.from(login.finishLoginRequest, "base64url") };
+  const finish = () => codeOf(post(gateway, "/v1/sign-in/finish", wire.SignInFinishSchema, wire.SignInFinishedSchema, finished));
+  // One at a time is not enough: two that come together are one as well.
+  expect((await Promise.all([finish(), finish(), finish()])).toSorted((one, other) => one - other)).toEqual([
+    0,
+    ErrorCode.SIGN_IN_EXPIRED,
+    ErrorCode.SIGN_IN_EXPIRED,
+  ]);
+  let guesses = 0;
+  while (guesses < 3 * limits.signInsPerMinutePerNameAndAddress && (await codeOf(startSignIn("vera", address))) === 0) {
+    guesses++;
+    expect(await finish()).toBe(ErrorCode.SIGN_IN_EXPIRED);
+  }
+  // Few come back while they are made.
+  expect(guesses).toBeLessThan(2 * limits.signInsPerMinutePerNameAndAddress);
 });
 
 test("[W5] floods of sign-ins: guesses from everywhere make the next one wait, and refuse it to nobody", async () => {

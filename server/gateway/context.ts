@@ -7,6 +7,7 @@ import type { TokenBuckets } from "../token-bucket.ts";
 import type { SealedStates } from "./sealed-state.ts";
 import type { Secrets } from "./secret-file.ts";
 import type { ServerChoice } from "./server-choice.ts";
+import type { UsedStates } from "./used-states.ts";
 
 /** What the routes of the gateway work with. */
 export interface GatewayContext {
@@ -15,6 +16,8 @@ export interface GatewayContext {
   readonly chains: ChainStates;
   readonly secrets: Secrets;
   readonly states: SealedStates;
+  /** Each gateway knows of its own. */
+  readonly finishedSignIns: UsedStates;
   readonly choice: ServerChoice;
   readonly signUp: SignUpPolicy;
   readonly signInAnswers: SignInAnswers;

@@ -38,6 +38,7 @@ import { finishSignIn, startSignIn } from "./sign-in.ts";
 import { finishSignUp, startSignUp } from "./sign-up.ts";
 import type { Strategy } from "./strategy.ts";
 import { giveChallenge, giveTicket } from "./ticket.ts";
+import { UsedStates } from "./used-states.ts";
 
 export interface GatewayOptions {
   readonly database: Database;
@@ -75,6 +76,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     chains: new ChainStates(database),
     secrets,
     states: new SealedStates(secrets.key),
+    finishedSignIns: new UsedStates({ lifetimeMs: limits.signInStateMs, most: limits.finishedSignInsRemembered }),
     choice: new ServerChoice(database, options.strategy),
     signUp: options.signUp ?? (isLoopback(host) ? "open" : "invitation"),
     signInAnswers: options.signInAnswers,

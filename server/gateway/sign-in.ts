@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { accountId, ErrorCode, FastChatError, idBytes, limits, passwordIdentifiers, passwordSuite } from "@fastchat/protocol";
@@ -47,7 +47,13 @@ export async function startSignIn(gateway: GatewayContext, body: SignInStart, ad
   );
   gateway.log.event("info", "sign-in", { outcome: "started" });
   // Whether there is an account must not show in the length of what seals it; a made-up one opens nothing.
-  const content = { name, account: account?.account ?? randomBytes(32).toString("hex"), login: serverLoginState, address };
+  const content = {
+    id: randomUUID(),
+    name,
+    account: account?.account ?? randomBytes(32).toString("hex"),
+    login: serverLoginState,
+    address,
+  };
   return create(SignInStartedSchema, {
     loginResponse: fromText(loginResponse),
     state: gateway.states.seal("sign-in", limits.signInStateMs, content),
@@ -55,7 +61,7 @@ export async function startSignIn(gateway: GatewayContext, body: SignInStart, ad
   });
 }
 
-/** KE3 in: who sends the right one knows the password, and gets the account's chain and wrapped keys. */
+/** KE3 in: who sends the right one knows the password, and gets the account's chain and wrapped keys; once, from one gateway. */
 export async function finishSignIn(gateway: GatewayContext, body: SignInFinish): Promise<SignInFinished> {
   const { database } = gateway;
   const state = gateway.states.open("sign-in", body.state);
@@ -73,7 +79,12 @@ export async function finishSignIn(gateway: GatewayContext, body: SignInFinish):
     gateway.log.event("info", "sign-in", { outcome: "wrong-password" });
     throw new FastChatError(ErrorCode.WRONG_PASSWORD, { cause: error });
   }
-  const { name = "", address = "" } = state;
+  const { id = "", name = "", address = "" } = state;
+  // Or one right answer, repeated, would pay for any number of guesses.
+  if (!gateway.finishedSignIns.use(id)) {
+    gateway.log.event("info", "sign-in", { outcome: "expired" });
+    throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
+  }
   const { signInsByNameAndAddress, signInsByName, signInsByAddress } = gateway.rates;
   // It was no guess.
   signInsByAddress.giveBack(address);

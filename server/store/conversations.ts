@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   type AccountId,
@@ -101,25 +102,49 @@ export async function readLinkEntries(database: Database, conversation: Conversa
   return rows.map((row) => fromBinary(LinkEntrySchema, row.body));
 }
 
-/** Conversations, and links of each, in which is looked for what they record of an account; and the longest link that is looked at. */
+/**
+ * Where is looked for what conversations record of an account: how many conversations, how many of the newest links of each, how many of those
+ * that seem to name a head of the account, and the longest link that is read.
+ */
 const RECORDING_CONVERSATIONS = 8;
-const RECORDING_LINKS = 32;
+const RECORDING_WINDOW = 32;
+const RECORDING_LINKS = 4;
 const RECORDING_BYTES = 65_536;
 
-const RECORDING = `
-  SELECT e.body FROM (SELECT conversation, account_head FROM member WHERE account = $1 ORDER BY account_head DESC LIMIT $2) m
-  JOIN conversation c ON c.conversation = m.conversation
-  JOIN conversation_link l ON l.conversation = m.conversation AND l.index > c.link_index - $3
-  JOIN entry e ON e.conversation = l.conversation AND e.sequence = l.sequence
-  WHERE octet_length(e.body) <= $4 AND position($1 IN e.body) > 0
-  ORDER BY m.account_head DESC, l.index DESC`;
+/** What follows the account in an encoded head: the tag of its index. */
+const HEAD_INDEX_TAG = Uint8Array.of(0x10);
 
-/** Links of an account's own chain as its conversations record them [C1], newest first, bounded by `limits.recordedLinks`. */
+/** Of conversations with the same head the oldest are taken: strangers can open new ones. */
+const RECORDING = `
+  SELECT r.body FROM (
+    SELECT m.conversation, m.account_head, c.link_index, b.time AS begun FROM member m
+    JOIN conversation c ON c.conversation = m.conversation
+    JOIN entry b ON b.conversation = m.conversation AND b.sequence = 1
+    WHERE m.account = $1 ORDER BY m.account_head DESC, b.time, m.conversation LIMIT $2
+  ) m CROSS JOIN LATERAL (
+    SELECT l.index, e.body FROM conversation_link l
+    JOIN entry e ON e.conversation = l.conversation AND e.sequence = l.sequence
+    WHERE l.conversation = m.conversation AND l.index > m.link_index - $3 AND octet_length(e.body) <= $5 AND position($6 IN e.body) > 0
+    ORDER BY l.index DESC LIMIT $4
+  ) r ORDER BY m.account_head DESC, m.begun, m.conversation, r.index DESC`;
+
+/**
+ * Links of an account's own chain as its conversations record them [C1], newest first, bounded by `limits.recordedLinks`. Others wrote what is
+ * read for it, so each link has its bounds, and between two of them everybody else has a turn.
+ */
 export async function readRecordedLinks(database: Database, account: AccountId): Promise<SignedLink[]> {
+  const id = idBytes(account);
   const { rows } = await database.pool.query<{ body: Uint8Array }>({
     name: "recorded-links",
     text: RECORDING,
-    values: [Buffer.from(idBytes(account)), RECORDING_CONVERSATIONS, RECORDING_LINKS, RECORDING_BYTES],
+    values: [
+      Buffer.from(id),
+      RECORDING_CONVERSATIONS,
+      RECORDING_WINDOW,
+      RECORDING_LINKS,
+      RECORDING_BYTES,
+      Buffer.concat([id, HEAD_INDEX_TAG]),
+    ],
   });
   const found = new Map<LinkHash, SignedLink>();
   let bytes = 0;
@@ -131,6 +156,7 @@ export async function readRecordedLinks(database: Database, account: AccountId):
       if (found.size === limits.recordedLinks || bytes > limits.recordedLinkBytes) return [...found.values()];
       found.set(hash, link);
     }
+    await setImmediate();
   }
   return [...found.values()];
 }
