@@ -54,8 +54,12 @@ export const limits = {
   vaultEntriesPerAccount: 20_000,
 
   // Frames
-  /** One WebSocket message; also the largest HTTP body of the gateway. */
+  /** One WebSocket message. */
   packetBytes: 4_194_304,
+  /** HTTP body of a request to a gateway: nobody has shown yet who asks. */
+  gatewayBodyBytes: 8_192,
+  /** The same with an account's link and the keys beside it, of which an honest client's take less than 10,000 bytes. */
+  gatewayLinkBodyBytes: 65_536,
   /** What a client takes from a gateway at once: an account's chain may be long. */
   gatewayAnswerBytes: 67_108_864,
   /** Packet before `hello` was answered. */

@@ -175,7 +175,14 @@ test("bodies that are too large, malformed, or of another type are refused with 
     const response = await fetch(gateway + path, { method: "POST", headers: { "content-type": type }, body: body as BodyInit });
     return fromBinary(ErrorSchema, new Uint8Array(await response.arrayBuffer())).code;
   };
-  expect(await send("/v1/sign-up/start", Buffer.alloc(limits.packetBytes + 1))).toBe(ErrorCode.TOO_LARGE);
+  for (const path of ["sign-up/start", "sign-in/start", "sign-in/finish", "challenge", "ticket"]) {
+    expect(await send(`/v1/${path}`, Buffer.alloc(limits.gatewayBodyBytes))).toBe(ErrorCode.MALFORMED);
+    expect(await send(`/v1/${path}`, Buffer.alloc(limits.gatewayBodyBytes + 1))).toBe(ErrorCode.TOO_LARGE);
+  }
+  for (const path of ["sign-up/finish", "devices"]) {
+    expect(await send(`/v1/${path}`, Buffer.alloc(limits.gatewayLinkBodyBytes))).toBe(ErrorCode.MALFORMED);
+    expect(await send(`/v1/${path}`, Buffer.alloc(limits.gatewayLinkBodyBytes + 1))).toBe(ErrorCode.TOO_LARGE);
+  }
   expect(await send("/v1/sign-up/start", Buffer.from([0x0a, 0xff]))).toBe(ErrorCode.MALFORMED);
   expect(await send("/v1/sign-up/start", "{}", "application/json")).toBe(ErrorCode.MALFORMED);
   expect(await send("/v1/nothing", "")).toBe(ErrorCode.UNKNOWN_REQUEST);

@@ -1,5 +1,5 @@
 import type { AddressInfo } from "node:net";
-import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { ErrorCode, errorRow, FastChatError, limits } from "@fastchat/protocol";
 import { ErrorSchema } from "@fastchat/protocol/wire/error";
 import {
@@ -29,6 +29,7 @@ import { type Database, failureOf } from "../store/database.ts";
 import { TokenBuckets } from "../token-bucket.ts";
 import { addDevice } from "./add-device.ts";
 import { addressKey } from "./address.ts";
+import { readBody } from "./body.ts";
 import type { GatewayContext } from "./context.ts";
 import { info } from "./info.ts";
 import { SealedStates } from "./sealed-state.ts";
@@ -91,7 +92,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log,
   };
   const app = fastify({
-    bodyLimit: limits.packetBytes,
+    bodyLimit: limits.gatewayBodyBytes,
     // The nearest ones, counted from us.
     trustProxy: (_address, hop) => hop < options.trustedProxies,
     requestTimeout: limits.requestMs,
@@ -128,32 +129,27 @@ function addRoutes(app: FastifyInstance, gateway: GatewayContext): void {
     takes: In,
     gives: Out,
     act: (body: MessageShape<In>, address: string) => Promise<MessageShape<Out>>,
+    bodyLimit: number = limits.gatewayBodyBytes,
   ) =>
     app.post(
       path,
-      // Before the body is read.
-      { onRequest: async (request) => gateway.rates.requestsByAddress.takeOrThrow(addressKey(request.ip)) },
+      {
+        bodyLimit,
+        // Before the body is read.
+        onRequest: async (request) => gateway.rates.requestsByAddress.takeOrThrow(addressKey(request.ip)),
+      },
       async (request, reply) => {
         const body = readBody(takes, request.body);
         return answer(reply, gives, await act(body, addressKey(request.ip)));
       },
     );
   post("/v1/sign-up/start", SignUpStartSchema, SignUpStartedSchema, (body, address) => startSignUp(gateway, body, address));
-  post("/v1/sign-up/finish", SignUpFinishSchema, SignUpFinishedSchema, (body) => finishSignUp(gateway, body));
+  post("/v1/sign-up/finish", SignUpFinishSchema, SignUpFinishedSchema, (body) => finishSignUp(gateway, body), limits.gatewayLinkBodyBytes);
   post("/v1/sign-in/start", SignInStartSchema, SignInStartedSchema, (body, address) => startSignIn(gateway, body, address));
   post("/v1/sign-in/finish", SignInFinishSchema, SignInFinishedSchema, (body) => finishSignIn(gateway, body));
-  post("/v1/devices", AddDeviceSchema, DeviceAddedSchema, (body) => addDevice(gateway, body));
+  post("/v1/devices", AddDeviceSchema, DeviceAddedSchema, (body) => addDevice(gateway, body), limits.gatewayLinkBodyBytes);
   post("/v1/challenge", ChallengeRequestSchema, ChallengeSchema, (body) => giveChallenge(gateway, body));
   post("/v1/ticket", TicketRequestSchema, TicketSchema, (body) => giveTicket(gateway, body));
-}
-
-function readBody<Schema extends DescMessage>(schema: Schema, body: unknown): MessageShape<Schema> {
-  if (!(body instanceof Uint8Array)) throw new FastChatError(ErrorCode.MALFORMED);
-  try {
-    return fromBinary(schema, body);
-  } catch (error) {
-    throw new FastChatError(ErrorCode.MALFORMED, { cause: error });
-  }
 }
 
 function answer<Schema extends DescMessage>(reply: FastifyReply, schema: Schema, message: MessageShape<Schema>): FastifyReply {
