@@ -184,7 +184,7 @@ export async function openAccount(gateway: Gateway, name: string, givenPassword:
   const state = verified(finished.links);
   if (state.name !== name || !equal(idBytes(state.account), finished.account)) throw serverLied("of another account");
   if (known !== undefined && !sameOrLonger(known.state.hashes, state.hashes)) throw new AccountForked(known.state);
-  mustBeNewest(state, finished.recorded);
+  mustBeNewest(state, finished);
   if (state.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
   const secrets = await unwrapAll(state, finished, fromBase64Url(login.exportKey));
   if (!equal(secrets.publicKey, finished.accountPublicKey)) throw serverLied("not the public key of the account key");
@@ -345,8 +345,8 @@ function verified(links: readonly SignedLink[], from?: AccountState): AccountSta
  * [H1] Nothing is signed on top of a chain that lacks what a conversation of the account records. A server that holds back both is found out
  * by the first entry that names the newer head [A4].
  */
-function mustBeNewest(state: AccountState, recorded: readonly SignedLink[]): void {
-  if (recorded.slice(0, limits.recordedLinks).some((link) => isMissingFrom(state, link))) {
+function mustBeNewest(state: AccountState, { links, recorded }: Pick<SignInFinished, "links" | "recorded">): void {
+  if (recorded.slice(0, limits.recordedLinks).some((link) => isMissingFrom(state, links, link))) {
     throw new FastChatError(ErrorCode.ACCOUNT_OUTDATED);
   }
 }

@@ -1,4 +1,9 @@
+import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { AccountChainPartSchema, type SignedLink, SignedLinkSchema } from "../generated/fastchat/v1/account_pb.ts";
+import type { LinkEntry } from "../generated/fastchat/v1/conversation_pb.ts";
+import { idBytes } from "../ids.ts";
+import { limits } from "../limits.ts";
 import {
   applyAccountLink,
   buildRecovery,
@@ -76,22 +81,22 @@ test("[G5] a sign-out loses to a link of the identity key, and is invalid on top
 });
 
 test("[H1] what the identity key signed and a chain lacks proves it rolled back or forked; nobody else's word does", () => {
-  const { alice } = people();
+  const { alice, bob } = people();
   const phone = addDevice(alice);
   const rolledBack = twin(alice);
   const fork = twin(alice);
   const revocation = revoke(alice, phone);
   const later = newRecovery(alice);
   const onFork = newRecovery(fork);
-  for (const link of [revocation, later, onFork]) expect(isMissingFrom(rolledBack.state, link)).toBe(true);
-  expect(isMissingFrom(alice.state, onFork)).toBe(true);
-  for (const link of alice.links) expect(isMissingFrom(alice.state, link)).toBe(false);
+  for (const link of [revocation, later, onFork]) expect(isMissingFrom(rolledBack.state, rolledBack.links, link)).toBe(true);
+  expect(isMissingFrom(alice.state, alice.links, onFork)).toBe(true);
+  for (const link of alice.links) expect(isMissingFrom(alice.state, alice.links, link)).toBe(false);
   const out = signOut(rolledBack, phone);
-  expect(isMissingFrom(fork.state, out)).toBe(false);
-  expect(isMissingFrom(signUp("bob").state, revocation)).toBe(false);
+  expect(isMissingFrom(fork.state, fork.links, out)).toBe(false);
+  expect(isMissingFrom(bob.state, bob.links, revocation)).toBe(false);
   const forged = forgeAccountLink(revocation, { signing: phone.signingSeed }, (body) => (body.index = 9));
-  expect(isMissingFrom(rolledBack.state, forged)).toBe(false);
-  expect(isMissingFrom(rolledBack.state, { ...revocation, body: bytesOf("nothing") })).toBe(false);
+  expect(isMissingFrom(rolledBack.state, rolledBack.links, forged)).toBe(false);
+  expect(isMissingFrom(rolledBack.state, rolledBack.links, { ...revocation, body: bytesOf("nothing") })).toBe(false);
 });
 
 test("[H1] what a conversation's link records of an account is what its head commits to, and not what else its author put beside it", () => {
@@ -108,4 +113,43 @@ test("[H1] what a conversation's link records of an account is what its head com
   const evidence = [{ ...part!, links: [lost, ...part!.links, lost] }];
   expect(recordedLinks({ ...heads, evidence }, alice.account)).toEqual(alice.links.slice(1).toReversed());
   expect(recordedLinks({ ...heads, evidence: [{ ...part!, links: [lost] }] }, alice.account)).toEqual([]);
+});
+
+test("[H1] a shown link with another cosignature or signature beside it is not missing: the identity key signed only its body", () => {
+  const { alice } = people();
+  addDevice(alice);
+  const shown = alice.links.at(-1)!;
+  expect(shown.cosignature).toHaveLength(64);
+  for (const cosignature of [new Uint8Array(0), new Uint8Array(64), shown.signature]) {
+    expect(isMissingFrom(alice.state, alice.links, { ...shown, cosignature })).toBe(false);
+  }
+  const rolledBack = { state: signUp("alice").state, links: alice.links.slice(0, -1) };
+  expect(isMissingFrom(rolledBack.state, rolledBack.links, { ...shown, cosignature: new Uint8Array(0) })).toBe(true);
+});
+
+test("[H1] junk beside a link is not looked at without a head, and within bounds with one", () => {
+  const { alice, bob } = people();
+  const { state, entry: opening } = openDirect(alice, bob);
+  let looked = 0;
+  const junk = Array.from({ length: 1_000 }, () => ({
+    ...create(SignedLinkSchema),
+    get body() {
+      looked += 1;
+      return new Uint8Array(0);
+    },
+  }));
+  const beside = (entry: LinkEntry, ...links: SignedLink[]) => ({
+    ...entry,
+    evidence: [create(AccountChainPartSchema, { account: idBytes(alice.account) })].map((part) => ({ ...part, links })),
+  });
+  const rekey = grow(state, { by: bob, change: { case: "rekey", value: { reason: "none" } }, opening: { kind: "fresh" } }).entry;
+  expect(recordedLinks(beside(rekey, ...junk), alice.account)).toEqual([]);
+  expect(looked).toBe(0);
+  expect(recordedLinks(beside(opening, ...alice.links, ...junk), alice.account)).toEqual([]);
+  expect(looked).toBe(limits.recordingLinksSearched);
+  expect(recordedLinks(beside(opening, ...junk, ...alice.links), alice.account)).toEqual(alice.links);
+  expect(looked).toBe(limits.recordingLinksSearched);
+  for (let count = 0; count <= limits.recordedLinks; count++) newRecovery(alice);
+  const heads = grow(state, { by: bob, knows: [alice], change: { case: "headsOnly", value: {} } }).entry;
+  expect(recordedLinks(heads, alice.account)).toEqual(alice.links.slice(-limits.recordedLinks).toReversed());
 });

@@ -4,7 +4,7 @@ import { equal } from "../seal/bytes.ts";
 import { labels } from "../seal/labels.ts";
 import { verifyLink } from "../seal/signature.ts";
 import type { AccountState } from "./account.ts";
-import { accountLinkHash, type ChainHead, decodeBody, hasLinkForm } from "./link.ts";
+import { type ChainHead, decodeBody, hasLinkForm } from "./link.ts";
 
 /** How an offered chain stands to the known one; both are hashes of links, the first is that of link 1. */
 export type ChainComparison = "same" | "longer" | "shorter" | "different";
@@ -45,11 +45,14 @@ export function isLostSignOut(known: SignedLink, other: SignedLink): boolean {
 }
 
 /**
- * [H1] Whether a link proves that a chain lacks something its own identity key signed. A `sign out` proves nothing: a device alone signs
- * it, and it loses to what the identity key signs next [G5].
+ * [H1] Whether a link proves that a chain lacks something its own identity key signed. Only the body counts: that is what the key signed,
+ * while anybody can put another cosignature beside it. A `sign out` proves nothing: a device alone signs it, and it loses to what the
+ * identity key signs next [G5].
+ *
+ * @param links all links of the chain
  */
-export function isMissingFrom(chain: AccountState, link: SignedLink): boolean {
-  if (!hasLinkForm(link) || chain.hashes.includes(accountLinkHash(link))) return false;
+export function isMissingFrom(chain: AccountState, links: readonly SignedLink[], link: SignedLink): boolean {
+  if (!hasLinkForm(link) || links.some((shown) => equal(shown.body, link.body))) return false;
   const body = decodeBody(AccountLinkSchema, link.body);
   if (body === undefined || !equal(body.account, idBytes(chain.account))) return false;
   return verifyLink(chain.identityKey, link.signature, labels.signature.accountLink, link.body);
