@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { accountId, type AccountId, type ConversationId, idBytes, isHash } from "@fastchat/protocol";
-import { type ConversationState, newestEpoch } from "@fastchat/protocol/chain";
+import { isTooMuchEvidence, type ConversationState, newestEpoch } from "@fastchat/protocol/chain";
 import { entryHash, equal } from "@fastchat/protocol/seal";
 import { type Entry, type LinkEntry, LinkEntrySchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
 import { AccountForked } from "./accounts.ts";
@@ -244,6 +244,7 @@ export class LogReader {
   }
 
   async #learn(draft: LogDraft, state: ConversationState, { evidence }: LinkEntry): Promise<void> {
+    if (isTooMuchEvidence(evidence)) return;
     for (const part of evidence) {
       const member = isHash(part.account) ? state.members.get(accountId(part.account)) : undefined;
       if (member === undefined) continue;

@@ -31,7 +31,7 @@ test.runIf(process.platform === "linux")(
         return frame;
       },
     };
-    const talker = fork(join(import.meta.dirname, "talker.ts"), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const talker = fork(join(import.meta.dirname, "talker.ts"), { execArgv: [], stdio: ["ignore", "inherit", "inherit", "ipc"] });
     const gone = new Promise((resolve) => talker.once("exit", resolve));
     try {
       const said = new Promise((resolve) => talker.once("message", resolve));

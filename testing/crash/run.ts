@@ -236,7 +236,7 @@ class Worker implements AsyncDisposable {
   start(killPoint?: KillPoint): void {
     const file = join(this.#system.folder, `${this.#name}.task.json`);
     writeFileSync(file, JSON.stringify({ ...this.task, killPoint, seed: this.task.seed + this.killed }));
-    const child = fork(join(import.meta.dirname, "worker.ts"), [file], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const child = fork(join(import.meta.dirname, "worker.ts"), [file], { execArgv: [], stdio: ["ignore", "inherit", "inherit", "ipc"] });
     this.#child = child;
     this.#failure = undefined;
     child.on("message", (message: FromWorker) => {
