@@ -26,7 +26,16 @@ const rewrittenVault: EvilCase = {
     );
     // It does not erase what it has.
     const { profile } = await DeviceSecrets.take(out, conversation);
+    let readAgain = false;
+    stage.proxy.script = {
+      toServer: (frame) => {
+        readAgain ||= frame.body.case === "readVault";
+        return frame;
+      },
+    };
     await out.client.signOut();
+    // Alice hears of it by itself: what that device wrote until then is read then, and counts.
+    await until(alice, "that the device is gone", () => readAgain || undefined);
     const connection = stage.connectionOf(alice);
     const own = applyAccountLinks(undefined, (await accountOf(alice, connection)).links);
     const other = applyAccountLinks(undefined, (await accountOf(mallory, connection)).links);
