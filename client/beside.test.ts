@@ -184,9 +184,16 @@ test("[S7] beside the holder its connection is known, and what a holder that is 
   await holder.kill();
   await using next = new Other(
     { home: frank.home, profile: frank.profile, gateway: "http://127.0.0.1:9" },
-    `await new Promise((resolve) => process.once("SIGTERM", resolve)); await client.close(); console.log("closed");`,
+    `const told = new Promise((resolve) => process.once("SIGTERM", resolve));
+     const stays = setInterval(() => undefined, 1_000);
+     console.log("listens");
+     await told;
+     clearInterval(stays);
+     await client.close();
+     console.log("closed");`,
   );
   await next.says("role holder");
+  await next.says("listens");
   {
     await using again = (await openClient(frank, { gateway: proxy.url }))!;
     expect(again.role).toBe("beside");
