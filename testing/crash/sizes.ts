@@ -4,6 +4,6 @@ type Size = Pick<CrashOptions, "pairs" | "messages" | "freezeMs" | "hintlessMs" 
 
 /** The small one freezes a server for longer than its heartbeat stays fresh: shorter, and nobody would notice. */
 export const sizes: { readonly small: Size; readonly large: Size } = {
-  small: { pairs: 2, messages: 600, freezeMs: 5_000, hintlessMs: 1_500, pauseMs: 120 },
+  small: { pairs: 2, messages: 600, freezeMs: 5_000, hintlessMs: 1_500, pauseMs: 75 },
   large: { pairs: 20, messages: 20_000, freezeMs: 10_000, hintlessMs: 10_000, pauseMs: 40 },
 };
