@@ -152,9 +152,13 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
         }
         return;
       case "cut-commits":
-        for (const { postgres } of system.servers) {
+        for (const { postgres, sockets } of system.servers) {
           const before = postgres!.counts.commitsCut;
           postgres!.cutAfterCommitOf = APPEND;
+          // Where all talk through the other server there is no commit to cut: its clients are sent away, and the emptier one gets some.
+          if (sockets!.connections === 0) {
+            for (const other of system.servers) if (other.sockets !== sockets) counts.socketsCut += other.sockets!.cut();
+          }
           for (const end = Date.now() + 10_000; postgres!.counts.commitsCut === before && Date.now() < end;) await wait(10);
           postgres!.cutAfterCommitOf = undefined;
         }
