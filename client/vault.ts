@@ -208,14 +208,17 @@ export class Vault {
 
   /**
    * Everything, sealed again under other keys: for the revocation that brings them [P4]. A vault that was refused must not stop it, or a
-   * stolen device could: it is replaced by what is known here, and by what can be read of it where nothing is known.
+   * stolen device could: it is replaced by what is known here, and by what can be read of it where nothing is known; nobody whom it takes
+   * that way counts as verified.
    */
   async sealedUnder(vaultKeys: VaultKeys): Promise<{ readonly revision: number; readonly entries: readonly VaultEntry[] }> {
     const { author } = this.#parts;
     const revision = this.#refused?.revision ?? this.#revision;
-    const known = [...(this.#refused?.readable ?? []), ...this.#kept];
-    const contents = new Map(known.map(([name, { place, content }]) => [name, { place, content }]));
-    for (const [name, each] of this.#pending) contents.set(name, each);
+    const readable = this.#refused?.readable ?? new Map<string, Kept>();
+    const contents = new Map<string, { place: VaultPlace; content: VaultContent }>();
+    for (const [name, { place, content }] of readable) contents.set(name, { place, content: withoutVerification(content) });
+    for (const [name, { place, content }] of this.#kept) contents.set(name, { place, content });
+    for (const [name, each] of this.#pending) if (!this.#isLate(name, readable)) contents.set(name, each);
     contents.delete(nameOf(MANIFEST));
     const sealed: Kept[] = [];
     for (const { place, content } of contents.values()) {
@@ -351,8 +354,7 @@ export class Vault {
     this.#refused = undefined;
     // Of an older generation nothing counts any more.
     const gone = [...this.#kept].filter(([name, { entry }]) => !fresh.has(name) && entry.generation < vaultKeys.generation);
-    // Whom this device pinned before it knew that another one had: what that one wrote about them stays.
-    const late = [...this.#pending].filter(([name, { content }]) => fresh.has(name) && !this.#kept.has(name) && isBarePin(content));
+    const late = [...this.#pending].filter(([name]) => this.#isLate(name, fresh));
     const changes: Change[] = [
       ...gone.map(([, { place }]) => remove(keys.vault(place))),
       ...[...fresh.values()].map(saveKept),
@@ -446,6 +448,12 @@ export class Vault {
     if (entry === undefined || entry.generation < generation) return false;
     if (entry.generation > generation || entry.version > version) return true;
     return entry.version === version && equal(vaultEntryHash(entry), hash);
+  }
+
+  /** Somebody whom this device pinned before it knew that another one had: what that one wrote about them stays. */
+  #isLate(name: string, fresh: ReadonlyMap<string, Kept>): boolean {
+    const pending = this.#pending.get(name);
+    return pending !== undefined && fresh.has(name) && !this.#kept.has(name) && isBarePin(pending.content);
   }
 
   #refuse(): false {

@@ -29,12 +29,16 @@ export async function rawDevice(system: System, name: string): Promise<RawDevice
   await enter(system, name, place);
   const storage = openSqliteStorage(join(place.home, name));
   try {
-    const profile = (await loadProfile(storage))!;
-    const gateway = new Gateway(system.gatewayUrl);
-    return { name, profile, ticket: () => gateway.ticket(profile.me.device, profile.signingSeed, []) };
+    return rawDeviceOf(system, (await loadProfile(storage))!);
   } finally {
     await storage.close();
   }
+}
+
+/** Of a device whose secrets are known. */
+export function rawDeviceOf(system: System, profile: LocalProfile): RawDevice {
+  const gateway = new Gateway(system.gatewayUrl);
+  return { name: profile.me.name, profile, ticket: () => gateway.ticket(profile.me.device, profile.signingSeed, []) };
 }
 
 /** A WebSocket to a chat server on which anything can be said. */
