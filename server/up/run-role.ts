@@ -1,6 +1,4 @@
 import { OptionError, wholeNumber } from "../config.ts";
-import { runGateway, runServer } from "./roles.ts";
-import { runUp } from "./up.ts";
 
 export type Role = "up" | "gateway" | "server";
 
@@ -13,17 +11,17 @@ export interface RoleWords {
   readonly name?: string | undefined;
 }
 
-/** Runs until it is told to stop. `program` is what runs a role in a process of its own: the `fastchat` command. Throws OptionError for an option, else errors whose message is a sentence for people. */
+/** Runs until it is told to stop; loads no more than that role needs. `program` is what runs a role in a process of its own: the `fastchat` command. Throws OptionError for an option, else errors whose message is a sentence for people. */
 export async function runRole(role: Role, words: RoleWords, program: string): Promise<void> {
   const { data, url, name } = words;
   const port = wholeNumber("--port", words.port, OptionError);
   switch (role) {
     case "up":
-      return runUp({ program, port, data, servers: wholeNumber("--servers", words.servers, OptionError) });
+      return (await import("./up.ts")).runUp({ program, port, data, servers: wholeNumber("--servers", words.servers, OptionError) });
     case "gateway":
-      return runGateway({ port, data });
+      return (await import("./gateway-role.ts")).runGateway({ port, data });
     case "server":
-      return runServer({ port, data, url, name });
+      return (await import("./server-role.ts")).runServer({ port, data, url, name });
     default:
       return role satisfies never;
   }

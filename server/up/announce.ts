@@ -1,0 +1,21 @@
+import type { ChildMessage } from "./children.ts";
+
+export interface RoleOptions {
+  /** A taken one means the next free one. */
+  readonly port?: number | undefined;
+  /** Data folder; default FASTCHAT_DATA or the system's usual place. */
+  readonly data?: string | undefined;
+}
+
+export const whyThere = (port: number, wanted: number): string =>
+  wanted === 0 || port === wanted ? "" : ` (on port ${port}, since ${wanted} is taken)`;
+
+/** To the parent where there is one, to people otherwise. */
+export function announce(message: ChildMessage, toPeople: () => void): void {
+  if (process.connected && process.send !== undefined) process.send(message);
+  else toPeople();
+}
+
+export function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
