@@ -1,5 +1,26 @@
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** Those that take longest, most of it waiting: they begin first, so that no worker is left alone with one at the end. */
+const longest = [
+  "testing/crash/crash",
+  "testing/evil/stolen",
+  "testing/disk-full",
+  "terminal/commands",
+  "server/up/up",
+  "terminal/screens",
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const place = longest.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
+      return place === -1 ? longest.length : place;
+    };
+    return (await super.sort(files)).toSorted((one, other) => rank(one) - rank(other));
+  }
+}
 
 export default defineConfig({
   test: {
@@ -10,6 +31,7 @@ export default defineConfig({
     pool: "forks",
     isolate: false,
     maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     globalSetup: "testing/shared/global-setup.ts",
     testTimeout: 60_000,
     hookTimeout: 60_000,

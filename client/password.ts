@@ -9,23 +9,33 @@ export type PasswordVerdict =
 /** Words of a suggestion: 5 of 7,776 make 64.6 bits. */
 const SUGGESTED_WORDS = 5;
 
+let loaded: ReturnType<typeof loadEstimator> | undefined;
+
+/** Where they could not be loaded, the next who asks tries again. */
+function forget(error: unknown): never {
+  loaded = undefined;
+  throw error;
+}
+
+/** The dictionaries are large: only who signs up loads them, and sorts them once. */
+async function loadEstimator() {
+  const [{ ZxcvbnFactory }, common, english] = await Promise.all([
+    import("@zxcvbn-ts/core"),
+    import("@zxcvbn-ts/language-common"),
+    import("@zxcvbn-ts/language-en"),
+  ]);
+  const dictionary = { ...common.dictionary, ...english.dictionary };
+  return { estimator: new ZxcvbnFactory({ dictionary, graphs: common.adjacencyGraphs }), words: common.dictionary["diceware-common"] };
+}
+
 /**
  * How many guesses a password stands, as bits, by zxcvbn [P1].
  *
  * @param about what an attacker tries first: the person's name, the server's
  */
 export async function judgePassword(password: string, about: readonly string[]): Promise<PasswordVerdict> {
-  // The dictionaries are large: only who signs up loads them.
-  const [{ ZxcvbnFactory }, common, english] = await Promise.all([
-    import("@zxcvbn-ts/core"),
-    import("@zxcvbn-ts/language-common"),
-    import("@zxcvbn-ts/language-en"),
-  ]);
-  const estimator = new ZxcvbnFactory({
-    dictionary: { ...common.dictionary, ...english.dictionary },
-    graphs: common.adjacencyGraphs,
-  });
-  const suggestion = () => suggest(common.dictionary["diceware-common"]);
+  const { estimator, words } = await (loaded ??= loadEstimator().catch(forget));
+  const suggestion = () => suggest(words);
   // Judging takes long for long texts; one that cannot be used is not judged.
   if (utf8(password.toWellFormed()).length > limits.passwordMaximumBytes) return { kind: "weak", bits: 0, suggestion: suggestion() };
   const { guessesLog10 } = estimator.check(password, [...about]);

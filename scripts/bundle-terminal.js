@@ -37,10 +37,10 @@ function sources() {
 /** An `import` of node:http reads all its exports, and one of them loads Node's whole WebSocket client: 40 ms at each start. `require` does not. */
 const requireHttp = {
   name: "require-http",
-  setup(/** @type {import("esbuild").PluginBuild} */ { onResolve, onLoad }) {
+  setup(/** @type {import("esbuild").PluginBuild} */ build) {
     const namespace = "required";
-    onResolve({ filter: /^node:http$/ }, ({ path, kind }) => (kind === "import-statement" ? { path, namespace } : undefined));
-    onLoad({ filter: /^node:http$/, namespace }, ({ path }) => ({ contents: `module.exports = require(${JSON.stringify(path)});` }));
+    build.onResolve({ filter: /^node:http$/ }, ({ path, kind }) => (kind === "import-statement" ? { path, namespace } : undefined));
+    build.onLoad({ filter: /^node:http$/, namespace }, ({ path }) => ({ contents: `module.exports = require(${JSON.stringify(path)});` }));
   },
 };
 
