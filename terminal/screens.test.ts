@@ -115,8 +115,10 @@ test("typing while messages come is not disturbed", async () => {
   expect((await sending).code).toBe(0);
   await bob.shows("flood 60");
   await bob.shows(`› ${written}`);
-  const row = bob.rows.findIndex((line) => line.includes(`› ${written}`));
-  expect(bob.cursor).toEqual({ x: bob.rows[row]!.indexOf("›") + 2 + written.length, y: row });
+  await bob.until(
+    ({ rows, cursor }) => rows[cursor.y]!.includes(`› ${written}`) && cursor.x === rows[cursor.y]!.indexOf("›") + 2 + written.length,
+    "the cursor behind what was written",
+  );
   bob.type("\u0015");
   await bob.shows("Message to alice");
   await leave(bob);
@@ -158,7 +160,7 @@ test("wide characters and joined emoji are edited whole", async () => {
   await bob.shows("› ab漢");
   const row = bob.rows.find((line) => line.includes("› ab"))!;
   // Two cells for 漢, and the arrow left goes over both.
-  expect(bob.cursor.x).toBe(row.indexOf("›") + 2 + 4);
+  await bob.until(({ cursor }) => cursor.x === row.indexOf("›") + 2 + 4, "the cursor behind the wide characters");
   bob.type("\u001b[D");
   await bob.until(({ cursor }) => cursor.x === row.indexOf("›") + 4, "the cursor before the wide character");
   bob.type("\u0005\u0015");
