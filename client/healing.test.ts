@@ -7,6 +7,8 @@ beforeAll(async () => {
 });
 afterAll(() => system[Symbol.asyncDispose]());
 
+// Both wait long for what does not come; they do so side by side, with people of their own.
+
 /** A server that gives no sealed keys. */
 const keepingKeys: Script = {
   toClient: (frame) => {
@@ -18,7 +20,7 @@ const keepingKeys: Script = {
   },
 };
 
-test("[C6] unable to decrypt: a key that comes late opens what was kept", async () => {
+test.concurrent("[C6] unable to decrypt: a key that comes late opens what was kept", async () => {
   await using proxy = await FrameProxy.start(system.gatewayUrl);
   proxy.script = keepingKeys;
   await using alice = await person(system, "alice");
@@ -34,7 +36,7 @@ test("[C6] unable to decrypt: a key that comes late opens what was kept", async 
   await alice.hears("bob", "I can read it");
 });
 
-test("[C6] whoever cannot open the current key after a while opens a new epoch", async () => {
+test.concurrent("[C6] whoever cannot open the current key after a while opens a new epoch", async () => {
   await using proxy = await FrameProxy.start(system.gatewayUrl);
   proxy.script = keepingKeys;
   await using carol = await person(system, "carol");

@@ -43,7 +43,8 @@ test("[W2] the newest version and suite that both know; a client that knows none
   expect([welcomed.version, welcomed.suite, welcomed.server]).toEqual([1, 1, "chat-1"]);
 });
 
-test("[W2] who says anything before hello, or nothing at all, is shown out", async () => {
+// This one and the next wait side by side.
+test.concurrent("[W2] who says anything before hello, or nothing at all, is shown out", async () => {
   const rude = await TestSocket.open(url());
   rude.say({ case: "ping", value: {} });
   expect(await rude.closed()).toBe(close(ErrorCode.NOT_READY));
@@ -54,7 +55,7 @@ test("[W2] who says anything before hello, or nothing at all, is shown out", asy
   expect(await large.closed()).toBe(close(ErrorCode.TOO_LARGE));
 });
 
-test("[W7] a socket that says nothing for long is closed, one that pings is not", async () => {
+test.concurrent("[W7] a socket that says nothing for long is closed, one that pings is not", async () => {
   const idleMs = 2_500;
   const server = await installation.addServer(idleMs);
   const open = async (person: TestPerson): Promise<TestSocket> => {

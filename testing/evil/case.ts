@@ -15,6 +15,9 @@ export interface EvilCase {
   readonly run: (stage: Stage) => Promise<void>;
 }
 
+/** No case needs more. */
+const PEOPLE_OF_A_CASE = 4;
+
 /** Who plays in all cases of a system. */
 class Cast {
   readonly #system: System;
@@ -26,6 +29,11 @@ class Cast {
   constructor(system: System) {
     this.#system = system;
     this.#unused = [...(system.people?.passwords.keys() ?? [])];
+  }
+
+  /** Whether a case may still find enough people who have not played. */
+  get isEnough(): boolean {
+    return this.#unused.length >= PEOPLE_OF_A_CASE;
   }
 
   /** Somebody whom nobody deceives, the same in all cases. */
@@ -171,10 +179,21 @@ export function warned(person: Person, warning: Extract<ClientEvent, { kind: "wa
   return until(person, `a warning ${warning}`, () => person.events.find((event) => event.kind === "warning" && event.warning === warning));
 }
 
-let shared: Promise<{ readonly system: System; readonly cast: Cast }> | undefined;
+interface SharedStage {
+  readonly system: System;
+  readonly cast: Cast;
+}
 
-/** One for all cases of this process, as long as it lives: the servers end with it. */
-function theStage(): NonNullable<typeof shared> {
+let shared: Promise<SharedStage> | undefined;
+
+/** One for many cases: another one costs less than to sign up those whom it lacks. The servers end with this process. */
+async function theStage(): Promise<SharedStage> {
+  const before = await shared;
+  if (before !== undefined && !before.cast.isEnough) {
+    shared = undefined;
+    await before.cast.rest();
+    await before.system[Symbol.asyncDispose]();
+  }
   shared ??= startSystem({ servers: 1 }).then(
     (system) => ({ system, cast: new Cast(system) }),
     (error: unknown) => {
