@@ -2,12 +2,15 @@ import { create } from "@bufbuild/protobuf";
 import { type ConversationId, idBytes } from "@fastchat/protocol";
 import { entryHash, equal, random, runningHash, startHash } from "@fastchat/protocol/seal";
 import { type Entry, EntrySchema } from "@fastchat/protocol/wire/conversation";
+import type { Entries } from "@fastchat/protocol/wire/frames";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
 import { anotherDevice } from "../person.ts";
 import { bodyOf } from "../proxy.ts";
 import { type EvilCase, noticed, play } from "./case.ts";
 import { FalseLog } from "./false-log.ts";
+
+const FALSE_HEAD = 1_000_000;
 
 const hashAfter = (conversation: ConversationId, entries: readonly Entry[]): Uint8Array =>
   entries.reduce((hash, entry, index) => runningHash(hash, index + 1, entryHash(entry)!), startHash(conversation));
@@ -39,39 +42,16 @@ const falseIncarnation = (what: string, hashOf: (conversation: ConversationId, b
   },
 });
 
-const falseHead: EvilCase = {
-  attack: "a false head on a fresh device, which would lose the conversation for good",
-  rules: "[H1] [D7]",
-  async run(stage) {
-    const { alice, bob } = await stage.acquaintances();
-    stage.proxy.script = {
-      toClient: (frame) => {
-        if (frame.body.case === "heads") for (const head of frame.body.value.heads) head.sequence = 1_000_000;
-        return frame;
-      },
-    };
-    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-fresh`, gateway: stage.proxy.url }));
-    await wait(1_000);
-    stage.proxy.script = {};
-    await fresh.reopen();
-    await stage.honestTalk(fresh, bob);
-    expect(await fresh.texts(bob.name)).toEqual(expect.arrayContaining(["hello bob", "hello alice"]));
-  },
-};
-
-const emptyPages: EvilCase = {
-  attack: "a false head on a fresh device, and no page of the log as long as it stands",
+const falseHead = (also: string, withhold: (page: Entries) => void): EvilCase => ({
+  attack: `a false head on a fresh device${also}`,
   rules: "[H1] [D7]",
   async run(stage) {
     const { alice, bob, conversation } = await stage.acquaintances();
     stage.proxy.script = {
       toClient: (frame) => {
         const { body } = frame;
-        if (body.case === "heads") for (const head of body.value.heads) head.sequence = 1_000_000;
-        if (body.case === "entries" && frame.request !== 0 && equal(body.value.conversation, idBytes(conversation))) {
-          body.value.entries = body.value.entries.filter((entry) => entry.body.case === "link");
-          body.value.head = 1_000_000;
-        }
+        if (body.case === "heads") for (const head of body.value.heads) head.sequence = FALSE_HEAD;
+        if (body.case === "entries" && frame.request !== 0 && equal(body.value.conversation, idBytes(conversation))) withhold(body.value);
         return frame;
       },
     };
@@ -82,11 +62,16 @@ const emptyPages: EvilCase = {
     await stage.honestTalk(fresh, bob);
     expect(await fresh.texts(bob.name)).toEqual(expect.arrayContaining(["hello bob", "hello alice"]));
   },
+});
+
+const linksOnly = (page: Entries): void => {
+  page.entries = page.entries.filter((entry) => entry.body.case === "link");
+  page.head = FALSE_HEAD;
 };
 
 play([
   falseIncarnation("nothing that was", () => random(32)),
   falseIncarnation("the place before it rightly", hashAfter),
-  falseHead,
-  emptyPages,
+  falseHead(", which would lose the conversation for good", () => {}),
+  falseHead(", and no page of the log as long as it stands", linksOnly),
 ]);
