@@ -159,10 +159,8 @@ export class Outbox {
   settled(conversation: ConversationId, ids: readonly ClientMessageId[]): void {
     const queue = this.#queues.get(conversation);
     if (queue === undefined) return;
-    for (const id of ids) {
-      queue.outgoing.delete(id);
-      queue.window = done(queue.window, id);
-    }
+    for (const id of ids) queue.outgoing.delete(id);
+    queue.window = done(queue.window, ids);
     this.drive(conversation);
   }
 
@@ -331,7 +329,8 @@ export class Outbox {
     } catch (error) {
       // None of them left: they stand in the queue as before.
       queue.window = putBack(queue.window, flight.items, flight.resume);
-      for (const { id } of flight.items) if (!queue.outgoing.has(id)) queue.window = done(queue.window, id);
+      const settled = flight.items.map(({ id }) => id).filter((id) => !queue.outgoing.has(id));
+      queue.window = done(queue.window, settled);
       throw error;
     }
     for (const [place, each] of outgoing.entries()) {

@@ -103,7 +103,7 @@ test("[D1] an item whose entry is found in the log is done, whether it waits or 
   // As at a start: the log brings what was sent before the last end, while the outbox still holds it.
   const ids = ["a", "b", "c"].map((id, order) => ({ id, order }));
   let { window } = takeOff(enqueue(emptyWindow<string>(1), ids));
-  window = done(done(window, "a"), "b");
+  window = done(window, ["a", "b"]);
   const off = takeOff(window);
   expect(off.items.map(({ id }) => id)).toEqual(["c"]);
   expect(land(off.window, "c", "sent")).toMatchObject({ queue: [], flying: [] });

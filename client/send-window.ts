@@ -63,9 +63,10 @@ export function land<Id extends string>(window: SendWindow<Id>, id: Id, landing:
   }
 }
 
-/** The item's entry stands in the log: nothing is to be sent or awaited, wherever it is. */
-export function done<Id extends string>(window: SendWindow<Id>, id: Id): SendWindow<Id> {
-  const others = (items: readonly Queued<Id>[]) => items.filter((item) => item.id !== id);
+/** The items' entries stand in the log: nothing is to be sent or awaited, wherever they are. */
+export function done<Id extends string>(window: SendWindow<Id>, ids: Iterable<Id>): SendWindow<Id> {
+  const gone = new Set(ids);
+  const others = (items: readonly Queued<Id>[]) => items.filter(({ id }) => !gone.has(id));
   return { ...window, queue: others(window.queue), flying: others(window.flying) };
 }
 

@@ -168,8 +168,8 @@ test.each<[environment: Readonly<Record<string, string>>, typed: string]>([
   expect(JSON.parse(output)).toEqual({ type: "error", code: "usage", message: `Say with whom: ${typed} read bob.`, exit: 2 });
 });
 
-test("many lines arrive once each, in order", async () => {
-  const lines = Array.from({ length: process.env["SIZE"] === "large" ? 10_000 : 1_000 }, (_, index) => `line ${index + 1}`);
+test("10,000 lines arrive once each, in order", async () => {
+  const lines = Array.from({ length: 10_000 }, (_, index) => `line ${index + 1}`);
   const [sent] = await json(as("alice", "send", "bob", "-", "--lines"), { input: lines.join("\n") });
   expect(sent).toMatchObject({ type: "sent-lines", count: lines.length, with: "bob", status: "sent" });
   const read = textsOf(await json(as("bob", "read", "alice", "--all"))).filter((text) => String(text).startsWith("line "));
