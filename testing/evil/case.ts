@@ -1,6 +1,6 @@
 import type { ChatNotice, ClientEvent, NoticeKind } from "@fastchat/client";
 import type { ConversationId } from "@fastchat/protocol";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Person, person } from "../person.ts";
 import { FrameProxy, type ProxiedConnection } from "../proxy.ts";
 import { startSystem, type System } from "../system.ts";
@@ -15,11 +15,8 @@ export interface EvilCase {
   readonly run: (stage: Stage) => Promise<void>;
 }
 
-/** No case needs more. */
-const PEOPLE_OF_A_CASE = 4;
-
 /** Who plays in all cases of a system. */
-class Cast {
+class Cast implements AsyncDisposable {
   readonly #system: System;
   readonly #honest = new Map<string, Promise<Person>>();
   /** Names of people who are signed up already and have not played. */
@@ -31,23 +28,11 @@ class Cast {
     this.#unused = [...(system.people?.passwords.keys() ?? [])];
   }
 
-  /** Whether a case may still find enough people who have not played. */
-  get isEnough(): boolean {
-    return this.#unused.length >= PEOPLE_OF_A_CASE;
-  }
-
   /** Somebody whom nobody deceives, the same in all cases. */
   honest(role: string): Promise<Person> {
     const known = this.#honest.get(role) ?? this.unused(role);
     this.#honest.set(role, known);
     return known;
-  }
-
-  /** The honest are closed; others take their parts. */
-  async rest(): Promise<void> {
-    const people = [...this.#honest.values()];
-    this.#honest.clear();
-    for (const each of people) await (await each)[Symbol.asyncDispose]();
   }
 
   /** Somebody who has not played yet. */
@@ -59,6 +44,10 @@ class Cast {
   /** Somebody who signs up now. */
   newcomer(role: string, gateway: string): Promise<Person> {
     return person(this.#system, `${role}${++this.#newcomers}`, { gateway });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const each of this.#honest.values()) await (await each)[Symbol.asyncDispose]();
   }
 }
 
@@ -179,37 +168,18 @@ export function warned(person: Person, warning: Extract<ClientEvent, { kind: "wa
   return until(person, `a warning ${warning}`, () => person.events.find((event) => event.kind === "warning" && event.warning === warning));
 }
 
-interface SharedStage {
-  readonly system: System;
-  readonly cast: Cast;
-}
-
-let shared: Promise<SharedStage> | undefined;
-
-/** One for many cases: another one costs less than to sign up those whom it lacks. The servers end with this process. */
-async function theStage(): Promise<SharedStage> {
-  const before = await shared;
-  if (before !== undefined && !before.cast.isEnough) {
-    shared = undefined;
-    await before.cast.rest();
-    await before.system[Symbol.asyncDispose]();
-  }
-  shared ??= startSystem({ servers: 1 }).then(
-    (system) => ({ system, cast: new Cast(system) }),
-    (error: unknown) => {
-      shared = undefined;
-      throw error;
-    },
-  );
-  return shared;
-}
-
-/** Makes a test of each case. */
+/** Makes a test of each case, all in one system. */
 export function play(cases: readonly EvilCase[]): void {
-  afterAll(async () => (await shared)?.cast.rest());
+  const shared = new AsyncDisposableStack();
+  let system: System;
+  let cast: Cast;
+  beforeAll(async () => {
+    system = shared.use(await startSystem({ servers: 1 }));
+    cast = shared.use(new Cast(system));
+  });
+  afterAll(() => shared.disposeAsync());
 
   test.each(cases.map((each) => [each.rules, each.attack, each] as const))("%s %s", async (_, __, evil) => {
-    const { system, cast } = await theStage();
     await using stage = await Stage.open(system, cast);
     await evil.run(stage);
     expect(system.processes.filter(({ running }) => !running)).toEqual([]);
