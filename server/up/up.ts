@@ -4,7 +4,7 @@ import { defaultGatewayPort } from "@fastchat/protocol/local";
 import { type Config, readConfig } from "../config.ts";
 import { startPostgres } from "../postgres/index.ts";
 import { inWords, openLog } from "../events.ts";
-import { type RoleOptions, say } from "./announce.ts";
+import { type RoleOptions, say } from "./role.ts";
 import { Child, type ChildMessage } from "./children.ts";
 import { untilEnd } from "./lifetime.ts";
 import { migrateInTime } from "./open-store.ts";

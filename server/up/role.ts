@@ -1,5 +1,7 @@
 import type { ChildMessage } from "./children.ts";
 
+// What all roles have in common.
+
 export interface RoleOptions {
   /** A taken one means the next free one. */
   readonly port?: number | undefined;
