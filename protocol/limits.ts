@@ -88,6 +88,9 @@ export const limits = {
   bytesBurst: 33_554_432,
   linksPerMinute: 60,
   linksBurst: 120,
+  /** More than two clocks of half a second write (drafts, read positions); few enough for a revocation to come between. */
+  vaultWritesPerMinute: 240,
+  vaultWritesBurst: 480,
   /** Of each member. */
   rekeysPerMinutePerConversation: 10,
   /** `revoke` and `succeed`: each brings a new account key and a turn of every conversation. */

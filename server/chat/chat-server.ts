@@ -110,6 +110,7 @@ class RunningChatServer implements ChatServer {
       people,
       rates: {
         links: new TokenBuckets({ perSecond: limits.linksPerMinute / 60, burst: limits.linksBurst }),
+        vaultWrites: new TokenBuckets({ perSecond: limits.vaultWritesPerMinute / 60, burst: limits.vaultWritesBurst }),
         rekeys: new TokenBuckets({ perSecond: limits.rekeysPerMinutePerConversation / 60, burst: limits.rekeysPerMinutePerConversation }),
       },
       metrics,

@@ -21,7 +21,7 @@ export interface ChatContext {
   readonly presence: PresenceBoard;
   readonly chains: ChainStates;
   readonly people: PeoplePolicy;
-  readonly rates: { readonly links: TokenBuckets; readonly rekeys: TokenBuckets };
+  readonly rates: { readonly links: TokenBuckets; readonly vaultWrites: TokenBuckets; readonly rekeys: TokenBuckets };
   readonly metrics: ChatMetrics;
   readonly log: Log;
   /** Milliseconds since 1970. */

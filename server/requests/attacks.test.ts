@@ -189,6 +189,22 @@ test("[W5] a socket that writes to more conversations than anybody has is asked 
   expect(await e.closed()).toBe(4_000 + ErrorCode.MOVED);
 });
 
+test("[W5] [H3] a stolen device cannot write the vault so fast that its own revocation never finds it at rest", async () => {
+  const alice = await signUp(gateway, "alice-of-vaults");
+  const thief = await addDevice(gateway, alice);
+  await using stolen = await welcome(alice, thief);
+  // Nobody has written before, so that each is refused for its version; it counts all the same.
+  const write = () =>
+    ({ case: "writeVault", value: { entries: [{ slot: randomBytes(32), generation: 1, version: 2, sealed: randomBytes(9) }] } }) as const;
+  const writes = (count: number) => Promise.all(Array.from({ length: count }, () => stolen.refusal(write())));
+  expect(new Set(await writes(limits.vaultWritesBurst))).toEqual(new Set([ErrorCode.VERSION_CONFLICT]));
+  await expect.poll(() => writes(20)).toContain(ErrorCode.RATE_LIMITED);
+  // The other devices are not held up.
+  await using own = await welcome(alice);
+  const first = { ...write().value.entries[0]!, version: 1 };
+  await own.ask({ case: "writeVault", value: { entries: [first] } }, "vaultWritten");
+});
+
 /** As if a person's account had taken so many more links like this one today; at places that no chain has. */
 async function addRows(person: TestPerson, { body }: SignedLink, count: number): Promise<void> {
   const row = { account: idBytes(person.account), body, signature: randomBytes(64), cosignature: randomBytes(64), time: Date.now() };

@@ -8,6 +8,7 @@ import type { Handler } from "../chat/context.ts";
 import { writeVault as storeEntries } from "../store/vault.ts";
 
 export const writeVault: Handler<"writeVault"> = async (chat, session, { entries }) => {
+  chat.rates.vaultWrites.takeOrThrow(session.device);
   checkVaultEntries(entries);
   if (entries.length === 0) throw malformed("a write of no entry");
   const written = await storeEntries(chat.database, session.account, session.device, entries);
