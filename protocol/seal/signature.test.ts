@@ -128,6 +128,20 @@ test("[G3] both ways of signing give the same bytes, and one changed bit is refu
   );
 });
 
+test("[G3] a link that was found good is known again, and nothing else is taken for it", () => {
+  const { seed, publicKey } = generateSigningKey();
+  const { conversationLink, accountLink } = labels.signature;
+  const signature = signLink(seed, conversationLink, "ab", "c");
+  for (let time = 0; time < 3; time++) {
+    expect(verifyLink(publicKey, signature, conversationLink, "ab", "c")).toBe(true);
+    expect(verifyLink(publicKey, signature, accountLink, "ab", "c")).toBe(false);
+    expect(verifyLink(publicKey, signature, conversationLink, "a", "bc")).toBe(false);
+    expect(verifyLink(publicKey, signature, conversationLink, "abc")).toBe(false);
+    expect(verifyLink(generateSigningKey().publicKey, signature, conversationLink, "ab", "c")).toBe(false);
+    expect(verifyLink(publicKey, signature.with(63, signature[63]! ^ 16), conversationLink, "ab", "c")).toBe(false);
+  }
+});
+
 test("signatures and keys of a wrong length are refused, not an error; a seed of a wrong length is one", async () => {
   const { seed, publicKey } = generateSigningKey();
   const signature = signLink(seed, labels.signature.slot, "a part");
