@@ -4,6 +4,9 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+// Tests may lie in memory; here what a message costs on a disk, synced, is the question.
+process.env["TMPDIR"] ??= tmpdir();
+
 /** Clock ticks of /proc/PID/stat: 100 a second on every Linux that Node runs on (sysconf(_SC_CLK_TCK)). */
 const TICK_MS = 10;
 
