@@ -2,7 +2,10 @@ import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** Those that take longest, most of it waiting: they begin first, so that no worker is left alone with one at the end. */
+/**
+ * Those that take longest, most of it waiting: they begin first, so that no worker is left alone with one at the end. Vitest knows by itself only
+ * where it has run before.
+ */
 const longest = [
   "testing/crash/crash",
   "testing/evil/stolen",

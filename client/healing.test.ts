@@ -7,8 +7,6 @@ beforeAll(async () => {
 });
 afterAll(() => system[Symbol.asyncDispose]());
 
-// Both wait long for what does not come; they do so side by side, with people of their own.
-
 /** A server that gives no sealed keys. */
 const keepingKeys: Script = {
   toClient: (frame) => {
@@ -20,6 +18,7 @@ const keepingKeys: Script = {
   },
 };
 
+// The two wait long for what does not come: side by side, with people of their own.
 test.concurrent("[C6] unable to decrypt: a key that comes late opens what was kept", async () => {
   await using proxy = await FrameProxy.start(system.gatewayUrl);
   proxy.script = keepingKeys;

@@ -62,10 +62,13 @@ interface NamedManifest {
   readonly hash: Uint8Array;
 }
 
-interface Kept {
+interface Noted {
   readonly place: VaultPlace;
-  readonly entry: VaultEntry;
   readonly content: VaultContent;
+}
+
+interface Kept extends Noted {
+  readonly entry: VaultEntry;
   /** Whose signature it bears; undefined in what older software stored. */
   readonly device: DeviceId | undefined;
 }
@@ -82,7 +85,7 @@ const nameOf = ({ kind, key }: VaultPlace): string => `${kind}/${key}`;
 export class Vault {
   readonly #parts: VaultParts;
   readonly #kept = new Map<string, Kept>();
-  readonly #pending = new Map<string, { place: VaultPlace; content: VaultContent }>();
+  readonly #pending = new Map<string, Noted>();
   readonly #lane = new Lane();
   #revision = 0;
   /** Index of the own chain's head that was known when everything up to `#revision` was read; 0: nothing ever was. */
@@ -215,9 +218,9 @@ export class Vault {
     const { author } = this.#parts;
     const revision = this.#refused?.revision ?? this.#revision;
     const readable = this.#refused?.readable ?? new Map<string, Kept>();
-    const contents = new Map<string, { place: VaultPlace; content: VaultContent }>();
+    const contents = new Map<string, Noted>();
     for (const [name, { place, content }] of readable) contents.set(name, { place, content: withoutVerification(content) });
-    for (const [name, { place, content }] of this.#kept) contents.set(name, { place, content });
+    for (const [name, each] of this.#kept) contents.set(name, each);
     for (const [name, each] of this.#pending) if (!this.#isLate(name, readable)) contents.set(name, each);
     contents.delete(nameOf(MANIFEST));
     const sealed: Kept[] = [];
@@ -271,7 +274,7 @@ export class Vault {
   async #write(): Promise<void> {
     const { storage, connection } = this.#parts;
     const vaultKeys = this.#parts.vaultKeys();
-    const writing: { place: VaultPlace; content: VaultContent }[] = [];
+    const writing: Noted[] = [];
     const written: Kept[] = [];
     let bytes = 0;
     for (const each of this.#pending.values()) {
@@ -410,7 +413,7 @@ export class Vault {
    */
   async #signAgain(fresh: ReadonlyMap<string, Kept>, isFirst: boolean): Promise<void> {
     const manifestEnded = (await this.#endOf(this.#kept.get(nameOf(MANIFEST))?.device)) !== undefined;
-    const again: { place: VaultPlace; content: VaultContent }[] = [];
+    const again: Noted[] = [];
     for (const [name, { place, content, device }] of this.#kept) {
       if (!LISTED.has(place.kind) || this.#pending.has(name)) continue;
       const ended = (await this.#endOf(device)) !== undefined;

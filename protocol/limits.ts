@@ -88,7 +88,7 @@ export const limits = {
   bytesBurst: 33_554_432,
   linksPerMinute: 60,
   linksBurst: 120,
-  /** More than two clocks of half a second write (drafts, read positions); few enough for a revocation to come between. */
+  /** Twice what the half-second clock of drafts and read positions writes; few enough for a revocation to come between. */
   vaultWritesPerMinute: 240,
   vaultWritesBurst: 480,
   /** Of each member. */

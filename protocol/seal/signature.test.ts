@@ -128,7 +128,7 @@ test("[G3] both ways of signing give the same bytes, and one changed bit is refu
   );
 });
 
-test("[G3] a link that was found good is known again, and nothing else is taken for it", () => {
+test("[G3] for a link that was found good nothing else is taken: no other label, parts, key or signature, nor their bytes parted elsewhere", () => {
   const { seed, publicKey } = generateSigningKey();
   const { conversationLink, accountLink } = labels.signature;
   const signature = signLink(seed, conversationLink, "ab", "c");
@@ -138,6 +138,7 @@ test("[G3] a link that was found good is known again, and nothing else is taken 
     expect(verifyLink(publicKey, signature, conversationLink, "a", "bc")).toBe(false);
     expect(verifyLink(publicKey, signature, conversationLink, "abc")).toBe(false);
     expect(verifyLink(generateSigningKey().publicKey, signature, conversationLink, "ab", "c")).toBe(false);
+    expect(verifyLink(concat(publicKey, signature.subarray(0, 1)), signature.subarray(1), conversationLink, "ab", "c")).toBe(false);
     expect(verifyLink(publicKey, signature.with(63, signature[63]! ^ 16), conversationLink, "ab", "c")).toBe(false);
   }
 });

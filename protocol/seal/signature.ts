@@ -41,11 +41,16 @@ export async function sign(seed: Uint8Array, label: SignatureLabel, ...parts: re
   return signByWebCrypto(seed, encodeParts(label, ...parts));
 }
 
+// Links whose signatures were found good, by a hash of key, signature and message: the same chains come again and again, as evidence of others,
+// and a verdict costs more than a millisecond. What was found bad is judged anew.
+const goodLinks = new Map<string, true>();
+
 /**
  * [G3] The verdict on a link's signature: ZIP 215 by noble and nothing else, on every machine. Libraries disagree about
  * signatures that involve points of small order; one that half of the clients accept would split a group.
  */
 export function verifyLink(publicKey: Uint8Array, signature: Uint8Array, label: SignatureLabel, ...parts: readonly Part[]): boolean {
+  // With these lengths nothing else has the same bytes behind each other.
   if (publicKey.length !== publicKeyLength || signature.length !== signatureLength) return false;
   const message = encodeParts(label, ...parts);
   const name = toHex(sha256(concat(publicKey, signature, message)));
@@ -101,9 +106,14 @@ function importPublicKey(publicKey: Uint8Array): Promise<CryptoKey | undefined> 
   return imported;
 }
 
-// Links whose signatures were found good, by a hash of key, signature and message: the same chains come again and again, as evidence of others,
-// and a verdict costs more than a millisecond. What was found bad is judged anew.
-const goodLinks = new Map<string, true>();
+async function importOrUndefined(publicKey: Uint8Array): Promise<CryptoKey | undefined> {
+  try {
+    return await globalThis.crypto.subtle.importKey("raw", source(publicKey), "Ed25519", false, ["verify"]);
+  } catch {
+    // Not a key for WebCrypto, or a browser without Ed25519: noble decides alone.
+    return undefined;
+  }
+}
 
 /** Puts it last; the one that was used longest ago makes way. */
 function remember<Value>(known: Map<string, Value>, name: string, value: Value): void {
@@ -113,15 +123,6 @@ function remember<Value>(known: Map<string, Value>, name: string, value: Value):
   for (const oldest of known.keys()) {
     known.delete(oldest);
     return;
-  }
-}
-
-async function importOrUndefined(publicKey: Uint8Array): Promise<CryptoKey | undefined> {
-  try {
-    return await globalThis.crypto.subtle.importKey("raw", source(publicKey), "Ed25519", false, ["verify"]);
-  } catch {
-    // Not a key for WebCrypto, or a browser without Ed25519: noble decides alone.
-    return undefined;
   }
 }
 

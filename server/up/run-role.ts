@@ -11,7 +11,10 @@ export interface RoleWords {
   readonly name?: string | undefined;
 }
 
-/** Runs until it is told to stop; loads no more than that role needs. `program` is what runs a role in a process of its own: the `fastchat` command. Throws OptionError for an option, else errors whose message is a sentence for people. */
+/**
+ * Runs until it is told to stop; loads no more than that role needs. `program` is what runs a role in a process of its own: the `fastchat`
+ * command. Throws OptionError for an option, else errors whose message is a sentence for people.
+ */
 export async function runRole(role: Role, words: RoleWords, program: string): Promise<void> {
   const { data, url, name } = words;
   const port = wholeNumber("--port", words.port, OptionError);
@@ -19,9 +22,9 @@ export async function runRole(role: Role, words: RoleWords, program: string): Pr
     case "up":
       return (await import("./up.ts")).runUp({ program, port, data, servers: wholeNumber("--servers", words.servers, OptionError) });
     case "gateway":
-      return (await import("./gateway-role.ts")).runGateway({ port, data });
+      return (await import("./role-gateway.ts")).runGateway({ port, data });
     case "server":
-      return (await import("./server-role.ts")).runServer({ port, data, url, name });
+      return (await import("./role-server.ts")).runServer({ port, data, url, name });
     default:
       return role satisfies never;
   }

@@ -4,10 +4,10 @@ import { defaultGatewayPort } from "@fastchat/protocol/local";
 import { type Config, readConfig } from "../config.ts";
 import { startPostgres } from "../postgres/index.ts";
 import { inWords, openLog } from "../events.ts";
-import { type RoleOptions, say } from "./role.ts";
 import { Child, type ChildMessage } from "./children.ts";
 import { untilEnd } from "./lifetime.ts";
 import { migrateInTime } from "./open-store.ts";
+import { type RoleOptions, say } from "./role.ts";
 import { removeStates, writeDatabaseState, writeUpState } from "./state-file.ts";
 
 export interface UpOptions extends RoleOptions {

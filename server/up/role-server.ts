@@ -2,10 +2,10 @@ import { defaultGatewayPort } from "@fastchat/protocol/local";
 import { type ChatServer, startChatServer } from "../chat/chat-server.ts";
 import { type Config, OptionError, readConfig } from "../config.ts";
 import { openLog } from "../events.ts";
-import { announce, type RoleOptions, say, whyThere } from "./role.ts";
 import { onFreePort } from "./free-port.ts";
 import { untilEnd } from "./lifetime.ts";
 import { findDatabaseUrl, openStore } from "./open-store.ts";
+import { announce, type RoleOptions, say, whyThere } from "./role.ts";
 
 export interface ServerOptions extends RoleOptions {
   /** Address that it advertises to clients. */

@@ -8,10 +8,10 @@ import { invitationHash } from "../gateway/sign-up.ts";
 import { leastConnections } from "../gateway/strategy-least-connections.ts";
 import { addInvitation } from "../store/accounts.ts";
 import type { Database } from "../store/database.ts";
-import { announce, type RoleOptions, say, whyThere } from "./role.ts";
 import { onFreePort } from "./free-port.ts";
 import { untilEnd } from "./lifetime.ts";
 import { findDatabaseUrl, openStore } from "./open-store.ts";
+import { announce, type RoleOptions, say, whyThere } from "./role.ts";
 
 /** Accounts that the invitation of a new installation is good for. */
 const START_INVITATION_USES = 20;
