@@ -144,7 +144,7 @@ export class Vault {
     if (place === undefined) throw new RangeError("a vault entry has a kind");
     const now = this.get(place);
     if (now !== undefined && equals(VaultContentSchema, now, content)) return;
-    await this.#parts.storage.commit([{ kind: "put", key: keys.vaultPending(place), value: toBinary(VaultContentSchema, content) }]);
+    await this.#parts.storage.commit([savePending({ place, content })]);
     this.#pending.set(nameOf(place), { place, content });
     this.#parts.onChanged([place]);
     this.#schedule(LISTED.has(place.kind) ? 0 : DEBOUNCE_MS);
@@ -207,15 +207,16 @@ export class Vault {
       this.#revision = 0;
       await this.#refresh();
     });
+    if (this.#pending.size > 0) this.#schedule(0);
   }
 
   /**
    * Everything, sealed again under other keys: for the revocation that brings them [P4]. A vault that was refused must not stop it, or a
    * stolen device could: it is replaced by what is known here, and by what can be read of it where nothing is known; nobody whom it takes
-   * that way counts as verified.
+   * that way counts as verified. What does not fit into the one write of a revocation goes with the writes after it.
    */
   async sealedUnder(vaultKeys: VaultKeys): Promise<{ readonly revision: number; readonly entries: readonly VaultEntry[] }> {
-    const { author } = this.#parts;
+    const { author, storage } = this.#parts;
     const revision = this.#refused?.revision ?? this.#revision;
     const readable = this.#refused?.readable ?? new Map<string, Kept>();
     const contents = new Map<string, Noted>();
@@ -223,10 +224,20 @@ export class Vault {
     for (const [name, each] of this.#kept) contents.set(name, each);
     for (const [name, each] of this.#pending) if (!this.#isLate(name, readable)) contents.set(name, each);
     contents.delete(nameOf(MANIFEST));
+    // Drafts and read positions last: anybody who has a device can write many of them, at any size.
+    const inOrder = [...contents.values()].sort((one, other) => Number(LISTED.has(other.place.kind)) - Number(LISTED.has(one.place.kind)));
     const sealed: Kept[] = [];
-    for (const { place, content } of contents.values()) {
-      sealed.push({ place, content, device: author.device, entry: await sealVaultEntry(vaultKeys, author, 1, content) });
+    let bytes = 0;
+    for (const { place, content } of inOrder) {
+      if (sealed.length === limits.vaultEntriesPerWrite - 1 || bytes > limits.packetBytes / 2) break;
+      const entry = await sealVaultEntry(vaultKeys, author, 1, content);
+      sealed.push({ place, content, device: author.device, entry });
+      bytes += entry.sealed.length;
     }
+    // Durable before the revocation: should that fail, they are written as they were.
+    const left = inOrder.slice(sealed.length);
+    await storage.commit(left.map(savePending));
+    for (const each of left) this.#pending.set(nameOf(each.place), each);
     const listed = sealed.filter(({ place }) => LISTED.has(place.kind));
     const manifest = create(VaultContentSchema, { kind: { case: "manifest", value: manifestOf(listed) } });
     return { revision, entries: [...sealed.map(({ entry }) => entry), await sealVaultEntry(vaultKeys, author, 1, manifest)] };
@@ -340,8 +351,11 @@ export class Vault {
     }
     const fresh = new Map<string, Kept>();
     let isRight = true;
+    // Once for all: entries that nobody can open cost no more than that.
+    let asked: ReturnType<KnownAccounts["refresh"]> | undefined;
+    const newest = () => (asked ??= this.#parts.accounts.refresh(this.#parts.author.account));
     for (const entry of offered) {
-      const kept = await this.#open(vaultKeys, entry);
+      const kept = await this.#open(vaultKeys, entry, newest);
       if (kept === "known") continue;
       const ended = kept !== undefined && SIGNED.has(kept.place.kind) ? await this.#endOf(kept.device) : undefined;
       if (kept === undefined || (ended !== undefined && ended <= this.#head)) isRight = false;
@@ -378,13 +392,17 @@ export class Vault {
     return true;
   }
 
-  async #open(vaultKeys: VaultKeys, entry: VaultEntry): Promise<Kept | "known" | undefined> {
+  async #open(
+    vaultKeys: VaultKeys,
+    entry: VaultEntry,
+    newest: () => ReturnType<KnownAccounts["refresh"]>,
+  ): Promise<Kept | "known" | undefined> {
     const { author, accounts } = this.#parts;
     const own = (await accounts.need(author.account)).state;
     let result = await openVaultEntry(vaultKeys, author.account, entry, (device) => own.devices.get(device)?.signingKey);
     if (result.kind === "unreadable") {
       // Perhaps of a device that was added a moment ago.
-      const newer = (await accounts.refresh(author.account)).state;
+      const newer = (await newest()).state;
       if (newer.head.index > own.head.index) {
         result = await openVaultEntry(vaultKeys, author.account, entry, (device) => newer.devices.get(device)?.signingKey);
       }
@@ -422,9 +440,7 @@ export class Vault {
       again.push({ place, content: isDoubtful ? withoutVerification(content) : content });
     }
     if (again.length === 0) return;
-    await this.#parts.storage.commit(
-      again.map(({ place, content }) => ({ kind: "put", key: keys.vaultPending(place), value: toBinary(VaultContentSchema, content) })),
-    );
+    await this.#parts.storage.commit(again.map(savePending));
     for (const each of again) this.#pending.set(nameOf(each.place), each);
     this.#schedule(0);
   }
@@ -455,8 +471,10 @@ export class Vault {
 
   /** Somebody whom this device pinned before it knew that another one had: what that one wrote about them stays. */
   #isLate(name: string, fresh: ReadonlyMap<string, Kept>): boolean {
-    const pending = this.#pending.get(name);
-    return pending !== undefined && fresh.has(name) && !this.#kept.has(name) && isBarePin(pending.content);
+    const pending = this.#pending.get(name)?.content;
+    const other = fresh.get(name)?.content;
+    if (pending === undefined || other === undefined || this.#kept.has(name)) return false;
+    return isBarePin(pending) && isSameContact(pending, other);
   }
 
   #refuse(): false {
@@ -471,6 +489,11 @@ function isBarePin({ deleted, kind }: VaultContent): boolean {
   return !deleted && kind.case === "contact" && !kind.value.verified && !kind.value.blocked && kind.value.note === "";
 }
 
+function isSameContact({ kind: one }: VaultContent, { kind: other, deleted }: VaultContent): boolean {
+  if (one.case !== "contact" || other.case !== "contact" || deleted) return false;
+  return equal(one.value.account, other.value.account) && equal(one.value.identityKey, other.value.identityKey);
+}
+
 function manifestOf(listed: Iterable<Kept>): Manifest {
   const items = Array.from(listed, ({ entry }) =>
     create(ManifestItemSchema, { slot: entry.slot, version: entry.version, hash: vaultEntryHash(entry) }),
@@ -482,6 +505,12 @@ function withoutVerification(content: VaultContent): VaultContent {
   if (content.kind.case !== "contact") return content;
   return create(VaultContentSchema, { ...content, kind: { case: "contact", value: { ...content.kind.value, verified: false } } });
 }
+
+const savePending = ({ place, content }: Noted): Change => ({
+  kind: "put",
+  key: keys.vaultPending(place),
+  value: toBinary(VaultContentSchema, content),
+});
 
 function saveKept({ place, entry, content, device }: Kept): Change {
   const record = create(schemas.vault, {

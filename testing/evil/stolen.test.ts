@@ -1,8 +1,9 @@
 import type { AppendAccountLink } from "@fastchat/protocol/wire/frames";
 import type { SignInFinished } from "@fastchat/protocol/wire/gateway";
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ErrorCode, idBytes, limits } from "@fastchat/protocol";
-import { equal, random, toHex } from "@fastchat/protocol/seal";
+import { equal, random, sealVaultEntry, toHex, vaultKeysOf } from "@fastchat/protocol/seal";
+import { VaultContentSchema } from "@fastchat/protocol/wire/vault";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
 import { anotherDevice, type Person } from "../person.ts";
@@ -132,6 +133,60 @@ const junkInTheVault = (revoker: "one that knows the vault" | "a fresh one"): Ev
   },
 });
 
+/** The stolen device as one that writes entries of the vault which are as they must be. */
+async function vaultWriter(stage: Stage, { profile }: DeviceSecrets) {
+  const { me, signingSeed, accountKeys } = profile;
+  const keys = vaultKeysOf(accountKeys.at(-1)!);
+  const socket = stage.use(await RawSocket.signedIn(rawDeviceOf(stage.system, profile)));
+  return async (version: number, ...contents: MessageInitShape<typeof VaultContentSchema>[]): Promise<boolean> => {
+    const author = { account: me.account, device: me.device, signingSeed };
+    const entries = await Promise.all(contents.map((each) => sealVaultEntry(keys, author, version, create(VaultContentSchema, each))));
+    return (await socket.ask({ case: "writeVault", value: { entries } })).body.case === "vaultWritten";
+  };
+}
+
+const draft = (text: string) => ({ kind: { case: "draft", value: { conversation: random(32), text, time: 1n } } }) as const;
+
+const fullVault = (what: string, drafts: readonly (readonly string[])[]): EvilCase => ({
+  attack: `a stolen device's ${what}, more than one write holds: its own revocation must go through`,
+  rules: "[P4] [H3]",
+  async run(stage) {
+    const { alice, bob, secrets } = await stolenDevice(stage);
+    await alice.client.setNote(bob.name, "from school");
+    const write = await vaultWriter(stage, secrets);
+    for (const texts of drafts) expect(await write(1, ...texts.map(draft))).toBe(true);
+    await alice.client.revokeDevices(alice.password, [secrets.profile.me.device]);
+    await stage.honestTalk(alice, bob);
+    const after = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-after` }));
+    await until(after, "the note", async () => (await after.client.people()).find(({ note }) => note === "from school"));
+  },
+});
+
+const wrongPin: EvilCase = {
+  attack: "a stolen device's wrong pin of a contact, in a vault that is refused: who has pinned the right one keeps it when it revokes",
+  rules: "[P4] [H3]",
+  async run(stage) {
+    const { alice, bob, secrets } = await stolenDevice(stage);
+    const write = await vaultWriter(stage, secrets);
+    const value = { name: bob.name, account: idBytes(bob.me.account), identityKey: random(32), verified: true, note: "x" };
+    const wrong = { kind: { case: "contact", value } } as const;
+    // Without the manifest, so that the vault is refused.
+    let version = 1;
+    while (!(await write(version, wrong))) version += 1;
+    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-fresh` }));
+    await warned(fresh, "vault");
+    await until(fresh, "bob", async () => (await fresh.client.people()).find(({ name }) => name === bob.name));
+    await stage.honestTalk(fresh, bob);
+    await fresh.client.revokeDevices(alice.password, [secrets.profile.me.device]);
+    await stage.honestTalk(fresh, bob);
+    const after = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-after` }));
+    await stage.honestTalk(after, bob);
+    for (const { client } of [fresh, after]) {
+      expect((await client.people()).filter(({ name }) => name === bob.name)).toMatchObject([{ verification: "not-verified", note: "" }]);
+    }
+  },
+};
+
 const keptApart: EvilCase = {
   attack: "a revoked device that still writes, where its revocation is withheld: its messages come by catch-up",
   rules: "[C1]",
@@ -196,6 +251,12 @@ play([
   keptApart,
   junkInTheVault("one that knows the vault"),
   junkInTheVault("a fresh one"),
+  wrongPin,
+  fullVault(
+    "long drafts",
+    Array.from({ length: 40 }, () => ["x".repeat(120_000)]),
+  ),
+  ...(process.env["SIZE"] === "large" ? [fullVault("many drafts", Array<string[]>(3).fill(Array<string>(1_400).fill("x")))] : []),
   revokedOnOldChain,
   ...(process.env["SIZE"] === "large" ? [topmostSlot(limits.largestNumber - 1)] : []),
   topmostSlot(limits.largestNumber),
