@@ -144,8 +144,7 @@ export class Vault {
     if (place === undefined) throw new RangeError("a vault entry has a kind");
     const now = this.get(place);
     if (now !== undefined && equals(VaultContentSchema, now, content)) return;
-    await this.#parts.storage.commit([savePending({ place, content })]);
-    this.#pending.set(nameOf(place), { place, content });
+    await this.#leavePending([{ place, content }]);
     this.#parts.onChanged([place]);
     this.#schedule(LISTED.has(place.kind) ? 0 : DEBOUNCE_MS);
   }
@@ -216,7 +215,7 @@ export class Vault {
    * that way counts as verified. What does not fit into the one write of a revocation goes with the writes after it.
    */
   async sealedUnder(vaultKeys: VaultKeys): Promise<{ readonly revision: number; readonly entries: readonly VaultEntry[] }> {
-    const { author, storage } = this.#parts;
+    const { author } = this.#parts;
     const revision = this.#refused?.revision ?? this.#revision;
     const readable = this.#refused?.readable ?? new Map<string, Kept>();
     const contents = new Map<string, Noted>();
@@ -234,10 +233,8 @@ export class Vault {
       sealed.push({ place, content, device: author.device, entry });
       bytes += entry.sealed.length;
     }
-    // Durable before the revocation: should that fail, they are written as they were.
-    const left = inOrder.slice(sealed.length);
-    await storage.commit(left.map(savePending));
-    for (const each of left) this.#pending.set(nameOf(each.place), each);
+    // Durable before the revocation: should that fail, they are written as they were. What is pending meanwhile is newer.
+    await this.#leavePending(inOrder.slice(sealed.length).filter(({ place }) => !this.#pending.has(nameOf(place))));
     const listed = sealed.filter(({ place }) => LISTED.has(place.kind));
     const manifest = create(VaultContentSchema, { kind: { case: "manifest", value: manifestOf(listed) } });
     return { revision, entries: [...sealed.map(({ entry }) => entry), await sealVaultEntry(vaultKeys, author, 1, manifest)] };
@@ -264,6 +261,16 @@ export class Vault {
   async close(): Promise<void> {
     this.offline();
     await this.#lane.idle();
+  }
+
+  /** To be written to the server; durable here when it resolves. */
+  async #leavePending(noted: readonly Noted[]): Promise<void> {
+    if (noted.length === 0) return;
+    const changes = noted.map(({ place, content }): Change => {
+      return { kind: "put", key: keys.vaultPending(place), value: toBinary(VaultContentSchema, content) };
+    });
+    await this.#parts.storage.commit(changes);
+    for (const each of noted) this.#pending.set(nameOf(each.place), each);
   }
 
   /** A write that failed holds up those after it: they go together when it is tried again. */
@@ -440,8 +447,7 @@ export class Vault {
       again.push({ place, content: isDoubtful ? withoutVerification(content) : content });
     }
     if (again.length === 0) return;
-    await this.#parts.storage.commit(again.map(savePending));
-    for (const each of again) this.#pending.set(nameOf(each.place), each);
+    await this.#leavePending(again);
     this.#schedule(0);
   }
 
@@ -505,12 +511,6 @@ function withoutVerification(content: VaultContent): VaultContent {
   if (content.kind.case !== "contact") return content;
   return create(VaultContentSchema, { ...content, kind: { case: "contact", value: { ...content.kind.value, verified: false } } });
 }
-
-const savePending = ({ place, content }: Noted): Change => ({
-  kind: "put",
-  key: keys.vaultPending(place),
-  value: toBinary(VaultContentSchema, content),
-});
 
 function saveKept({ place, entry, content, device }: Kept): Change {
   const record = create(schemas.vault, {
