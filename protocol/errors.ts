@@ -101,6 +101,14 @@ const rows: Record<ErrorCode, Omit<ErrorRow, "close">> = {
   [ErrorCode.EVIDENCE_MISSING]: row("evidence-missing", "refresh", 422, "The change lacks evidence; it is completed and tried again."),
   [ErrorCode.HELD]: row("held", "refresh", 409, "An earlier message of this conversation was refused; this one waits for it."),
   [ErrorCode.FORBIDDEN]: row("forbidden", "tell", 403, "You may not do this."),
+  [ErrorCode.INVITATION_INVALID]: row(
+    "invitation-invalid",
+    "tell",
+    410,
+    "This invitation is used up, has expired or was taken back: ask an admin of the group for another.",
+  ),
+  [ErrorCode.PUBLIC_NAME_TAKEN]: row("public-name-taken", "tell", 409, "Another group has this public name: choose another."),
+  [ErrorCode.NOT_A_MEMBER]: row("not-a-member", "tell", 403, "You are not in this group any more: somebody who is in it can add you."),
   [ErrorCode.VERSION_CONFLICT]: row("version-conflict", "refresh", 409, "Another device changed this first; it is tried again."),
 };
 
@@ -126,8 +134,10 @@ export class FastChatError extends Error {
   /** Milliseconds after which a retry makes sense. */
   readonly retryAfterMs: number;
 
-  constructor(code: ErrorCode, options: { detail?: string; retryAfterMs?: number; cause?: unknown } = {}) {
-    const known = errorRow(code);
+  /** @param options.sentence what this client says to its person in the place of the table's sentence; never a server's word */
+  constructor(code: ErrorCode, options: { detail?: string; sentence?: string; retryAfterMs?: number; cause?: unknown } = {}) {
+    const row = errorRow(code);
+    const known = options.sentence === undefined ? row : { ...row, sentence: options.sentence };
     super(options.detail || known.sentence, { cause: options.cause });
     this.name = "FastChatError";
     this.code = code;

@@ -27,6 +27,7 @@ export const limits = {
   ciphertextBytes: 98_304,
   smallCiphertextBytes: 4_096,
   blobsPerMessage: 32,
+  mentionsPerMessage: 64,
   withdrawsPerMessage: 256,
   draftBytes: 65_536,
 
@@ -47,6 +48,31 @@ export const limits = {
   /** Links beside one link of a conversation among which an account's head is searched for that. */
   recordingLinksSearched: 64,
   invitationsPerPolicy: 64,
+
+  // Groups
+  /** UTF-8 bytes. */
+  groupNameBytes: 256,
+  groupDescriptionBytes: 4_096,
+  groupPictureBytes: 49_152,
+  /** A sealed profile. */
+  profileBytes: 65_536,
+  /** What a link brings along (evidence, sealed copies) before who writes it makes two of it. */
+  linkAttachmentBytes: 1_500_000,
+  accountKeysPerRequest: 256,
+  /** Join requests that wait in one group; further ones are refused. */
+  joinRequestsPerGroup: 1_000,
+  groupsPerAnswer: 200,
+  /** Largest group in which receipts are told to everybody at once, and in which typing is; in larger ones receipts are there to be asked for. */
+  liveReceiptsMembers: 32,
+  liveTypingMembers: 100,
+  /** People of one broadcast. */
+  broadcastRecipients: 256,
+  /** UTF-8 bytes. */
+  broadcastListNameBytes: 256,
+  /** Unread messages are counted up to here; more are "999+". */
+  unreadCounted: 1_000,
+  /** Strangers' conversations that a client reads unasked; further ones are counted. */
+  requestsRead: 20,
 
   // Vault
   vaultEntryBytes: 131_072,
@@ -93,6 +119,8 @@ export const limits = {
   vaultWritesBurst: 480,
   /** Of each member. */
   rekeysPerMinutePerConversation: 10,
+  joinRequestsPerMinute: 10,
+  joinRequestsBurst: 30,
   /** `revoke` and `succeed`: each brings a new account key and a turn of every conversation. */
   keyTurnsPerDayPerAccount: 20,
   /** All other account links but `sign_out` and `close`, which are never refused. */

@@ -13,10 +13,13 @@ import {
   ConversationLinkSchema,
   EpochKind,
   EpochOpeningSchema,
+  Joining,
   type LinkEntry,
   LinkEntrySchema,
+  NewcomersRead,
   type PolicySchema,
   Role,
+  Who,
 } from "../generated/fastchat/v1/conversation_pb.ts";
 import { type AccountId, accountId, type ConversationId, conversationId, idBytes, type KeyId, type LinkHash, linkHash } from "../ids.ts";
 import { limits } from "../limits.ts";
@@ -24,7 +27,14 @@ import { labels } from "../seal/labels.ts";
 import { signLink } from "../seal/signature.ts";
 import type { AccountState } from "./account.ts";
 import { type Author, directConversationId, type Transition, transition } from "./conversation.ts";
-import { type ConversationState, copyRecipients, type CopyRecipient, epochContext, newestEpoch } from "./conversation-state.ts";
+import {
+  type ConversationPolicy,
+  type ConversationState,
+  copyRecipients,
+  type CopyRecipient,
+  epochContext,
+  newestEpoch,
+} from "./conversation-state.ts";
 import { type ChainHead, type Invalid, linkBodyForDerivation } from "./link.ts";
 import { stateHash } from "./state-hash.ts";
 
@@ -48,6 +58,8 @@ export interface LinkPlan {
   readonly change: ConversationChange;
   /** Present when the link opens an epoch. `withoutKey`: whose account key is missing or malformed. */
   readonly opening?: { readonly kind: "fresh" | "derived"; readonly withoutKey?: readonly AccountId[] };
+  /** In `create`: the conversation gets a profile with it [C8]. */
+  readonly profile?: boolean;
   readonly extra?: Uint8Array;
 }
 
@@ -69,6 +81,8 @@ export interface LinkDraft {
   readonly body: ConversationLink;
   readonly evidence: readonly AccountChainPart[];
   readonly opening: OpeningPlan | undefined;
+  /** The state after it, but for what it does not commit to yet. */
+  readonly after: ConversationState;
 }
 
 /** What stands in the opening once key and copies are made. */
@@ -116,6 +130,23 @@ export const rolesOf = (members: ReadonlyMap<AccountId, "member" | "admin">): Co
   value: { members: wireMembers(members) },
 });
 
+type WirePolicy = MessageInitShape<typeof PolicySchema>;
+
+/** A whole policy, as a link says it; besides it announces invitations, or takes them back. */
+export const policyOf = (policy: ConversationPolicy, invitations: NonNullable<WirePolicy["invitations"]> = []): WirePolicy => ({
+  mayAdd: wireWho(policy.mayAdd),
+  mayWrite: wireWho(policy.mayWrite),
+  mayChangeProfile: wireWho(policy.mayChangeProfile),
+  newcomersRead: policy.newcomersRead === "everything" ? NewcomersRead.EVERYTHING : NewcomersRead.NOTHING_OLDER,
+  newcomersReadSinceEpoch: policy.newcomersReadSinceEpoch,
+  retentionSeconds: policy.retentionSeconds,
+  publicName: policy.publicName,
+  joining: policy.joining === "asks" ? Joining.ASKS : Joining.AT_ONCE,
+  invitations,
+});
+
+const wireWho = (who: "admins" | "members"): Who => (who === "admins" ? Who.ADMINS : Who.MEMBERS);
+
 /** The heads that `known` has and the conversation does not record yet, as a draft would name them. */
 export function movedHeads(state: ConversationState, known: KnownAccounts): AccountHead[] {
   return headsToName(state, known, []).map((each) => headOf(each.state));
@@ -147,15 +178,25 @@ export function draftLink(plan: LinkPlan): DraftResult {
       withoutKey: (opening.withoutKey ?? []).toSorted().map((account) => idBytes(account)),
     });
   }
-  const after = tryOut(state, body, author, new Map(named.map((known) => [known.state.account, known.state])));
+  const hasProfile = plan.profile === true || state?.profileHash !== undefined;
+  const after = tryOut(state, body, author, new Map(named.map((known) => [known.state.account, known.state])), hasProfile);
   if (after.kind === "invalid") return after;
   if (body.opening !== undefined) body.opening.stateHash = stateHash(after.state);
   const evidence = named.map((known) => evidenceOf(known, recordedHead(state, known.state.account)));
-  return { kind: "drafted", draft: { author, body, evidence, opening: openingPlan(state, body, after.state) } };
+  return { kind: "drafted", draft: { author, body, evidence, opening: openingPlan(state, body, after.state), after: after.state } };
 }
 
-/** Commits to the epoch's key, where the draft opens an epoch, and signs. @throws RangeError when the one lacks the other. */
-export function finishLink(draft: LinkDraft, signingSeed: Uint8Array, commitments?: Commitments): LinkEntry {
+/**
+ * Commits to the epoch's key, where the draft opens an epoch, and signs. @throws RangeError when the one lacks the other.
+ *
+ * @param profile the sealed profile of which the link names the hash; it lies beside it [C8]
+ */
+export function finishLink(
+  draft: LinkDraft,
+  signingSeed: Uint8Array,
+  commitments?: Commitments,
+  profile: Uint8Array = new Uint8Array(0),
+): LinkEntry {
   const { body } = draft;
   if ((body.opening === undefined) !== (commitments === undefined)) throw new RangeError("commitments belong to an epoch");
   const finished = clone(ConversationLinkSchema, body);
@@ -172,7 +213,7 @@ export function finishLink(draft: LinkDraft, signingSeed: Uint8Array, commitment
     body: bytes,
     signature: signLink(signingSeed, labels.signature.conversationLink, bytes),
   });
-  return create(LinkEntrySchema, { link, evidence: [...draft.evidence] });
+  return create(LinkEntrySchema, { link, evidence: [...draft.evidence], profile });
 }
 
 /** Both steps at once: for a link that opens no epoch, or whose fresh key and copies are already made. */
@@ -190,10 +231,11 @@ function tryOut(
   body: ConversationLink,
   author: Author,
   chains: ReadonlyMap<AccountId, AccountState>,
+  hasProfile: boolean,
 ): Transition {
   const committed = clone(ConversationLinkSchema, body);
   if (body.opening !== undefined) {
-    const profileHash = state?.profileHash === undefined ? new Uint8Array(0) : placeholder;
+    const profileHash = hasProfile ? placeholder : new Uint8Array(0);
     committed.opening = create(EpochOpeningSchema, {
       ...body.opening,
       keyId: placeholder,

@@ -6,19 +6,21 @@ import {
   type ConversationRemove,
   type ConversationRole,
   type Invitation,
+  Joining,
   NewcomersRead,
   type Policy,
   Role,
   Who,
 } from "../generated/fastchat/v1/conversation_pb.ts";
-import { type AccountId, accountId, deviceId, idBytes, isHash, linkHash } from "../ids.ts";
+import { type AccountId, accountId, idBytes, isHash } from "../ids.ts";
 import { limits } from "../limits.ts";
+import { parseName } from "../names.ts";
 import { toHex, utf8 } from "../seal/bytes.ts";
-import { labels } from "../seal/labels.ts";
-import { isAcceptablePublicKey, verifyLink } from "../seal/signature.ts";
-import { type AccountState, deviceAt } from "./account.ts";
+import { isAcceptablePublicKey } from "../seal/signature.ts";
+import type { AccountState } from "./account.ts";
 import type { ConversationPolicy, MemberState } from "./conversation-state.ts";
 import { addMember, dropMember, type OpeningRule, setTurnDue, type Work } from "./conversation-work.ts";
+import { faultOfJoinRequest } from "./join-request.ts";
 import { ascendingIds } from "./link.ts";
 
 /** `refused`: why the link is invalid. */
@@ -65,6 +67,7 @@ export function makeChange(work: Work, link: ConversationLink, author: MemberSta
       if (!direct && !isAdmin && work.policy.mayChangeProfile !== "members") return refused("may not change the profile");
       if (!isHash(change.value.profileHash)) return refused("not the hash of a profile");
       work.profileHash = toHex(change.value.profileHash);
+      work.profileAt = work.index;
       work.changes.push({ kind: "profile-changed" });
       return changed("none");
     case "rekey":
@@ -116,17 +119,6 @@ function requestLeftOver(addition: Addition): string | undefined {
   return nothing && requestHead === undefined ? undefined : "a request without an invitation";
 }
 
-/** [C7] What a request signs, under a label for the invitation's key and one for the device. */
-export interface JoinRequest {
-  readonly conversation: Uint8Array;
-  readonly invitation: Uint8Array;
-  readonly account: Uint8Array;
-  readonly head: { readonly index: number; readonly hash: Uint8Array };
-}
-
-export const joinRequestParts = ({ conversation, invitation, account, head }: JoinRequest) =>
-  [conversation, invitation, account, head.index, head.hash] as const;
-
 /** [C7] The day binds the client that adds, not `apply`, which has no clock. */
 function useInvitation(
   work: Work,
@@ -142,26 +134,17 @@ function useInvitation(
   if (invitation.used >= invitation.uses) return "the invitation is used up";
   if (role !== "member") return "an invitation makes no admin";
   if (work.removed.has(account)) return "who was removed needs more than an invitation";
-  const head = addition.requestHead;
-  if (head === undefined || !isHash(head.account) || !isHash(head.hash) || accountId(head.account) !== account)
-    return "no head in the request";
-  if (chain.hashes[head.index - 1] !== linkHash(head.hash)) return "the request names a head that is not the account's";
-  if (!isHash(addition.requestDevice)) return "no device in the request";
-  const device = deviceId(addition.requestDevice);
-  const key = chain.devices.get(device)?.signingKey;
-  const active = deviceAt(chain, device, head.index) === "active" && deviceAt(chain, device, chain.head.index) === "active";
-  if (key === undefined || !active) return "the request is by no active device of the account";
-  const parts = joinRequestParts({
+  const { requestHead: head, requestDevice: device, requestInvitationSignature, requestDeviceSignature } = addition;
+  const request = {
     conversation: idBytes(work.conversation),
     invitation: addition.invitation,
-    account: head.account,
-    head,
-  });
-  const { requestInvitationSignature, requestDeviceSignature } = addition;
-  const signed =
-    verifyLink(addition.invitation, requestInvitationSignature, labels.signature.invitation, ...parts) &&
-    verifyLink(key, requestDeviceSignature, labels.signature.invitationByDevice, ...parts);
-  if (!signed) return "the request is not signed";
+    ...(head !== undefined && { head }),
+    device,
+    invitationSignature: requestInvitationSignature,
+    deviceSignature: requestDeviceSignature,
+  };
+  const fault = faultOfJoinRequest(request, chain);
+  if (fault !== undefined) return fault;
   work.invitations = new Map(work.invitations).set(publicKey, { ...invitation, used: invitation.used + 1 });
   return undefined;
 }
@@ -221,9 +204,9 @@ export function setPolicy(work: Work, policy: Policy): string | undefined {
   const mayWrite = whoOf(policy.mayWrite, "members");
   const mayChangeProfile = whoOf(policy.mayChangeProfile, "admins");
   const newcomersRead = newcomersReadOf(policy.newcomersRead);
-  if (mayAdd === undefined || mayWrite === undefined || mayChangeProfile === undefined || newcomersRead === undefined) {
-    return "no such policy";
-  }
+  const joining = joiningOf(policy.joining);
+  if (mayAdd === undefined || mayWrite === undefined || mayChangeProfile === undefined) return "no such policy";
+  if (newcomersRead === undefined || joining === undefined) return "no such policy";
   if (work.kind === "direct" && !leavesMembersAlone(policy)) return "no policy of a direct conversation";
   if (policy.version !== 0) {
     if (policy.version <= work.version) return "a version is only raised";
@@ -234,8 +217,10 @@ export function setPolicy(work: Work, policy: Policy): string | undefined {
     const reason = setInvitation(work, invitation);
     if (reason !== undefined) return reason;
   }
-  const { newcomersReadSinceEpoch, retentionSeconds } = policy;
-  const next: ConversationPolicy = { mayAdd, mayWrite, mayChangeProfile, newcomersRead, newcomersReadSinceEpoch, retentionSeconds };
+  const { newcomersReadSinceEpoch, retentionSeconds, publicName } = policy;
+  if (publicName !== "" && !isName(publicName)) return "not a public name";
+  const who = { mayAdd, mayWrite, mayChangeProfile };
+  const next: ConversationPolicy = { ...who, newcomersRead, newcomersReadSinceEpoch, retentionSeconds, publicName, joining };
   work.policy = next;
   work.changes.push({ kind: "policy-changed", policy: next });
   return undefined;
@@ -245,7 +230,14 @@ export function setPolicy(work: Work, policy: Policy): string | undefined {
 function leavesMembersAlone(policy: Policy): boolean {
   const roles = [policy.mayAdd, policy.mayWrite, policy.mayChangeProfile].every((who) => who === Who.UNSPECIFIED);
   const newcomers = policy.newcomersRead === NewcomersRead.UNSPECIFIED && policy.newcomersReadSinceEpoch === 0;
-  return roles && newcomers && policy.invitations.length === 0;
+  const joining = policy.joining === Joining.UNSPECIFIED && policy.publicName === "" && policy.invitations.length === 0;
+  return roles && newcomers && joining;
+}
+
+/** Public names have the form of usernames. */
+function isName(text: string): boolean {
+  const parsed = parseName(text);
+  return parsed.kind === "valid" && parsed.name === text;
 }
 
 /** [C7] One public key is announced once; named again with the same terms and `revoked`, it is good for nothing any more. */
@@ -275,4 +267,9 @@ function whoOf(who: Who, byDefault: "admins" | "members"): "admins" | "members" 
 function newcomersReadOf(read: NewcomersRead): "nothing-older" | "everything" | undefined {
   if (read === NewcomersRead.UNSPECIFIED || read === NewcomersRead.NOTHING_OLDER) return "nothing-older";
   return read === NewcomersRead.EVERYTHING ? "everything" : undefined;
+}
+
+function joiningOf(joining: Joining): "at-once" | "asks" | undefined {
+  if (joining === Joining.UNSPECIFIED || joining === Joining.AT_ONCE) return "at-once";
+  return joining === Joining.ASKS ? "asks" : undefined;
 }

@@ -5,6 +5,7 @@ import {
   type Addition,
   AdditionSchema,
   type ConversationLink,
+  Joining,
   NewcomersRead,
   type PolicySchema,
   Role,
@@ -15,16 +16,22 @@ import { limits } from "../limits.ts";
 import { labels } from "../seal/labels.ts";
 import { publicKeyOf, signLink } from "../seal/signature.ts";
 import {
+  additionOf,
   additionsOf,
   applyConversationLink,
+  buildJoinRequest,
   type ConversationChange,
   type ConversationState,
   copyRecipients,
+  faultOfJoinRequest,
   isEntitled,
   joinRequestParts,
   messageAllowed,
   removalOf,
   rolesOf,
+  stateHash,
+  type VerifiedAccounts,
+  verifyEvidence,
   wasMemberAt,
 } from "./index.ts";
 import {
@@ -40,6 +47,7 @@ import {
   grow,
   heads,
   newRecovery,
+  openDirect,
   openGroup,
   people,
   type Person,
@@ -355,4 +363,73 @@ test("[C7] an invitation is announced once, revoked once, and survives other pol
   const joining = { by: alice, knows: [carol], change: request(revoked, carol), opening: derived };
   expect(attempt(revoked, joining)).toBe("invalid: the invitation was revoked");
   expect(setting(revoked, { ...invitation, revoked: true })).toBe("invalid: an invitation is announced once");
+});
+
+test("[C7] a request is its account's own: built by a device, it lets in, with an invitation or by hand", async () => {
+  const { alice, bob, carol } = people();
+  const { state } = openGroup([alice, bob], { invitations: [invitation] });
+  const asking = { chain: carol.state, device: first(carol).device, signingSeed: first(carol).signingSeed };
+  const invited = await buildJoinRequest(state.conversation, asking, invitationSeed);
+  expect(faultOfJoinRequest(invited, carol.state)).toBeUndefined();
+  const adding = (each: typeof invited): ConversationChange => ({ case: "add", value: { additions: [additionOf(each)] } });
+  const joined = grow(state, { by: alice, knows: [carol], change: adding(invited), opening: derived }).state;
+  expect([...joined.invitations.values()]).toMatchObject([{ used: 1 }]);
+  const byName = await buildJoinRequest(state.conversation, asking);
+  expect(faultOfJoinRequest(byName, carol.state)).toBeUndefined();
+  expect(attempt(state, { by: alice, knows: [carol], change: adding(byName), opening: derived })).toBe("valid");
+  expect(faultOfJoinRequest({ ...byName, invitation: invitationKey }, carol.state)).toBe("the request is not signed");
+  expect(faultOfJoinRequest({ ...invited, invitation: new Uint8Array(0) }, carol.state)).toBe("the request is not signed");
+  expect(faultOfJoinRequest({ ...byName, conversation: bytesOf("another group") }, carol.state)).toBe("the request is not signed");
+  expect(faultOfJoinRequest(byName, bob.state)).toBe("no head in the request");
+});
+
+test("[C2] [C7] a public name has the form of a username, and an admin says how people join", () => {
+  const { alice, bob } = people();
+  const { state } = openGroup([alice, bob]);
+  expect(state.policy).toMatchObject({ publicName: "", joining: "at-once" });
+  const setting = (policy: MessageInitShape<typeof PolicySchema>, by = alice) => attempt(state, { by, change: policyOf(policy) });
+  expect(setting({ publicName: "chess-club" }, bob)).toBe("invalid: may not change the policy");
+  for (const publicName of ["Chess", "a", "-x", "two words", "x".repeat(33), "b\u043eb"]) {
+    expect([publicName, setting({ publicName })]).toEqual([publicName, "invalid: not a public name"]);
+  }
+  const named = grow(state, { by: alice, change: policyOf({ publicName: "chess-club", joining: Joining.ASKS }) }).state;
+  expect(named.policy).toMatchObject({ publicName: "chess-club", joining: "asks" });
+  expect(stateHash(named)).not.toEqual(
+    stateHash(grow(state, { by: alice, change: policyOf({ publicName: "chess-clubs", joining: Joining.ASKS }) }).state),
+  );
+  const direct = openDirect(alice, bob).state;
+  expect(attempt(direct, { by: alice, change: policyOf({ publicName: "us-two" }) })).toBe("invalid: no policy of a direct conversation");
+  expect(attempt(direct, { by: alice, change: policyOf({ joining: Joining.ASKS }) })).toBe("invalid: no policy of a direct conversation");
+});
+
+test("[C8] the state tells which link set the profile; who opens an epoch does not set it", () => {
+  const { alice, bob, carol } = people();
+  const { state } = openGroup([alice, bob, carol]);
+  expect(state.profileAt).toBe(0);
+  const set = grow(state, { by: alice, change: { case: "profile", value: { profileHash: bytesOf("profile") } } }).state;
+  expect(set.profileAt).toBe(2);
+  const turned = grow(set, { by: bob, change: rekey, opening: fresh }).state;
+  expect(turned.profileAt).toBe(2);
+  expect(turned.profileHash).not.toBe(set.profileHash);
+  expect(grow(turned, { by: alice, change: { case: "profile", value: { profileHash: bytesOf("other") } } }).state.profileAt).toBe(4);
+});
+
+test("[C1] evidence that was verified ahead changes no verdict, and garbage has nothing verified for it", async () => {
+  const crowd = Array.from({ length: 9 }, (_, number) => signUp(`crowd${number}`));
+  const { entry, state } = openGroup(crowd);
+  const verified: VerifiedAccounts = new Map();
+  let pauses = 0;
+  await verifyEvidence(undefined, entry, verified, async () => void (pauses += 1));
+  expect([verified.size, pauses]).toEqual([9, 2]);
+  expect(applyConversationLink(undefined, entry, verified)).toMatchObject({ kind: "valid", state: { head: state.head } });
+  const [alice, newcomers] = [crowd[0]!, Array.from({ length: 9 }, (_, number) => signUp(`new${number}`))];
+  const change = additionsOf(new Map(newcomers.map(({ account }) => [account, "member" as const])));
+  const { entry: adding } = grow(state, { by: alice, knows: newcomers, change, opening: derived });
+  const garbage = forgeLink(adding, bytesOf("nobody's key"), () => undefined);
+  const nothing: VerifiedAccounts = new Map();
+  await verifyEvidence(state, garbage, nothing, async () => undefined);
+  expect(nothing.size).toBe(0);
+  await verifyEvidence(state, adding, nothing, async () => undefined);
+  expect(nothing.size).toBe(9);
+  expect(verdict(state, garbage)).toBe("invalid: signature");
 });

@@ -53,6 +53,10 @@ export interface ConversationPolicy {
   readonly newcomersReadSinceEpoch: number;
   /** Seconds after which bodies are deleted; 0: never. */
   readonly retentionSeconds: number;
+  /** Under which the server lists the group; "": it does not. */
+  readonly publicName: string;
+  /** What an admin's device does about who shows an invitation [C7]. */
+  readonly joining: "at-once" | "asks";
 }
 
 /** [C7] */
@@ -88,6 +92,8 @@ export interface ConversationState {
   readonly turnDue: boolean;
   /** Hash of the newest sealed profile, 64 hex digits [C8]. */
   readonly profileHash: string | undefined;
+  /** Index of the link that set the profile; 0: none did. Who seals it again into an epoch does not set it [C8]. */
+  readonly profileAt: number;
   /** How many additions there were. */
   readonly additions: number;
 }
@@ -165,10 +171,12 @@ export function isEntitled(state: ConversationState, account: AccountId, epoch: 
   const opened = state.epochs[epoch - 1];
   if (opened === undefined) return false;
   if (wasMemberAt(state, account, opened.index)) return true;
-  if (!state.members.has(account)) return false;
-  const { newcomersRead, newcomersReadSinceEpoch } = state.policy;
-  return newcomersRead === "everything" || (newcomersReadSinceEpoch > 0 && epoch >= newcomersReadSinceEpoch);
+  return state.members.has(account) && isGivenToNewcomers(state.policy, epoch);
 }
+
+/** Whether the policy gives the key of an older epoch to whoever is added. */
+export const isGivenToNewcomers = ({ newcomersRead, newcomersReadSinceEpoch }: ConversationPolicy, epoch: number): boolean =>
+  newcomersRead === "everything" || (newcomersReadSinceEpoch > 0 && epoch >= newcomersReadSinceEpoch);
 
 /** Who gets a copy of an epoch key: the account and the generation of its account key at the recorded head. */
 export interface CopyRecipient {

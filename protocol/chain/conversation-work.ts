@@ -59,6 +59,7 @@ export interface Work {
   oldestGoodEpoch: number;
   turnDue: boolean;
   profileHash: string | undefined;
+  profileAt: number;
   additions: number;
   readonly changes: Change[];
 }
@@ -70,6 +71,8 @@ export const defaultPolicy: ConversationPolicy = {
   newcomersRead: "nothing-older",
   newcomersReadSinceEpoch: 0,
   retentionSeconds: 0,
+  publicName: "",
+  joining: "at-once",
 };
 
 export function workOn(state: ConversationState): Work {
@@ -90,6 +93,7 @@ export function workOn(state: ConversationState): Work {
     oldestGoodEpoch,
     turnDue,
     profileHash: state.profileHash,
+    profileAt: state.profileAt,
     additions: state.additions,
     changes: [],
   };
@@ -112,6 +116,7 @@ export function finishWork(work: Work, hash: LinkHash): ConversationState {
     oldestGoodEpoch,
     turnDue,
     profileHash: work.profileHash,
+    profileAt: work.profileAt,
     additions: work.additions,
   };
 }

@@ -47,7 +47,7 @@ import {
   ascendingIds,
   conversationLinkHash,
   decodeBody,
-  groupIdBytes,
+  groupIdOf,
   hasLinkForm,
   hasUnknownFields,
   type Invalid,
@@ -120,8 +120,8 @@ export function applyConversationLink(
   }
 
   const linkHash = conversationLinkHash(link);
-  const conversation = isHash(body.conversation) ? body.conversation : groupIdBytes(link);
-  const done = transition(state, body, author, heads.chains, { linkHash, conversation: conversationId(conversation) });
+  const conversation = isHash(body.conversation) ? conversationId(body.conversation) : groupIdOf(link);
+  const done = transition(state, body, author, heads.chains, { linkHash, conversation });
   if (done.kind === "invalid") return done;
   if (done.state.version > limits.chainVersion) return { kind: "incomplete", reason: "version", missing: [] };
   return { kind: "valid", state: done.state, author, changes: done.changes };
@@ -276,6 +276,7 @@ function begin(body: ConversationLink, chains: ReadonlyMap<AccountId, AccountSta
     oldestGoodEpoch: 1,
     turnDue: false,
     profileHash: undefined,
+    profileAt: 0,
     additions: 0,
     changes: [{ kind: "created", members }],
   };
@@ -346,7 +347,10 @@ function kindOf(opening: EpochOpening, rule: OpeningRule): "fresh" | "derived" |
 function setProfile(work: Work, { profileHash }: EpochOpening): string | undefined {
   if (profileHash.length === 0) return work.profileHash === undefined ? undefined : "the profile is missing in the new epoch";
   if (!isHash(profileHash)) return "not the hash of a profile";
-  if (work.profileHash === undefined && work.epochs.length > 0) return "a profile that the conversation does not have";
+  if (work.profileHash === undefined) {
+    if (work.epochs.length > 0) return "a profile that the conversation does not have";
+    work.profileAt = work.index;
+  }
   work.profileHash = toHex(profileHash);
   return undefined;
 }

@@ -1,9 +1,12 @@
 import { type AccountChainPart, type AccountHead, AccountLinkSchema, type SignedLink } from "../generated/fastchat/v1/account_pb.ts";
 import { ConversationLinkSchema, type LinkEntry } from "../generated/fastchat/v1/conversation_pb.ts";
-import { type AccountId, accountId, idBytes, isHash, type LinkHash, linkHash } from "../ids.ts";
+import { type AccountId, accountId, deviceId, idBytes, isHash, type LinkHash, linkHash } from "../ids.ts";
 import { equal } from "../seal/bytes.ts";
+import { labels } from "../seal/labels.ts";
+import { verifyLink } from "../seal/signature.ts";
 import { limits } from "../limits.ts";
 import { type AccountState, applyAccountLinks } from "./account.ts";
+import type { ConversationState } from "./conversation-state.ts";
 import { accountLinkHash, decodeBody, type Invalid, invalid } from "./link.ts";
 
 /**
@@ -121,6 +124,36 @@ function linksUpTo(links: readonly SignedLink[], named: LinkHash, from: number, 
 export function isTooMuchEvidence(evidence: readonly AccountChainPart[]): boolean {
   if (evidence.length > limits.evidencePartsPerLink) return true;
   return evidence.reduce((count, part) => count + part.links.length, 0) > limits.evidenceLinksPerLink;
+}
+
+/** Account chains verified between two pauses; one takes some milliseconds. */
+const VERIFIED_AT_ONCE = 4;
+
+/**
+ * Verifies the account chains beside a link ahead of `apply`, into the memory that it is given, with pauses: `apply` itself cannot wait,
+ * and the evidence of 1,000 members takes seconds. What does not verify is left for `apply` to judge, and so is what garbage brings along.
+ */
+export async function verifyEvidence(
+  state: ConversationState | undefined,
+  { link, evidence }: LinkEntry,
+  verified: VerifiedAccounts,
+  pause: () => Promise<unknown>,
+): Promise<void> {
+  if (link === undefined || evidence.length <= VERIFIED_AT_ONCE) return;
+  const body = decodeBody(ConversationLinkSchema, link.body);
+  if (body === undefined || !isHash(body.account) || !isHash(body.device)) return;
+  const recorded = (account: AccountId) => (state?.members.get(account) ?? state?.former.get(account))?.chain;
+  const key = recorded(accountId(body.account))?.devices.get(deviceId(body.device))?.signingKey;
+  if (key === undefined ? state !== undefined : !verifyLink(key, link.signature, labels.signature.conversationLink, link.body)) return;
+  const { heads } = body;
+  const offered = partsByAccount(evidence);
+  let count = 0;
+  for (const head of heads) {
+    if (!isHash(head.account) || !isHash(head.hash) || verified.has(linkHash(head.hash))) continue;
+    const account = accountId(head.account);
+    resolveHead(head, account, offered.get(account) ?? [], recorded(account), verified);
+    if (++count % VERIFIED_AT_ONCE === 0) await pause();
+  }
 }
 
 /** More evidence than a link may have is no evidence. */

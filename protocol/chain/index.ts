@@ -47,10 +47,10 @@ export {
   type LinkPlan,
   movedHeads,
   type OpeningPlan,
+  policyOf,
   removalOf,
   rolesOf,
 } from "./conversation-build.ts";
-export { type JoinRequest, joinRequestParts } from "./conversation-changes.ts";
 export {
   type ConversationPolicy,
   type ConversationState,
@@ -62,6 +62,7 @@ export {
   type InvitationState,
   isClosed,
   isEntitled,
+  isGivenToNewcomers,
   type MemberState,
   messageAllowed,
   type MessageVerdict,
@@ -69,8 +70,17 @@ export {
   type Span,
   wasMemberAt,
 } from "./conversation-state.ts";
-export type { Change } from "./conversation-work.ts";
-export { isTooMuchEvidence, recordedLinks, type VerifiedAccounts } from "./evidence.ts";
-export { accountIdOf, accountLinkHash, type ChainHead, conversationLinkHash, type Invalid, linkBodyForDerivation } from "./link.ts";
+export { type Change, defaultPolicy } from "./conversation-work.ts";
+export { isTooMuchEvidence, recordedLinks, type VerifiedAccounts, verifyEvidence } from "./evidence.ts";
+export { additionOf, type AskingDevice, buildJoinRequest, faultOfJoinRequest, joinRequestParts } from "./join-request.ts";
+export {
+  accountIdOf,
+  accountLinkHash,
+  type ChainHead,
+  conversationLinkHash,
+  groupIdOf,
+  type Invalid,
+  linkBodyForDerivation,
+} from "./link.ts";
 export { checkSealedKeys } from "./sealed-keys.ts";
 export { stateHash } from "./state-hash.ts";

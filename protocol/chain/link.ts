@@ -1,7 +1,7 @@
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import type { AccountHead, SignedLink } from "../generated/fastchat/v1/account_pb.ts";
 import { ConversationLinkSchema, type EpochOpening } from "../generated/fastchat/v1/conversation_pb.ts";
-import { type AccountId, accountId, isHash, type LinkHash, linkHash } from "../ids.ts";
+import { type AccountId, accountId, type ConversationId, conversationId, isHash, type LinkHash, linkHash } from "../ids.ts";
 import { limits } from "../limits.ts";
 import { hash } from "../seal/hash.ts";
 import { type HashLabel, labels } from "../seal/labels.ts";
@@ -35,7 +35,7 @@ export const conversationLinkHash = (link: SignedLink): LinkHash => linkHash(has
  * a link as well.
  */
 export const accountIdOf = (create: SignedLink): AccountId => accountId(hashUnder(labels.hash.accountId, create));
-export const groupIdBytes = (create: SignedLink): Uint8Array => hashUnder(labels.hash.groupId, create);
+export const groupIdOf = (create: SignedLink): ConversationId => conversationId(hashUnder(labels.hash.groupId, create));
 
 /** Whether a link's three fields have the sizes of one: checked before anything is decoded. */
 export function hasLinkForm(link: SignedLink): boolean {

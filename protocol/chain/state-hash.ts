@@ -28,6 +28,8 @@ export function stateHash(state: Omit<ConversationState, "head"> & { readonly he
       policy.newcomersRead,
       policy.newcomersReadSinceEpoch,
       policy.retentionSeconds,
+      policy.publicName,
+      policy.joining,
     ]),
     encodeList(sorted(state.members).map(memberPart)),
     encodeList(
@@ -45,6 +47,7 @@ export function stateHash(state: Omit<ConversationState, "head"> & { readonly he
     state.oldestGoodEpoch,
     Number(state.turnDue),
     opened ? "" : fromHex(state.profileHash ?? ""),
+    state.profileAt,
     state.additions,
   );
 }

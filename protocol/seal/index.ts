@@ -113,6 +113,16 @@ export {
   type UnreadableReason,
 } from "./message.ts";
 export {
+  openProfile,
+  type OpenedProfile,
+  profileContentOf,
+  type ProfileSetting,
+  sealedProfileHash,
+  sealProfile,
+  signProfile,
+  tooLargeInProfile,
+} from "./profile.ts";
+export {
   type OpenedVaultEntry,
   openManifestReference,
   openVaultEntry,

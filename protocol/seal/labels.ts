@@ -19,6 +19,8 @@ export const labels = {
     slot: "fastchat/1/sign/slot",
     signal: "fastchat/1/sign/signal",
     vaultEntry: "fastchat/1/sign/vault-entry",
+    /** The device that sets name, picture and description of a conversation [C8]. */
+    profile: "fastchat/1/sign/profile",
     /** A device says that it cannot open its sealed key [C6]. */
     healingRequest: "fastchat/1/sign/healing-request",
     /** A device proves itself to the server and gets a ticket. */

@@ -24,7 +24,7 @@ export interface VaultKeys {
 
 /** The kind of an entry, and its key within the kind: a contact's name, a conversation's id in hex, or "". */
 export interface VaultPlace {
-  readonly kind: "manifest" | "contact" | "settings" | "draft" | "readPosition" | "pins";
+  readonly kind: "manifest" | "contact" | "settings" | "draft" | "readPosition" | "pins" | "conversationSettings" | "broadcastList";
   readonly key: string;
 }
 
@@ -56,8 +56,11 @@ export function vaultPlaceOf(content: VaultContent): VaultPlace | undefined {
       return { kind: content.kind.case, key: "" };
     case "contact":
       return { kind: "contact", key: content.kind.value.name };
+    case "broadcastList":
+      return { kind: "broadcastList", key: content.kind.value.name };
     case "draft":
     case "readPosition":
+    case "conversationSettings":
       return { kind: content.kind.case, key: toHex(content.kind.value.conversation) };
     case undefined:
       return undefined;

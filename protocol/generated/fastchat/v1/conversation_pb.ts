@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file fastchat/v1/conversation.proto.
  */
 export const file_fastchat_v1_conversation: GenFile = /*@__PURE__*/
-  fileDesc("Ch5mYXN0Y2hhdC92MS9jb252ZXJzYXRpb24ucHJvdG8SC2Zhc3RjaGF0LnYxIqsFChBDb252ZXJzYXRpb25MaW5rEg8KB3ZlcnNpb24YASABKA0SFAoMY29udmVyc2F0aW9uGAIgASgMEg0KBWluZGV4GAMgASgNEhAKCHByZXZpb3VzGAQgASgMEg8KB2FjY291bnQYBSABKAwSDgoGZGV2aWNlGAYgASgMEicKBWhlYWRzGAcgAygLMhguZmFzdGNoYXQudjEuQWNjb3VudEhlYWQSKgoHb3BlbmluZxgIIAEoCzIZLmZhc3RjaGF0LnYxLkVwb2NoT3BlbmluZxIxCgZjcmVhdGUYCiABKAsyHy5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25DcmVhdGVIABIrCgNhZGQYCyABKAsyHC5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25BZGRIABIxCgZyZW1vdmUYDCABKAsyHy5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25SZW1vdmVIABIvCgVsZWF2ZRgNIAEoCzIeLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvbkxlYXZlSAASLQoEcm9sZRgOIAEoCzIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvblJvbGVIABIxCgZwb2xpY3kYDyABKAsyHy5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25Qb2xpY3lIABIzCgdwcm9maWxlGBAgASgLMiAuZmFzdGNoYXQudjEuQ29udmVyc2F0aW9uUHJvZmlsZUgAEi8KBXJla2V5GBEgASgLMh4uZmFzdGNoYXQudjEuQ29udmVyc2F0aW9uUmVrZXlIABI0CgpoZWFkc19vbmx5GBIgASgLMh4uZmFzdGNoYXQudjEuQ29udmVyc2F0aW9uSGVhZHNIABINCgVleHRyYRgfIAEoDEIICgZjaGFuZ2UirAEKDEVwb2NoT3BlbmluZxINCgVlcG9jaBgBIAEoDRIkCgRraW5kGAIgASgOMhYuZmFzdGNoYXQudjEuRXBvY2hLaW5kEg4KBmtleV9pZBgDIAEoDBIYChBzZWFsZWRfa2V5c19oYXNoGAQgASgMEhMKC3dpdGhvdXRfa2V5GAUgAygMEhQKDHByb2ZpbGVfaGFzaBgGIAEoDBISCgpzdGF0ZV9oYXNoGAcgASgMIk8KCVNlYWxlZEtleRIPCgdhY2NvdW50GAEgASgMEhIKCmdlbmVyYXRpb24YAiABKA0SDQoFZXBvY2gYAyABKA0SDgoGc2VhbGVkGAQgASgMIjoKBk1lbWJlchIPCgdhY2NvdW50GAEgASgMEh8KBHJvbGUYAiABKA4yES5mYXN0Y2hhdC52MS5Sb2xlIpsBChJDb252ZXJzYXRpb25DcmVhdGUSKwoEa2luZBgBIAEoDjIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvbktpbmQSDQoFbm9uY2UYAiABKAwSJAoHbWVtYmVycxgDIAMoCzITLmZhc3RjaGF0LnYxLk1lbWJlchIjCgZwb2xpY3kYBCABKAsyEy5mYXN0Y2hhdC52MS5Qb2xpY3kisAIKBlBvbGljeRIhCgdtYXlfYWRkGAEgASgOMhAuZmFzdGNoYXQudjEuV2hvEiMKCW1heV93cml0ZRgCIAEoDjIQLmZhc3RjaGF0LnYxLldobxIsChJtYXlfY2hhbmdlX3Byb2ZpbGUYAyABKA4yEC5mYXN0Y2hhdC52MS5XaG8SMgoObmV3Y29tZXJzX3JlYWQYBCABKA4yGi5mYXN0Y2hhdC52MS5OZXdjb21lcnNSZWFkEiIKGm5ld2NvbWVyc19yZWFkX3NpbmNlX2Vwb2NoGAUgASgNEhkKEXJldGVudGlvbl9zZWNvbmRzGAYgASgNEg8KB3ZlcnNpb24YByABKA0SLAoLaW52aXRhdGlvbnMYCCADKAsyFy5mYXN0Y2hhdC52MS5JbnZpdGF0aW9uIlEKCkludml0YXRpb24SEgoKcHVibGljX2tleRgBIAEoDBIMCgR1c2VzGAIgASgNEhAKCGxhc3RfZGF5GAMgASgNEg8KB3Jldm9rZWQYBCABKAgiOwoPQ29udmVyc2F0aW9uQWRkEigKCWFkZGl0aW9ucxgBIAMoCzIVLmZhc3RjaGF0LnYxLkFkZGl0aW9uItMBCghBZGRpdGlvbhIjCgZtZW1iZXIYASABKAsyEy5mYXN0Y2hhdC52MS5NZW1iZXISEgoKaW52aXRhdGlvbhgCIAEoDBIkChxyZXF1ZXN0X2ludml0YXRpb25fc2lnbmF0dXJlGAMgASgMEiAKGHJlcXVlc3RfZGV2aWNlX3NpZ25hdHVyZRgEIAEoDBIWCg5yZXF1ZXN0X2RldmljZRgFIAEoDBIuCgxyZXF1ZXN0X2hlYWQYBiABKAsyGC5mYXN0Y2hhdC52MS5BY2NvdW50SGVhZCImChJDb252ZXJzYXRpb25SZW1vdmUSEAoIYWNjb3VudHMYASADKAwiJgoRQ29udmVyc2F0aW9uTGVhdmUSEQoJc3VjY2Vzc29yGAEgASgMIjgKEENvbnZlcnNhdGlvblJvbGUSJAoHbWVtYmVycxgBIAMoCzITLmZhc3RjaGF0LnYxLk1lbWJlciI5ChJDb252ZXJzYXRpb25Qb2xpY3kSIwoGcG9saWN5GAEgASgLMhMuZmFzdGNoYXQudjEuUG9saWN5IisKE0NvbnZlcnNhdGlvblByb2ZpbGUSFAoMcHJvZmlsZV9oYXNoGAEgASgMIiMKEUNvbnZlcnNhdGlvblJla2V5Eg4KBnJlYXNvbhgBIAEoCSITChFDb252ZXJzYXRpb25IZWFkcyL7AQoFRW50cnkSEAoIc2VxdWVuY2UYASABKA0SDAoEdGltZRgCIAEoBBIPCgdhY2NvdW50GAMgASgMEg4KBmRldmljZRgEIAEoDBItCgdtZXNzYWdlGAogASgLMhouZmFzdGNoYXQudjEuU2VhbGVkTWVzc2FnZUgAEiYKBGxpbmsYCyABKAsyFi5mYXN0Y2hhdC52MS5MaW5rRW50cnlIABIrCgtpbmNhcm5hdGlvbhgMIAEoCzIULmZhc3RjaGF0LnYxLldpdG5lc3NIABIlCgZlcmFzZWQYDSABKAsyEy5mYXN0Y2hhdC52MS5FcmFzZWRIAEIGCgRib2R5IhwKBkVyYXNlZBISCgplbnRyeV9oYXNoGAEgASgMImMKCUxpbmtFbnRyeRIlCgRsaW5rGAEgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxIvCghldmlkZW5jZRgCIAMoCzIdLmZhc3RjaGF0LnYxLkFjY291bnRDaGFpblBhcnQiPgoHV2l0bmVzcxITCgtpbmNhcm5hdGlvbhgBIAEoDRIQCghzZXF1ZW5jZRgCIAEoDRIMCgRoYXNoGAMgASgMIm8KDVNlYWxlZE1lc3NhZ2USGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwSDQoFZXBvY2gYAiABKA0SDQoFYmxvYnMYAyADKAwSEQoJd2l0aGRyYXdzGAQgAygNEhIKCmNpcGhlcnRleHQYBSABKAwiMwoNU2lnbmVkQ29udGVudBIPCgdjb250ZW50GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKqAQoOTWVzc2FnZUNvbnRlbnQSDAoEdGltZRgBIAEoBBIPCgdjb3VudGVyGAIgASgNEiUKB3dpdG5lc3MYAyABKAsyFC5mYXN0Y2hhdC52MS5XaXRuZXNzEhAKCG1hbmlmZXN0GAQgASgMEiEKBHRleHQYCiABKAsyES5mYXN0Y2hhdC52MS5UZXh0SAASFQoNZXhwaXJlc19hZnRlchgeIAEoDUIGCgRraW5kIkUKBFRleHQSDAoEdGV4dBgBIAEoCRIvCghyZXBseV90bxgCIAEoCzIdLmZhc3RjaGF0LnYxLk1lc3NhZ2VSZWZlcmVuY2UiPQoQTWVzc2FnZVJlZmVyZW5jZRIOCgZkZXZpY2UYASABKAwSGQoRY2xpZW50X21lc3NhZ2VfaWQYAiABKAwiawoLU2xvdENvbnRlbnQSDwoHY291bnRlchgBIAEoDRInCglkZWxpdmVyZWQYAiABKAsyFC5mYXN0Y2hhdC52MS5XaXRuZXNzEiIKBHJlYWQYAyABKAsyFC5mYXN0Y2hhdC52MS5XaXRuZXNzImEKClNlYWxlZFNsb3QSDwoHYWNjb3VudBgBIAEoDBIOCgZkZXZpY2UYAiABKAwSDQoFZXBvY2gYAyABKA0SDwoHY291bnRlchgEIAEoDRISCgpjaXBoZXJ0ZXh0GAUgASgMIl0KDVNpZ25hbENvbnRlbnQSDAoEdGltZRgBIAEoBBIPCgdjb3VudGVyGAIgASgNEiUKBnR5cGluZxgKIAEoCzITLmZhc3RjaGF0LnYxLlR5cGluZ0gAQgYKBGtpbmQiGAoGVHlwaW5nEg4KBmFjdGl2ZRgBIAEoCCJSCgxTZWFsZWRTaWduYWwSDwoHYWNjb3VudBgBIAEoDBIOCgZkZXZpY2UYAiABKAwSDQoFZXBvY2gYAyABKA0SEgoKY2lwaGVydGV4dBgEIAEoDCJ2CgpLZXlSZXF1ZXN0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBINCgVlcG9jaBgCIAEoDRIPCgdhY2NvdW50GAMgASgMEg4KBmRldmljZRgEIAEoDBIPCgdjb3VudGVyGAUgASgNEhEKCXNpZ25hdHVyZRgGIAEoDCpVCglFcG9jaEtpbmQSGgoWRVBPQ0hfS0lORF9VTlNQRUNJRklFRBAAEhQKEEVQT0NIX0tJTkRfRlJFU0gQARIWChJFUE9DSF9LSU5EX0RFUklWRUQQAipwChBDb252ZXJzYXRpb25LaW5kEiEKHUNPTlZFUlNBVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYQ09OVkVSU0FUSU9OX0tJTkRfRElSRUNUEAESGwoXQ09OVkVSU0FUSU9OX0tJTkRfR1JPVVAQAio9CgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIPCgtST0xFX01FTUJFUhABEg4KClJPTEVfQURNSU4QAio7CgNXaG8SEwoPV0hPX1VOU1BFQ0lGSUVEEAASDgoKV0hPX0FETUlOUxABEg8KC1dIT19NRU1CRVJTEAIqcAoNTmV3Y29tZXJzUmVhZBIeChpORVdDT01FUlNfUkVBRF9VTlNQRUNJRklFRBAAEiAKHE5FV0NPTUVSU19SRUFEX05PVEhJTkdfT0xERVIQARIdChlORVdDT01FUlNfUkVBRF9FVkVSWVRISU5HEAJiBnByb3RvMw", [file_fastchat_v1_account]);
+  fileDesc("Ch5mYXN0Y2hhdC92MS9jb252ZXJzYXRpb24ucHJvdG8SC2Zhc3RjaGF0LnYxIqsFChBDb252ZXJzYXRpb25MaW5rEg8KB3ZlcnNpb24YASABKA0SFAoMY29udmVyc2F0aW9uGAIgASgMEg0KBWluZGV4GAMgASgNEhAKCHByZXZpb3VzGAQgASgMEg8KB2FjY291bnQYBSABKAwSDgoGZGV2aWNlGAYgASgMEicKBWhlYWRzGAcgAygLMhguZmFzdGNoYXQudjEuQWNjb3VudEhlYWQSKgoHb3BlbmluZxgIIAEoCzIZLmZhc3RjaGF0LnYxLkVwb2NoT3BlbmluZxIxCgZjcmVhdGUYCiABKAsyHy5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25DcmVhdGVIABIrCgNhZGQYCyABKAsyHC5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25BZGRIABIxCgZyZW1vdmUYDCABKAsyHy5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25SZW1vdmVIABIvCgVsZWF2ZRgNIAEoCzIeLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvbkxlYXZlSAASLQoEcm9sZRgOIAEoCzIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvblJvbGVIABIxCgZwb2xpY3kYDyABKAsyHy5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25Qb2xpY3lIABIzCgdwcm9maWxlGBAgASgLMiAuZmFzdGNoYXQudjEuQ29udmVyc2F0aW9uUHJvZmlsZUgAEi8KBXJla2V5GBEgASgLMh4uZmFzdGNoYXQudjEuQ29udmVyc2F0aW9uUmVrZXlIABI0CgpoZWFkc19vbmx5GBIgASgLMh4uZmFzdGNoYXQudjEuQ29udmVyc2F0aW9uSGVhZHNIABINCgVleHRyYRgfIAEoDEIICgZjaGFuZ2UirAEKDEVwb2NoT3BlbmluZxINCgVlcG9jaBgBIAEoDRIkCgRraW5kGAIgASgOMhYuZmFzdGNoYXQudjEuRXBvY2hLaW5kEg4KBmtleV9pZBgDIAEoDBIYChBzZWFsZWRfa2V5c19oYXNoGAQgASgMEhMKC3dpdGhvdXRfa2V5GAUgAygMEhQKDHByb2ZpbGVfaGFzaBgGIAEoDBISCgpzdGF0ZV9oYXNoGAcgASgMIk8KCVNlYWxlZEtleRIPCgdhY2NvdW50GAEgASgMEhIKCmdlbmVyYXRpb24YAiABKA0SDQoFZXBvY2gYAyABKA0SDgoGc2VhbGVkGAQgASgMIjoKBk1lbWJlchIPCgdhY2NvdW50GAEgASgMEh8KBHJvbGUYAiABKA4yES5mYXN0Y2hhdC52MS5Sb2xlIpsBChJDb252ZXJzYXRpb25DcmVhdGUSKwoEa2luZBgBIAEoDjIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvbktpbmQSDQoFbm9uY2UYAiABKAwSJAoHbWVtYmVycxgDIAMoCzITLmZhc3RjaGF0LnYxLk1lbWJlchIjCgZwb2xpY3kYBCABKAsyEy5mYXN0Y2hhdC52MS5Qb2xpY3ki7AIKBlBvbGljeRIhCgdtYXlfYWRkGAEgASgOMhAuZmFzdGNoYXQudjEuV2hvEiMKCW1heV93cml0ZRgCIAEoDjIQLmZhc3RjaGF0LnYxLldobxIsChJtYXlfY2hhbmdlX3Byb2ZpbGUYAyABKA4yEC5mYXN0Y2hhdC52MS5XaG8SMgoObmV3Y29tZXJzX3JlYWQYBCABKA4yGi5mYXN0Y2hhdC52MS5OZXdjb21lcnNSZWFkEiIKGm5ld2NvbWVyc19yZWFkX3NpbmNlX2Vwb2NoGAUgASgNEhkKEXJldGVudGlvbl9zZWNvbmRzGAYgASgNEg8KB3ZlcnNpb24YByABKA0SLAoLaW52aXRhdGlvbnMYCCADKAsyFy5mYXN0Y2hhdC52MS5JbnZpdGF0aW9uEhMKC3B1YmxpY19uYW1lGAkgASgJEiUKB2pvaW5pbmcYCiABKA4yFC5mYXN0Y2hhdC52MS5Kb2luaW5nIlEKCkludml0YXRpb24SEgoKcHVibGljX2tleRgBIAEoDBIMCgR1c2VzGAIgASgNEhAKCGxhc3RfZGF5GAMgASgNEg8KB3Jldm9rZWQYBCABKAgiOwoPQ29udmVyc2F0aW9uQWRkEigKCWFkZGl0aW9ucxgBIAMoCzIVLmZhc3RjaGF0LnYxLkFkZGl0aW9uItMBCghBZGRpdGlvbhIjCgZtZW1iZXIYASABKAsyEy5mYXN0Y2hhdC52MS5NZW1iZXISEgoKaW52aXRhdGlvbhgCIAEoDBIkChxyZXF1ZXN0X2ludml0YXRpb25fc2lnbmF0dXJlGAMgASgMEiAKGHJlcXVlc3RfZGV2aWNlX3NpZ25hdHVyZRgEIAEoDBIWCg5yZXF1ZXN0X2RldmljZRgFIAEoDBIuCgxyZXF1ZXN0X2hlYWQYBiABKAsyGC5mYXN0Y2hhdC52MS5BY2NvdW50SGVhZCImChJDb252ZXJzYXRpb25SZW1vdmUSEAoIYWNjb3VudHMYASADKAwiJgoRQ29udmVyc2F0aW9uTGVhdmUSEQoJc3VjY2Vzc29yGAEgASgMIjgKEENvbnZlcnNhdGlvblJvbGUSJAoHbWVtYmVycxgBIAMoCzITLmZhc3RjaGF0LnYxLk1lbWJlciI5ChJDb252ZXJzYXRpb25Qb2xpY3kSIwoGcG9saWN5GAEgASgLMhMuZmFzdGNoYXQudjEuUG9saWN5IisKE0NvbnZlcnNhdGlvblByb2ZpbGUSFAoMcHJvZmlsZV9oYXNoGAEgASgMIlQKDVNpZ25lZFByb2ZpbGUSDwoHY29udGVudBgBIAEoDBIPCgdhY2NvdW50GAIgASgMEg4KBmRldmljZRgDIAEoDBIRCglzaWduYXR1cmUYBCABKAwiRAoOUHJvZmlsZUNvbnRlbnQSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIPCgdwaWN0dXJlGAMgASgMIiMKEUNvbnZlcnNhdGlvblJla2V5Eg4KBnJlYXNvbhgBIAEoCSITChFDb252ZXJzYXRpb25IZWFkcyL7AQoFRW50cnkSEAoIc2VxdWVuY2UYASABKA0SDAoEdGltZRgCIAEoBBIPCgdhY2NvdW50GAMgASgMEg4KBmRldmljZRgEIAEoDBItCgdtZXNzYWdlGAogASgLMhouZmFzdGNoYXQudjEuU2VhbGVkTWVzc2FnZUgAEiYKBGxpbmsYCyABKAsyFi5mYXN0Y2hhdC52MS5MaW5rRW50cnlIABIrCgtpbmNhcm5hdGlvbhgMIAEoCzIULmZhc3RjaGF0LnYxLldpdG5lc3NIABIlCgZlcmFzZWQYDSABKAsyEy5mYXN0Y2hhdC52MS5FcmFzZWRIAEIGCgRib2R5IhwKBkVyYXNlZBISCgplbnRyeV9oYXNoGAEgASgMInQKCUxpbmtFbnRyeRIlCgRsaW5rGAEgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxIvCghldmlkZW5jZRgCIAMoCzIdLmZhc3RjaGF0LnYxLkFjY291bnRDaGFpblBhcnQSDwoHcHJvZmlsZRgDIAEoDCI+CgdXaXRuZXNzEhMKC2luY2FybmF0aW9uGAEgASgNEhAKCHNlcXVlbmNlGAIgASgNEgwKBGhhc2gYAyABKAwibwoNU2VhbGVkTWVzc2FnZRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBINCgVlcG9jaBgCIAEoDRINCgVibG9icxgDIAMoDBIRCgl3aXRoZHJhd3MYBCADKA0SEgoKY2lwaGVydGV4dBgFIAEoDCIzCg1TaWduZWRDb250ZW50Eg8KB2NvbnRlbnQYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMIqoBCg5NZXNzYWdlQ29udGVudBIMCgR0aW1lGAEgASgEEg8KB2NvdW50ZXIYAiABKA0SJQoHd2l0bmVzcxgDIAEoCzIULmZhc3RjaGF0LnYxLldpdG5lc3MSEAoIbWFuaWZlc3QYBCABKAwSIQoEdGV4dBgKIAEoCzIRLmZhc3RjaGF0LnYxLlRleHRIABIVCg1leHBpcmVzX2FmdGVyGB4gASgNQgYKBGtpbmQiVwoEVGV4dBIMCgR0ZXh0GAEgASgJEi8KCHJlcGx5X3RvGAIgASgLMh0uZmFzdGNoYXQudjEuTWVzc2FnZVJlZmVyZW5jZRIQCghtZW50aW9ucxgDIAMoDCI9ChBNZXNzYWdlUmVmZXJlbmNlEg4KBmRldmljZRgBIAEoDBIZChFjbGllbnRfbWVzc2FnZV9pZBgCIAEoDCJrCgtTbG90Q29udGVudBIPCgdjb3VudGVyGAEgASgNEicKCWRlbGl2ZXJlZBgCIAEoCzIULmZhc3RjaGF0LnYxLldpdG5lc3MSIgoEcmVhZBgDIAEoCzIULmZhc3RjaGF0LnYxLldpdG5lc3MiYQoKU2VhbGVkU2xvdBIPCgdhY2NvdW50GAEgASgMEg4KBmRldmljZRgCIAEoDBINCgVlcG9jaBgDIAEoDRIPCgdjb3VudGVyGAQgASgNEhIKCmNpcGhlcnRleHQYBSABKAwiXQoNU2lnbmFsQ29udGVudBIMCgR0aW1lGAEgASgEEg8KB2NvdW50ZXIYAiABKA0SJQoGdHlwaW5nGAogASgLMhMuZmFzdGNoYXQudjEuVHlwaW5nSABCBgoEa2luZCIYCgZUeXBpbmcSDgoGYWN0aXZlGAEgASgIIlIKDFNlYWxlZFNpZ25hbBIPCgdhY2NvdW50GAEgASgMEg4KBmRldmljZRgCIAEoDBINCgVlcG9jaBgDIAEoDRISCgpjaXBoZXJ0ZXh0GAQgASgMInYKCktleVJlcXVlc3QSFAoMY29udmVyc2F0aW9uGAEgASgMEg0KBWVwb2NoGAIgASgNEg8KB2FjY291bnQYAyABKAwSDgoGZGV2aWNlGAQgASgMEg8KB2NvdW50ZXIYBSABKA0SEQoJc2lnbmF0dXJlGAYgASgMIqcBCgtKb2luUmVxdWVzdBIUCgxjb252ZXJzYXRpb24YASABKAwSEgoKaW52aXRhdGlvbhgCIAEoDBImCgRoZWFkGAMgASgLMhguZmFzdGNoYXQudjEuQWNjb3VudEhlYWQSDgoGZGV2aWNlGAQgASgMEhwKFGludml0YXRpb25fc2lnbmF0dXJlGAUgASgMEhgKEGRldmljZV9zaWduYXR1cmUYBiABKAwqVQoJRXBvY2hLaW5kEhoKFkVQT0NIX0tJTkRfVU5TUEVDSUZJRUQQABIUChBFUE9DSF9LSU5EX0ZSRVNIEAESFgoSRVBPQ0hfS0lORF9ERVJJVkVEEAIqcAoQQ29udmVyc2F0aW9uS2luZBIhCh1DT05WRVJTQVRJT05fS0lORF9VTlNQRUNJRklFRBAAEhwKGENPTlZFUlNBVElPTl9LSU5EX0RJUkVDVBABEhsKF0NPTlZFUlNBVElPTl9LSU5EX0dST1VQEAIqPQoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDwoLUk9MRV9NRU1CRVIQARIOCgpST0xFX0FETUlOEAIqOwoDV2hvEhMKD1dIT19VTlNQRUNJRklFRBAAEg4KCldIT19BRE1JTlMQARIPCgtXSE9fTUVNQkVSUxACKnAKDU5ld2NvbWVyc1JlYWQSHgoaTkVXQ09NRVJTX1JFQURfVU5TUEVDSUZJRUQQABIgChxORVdDT01FUlNfUkVBRF9OT1RISU5HX09MREVSEAESHQoZTkVXQ09NRVJTX1JFQURfRVZFUllUSElORxACKkkKB0pvaW5pbmcSFwoTSk9JTklOR19VTlNQRUNJRklFRBAAEhMKD0pPSU5JTkdfQVRfT05DRRABEhAKDEpPSU5JTkdfQVNLUxACYgZwcm90bzM", [file_fastchat_v1_account]);
 
 /**
  * @generated from message fastchat.v1.ConversationLink
@@ -300,7 +300,8 @@ export const ConversationCreateSchema: GenMessage<ConversationCreate> = /*@__PUR
   messageDesc(file_fastchat_v1_conversation, 4);
 
 /**
- * UNSPECIFIED and 0 mean the default: admins add and change the profile, members write, newcomers read nothing older, kept for ever.
+ * UNSPECIFIED, 0 and "" mean the default: admins add and change the profile, members write, newcomers read nothing older, kept for ever, found by
+ * nobody, invitations let in at once.
  *
  * @generated from message fastchat.v1.Policy
  */
@@ -350,6 +351,20 @@ export type Policy = Message<"fastchat.v1.Policy"> & {
    * @generated from field: repeated fastchat.v1.Invitation invitations = 8;
    */
   invitations: Invitation[];
+
+  /**
+   * A name under which everybody on the server finds the group and may ask to join; empty: none. Public: the server reads it.
+   *
+   * @generated from field: string public_name = 9;
+   */
+  publicName: string;
+
+  /**
+   * What an admin's device does about a request that shows an invitation; binds that device, not `apply`.
+   *
+   * @generated from field: fastchat.v1.Joining joining = 10;
+   */
+  joining: Joining;
 };
 
 /**
@@ -544,6 +559,76 @@ export const ConversationProfileSchema: GenMessage<ConversationProfile> = /*@__P
   messageDesc(file_fastchat_v1_conversation, 13);
 
 /**
+ * What a sealed profile holds, inside version byte, suite byte, nonce, XChaCha20-Poly1305 and padding [C8]. Who opens an epoch seals the same
+ * bytes again, so that nobody changes a word of it that way.
+ *
+ * @generated from message fastchat.v1.SignedProfile
+ */
+export type SignedProfile = Message<"fastchat.v1.SignedProfile"> & {
+  /**
+   * Serialized ProfileContent.
+   *
+   * @generated from field: bytes content = 1;
+   */
+  content: Uint8Array;
+
+  /**
+   * Who set it, in the link whose index is signed with it.
+   *
+   * @generated from field: bytes account = 2;
+   */
+  account: Uint8Array;
+
+  /**
+   * @generated from field: bytes device = 3;
+   */
+  device: Uint8Array;
+
+  /**
+   * Ed25519 of the device over label, the nonce of the conversation's `create`, index of the link and content.
+   *
+   * @generated from field: bytes signature = 4;
+   */
+  signature: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.SignedProfile.
+ * Use `create(SignedProfileSchema)` to create a new message.
+ */
+export const SignedProfileSchema: GenMessage<SignedProfile> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_conversation, 14);
+
+/**
+ * @generated from message fastchat.v1.ProfileContent
+ */
+export type ProfileContent = Message<"fastchat.v1.ProfileContent"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string description = 2;
+   */
+  description: string;
+
+  /**
+   * An encoded image; empty: none.
+   *
+   * @generated from field: bytes picture = 3;
+   */
+  picture: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.ProfileContent.
+ * Use `create(ProfileContentSchema)` to create a new message.
+ */
+export const ProfileContentSchema: GenMessage<ProfileContent> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_conversation, 15);
+
+/**
  * @generated from message fastchat.v1.ConversationRekey
  */
 export type ConversationRekey = Message<"fastchat.v1.ConversationRekey"> & {
@@ -560,7 +645,7 @@ export type ConversationRekey = Message<"fastchat.v1.ConversationRekey"> & {
  * Use `create(ConversationRekeySchema)` to create a new message.
  */
 export const ConversationRekeySchema: GenMessage<ConversationRekey> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 14);
+  messageDesc(file_fastchat_v1_conversation, 16);
 
 /**
  * @generated from message fastchat.v1.ConversationHeads
@@ -573,7 +658,7 @@ export type ConversationHeads = Message<"fastchat.v1.ConversationHeads"> & {
  * Use `create(ConversationHeadsSchema)` to create a new message.
  */
 export const ConversationHeadsSchema: GenMessage<ConversationHeads> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 15);
+  messageDesc(file_fastchat_v1_conversation, 17);
 
 /**
  * One place in a log. What `entry hash` covers is told in SPEC.md [S4].
@@ -644,7 +729,7 @@ export type Entry = Message<"fastchat.v1.Entry"> & {
  * Use `create(EntrySchema)` to create a new message.
  */
 export const EntrySchema: GenMessage<Entry> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 16);
+  messageDesc(file_fastchat_v1_conversation, 18);
 
 /**
  * @generated from message fastchat.v1.Erased
@@ -661,7 +746,7 @@ export type Erased = Message<"fastchat.v1.Erased"> & {
  * Use `create(ErasedSchema)` to create a new message.
  */
 export const ErasedSchema: GenMessage<Erased> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 17);
+  messageDesc(file_fastchat_v1_conversation, 19);
 
 /**
  * @generated from message fastchat.v1.LinkEntry
@@ -678,6 +763,13 @@ export type LinkEntry = Message<"fastchat.v1.LinkEntry"> & {
    * @generated from field: repeated fastchat.v1.AccountChainPart evidence = 2;
    */
   evidence: AccountChainPart[];
+
+  /**
+   * The sealed profile of which the link names the hash [C8]; otherwise empty.
+   *
+   * @generated from field: bytes profile = 3;
+   */
+  profile: Uint8Array;
 };
 
 /**
@@ -685,7 +777,7 @@ export type LinkEntry = Message<"fastchat.v1.LinkEntry"> & {
  * Use `create(LinkEntrySchema)` to create a new message.
  */
 export const LinkEntrySchema: GenMessage<LinkEntry> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 18);
+  messageDesc(file_fastchat_v1_conversation, 20);
 
 /**
  * Newest place of a log that somebody saw: running hash h(sequence) in that incarnation.
@@ -714,7 +806,7 @@ export type Witness = Message<"fastchat.v1.Witness"> & {
  * Use `create(WitnessSchema)` to create a new message.
  */
 export const WitnessSchema: GenMessage<Witness> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 19);
+  messageDesc(file_fastchat_v1_conversation, 21);
 
 /**
  * @generated from message fastchat.v1.SealedMessage
@@ -759,7 +851,7 @@ export type SealedMessage = Message<"fastchat.v1.SealedMessage"> & {
  * Use `create(SealedMessageSchema)` to create a new message.
  */
 export const SealedMessageSchema: GenMessage<SealedMessage> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 20);
+  messageDesc(file_fastchat_v1_conversation, 22);
 
 /**
  * What is inside the padding.
@@ -787,7 +879,7 @@ export type SignedContent = Message<"fastchat.v1.SignedContent"> & {
  * Use `create(SignedContentSchema)` to create a new message.
  */
 export const SignedContentSchema: GenMessage<SignedContent> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 21);
+  messageDesc(file_fastchat_v1_conversation, 23);
 
 /**
  * @generated from message fastchat.v1.MessageContent
@@ -843,7 +935,7 @@ export type MessageContent = Message<"fastchat.v1.MessageContent"> & {
  * Use `create(MessageContentSchema)` to create a new message.
  */
 export const MessageContentSchema: GenMessage<MessageContent> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 22);
+  messageDesc(file_fastchat_v1_conversation, 24);
 
 /**
  * @generated from message fastchat.v1.Text
@@ -860,6 +952,13 @@ export type Text = Message<"fastchat.v1.Text"> & {
    * @generated from field: fastchat.v1.MessageReference reply_to = 2;
    */
   replyTo?: MessageReference | undefined;
+
+  /**
+   * Accounts whose "@name" stands in the text.
+   *
+   * @generated from field: repeated bytes mentions = 3;
+   */
+  mentions: Uint8Array[];
 };
 
 /**
@@ -867,7 +966,7 @@ export type Text = Message<"fastchat.v1.Text"> & {
  * Use `create(TextSchema)` to create a new message.
  */
 export const TextSchema: GenMessage<Text> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 23);
+  messageDesc(file_fastchat_v1_conversation, 25);
 
 /**
  * @generated from message fastchat.v1.MessageReference
@@ -889,7 +988,7 @@ export type MessageReference = Message<"fastchat.v1.MessageReference"> & {
  * Use `create(MessageReferenceSchema)` to create a new message.
  */
 export const MessageReferenceSchema: GenMessage<MessageReference> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 24);
+  messageDesc(file_fastchat_v1_conversation, 26);
 
 /**
  * A member's slot: the newest that was delivered to and read by the account [S5].
@@ -918,7 +1017,7 @@ export type SlotContent = Message<"fastchat.v1.SlotContent"> & {
  * Use `create(SlotContentSchema)` to create a new message.
  */
 export const SlotContentSchema: GenMessage<SlotContent> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 25);
+  messageDesc(file_fastchat_v1_conversation, 27);
 
 /**
  * @generated from message fastchat.v1.SealedSlot
@@ -957,7 +1056,7 @@ export type SealedSlot = Message<"fastchat.v1.SealedSlot"> & {
  * Use `create(SealedSlotSchema)` to create a new message.
  */
 export const SealedSlotSchema: GenMessage<SealedSlot> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 26);
+  messageDesc(file_fastchat_v1_conversation, 28);
 
 /**
  * @generated from message fastchat.v1.SignalContent
@@ -990,7 +1089,7 @@ export type SignalContent = Message<"fastchat.v1.SignalContent"> & {
  * Use `create(SignalContentSchema)` to create a new message.
  */
 export const SignalContentSchema: GenMessage<SignalContent> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 27);
+  messageDesc(file_fastchat_v1_conversation, 29);
 
 /**
  * @generated from message fastchat.v1.Typing
@@ -1007,7 +1106,7 @@ export type Typing = Message<"fastchat.v1.Typing"> & {
  * Use `create(TypingSchema)` to create a new message.
  */
 export const TypingSchema: GenMessage<Typing> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 28);
+  messageDesc(file_fastchat_v1_conversation, 30);
 
 /**
  * @generated from message fastchat.v1.SealedSignal
@@ -1039,7 +1138,7 @@ export type SealedSignal = Message<"fastchat.v1.SealedSignal"> & {
  * Use `create(SealedSignalSchema)` to create a new message.
  */
 export const SealedSignalSchema: GenMessage<SealedSignal> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 29);
+  messageDesc(file_fastchat_v1_conversation, 31);
 
 /**
  * "I cannot open the sealed key of this epoch": signed by the device, not sealed [C6].
@@ -1083,7 +1182,59 @@ export type KeyRequest = Message<"fastchat.v1.KeyRequest"> & {
  * Use `create(KeyRequestSchema)` to create a new message.
  */
 export const KeyRequestSchema: GenMessage<KeyRequest> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 30);
+  messageDesc(file_fastchat_v1_conversation, 32);
+
+/**
+ * Somebody asks to be let into a group [C7].
+ *
+ * @generated from message fastchat.v1.JoinRequest
+ */
+export type JoinRequest = Message<"fastchat.v1.JoinRequest"> & {
+  /**
+   * @generated from field: bytes conversation = 1;
+   */
+  conversation: Uint8Array;
+
+  /**
+   * Public key of the invitation; empty for who asks by the group's public name.
+   *
+   * @generated from field: bytes invitation = 2;
+   */
+  invitation: Uint8Array;
+
+  /**
+   * The asking account, at its newest head.
+   *
+   * @generated from field: fastchat.v1.AccountHead head = 3;
+   */
+  head?: AccountHead | undefined;
+
+  /**
+   * @generated from field: bytes device = 4;
+   */
+  device: Uint8Array;
+
+  /**
+   * Ed25519 of the invitation's key over label, conversation, invitation, account, index and hash of the head; empty without an invitation.
+   *
+   * @generated from field: bytes invitation_signature = 5;
+   */
+  invitationSignature: Uint8Array;
+
+  /**
+   * Ed25519 of the device over the same, under a label of its own.
+   *
+   * @generated from field: bytes device_signature = 6;
+   */
+  deviceSignature: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.JoinRequest.
+ * Use `create(JoinRequestSchema)` to create a new message.
+ */
+export const JoinRequestSchema: GenMessage<JoinRequest> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_conversation, 33);
 
 /**
  * @generated from enum fastchat.v1.EpochKind
@@ -1239,4 +1390,37 @@ export type NewcomersRead = (typeof NewcomersRead)[keyof typeof NewcomersRead] |
  */
 export const NewcomersReadSchema: GenEnum<NewcomersRead> = /*@__PURE__*/
   enumDesc(file_fastchat_v1_conversation, 4);
+
+/**
+ * @generated from enum fastchat.v1.Joining
+ */
+export const Joining = {
+  /**
+   * At once.
+   *
+   * @generated from enum value: JOINING_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: JOINING_AT_ONCE = 1;
+   */
+  AT_ONCE: 1,
+
+  /**
+   * @generated from enum value: JOINING_ASKS = 2;
+   */
+  ASKS: 2,
+} as const;
+
+/**
+ * @generated from enum fastchat.v1.Joining
+ */
+export type Joining = (typeof Joining)[keyof typeof Joining] | UnknownEnum;
+
+/**
+ * Describes the enum fastchat.v1.Joining.
+ */
+export const JoiningSchema: GenEnum<Joining> = /*@__PURE__*/
+  enumDesc(file_fastchat_v1_conversation, 5);
 

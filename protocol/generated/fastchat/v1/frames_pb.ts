@@ -8,7 +8,7 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { AccountAttachments, AccountHead, SealedDeviceCopy, SignedLink, Wrap } from "./account_pb.ts";
 import { file_fastchat_v1_account } from "./account_pb.ts";
-import type { Entry, KeyRequest, LinkEntry, SealedKey, SealedMessage, SealedSignal, SealedSlot } from "./conversation_pb.ts";
+import type { Entry, JoinRequest, KeyRequest, LinkEntry, SealedKey, SealedMessage, SealedSignal, SealedSlot } from "./conversation_pb.ts";
 import { file_fastchat_v1_conversation } from "./conversation_pb.ts";
 import type { Error } from "./error_pb.ts";
 import { file_fastchat_v1_error } from "./error_pb.ts";
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/v1/frames.proto.
  */
 export const file_fastchat_v1_frames: GenFile = /*@__PURE__*/
-  fileDesc("ChhmYXN0Y2hhdC92MS9mcmFtZXMucHJvdG8SC2Zhc3RjaGF0LnYxIjgKDENsaWVudFBhY2tldBIoCgZmcmFtZXMYASADKAsyGC5mYXN0Y2hhdC52MS5DbGllbnRGcmFtZSI4CgxTZXJ2ZXJQYWNrZXQSKAoGZnJhbWVzGAEgAygLMhguZmFzdGNoYXQudjEuU2VydmVyRnJhbWUiiAcKC0NsaWVudEZyYW1lEg8KB3JlcXVlc3QYASABKA0SIwoFaGVsbG8YCiABKAsyEi5mYXN0Y2hhdC52MS5IZWxsb0gAEiEKBHNlbmQYCyABKAsyES5mYXN0Y2hhdC52MS5TZW5kSAASLgoLYXBwZW5kX2xpbmsYDCABKAsyFy5mYXN0Y2hhdC52MS5BcHBlbmRMaW5rSAASKAoIY2F0Y2hfdXAYDSABKAsyFC5mYXN0Y2hhdC52MS5DYXRjaFVwSAASMgoNZmV0Y2hfZW50cmllcxgOIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoRW50cmllc0gAEi4KC2ZldGNoX2xpbmtzGA8gASgLMhcuZmFzdGNoYXQudjEuRmV0Y2hMaW5rc0gAEjkKEWZldGNoX3NlYWxlZF9rZXlzGBAgASgLMhwuZmFzdGNoYXQudjEuRmV0Y2hTZWFsZWRLZXlzSAASMgoNZmV0Y2hfYWNjb3VudBgRIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEgAEi4KC2ZpbmRfcGVvcGxlGBIgASgLMhcuZmFzdGNoYXQudjEuRmluZFBlb3BsZUgAEjQKDndhdGNoX3ByZXNlbmNlGBMgASgLMhouZmFzdGNoYXQudjEuV2F0Y2hQcmVzZW5jZUgAEiwKCnJlYWRfdmF1bHQYFCABKAsyFi5mYXN0Y2hhdC52MS5SZWFkVmF1bHRIABIuCgt3cml0ZV92YXVsdBgVIAEoCzIXLmZhc3RjaGF0LnYxLldyaXRlVmF1bHRIABIsCgp3cml0ZV9zbG90GBYgASgLMhYuZmFzdGNoYXQudjEuV3JpdGVTbG90SAASLgoLZmV0Y2hfc2xvdHMYFyABKAsyFy5mYXN0Y2hhdC52MS5GZXRjaFNsb3RzSAASLgoLc2VuZF9zaWduYWwYGCABKAsyFy5mYXN0Y2hhdC52MS5TZW5kU2lnbmFsSAASPQoTYXBwZW5kX2FjY291bnRfbGluaxgZIAEoCzIeLmZhc3RjaGF0LnYxLkFwcGVuZEFjY291bnRMaW5rSAASNwoQc2VuZF9rZXlfcmVxdWVzdBgaIAEoCzIbLmZhc3RjaGF0LnYxLlNlbmRLZXlSZXF1ZXN0SAASIQoEcGluZxgbIAEoCzIRLmZhc3RjaGF0LnYxLlBpbmdIAEIGCgRib2R5IvAGCgtTZXJ2ZXJGcmFtZRIPCgdyZXF1ZXN0GAEgASgNEiMKBWVycm9yGAkgASgLMhIuZmFzdGNoYXQudjEuRXJyb3JIABInCgd3ZWxjb21lGAogASgLMhQuZmFzdGNoYXQudjEuV2VsY29tZUgAEiEKBHNlbnQYCyABKAsyES5mYXN0Y2hhdC52MS5TZW50SAASKQoIYXBwZW5kZWQYDCABKAsyFS5mYXN0Y2hhdC52MS5BcHBlbmRlZEgAEiMKBWhlYWRzGA0gASgLMhIuZmFzdGNoYXQudjEuSGVhZHNIABInCgdlbnRyaWVzGA4gASgLMhQuZmFzdGNoYXQudjEuRW50cmllc0gAEi4KC3NlYWxlZF9rZXlzGBAgASgLMhcuZmFzdGNoYXQudjEuU2VhbGVkS2V5c0gAEicKB2FjY291bnQYESABKAsyFC5mYXN0Y2hhdC52MS5BY2NvdW50SAASJQoGcGVvcGxlGBIgASgLMhMuZmFzdGNoYXQudjEuUGVvcGxlSAASKQoIcHJlc2VuY2UYEyABKAsyFS5mYXN0Y2hhdC52MS5QcmVzZW5jZUgAEiMKBXZhdWx0GBQgASgLMhIuZmFzdGNoYXQudjEuVmF1bHRIABIyCg12YXVsdF93cml0dGVuGBUgASgLMhkuZmFzdGNoYXQudjEuVmF1bHRXcml0dGVuSAASMAoMc2xvdF93cml0dGVuGBYgASgLMhguZmFzdGNoYXQudjEuU2xvdFdyaXR0ZW5IABIjCgVzbG90cxgXIAEoCzISLmZhc3RjaGF0LnYxLlNsb3RzSAASJQoGc2lnbmFsGBggASgLMhMuZmFzdGNoYXQudjEuU2lnbmFsSAASMgoNYWNjb3VudF9tb3ZlZBgZIAEoCzIZLmZhc3RjaGF0LnYxLkFjY291bnRNb3ZlZEgAEjIKDWtleV9yZXF1ZXN0ZWQYGiABKAsyGS5mYXN0Y2hhdC52MS5LZXlSZXF1ZXN0ZWRIABIhCgRwb25nGBsgASgLMhEuZmFzdGNoYXQudjEuUG9uZ0gAEi4KC3ZhdWx0X21vdmVkGBwgASgLMhcuZmFzdGNoYXQudjEuVmF1bHRNb3ZlZEgAEiEKBG1vdmUYHSABKAsyES5mYXN0Y2hhdC52MS5Nb3ZlSABCBgoEYm9keSJICgVIZWxsbxIQCgh2ZXJzaW9ucxgBIAMoDRIOCgZzdWl0ZXMYAiADKA0SDgoGdGlja2V0GAMgASgMEg0KBWFnZW50GAQgASgJIn0KB1dlbGNvbWUSDwoHdmVyc2lvbhgBIAEoDRINCgVzdWl0ZRgCIAEoDRITCgtpbmNhcm5hdGlvbhgDIAEoDRIOCgZzZXJ2ZXIYBCABKAkSDAoEdGltZRgFIAEoBBIPCgdhY2NvdW50GAYgASgMEg4KBmRldmljZRgHIAEoDCIGCgRQaW5nIhQKBFBvbmcSDAoEdGltZRgBIAEoBCIGCgRNb3ZlIlkKBFNlbmQSFAoMY29udmVyc2F0aW9uGAEgASgMEisKB21lc3NhZ2UYAiABKAsyGi5mYXN0Y2hhdC52MS5TZWFsZWRNZXNzYWdlEg4KBnJlc3VtZRgDIAEoCCImCgRTZW50EhAKCHNlcXVlbmNlGAEgASgNEgwKBHRpbWUYAiABKAQidgoKQXBwZW5kTGluaxIUCgxjb252ZXJzYXRpb24YASABKAwSJQoFZW50cnkYAiABKAsyFi5mYXN0Y2hhdC52MS5MaW5rRW50cnkSKwoLc2VhbGVkX2tleXMYAyADKAsyFi5mYXN0Y2hhdC52MS5TZWFsZWRLZXkiKgoIQXBwZW5kZWQSEAoIc2VxdWVuY2UYASABKA0SDAoEdGltZRgCIAEoBCIvCgdDYXRjaFVwEiQKB2N1cnNvcnMYASADKAsyEy5mYXN0Y2hhdC52MS5DdXJzb3IiMAoGQ3Vyc29yEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSIpCgVIZWFkcxIgCgVoZWFkcxgBIAMoCzIRLmZhc3RjaGF0LnYxLkhlYWQiPAoESGVhZBIUCgxjb252ZXJzYXRpb24YASABKAwSEAoIc2VxdWVuY2UYAiABKA0SDAoEdGltZRgDIAEoBCJxCgxGZXRjaEVudHJpZXMSFAoMY29udmVyc2F0aW9uGAEgASgMEhIKBWFmdGVyGAIgASgNSACIAQESEwoGYmVmb3JlGAMgASgNSAGIAQESDQoFbGltaXQYBCABKA1CCAoGX2FmdGVyQgkKB19iZWZvcmUiMQoKRmV0Y2hMaW5rcxIUCgxjb252ZXJzYXRpb24YASABKAwSDQoFYWZ0ZXIYAiABKA0ifwoHRW50cmllcxIUCgxjb252ZXJzYXRpb24YASABKAwSIwoHZW50cmllcxgCIAMoCzISLmZhc3RjaGF0LnYxLkVudHJ5EgwKBGhlYWQYAyABKA0SKwoLc2VhbGVkX2tleXMYBCADKAsyFi5mYXN0Y2hhdC52MS5TZWFsZWRLZXkiOwoPRmV0Y2hTZWFsZWRLZXlzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBISCgpmcm9tX2Vwb2NoGAIgASgNIjIKClNlYWxlZEtleXMSJAoEa2V5cxgBIAMoCzIWLmZhc3RjaGF0LnYxLlNlYWxlZEtleSI6Cg5TZW5kS2V5UmVxdWVzdBIoCgdyZXF1ZXN0GAEgASgLMhcuZmFzdGNoYXQudjEuS2V5UmVxdWVzdCI4CgxLZXlSZXF1ZXN0ZWQSKAoHcmVxdWVzdBgBIAEoCzIXLmZhc3RjaGF0LnYxLktleVJlcXVlc3QiRgoMRmV0Y2hBY2NvdW50EhEKB2FjY291bnQYASABKAxIABIOCgRuYW1lGAIgASgJSAASDQoFYWZ0ZXIYAyABKA1CBAoCYnkizAEKB0FjY291bnQSDwoHYWNjb3VudBgBIAEoDBImCgVsaW5rcxgCIAMoCzIXLmZhc3RjaGF0LnYxLlNpZ25lZExpbmsSGgoSYWNjb3VudF9wdWJsaWNfa2V5GAMgASgMEi0KBmNvcGllcxgEIAMoCzIdLmZhc3RjaGF0LnYxLlNlYWxlZERldmljZUNvcHkSIAoFd3JhcHMYBSADKAsyES5mYXN0Y2hhdC52MS5XcmFwEhsKE2RldmljZV9zZWFsaW5nX2tleXMYBiADKAwisAEKEUFwcGVuZEFjY291bnRMaW5rEiUKBGxpbmsYASABKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEjQKC2F0dGFjaG1lbnRzGAIgASgLMh8uZmFzdGNoYXQudjEuQWNjb3VudEF0dGFjaG1lbnRzEiYKBXZhdWx0GAMgAygLMhcuZmFzdGNoYXQudjEuVmF1bHRFbnRyeRIWCg52YXVsdF9yZXZpc2lvbhgEIAEoDSI2CgxBY2NvdW50TW92ZWQSJgoEaGVhZBgBIAEoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRIZWFkIikKCkZpbmRQZW9wbGUSDAoEdGV4dBgBIAEoCRINCgVsaW1pdBgCIAEoDSI7CgZQZW9wbGUSIwoGcGVvcGxlGAEgAygLMhMuZmFzdGNoYXQudjEuUGVyc29uEgwKBG1vcmUYAiABKAgiNwoGUGVyc29uEgwKBG5hbWUYASABKAkSDwoHYWNjb3VudBgCIAEoDBIOCgZvbmxpbmUYAyABKAgiIQoNV2F0Y2hQcmVzZW5jZRIQCghhY2NvdW50cxgBIAMoDCI6CghQcmVzZW5jZRIuCghhY2NvdW50cxgBIAMoCzIcLmZhc3RjaGF0LnYxLkFjY291bnRQcmVzZW5jZSJFCg9BY2NvdW50UHJlc2VuY2USDwoHYWNjb3VudBgBIAEoDBIOCgZvbmxpbmUYAiABKAgSEQoJbGFzdF9zZWVuGAMgASgEIiMKCVJlYWRWYXVsdBIWCg5hZnRlcl9yZXZpc2lvbhgBIAEoDSJRCgVWYXVsdBIoCgdlbnRyaWVzGAEgAygLMhcuZmFzdGNoYXQudjEuVmF1bHRFbnRyeRIQCghyZXZpc2lvbhgCIAEoDRIMCgRtb3JlGAMgASgIIjYKCldyaXRlVmF1bHQSKAoHZW50cmllcxgBIAMoCzIXLmZhc3RjaGF0LnYxLlZhdWx0RW50cnkiIAoMVmF1bHRXcml0dGVuEhAKCHJldmlzaW9uGAEgASgNIh4KClZhdWx0TW92ZWQSEAoIcmV2aXNpb24YASABKA0iSAoJV3JpdGVTbG90EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIlCgRzbG90GAIgASgLMhcuZmFzdGNoYXQudjEuU2VhbGVkU2xvdCINCgtTbG90V3JpdHRlbiIiCgpGZXRjaFNsb3RzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDCJFCgVTbG90cxIUCgxjb252ZXJzYXRpb24YASABKAwSJgoFc2xvdHMYAiADKAsyFy5mYXN0Y2hhdC52MS5TZWFsZWRTbG90Ik0KClNlbmRTaWduYWwSFAoMY29udmVyc2F0aW9uGAEgASgMEikKBnNpZ25hbBgCIAEoCzIZLmZhc3RjaGF0LnYxLlNlYWxlZFNpZ25hbCJJCgZTaWduYWwSFAoMY29udmVyc2F0aW9uGAEgASgMEikKBnNpZ25hbBgCIAEoCzIZLmZhc3RjaGF0LnYxLlNlYWxlZFNpZ25hbGIGcHJvdG8z", [file_fastchat_v1_account, file_fastchat_v1_conversation, file_fastchat_v1_error, file_fastchat_v1_vault]);
+  fileDesc("ChhmYXN0Y2hhdC92MS9mcmFtZXMucHJvdG8SC2Zhc3RjaGF0LnYxIjgKDENsaWVudFBhY2tldBIoCgZmcmFtZXMYASADKAsyGC5mYXN0Y2hhdC52MS5DbGllbnRGcmFtZSI4CgxTZXJ2ZXJQYWNrZXQSKAoGZnJhbWVzGAEgAygLMhguZmFzdGNoYXQudjEuU2VydmVyRnJhbWUi3AkKC0NsaWVudEZyYW1lEg8KB3JlcXVlc3QYASABKA0SIwoFaGVsbG8YCiABKAsyEi5mYXN0Y2hhdC52MS5IZWxsb0gAEiEKBHNlbmQYCyABKAsyES5mYXN0Y2hhdC52MS5TZW5kSAASLgoLYXBwZW5kX2xpbmsYDCABKAsyFy5mYXN0Y2hhdC52MS5BcHBlbmRMaW5rSAASKAoIY2F0Y2hfdXAYDSABKAsyFC5mYXN0Y2hhdC52MS5DYXRjaFVwSAASMgoNZmV0Y2hfZW50cmllcxgOIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoRW50cmllc0gAEi4KC2ZldGNoX2xpbmtzGA8gASgLMhcuZmFzdGNoYXQudjEuRmV0Y2hMaW5rc0gAEjkKEWZldGNoX3NlYWxlZF9rZXlzGBAgASgLMhwuZmFzdGNoYXQudjEuRmV0Y2hTZWFsZWRLZXlzSAASMgoNZmV0Y2hfYWNjb3VudBgRIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEgAEi4KC2ZpbmRfcGVvcGxlGBIgASgLMhcuZmFzdGNoYXQudjEuRmluZFBlb3BsZUgAEjQKDndhdGNoX3ByZXNlbmNlGBMgASgLMhouZmFzdGNoYXQudjEuV2F0Y2hQcmVzZW5jZUgAEiwKCnJlYWRfdmF1bHQYFCABKAsyFi5mYXN0Y2hhdC52MS5SZWFkVmF1bHRIABIuCgt3cml0ZV92YXVsdBgVIAEoCzIXLmZhc3RjaGF0LnYxLldyaXRlVmF1bHRIABIsCgp3cml0ZV9zbG90GBYgASgLMhYuZmFzdGNoYXQudjEuV3JpdGVTbG90SAASLgoLZmV0Y2hfc2xvdHMYFyABKAsyFy5mYXN0Y2hhdC52MS5GZXRjaFNsb3RzSAASLgoLc2VuZF9zaWduYWwYGCABKAsyFy5mYXN0Y2hhdC52MS5TZW5kU2lnbmFsSAASPQoTYXBwZW5kX2FjY291bnRfbGluaxgZIAEoCzIeLmZhc3RjaGF0LnYxLkFwcGVuZEFjY291bnRMaW5rSAASNwoQc2VuZF9rZXlfcmVxdWVzdBgaIAEoCzIbLmZhc3RjaGF0LnYxLlNlbmRLZXlSZXF1ZXN0SAASIQoEcGluZxgbIAEoCzIRLmZhc3RjaGF0LnYxLlBpbmdIABI5ChFmZXRjaF9tb3ZlZF9oZWFkcxgcIAEoCzIcLmZhc3RjaGF0LnYxLkZldGNoTW92ZWRIZWFkc0gAEjsKEmZldGNoX2FjY291bnRfa2V5cxgdIAEoCzIdLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEtleXNIABIwCgxyZXF1ZXN0X2pvaW4YHiABKAsyGC5mYXN0Y2hhdC52MS5SZXF1ZXN0Sm9pbkgAEj0KE2ZldGNoX2pvaW5fcmVxdWVzdHMYHyABKAsyHi5mYXN0Y2hhdC52MS5GZXRjaEpvaW5SZXF1ZXN0c0gAEjkKEWRyb3Bfam9pbl9yZXF1ZXN0GCAgASgLMhwuZmFzdGNoYXQudjEuRHJvcEpvaW5SZXF1ZXN0SAASLgoLZmluZF9ncm91cHMYISABKAsyFy5mYXN0Y2hhdC52MS5GaW5kR3JvdXBzSABCBgoEYm9keSLfCQoLU2VydmVyRnJhbWUSDwoHcmVxdWVzdBgBIAEoDRIjCgVlcnJvchgJIAEoCzISLmZhc3RjaGF0LnYxLkVycm9ySAASJwoHd2VsY29tZRgKIAEoCzIULmZhc3RjaGF0LnYxLldlbGNvbWVIABIhCgRzZW50GAsgASgLMhEuZmFzdGNoYXQudjEuU2VudEgAEikKCGFwcGVuZGVkGAwgASgLMhUuZmFzdGNoYXQudjEuQXBwZW5kZWRIABIjCgVoZWFkcxgNIAEoCzISLmZhc3RjaGF0LnYxLkhlYWRzSAASJwoHZW50cmllcxgOIAEoCzIULmZhc3RjaGF0LnYxLkVudHJpZXNIABIuCgtzZWFsZWRfa2V5cxgQIAEoCzIXLmZhc3RjaGF0LnYxLlNlYWxlZEtleXNIABInCgdhY2NvdW50GBEgASgLMhQuZmFzdGNoYXQudjEuQWNjb3VudEgAEiUKBnBlb3BsZRgSIAEoCzITLmZhc3RjaGF0LnYxLlBlb3BsZUgAEikKCHByZXNlbmNlGBMgASgLMhUuZmFzdGNoYXQudjEuUHJlc2VuY2VIABIjCgV2YXVsdBgUIAEoCzISLmZhc3RjaGF0LnYxLlZhdWx0SAASMgoNdmF1bHRfd3JpdHRlbhgVIAEoCzIZLmZhc3RjaGF0LnYxLlZhdWx0V3JpdHRlbkgAEjAKDHNsb3Rfd3JpdHRlbhgWIAEoCzIYLmZhc3RjaGF0LnYxLlNsb3RXcml0dGVuSAASIwoFc2xvdHMYFyABKAsyEi5mYXN0Y2hhdC52MS5TbG90c0gAEiUKBnNpZ25hbBgYIAEoCzITLmZhc3RjaGF0LnYxLlNpZ25hbEgAEjIKDWFjY291bnRfbW92ZWQYGSABKAsyGS5mYXN0Y2hhdC52MS5BY2NvdW50TW92ZWRIABIyCg1rZXlfcmVxdWVzdGVkGBogASgLMhkuZmFzdGNoYXQudjEuS2V5UmVxdWVzdGVkSAASIQoEcG9uZxgbIAEoCzIRLmZhc3RjaGF0LnYxLlBvbmdIABIuCgt2YXVsdF9tb3ZlZBgcIAEoCzIXLmZhc3RjaGF0LnYxLlZhdWx0TW92ZWRIABIhCgRtb3ZlGB0gASgLMhEuZmFzdGNoYXQudjEuTW92ZUgAEi4KC21vdmVkX2hlYWRzGB4gASgLMhcuZmFzdGNoYXQudjEuTW92ZWRIZWFkc0gAEjAKDGFjY291bnRfa2V5cxgfIAEoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRLZXlzSAASNAoOam9pbl9yZXF1ZXN0ZWQYICABKAsyGi5mYXN0Y2hhdC52MS5Kb2luUmVxdWVzdGVkSAASMgoNam9pbl9yZXF1ZXN0cxghIAEoCzIZLmZhc3RjaGF0LnYxLkpvaW5SZXF1ZXN0c0gAEj8KFGpvaW5fcmVxdWVzdF9kcm9wcGVkGCIgASgLMh8uZmFzdGNoYXQudjEuSm9pblJlcXVlc3REcm9wcGVkSAASMgoNcHVibGljX2dyb3VwcxgjIAEoCzIZLmZhc3RjaGF0LnYxLlB1YmxpY0dyb3Vwc0gAEiwKCmpvaW5fYXNrZWQYJCABKAsyFi5mYXN0Y2hhdC52MS5Kb2luQXNrZWRIAEIGCgRib2R5IkgKBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEg4KBnN1aXRlcxgCIAMoDRIOCgZ0aWNrZXQYAyABKAwSDQoFYWdlbnQYBCABKAkifQoHV2VsY29tZRIPCgd2ZXJzaW9uGAEgASgNEg0KBXN1aXRlGAIgASgNEhMKC2luY2FybmF0aW9uGAMgASgNEg4KBnNlcnZlchgEIAEoCRIMCgR0aW1lGAUgASgEEg8KB2FjY291bnQYBiABKAwSDgoGZGV2aWNlGAcgASgMIgYKBFBpbmciFAoEUG9uZxIMCgR0aW1lGAEgASgEIgYKBE1vdmUiWQoEU2VuZBIUCgxjb252ZXJzYXRpb24YASABKAwSKwoHbWVzc2FnZRgCIAEoCzIaLmZhc3RjaGF0LnYxLlNlYWxlZE1lc3NhZ2USDgoGcmVzdW1lGAMgASgIIiYKBFNlbnQSEAoIc2VxdWVuY2UYASABKA0SDAoEdGltZRgCIAEoBCJ2CgpBcHBlbmRMaW5rEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIlCgVlbnRyeRgCIAEoCzIWLmZhc3RjaGF0LnYxLkxpbmtFbnRyeRIrCgtzZWFsZWRfa2V5cxgDIAMoCzIWLmZhc3RjaGF0LnYxLlNlYWxlZEtleSIqCghBcHBlbmRlZBIQCghzZXF1ZW5jZRgBIAEoDRIMCgR0aW1lGAIgASgEIi8KB0NhdGNoVXASJAoHY3Vyc29ycxgBIAMoCzITLmZhc3RjaGF0LnYxLkN1cnNvciIwCgZDdXJzb3ISFAoMY29udmVyc2F0aW9uGAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIikKBUhlYWRzEiAKBWhlYWRzGAEgAygLMhEuZmFzdGNoYXQudjEuSGVhZCJuCgRIZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDRIMCgR0aW1lGAMgASgEEgoKAmJ5GAQgASgMEg0KBWVuZGVkGAUgASgNEhUKDWpvaW5fcmVxdWVzdHMYBiABKA0icQoMRmV0Y2hFbnRyaWVzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBISCgVhZnRlchgCIAEoDUgAiAEBEhMKBmJlZm9yZRgDIAEoDUgBiAEBEg0KBWxpbWl0GAQgASgNQggKBl9hZnRlckIJCgdfYmVmb3JlIjEKCkZldGNoTGlua3MSFAoMY29udmVyc2F0aW9uGAEgASgMEg0KBWFmdGVyGAIgASgNIn8KB0VudHJpZXMSFAoMY29udmVyc2F0aW9uGAEgASgMEiMKB2VudHJpZXMYAiADKAsyEi5mYXN0Y2hhdC52MS5FbnRyeRIMCgRoZWFkGAMgASgNEisKC3NlYWxlZF9rZXlzGAQgAygLMhYuZmFzdGNoYXQudjEuU2VhbGVkS2V5IjsKD0ZldGNoU2VhbGVkS2V5cxIUCgxjb252ZXJzYXRpb24YASABKAwSEgoKZnJvbV9lcG9jaBgCIAEoDSIyCgpTZWFsZWRLZXlzEiQKBGtleXMYASADKAsyFi5mYXN0Y2hhdC52MS5TZWFsZWRLZXkiOgoOU2VuZEtleVJlcXVlc3QSKAoHcmVxdWVzdBgBIAEoCzIXLmZhc3RjaGF0LnYxLktleVJlcXVlc3QiOAoMS2V5UmVxdWVzdGVkEigKB3JlcXVlc3QYASABKAsyFy5mYXN0Y2hhdC52MS5LZXlSZXF1ZXN0IicKD0ZldGNoTW92ZWRIZWFkcxIUCgxjb252ZXJzYXRpb24YASABKAwiNQoKTW92ZWRIZWFkcxInCgVoZWFkcxgBIAMoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRIZWFkIiQKEEZldGNoQWNjb3VudEtleXMSEAoIYWNjb3VudHMYASADKAwiNgoLQWNjb3VudEtleXMSJwoEa2V5cxgBIAMoCzIZLmZhc3RjaGF0LnYxLkFjY291bnRLZXlPZiIzCgxBY2NvdW50S2V5T2YSDwoHYWNjb3VudBgBIAEoDBISCgpwdWJsaWNfa2V5GAIgASgMIjgKC1JlcXVlc3RKb2luEikKB3JlcXVlc3QYASABKAsyGC5mYXN0Y2hhdC52MS5Kb2luUmVxdWVzdCIfCg1Kb2luUmVxdWVzdGVkEg4KBm1lbWJlchgBIAEoCCI4ChFGZXRjaEpvaW5SZXF1ZXN0cxIUCgxjb252ZXJzYXRpb24YASABKAwSDQoFbGltaXQYAiABKA0iZgoMSm9pblJlcXVlc3RzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIxCghyZXF1ZXN0cxgCIAMoCzIfLmZhc3RjaGF0LnYxLldhaXRpbmdKb2luUmVxdWVzdBINCgV0b3RhbBgDIAEoDSJNChJXYWl0aW5nSm9pblJlcXVlc3QSKQoHcmVxdWVzdBgBIAEoCzIYLmZhc3RjaGF0LnYxLkpvaW5SZXF1ZXN0EgwKBHRpbWUYAiABKAQiOAoPRHJvcEpvaW5SZXF1ZXN0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIPCgdhY2NvdW50GAIgASgMIhQKEkpvaW5SZXF1ZXN0RHJvcHBlZCIhCglKb2luQXNrZWQSFAoMY29udmVyc2F0aW9uGAEgASgMIjgKCkZpbmRHcm91cHMSDAoEdGV4dBgBIAEoCRINCgVsaW1pdBgCIAEoDRINCgVleGFjdBgDIAEoCCJGCgxQdWJsaWNHcm91cHMSKAoGZ3JvdXBzGAEgAygLMhguZmFzdGNoYXQudjEuUHVibGljR3JvdXASDAoEbW9yZRgCIAEoCCJCCgtQdWJsaWNHcm91cBIMCgRuYW1lGAEgASgJEhQKDGNvbnZlcnNhdGlvbhgCIAEoDBIPCgdtZW1iZXJzGAMgASgNIkYKDEZldGNoQWNjb3VudBIRCgdhY2NvdW50GAEgASgMSAASDgoEbmFtZRgCIAEoCUgAEg0KBWFmdGVyGAMgASgNQgQKAmJ5IswBCgdBY2NvdW50Eg8KB2FjY291bnQYASABKAwSJgoFbGlua3MYAiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEhoKEmFjY291bnRfcHVibGljX2tleRgDIAEoDBItCgZjb3BpZXMYBCADKAsyHS5mYXN0Y2hhdC52MS5TZWFsZWREZXZpY2VDb3B5EiAKBXdyYXBzGAUgAygLMhEuZmFzdGNoYXQudjEuV3JhcBIbChNkZXZpY2Vfc2VhbGluZ19rZXlzGAYgAygMIrABChFBcHBlbmRBY2NvdW50TGluaxIlCgRsaW5rGAEgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxI0CgthdHRhY2htZW50cxgCIAEoCzIfLmZhc3RjaGF0LnYxLkFjY291bnRBdHRhY2htZW50cxImCgV2YXVsdBgDIAMoCzIXLmZhc3RjaGF0LnYxLlZhdWx0RW50cnkSFgoOdmF1bHRfcmV2aXNpb24YBCABKA0iNgoMQWNjb3VudE1vdmVkEiYKBGhlYWQYASABKAsyGC5mYXN0Y2hhdC52MS5BY2NvdW50SGVhZCIpCgpGaW5kUGVvcGxlEgwKBHRleHQYASABKAkSDQoFbGltaXQYAiABKA0iOwoGUGVvcGxlEiMKBnBlb3BsZRgBIAMoCzITLmZhc3RjaGF0LnYxLlBlcnNvbhIMCgRtb3JlGAIgASgIIjcKBlBlcnNvbhIMCgRuYW1lGAEgASgJEg8KB2FjY291bnQYAiABKAwSDgoGb25saW5lGAMgASgIIiEKDVdhdGNoUHJlc2VuY2USEAoIYWNjb3VudHMYASADKAwiOgoIUHJlc2VuY2USLgoIYWNjb3VudHMYASADKAsyHC5mYXN0Y2hhdC52MS5BY2NvdW50UHJlc2VuY2UiRQoPQWNjb3VudFByZXNlbmNlEg8KB2FjY291bnQYASABKAwSDgoGb25saW5lGAIgASgIEhEKCWxhc3Rfc2VlbhgDIAEoBCIjCglSZWFkVmF1bHQSFgoOYWZ0ZXJfcmV2aXNpb24YASABKA0iUQoFVmF1bHQSKAoHZW50cmllcxgBIAMoCzIXLmZhc3RjaGF0LnYxLlZhdWx0RW50cnkSEAoIcmV2aXNpb24YAiABKA0SDAoEbW9yZRgDIAEoCCI2CgpXcml0ZVZhdWx0EigKB2VudHJpZXMYASADKAsyFy5mYXN0Y2hhdC52MS5WYXVsdEVudHJ5IiAKDFZhdWx0V3JpdHRlbhIQCghyZXZpc2lvbhgBIAEoDSIeCgpWYXVsdE1vdmVkEhAKCHJldmlzaW9uGAEgASgNIkgKCVdyaXRlU2xvdBIUCgxjb252ZXJzYXRpb24YASABKAwSJQoEc2xvdBgCIAEoCzIXLmZhc3RjaGF0LnYxLlNlYWxlZFNsb3QiDQoLU2xvdFdyaXR0ZW4iIgoKRmV0Y2hTbG90cxIUCgxjb252ZXJzYXRpb24YASABKAwiRQoFU2xvdHMSFAoMY29udmVyc2F0aW9uGAEgASgMEiYKBXNsb3RzGAIgAygLMhcuZmFzdGNoYXQudjEuU2VhbGVkU2xvdCJNCgpTZW5kU2lnbmFsEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIpCgZzaWduYWwYAiABKAsyGS5mYXN0Y2hhdC52MS5TZWFsZWRTaWduYWwiSQoGU2lnbmFsEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIpCgZzaWduYWwYAiABKAsyGS5mYXN0Y2hhdC52MS5TZWFsZWRTaWduYWxiBnByb3RvMw", [file_fastchat_v1_account, file_fastchat_v1_conversation, file_fastchat_v1_error, file_fastchat_v1_vault]);
 
 /**
  * @generated from message fastchat.v1.ClientPacket
@@ -178,6 +178,42 @@ export type ClientFrame = Message<"fastchat.v1.ClientFrame"> & {
      */
     value: Ping;
     case: "ping";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.FetchMovedHeads fetch_moved_heads = 28;
+     */
+    value: FetchMovedHeads;
+    case: "fetchMovedHeads";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.FetchAccountKeys fetch_account_keys = 29;
+     */
+    value: FetchAccountKeys;
+    case: "fetchAccountKeys";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.RequestJoin request_join = 30;
+     */
+    value: RequestJoin;
+    case: "requestJoin";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.FetchJoinRequests fetch_join_requests = 31;
+     */
+    value: FetchJoinRequests;
+    case: "fetchJoinRequests";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.DropJoinRequest drop_join_request = 32;
+     */
+    value: DropJoinRequest;
+    case: "dropJoinRequest";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.FindGroups find_groups = 33;
+     */
+    value: FindGroups;
+    case: "findGroups";
   } | { case: undefined; value?: undefined };
 };
 
@@ -324,6 +360,50 @@ export type ServerFrame = Message<"fastchat.v1.ServerFrame"> & {
      */
     value: Move;
     case: "move";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.MovedHeads moved_heads = 30;
+     */
+    value: MovedHeads;
+    case: "movedHeads";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.AccountKeys account_keys = 31;
+     */
+    value: AccountKeys;
+    case: "accountKeys";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.JoinRequested join_requested = 32;
+     */
+    value: JoinRequested;
+    case: "joinRequested";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.JoinRequests join_requests = 33;
+     */
+    value: JoinRequests;
+    case: "joinRequests";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.JoinRequestDropped join_request_dropped = 34;
+     */
+    value: JoinRequestDropped;
+    case: "joinRequestDropped";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.PublicGroups public_groups = 35;
+     */
+    value: PublicGroups;
+    case: "publicGroups";
+  } | {
+    /**
+     * Somebody asks to join a group whose members the receiver may add to.
+     *
+     * @generated from field: fastchat.v1.JoinAsked join_asked = 36;
+     */
+    value: JoinAsked;
+    case: "joinAsked";
   } | { case: undefined; value?: undefined };
 };
 
@@ -649,6 +729,27 @@ export type Head = Message<"fastchat.v1.Head"> & {
    * @generated from field: uint64 time = 3;
    */
   time: bigint;
+
+  /**
+   * Who brought the asking account in: the author of the link that added it. A hint, by which strangers can be left for later.
+   *
+   * @generated from field: bytes by = 4;
+   */
+  by: Uint8Array;
+
+  /**
+   * Of a group that the asking account was removed from or left: the number of the link that did so, beyond which it reads nothing; 0: a member.
+   *
+   * @generated from field: uint32 ended = 5;
+   */
+  ended: number;
+
+  /**
+   * For admins: how many ask to join.
+   *
+   * @generated from field: uint32 join_requests = 6;
+   */
+  joinRequests: number;
 };
 
 /**
@@ -834,6 +935,345 @@ export const KeyRequestedSchema: GenMessage<KeyRequested> = /*@__PURE__*/
   messageDesc(file_fastchat_v1_frames, 23);
 
 /**
+ * Which members' account chains have grown beyond what the conversation records [C1].
+ *
+ * @generated from message fastchat.v1.FetchMovedHeads
+ */
+export type FetchMovedHeads = Message<"fastchat.v1.FetchMovedHeads"> & {
+  /**
+   * @generated from field: bytes conversation = 1;
+   */
+  conversation: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.FetchMovedHeads.
+ * Use `create(FetchMovedHeadsSchema)` to create a new message.
+ */
+export const FetchMovedHeadsSchema: GenMessage<FetchMovedHeads> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 24);
+
+/**
+ * @generated from message fastchat.v1.MovedHeads
+ */
+export type MovedHeads = Message<"fastchat.v1.MovedHeads"> & {
+  /**
+   * @generated from field: repeated fastchat.v1.AccountHead heads = 1;
+   */
+  heads: AccountHead[];
+};
+
+/**
+ * Describes the message fastchat.v1.MovedHeads.
+ * Use `create(MovedHeadsSchema)` to create a new message.
+ */
+export const MovedHeadsSchema: GenMessage<MovedHeads> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 25);
+
+/**
+ * X-Wing public keys of these accounts, to seal copies to: those of the newest generation.
+ *
+ * @generated from message fastchat.v1.FetchAccountKeys
+ */
+export type FetchAccountKeys = Message<"fastchat.v1.FetchAccountKeys"> & {
+  /**
+   * @generated from field: repeated bytes accounts = 1;
+   */
+  accounts: Uint8Array[];
+};
+
+/**
+ * Describes the message fastchat.v1.FetchAccountKeys.
+ * Use `create(FetchAccountKeysSchema)` to create a new message.
+ */
+export const FetchAccountKeysSchema: GenMessage<FetchAccountKeys> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 26);
+
+/**
+ * @generated from message fastchat.v1.AccountKeys
+ */
+export type AccountKeys = Message<"fastchat.v1.AccountKeys"> & {
+  /**
+   * @generated from field: repeated fastchat.v1.AccountKeyOf keys = 1;
+   */
+  keys: AccountKeyOf[];
+};
+
+/**
+ * Describes the message fastchat.v1.AccountKeys.
+ * Use `create(AccountKeysSchema)` to create a new message.
+ */
+export const AccountKeysSchema: GenMessage<AccountKeys> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 27);
+
+/**
+ * @generated from message fastchat.v1.AccountKeyOf
+ */
+export type AccountKeyOf = Message<"fastchat.v1.AccountKeyOf"> & {
+  /**
+   * @generated from field: bytes account = 1;
+   */
+  account: Uint8Array;
+
+  /**
+   * @generated from field: bytes public_key = 2;
+   */
+  publicKey: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.AccountKeyOf.
+ * Use `create(AccountKeyOfSchema)` to create a new message.
+ */
+export const AccountKeyOfSchema: GenMessage<AccountKeyOf> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 28);
+
+/**
+ * One of an account for a conversation; a newer one takes its place. Kept until the account is a member, or somebody drops it.
+ *
+ * @generated from message fastchat.v1.RequestJoin
+ */
+export type RequestJoin = Message<"fastchat.v1.RequestJoin"> & {
+  /**
+   * @generated from field: fastchat.v1.JoinRequest request = 1;
+   */
+  request?: JoinRequest | undefined;
+};
+
+/**
+ * Describes the message fastchat.v1.RequestJoin.
+ * Use `create(RequestJoinSchema)` to create a new message.
+ */
+export const RequestJoinSchema: GenMessage<RequestJoin> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 29);
+
+/**
+ * @generated from message fastchat.v1.JoinRequested
+ */
+export type JoinRequested = Message<"fastchat.v1.JoinRequested"> & {
+  /**
+   * It is a member by now.
+   *
+   * @generated from field: bool member = 1;
+   */
+  member: boolean;
+};
+
+/**
+ * Describes the message fastchat.v1.JoinRequested.
+ * Use `create(JoinRequestedSchema)` to create a new message.
+ */
+export const JoinRequestedSchema: GenMessage<JoinRequested> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 30);
+
+/**
+ * Of members who may add others. Oldest first, at most `limit`.
+ *
+ * @generated from message fastchat.v1.FetchJoinRequests
+ */
+export type FetchJoinRequests = Message<"fastchat.v1.FetchJoinRequests"> & {
+  /**
+   * @generated from field: bytes conversation = 1;
+   */
+  conversation: Uint8Array;
+
+  /**
+   * @generated from field: uint32 limit = 2;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message fastchat.v1.FetchJoinRequests.
+ * Use `create(FetchJoinRequestsSchema)` to create a new message.
+ */
+export const FetchJoinRequestsSchema: GenMessage<FetchJoinRequests> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 31);
+
+/**
+ * @generated from message fastchat.v1.JoinRequests
+ */
+export type JoinRequests = Message<"fastchat.v1.JoinRequests"> & {
+  /**
+   * @generated from field: bytes conversation = 1;
+   */
+  conversation: Uint8Array;
+
+  /**
+   * @generated from field: repeated fastchat.v1.WaitingJoinRequest requests = 2;
+   */
+  requests: WaitingJoinRequest[];
+
+  /**
+   * How many wait.
+   *
+   * @generated from field: uint32 total = 3;
+   */
+  total: number;
+};
+
+/**
+ * Describes the message fastchat.v1.JoinRequests.
+ * Use `create(JoinRequestsSchema)` to create a new message.
+ */
+export const JoinRequestsSchema: GenMessage<JoinRequests> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 32);
+
+/**
+ * @generated from message fastchat.v1.WaitingJoinRequest
+ */
+export type WaitingJoinRequest = Message<"fastchat.v1.WaitingJoinRequest"> & {
+  /**
+   * @generated from field: fastchat.v1.JoinRequest request = 1;
+   */
+  request?: JoinRequest | undefined;
+
+  /**
+   * @generated from field: uint64 time = 2;
+   */
+  time: bigint;
+};
+
+/**
+ * Describes the message fastchat.v1.WaitingJoinRequest.
+ * Use `create(WaitingJoinRequestSchema)` to create a new message.
+ */
+export const WaitingJoinRequestSchema: GenMessage<WaitingJoinRequest> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 33);
+
+/**
+ * By an admin, or by the account that asked.
+ *
+ * @generated from message fastchat.v1.DropJoinRequest
+ */
+export type DropJoinRequest = Message<"fastchat.v1.DropJoinRequest"> & {
+  /**
+   * @generated from field: bytes conversation = 1;
+   */
+  conversation: Uint8Array;
+
+  /**
+   * @generated from field: bytes account = 2;
+   */
+  account: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.DropJoinRequest.
+ * Use `create(DropJoinRequestSchema)` to create a new message.
+ */
+export const DropJoinRequestSchema: GenMessage<DropJoinRequest> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 34);
+
+/**
+ * @generated from message fastchat.v1.JoinRequestDropped
+ */
+export type JoinRequestDropped = Message<"fastchat.v1.JoinRequestDropped"> & {
+};
+
+/**
+ * Describes the message fastchat.v1.JoinRequestDropped.
+ * Use `create(JoinRequestDroppedSchema)` to create a new message.
+ */
+export const JoinRequestDroppedSchema: GenMessage<JoinRequestDropped> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 35);
+
+/**
+ * @generated from message fastchat.v1.JoinAsked
+ */
+export type JoinAsked = Message<"fastchat.v1.JoinAsked"> & {
+  /**
+   * @generated from field: bytes conversation = 1;
+   */
+  conversation: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.JoinAsked.
+ * Use `create(JoinAskedSchema)` to create a new message.
+ */
+export const JoinAskedSchema: GenMessage<JoinAsked> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 36);
+
+/**
+ * Groups whose public name contains the text; with `exact`, the one that has this name.
+ *
+ * @generated from message fastchat.v1.FindGroups
+ */
+export type FindGroups = Message<"fastchat.v1.FindGroups"> & {
+  /**
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * @generated from field: uint32 limit = 2;
+   */
+  limit: number;
+
+  /**
+   * @generated from field: bool exact = 3;
+   */
+  exact: boolean;
+};
+
+/**
+ * Describes the message fastchat.v1.FindGroups.
+ * Use `create(FindGroupsSchema)` to create a new message.
+ */
+export const FindGroupsSchema: GenMessage<FindGroups> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 37);
+
+/**
+ * @generated from message fastchat.v1.PublicGroups
+ */
+export type PublicGroups = Message<"fastchat.v1.PublicGroups"> & {
+  /**
+   * @generated from field: repeated fastchat.v1.PublicGroup groups = 1;
+   */
+  groups: PublicGroup[];
+
+  /**
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message fastchat.v1.PublicGroups.
+ * Use `create(PublicGroupsSchema)` to create a new message.
+ */
+export const PublicGroupsSchema: GenMessage<PublicGroups> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 38);
+
+/**
+ * @generated from message fastchat.v1.PublicGroup
+ */
+export type PublicGroup = Message<"fastchat.v1.PublicGroup"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: bytes conversation = 2;
+   */
+  conversation: Uint8Array;
+
+  /**
+   * @generated from field: uint32 members = 3;
+   */
+  members: number;
+};
+
+/**
+ * Describes the message fastchat.v1.PublicGroup.
+ * Use `create(PublicGroupSchema)` to create a new message.
+ */
+export const PublicGroupSchema: GenMessage<PublicGroup> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 39);
+
+/**
  * @generated from message fastchat.v1.FetchAccount
  */
 export type FetchAccount = Message<"fastchat.v1.FetchAccount"> & {
@@ -867,7 +1307,7 @@ export type FetchAccount = Message<"fastchat.v1.FetchAccount"> & {
  * Use `create(FetchAccountSchema)` to create a new message.
  */
 export const FetchAccountSchema: GenMessage<FetchAccount> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 24);
+  messageDesc(file_fastchat_v1_frames, 40);
 
 /**
  * @generated from message fastchat.v1.Account
@@ -915,7 +1355,7 @@ export type Account = Message<"fastchat.v1.Account"> & {
  * Use `create(AccountSchema)` to create a new message.
  */
 export const AccountSchema: GenMessage<Account> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 25);
+  messageDesc(file_fastchat_v1_frames, 41);
 
 /**
  * @generated from message fastchat.v1.AppendAccountLink
@@ -951,7 +1391,7 @@ export type AppendAccountLink = Message<"fastchat.v1.AppendAccountLink"> & {
  * Use `create(AppendAccountLinkSchema)` to create a new message.
  */
 export const AppendAccountLinkSchema: GenMessage<AppendAccountLink> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 26);
+  messageDesc(file_fastchat_v1_frames, 42);
 
 /**
  * An account chain that concerns the receiver grew.
@@ -970,7 +1410,7 @@ export type AccountMoved = Message<"fastchat.v1.AccountMoved"> & {
  * Use `create(AccountMovedSchema)` to create a new message.
  */
 export const AccountMovedSchema: GenMessage<AccountMoved> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 27);
+  messageDesc(file_fastchat_v1_frames, 43);
 
 /**
  * People whose name contains the text (policy "everyone"), or has exactly this name (policy "exact").
@@ -994,7 +1434,7 @@ export type FindPeople = Message<"fastchat.v1.FindPeople"> & {
  * Use `create(FindPeopleSchema)` to create a new message.
  */
 export const FindPeopleSchema: GenMessage<FindPeople> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 28);
+  messageDesc(file_fastchat_v1_frames, 44);
 
 /**
  * @generated from message fastchat.v1.People
@@ -1016,7 +1456,7 @@ export type People = Message<"fastchat.v1.People"> & {
  * Use `create(PeopleSchema)` to create a new message.
  */
 export const PeopleSchema: GenMessage<People> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 29);
+  messageDesc(file_fastchat_v1_frames, 45);
 
 /**
  * @generated from message fastchat.v1.Person
@@ -1043,7 +1483,7 @@ export type Person = Message<"fastchat.v1.Person"> & {
  * Use `create(PersonSchema)` to create a new message.
  */
 export const PersonSchema: GenMessage<Person> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 30);
+  messageDesc(file_fastchat_v1_frames, 46);
 
 /**
  * Replaces the list watched so far; answered with Presence of all of them, then live.
@@ -1062,7 +1502,7 @@ export type WatchPresence = Message<"fastchat.v1.WatchPresence"> & {
  * Use `create(WatchPresenceSchema)` to create a new message.
  */
 export const WatchPresenceSchema: GenMessage<WatchPresence> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 31);
+  messageDesc(file_fastchat_v1_frames, 47);
 
 /**
  * @generated from message fastchat.v1.Presence
@@ -1079,7 +1519,7 @@ export type Presence = Message<"fastchat.v1.Presence"> & {
  * Use `create(PresenceSchema)` to create a new message.
  */
 export const PresenceSchema: GenMessage<Presence> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 32);
+  messageDesc(file_fastchat_v1_frames, 48);
 
 /**
  * @generated from message fastchat.v1.AccountPresence
@@ -1108,7 +1548,7 @@ export type AccountPresence = Message<"fastchat.v1.AccountPresence"> & {
  * Use `create(AccountPresenceSchema)` to create a new message.
  */
 export const AccountPresenceSchema: GenMessage<AccountPresence> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 33);
+  messageDesc(file_fastchat_v1_frames, 49);
 
 /**
  * Entries written after the given revision; 0: all.
@@ -1127,7 +1567,7 @@ export type ReadVault = Message<"fastchat.v1.ReadVault"> & {
  * Use `create(ReadVaultSchema)` to create a new message.
  */
 export const ReadVaultSchema: GenMessage<ReadVault> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 34);
+  messageDesc(file_fastchat_v1_frames, 50);
 
 /**
  * @generated from message fastchat.v1.Vault
@@ -1156,7 +1596,7 @@ export type Vault = Message<"fastchat.v1.Vault"> & {
  * Use `create(VaultSchema)` to create a new message.
  */
 export const VaultSchema: GenMessage<Vault> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 35);
+  messageDesc(file_fastchat_v1_frames, 51);
 
 /**
  * All entries or none: each `version` must be one more than what is stored.
@@ -1175,7 +1615,7 @@ export type WriteVault = Message<"fastchat.v1.WriteVault"> & {
  * Use `create(WriteVaultSchema)` to create a new message.
  */
 export const WriteVaultSchema: GenMessage<WriteVault> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 36);
+  messageDesc(file_fastchat_v1_frames, 52);
 
 /**
  * @generated from message fastchat.v1.VaultWritten
@@ -1192,7 +1632,7 @@ export type VaultWritten = Message<"fastchat.v1.VaultWritten"> & {
  * Use `create(VaultWrittenSchema)` to create a new message.
  */
 export const VaultWrittenSchema: GenMessage<VaultWritten> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 37);
+  messageDesc(file_fastchat_v1_frames, 53);
 
 /**
  * @generated from message fastchat.v1.VaultMoved
@@ -1209,7 +1649,7 @@ export type VaultMoved = Message<"fastchat.v1.VaultMoved"> & {
  * Use `create(VaultMovedSchema)` to create a new message.
  */
 export const VaultMovedSchema: GenMessage<VaultMoved> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 38);
+  messageDesc(file_fastchat_v1_frames, 54);
 
 /**
  * @generated from message fastchat.v1.WriteSlot
@@ -1231,7 +1671,7 @@ export type WriteSlot = Message<"fastchat.v1.WriteSlot"> & {
  * Use `create(WriteSlotSchema)` to create a new message.
  */
 export const WriteSlotSchema: GenMessage<WriteSlot> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 39);
+  messageDesc(file_fastchat_v1_frames, 55);
 
 /**
  * @generated from message fastchat.v1.SlotWritten
@@ -1244,7 +1684,7 @@ export type SlotWritten = Message<"fastchat.v1.SlotWritten"> & {
  * Use `create(SlotWrittenSchema)` to create a new message.
  */
 export const SlotWrittenSchema: GenMessage<SlotWritten> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 40);
+  messageDesc(file_fastchat_v1_frames, 56);
 
 /**
  * @generated from message fastchat.v1.FetchSlots
@@ -1261,7 +1701,7 @@ export type FetchSlots = Message<"fastchat.v1.FetchSlots"> & {
  * Use `create(FetchSlotsSchema)` to create a new message.
  */
 export const FetchSlotsSchema: GenMessage<FetchSlots> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 41);
+  messageDesc(file_fastchat_v1_frames, 57);
 
 /**
  * As an answer, or live.
@@ -1285,7 +1725,7 @@ export type Slots = Message<"fastchat.v1.Slots"> & {
  * Use `create(SlotsSchema)` to create a new message.
  */
 export const SlotsSchema: GenMessage<Slots> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 42);
+  messageDesc(file_fastchat_v1_frames, 58);
 
 /**
  * @generated from message fastchat.v1.SendSignal
@@ -1307,7 +1747,7 @@ export type SendSignal = Message<"fastchat.v1.SendSignal"> & {
  * Use `create(SendSignalSchema)` to create a new message.
  */
 export const SendSignalSchema: GenMessage<SendSignal> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 43);
+  messageDesc(file_fastchat_v1_frames, 59);
 
 /**
  * @generated from message fastchat.v1.Signal
@@ -1329,5 +1769,5 @@ export type Signal = Message<"fastchat.v1.Signal"> & {
  * Use `create(SignalSchema)` to create a new message.
  */
 export const SignalSchema: GenMessage<Signal> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 44);
+  messageDesc(file_fastchat_v1_frames, 60);
 

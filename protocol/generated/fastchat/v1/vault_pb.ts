@@ -4,17 +4,17 @@
 // @generated from file fastchat/v1/vault.proto (package fastchat.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Witness } from "./conversation_pb.ts";
 import { file_fastchat_v1_conversation } from "./conversation_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file fastchat/v1/vault.proto.
  */
 export const file_fastchat_v1_vault: GenFile = /*@__PURE__*/
-  fileDesc("ChdmYXN0Y2hhdC92MS92YXVsdC5wcm90bxILZmFzdGNoYXQudjEiTwoKVmF1bHRFbnRyeRIMCgRzbG90GAEgASgMEhIKCmdlbmVyYXRpb24YAiABKA0SDwoHdmVyc2lvbhgDIAEoDRIOCgZzZWFsZWQYBCABKAwiSAoSU2lnbmVkVmF1bHRDb250ZW50Eg8KB2NvbnRlbnQYASABKAwSDgoGZGV2aWNlGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCKuAgoMVmF1bHRDb250ZW50Eg8KB2RlbGV0ZWQYASABKAgSKQoIbWFuaWZlc3QYCiABKAsyFS5mYXN0Y2hhdC52MS5NYW5pZmVzdEgAEicKB2NvbnRhY3QYCyABKAsyFC5mYXN0Y2hhdC52MS5Db250YWN0SAASKQoIc2V0dGluZ3MYDCABKAsyFS5mYXN0Y2hhdC52MS5TZXR0aW5nc0gAEiMKBWRyYWZ0GA0gASgLMhIuZmFzdGNoYXQudjEuRHJhZnRIABIyCg1yZWFkX3Bvc2l0aW9uGA4gASgLMhkuZmFzdGNoYXQudjEuUmVhZFBvc2l0aW9uSAASLQoEcGlucxgPIAEoCzIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvblBpbnNIAEIGCgRraW5kIjQKCE1hbmlmZXN0EigKBWl0ZW1zGAEgAygLMhkuZmFzdGNoYXQudjEuTWFuaWZlc3RJdGVtIjsKDE1hbmlmZXN0SXRlbRIMCgRzbG90GAEgASgMEg8KB3ZlcnNpb24YAiABKA0SDAoEaGFzaBgDIAEoDCKAAQoHQ29udGFjdBIMCgRuYW1lGAEgASgJEg8KB2FjY291bnQYAiABKAwSFAoMaWRlbnRpdHlfa2V5GAMgASgMEhAKCHZlcmlmaWVkGAQgASgIEg8KB2J5X2xpbmsYBSABKAgSDAoEbm90ZRgGIAEoCRIPCgdibG9ja2VkGAcgASgIIkwKCFNldHRpbmdzEhYKDnNoYXJlX3ByZXNlbmNlGAEgASgIEhIKCnNoYXJlX3JlYWQYAiABKAgSFAoMc2hhcmVfdHlwaW5nGAMgASgIIjkKBURyYWZ0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIMCgR0ZXh0GAIgASgJEgwKBHRpbWUYAyABKAQiSAoMUmVhZFBvc2l0aW9uEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIiCgRyZWFkGAIgASgLMhQuZmFzdGNoYXQudjEuV2l0bmVzcyIpChBDb252ZXJzYXRpb25QaW5zEhUKDWNvbnZlcnNhdGlvbnMYASADKAxiBnByb3RvMw", [file_fastchat_v1_conversation]);
+  fileDesc("ChdmYXN0Y2hhdC92MS92YXVsdC5wcm90bxILZmFzdGNoYXQudjEiTwoKVmF1bHRFbnRyeRIMCgRzbG90GAEgASgMEhIKCmdlbmVyYXRpb24YAiABKA0SDwoHdmVyc2lvbhgDIAEoDRIOCgZzZWFsZWQYBCABKAwiSAoSU2lnbmVkVmF1bHRDb250ZW50Eg8KB2NvbnRlbnQYASABKAwSDgoGZGV2aWNlGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCKoAwoMVmF1bHRDb250ZW50Eg8KB2RlbGV0ZWQYASABKAgSKQoIbWFuaWZlc3QYCiABKAsyFS5mYXN0Y2hhdC52MS5NYW5pZmVzdEgAEicKB2NvbnRhY3QYCyABKAsyFC5mYXN0Y2hhdC52MS5Db250YWN0SAASKQoIc2V0dGluZ3MYDCABKAsyFS5mYXN0Y2hhdC52MS5TZXR0aW5nc0gAEiMKBWRyYWZ0GA0gASgLMhIuZmFzdGNoYXQudjEuRHJhZnRIABIyCg1yZWFkX3Bvc2l0aW9uGA4gASgLMhkuZmFzdGNoYXQudjEuUmVhZFBvc2l0aW9uSAASLQoEcGlucxgPIAEoCzIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvblBpbnNIABJCChVjb252ZXJzYXRpb25fc2V0dGluZ3MYECABKAsyIS5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5nc0gAEjQKDmJyb2FkY2FzdF9saXN0GBEgASgLMhouZmFzdGNoYXQudjEuQnJvYWRjYXN0TGlzdEgAQgYKBGtpbmQiNAoITWFuaWZlc3QSKAoFaXRlbXMYASADKAsyGS5mYXN0Y2hhdC52MS5NYW5pZmVzdEl0ZW0iOwoMTWFuaWZlc3RJdGVtEgwKBHNsb3QYASABKAwSDwoHdmVyc2lvbhgCIAEoDRIMCgRoYXNoGAMgASgMIoABCgdDb250YWN0EgwKBG5hbWUYASABKAkSDwoHYWNjb3VudBgCIAEoDBIUCgxpZGVudGl0eV9rZXkYAyABKAwSEAoIdmVyaWZpZWQYBCABKAgSDwoHYnlfbGluaxgFIAEoCBIMCgRub3RlGAYgASgJEg8KB2Jsb2NrZWQYByABKAgiZwoIU2V0dGluZ3MSFgoOc2hhcmVfcHJlc2VuY2UYASABKAgSEgoKc2hhcmVfcmVhZBgCIAEoCBIUCgxzaGFyZV90eXBpbmcYAyABKAgSGQoRcmVxdWVzdHNfcHV0X2F3YXkYBCABKAQiOQoFRHJhZnQSFAoMY29udmVyc2F0aW9uGAEgASgMEgwKBHRleHQYAiABKAkSDAoEdGltZRgDIAEoBCJICgxSZWFkUG9zaXRpb24SFAoMY29udmVyc2F0aW9uGAEgASgMEiIKBHJlYWQYAiABKAsyFC5mYXN0Y2hhdC52MS5XaXRuZXNzIikKEENvbnZlcnNhdGlvblBpbnMSFQoNY29udmVyc2F0aW9ucxgBIAMoDCJxChRDb252ZXJzYXRpb25TZXR0aW5ncxIUCgxjb252ZXJzYXRpb24YASABKAwSHwoEbXV0ZRgCIAEoDjIRLmZhc3RjaGF0LnYxLk11dGUSEAoIYWNjZXB0ZWQYAyABKAgSEAoIZGVjbGluZWQYBCABKAgiLwoNQnJvYWRjYXN0TGlzdBIMCgRuYW1lGAEgASgJEhAKCGFjY291bnRzGAIgAygMKkQKBE11dGUSFAoQTVVURV9VTlNQRUNJRklFRBAAEhgKFE1VVEVfRVhDRVBUX01FTlRJT05TEAESDAoITVVURV9BTEwQAmIGcHJvdG8z", [file_fastchat_v1_conversation]);
 
 /**
  * As the server keeps it. The slot is a keyed hash of kind and key, so that the server learns neither.
@@ -137,6 +137,18 @@ export type VaultContent = Message<"fastchat.v1.VaultContent"> & {
      */
     value: ConversationPins;
     case: "pins";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.ConversationSettings conversation_settings = 16;
+     */
+    value: ConversationSettings;
+    case: "conversationSettings";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.BroadcastList broadcast_list = 17;
+     */
+    value: BroadcastList;
+    case: "broadcastList";
   } | { case: undefined; value?: undefined };
 };
 
@@ -268,6 +280,13 @@ export type Settings = Message<"fastchat.v1.Settings"> & {
    * @generated from field: bool share_typing = 3;
    */
   shareTyping: boolean;
+
+  /**
+   * Requests of strangers up to this time, milliseconds since 1970, server's, were put away.
+   *
+   * @generated from field: uint64 requests_put_away = 4;
+   */
+  requestsPutAway: bigint;
 };
 
 /**
@@ -346,4 +365,97 @@ export type ConversationPins = Message<"fastchat.v1.ConversationPins"> & {
  */
 export const ConversationPinsSchema: GenMessage<ConversationPins> = /*@__PURE__*/
   messageDesc(file_fastchat_v1_vault, 9);
+
+/**
+ * Key: the conversation's id.
+ *
+ * @generated from message fastchat.v1.ConversationSettings
+ */
+export type ConversationSettings = Message<"fastchat.v1.ConversationSettings"> & {
+  /**
+   * @generated from field: bytes conversation = 1;
+   */
+  conversation: Uint8Array;
+
+  /**
+   * @generated from field: fastchat.v1.Mute mute = 2;
+   */
+  mute: Mute;
+
+  /**
+   * A group into which a stranger brought this account, or which it asked to join: it may speak up.
+   *
+   * @generated from field: bool accepted = 3;
+   */
+  accepted: boolean;
+
+  /**
+   * Put away by this person, until something is written into it here.
+   *
+   * @generated from field: bool declined = 4;
+   */
+  declined: boolean;
+};
+
+/**
+ * Describes the message fastchat.v1.ConversationSettings.
+ * Use `create(ConversationSettingsSchema)` to create a new message.
+ */
+export const ConversationSettingsSchema: GenMessage<ConversationSettings> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_vault, 10);
+
+/**
+ * People to whom one writes at once, each by themselves. Key: its name.
+ *
+ * @generated from message fastchat.v1.BroadcastList
+ */
+export type BroadcastList = Message<"fastchat.v1.BroadcastList"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: repeated bytes accounts = 2;
+   */
+  accounts: Uint8Array[];
+};
+
+/**
+ * Describes the message fastchat.v1.BroadcastList.
+ * Use `create(BroadcastListSchema)` to create a new message.
+ */
+export const BroadcastListSchema: GenMessage<BroadcastList> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_vault, 11);
+
+/**
+ * @generated from enum fastchat.v1.Mute
+ */
+export const Mute = {
+  /**
+   * @generated from enum value: MUTE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: MUTE_EXCEPT_MENTIONS = 1;
+   */
+  EXCEPT_MENTIONS: 1,
+
+  /**
+   * @generated from enum value: MUTE_ALL = 2;
+   */
+  ALL: 2,
+} as const;
+
+/**
+ * @generated from enum fastchat.v1.Mute
+ */
+export type Mute = (typeof Mute)[keyof typeof Mute] | UnknownEnum;
+
+/**
+ * Describes the enum fastchat.v1.Mute.
+ */
+export const MuteSchema: GenEnum<Mute> = /*@__PURE__*/
+  enumDesc(file_fastchat_v1_vault, 0);
 
