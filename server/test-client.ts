@@ -460,27 +460,39 @@ export class TestConversation {
     this.taken(entry);
   }
 
-  async message(
-    content: string,
-    by: TestPerson,
-    options: { device?: TestDevice; id?: ClientMessageId; epoch?: number } = {},
-  ): Promise<SealedMessage> {
-    const device = options.device ?? by.devices[0]!;
-    const newest = newestEpoch(this.state!);
-    const context = {
-      conversation: this.id,
-      account: by.account,
-      device: device.device,
-      epoch: options.epoch ?? newest.epoch,
-      openingLink: newest.openingLink,
-    };
-    const id = options.id ?? clientMessageId(randomBytes(16));
-    const value = create(MessageContentSchema, { time: 1n, counter: 1, kind: { case: "text", value: { text: content } } });
-    return sealMessage(this.epochKey, context, { clientMessageId: id }, value, device.signingSeed);
+  message(content: string, by: TestPerson, options: TestMessageOptions = {}): Promise<SealedMessage> {
+    return sealText(content, by, { id: this.id, state: this.state!, epochKey: this.epochKey }, options);
   }
 
   send = (message: SealedMessage, resume = false) =>
     ({ case: "send", value: { conversation: idBytes(this.id), message, resume } }) satisfies { case: "send"; value: object };
+}
+
+export interface TestMessageOptions {
+  readonly device?: TestDevice;
+  readonly id?: ClientMessageId;
+  readonly epoch?: number;
+}
+
+/** A message by somebody's device, in the newest epoch if no other is named. */
+export function sealText(
+  content: string,
+  by: TestPerson,
+  { id, state, epochKey }: { readonly id: ConversationId; readonly state: ConversationState; readonly epochKey: Uint8Array },
+  options: TestMessageOptions,
+): Promise<SealedMessage> {
+  const device = options.device ?? by.devices[0]!;
+  const newest = newestEpoch(state);
+  const context = {
+    conversation: id,
+    account: by.account,
+    device: device.device,
+    epoch: options.epoch ?? newest.epoch,
+    openingLink: newest.openingLink,
+  };
+  const value = create(MessageContentSchema, { time: 1n, counter: 1, kind: { case: "text", value: { text: content } } });
+  const clientMessageId_ = options.id ?? clientMessageId(randomBytes(16));
+  return sealMessage(epochKey, context, { clientMessageId: clientMessageId_ }, value, device.signingSeed);
 }
 
 /** The error's code that a request came to; 0: it went through. */

@@ -10,8 +10,10 @@ export const prefixOf = (conversation: ConversationId): ConversationPrefix => co
 
 /** What one chat server tells the others besides new entries. Binary fields are base64. */
 export type Hint =
-  /** An account became a member by the link with this sequence number. */
-  | readonly ["joined", AccountId, ConversationId, number]
+  /** The link with this sequence number brought members. */
+  | readonly ["members", ConversationId, number]
+  /** Somebody asks to join. */
+  | readonly ["join-asked", ConversationId]
   /** An account chain grew to this index and hash (hex). */
   | readonly ["account", AccountId, number, string]
   /** A device was revoked or signed out. */

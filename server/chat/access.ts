@@ -1,11 +1,11 @@
 import { type AccountId, accountId, ErrorCode, FastChatError, isHash } from "@fastchat/protocol";
 import { findAccount, type StoredAccount } from "../store/accounts.ts";
-import { findConversationOf, type StoredConversation } from "../store/conversations.ts";
+import { findConversationOf, findLogOf, type ReadableLog, type StoredConversation } from "../store/conversations.ts";
 import type { ChatContext } from "./context.ts";
 import type { Session } from "./session.ts";
 
-// The doors to what the server keeps. A request gets a conversation only through the first one; what belongs to one account alone (vault, sealed
-// keys) is asked for with the session's own account and no other.
+// The doors to what the server keeps. A request gets a conversation only through the first one, and its log through the second; what belongs to
+// one account alone (vault, sealed keys) is asked for with the session's own account and no other.
 
 /**
  * A conversation of which the session's account is a member. Throws NOT_FOUND for any other, whether it exists or not, and when the device has lost
@@ -19,7 +19,18 @@ export async function accessConversation(chat: ChatContext, session: Session, co
 }
 
 /**
- * The same for who seals something for the members that is no message: as for messages, the device is one that the conversation has recorded, and
+ * The log of a conversation of which the session's account is a member, or was one: then it ends with the link that ended that. Reads nothing
+ * beyond `upTo`. Otherwise throws as above.
+ */
+export async function accessLog(chat: ChatContext, session: Session, conversation: Uint8Array): Promise<ReadableLog> {
+  if (!isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
+  const found = await findLogOf(chat.database, conversation, session.account, session.device);
+  if (found === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
+  return found;
+}
+
+/**
+ * The same as `accessConversation` for who seals something for the members that is no message: as for messages, the device is one that the conversation has recorded, and
  * the epoch one that is still good [S5]. Otherwise throws STALE_HEAD or STALE_EPOCH.
  */
 export async function accessForSealing(

@@ -95,8 +95,9 @@ class RunningChatServer implements ChatServer {
       run: this.#run,
       log,
       onHints: (message) => {
-        for (const hint of message.hints) hearHint(this.#chat, hint);
+        // Heads first: a push waits behind a link that may have put somebody out.
         for (const { prefix, head } of message.heads) delivery.hinted(prefix, head);
+        for (const hint of message.hints) hearHint(this.#chat, hint);
       },
       onMissed: () => this.#missed.repair(),
     });
@@ -112,6 +113,7 @@ class RunningChatServer implements ChatServer {
         links: new TokenBuckets({ perSecond: limits.linksPerMinute / 60, burst: limits.linksBurst }),
         vaultWrites: new TokenBuckets({ perSecond: limits.vaultWritesPerMinute / 60, burst: limits.vaultWritesBurst }),
         rekeys: new TokenBuckets({ perSecond: limits.rekeysPerMinutePerConversation / 60, burst: limits.rekeysPerMinutePerConversation }),
+        joinRequests: new TokenBuckets({ perSecond: limits.joinRequestsPerMinute / 60, burst: limits.joinRequestsBurst }),
       },
       metrics,
       log,

@@ -21,7 +21,12 @@ export interface ChatContext {
   readonly presence: PresenceBoard;
   readonly chains: ChainStates;
   readonly people: PeoplePolicy;
-  readonly rates: { readonly links: TokenBuckets; readonly vaultWrites: TokenBuckets; readonly rekeys: TokenBuckets };
+  readonly rates: {
+    readonly links: TokenBuckets;
+    readonly vaultWrites: TokenBuckets;
+    readonly rekeys: TokenBuckets;
+    readonly joinRequests: TokenBuckets;
+  };
   readonly metrics: ChatMetrics;
   readonly log: Log;
   /** Milliseconds since 1970. */

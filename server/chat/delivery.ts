@@ -1,33 +1,48 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
-import { type AccountId, accountId, type ConversationId, type DeviceId, ErrorCode, idBytes, limits } from "@fastchat/protocol";
+import { type AccountId, accountId, type ConversationId, type DeviceId, ErrorCode, limits } from "@fastchat/protocol";
 import { ConversationLinkSchema, LinkEntrySchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
 import { type ConversationPrefix, prefixOf } from "../bus/hint.ts";
 import { type Log, reasonOf } from "../events.ts";
 import { readSealedKeys } from "../store/conversations.ts";
 import type { Database } from "../store/database.ts";
-import { entryKinds, readEntries, type StoredEntry } from "../store/entries.ts";
+import { entryKinds, readEntries, readHead, type StoredEntry } from "../store/entries.ts";
+import { formerAmong, membersOf } from "../store/members.ts";
 import type { Session } from "./session.ts";
 import { type EncodedFrame, encodeEntries, encodeEntry } from "./wire.ts";
 
 /** A conversation that some session here is a member of. */
 interface Watched {
   readonly conversation: ConversationId;
+  /** Those that get what comes. */
   readonly sessions: Set<Session>;
+  /** Those of which it is not certain that they are members still: they get nothing until that was looked up. */
+  readonly arriving: Set<Session>;
   /** Newest entry that the sessions got, or that was in the log before the first of them came. */
   delivered: number;
   /** Newest entry that is known to be in the log. */
   known: number;
+  /** Up to here it was looked up who of the sessions is a member. Whose membership was read at an earlier head may have lost it since. */
+  judged: number;
   reading: boolean;
+  /** What was pushed meanwhile. */
+  readonly held: (readonly [frame: EncodedFrame, except: Session | undefined])[];
 }
 
 const READ_AGAIN_MS = 500;
+/** Pushes that wait for a read to end; further ones are lost, as they may be. */
+const MOST_HELD = 256;
 
 /**
  * Hands entries to the sessions of their members, in the order of the log. What this server appended is at hand; when it follows what was delivered
  * last it goes out at once. Otherwise (another server's entries lie between, or only a hint came) the log is read from there on, once for all
  * sessions. A session that misses something (it came while that was delivered, or was dropped) sees the gap and fetches it: nothing here
  * is the truth.
+ *
+ * But nobody gets what he may not read. Only a link takes a membership away, and a link is always read from the log. Behind each page that holds one
+ * it is looked up who is a member: newcomers get the page, too; who is none any more gets it up to the link that ended it, and then nothing. While
+ * that goes on, nothing else is handed out or pushed, and a session that comes waits; so does one whose membership was read before the newest such
+ * link.
  */
 export class Delivery {
   readonly #database: Database;
@@ -82,21 +97,33 @@ export class Delivery {
   watch(session: Session, conversation: ConversationId, head: number): void {
     let watched = this.#watched.get(conversation);
     if (watched === undefined) {
-      watched = { conversation, sessions: new Set(), delivered: head, known: head, reading: false };
+      const nobody = { sessions: new Set<Session>(), arriving: new Set<Session>(), reading: false, held: [] };
+      watched = { conversation, ...nobody, delivered: head, known: head, judged: head };
       this.#watched.set(conversation, watched);
       this.#byPrefix.set(prefixOf(conversation), watched);
     }
-    watched.sessions.add(session);
     session.conversations.add(conversation);
+    if (!watched.sessions.has(session)) {
+      if (watched.reading || head < watched.judged) watched.arriving.add(session);
+      else admit(watched, session, head);
+    }
     this.#advance(watched, head);
   }
 
   unwatch(session: Session, conversation: ConversationId): void {
     session.conversations.delete(conversation);
     const watched = this.#watched.get(conversation);
-    if (watched === undefined || !watched.sessions.delete(session) || watched.sessions.size > 0) return;
+    if (watched === undefined) return;
+    watched.sessions.delete(session);
+    watched.arriving.delete(session);
+    if (watched.sessions.size + watched.arriving.size > 0) return;
     this.#watched.delete(conversation);
     this.#byPrefix.delete(prefixOf(conversation));
+  }
+
+  /** Whether any session here does. */
+  watches(conversation: ConversationId): boolean {
+    return this.#watched.has(conversation);
   }
 
   /** What this server appended to a conversation, ascending and gap-free. */
@@ -108,7 +135,7 @@ export class Delivery {
     const onlyMessages = entries.every((entry) => entry.kind === entryKinds.message);
     if (!watched.reading && onlyMessages && first.sequence === watched.delivered + 1) {
       watched.known = Math.max(watched.known, last.sequence);
-      this.#handOut(watched, entries, () => []);
+      handOut(watched, entries);
     }
     this.#advance(watched, last.sequence);
   }
@@ -126,7 +153,11 @@ export class Delivery {
 
   /** Something besides entries, for everybody in a conversation but `except`. */
   push(conversation: ConversationId, frame: EncodedFrame, except?: Session): void {
-    for (const session of this.#watched.get(conversation)?.sessions ?? []) if (session !== except) session.connection.send(frame);
+    const watched = this.#watched.get(conversation);
+    if (watched === undefined) return;
+    if (watched.reading) {
+      if (watched.held.length < MOST_HELD) watched.held.push([frame, except]);
+    } else pushTo(watched.sessions, frame, except);
   }
 
   /** The sessions here that watch any of these conversations. */
@@ -147,26 +178,31 @@ export class Delivery {
 
   #advance(watched: Watched, head: number): void {
     watched.known = Math.max(watched.known, head);
-    if (watched.reading || watched.delivered >= watched.known) return;
+    if (watched.reading || !hasWork(watched)) return;
     watched.reading = true;
     void this.#read(watched);
   }
 
   async #read(watched: Watched): Promise<void> {
     const { conversation } = watched;
-    while (watched.delivered < watched.known && watched.sessions.size > 0) {
+    while (hasWork(watched)) {
       try {
-        const { entries, head } = await readEntries(this.#database, conversation, { after: watched.delivered }, limits.entriesPerPage);
-        if (entries.length === 0) {
+        const behind = watched.delivered < watched.known;
+        const range = { after: watched.delivered };
+        const entries = behind ? await readEntries(this.#database, conversation, range, { upTo: limits.largestNumber }) : [];
+        if (behind && entries.length === 0) {
           // A head without entries: it was restored to an earlier state. What comes will be announced anew.
-          watched.known = watched.delivered = Math.min(watched.known, head);
-          break;
+          watched.known = watched.delivered = Math.min(watched.known, await readHead(this.#database, conversation));
+          watched.judged = Math.min(watched.judged, watched.delivered);
         }
-        const epochs = openedEpochs(entries);
-        const accounts = new Set([...watched.sessions].map((session) => session.account));
-        const keys = epochs === undefined ? [] : await readSealedKeys(this.#database, conversation, [...accounts], epochs);
-        this.#handOut(watched, entries, (account) => keys.filter((key) => accountId(key.account) === account));
-        if (entries.some((entry) => entry.kind === entryKinds.link)) await this.#dropFormerMembers(watched);
+        const links = entries.filter((entry) => entry.kind === entryKinds.link);
+        if (links.length > 0 || watched.arriving.size > 0) await this.#judge(watched, entries);
+        const copies = await this.#copiesBeside(watched, links);
+        for (const session of watched.sessions) {
+          const own = copies.get(session.account);
+          if (own !== undefined) session.connection.send(own);
+        }
+        handOut(watched, entries);
       } catch (error) {
         this.#log.event("warn", "delivery-read-failed", { reason: reasonOf(error) });
         const stopped = await wait(READ_AGAIN_MS, false, { signal: this.#ending.signal }).catch(() => true);
@@ -174,54 +210,107 @@ export class Delivery {
       }
     }
     watched.reading = false;
+    for (const [frame, except] of watched.held.splice(0)) pushTo(watched.sessions, frame, except);
   }
 
-  #handOut(watched: Watched, entries: readonly StoredEntry[], keysOf: (account: AccountId) => readonly SealedKey[]): void {
-    const { conversation, sessions } = watched;
-    watched.delivered = entries.at(-1)?.sequence ?? watched.delivered;
-    const head = Math.max(watched.known, watched.delivered);
-    const pages: Uint8Array[][] = [[]];
-    let bytes = 0;
-    for (const entry of entries) {
-      const encoded = encodeEntry(entry);
-      if (bytes > 0 && bytes + encoded.length > limits.pageBytes) {
-        pages.push([]);
-        bytes = 0;
-      }
-      pages.at(-1)!.push(encoded);
-      bytes += encoded.length;
+  /**
+   * Looks up who is a member behind these entries. Members with a session here watch from now on; others get what of the entries they may read, and
+   * stop watching. Who came meanwhile and is not among the members waits for the next look.
+   */
+  async #judge(watched: Watched, entries: readonly StoredEntry[]): Promise<void> {
+    const { conversation, sessions, arriving } = watched;
+    const candidates = [...sessions, ...arriving];
+    const members = await membersOf(this.#database, conversation);
+    const others = new Set(candidates.map((session) => session.account).filter((account) => !members.has(account)));
+    const ended = await formerAmong(this.#database, conversation, others);
+    const here = [...members].flatMap((account) => [...this.sessionsOf(account)]);
+    if (this.#watched.get(conversation) !== watched) {
+      // Everybody who watched has left meanwhile; newcomers begin anew.
+      for (const session of here) this.watch(session, conversation, watched.delivered);
+      this.known(conversation, watched.known);
+      return;
     }
-    for (const page of pages) {
-      const shared = encodeEntries({ request: 0, conversation, entries: page, head, sealedKeys: [] });
-      for (const session of sessions) {
-        const sealedKeys = keysOf(session.account);
-        session.connection.send(
-          sealedKeys.length === 0 ? shared : encodeEntries({ request: 0, conversation, entries: page, head, sealedKeys }),
-        );
-      }
+    watched.judged = Math.max(watched.judged, entries.at(-1)?.sequence ?? 0);
+    for (const session of here) {
+      session.conversations.add(conversation);
+      if (arriving.delete(session)) admit(watched, session, 0);
+      else sessions.add(session);
+    }
+    for (const session of candidates) {
+      if (!others.has(session.account)) continue;
+      const readable = entries.filter((entry) => entry.sequence <= (ended.get(session.account) ?? 0));
+      if (sessions.has(session)) sendEntries([session], conversation, readable, readable.at(-1)?.sequence ?? 0);
+      this.unwatch(session, conversation);
     }
   }
 
-  /** A link may have removed somebody: they got that link as their last entry. */
-  async #dropFormerMembers(watched: Watched): Promise<void> {
-    const rows = await this.#database.query
-      .selectFrom("member")
-      .select("account")
-      .where("conversation", "=", idBytes(watched.conversation))
-      .execute();
-    const members = new Set(rows.map((row) => accountId(row.account)));
-    for (const session of watched.sessions) if (!members.has(session.account)) this.unwatch(session, watched.conversation);
+  /** [C4] The copies of the epochs that these links open, a frame for each account: everybody's own, before the links that go to all alike. */
+  async #copiesBeside({ conversation, sessions }: Watched, links: readonly StoredEntry[]): Promise<ReadonlyMap<AccountId, EncodedFrame>> {
+    const epochs = openedEpochs(links);
+    if (epochs === undefined) return new Map();
+    const accounts = new Set([...sessions].map((session) => session.account));
+    const keys = new Map<AccountId, SealedKey[]>();
+    for (const key of await readSealedKeys(this.#database, conversation, [...accounts], epochs)) {
+      const account = accountId(key.account);
+      keys.set(account, [...(keys.get(account) ?? []), key]);
+    }
+    return new Map(
+      Array.from(keys, ([account, sealedKeys]) => [account, encodeEntries({ request: 0, conversation, entries: [], head: 0, sealedKeys })]),
+    );
   }
 }
 
-/** From the first to the last epoch that links among these entries open. */
-function openedEpochs(entries: readonly StoredEntry[]): { from: number; to: number } | undefined {
-  const opened = entries
-    .filter((entry) => entry.kind === entryKinds.link)
-    .flatMap((entry) => {
-      const { link } = fromBinary(LinkEntrySchema, entry.body);
-      const epoch = link && fromBinary(ConversationLinkSchema, link.body).opening?.epoch;
-      return epoch === undefined ? [] : [epoch];
-    });
+const hasWork = ({ sessions, arriving, delivered, known }: Watched): boolean =>
+  arriving.size > 0 || (delivered < known && sessions.size > 0);
+
+/** What was delivered after `head`, before the session came, is not sent again: it hears that there is something. */
+function admit({ sessions, conversation, delivered }: Watched, session: Session, head: number): void {
+  sessions.add(session);
+  if (head >= delivered) return;
+  session.connection.send(encodeEntries({ request: 0, conversation, entries: [], head: delivered, sealedKeys: [] }));
+}
+
+function pushTo(sessions: Iterable<Session>, frame: EncodedFrame, except: Session | undefined): void {
+  for (const session of sessions) if (session !== except) session.connection.send(frame);
+}
+
+function handOut(watched: Watched, entries: readonly StoredEntry[]): void {
+  watched.delivered = entries.at(-1)?.sequence ?? watched.delivered;
+  sendEntries(watched.sessions, watched.conversation, entries, Math.max(watched.known, watched.delivered));
+}
+
+/** The same bytes to all. */
+function sendEntries(sessions: Iterable<Session>, conversation: ConversationId, entries: readonly StoredEntry[], head: number): void {
+  for (const page of pagesOf(entries)) {
+    const frame = encodeEntries({ request: 0, conversation, entries: page, head, sealedKeys: [] });
+    for (const session of sessions) session.connection.send(frame);
+  }
+}
+
+/** Encoded entries, as many together as a frame may hold. */
+function pagesOf(entries: readonly StoredEntry[]): Uint8Array[][] {
+  const pages: Uint8Array[][] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    const encoded = encodeEntry(entry);
+    const page = pages.at(-1);
+    if (page === undefined || bytes + encoded.length > limits.pageBytes) {
+      pages.push([encoded]);
+      bytes = encoded.length;
+    } else {
+      page.push(encoded);
+      bytes += encoded.length;
+    }
+  }
+  return pages;
+}
+
+/** From the first to the last epoch that these links open. */
+function openedEpochs(links: readonly StoredEntry[]): { from: number; to: number } | undefined {
+  const opened = links.flatMap((entry) => {
+    const { link } = fromBinary(LinkEntrySchema, entry.body);
+    const epoch = link && fromBinary(ConversationLinkSchema, link.body).opening?.epoch;
+    return epoch === undefined ? [] : [epoch];
+  });
   return opened.length === 0 ? undefined : { from: Math.min(...opened), to: Math.max(...opened) };
 }

@@ -1,11 +1,13 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { type ConversationId, conversationId, idBytes, linkHash } from "@fastchat/protocol";
+import { idBytes, linkHash } from "@fastchat/protocol";
 import { KeyRequestSchema, SealedSignalSchema, SealedSlotSchema } from "@fastchat/protocol/wire/conversation";
 import { KeyRequestedSchema, SignalSchema, SlotsSchema } from "@fastchat/protocol/wire/frames";
 import type { Hint } from "../bus/hint.ts";
 import { reasonOf } from "../events.ts";
 import { tellAccountMoved, tellVaultMoved } from "./account-news.ts";
 import type { ChatContext } from "./context.ts";
+import { tellJoinAsked } from "./join-news.ts";
+import { watchNewMembers } from "./new-members.ts";
 import { encodeFrame } from "./wire.ts";
 
 /** Does here what another server's hint asks for. One that cannot be read is logged and left: hints may get lost. */
@@ -17,17 +19,17 @@ export function hearHint(chat: ChatContext, hint: Hint): void {
   }
 }
 
-const conversationOf = (hex: string): ConversationId => conversationId(Buffer.from(hex, "hex"));
 const fromBase64 = (text: string): Uint8Array => Buffer.from(text, "base64");
 
 function hear(chat: ChatContext, hint: Hint): void {
   const { delivery } = chat;
   switch (hint[0]) {
-    case "joined": {
-      const conversation = conversationOf(hint[2]);
-      for (const session of delivery.sessionsOf(hint[1])) delivery.watch(session, conversation, hint[3] - 1);
+    case "members":
+      void watchNewMembers(chat, hint[1], hint[2]).catch(() => undefined);
       break;
-    }
+    case "join-asked":
+      void tellJoinAsked(chat, hint[1]).catch(() => undefined);
+      break;
     case "account":
       void tellAccountMoved(chat, { account: hint[1], index: hint[2], hash: linkHash(Buffer.from(hint[3], "hex")) }).catch(() => undefined);
       break;

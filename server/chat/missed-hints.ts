@@ -53,9 +53,10 @@ export class MissedHints {
     const accounts = delivery.accounts();
     const heads = await conversationsOf(database, accounts);
     for (const { account, conversation, sequence } of heads) {
+      // One that began meanwhile, or that somebody was added to: from its beginning, if that is not far.
+      const from = Math.max(0, sequence - limits.entriesPerPage);
       for (const session of delivery.sessionsOf(accountId(account))) {
-        // One that began meanwhile: from its beginning.
-        if (!session.conversations.has(conversation)) delivery.watch(session, conversation, 0);
+        if (!session.conversations.has(conversation)) delivery.watch(session, conversation, from);
       }
       delivery.known(conversation, sequence);
     }

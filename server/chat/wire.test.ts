@@ -41,7 +41,7 @@ test("entries and frames put together from stored bytes are those of the generat
   for (const request of [0, 5]) {
     const value = create(EntriesSchema, { conversation: idBytes(conversation), entries, head: 9, sealedKeys });
     const encoded = encodeEntries({ request, conversation, entries: stored.map(([entry]) => encodeEntry(entry)), head: 9, sealedKeys });
-    expect(Buffer.from(encoded)).toEqual(
+    expect(Buffer.from(encoded.bytes)).toEqual(
       Buffer.from(toBinary(ServerFrameSchema, create(ServerFrameSchema, { request, body: { case: "entries", value } }))),
     );
   }
@@ -55,11 +55,22 @@ test("packets keep their frames in order and stay within the limits", () => {
       : encodeFrame(index + 1, { case: "pong", value: { $typeName: "fastchat.v1.Pong", time: 1n } }),
   );
   const packets = encodePackets(frames);
-  expect(Buffer.concat(packets.flatMap((packet) => fromFrames(packet))).equals(Buffer.concat(frames))).toBe(true);
+  const all = Buffer.concat(frames.map((frame) => frame.bytes));
+  expect(Buffer.concat(packets.flatMap((packet) => fromFrames(packet))).equals(all)).toBe(true);
   for (const packet of packets) {
     expect(packet.length).toBeLessThanOrEqual(limits.packetBytes);
     expect(fromFrames(packet).length).toBeLessThanOrEqual(limits.framesPerPacket);
   }
+});
+
+test("[D10] a frame that leaves alone, or is large, is the same packet for every socket", () => {
+  const conversation = conversationId(randomBytes(32));
+  const entries = (bytes: number) => encodeEntries({ request: 0, conversation, entries: [randomBytes(bytes)], head: 1, sealedKeys: [] });
+  const [small, large, last] = [entries(300), entries(100_000), entries(300)];
+  expect(encodePackets([small])[0]).toBe(encodePackets([small])[0]);
+  const packets = encodePackets([small, last, large, small, last]);
+  expect(packets.map((packet) => fromFrames(packet).length)).toEqual([2, 1, 2]);
+  expect(packets[1]).toBe(encodePackets([large])[0]);
 });
 
 /** The frames of a packet as bytes, by the packet's own wire format alone. */

@@ -11,11 +11,28 @@ import { entryKinds, type StoredEntry } from "../store/entries.ts";
 
 export type AnswerBody = Exclude<ServerFrame["body"], { case: undefined }>;
 
-/** A frame, ready to be put into a packet. */
-export type EncodedFrame = Uint8Array;
+/** A frame, ready to be put into a packet. Many sockets send the same one. */
+export class EncodedFrame {
+  readonly bytes: Uint8Array;
+  #alone: Uint8Array | undefined;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  get length(): number {
+    return this.bytes.length;
+  }
+
+  /** The packet of this frame alone: made once, the same bytes for every socket. */
+  get alone(): Uint8Array {
+    this.#alone ??= packetOf([this]);
+    return this.#alone;
+  }
+}
 
 export function encodeFrame(request: number, body: AnswerBody): EncodedFrame {
-  return toBinary(ServerFrameSchema, create(ServerFrameSchema, { request, body }));
+  return new EncodedFrame(toBinary(ServerFrameSchema, create(ServerFrameSchema, { request, body })));
 }
 
 export function wireError(code: ErrorCode, detail?: string, retryAfterMs?: number): WireError {
@@ -85,26 +102,40 @@ export function encodeEntries({ request, conversation, entries, head, sealedKeys
   for (const entry of entries) writer.tag(entriesFields.entries, WireType.LengthDelimited).bytes(entry);
   if (head !== 0) writer.tag(entriesFields.head, WireType.Varint).uint32(head);
   for (const key of sealedKeys) writer.tag(entriesFields.sealedKeys, WireType.LengthDelimited).bytes(toBinary(SealedKeySchema, key));
-  return writer.join().finish();
+  return new EncodedFrame(writer.join().finish());
 }
 
-/** Frames gathered into packets within the limits; every frame alone fits into one. */
+/** From here on it is dearer to copy a frame into a packet with others than to send it by itself. */
+const LARGE_FRAME_BYTES = 16_384;
+
+/** What a frame takes in a packet besides its bytes, at most. */
+const FRAME_OVERHEAD = 6;
+
+/** Frames gathered into packets within the limits, in order; every frame alone fits into one. */
 export function encodePackets(frames: readonly EncodedFrame[]): Uint8Array[] {
   const packets: Uint8Array[] = [];
-  let writer = new BinaryWriter();
-  let count = 0;
+  let some: EncodedFrame[] = [];
   let bytes = 0;
+  const close = () => {
+    const [first] = some;
+    if (first !== undefined) packets.push(some.length === 1 ? first.alone : packetOf(some));
+    some = [];
+    bytes = 0;
+  };
   for (const frame of frames) {
-    if (count > 0 && (count >= limits.framesPerPacket || bytes + frame.length + 6 > limits.packetBytes)) {
-      packets.push(writer.finish());
-      writer = new BinaryWriter();
-      count = 0;
-      bytes = 0;
-    }
-    writer.tag(packetFrames, WireType.LengthDelimited).bytes(frame);
-    count += 1;
-    bytes += frame.length + 6;
+    const size = frame.length + FRAME_OVERHEAD;
+    const large = frame.length >= LARGE_FRAME_BYTES;
+    if (large || some.length >= limits.framesPerPacket || bytes + size > limits.packetBytes) close();
+    some.push(frame);
+    bytes += size;
+    if (large) close();
   }
-  if (count > 0) packets.push(writer.finish());
+  close();
   return packets;
+}
+
+function packetOf(frames: readonly EncodedFrame[]): Uint8Array {
+  const writer = new BinaryWriter();
+  for (const { bytes } of frames) writer.tag(packetFrames, WireType.LengthDelimited).bytes(bytes);
+  return writer.finish();
 }

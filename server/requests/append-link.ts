@@ -1,61 +1,57 @@
-import { create, fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { accountId, conversationId, ErrorCode, FastChatError, isHash, limits, linkHash } from "@fastchat/protocol";
 import {
   applyConversationLink,
+  checkSealedKeys,
   conversationLinkHash,
   type ConversationState,
-  copyRecipients,
-  isEntitled,
+  groupIdOf,
   isTooMuchEvidence,
-  newestEpoch,
 } from "@fastchat/protocol/chain";
-import { equal, sealedKeysHash, sealingOverhead, toHex } from "@fastchat/protocol/seal";
-import {
-  ConversationKind,
-  type ConversationLink,
-  ConversationLinkSchema,
-  type LinkEntry,
-  type SealedKey,
-} from "@fastchat/protocol/wire/conversation";
+import { equal, sealedProfileHash } from "@fastchat/protocol/seal";
+import { type ConversationLink, ConversationLinkSchema, type LinkEntry, LinkEntrySchema } from "@fastchat/protocol/wire/conversation";
 import { AppendedSchema } from "@fastchat/protocol/wire/frames";
 import { checkAuthor, malformed } from "../chat/access.ts";
 import type { ChatContext, Handler } from "../chat/context.ts";
 import type { AnswerBody } from "../chat/wire.ts";
-import { appendLink as storeLink, findLink, type LinkAppendResult, type NamedHead } from "../store/conversations.ts";
+import { appendLink as storeLink, findLink, type LinkAppendResult, type NamedHead } from "../store/append-link.ts";
+import { isMember } from "../store/members.ts";
 
-/** [C3] A link is taken only on top of the head, only when it is valid, and only with all its evidence and sealed keys. */
+/** What a link's packet takes on its way out besides the entry: ids, numbers, tags. */
+const ENTRY_OVERHEAD = 1_024;
+
+/** [C3] A link is taken only on top of the head, only when it is valid, and only with all its evidence, sealed keys and profile. */
 export const appendLink: Handler<"appendLink"> = async (chat, session, { conversation, entry, sealedKeys }) => {
   const body = readBody(entry);
   if (entry?.link === undefined || body === undefined) throw malformed("no conversation link");
   checkAuthor(session, body);
-  if (body.change.case === "create" && body.change.value.kind !== ConversationKind.DIRECT) {
-    throw new FastChatError(ErrorCode.LINK_INVALID, {
-      detail: "This server does not take groups yet: write to each person by themselves.",
-    });
-  }
   if (conversation.length !== 0 && !isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
   chat.rates.links.takeOrThrow(session.device);
   if (isTooMuchEvidence(entry.evidence)) throw new FastChatError(ErrorCode.TOO_LARGE);
+  const encoded = toBinary(LinkEntrySchema, entry);
+  if (encoded.length > limits.packetBytes - ENTRY_OVERHEAD) throw new FastChatError(ErrorCode.TOO_LARGE);
+  checkProfile(body, entry.profile);
 
-  const before = conversation.length === 0 ? undefined : await chat.chains.conversation(conversationId(conversation));
+  // Before a group's `create` there is no id to name: a retry of one that was stored is found by the one that follows from it.
+  const id = conversation.length === 0 ? groupIdOf(entry.link) : conversationId(conversation);
+  const hash = conversationLinkHash(entry.link);
+  const before = (await isMember(chat.database, id, session.account)) ? await chat.chains.conversation(id) : undefined;
   if (before === undefined ? body.change.case !== "create" : !before.members.has(session.account)) {
     throw new FastChatError(ErrorCode.NOT_FOUND);
   }
   if (before !== undefined) {
     // Only now, and for each member, so that nobody uses up another's; a stranger's id makes no bucket.
     if (body.change.case === "rekey") chat.rates.rekeys.takeOrThrow(before.conversation + session.account);
-    if (body.index !== before.head.index + 1 || toHex(body.previous) !== before.head.hash) {
+    if (body.index !== before.head.index + 1 || Buffer.from(body.previous).toString("hex") !== before.head.hash) {
       // A retry of a link that was stored is answered as then.
-      const same = await findLink(chat.database.query, before.conversation, body.index, conversationLinkHash(entry.link));
+      const same = await findLink(chat.database.query, before.conversation, body.index, hash);
       if (same === undefined) throw new FastChatError(ErrorCode.STALE_HEAD);
       return answer(same);
     }
   }
-  const verified = chat.chains.verified;
   const heads = readHeads(body);
-  for (const head of heads) {
-    if (!(await chat.chains.knowsHead(head))) throw unknownHead();
-  }
+  const verified = await chat.chains.knownHeads(heads);
+  if (verified === undefined) throw unknownHead();
   const result = applyConversationLink(before, entry, verified);
   switch (result.kind) {
     case "valid":
@@ -68,16 +64,18 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
       return result satisfies never;
   }
   const { state } = result;
-  if (conversation.length !== 0 && conversationId(conversation) !== state.conversation) throw malformed("a link of another conversation");
-  const wrong = checkSealedKeys(state, sealedKeys);
-  if (wrong !== undefined) throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The sealed keys do not fit the change: ${wrong}.` });
+  if (conversation.length !== 0 && id !== state.conversation) throw malformed("a link of another conversation");
+  const keys = checkSealedKeys(state, sealedKeys);
+  if (keys.kind === "invalid") {
+    throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The sealed keys do not fit the change: ${keys.reason}.` });
+  }
 
   const { account, device } = session;
   const stored = await storeLink(chat.database, {
     conversation: state.conversation,
     account,
     device,
-    entry,
+    entry: encoded,
     sealedKeys,
     before,
     state,
@@ -102,6 +100,8 @@ function answer(stored: LinkAppendResult): AnswerBody {
       throw new FastChatError(ErrorCode.DEVICE_REVOKED);
     case "unknown-heads":
       throw unknownHead();
+    case "public-name-taken":
+      throw new FastChatError(ErrorCode.PUBLIC_NAME_TAKEN);
     default:
       return stored satisfies never;
   }
@@ -110,10 +110,13 @@ function answer(stored: LinkAppendResult): AnswerBody {
 const unknownHead = () =>
   new FastChatError(ErrorCode.LINK_INVALID, { detail: "The change names an account chain that this server does not have." });
 
+/** Each account once, or `apply` refuses the link. */
 function readHeads(body: ConversationLink): NamedHead[] {
   if (body.heads.length > limits.groupMembers) throw new FastChatError(ErrorCode.TOO_LARGE);
   if (!body.heads.every(({ account, hash }) => isHash(account) && isHash(hash))) throw malformed("not a head");
-  return body.heads.map(({ account, index, hash }) => ({ account: accountId(account), index, hash: linkHash(hash) }));
+  const heads = body.heads.map(({ account, index, hash }) => ({ account: accountId(account), index, hash: linkHash(hash) }));
+  if (new Set(heads.map((head) => head.account)).size !== heads.length) throw malformed("an account's head twice");
+  return heads;
 }
 
 const incompleteCodes = {
@@ -130,44 +133,24 @@ function readBody(entry: LinkEntry | undefined): ConversationLink | undefined {
   }
 }
 
-/** [C4] Exactly the copies that are due lie beside an opening link, in order, well-formed, and with the hash that the link names. */
-function checkSealedKeys(state: ConversationState, keys: readonly SealedKey[]): string | undefined {
-  const epoch = newestEpoch(state);
-  if (epoch.index !== state.head.index) return keys.length === 0 ? undefined : "the change opens no epoch";
-  if (!equal(sealedKeysHash([...keys]), epoch.sealedKeysHash)) return "another list than the link names";
-  const places = keys.map((key) => toHex(key.account) + key.epoch.toString(16).padStart(8, "0"));
-  if (!places.every((place, index) => index === 0 || places[index - 1]! < place)) return "not in order";
-  if (keys.some((key) => key.sealed.length !== SEALED_EPOCH_KEY_BYTES)) return "a malformed copy";
-  const due = new Map(copyRecipients(state).map((recipient) => [recipient.account as string, recipient]));
-  const current = keys.filter((key) => key.epoch === epoch.epoch);
-  if (current.length !== due.size) return "not one copy for each member";
-  for (const { account, generation } of current) {
-    if (due.get(toHex(account))?.generation !== generation) return "a copy for somebody else, or to an older account key";
-  }
-  for (const key of keys) {
-    if (key.epoch === epoch.epoch) continue;
-    if (
-      !isHash(key.account) ||
-      key.epoch > epoch.epoch ||
-      !due.has(toHex(key.account)) ||
-      !isEntitled(state, accountId(key.account), key.epoch)
-    ) {
-      return "an older key for somebody whom the policy does not give it";
-    }
-  }
-  return undefined;
+/** [C8] The sealed profile of which a link names the hash lies beside it, and none beside another link. */
+function checkProfile({ change, opening }: ConversationLink, profile: Uint8Array): void {
+  const named = change.case === "profile" ? change.value.profileHash : (opening?.profileHash ?? new Uint8Array(0));
+  const refuse = (why: string) =>
+    new FastChatError(ErrorCode.LINK_INVALID, { detail: `The sealed profile does not fit the change: ${why}.` });
+  if (profile.length > limits.profileBytes) throw refuse("it is too large");
+  if (named.length === 0 && profile.length > 0) throw refuse("the change names none");
+  if (named.length > 0 && profile.length === 0) throw refuse("it is missing");
+  if (named.length > 0 && !equal(named, sealedProfileHash(profile))) throw refuse("the change names another one");
 }
-
-/** A 32-byte key, sealed. */
-const SEALED_EPOCH_KEY_BYTES = 32 + sealingOverhead;
 
 /** Newcomers watch from this link on; everybody here gets it, with their copies; the other servers hear of it. */
 function deliver(chat: ChatContext, state: ConversationState, stored: Extract<LinkAppendResult, { kind: "appended" }>): void {
   const { conversation } = state;
   for (const account of stored.joined) {
     for (const session of chat.delivery.sessionsOf(account)) chat.delivery.watch(session, conversation, stored.sequence - 1);
-    chat.hints.tell(["joined", account, conversation, stored.sequence]);
   }
+  if (stored.joined.length > 0) chat.hints.tell(["members", conversation, stored.sequence]);
   chat.delivery.known(conversation, stored.sequence);
   chat.hints.tellHead(conversation, stored.sequence);
 }

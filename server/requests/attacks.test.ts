@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ErrorCode, idBytes, limits } from "@fastchat/protocol";
-import { buildSignOut, draftLink, finishLink, groupCreate } from "@fastchat/protocol/chain";
-import { keyIdOf, newEpochKey, sealedKeysHash, sealEpochKey } from "@fastchat/protocol/seal";
+import { additionsOf, buildSignOut, groupCreate } from "@fastchat/protocol/chain";
+import { toHex } from "@fastchat/protocol/seal";
 import type { SignedLink } from "@fastchat/protocol/wire/account";
-import { ConversationLinkSchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
+import { ConversationLinkSchema } from "@fastchat/protocol/wire/conversation";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   addDevice,
@@ -17,6 +17,8 @@ import {
   type TestPerson,
   TestSocket,
 } from "../test-client.ts";
+import { forgeLink } from "../../protocol/chain/test-people.ts";
+import { TestGroup } from "../test-group.ts";
 import { TestInstallation } from "../test-installation.ts";
 
 // What a changed client would try, one request at a time.
@@ -58,29 +60,34 @@ const signalOf = (conversation: TestConversation, person: TestPerson, device: Te
   },
 });
 
-test("ghost member: a group is not taken, so that none can pass for somebody's direct conversation", async () => {
+test("ghost member: a group cannot pass for a direct conversation, and a direct one takes nobody else", async () => {
   const [alice, mallory] = [await signUp(gateway, "alice-of-group"), await signUp(gateway, "mallory-of-group")];
-  const known = new Map([alice, bob, mallory].map((person) => [person.account, { state: person.state, links: person.links }]));
-  const [device] = mallory.devices;
-  const members = new Map([alice, bob, mallory].map(({ account }) => [account, account === mallory.account ? "admin" : "member"] as const));
-  const author = { account: mallory.account, device: device!.device };
-  const change = groupCreate(members, randomBytes(32));
-  const drafted = draftLink({ state: undefined, author, known, change, opening: { kind: "fresh" } });
-  if (drafted.kind === "invalid") throw new Error(drafted.reason);
-  const opening = drafted.draft.opening!;
-  const key = newEpochKey();
-  const sealedKeys: SealedKey[] = [];
-  for (const recipient of opening.recipients) {
-    const { publicKey } = [alice, bob, mallory].find(({ account }) => account === recipient.account)!.accountKey;
-    sealedKeys.push((await sealEpochKey(key, opening.context, opening.epoch, { ...recipient, publicKey }))!);
-  }
-  const commitments = { keyId: keyIdOf(opening.context, key), sealedKeysHash: sealedKeysHash(sealedKeys) };
-  const entry = finishLink(drafted.draft, device!.signingSeed, commitments);
+  const group = new TestGroup(mallory, alice, bob);
   await using m = await welcome(mallory);
-  const asked = m.ask({ case: "appendLink", value: { conversation: new Uint8Array(0), entry, sealedKeys } }, "appended");
-  await expect(asked).rejects.toMatchObject({ code: ErrorCode.LINK_INVALID, message: expect.stringMatching(/groups/) as string });
+  const direct = new TestConversation(mallory, alice);
+  await direct.open(m, mallory);
+  // A group has an id of its own, whatever the request calls it.
+  const made = await group.link(
+    mallory,
+    groupCreate(new Map([mallory, alice, bob].map(({ account }) => [account, "admin"])), randomBytes(32)),
+  );
+  const posing = { ...group.request(made).value, conversation: idBytes(new TestConversation(mallory, bob).id) };
+  expect(await m.refusal({ case: "appendLink", value: posing })).toBe(ErrorCode.MALFORMED);
+  await m.ask(group.request(made), "appended");
+  group.taken(made);
+  // A member of the group is added to the direct conversation by the link that adds him there.
+  const carol = await signUp(gateway, "carol-of-group");
+  group.people.push(carol);
+  const { entry, sealedKeys } = await group.link(mallory, additionsOf(new Map([[carol.account, "member"]])));
+  const forged = forgeLink(entry, mallory.devices[0]!.signingSeed, (body) => {
+    body.conversation = idBytes(direct.id);
+    body.previous = idBytes(direct.state!.head.hash);
+  });
+  const adding = { case: "appendLink", value: { conversation: idBytes(direct.id), entry: forged, sealedKeys } } as const;
+  expect(await m.refusal(adding)).toBe(ErrorCode.LINK_INVALID);
   await using a = await welcome(alice);
-  expect((await a.ask({ case: "catchUp", value: { cursors: [] } }, "heads")).heads).toEqual([]);
+  const { heads } = await a.ask({ case: "catchUp", value: { cursors: [] } }, "heads");
+  expect(new Set(heads.map((head) => toHex(head.conversation)))).toEqual(new Set([direct.id, group.id]));
 });
 
 test("[S5] a slot comes from a recorded device, in an epoch that is still good, with a counter that leaves room", async () => {

@@ -3,9 +3,9 @@ import { type ConversationId, conversationId, ErrorCode, FastChatError, idBytes,
 import { HeadSchema, HeadsSchema } from "@fastchat/protocol/wire/frames";
 import { malformed } from "../chat/access.ts";
 import type { Handler } from "../chat/context.ts";
-import { conversationsOf } from "../store/conversations.ts";
+import { headsOf } from "../store/conversations.ts";
 
-/** What the session does not have yet, newest first; from here on it gets every conversation's entries live. */
+/** What the session does not have yet, newest first; from here on it gets the entries of every conversation that it is in live. */
 export const catchUp: Handler<"catchUp"> = async (chat, session, { cursors }) => {
   if (cursors.length > limits.cursorsPerCatchUp) throw new FastChatError(ErrorCode.TOO_LARGE);
   const has = new Map<ConversationId, number>();
@@ -13,15 +13,15 @@ export const catchUp: Handler<"catchUp"> = async (chat, session, { cursors }) =>
     if (!isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
     has.set(conversationId(conversation), sequence);
   }
-  const all = await conversationsOf(chat.database, [session.account]);
+  const all = await headsOf(chat.database, session.account);
   // A conversation that began while this session was being opened may not be watched yet.
   if (!session.connection.isClosed) {
-    for (const { conversation, sequence } of all) {
-      if (!session.conversations.has(conversation)) chat.delivery.watch(session, conversation, sequence);
+    for (const { conversation, sequence, ended } of all) {
+      if (ended === 0 && !session.conversations.has(conversation)) chat.delivery.watch(session, conversation, sequence);
     }
   }
   const heads = all
-    .filter(({ conversation, sequence }) => sequence !== has.get(conversation))
-    .map(({ conversation, sequence, time }) => create(HeadSchema, { conversation: idBytes(conversation), sequence, time: BigInt(time) }));
+    .filter(({ conversation, sequence, joinRequests }) => sequence !== has.get(conversation) || joinRequests > 0)
+    .map(({ conversation, time, ...head }) => create(HeadSchema, { conversation: idBytes(conversation), time: BigInt(time), ...head }));
   return { case: "heads", value: create(HeadsSchema, { heads }) };
 };

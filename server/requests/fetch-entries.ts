@@ -1,5 +1,5 @@
 import { ErrorCode, FastChatError } from "@fastchat/protocol";
-import { accessConversation } from "../chat/access.ts";
+import { accessLog } from "../chat/access.ts";
 import type { Handler } from "../chat/context.ts";
 import { encodeEntries, encodeEntry } from "../chat/wire.ts";
 import { readEntries } from "../store/entries.ts";
@@ -8,12 +8,11 @@ export const fetchEntries: Handler<"fetchEntries"> = async (chat, session, { con
   if ((after === undefined) === (before === undefined)) {
     throw new FastChatError(ErrorCode.MALFORMED, { detail: "A fetch names either after or before." });
   }
-  const access = await accessConversation(chat, session, conversation);
+  const log = await accessLog(chat, session, conversation);
   const range = after !== undefined ? { after } : { before: before ?? 0 };
-  const { entries, head } = await readEntries(chat.database, access.conversation, range, limit);
-  const encoded = entries.map(encodeEntry);
+  const entries = (await readEntries(chat.database, log.conversation, range, { limit, upTo: log.upTo })).map(encodeEntry);
   return {
     case: "encoded",
-    frame: (request) => encodeEntries({ request, conversation: access.conversation, entries: encoded, head, sealedKeys: [] }),
+    frame: (request) => encodeEntries({ request, conversation: log.conversation, entries, head: log.upTo, sealedKeys: [] }),
   };
 };

@@ -6,17 +6,16 @@ import { accessForSealing, checkAuthor, malformed } from "../chat/access.ts";
 import type { Handler } from "../chat/context.ts";
 import { encodeFrame } from "../chat/wire.ts";
 
-/** Relayed to who is connected, never stored. A client that wants to know whether it passed sends it as a request: the answer is a pong. */
+/** Relayed to who is connected, unless there are too many, and never stored. A client that wants to know whether it passed sends it as a request: the answer is a pong. */
 export const sendSignal: Handler<"sendSignal"> = async (chat, session, { conversation, signal }) => {
   if (signal === undefined || signal.ciphertext.length === 0) throw malformed("no signal");
   if (signal.ciphertext.length > limits.smallCiphertextBytes) throw new FastChatError(ErrorCode.TOO_LARGE);
   checkAuthor(session, signal);
   const access = await accessForSealing(chat, session, conversation, signal.epoch);
-  chat.delivery.push(
-    access.conversation,
-    encodeFrame(0, { case: "signal", value: create(SignalSchema, { conversation, signal }) }),
-    session,
-  );
-  chat.hints.tell(["signal", access.conversation, Buffer.from(toBinary(SealedSignalSchema, signal)).toString("base64")]);
+  if (access.members <= limits.liveTypingMembers) {
+    const live = encodeFrame(0, { case: "signal", value: create(SignalSchema, { conversation, signal }) });
+    chat.delivery.push(access.conversation, live, session);
+    chat.hints.tell(["signal", access.conversation, Buffer.from(toBinary(SealedSignalSchema, signal)).toString("base64")]);
+  }
   return { case: "pong", value: create(PongSchema, { time: BigInt(chat.now()) }) };
 };

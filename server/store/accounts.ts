@@ -14,7 +14,7 @@ import {
 } from "@fastchat/protocol/wire/account";
 import type { VaultEntry } from "@fastchat/protocol/wire/vault";
 import { sql, type Transaction } from "kysely";
-import type { Database } from "./database.ts";
+import { anyOf, type Database } from "./database.ts";
 import type { Tables } from "./tables.ts";
 import { replaceVault, VaultMoved } from "./vault.ts";
 
@@ -51,6 +51,28 @@ export async function readAccountLinks(database: Database, account: AccountId, a
   return rows.map((row) => create(SignedLinkSchema, row));
 }
 
+/** The links after `after`, up to and with `upTo`, of each of these accounts. */
+export async function readAccountLinksOf(
+  database: Database,
+  wanted: readonly { readonly account: AccountId; readonly after: number; readonly upTo: number }[],
+): Promise<Map<AccountId, SignedLink[]>> {
+  const accounts = wanted.map(({ account }) => Buffer.from(idBytes(account)));
+  const { rows } = await sql<{ account: Uint8Array; body: Uint8Array; signature: Uint8Array; cosignature: Uint8Array }>`
+    SELECT l.account, l.body, l.signature, l.cosignature
+    FROM unnest(${accounts}::bytea[], ${wanted.map(({ after }) => after)}::bigint[], ${wanted.map(({ upTo }) => upTo)}::bigint[])
+      AS wanted (account, after, up_to)
+    JOIN account_link l ON l.account = wanted.account AND l.index > wanted.after AND l.index <= wanted.up_to
+    ORDER BY l.account, l.index`.execute(database.query);
+  const links = new Map<AccountId, SignedLink[]>();
+  for (const { account, ...link } of rows) {
+    const id = accountId(account);
+    const own = links.get(id);
+    if (own === undefined) links.set(id, [create(SignedLinkSchema, link)]);
+    else own.push(create(SignedLinkSchema, link));
+  }
+  return links;
+}
+
 /** X-Wing public key of the newest generation. */
 export async function newestAccountKey(
   database: Database,
@@ -64,6 +86,22 @@ export async function newestAccountKey(
     .limit(1)
     .executeTakeFirst();
   return row && { generation: row.generation, publicKey: row.public_key };
+}
+
+/** The same for many accounts; those that are not known are left out. */
+export async function newestAccountKeys(
+  database: Database,
+  accounts: readonly AccountId[],
+): Promise<{ readonly account: AccountId; readonly publicKey: Uint8Array }[]> {
+  const rows = await database.query
+    .selectFrom("account_key")
+    .distinctOn("account")
+    .select(["account", "public_key"])
+    .where("account", "=", anyOf(accounts))
+    .orderBy("account")
+    .orderBy("generation", "desc")
+    .execute();
+  return rows.map((row) => ({ account: accountId(row.account), publicKey: row.public_key }));
 }
 
 export async function readWraps(database: Database, account: AccountId): Promise<Wrap[]> {
@@ -124,7 +162,7 @@ export async function endedAmong(database: Database, devices: readonly DeviceId[
   const rows = await database.query
     .selectFrom("device")
     .select("device")
-    .where("device", "=", sql<Uint8Array>`ANY(${devices.map((device) => Buffer.from(idBytes(device)))}::bytea[])`)
+    .where("device", "=", anyOf(devices))
     .where("ended", "is not", null)
     .execute();
   return rows.map((row) => deviceId(row.device));
@@ -335,16 +373,18 @@ async function insertLink(
   }
 }
 
+/** For `LIKE`: whatever contains the text, as it is. */
+export const containing = (text: string): string => `%${text.replace(/[\\%_]/g, (character) => `\\${character}`)}%`;
+
 /** People by name, whose chain is not closed. `text` is matched as it is: no wildcards. */
 export async function findPeople(
   database: Database,
   search: { readonly text: string; readonly match: "part" | "exact"; readonly limit: number },
 ): Promise<{ readonly name: string; readonly account: AccountId }[]> {
-  const escaped = search.text.replace(/[\\%_]/g, (character) => `\\${character}`);
   const rows = await database.query
     .selectFrom("account")
     .select(["name", "account"])
-    .where("name", search.match === "part" ? "like" : "=", search.match === "part" ? `%${escaped}%` : search.text)
+    .where("name", search.match === "part" ? "like" : "=", search.match === "part" ? containing(search.text) : search.text)
     .where("closed", "=", false)
     .orderBy("name")
     .limit(search.limit)

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import {
   type AccountId,
   conversationId,
@@ -10,13 +10,11 @@ import {
   linkHash,
   type LinkHash,
 } from "@fastchat/protocol";
-import { accountLinkHash, type ConversationState, isClosed, newestEpoch, recordedLinks } from "@fastchat/protocol/chain";
+import { accountLinkHash, recordedLinks } from "@fastchat/protocol/chain";
 import type { SignedLink } from "@fastchat/protocol/wire/account";
-import { type LinkEntry, LinkEntrySchema, type SealedKey, SealedKeySchema } from "@fastchat/protocol/wire/conversation";
-import { type Kysely, sql, type Transaction } from "kysely";
-import type { Database } from "./database.ts";
-import { entryKinds } from "./entries.ts";
-import type { Tables } from "./tables.ts";
+import { LinkEntrySchema, type SealedKey, SealedKeySchema } from "@fastchat/protocol/wire/conversation";
+import { anyOf, type Database } from "./database.ts";
+import { adminRole } from "./members.ts";
 
 export interface ConversationHead {
   readonly conversation: ConversationId;
@@ -31,6 +29,12 @@ export interface StoredConversation extends ConversationHead {
   readonly deviceRecorded: boolean;
   /** The epochs in which something may be sealed now, both included [S3]. */
   readonly goodEpochs: { readonly from: number; readonly to: number };
+  /** How many there are. */
+  readonly members: number;
+  /** The account's role. */
+  readonly isAdmin: boolean;
+  /** Whether the account may add others. */
+  readonly mayAdd: boolean;
 }
 
 /** The conversation, if the account is a member of it and the device still has its rights; the one door for reading and writing [access]. */
@@ -45,6 +49,7 @@ export async function findConversationOf(
     .innerJoin("conversation", "conversation.conversation", "member.conversation")
     .innerJoin("device", (join) => join.onRef("device.account", "=", "member.account").on("device.device", "=", idBytes(device)))
     .select(["head", "head_time", "link_index", "link_hash", "epoch", "oldest_good_epoch", "added", "account_head"])
+    .select(["members", "members_add", "role"])
     .where("member.conversation", "=", conversation)
     .where("member.account", "=", idBytes(account))
     .where("device.ended", "is", null)
@@ -57,7 +62,44 @@ export async function findConversationOf(
     link: { index: row.link_index, hash: row.link_hash.length === 0 ? undefined : linkHash(row.link_hash) },
     deviceRecorded: row.added <= row.account_head,
     goodEpochs: { from: row.oldest_good_epoch, to: row.epoch },
+    members: row.members,
+    isAdmin: row.role === adminRole,
+    mayAdd: row.role === adminRole || row.members_add,
   };
+}
+
+export interface ReadableLog {
+  readonly conversation: ConversationId;
+  /** The newest entry that the account may read; what is appended later is not it, or not yet. */
+  readonly upTo: number;
+}
+
+/**
+ * The log of a conversation, if the account is a member or was one, and the device still has its rights. Bound to what a member may read at this
+ * moment: a removal that comes before the log is read takes nothing from that and adds nothing to it.
+ */
+export async function findLogOf(
+  database: Database,
+  conversation: Uint8Array,
+  account: AccountId,
+  device: DeviceId,
+): Promise<ReadableLog | undefined> {
+  const row = await database.query
+    .selectFrom("conversation")
+    .innerJoin("device", (join) => join.on("device.account", "=", idBytes(account)).on("device.device", "=", idBytes(device)))
+    .leftJoin("member", (join) =>
+      join.onRef("member.conversation", "=", "conversation.conversation").on("member.account", "=", idBytes(account)),
+    )
+    .leftJoin("former_member", (join) =>
+      join.onRef("former_member.conversation", "=", "conversation.conversation").on("former_member.account", "=", idBytes(account)),
+    )
+    .select(["head", "member.account as member", "until"])
+    .where("conversation.conversation", "=", conversation)
+    .where("device.ended", "is", null)
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  const upTo = row.member === null ? row.until : row.head;
+  return upTo === null ? undefined : { conversation: conversationId(conversation), upTo: Math.min(upTo, row.head) };
 }
 
 /** Heads of all conversations of these accounts. */
@@ -70,7 +112,7 @@ export async function conversationsOf(
     .selectFrom("member")
     .innerJoin("conversation", "conversation.conversation", "member.conversation")
     .select(["member.account", "conversation.conversation", "head", "head_time"])
-    .where("member.account", "=", sql<Uint8Array>`ANY(${accounts.map((account) => Buffer.from(idBytes(account)))}::bytea[])`)
+    .where("member.account", "=", anyOf(accounts))
     .orderBy("head_time", "desc")
     .execute();
   return rows.map((row) => ({
@@ -81,25 +123,45 @@ export async function conversationsOf(
   }));
 }
 
+export interface HeadOf extends ConversationHead {
+  /** Who brought the account in. */
+  readonly by: Uint8Array;
+  /** Sequence number of the link that ended its membership; 0: it is a member. */
+  readonly ended: number;
+  /** How many ask to join, for an admin. */
+  readonly joinRequests: number;
+}
+
+const HEADS = `
+  SELECT c.conversation, c.head AS sequence, c.head_time AS time, m.added_by AS by, 0 AS ended,
+    CASE WHEN m.role = ${adminRole} THEN (SELECT count(*) FROM join_request j WHERE j.conversation = m.conversation) ELSE 0 END AS join_requests
+  FROM member m JOIN conversation c ON c.conversation = m.conversation WHERE m.account = $1
+  UNION ALL
+  SELECT f.conversation, f.until, e.time, f.added_by, f.until, 0
+  FROM former_member f JOIN entry e ON e.conversation = f.conversation AND e.sequence = f.until WHERE f.account = $1
+  ORDER BY time DESC`;
+
+/** What an account sees of its conversations, those that it is out of among them, newest first. */
+export async function headsOf(database: Database, account: AccountId): Promise<HeadOf[]> {
+  const { rows } = await database.pool.query<{
+    conversation: Uint8Array;
+    sequence: number;
+    time: number;
+    by: Uint8Array;
+    ended: number;
+    join_requests: number;
+  }>({ name: "heads", text: HEADS, values: [Buffer.from(idBytes(account))] });
+  return rows.map(({ conversation, join_requests: joinRequests, ...row }) => ({
+    ...row,
+    conversation: conversationId(conversation),
+    joinRequests,
+  }));
+}
+
 /** Ids of an account's conversations. */
 export async function conversationIdsOf(database: Database, account: AccountId): Promise<ConversationId[]> {
   const rows = await database.query.selectFrom("member").select("conversation").where("account", "=", idBytes(account)).execute();
   return rows.map((row) => conversationId(row.conversation));
-}
-
-/** The links of a conversation with their evidence, oldest first. */
-export async function readLinkEntries(database: Database, conversation: ConversationId, afterIndex: number): Promise<LinkEntry[]> {
-  const rows = await database.query
-    .selectFrom("conversation_link")
-    .innerJoin("entry", (join) =>
-      join.onRef("entry.conversation", "=", "conversation_link.conversation").onRef("entry.sequence", "=", "conversation_link.sequence"),
-    )
-    .select("entry.body")
-    .where("conversation_link.conversation", "=", idBytes(conversation))
-    .where("conversation_link.index", ">", afterIndex)
-    .orderBy("conversation_link.index")
-    .execute();
-  return rows.map((row) => fromBinary(LinkEntrySchema, row.body));
 }
 
 /**
@@ -185,176 +247,11 @@ export async function readSealedKeys(
     .selectFrom("sealed_key")
     .select(["account", "generation", "epoch", "sealed"])
     .where("conversation", "=", idBytes(conversation))
-    .where("account", "=", sql<Uint8Array>`ANY(${accounts.map((account) => Buffer.from(idBytes(account)))}::bytea[])`)
+    .where("account", "=", anyOf(accounts))
     .where("epoch", ">=", epochs.from)
     .where("epoch", "<=", epochs.to)
     .orderBy("account")
     .orderBy("epoch")
     .execute();
   return rows.map((row) => create(SealedKeySchema, row));
-}
-
-/** An account-chain head that a link names. */
-export interface NamedHead {
-  readonly account: AccountId;
-  readonly index: number;
-  readonly hash: LinkHash;
-}
-
-export interface LinkAppend {
-  readonly conversation: ConversationId;
-  readonly account: AccountId;
-  readonly device: DeviceId;
-  readonly entry: LinkEntry;
-  readonly sealedKeys: readonly SealedKey[];
-  /** Undefined before `create`. */
-  readonly before: ConversationState | undefined;
-  /** After the link. */
-  readonly state: ConversationState;
-  readonly heads: readonly NamedHead[];
-  /** Milliseconds since 1970. */
-  readonly now: number;
-}
-
-export type LinkAppendResult =
-  | { readonly kind: "appended"; readonly sequence: number; readonly time: number; readonly joined: readonly AccountId[] }
-  /** The same link stood there before: an answer that got lost. */
-  | { readonly kind: "duplicate"; readonly sequence: number; readonly time: number }
-  | { readonly kind: "stale" }
-  | { readonly kind: "device-ended" }
-  /** The link names account-chain heads that this server does not have. */
-  | { readonly kind: "unknown-heads" };
-
-/**
- * Appends a link that was found valid after `before`, if the chain still ends there [C3]: entry, sealed keys and what the link changes for the
- * statement that appends messages, in one transaction.
- *
- * Phase 1 locks the conversation, making its row when there is none: from then on nobody appends to it. Phase 2 compares the head. Phase 3 locks
- * the device, so that its revocation comes before or after as a whole. Phase 4 writes.
- */
-export async function appendLink(database: Database, append: LinkAppend): Promise<LinkAppendResult> {
-  const { before, state, entry } = append;
-  const conversation = idBytes(append.conversation);
-  const hash = idBytes(state.head.hash);
-  return database.query.transaction().execute(async (transaction): Promise<LinkAppendResult> => {
-    if (before === undefined) {
-      await transaction
-        .insertInto("conversation")
-        .values({ conversation, kind: state.kind === "direct" ? 1 : 2 })
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
-    }
-    const row = await transaction
-      .selectFrom("conversation")
-      .selectAll()
-      .where("conversation", "=", conversation)
-      .forNoKeyUpdate()
-      .executeTakeFirst();
-    const stale = row === undefined || row.link_index !== (before?.head.index ?? 0) || !sameHash(row.link_hash, before?.head.hash);
-    if (stale) {
-      const same = await findLink(transaction, append.conversation, state.head.index, state.head.hash);
-      return same ?? { kind: "stale" };
-    }
-    const device = await transaction
-      .selectFrom("device")
-      .select(["account", "ended"])
-      .where("device", "=", idBytes(append.device))
-      .forShare()
-      .executeTakeFirst();
-    if (device === undefined || device.ended !== null) return giveBack(transaction, append, { kind: "device-ended" });
-    for (const head of append.heads) {
-      const known = await transaction
-        .selectFrom("account_link")
-        .select("index")
-        .where("account", "=", idBytes(head.account))
-        .where("index", "=", head.index)
-        .where("hash", "=", idBytes(head.hash))
-        .executeTakeFirst();
-      if (known === undefined) return giveBack(transaction, append, { kind: "unknown-heads" });
-    }
-    const sequence = row.head + 1;
-    const time = Math.max(row.head_time, append.now);
-    await transaction
-      .insertInto("entry")
-      .values({
-        conversation,
-        sequence,
-        time,
-        account: idBytes(append.account),
-        device: idBytes(append.device),
-        client_message_id: null,
-        kind: entryKinds.link,
-        body: toBinary(LinkEntrySchema, entry),
-      })
-      .execute();
-    await transaction.insertInto("conversation_link").values({ conversation, index: state.head.index, hash, sequence }).execute();
-    for (const { account, epoch, generation, sealed } of append.sealedKeys) {
-      await transaction.insertInto("sealed_key").values({ conversation, account, epoch, generation, sealed }).execute();
-    }
-    await transaction
-      .updateTable("conversation")
-      .set({
-        head: sequence,
-        head_time: time,
-        link_index: state.head.index,
-        link_hash: hash,
-        epoch: newestEpoch(state).epoch,
-        oldest_good_epoch: state.oldestGoodEpoch,
-        turn_due: state.turnDue,
-        closed: isClosed(state),
-      })
-      .where("conversation", "=", conversation)
-      .execute();
-    await writeMembers(transaction, append);
-    const joined = [...state.members.keys()].filter((account) => before?.members.has(account) !== true);
-    return { kind: "appended", sequence, time, joined };
-  });
-}
-
-const sameHash = (stored: Uint8Array, hash: LinkHash | undefined): boolean => Buffer.from(stored).toString("hex") === (hash ?? "");
-
-/** Takes back the row that phase 1 made for a `create`. */
-async function giveBack<Result>(transaction: Transaction<Tables>, append: LinkAppend, result: Result): Promise<Result> {
-  if (append.before === undefined) {
-    await transaction.deleteFrom("conversation").where("conversation", "=", idBytes(append.conversation)).execute();
-  }
-  return result;
-}
-
-async function writeMembers(transaction: Transaction<Tables>, { before, state, ...append }: LinkAppend): Promise<void> {
-  const conversation = idBytes(append.conversation);
-  for (const member of state.members.values()) {
-    const may_write = state.policy.mayWrite === "members" || member.role === "admin";
-    const values = { role: member.role === "admin" ? 2 : 1, may_write, account_head: member.chain.head.index };
-    if (before?.members.get(member.account) === member && before.policy === state.policy) continue;
-    await transaction
-      .insertInto("member")
-      .values({ conversation, account: idBytes(member.account), ...values })
-      .onConflict((conflict) => conflict.columns(["conversation", "account"]).doUpdateSet(values))
-      .execute();
-  }
-  for (const account of before?.members.keys() ?? []) {
-    if (state.members.has(account)) continue;
-    await transaction.deleteFrom("member").where("conversation", "=", conversation).where("account", "=", idBytes(account)).execute();
-  }
-}
-
-/** Where a link stands, if it is in the log. */
-export async function findLink(
-  query: Kysely<Tables>,
-  conversation: ConversationId,
-  index: number,
-  hash: LinkHash,
-): Promise<Extract<LinkAppendResult, { kind: "duplicate" }> | undefined> {
-  const row = await query
-    .selectFrom("conversation_link")
-    .innerJoin("entry", (join) =>
-      join.onRef("entry.conversation", "=", "conversation_link.conversation").onRef("entry.sequence", "=", "conversation_link.sequence"),
-    )
-    .select(["entry.sequence", "entry.time"])
-    .where("conversation_link.conversation", "=", idBytes(conversation))
-    .where("conversation_link.index", "=", index)
-    .where("conversation_link.hash", "=", idBytes(hash))
-    .executeTakeFirst();
-  return row && { kind: "duplicate", ...row };
 }

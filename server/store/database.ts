@@ -1,4 +1,5 @@
-import { Kysely, PostgresDialect } from "kysely";
+import { type AccountId, type DeviceId, idBytes } from "@fastchat/protocol";
+import { Kysely, PostgresDialect, sql } from "kysely";
 import pg from "pg";
 import type { Tables } from "./tables.ts";
 
@@ -64,6 +65,10 @@ export function openDatabase({ url, connections, onIdleError }: DatabaseOptions)
     },
   };
 }
+
+/** For `where(column, "=", …)`: any of these ids. */
+export const anyOf = (ids: Iterable<AccountId | DeviceId>) =>
+  sql<Uint8Array>`ANY(${Array.from(ids, (id) => Buffer.from(idBytes(id)))}::bytea[])`;
 
 /** What is known about a statement that failed. */
 export type Failure =

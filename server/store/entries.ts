@@ -15,22 +15,16 @@ export interface StoredEntry {
   readonly body: Uint8Array;
 }
 
-export interface EntryPage {
-  /** Ascending, gap-free. */
-  readonly entries: readonly StoredEntry[];
-  /** Newest sequence number when it was read. */
-  readonly head: number;
-}
-
 // One walk along the primary key, which ends at the limit: the sum over the rows so far needs no row behind. Lengths of bodies that lie outside
 // the row are known without reading them.
 const PAGE = (direction: "after" | "before") => {
-  const [comparison, order, next] = direction === "after" ? [">", "ASC", "$2 + 1"] : ["<", "DESC", "$2 - 1"];
+  const [range, order, next] =
+    direction === "after" ? ["sequence > $2 AND sequence <= $5", "ASC", "$2 + 1"] : ["sequence < $2", "DESC", "$2 - 1"];
   return `
   SELECT sequence, time, account, device, kind, body FROM (
     SELECT sequence, time, account, device, kind, body,
       sum(octet_length(body) + 100) OVER (ORDER BY sequence ${order} ROWS UNBOUNDED PRECEDING) AS bytes
-    FROM entry WHERE conversation = $1 AND sequence ${comparison} $2
+    FROM entry WHERE conversation = $1 AND ${range}
     ORDER BY sequence ${order} LIMIT $3
   ) AS page
   WHERE bytes <= $4 OR sequence = ${next}
@@ -39,40 +33,69 @@ const PAGE = (direction: "after" | "before") => {
 
 const AFTER = PAGE("after");
 const BEFORE = PAGE("before");
-const HEAD = "SELECT head FROM conversation WHERE conversation = $1";
 
-/** One page of a log, bounded by `limit` and `limits.pageBytes`; at least one entry where there is one. */
+export interface PageBounds {
+  /** Entries; default and at most `limits.entriesPerPage`. */
+  readonly limit?: number;
+  /** Sequence number of the newest entry that may be in it. */
+  readonly upTo: number;
+}
+
+/** One page of a log, ascending and gap-free, bounded by `limits.pageBytes` as well; at least one entry where there is one. */
 export async function readEntries(
   database: Database,
   conversation: ConversationId,
   range: { readonly after: number } | { readonly before: number },
-  limit: number,
-): Promise<EntryPage> {
+  { limit = limits.entriesPerPage, upTo }: PageBounds,
+): Promise<readonly StoredEntry[]> {
   const id = Buffer.from(idBytes(conversation));
   const bounded = Math.max(1, Math.min(limit, limits.entriesPerPage));
-  const [name, text, edge] =
-    "after" in range ? ["entries-after", AFTER, range.after] : ["entries-before", BEFORE, Math.min(range.before, limits.largestNumber + 1)];
-  const { rows } = await database.pool.query<StoredEntry>({ name, text, values: [id, edge, bounded, limits.pageBytes] });
-  // Read after the entries: never less than the newest of them.
-  const head = await database.pool.query<{ head: number }>({ name: "head", text: HEAD, values: [id] });
-  return { entries: rows, head: head.rows[0]?.head ?? 0 };
+  const { rows } = await ("after" in range
+    ? database.pool.query<StoredEntry>({
+        name: "entries-after",
+        text: AFTER,
+        values: [id, range.after, bounded, limits.pageBytes, upTo],
+      })
+    : database.pool.query<StoredEntry>({
+        name: "entries-before",
+        text: BEFORE,
+        values: [id, Math.min(range.before, upTo + 1), bounded, limits.pageBytes],
+      }));
+  return rows;
 }
 
 const LINKS = `
-  SELECT e.sequence, e.time, e.account, e.device, e.kind, e.body FROM conversation_link l
-  JOIN entry e ON e.conversation = l.conversation AND e.sequence = l.sequence
-  WHERE l.conversation = $1 AND l.index > $2 ORDER BY l.index LIMIT $3`;
+  SELECT sequence, time, account, device, kind, body FROM (
+    SELECT l.index, e.sequence, e.time, e.account, e.device, e.kind, e.body,
+      sum(octet_length(e.body)) OVER (ORDER BY l.index ROWS UNBOUNDED PRECEDING) AS bytes
+    FROM conversation_link l JOIN entry e ON e.conversation = l.conversation AND e.sequence = l.sequence
+    WHERE l.conversation = $1 AND l.index > $2::bigint AND l.sequence <= $5
+    ORDER BY l.index LIMIT $3
+  ) AS page
+  WHERE bytes <= $4 OR index = $2::bigint + 1
+  ORDER BY index`;
 
 /** Links after an index, oldest first, bounded like a page. */
-export async function readLinkPage(database: Database, conversation: ConversationId, afterIndex: number): Promise<EntryPage> {
-  const id = Buffer.from(idBytes(conversation));
+export async function readLinks(
+  database: Database,
+  conversation: ConversationId,
+  afterIndex: number,
+  { limit = limits.entriesPerPage, upTo }: PageBounds,
+): Promise<readonly StoredEntry[]> {
   const { rows } = await database.pool.query<StoredEntry>({
     name: "links-after",
     text: LINKS,
-    values: [id, afterIndex, limits.entriesPerPage],
+    values: [Buffer.from(idBytes(conversation)), afterIndex, Math.min(limit, limits.entriesPerPage), limits.pageBytes, upTo],
   });
-  const head = await database.pool.query<{ head: number }>({ name: "head", text: HEAD, values: [id] });
-  let bytes = 0;
-  const entries = rows.filter(({ body }, place) => (bytes += body.length) <= limits.pageBytes || place === 0);
-  return { entries, head: head.rows[0]?.head ?? 0 };
+  return rows;
+}
+
+/** Sequence number of a log's newest entry. */
+export async function readHead(database: Database, conversation: ConversationId): Promise<number> {
+  const { rows } = await database.pool.query<{ head: number }>({
+    name: "head",
+    text: "SELECT head FROM conversation WHERE conversation = $1",
+    values: [Buffer.from(idBytes(conversation))],
+  });
+  return rows[0]?.head ?? 0;
 }

@@ -2,11 +2,13 @@ import pg from "pg";
 import { connectionOptions } from "./database.ts";
 import { start } from "./migrations/0001-start.ts";
 import { accountLinkTimes } from "./migrations/0002-account-link-times.ts";
+import { groups } from "./migrations/0003-groups.ts";
 
 /** In order; a migration that was released is never changed. */
 const migrations: readonly { readonly name: string; readonly statements: string }[] = [
   { name: "start", statements: start },
   { name: "account-link-times", statements: accountLinkTimes },
+  { name: "groups", statements: groups },
 ];
 
 /** Any fixed number: who holds this advisory lock migrates. */

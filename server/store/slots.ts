@@ -23,12 +23,13 @@ export async function writeSlot(database: Database, conversation: ConversationId
   return rowCount === 1;
 }
 
-/** One for each member that ever wrote one. */
+/** One for each member that wrote one. */
 export async function readSlots(database: Database, conversation: ConversationId): Promise<SealedSlot[]> {
   const rows = await database.query
     .selectFrom("slot")
-    .select(["account", "device", "epoch", "counter", "ciphertext"])
-    .where("conversation", "=", idBytes(conversation))
+    .innerJoin("member", (join) => join.onRef("member.conversation", "=", "slot.conversation").onRef("member.account", "=", "slot.account"))
+    .select(["slot.account", "device", "epoch", "counter", "ciphertext"])
+    .where("slot.conversation", "=", idBytes(conversation))
     .execute();
   return rows.map((row) => create(SealedSlotSchema, row));
 }

@@ -54,8 +54,20 @@ export interface Tables {
     oldest_good_epoch: Generated<number>;
     turn_due: Generated<boolean>;
     closed: Generated<boolean>;
+    members: Generated<number>;
+    members_add: Generated<boolean>;
   };
-  member: { conversation: Uint8Array; account: Uint8Array; role: number; may_write: boolean; account_head: number };
+  member: {
+    conversation: Uint8Array;
+    account: Uint8Array;
+    role: number;
+    may_write: boolean;
+    account_head: number;
+    added_by: Generated<Uint8Array>;
+  };
+  former_member: { conversation: Uint8Array; account: Uint8Array; until: number; added_by: Uint8Array };
+  join_request: { conversation: Uint8Array; account: Uint8Array; request: Uint8Array; time: number };
+  public_group: { name: string; conversation: Uint8Array };
   entry: {
     conversation: Uint8Array;
     sequence: number;
