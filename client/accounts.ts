@@ -3,10 +3,13 @@ import { type AccountId, accountId, ErrorCode, FastChatError, idBytes, isHash } 
 import { accountIdOf, accountLinkHash, type AccountState, applyAccountLinks, compareHead } from "@fastchat/protocol/chain";
 import { accountPublicKeyHash, equal } from "@fastchat/protocol/seal";
 import { type SignedLink, SignedLinkSchema } from "@fastchat/protocol/wire/account";
-import type { Account, FetchAccount } from "@fastchat/protocol/wire/frames";
-import { keys, put, read, schemas } from "./records.ts";
+import type { Account, AccountKeyOf, FetchAccount } from "@fastchat/protocol/wire/frames";
+import { breathe } from "./breathe.ts";
+import { keys, put, schemas } from "./records.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import type { Change, Storage } from "./storage.ts";
+
+const LOADED_AT_ONCE = 100;
 
 /** An account chain as this device knows it. */
 export interface KnownAccount {
@@ -40,6 +43,7 @@ export class KnownAccounts {
   readonly #storage: Storage;
   readonly #fetch: Fetch;
   readonly #loaded = new Map<AccountId, KnownAccount>();
+  #changes = 0;
 
   readonly #onRefused: (error: AccountForked) => void;
 
@@ -60,6 +64,53 @@ export class KnownAccounts {
     if (newer !== undefined) return newer;
     if (known !== undefined) this.#loaded.set(account, known);
     return known;
+  }
+
+  /** Counts what was learned: as long as it stays the same, so does all that is known here. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** Those of these that are known here. */
+  async all(accounts: Iterable<AccountId>): Promise<Map<AccountId, KnownAccount>> {
+    const known = new Map<AccountId, KnownAccount>();
+    const missing: AccountId[] = [];
+    for (const account of accounts) {
+      const loaded = this.#loaded.get(account);
+      if (loaded !== undefined) known.set(account, loaded);
+      else missing.push(account);
+    }
+    for (let at = 0; at < missing.length; at += LOADED_AT_ONCE) {
+      const some = missing.slice(at, at + LOADED_AT_ONCE);
+      const values = await this.#storage.getMany(some.map((account) => keys.account(account)));
+      for (const [place, account] of some.entries()) {
+        const value = values[place];
+        const each = this.#loaded.get(account) ?? (value && knownAccountIn(value));
+        if (each === undefined) continue;
+        this.#loaded.set(account, each);
+        known.set(account, each);
+      }
+      await breathe();
+    }
+    return known;
+  }
+
+  /** Keeps public keys that the server gave: of those accounts whose newest generation they are. */
+  async keepKeys(offered: readonly AccountKeyOf[]): Promise<void> {
+    const changes: Change[] = [];
+    for (const { account: bytes, publicKey } of offered) {
+      const known = isHash(bytes) ? await this.get(accountId(bytes)) : undefined;
+      if (known === undefined || known.publicKey !== undefined || !isNewestKey(known.state, publicKey)) continue;
+      const kept = { ...known, publicKey };
+      changes.push(saveKnownAccount(kept));
+      this.#keep(kept);
+    }
+    if (changes.length > 0) await this.#storage.commit(changes);
+  }
+
+  #keep(known: KnownAccount): void {
+    this.#loaded.set(known.state.account, known);
+    this.#changes++;
   }
 
   /** As known here, else from the server. Throws FastChatError NOT_FOUND, ConnectionLost. */
@@ -106,7 +157,7 @@ export class KnownAccounts {
     if (known !== undefined && state.hashes[from - 1] !== known.state.head.hash) throw new AccountForked(known.state);
     const publicKey = known?.publicKey !== undefined && isNewestKey(state, known.publicKey) ? known.publicKey : undefined;
     const learned: KnownAccount = { state, links: [...(known?.links ?? []), ...added], publicKey };
-    return { changes: [saveKnownAccount(learned)], done: () => this.#loaded.set(state.account, learned) };
+    return { changes: [saveKnownAccount(learned)], done: () => this.#keep(learned) };
   }
 
   #refuse(known: KnownAccount): KnownAccount {
@@ -132,14 +183,18 @@ export class KnownAccounts {
     const unchanged = known !== undefined && known.links.length === links.length && (known.publicKey !== undefined || !fits);
     if (unchanged) return known;
     await this.#storage.commit([saveKnownAccount(next)]);
-    this.#loaded.set(account, next);
+    this.#keep(next);
     return next;
   }
 }
 
 export async function loadKnownAccount(storage: Storage, account: AccountId): Promise<KnownAccount | undefined> {
-  const record = await read(storage, keys.account(account), schemas.account);
-  if (record === undefined) return undefined;
+  const value = await storage.get(keys.account(account));
+  return value && knownAccountIn(value);
+}
+
+function knownAccountIn(value: Uint8Array): KnownAccount {
+  const record = fromBinary(schemas.account, value);
   const links = record.links.map((link) => fromBinary(SignedLinkSchema, link));
   const state = decodeSnapshot<AccountState>(record.snapshot) ?? verifiedState(links);
   return { state, links, publicKey: record.accountPublicKey.length > 0 ? record.accountPublicKey : undefined };

@@ -1,4 +1,5 @@
 import type { AccountId, ClientMessageId, ConversationId, DeviceId, ErrorCode } from "@fastchat/protocol";
+import type { GroupOverview, Groups, Receipt } from "./api-groups.ts";
 
 // What programs see of the SDK: the terminal client, the web client and bots are written against this page.
 
@@ -44,6 +45,8 @@ export interface Person {
   readonly verification: Verification;
   readonly contact: boolean;
   readonly note: string;
+  /** Nothing that this person writes to one alone is shown, and no invitation. */
+  readonly blocked: boolean;
 }
 
 /** Ticks: `queued` in the outbox, `sent` on the server, `delivered` to and `read` by the other side; `failed` only when the server refused for good. */
@@ -58,6 +61,10 @@ export interface ChatMessage {
   readonly from: { readonly account: AccountId; readonly device: DeviceId; readonly name: string };
   readonly mine: boolean;
   readonly text: string;
+  /** Names that stand in the text behind an "@" and mean members. */
+  readonly mentions: readonly string[];
+  /** One of them is oneself. */
+  readonly mentionsMe: boolean;
   /** Server's time, held to log order; while queued the local time. Milliseconds since 1970. */
   readonly time: number;
   readonly status: MessageStatus;
@@ -80,6 +87,11 @@ export interface ChatNotice {
 export type NoticeKind =
   | "created"
   | "rekeyed"
+  /** Somebody was added, removed, or left. */
+  | "membership"
+  | "role"
+  | "profile"
+  | "policy"
   | "device-added"
   | "device-ended"
   | "identity-changed"
@@ -92,24 +104,52 @@ export type NoticeKind =
 
 export type ChatItem = ChatMessage | ChatNotice;
 
-export interface ConversationSummary {
+/** Whether what arrives may call for attention: always, only when one is mentioned, never. */
+export type Mute = "none" | "except-mentions" | "all";
+
+interface SummaryBase {
   readonly id: ConversationId;
-  /** "note-to-self" is a direct conversation with oneself. */
-  readonly kind: "direct" | "note-to-self";
-  readonly peer: Person;
+  /** What it is called: the other person's name, "Note to self", the group's name, or its members' names where it has none. */
   readonly title: string;
+  /** Messages of others that were not read: right up to `limits.unreadCounted`, which stands for any more. */
   readonly unread: number;
+  /** Those of them that mention oneself. */
+  readonly mentions: number;
   /** Newest sequence number stored here; 0: none. */
   readonly head: number;
   /** Up to where this account has read, on any device. */
   readonly readUpTo: number;
   readonly last: ChatMessage | undefined;
   readonly draft: string;
-  readonly typing: boolean;
+  /** Names of those who are typing. */
+  readonly typing: readonly string[];
   /** Time of the last item, for ordering. */
   readonly time: number;
-  /** Sending asks first: forked chain or changed identity. */
-  readonly blocked: "none" | "identity-changed" | "forked" | "closed" | "update-needed";
+  /** Why nothing can be sent now; with `identity-changed` and `forked` sending asks first. `out`: one is no member any more. */
+  readonly blocked: "none" | "identity-changed" | "forked" | "closed" | "update-needed" | "out" | "announce-only";
+  readonly mute: Mute;
+  /** Begun by a stranger: it waits quietly until it is accepted, and tells the stranger nothing. */
+  readonly request: boolean;
+}
+
+export interface DirectSummary extends SummaryBase {
+  /** "note-to-self" is a direct conversation with oneself. */
+  readonly kind: "direct" | "note-to-self";
+  readonly peer: Person;
+}
+
+export interface GroupSummary extends SummaryBase {
+  readonly kind: "group";
+  readonly peer?: undefined;
+  readonly group: GroupOverview;
+}
+
+export type ConversationSummary = DirectSummary | GroupSummary;
+
+/** People to whom one writes at once, each in their own direct conversation. */
+export interface BroadcastList {
+  readonly name: string;
+  readonly people: readonly Person[];
 }
 
 export type ClientEvent =
@@ -119,8 +159,16 @@ export type ClientEvent =
   | { readonly kind: "conversations"; readonly conversations: readonly ConversationId[] }
   /** Items were added or changed (status) in a conversation; ascending. */
   | { readonly kind: "items"; readonly conversation: ConversationId; readonly items: readonly ChatItem[]; readonly live: boolean }
+  /** Messages up to here were deleted, as the policy of the conversation says. */
+  | { readonly kind: "deleted"; readonly conversation: ConversationId; readonly upTo: number }
   | { readonly kind: "presence"; readonly people: readonly Person[] }
   | { readonly kind: "typing"; readonly conversation: ConversationId; readonly account: AccountId; readonly active: boolean }
+  /** A new key is being sealed to the members of a large group: what is written there waits for it. `done` = `total` when it is over. */
+  | { readonly kind: "sealing"; readonly conversation: ConversationId; readonly done: number; readonly total: number }
+  /** Somebody asks to be let into this group. */
+  | { readonly kind: "join-request"; readonly conversation: ConversationId }
+  /** How many conversations of strangers wait to be accepted. */
+  | { readonly kind: "requests"; readonly count: number }
   /** Everything that arrived while this device was away is stored now. */
   | { readonly kind: "caught-up" }
   /** About the account, the server or this device as a whole. `storage`: the disk is full; what arrives waits on the server. */
@@ -156,6 +204,7 @@ export interface Client {
   /** Live presence of these people from now on; events `presence`. */
   watchPresence(people: readonly AccountId[]): Promise<void>;
 
+  /** Those of strangers are not among them; see `requests`. */
   conversations(): Promise<readonly ConversationSummary[]>;
   conversation(id: ConversationId): Promise<ConversationSummary | undefined>;
   /**
@@ -167,7 +216,10 @@ export interface Client {
   /** Items below `before` (a sequence number; undefined: newest, with queued ones at the end), ascending, at most `limit`; fetches what this device lacks. */
   items(id: ConversationId, options: { before?: number; limit: number }): Promise<{ items: readonly ChatItem[]; more: boolean }>;
 
-  /** Resolves when the message is durable in the outbox. Throws FastChatError TOO_LARGE. */
+  /**
+   * Resolves when the message is durable in the outbox. "@name" of a member mentions that member. Throws FastChatError TOO_LARGE,
+   * NOT_A_MEMBER, FORBIDDEN (only admins write there).
+   */
   send(id: ConversationId, text: string): Promise<ClientMessageId>;
   /** Many at once, in order, one transaction. */
   sendAll(id: ConversationId, texts: readonly string[]): Promise<readonly ClientMessageId[]>;
@@ -178,6 +230,28 @@ export interface Client {
   markRead(id: ConversationId, sequence: number): Promise<void>;
   setDraft(id: ConversationId, text: string): Promise<void>;
   setTyping(id: ConversationId, active: boolean): Promise<void>;
+
+  /** Who has received and read what of a conversation, newest first. Asks the server where the group is large. */
+  receipts(id: ConversationId): Promise<readonly Receipt[]>;
+
+  readonly groups: Groups;
+
+  setMute(id: ConversationId, mute: Mute): Promise<void>;
+
+  /** Conversations that strangers began, newest first: how many, and those of them that were read so far. */
+  requests(): Promise<{ readonly count: number; readonly conversations: readonly ConversationSummary[] }>;
+  /** It is an ordinary conversation from now on; a person becomes a contact. */
+  accept(id: ConversationId): Promise<void>;
+  /** Puts a request away; the stranger hears nothing. Undefined: all that wait now. */
+  decline(id: ConversationId | undefined): Promise<void>;
+  /** Throws FastChatError NO_SUCH_USER. */
+  setBlocked(name: string, blocked: boolean): Promise<void>;
+
+  broadcastLists(): Promise<readonly BroadcastList[]>;
+  /** Makes a list or replaces its people; with nobody in it, it is gone. Throws FastChatError NO_SUCH_USER. */
+  setBroadcastList(name: string, people: readonly string[]): Promise<void>;
+  /** To each of these people by themselves, in one transaction. Their conversations, in order. */
+  broadcast(people: readonly string[], text: string): Promise<readonly ConversationId[]>;
 
   safetyNumber(name: string): Promise<SafetyNumber>;
   setVerified(name: string, verified: boolean): Promise<void>;

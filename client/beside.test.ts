@@ -97,7 +97,7 @@ test("[S7] a second process reads beside the first, leaves what it sends, and ta
   await carol.hears("alice", "hello carol");
   await expect(beside.openDirect("nobody-at-all")).rejects.toThrow("No such user");
   await beside.setNote("carol", "a note");
-  await expect.poll(async () => (await beside.conversation(another))?.peer.note).toBe("a note");
+  await expect.poll(async () => (await beside.conversation(another))?.peer?.note).toBe("a note");
 
   await holder.kill();
   await expect.poll(() => beside.role).toBe("holder");
@@ -105,6 +105,47 @@ test("[S7] a second process reads beside the first, leaves what it sends, and ta
   await beside.send(conversation, "on my own now");
   await bob.hears("alice", "on my own now");
   expect(await bob.texts("alice")).toEqual(["begin", "to both of you", "left by the second", "on my own now"]);
+});
+
+test("[S7] [C8] beside the holder, requests are told, accepted and put away, and people and conversations are set up", async () => {
+  const heidi = await person(system, "heidi");
+  await using ivan = await person(system, "ivan");
+  await using judy = await person(system, "judy");
+  await heidi.client.close();
+  await using holder = new Other(heidi, forEver);
+  await holder.says("role holder");
+  await using beside = (await openClient(heidi, { gateway: system.gatewayUrl }))!;
+  const events: ClientEvent[] = [];
+  beside.subscribe((event) => events.push(event));
+  const requests = async () => (await beside.requests()).conversations.map(({ title }) => title);
+  const counts = () => events.flatMap((event) => (event.kind === "requests" ? [event.count] : []));
+
+  const id = await ivan.say("heidi", "hello");
+  await expect.poll(requests).toEqual(["ivan"]);
+  await expect.poll(counts).toEqual([1]);
+  expect(await beside.conversations()).toEqual([]);
+  const isLive = () => events.some((event) => event.kind === "items" && event.live);
+  await expect.poll(async () => (await beside.conversation(id))?.last?.text).toBe("hello");
+  expect(isLive()).toBe(false);
+  await beside.accept(id);
+  await expect.poll(async () => (await ivan.messages("heidi"))[0]?.status).toBe("delivered");
+  expect((await beside.conversations()).map(({ title }) => title)).toEqual(["ivan"]);
+  await beside.setMute(id, "all");
+  expect((await beside.conversation(id))?.mute).toBe("all");
+
+  await judy.say("heidi", "hello, too");
+  await expect.poll(requests).toEqual(["judy"]);
+  await beside.decline(undefined);
+  expect(await requests()).toEqual([]);
+  await beside.setBlocked("ivan", true);
+  expect(await beside.conversations()).toEqual([]);
+  await beside.setBlocked("ivan", false);
+  await beside.setBroadcastList("Both", ["ivan", "judy"]);
+  expect((await beside.broadcastLists()).map(({ name, people }) => [name, people.length])).toEqual([["Both", 2]]);
+  expect(await beside.broadcast(["ivan", "judy"], "to both of you")).toHaveLength(2);
+  await ivan.hears("heidi", "to both of you");
+  await judy.hears("heidi", "to both of you");
+  await expect.poll(() => counts().at(-1)).toBe(0);
 });
 
 test("[S2] a client killed between stored and sent, or between sent and acknowledged, loses and repeats nothing", async () => {

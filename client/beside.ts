@@ -2,16 +2,23 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { ConversationId } from "@fastchat/protocol";
 import { equal, vaultKeysOf } from "@fastchat/protocol/seal";
 import { KnownAccounts } from "./accounts.ts";
-import type { ClientEvent, ConnectionState } from "./api.ts";
+import type { BroadcastList, ClientEvent, ConnectionState } from "./api.ts";
+import { broadcastListsIn } from "./broadcasts.ts";
 import { ConnectionLost } from "./connection.ts";
 import { Contacts } from "./contacts.ts";
+import { ConversationSettings } from "./conversation-settings.ts";
 import { readHolderConnection } from "./holder-connection.ts";
-import { leaveInOutbox } from "./outbox.ts";
+import { leaveInOutbox, type Writing } from "./outbox.ts";
 import type { LocalProfile } from "./profile.ts";
 import { keys, prefixes, read, schemas } from "./records.ts";
+import { loadUnread } from "./requests.ts";
+import { Standings } from "./standing.ts";
 import { prefixRange, type Storage } from "./storage.ts";
 import { Vault } from "./vault.ts";
 import { Views } from "./views.ts";
+
+/** There may be many requests: they are counted so often, not with everything that happens. */
+const TELL_REQUESTS_MS = 1_000;
 
 /** While the holder has not said anything. */
 const unknown: ConnectionState = {
@@ -33,11 +40,15 @@ export class Beside {
   readonly contacts: Contacts;
   readonly #storage: Storage;
   readonly #vault: Vault;
+  readonly #standings: Standings;
   readonly #emit: (event: ClientEvent) => void;
   readonly #onUnexpected: (error: unknown) => void;
   /** Conversation records as last seen. */
   #seen = new Map<ConversationId, Uint8Array>();
   #queued = new Map<string, Uint8Array>();
+  /** How many requests there were. */
+  #told = 0;
+  #telling: ReturnType<typeof setTimeout> | undefined;
   #connection: ConnectionState = unknown;
   #end: (() => void) | undefined;
   #looking: Promise<void> = Promise.resolve();
@@ -59,13 +70,22 @@ export class Beside {
       onWrong: () => undefined,
       onUnexpected,
     });
-    this.contacts = new Contacts(profile.me, this.#vault, accounts);
+    this.contacts = new Contacts({ me, vault: this.#vault, accounts, storage });
+    const settings = new ConversationSettings(this.#vault);
+    this.#standings = new Standings(me.account, this.contacts, settings);
     const draft = (conversation: ConversationId) => {
       const content = this.#vault.get({ kind: "draft", key: conversation });
       return content?.kind.case === "draft" ? content.kind.value.text : "";
     };
-    const live = { presence: () => undefined, nameOf: () => undefined, isTyping: () => false, draft, acknowledged: () => undefined };
-    this.views = new Views({ storage, me, accounts, contacts: this.contacts, live });
+    const live = {
+      presence: () => undefined,
+      nameOf: () => undefined,
+      typing: () => [],
+      isIdentityChanged: () => Promise.resolve(false),
+      draft,
+      acknowledged: () => undefined,
+    };
+    this.views = new Views({ storage, me, accounts, contacts: this.contacts, live, settings, standings: this.#standings });
   }
 
   async open(): Promise<void> {
@@ -80,6 +100,8 @@ export class Beside {
 
   async #load(): Promise<void> {
     await this.#vault.load();
+    await this.contacts.load();
+    this.#told = await this.requestCount();
     this.#seen = await this.#conversations();
     this.#queued = await this.#outbox();
     this.#connection = (await readHolderConnection(this.#storage)) ?? unknown;
@@ -90,23 +112,27 @@ export class Beside {
     return this.#connection;
   }
 
-  async send(conversation: ConversationId, texts: readonly string[]) {
-    const left = await leaveInOutbox(this.#storage, conversation, texts);
+  async send(writings: readonly Writing[]) {
+    const left = await leaveInOutbox(this.#storage, writings);
     for (const { key } of left) this.#queued.set(key, new Uint8Array(0));
-    this.#emit({ kind: "items", conversation, items: left.map((each) => this.views.outgoingItem(each)), live: false });
-    this.#emit({ kind: "conversations", conversations: [conversation] });
+    for (const [conversation, some] of Map.groupBy(left, (each) => each.conversation)) {
+      this.#emit({ kind: "items", conversation, items: some.map((each) => this.views.outgoingItem(each)), live: false });
+      this.#emit({ kind: "conversations", conversations: [conversation] });
+    }
     return left.map(({ id }) => id);
   }
 
   async close(): Promise<void> {
     this.#end?.();
     await this.#looking;
+    clearTimeout(this.#telling);
   }
 
   /** What the holder stored since: told as if it had happened here. */
   async #look(): Promise<void> {
     await this.#lookAtConnection();
     await this.#vault.load();
+    await this.contacts.load();
     const now = await this.#conversations();
     const queued = await this.#outbox();
     const changed = new Set<ConversationId>();
@@ -123,6 +149,27 @@ export class Beside {
     this.#seen = now;
     this.#queued = queued;
     if (changed.size > 0) this.#emit({ kind: "conversations", conversations: [...changed] });
+    this.#telling ??= setTimeout(() => {
+      this.#telling = undefined;
+      this.#looking = this.#looking.then(() => this.#tellRequests()).catch(this.#onUnexpected);
+    }, TELL_REQUESTS_MS);
+  }
+
+  async #tellRequests(): Promise<void> {
+    const count = await this.requestCount();
+    if (count !== this.#told) this.#emit({ kind: "requests", count });
+    this.#told = count;
+  }
+
+  /** Conversations of strangers that wait to be accepted, also those that were not read. */
+  async requestCount(): Promise<number> {
+    const read = (await this.views.requests()).length;
+    const unread = (await loadUnread(this.#storage)).filter(([id, { by, time }]) => this.#standings.of({ id, by, time }) === "request");
+    return read + unread.length;
+  }
+
+  broadcastLists(): Promise<BroadcastList[]> {
+    return broadcastListsIn(this.#vault, this.views);
   }
 
   async #lookAtConnection(): Promise<void> {
@@ -138,12 +185,13 @@ export class Beside {
     const from = was?.high ?? Math.max(0, is.low - 1);
     if (is.high > from) {
       const sequences = Array.from({ length: is.high - from }, (_, place) => from + 1 + place);
-      this.#emit({ kind: "items", conversation: id, items: await this.views.itemsAt(id, sequences), live: true });
+      const live = this.views.standing(id, is) === "ordinary";
+      this.#emit({ kind: "items", conversation: id, items: await this.views.itemsAt(id, sequences), live });
     }
     if (was === undefined) return;
-    const delivered = Math.max(is.peerDelivered, is.peerRead);
-    if (is.peerRead > was.peerRead || is.peerDelivered > was.peerDelivered) {
-      const items = await this.views.ownItems(id, Math.min(was.peerRead, was.peerDelivered), delivered);
+    const delivered = Math.max(is.othersDelivered, is.othersRead);
+    if (is.othersRead > was.othersRead || is.othersDelivered > was.othersDelivered) {
+      const items = await this.views.ownItems(id, Math.min(was.othersRead, was.othersDelivered), delivered);
       if (items.length > 0) this.#emit({ kind: "items", conversation: id, items, live: false });
     }
   }
@@ -155,6 +203,11 @@ export class Beside {
 
   async #outbox(): Promise<Map<string, Uint8Array>> {
     return new Map((await this.#storage.range(prefixRange(prefixes.outbox))).map(({ key, value }) => [key, value]));
+  }
+
+  /** Whether it is a stranger's conversation that was left for later. */
+  async isLeft(id: ConversationId): Promise<boolean> {
+    return (await this.#storage.get(keys.unread(id))) !== undefined && !(await this.has(id));
   }
 
   /** Whether the conversation is stored here. */

@@ -21,7 +21,7 @@ Object.assign(globalThis, {
     await client!.sent(conversation);
   },
   async textsHere(from: string): Promise<string[]> {
-    const found = (await client!.conversations()).find(({ peer }) => peer.name === from);
+    const found = (await client!.conversations()).find(({ peer }) => peer?.name === from);
     if (found === undefined) return [];
     const { items } = await client!.items(found.id, { limit: 100 });
     return items.flatMap((item) => (item.kind === "message" ? [item.text] : []));

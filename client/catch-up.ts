@@ -1,23 +1,33 @@
 import { create } from "@bufbuild/protobuf";
-import { conversationId, idBytes, isHash, limits } from "@fastchat/protocol";
-import { CursorSchema } from "@fastchat/protocol/wire/frames";
+import { accountId, conversationId, type ConversationId, idBytes, isHash, limits } from "@fastchat/protocol";
+import { CursorSchema, type Head } from "@fastchat/protocol/wire/frames";
 import type { ClientEvent } from "./api.ts";
+import { breathe } from "./breathe.ts";
 import type { Connection } from "./connection.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Conversations } from "./conversations.ts";
 import { pause } from "./pause.ts";
+import type { Heard, Requests } from "./requests.ts";
+import { believableTime } from "./server-words.ts";
 
 /** Conversations that catch up at the same time. */
 const AT_ONCE = 6;
 /** How often a quiet connection is asked whether anything was missed. */
 const LOOK_MS = 60_000;
+/** Heads between two pauses. */
+const JUDGED_AT_ONCE = 500;
 
 export interface CatchUpParts {
   readonly conversations: Conversations;
+  readonly requests: Requests;
+  /** Who is a contact is known, as far as this connection can tell. */
+  readonly contactsKnown: () => Promise<void>;
   readonly connection: Pick<Connection, "request">;
   readonly emit: (event: ClientEvent) => void;
   /** It is known which conversations are behind: sending in the others need not wait. */
   readonly onHeads: () => void;
+  /** Somebody asks to be let into a group of which this account is an admin. */
+  readonly onJoinRequests: (conversation: Conversation) => void;
   readonly quietly: (work: Promise<unknown>) => void;
 }
 
@@ -53,32 +63,45 @@ export class CatchUp {
     return catchingUp;
   }
 
+  /** Fetches what is missing of several, a few at a time. */
+  async several(behind: readonly Conversation[], session?: AbortSignal): Promise<void> {
+    const next = behind[Symbol.iterator]();
+    const work = async () => {
+      for (const conversation of next) if (session?.aborted !== true) await this.one(conversation);
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+  }
+
   async #all(session: AbortSignal): Promise<void> {
-    const { conversations, connection, onHeads } = this.#parts;
+    const { conversations, requests, connection, contactsKnown, onHeads, onJoinRequests } = this.#parts;
     // What arrives while the answer is under way makes no difference to what the server should have had.
     const had = new Map(conversations.all.map(({ id, record }) => [id, record.high]));
-    const cursors = Array.from(had, ([id, sequence]) => create(CursorSchema, { conversation: idBytes(id), sequence }));
+    const cursors = [...had, ...requests.heads].slice(0, limits.cursorsPerCatchUp);
     const { heads } = await connection.request(
-      { case: "catchUp", value: { cursors: cursors.slice(0, limits.cursorsPerCatchUp) } },
+      {
+        case: "catchUp",
+        value: { cursors: cursors.map(([id, sequence]) => create(CursorSchema, { conversation: idBytes(id), sequence })) },
+      },
       "heads",
     );
+    if (heads.some(({ conversation }) => conversations.get(conversationId(conversation)) === undefined)) await contactsKnown();
     const behind: Conversation[] = [];
-    for (const head of heads) {
-      if (!isHash(head.conversation)) continue;
-      const conversation = conversations.known(conversationId(head.conversation));
+    for (const [place, head] of heads.entries()) {
+      if (place % JUDGED_AT_ONCE === JUDGED_AT_ONCE - 1) await breathe();
+      const id = conversationId(head.conversation);
+      if (conversations.get(id) === undefined && requests.defers(heard(id, head))) continue;
+      const conversation = conversations.known(id);
       if (head.sequence < (had.get(conversation.id) ?? 0) && !(await conversation.beginAgain(head.sequence))) {
         this.#warnShorter(conversation);
         this.#parts.quietly(conversation.compareWithServer(head.sequence));
       }
       conversation.noteHead(head.sequence);
       if (conversation.isBehind) behind.push(conversation);
+      if (head.joinRequests > 0) onJoinRequests(conversation);
     }
     onHeads();
-    const next = behind[Symbol.iterator]();
-    const work = async () => {
-      for (const conversation of next) if (!session.aborted) await this.one(conversation);
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    await requests.save();
+    await this.several(behind, session);
   }
 
   /** [G5] The server has less than this device: held back, or restored from a backup. */
@@ -90,4 +113,8 @@ export class CatchUp {
     });
     this.#parts.emit({ kind: "conversations", conversations: [id] });
   }
+}
+
+function heard(id: ConversationId, { by, sequence, time }: Head): Heard {
+  return { id, by: isHash(by) ? [accountId(by)] : [], head: sequence, time: Number(believableTime(time)) };
 }

@@ -59,13 +59,14 @@ test("typing and presence are told, and end", async () => {
   const conversation = await erin.say("frank", "there?");
   await frank.hears("erin", "there?");
   await erin.client.watchPresence([frank.me.account]);
-  const isOnline = async () => (await erin.client.conversation(conversation))?.peer.online;
+  const isOnline = async () => (await erin.client.conversation(conversation))?.peer?.online;
   const isTyping = async () => (await erin.client.conversation(conversation))?.typing;
   await expect.poll(isOnline).toBe(true);
+  await frank.client.accept(conversation);
   await frank.client.setTyping(conversation, true);
-  await expect.poll(isTyping).toBe(true);
+  await expect.poll(isTyping).toEqual(["frank"]);
   await frank.client.send(conversation, "yes");
-  await expect.poll(isTyping).toBe(false);
+  await expect.poll(isTyping).toEqual([]);
   await frank.client.close();
   await expect.poll(isOnline).toBe(false);
 });

@@ -13,18 +13,24 @@ import {
 import { clientMessageId } from "@fastchat/protocol";
 import { directConversationId } from "@fastchat/protocol/chain";
 import type {
+  BroadcastList,
   ChatItem,
   Client,
   ClientEvent,
   ConnectionState,
   ConversationSummary,
   Me,
+  Mute,
   OpenOptions,
   Person,
   ProfileRole,
   SafetyNumber,
 } from "./api.ts";
+import type { GroupInfo, Groups, Receipt } from "./api-groups.ts";
 import { Beside } from "./beside.ts";
+import { call, callsThrough, type OwnCalls } from "./calls.ts";
+import { ConnectionLost } from "./connection.ts";
+import { ConversationChain } from "./conversation-chain.ts";
 import { Gateway } from "./gateway.ts";
 import type { Wish } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Holder } from "./holder.ts";
@@ -32,7 +38,11 @@ import type { HeldLock } from "./lock.ts";
 import { readOutbox } from "./outbox.ts";
 import type { Platform } from "./platform.ts";
 import { loadProfile, type LocalProfile } from "./profile.ts";
+import { keys, read, schemas } from "./records.ts";
+import { onlyAdminsWrite } from "./refusals.ts";
+import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Storage, StorageFullError } from "./storage.ts";
+import { blockedIn } from "./views.ts";
 import { wish, WishGranter, type WishKind } from "./wishes.ts";
 
 const DEFAULT_AGENT = "fastchat-sdk/0.1.0";
@@ -71,6 +81,8 @@ class OpenedClient<Place> implements Client {
   readonly #listeners = new Set<(event: ClientEvent) => void>();
   readonly #closing = new AbortController();
   #role!: Role;
+  /** What the holder is asked to do by name. */
+  readonly #callsBeside = callsThrough((name, given) => this.#wish({ case: "call", value: { name, arguments: encodeSnapshot(given) } }));
   #takingOver: Promise<void> = Promise.resolve();
   #endForeign: (() => void) | undefined;
 
@@ -134,7 +146,8 @@ class OpenedClient<Place> implements Client {
     return this.#views.conversations();
   }
 
-  conversation(id: ConversationId): Promise<ConversationSummary | undefined> {
+  async conversation(id: ConversationId): Promise<ConversationSummary | undefined> {
+    await this.#readRequest(id);
     return this.#views.conversation(id);
   }
 
@@ -155,16 +168,13 @@ class OpenedClient<Place> implements Client {
     id: ConversationId,
     { before, limit }: { before?: number; limit: number },
   ): Promise<{ items: readonly ChatItem[]; more: boolean }> {
+    await this.#readRequest(id);
     const wanted = { limit: Math.min(limit, ITEMS_AT_MOST), ...(before !== undefined && { before }) };
     for (;;) {
       const { items, more, missing } = await this.#views.items(id, wanted);
       if (missing === undefined) return { items, more };
-      const fetched = await this.#fetchDownTo(id, missing).catch((error: unknown) => {
-        // What is here is better than nothing.
-        if (error instanceof FastChatError || (error instanceof Error && error.name === "ConnectionLost")) return false;
-        throw error;
-      });
-      if (!fetched) return { items, more };
+      const fetched = await this.#fetchDownTo(id, missing).catch(ignoreWithoutConnection);
+      if (fetched !== true) return { items, more };
     }
   }
 
@@ -173,8 +183,18 @@ class OpenedClient<Place> implements Client {
   }
 
   async sendAll(id: ConversationId, texts: readonly string[]): Promise<readonly ClientMessageId[]> {
-    if (this.#role.kind === "holder") return this.#role.holder.outbox.add(id, texts);
-    return this.#role.beside.send(id, texts);
+    await this.#readRequest(id);
+    await this.#checkMayWrite(id);
+    if (this.#role.kind === "holder") return this.#role.holder.outbox.add([{ conversation: id, texts }]);
+    return this.#role.beside.send([{ conversation: id, texts }]);
+  }
+
+  /** What would only fail later is refused at once, and stands in nobody's outbox. */
+  async #checkMayWrite(id: ConversationId): Promise<void> {
+    const record = await read(this.#storage, keys.conversation(id), schemas.conversation);
+    const blocked = record && blockedIn(record);
+    if (blocked === "out") throw new FastChatError(ErrorCode.NOT_A_MEMBER);
+    if (blocked === "announce-only") throw onlyAdminsWrite();
   }
 
   async sent(id: ConversationId | undefined, signal?: AbortSignal): Promise<void> {
@@ -212,6 +232,58 @@ class OpenedClient<Place> implements Client {
 
   async setTyping(id: ConversationId, active: boolean): Promise<void> {
     if (this.#role.kind === "holder") await this.#role.holder.setTyping(id, active);
+  }
+
+  async receipts(id: ConversationId): Promise<readonly Receipt[]> {
+    if (this.#role.kind === "holder") return this.#role.holder.receipts(id);
+    return [];
+  }
+
+  get groups(): Groups {
+    if (this.#role.kind === "holder") return this.#role.holder.groups;
+    return { ...this.#callsBeside.groups, info: (id) => this.#groupInfoBeside(id) };
+  }
+
+  async #groupInfoBeside(id: ConversationId): Promise<GroupInfo | undefined> {
+    const record = await read(this.#storage, keys.chain(id), schemas.chain);
+    const chain = new ConversationChain(this.#storage, id, new Map());
+    if (record === undefined) return undefined;
+    await chain.load();
+    return chain.state && this.#views.groupInfo(id, chain.state);
+  }
+
+  async setMute(id: ConversationId, mute: Mute): Promise<void> {
+    await this.#own.setMute(id, mute);
+  }
+
+  async requests(): Promise<{ readonly count: number; readonly conversations: readonly ConversationSummary[] }> {
+    const conversations = await this.#views.requests();
+    const count = this.#role.kind === "holder" ? this.#role.holder.requests.count : await this.#role.beside.requestCount();
+    return { count, conversations };
+  }
+
+  async accept(id: ConversationId): Promise<void> {
+    await this.#own.accept(id);
+  }
+
+  async decline(id: ConversationId | undefined): Promise<void> {
+    await this.#own.decline(id);
+  }
+
+  async setBlocked(name: string, blocked: boolean): Promise<void> {
+    await this.#own.setBlocked(name, blocked);
+  }
+
+  async broadcastLists(): Promise<readonly BroadcastList[]> {
+    return this.#role.kind === "holder" ? this.#role.holder.broadcastLists() : this.#role.beside.broadcastLists();
+  }
+
+  async setBroadcastList(name: string, people: readonly string[]): Promise<void> {
+    await this.#own.setBroadcastList(name, people);
+  }
+
+  async broadcast(people: readonly string[], text: string): Promise<readonly ConversationId[]> {
+    return this.#own.broadcast(people, text);
   }
 
   async safetyNumber(name: string): Promise<SafetyNumber> {
@@ -276,6 +348,16 @@ class OpenedClient<Place> implements Client {
 
   get #views() {
     return this.#role.kind === "holder" ? this.#role.holder.views : this.#role.beside.views;
+  }
+
+  get #own(): OwnCalls {
+    return this.#role.kind === "holder" ? this.#role.holder.own : this.#callsBeside.own;
+  }
+
+  /** Whoever asks for a stranger's conversation by its id need not wait for its turn. */
+  async #readRequest(id: ConversationId): Promise<void> {
+    if (this.#role.kind === "beside" && !(await this.#role.beside.isLeft(id))) return;
+    await this.#own.readRequest(id).catch(ignoreWithoutConnection);
   }
 
   #wish<Result = void>(kind: WishKind, signal?: AbortSignal): Promise<Result> {
@@ -349,6 +431,8 @@ class OpenedClient<Place> implements Client {
         return holder.people.safetyNumber(kind.value);
       case "signOut":
         return holder.signOut();
+      case "call":
+        return call({ groups: holder.groups, own: holder.own }, kind.value.name, decodeSnapshot<unknown[]>(kind.value.arguments) ?? []);
       case undefined:
         return undefined;
       default:
@@ -379,6 +463,11 @@ class OpenedClient<Place> implements Client {
     if (error instanceof StorageFullError) return;
     reportError(error);
   };
+}
+
+/** What is here is better than nothing. */
+function ignoreWithoutConnection(error: unknown): undefined {
+  if (!(error instanceof FastChatError || error instanceof ConnectionLost)) throw error;
 }
 
 function reportError(error: unknown): void {

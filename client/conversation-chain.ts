@@ -1,10 +1,26 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { ConversationId } from "@fastchat/protocol";
-import { applyConversationLink, type ConversationResult, type ConversationState, type VerifiedAccounts } from "@fastchat/protocol/chain";
-import { type LinkEntry, LinkEntrySchema } from "@fastchat/protocol/wire/conversation";
+import { accountId, type ConversationId, isHash } from "@fastchat/protocol";
+import {
+  applyConversationLink,
+  type ConversationResult,
+  type ConversationState,
+  type VerifiedAccounts,
+  verifyEvidence,
+} from "@fastchat/protocol/chain";
+import { ConversationLinkSchema, type LinkEntry, LinkEntrySchema } from "@fastchat/protocol/wire/conversation";
+import type { KnownAccounts } from "./accounts.ts";
+import { breathe } from "./breathe.ts";
 import { keys, prefixes, put, read, schemas, sequenceOfKey } from "./records.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
+
+/** A larger group's state is encoded that seldom: after so many links. */
+const SAVED_EVERY = 16;
+const LARGE_GROUP = 64;
+/** Links between two pauses. */
+const APPLIED_AT_ONCE = 8;
+/** Evidence of so many accounts is worth a look at what is known. */
+const RECALLED_FROM = 8;
 
 interface Place {
   /** Sequence number of the link. */
@@ -20,11 +36,18 @@ export class ConversationChain {
   readonly conversation: ConversationId;
   readonly #storage: Storage;
   readonly #verified: VerifiedAccounts;
+  readonly #accounts: KnownAccounts | undefined;
   /** Ascending; complete from the first link on only when `#complete`. */
   #places: Place[] = [];
   #complete = true;
+  /** Index of the newest link of which the state is stored. */
+  #saved = 0;
+  /** Where the links with these indexes stand. */
+  #sequences: Map<number, number> | undefined;
 
-  constructor(storage: Storage, conversation: ConversationId, verified: VerifiedAccounts) {
+  /** @param accounts chains that were verified before need not be again */
+  constructor(storage: Storage, conversation: ConversationId, verified: VerifiedAccounts, accounts?: KnownAccounts) {
+    this.#accounts = accounts;
     this.#storage = storage;
     this.conversation = conversation;
     this.#verified = verified;
@@ -35,8 +58,9 @@ export class ConversationChain {
     if (record === undefined) return;
     const state = decodeSnapshot<ConversationState>(record.snapshot);
     this.#complete = false;
-    if (state !== undefined) this.#places = [{ sequence: record.sequence, state }];
-    else await this.#rebuild();
+    if (state === undefined) return this.#rebuild();
+    this.#places = await this.#extended([{ sequence: record.sequence, state }]);
+    this.#saved = state.head.index;
   }
 
   /** After all links known. */
@@ -56,18 +80,50 @@ export class ConversationChain {
     return this.#places.findLast((place) => place.sequence < sequence)?.state;
   }
 
-  apply(entry: LinkEntry, state: ConversationState | undefined): ConversationResult {
+  async apply(entry: LinkEntry, state: ConversationState | undefined): Promise<ConversationResult> {
+    await this.#recall(entry);
+    await verifyEvidence(state, entry, this.#verified, breathe);
     return applyConversationLink(state, entry, this.#verified);
+  }
+
+  /** Accounts that are known here at the very heads that come with evidence: this only saves the time of verifying them again. */
+  async #recall({ evidence }: LinkEntry): Promise<void> {
+    const accounts = evidence.flatMap(({ account }) => (isHash(account) ? [accountId(account)] : []));
+    if (accounts.length < RECALLED_FROM || this.#accounts === undefined) return;
+    for (const { state } of (await this.#accounts.all(accounts)).values()) this.#verified.set(state.head.hash, state);
   }
 
   /** To be called after the changes of `save` are committed. */
   advance(places: readonly Place[]): void {
     this.#places.push(...places);
+    for (const { state, sequence } of places) this.#sequences?.set(state.head.index, sequence);
+    if (places.some(({ state }) => this.#isDue(state))) this.#saved = places.at(-1)!.state.head.index;
   }
 
-  save(place: Place): Change {
+  /** The state after the newest of these links, where it is due to be stored; the links themselves always are. */
+  save(places: readonly Place[]): Change[] {
+    const place = places.at(-1);
+    if (place === undefined || !places.some(({ state }) => this.#isDue(state))) return [];
     const record = create(schemas.chain, { snapshot: encodeSnapshot(place.state), sequence: place.sequence });
-    return put(keys.chain(this.conversation), schemas.chain, record);
+    return [put(keys.chain(this.conversation), schemas.chain, record)];
+  }
+
+  #isDue({ members, head }: ConversationState): boolean {
+    return members.size < LARGE_GROUP || head.index === 1 || head.index >= this.#saved + SAVED_EVERY;
+  }
+
+  /** The body of the link with this index, as received; undefined when it is not stored here. */
+  async linkBody(index: number): Promise<Uint8Array | undefined> {
+    if (this.#sequences === undefined) {
+      const sequences = new Map<number, number>();
+      for (const { key, value } of await this.#storage.range(prefixRange(prefixes.links(this.conversation)))) {
+        sequences.set(linkIndexOf(value), sequenceOfKey(key));
+      }
+      this.#sequences = sequences;
+    }
+    const sequence = this.#sequences.get(index);
+    const value = sequence === undefined ? undefined : await this.#storage.get(keys.link(this.conversation, sequence));
+    return value && fromBinary(LinkEntrySchema, value).link?.body;
   }
 
   saveLink(sequence: number, entry: LinkEntry): Change {
@@ -75,12 +131,23 @@ export class ConversationChain {
   }
 
   async #rebuild(): Promise<void> {
-    const places: Place[] = [];
-    for (const { key, value } of await this.#storage.range(prefixRange(prefixes.links(this.conversation)))) {
-      const result = this.apply(fromBinary(LinkEntrySchema, value), places.at(-1)?.state);
-      if (result.kind === "valid") places.push({ sequence: sequenceOfKey(key), state: result.state });
-    }
-    this.#places = places;
+    this.#places = await this.#extended([]);
     this.#complete = true;
   }
+
+  /** Applies the stored links behind these places, or all. */
+  async #extended(begun: readonly Place[]): Promise<Place[]> {
+    const places = [...begun];
+    const from = keys.link(this.conversation, (places.at(-1)?.sequence ?? 0) + 1);
+    let count = 0;
+    for (const { key, value } of await this.#storage.range({ ...prefixRange(prefixes.links(this.conversation)), from })) {
+      const result = await this.apply(fromBinary(LinkEntrySchema, value), places.at(-1)?.state);
+      if (result.kind === "valid") places.push({ sequence: sequenceOfKey(key), state: result.state });
+      if (++count % APPLIED_AT_ONCE === 0) await breathe();
+    }
+    return places;
+  }
 }
+
+const linkIndexOf = (value: Uint8Array): number =>
+  fromBinary(ConversationLinkSchema, fromBinary(LinkEntrySchema, value).link?.body ?? new Uint8Array(0)).index;

@@ -1,32 +1,52 @@
 import { create } from "@bufbuild/protobuf";
-import { type AccountId, type DeviceId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
+import {
+  type AccountId,
+  accountId,
+  type ConversationId,
+  type DeviceId,
+  ErrorCode,
+  FastChatError,
+  idBytes,
+  isHash,
+  limits,
+} from "@fastchat/protocol";
 import {
   type ConversationChange,
   type ConversationState,
   directCreate,
   draftLink,
+  epochContext,
   finishLink,
+  groupCreate,
+  groupIdOf,
   isClosed,
+  type LinkDraft,
+  type LinkPlan,
   newestEpoch,
-  type OpeningPlan,
 } from "@fastchat/protocol/chain";
+import { random, sealedKeysHash, sealedProfileHash, sealProfile, signKeyRequest, signProfile } from "@fastchat/protocol/seal";
 import {
-  accountPublicKeyHash,
-  equal,
-  keyIdOf,
-  newEpochKey,
-  random,
-  sealedKeysHash,
-  sealEpochKey,
-  signKeyRequest,
-} from "@fastchat/protocol/seal";
-import { KeyRequestSchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
+  KeyRequestSchema,
+  type LinkEntry,
+  type ProfileContent,
+  type SealedKey,
+  type SignedProfile,
+  SignedProfileSchema,
+} from "@fastchat/protocol/wire/conversation";
 import type { KnownAccount, KnownAccounts } from "./accounts.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, ConnectionLost } from "./connection.ts";
+import type { Contacts } from "./contacts.ts";
 import type { Conversation } from "./conversation.ts";
+import { makeEpoch, publicKeysOf } from "./epoch-making.ts";
+import { signedProfileOf } from "./group-record.ts";
 import { Lane } from "./lane.ts";
+import { notAllowed, onlyAdminsWrite } from "./refusals.ts";
 
+/** How often a message waits for others' changes before it is tried later. */
 const ATTEMPTS = 8;
+/** Of many who change one conversation at once, each loses to each of the others at most. */
+const CHANGE_ATTEMPTS = 100;
+const LOST_RACE_MS = 100;
 
 export interface LinkAuthor {
   readonly account: AccountId;
@@ -52,26 +72,50 @@ export interface Sealable {
   readonly key: Uint8Array;
 }
 
+/** What somebody wants of a conversation, as the state is now; `done`: nothing is left to do. */
+export type Wanted =
+  | { readonly kind: "done" }
+  | { readonly kind: "change"; readonly change: ConversationChange; readonly newcomers?: ReadonlyMap<AccountId, KnownAccount> }
+  | { readonly kind: "profile"; readonly content: ProfileContent };
+
+export interface NewGroupPlan {
+  readonly members: ReadonlyMap<AccountId, "admin" | "member">;
+  /** All of them. */
+  readonly known: ReadonlyMap<AccountId, KnownAccount>;
+  readonly profile: ProfileContent;
+  readonly policy: Parameters<typeof groupCreate>[2];
+}
+
 export interface ConversationLinksParts {
   readonly author: LinkAuthor;
   readonly accounts: KnownAccounts;
-  readonly connection: Pick<Connection, "request">;
-  /** Whether somebody's identity waits to be accepted [A3]. */
-  readonly isIdentityChanged: (account: AccountId) => Promise<boolean>;
+  readonly connection: Pick<Connection, "request" | "online">;
+  /** Whose identity waits to be accepted before anything is sealed to them [A3]. */
+  readonly contacts: Pick<Contacts, "verification" | "isChangedIn">;
+  /** One that begins here, or that is given up. */
+  readonly conversations: { known(id: ConversationId): Conversation; forget(id: ConversationId): void };
+  /** How many copies of a new key are sealed, in a large group. */
+  readonly onSealing: (conversation: ConversationId, done: number, total: number) => void;
 }
 
 /**
- * Writes links into conversations: `create`, `heads` and `rekey` where the rules ask for them before a message.
+ * Writes links into conversations: those that people ask for, and `create`, `heads` and `rekey` where the rules ask for them before a
+ * message.
  *
- * The dance: read to the end of the log; decide by the state there what is missing; write one link on top of it; read it
+ * The dance: read to the end of the log; decide by the state there what is wanted; write one link on top of it; read it
  * back from the log, and decide again. The server takes a link only on the head it was written for, so whoever lost a race
- * reads the winner's link and may find that nothing is missing any more [C3].
+ * reads the winner's link and may find that nothing is missing any more [C3]. A key that was made for a lost link is thrown away with it:
+ * nobody can derive anything from it, since a derived key depends on the link before.
  */
 export class ConversationLinks {
   readonly #parts: ConversationLinksParts;
   readonly #lanes = new Map<Conversation, Lane>();
   /** Accounts whose newest head was asked for since the connection began. */
   #asked = new Set<AccountId>();
+  /** Groups of which it was asked whose heads moved, likewise. */
+  #askedGroups = new Set<Conversation>();
+  /** What was known of a group's members, for as long as neither it nor anything known of accounts changes. */
+  readonly #moved = new WeakMap<ConversationState, { readonly changes: number; readonly known: Map<AccountId, KnownAccount> }>();
 
   constructor(parts: ConversationLinksParts) {
     this.#parts = parts;
@@ -80,13 +124,23 @@ export class ConversationLinks {
   /** A new connection: heads may have moved unseen. */
   newSession(): void {
     this.#asked = new Set();
+    this.#askedGroups = new Set();
   }
 
   /** Brings a conversation to where this device may send. Throws SendingBlocked, FastChatError, ConnectionLost. */
   prepare(conversation: Conversation): Promise<Sealable> {
+    return this.#inLane(conversation, () => this.#prepare(conversation));
+  }
+
+  /** Makes a change of a conversation, as `decide` says anew for each state that it is tried on. Throws FastChatError, ConnectionLost. */
+  change(conversation: Conversation, decide: (state: ConversationState) => Promise<Wanted>): Promise<void> {
+    return this.#inLane(conversation, () => this.#change(conversation, decide));
+  }
+
+  #inLane<Result>(conversation: Conversation, work: () => Promise<Result>): Promise<Result> {
     const lane = this.#lanes.get(conversation) ?? new Lane();
     this.#lanes.set(conversation, lane);
-    return lane.run(() => this.#prepare(conversation));
+    return lane.run(work);
   }
 
   async #prepare(conversation: Conversation): Promise<Sealable> {
@@ -99,26 +153,51 @@ export class ConversationLinks {
         continue;
       }
       if (isClosed(state)) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
-      const known = await this.#knownMembers(state);
-      const recorded = conversation.isOwnDeviceRecorded(state);
-      if (recorded === "ended") throw new FastChatError(ErrorCode.DEVICE_REVOKED);
-      const turnKnown = [...known.values()].some((each) => losesRight(state, each));
+      const recorded = this.#ownDevice(conversation, state);
+      const known = await this.#knownMembers(conversation, state);
       const key = await conversation.epochKeys.get(newestEpoch(state).epoch);
-      if (state.turnDue || turnKnown) {
-        await this.#write(conversation, state, known, { case: "rekey", value: { reason: "somebody lost the right to read" } }, "fresh");
+      if (isTurnDue(state, known)) {
+        await this.#write(conversation, state, known, turn);
       } else if (recorded === "unknown") {
-        await this.#write(conversation, state, known, { case: "headsOnly", value: {} });
+        await this.#write(conversation, state, known, { kind: "change", change: { case: "headsOnly", value: {} } });
       } else if (key === undefined) {
         await this.#heal(conversation, state, known);
       } else {
-        if (conversation.record.forked) throw new SendingBlocked("forked");
-        for (const account of state.members.keys()) {
-          if (await this.#parts.isIdentityChanged(account)) throw new SendingBlocked("identity-changed");
+        if (conversation.record.group?.mayWrite === false) {
+          throw onlyAdminsWrite();
         }
+        if (conversation.record.forked) throw new SendingBlocked("forked");
+        if (await this.#parts.contacts.isChangedIn(state)) throw new SendingBlocked("identity-changed");
         return { state, epoch: newestEpoch(state).epoch, key };
       }
     }
     throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Others changed this conversation again and again; it is tried later." });
+  }
+
+  async #change(conversation: Conversation, decide: (state: ConversationState) => Promise<Wanted>): Promise<void> {
+    for (let attempt = 1; attempt <= CHANGE_ATTEMPTS; attempt++) {
+      if (conversation.isBehind) await conversation.catchUp();
+      if (conversation.record.updateNeeded) throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
+      const { state } = conversation.chain;
+      if (state === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
+      this.#ownDevice(conversation, state);
+      const wanted = await decide(state);
+      if (wanted.kind === "done") return;
+      const known = await this.#knownMembers(conversation, state);
+      // A name that is sealed now must not be for those who lost the right to read.
+      const first = wanted.kind === "profile" && isTurnDue(state, known) ? turn : wanted;
+      const written = await this.#write(conversation, state, known, first);
+      if (written && first === wanted) return;
+      if (!written) await new Promise((resolve) => setTimeout(resolve, Math.random() * LOST_RACE_MS));
+    }
+    throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Others changed this conversation again and again." });
+  }
+
+  #ownDevice(conversation: Conversation, state: ConversationState): "unknown" | "active" {
+    const recorded = conversation.ownDevice(state);
+    if (recorded === "no-member") throw new FastChatError(ErrorCode.NOT_A_MEMBER);
+    if (recorded === "ended") throw new FastChatError(ErrorCode.DEVICE_REVOKED);
+    return recorded;
   }
 
   /** Makes the direct conversation unless it exists; whoever comes second uses what the first made [C2]. */
@@ -128,11 +207,40 @@ export class ConversationLinks {
     const { account } = this.#parts.author;
     const { peer } = conversation;
     if (peer === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
-    if (await this.#parts.isIdentityChanged(peer)) throw new SendingBlocked("identity-changed");
+    if ((await this.#parts.contacts.verification(peer)) === "changed") throw new SendingBlocked("identity-changed");
     const known = new Map<AccountId, KnownAccount>();
     for (const member of new Set([account, peer])) known.set(member, await this.#newest(member));
     if ([...known.values()].some(({ state }) => state.closed)) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
-    await this.#write(conversation, undefined, known, directCreate(account, peer, random(32)), "fresh");
+    await this.#write(conversation, undefined, known, { kind: "change", change: directCreate(account, peer, random(32)) });
+  }
+
+  /** Makes a group. Resolves when its `create` is in its log. A `create` whose answer was lost is sent again: it is the same group. */
+  async createGroup({ members, known, profile: content, policy }: NewGroupPlan): Promise<Conversation> {
+    const { conversations } = this.#parts;
+    const nonce = random(32);
+    const change = groupCreate(members, nonce, policy);
+    const drafted = await this.#draft({
+      state: undefined,
+      author: this.#parts.author,
+      known,
+      change,
+      opening: { kind: "fresh" },
+      profile: true,
+    });
+    // Who sets the name signs it for link 1.
+    const signed = await signProfile(content, { nonce, index: 1 }, this.#parts.author);
+    const { entry, copies, key, keyId } = await this.#finish(drafted, undefined, undefined, signed, () => undefined);
+    const conversation = conversations.known(groupIdOf(entry.link!));
+    conversation.epochKeys.expect(keyId!, key!);
+    try {
+      const { sequence } = await this.#send(conversation, entry, copies, true);
+      conversation.noteHead(sequence);
+      await conversation.catchUp();
+      return conversation;
+    } catch (error) {
+      if (conversation.chain.state === undefined) conversations.forget(conversation.id);
+      throw error;
+    }
   }
 
   /** [C6] Asks for the key of the newest epoch; who still has none after a while opens a new one. */
@@ -148,13 +256,47 @@ export class ConversationLinks {
     await conversation.lookAgain();
     if (await conversation.retryKeys([epoch])) return;
     if (conversation.chain.state !== state) return;
-    await this.#write(conversation, state, known, { case: "rekey", value: { reason: "the key could not be opened" } }, "fresh");
+    const rekey = { case: "rekey", value: { reason: "the key could not be opened" } } as const;
+    await this.#write(conversation, state, known, { kind: "change", change: rekey });
   }
 
-  async #knownMembers(state: ConversationState): Promise<Map<AccountId, KnownAccount>> {
-    const known = new Map<AccountId, KnownAccount>();
-    for (const account of state.members.keys()) known.set(account, await this.#newest(account));
+  /**
+   * Of a direct conversation both accounts, at their newest heads; of a group those whose heads moved beyond what it records, and one's
+   * own. The server is asked once in a session; afterwards it tells of moves.
+   */
+  async #knownMembers(conversation: Conversation, state: ConversationState): Promise<ReadonlyMap<AccountId, KnownAccount>> {
+    const { accounts, author } = this.#parts;
+    if (state.kind === "direct") {
+      const known = new Map<AccountId, KnownAccount>();
+      for (const account of state.members.keys()) known.set(account, await this.#newest(account));
+      return known;
+    }
+    if (!this.#askedGroups.has(conversation)) {
+      await this.#learnMoved(conversation, state);
+      this.#askedGroups.add(conversation);
+    }
+    const remembered = this.#moved.get(state);
+    if (remembered?.changes === accounts.changes) return remembered.known;
+    const { changes } = accounts;
+    const known = await accounts.all(state.members.keys());
+    for (const [account, each] of known) {
+      const recorded = state.members.get(account)?.chain.head.index ?? 0;
+      if (account !== author.account && each.state.head.index <= recorded) known.delete(account);
+    }
+    this.#moved.set(state, { changes, known });
     return known;
+  }
+
+  async #learnMoved(conversation: Conversation, { members }: ConversationState): Promise<void> {
+    const { accounts, connection } = this.#parts;
+    const asked = { conversation: idBytes(conversation.id) };
+    const { heads } = await connection.request({ case: "fetchMovedHeads", value: asked }, "movedHeads");
+    for (const { account: bytes, index } of heads.slice(0, members.size)) {
+      const account = isHash(bytes) ? accountId(bytes) : undefined;
+      if (account === undefined || !members.has(account)) continue;
+      const known = await accounts.get(account);
+      if ((known?.state.head.index ?? 0) < index) await accounts.refresh(account);
+    }
   }
 
   /** The newest head known, asked for once in a session; afterwards the server tells of moves. */
@@ -166,33 +308,34 @@ export class ConversationLinks {
     return known;
   }
 
+  /** False: somebody else's link came first, and was read. */
   async #write(
     conversation: Conversation,
     state: ConversationState | undefined,
     known: ReadonlyMap<AccountId, KnownAccount>,
-    change: ConversationChange,
-    opening?: "fresh",
-  ): Promise<void> {
-    const { account, device, signingSeed } = this.#parts.author;
-    const plan = { state, author: { account, device }, known, change };
-    const withoutKey = opening === undefined ? [] : unsealable(state, known);
-    // The one person who should read it could not: better it waits until the server gives the key that the chain names.
-    if (withoutKey.length > 0 && (state?.kind ?? "direct") === "direct") {
-      throw new FastChatError(ErrorCode.SIGNATURE_INVALID, { detail: "The server does not give the account key that the chain names." });
+    wanted: Exclude<Wanted, { kind: "done" }>,
+  ): Promise<boolean> {
+    const { author } = this.#parts;
+    const planned = { state, author };
+    let drafted: LinkDraft;
+    let signed: SignedProfile | undefined;
+    if (wanted.kind === "profile") {
+      signed = await signProfile(wanted.content, { nonce: state!.nonce, index: state!.head.index + 1 }, author);
+      const change = { case: "profile", value: { profileHash: new Uint8Array(32) } } as const;
+      drafted = await this.#draft({ ...planned, known, change });
+    } else {
+      const { change, newcomers = new Map() } = wanted;
+      const opening = openingOf(change, state, known);
+      drafted = await this.#draft({ ...planned, known: new Map([...known, ...newcomers]), change, ...(opening && { opening }) });
     }
-    const drafted = draftLink(opening === undefined ? plan : { ...plan, opening: { kind: opening, withoutKey } });
-    if (drafted.kind === "invalid") throw new FastChatError(ErrorCode.LINK_INVALID, { detail: drafted.reason });
-    const { draft } = drafted;
-    const made = draft.opening && (await makeEpoch(draft.opening, known));
-    if (made !== undefined) conversation.epochKeys.expect(made.keyId, made.key);
-    const entry = finishLink(draft, signingSeed, made && { keyId: made.keyId, sealedKeysHash: sealedKeysHash(made.copies) });
+    const onSealed = (done: number, total: number) => this.#parts.onSealing(conversation.id, done, total);
+    const { entry, copies, key, keyId } = await this.#finish(drafted, state, conversation, signed, onSealed);
+    if (key !== undefined && keyId !== undefined) conversation.epochKeys.expect(keyId, key);
     try {
-      const { sequence } = await this.#parts.connection.request(
-        { case: "appendLink", value: { conversation: idBytes(conversation.id), entry, sealedKeys: made?.copies ?? [] } },
-        "appended",
-      );
+      const { sequence } = await this.#send(conversation, entry, copies);
       conversation.noteHead(sequence);
       await conversation.catchUp();
+      return true;
     } catch (error) {
       const code = error instanceof FastChatError ? error.code : undefined;
       if (code === ErrorCode.EVIDENCE_MISSING) this.newSession();
@@ -201,36 +344,124 @@ export class ConversationLinks {
       const before = conversation.record.high;
       await conversation.lookAgain();
       if (code === ErrorCode.LINK_INVALID && conversation.record.high === before) throw error;
+      return false;
+    }
+  }
+
+  /** A link that would be valid; whose account key nobody gives, gets no copy, and the link says so [C4]. */
+  async #draft(plan: LinkPlan): Promise<LinkDraft> {
+    const first = draftLink(plan);
+    if (first.kind === "invalid") throw notAllowed(plan.change, first.reason);
+    const { opening } = first.draft;
+    if (opening === undefined || plan.opening === undefined) return first.draft;
+    const publicKeys = await publicKeysOf(opening.recipients, this.#parts);
+    const withoutKey = opening.recipients.map(({ account }) => account).filter((account) => !publicKeys.has(account));
+    if (withoutKey.length === 0) return first.draft;
+    // The one person who should read it could not: better it waits until the server gives the key that the chain names.
+    if (first.draft.after.kind === "direct") {
+      throw new FastChatError(ErrorCode.SIGNATURE_INVALID, { detail: "The server does not give the account key that the chain names." });
+    }
+    const again = draftLink({ ...plan, opening: { ...plan.opening, withoutKey } });
+    if (again.kind === "invalid") throw notAllowed(plan.change, again.reason);
+    return again.draft;
+  }
+
+  /** Makes the epoch that a draft opens, seals the profile that belongs beside it, and signs. */
+  async #finish(
+    draft: LinkDraft,
+    state: ConversationState | undefined,
+    conversation: Conversation | undefined,
+    signed: SignedProfile | undefined,
+    onSealed: (done: number, total: number) => void,
+  ) {
+    const { author, accounts, connection } = this.#parts;
+    const { opening, after } = draft;
+    if (opening === undefined) {
+      if (signed === undefined || state === undefined || conversation === undefined) {
+        return { entry: finishLink(draft, author.signingSeed), copies: [] };
+      }
+      const epoch = newestEpoch(state);
+      const key = await conversation.epochKeys.get(epoch.epoch);
+      if (key === undefined) throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "The key of this conversation is not open here." });
+      const sealed = sealProfile(key, epochContext(state, epoch), epoch.epoch, signed);
+      const { change } = draft.body;
+      if (change.case === "profile") change.value.profileHash = sealedProfileHash(sealed);
+      return { entry: finishLink(draft, author.signingSeed, undefined, sealed), copies: [] };
+    }
+    const publicKeys = await publicKeysOf(opening.recipients, { accounts, connection });
+    const made = await makeEpoch(draft, state, conversation?.epochKeys, publicKeys, onSealed);
+    const kept = signed ?? (after.profileHash === undefined ? undefined : this.#currentProfile(conversation));
+    const sealed = kept && sealProfile(made.key, opening.context, opening.epoch, kept);
+    const commitments = {
+      keyId: made.keyId,
+      sealedKeysHash: sealedKeysHash(made.copies),
+      ...(sealed && { profileHash: sealedProfileHash(sealed) }),
+    };
+    return { entry: finishLink(draft, author.signingSeed, commitments, sealed), copies: made.copies, key: made.key, keyId: made.keyId };
+  }
+
+  /** The newest profile, to be sealed again [C8]; who cannot open it seals nothing that anybody would take for one. */
+  #currentProfile(conversation: Conversation | undefined): SignedProfile {
+    return (conversation && signedProfileOf(conversation.record)) ?? create(SignedProfileSchema);
+  }
+
+  /** @param again whether it is sent again, the very same, when its answer was lost */
+  async #send(conversation: Conversation, entry: LinkEntry, sealedKeys: readonly SealedKey[], again = false) {
+    const { connection } = this.#parts;
+    // A group's `create` has no id yet: it is the hash of that link.
+    const id = again ? new Uint8Array(0) : idBytes(conversation.id);
+    const value = { conversation: id, entry, sealedKeys: [...sealedKeys] };
+    for (;;) {
+      try {
+        return await connection.request({ case: "appendLink", value }, "appended");
+      } catch (error) {
+        if (!again || !(error instanceof ConnectionLost)) throw error;
+        await connection.online();
+      }
     }
   }
 }
 
-/** Members whose account key is not at hand as the chain names it [C4]. */
-function unsealable(state: ConversationState | undefined, known: ReadonlyMap<AccountId, KnownAccount>): AccountId[] {
-  const members = state === undefined ? known.keys() : state.members.keys();
-  return [...members].filter((account) => known.get(account)?.publicKey === undefined && known.get(account)?.state.closed === false);
+const turn: Wanted & { kind: "change" } = {
+  kind: "change",
+  change: { case: "rekey", value: { reason: "somebody lost the right to read" } },
+};
+
+/** Whether the next message needs a fresh key, by what is recorded or known [C1]. */
+function isTurnDue(state: ConversationState, known: ReadonlyMap<AccountId, KnownAccount>): boolean {
+  return state.turnDue || [...known.values()].some((each) => losesRight(state, each));
 }
 
 /** Whether somebody lost the right to read by links that are not recorded here yet, and can be: on another branch they cannot [G5]. */
 function losesRight({ members }: ConversationState, { state }: KnownAccount): boolean {
   const recorded = members.get(state.account)?.chain.head;
-  if (recorded === undefined) return state.lastTurn > 0;
+  if (recorded === undefined) return false;
   return state.lastTurn > recorded.index && state.hashes[recorded.index - 1] === recorded.hash;
 }
 
-async function makeEpoch(opening: OpeningPlan, known: ReadonlyMap<AccountId, KnownAccount>) {
-  const key = newEpochKey();
-  const copies: SealedKey[] = [];
-  for (const { account, generation, publicKeyHash } of opening.recipients) {
-    const publicKey = known.get(account)?.publicKey;
-    if (publicKey === undefined || !equal(accountPublicKeyHash(publicKey), publicKeyHash)) {
-      throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "An account key is not at hand." });
-    }
-    const copy = await sealEpochKey(key, opening.context, opening.epoch, { account, generation, publicKey });
-    if (copy === undefined) throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Nobody can seal to an account key." });
-    copies.push(copy);
+/** [C4] Which epoch a change opens. */
+function openingOf(
+  change: ConversationChange,
+  state: ConversationState | undefined,
+  known: ReadonlyMap<AccountId, KnownAccount>,
+): LinkPlan["opening"] {
+  switch (change.case) {
+    case "create":
+    case "remove":
+    case "rekey":
+      return { kind: "fresh" };
+    case "add":
+      return { kind: state === undefined || isTurnDue(state, known) ? "fresh" : "derived" };
+    case "headsOnly":
+    case "leave":
+    case "policy":
+    case "profile":
+    case "role":
+    case undefined:
+      return undefined;
+    default:
+      return change satisfies never;
   }
-  return { key, keyId: keyIdOf(opening.context, key), copies };
 }
 
 function ignoreNotFound(error: unknown): void {

@@ -5,20 +5,34 @@ import {
   type ClientMessageId,
   type ConversationId,
   type DeviceId,
-  ErrorCode,
-  FastChatError,
   idBytes,
   isHash,
   limits,
 } from "@fastchat/protocol";
 import { type ConversationState, deviceAt, newestEpoch } from "@fastchat/protocol/chain";
 import { entryHash, equal } from "@fastchat/protocol/seal";
-import { type Entry, EntrySchema, type SealedKey, type Witness, WitnessSchema } from "@fastchat/protocol/wire/conversation";
+import {
+  ConversationKind,
+  ConversationLinkSchema,
+  type Entry,
+  EntrySchema,
+  type LinkEntry,
+  type MessageContent,
+  type SealedKey,
+  type Witness,
+  WitnessSchema,
+} from "@fastchat/protocol/wire/conversation";
 import type { AccountForked, KnownAccounts } from "./accounts.ts";
 import type { Connection } from "./connection.ts";
 import { ConversationChain } from "./conversation-chain.ts";
 import { EpochKeys } from "./epoch-keys.ts";
-import { ClaimSchema, type Conversation as ConversationRecord, ConversationSchema } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import {
+  ClaimSchema,
+  type Conversation as ConversationRecord,
+  ConversationSchema,
+  type StoredEntry,
+} from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { isOwn } from "./group-record.ts";
 import { Lane } from "./lane.ts";
 import { incarnationAt, LogCheck, type LogDraft, witnessRecord } from "./log-check.ts";
 import { LogReader } from "./log-reader.ts";
@@ -31,8 +45,12 @@ import type { VerifiedAccounts } from "@fastchat/protocol/chain";
 /** A fresh device reads a log of up to this many entries from its start, a longer one from its newest page back [H1]. */
 const WHOLE_LOG_ENTRIES = limits.entriesPerPage;
 const FIRST_PAGE_ENTRIES = 100;
+const COUNTED_AT_ONCE = 500;
+const DELETED_AT_ONCE = 1_000;
+/** Why a message could not be opened, where a key may still come. */
+const KEY_MISSING: ReadonlySet<string> = new Set(["key", "before-joining", "missed-joining"]);
 /** Kept for later: each account says two things, and says them anew. */
-const CLAIMS_AT_MOST = 16;
+const CLAIMS_AT_MOST = 64;
 
 export interface ConversationParts {
   readonly storage: Storage;
@@ -55,7 +73,11 @@ export interface ConversationListener {
   onStored(conversation: Conversation, sequences: readonly number[], live: boolean): void;
   /** The record changed in another way, or entries stored before did. */
   onChanged(conversation: Conversation, sequences: readonly number[]): void;
+  /** Messages are gone: what is shown of them is not there any more. */
+  onDeleted(conversation: Conversation): void;
   onFork(error: AccountForked): void;
+  /** These accounts became members of a group. */
+  onJoined(accounts: readonly AccountId[]): void;
   /** The current epoch's key cannot be opened here [C6]. */
   onKeyMissing(conversation: Conversation, epoch: number): void;
 }
@@ -76,12 +98,14 @@ export class Conversation {
   readonly #lane = new Lane();
   readonly #check: LogCheck;
   readonly #reader: LogReader;
+  /** That came ahead of their link. */
+  readonly #copies: SealedKey[] = [];
 
   private constructor(parts: ConversationParts, id: ConversationId, record: ConversationRecord) {
     this.#parts = parts;
     this.id = id;
     this.record = record;
-    this.chain = new ConversationChain(parts.storage, id, parts.verified);
+    this.chain = new ConversationChain(parts.storage, id, parts.verified, parts.accounts);
     this.epochKeys = new EpochKeys(parts.storage, id, parts.me.account, parts.accountKeyOf);
     this.#check = new LogCheck(parts.storage, id, parts.me.account, (account) => this.#nameOf(account));
     this.#reader = new LogReader(id, parts, this.chain, this.epochKeys, (account) => this.#nameOf(account));
@@ -103,6 +127,16 @@ export class Conversation {
 
   get peer(): AccountId | undefined {
     return isHash(this.record.peer) ? accountId(this.record.peer) : undefined;
+  }
+
+  /** Of this account: it is a member, or was. */
+  get isOwn(): boolean {
+    return isOwn(this.record);
+  }
+
+  /** Whether it is a group, as far as its chain is known. */
+  get isGroup(): boolean {
+    return this.record.group !== undefined;
   }
 
   get isBehind(): boolean {
@@ -145,6 +179,7 @@ export class Conversation {
   /** A new connection: what the server could not give before may be there now. */
   newSession(): void {
     this.#reader.newSession();
+    this.#copies.length = 0;
     // Newer software may have come since.
     this.record.updateNeeded = false;
   }
@@ -171,7 +206,8 @@ export class Conversation {
       if (sequence <= this.record.readUpTo) return false;
       const record = clone(ConversationSchema, this.record);
       record.readUpTo = sequence;
-      record.unread = sequence >= record.lastReceived ? 0 : await this.#countReceived(sequence + 1);
+      const left = sequence >= record.lastReceived ? { unread: 0, mentions: 0 } : await this.#countReceived(sequence + 1);
+      Object.assign(record, left);
       await this.#parts.storage.commit([put(keys.conversation(this.id), schemas.conversation, record)]);
       record.head = Math.max(record.head, this.record.head);
       this.record = record;
@@ -179,31 +215,44 @@ export class Conversation {
     });
   }
 
-  async #countReceived(from: number): Promise<number> {
-    const range = { from: keys.entry(this.id, from), to: keys.entry(this.id, limits.largestNumber) };
+  /** Messages of others from here on: as many as are counted at all, and those of them that mention this account. */
+  async #countReceived(from: number): Promise<{ unread: number; mentions: number }> {
+    const left = { unread: 0, mentions: 0 };
+    for (let next = from; left.unread < limits.unreadCounted; next += COUNTED_AT_ONCE) {
+      const range = { from: keys.entry(this.id, next), to: keys.entry(this.id, next + COUNTED_AT_ONCE) };
+      const page = await this.#parts.storage.range(range);
+      if (page.length === 0) break;
+      for (const { value } of page) this.#countUnread(left, fromBinary(schemas.entry, value));
+    }
+    return left;
+  }
+
+  #countUnread(counted: { unread: number; mentions: number }, entry: StoredEntry): void {
+    const message = storedMessage(entry);
     const me = idBytes(this.#parts.me.account);
-    return (await this.#parts.storage.range(range)).filter(({ value }) => {
-      const entry = fromBinary(schemas.entry, value);
-      return entry.body.case === "message" && !equal(entry.account, me);
-    }).length;
+    if (message === undefined || equal(entry.account, me)) return;
+    counted.unread++;
+    if (mentionsIn(message.content).some((account) => equal(account, me))) counted.mentions++;
   }
 
   /** Entries that came by themselves. What does not continue the log is left for `catchUp`. */
   receive(entries: readonly Entry[], copies: readonly SealedKey[], head: number): Promise<void> {
     return this.#lane.run(async () => {
+      // Copies may come ahead of the link that opens their epoch, which is the same for everybody.
+      this.#copies.push(...copies);
+      if (entries.length === 0) return;
+      const given = this.#copies.splice(0);
       this.noteHead(Math.max(head, entries.at(-1)?.sequence ?? 0));
       await this.#compareKnown(entries);
       const wasCurrent = entries[0]?.sequence === this.record.high + 1 && this.record.high > 0;
-      await this.#append(entries, copies, wasCurrent || entries[0]?.sequence === 1);
+      await this.#append(entries, given, wasCurrent || entries[0]?.sequence === 1);
     });
   }
 
   /** Fetches until nothing is missing between what is stored and the newest entry. */
   catchUp(): Promise<void> {
     return this.#lane.run(async () => {
-      if (this.record.high === 0 && this.record.head > WHOLE_LOG_ENTRIES) {
-        await this.#beginFromNewest();
-      }
+      if (this.record.high === 0 && this.record.head > 0) await this.#begin();
       // It was interrupted before its first page was stored.
       if (this.record.low > this.record.high && this.record.high > 0) {
         await this.#prepend((await this.#fetch({ before: this.record.low, limit: FIRST_PAGE_ENTRIES })).entries);
@@ -232,6 +281,19 @@ export class Conversation {
     await this.catchUp();
   }
 
+  /**
+   * On a device that began with the newest page: goes back until what is unread is counted exactly, as far as it is counted at all. The
+   * whole of a short log is fetched, so that it can be checked from its beginning [S4].
+   */
+  async countUnread(session: AbortSignal): Promise<void> {
+    const isShort = this.record.head <= WHOLE_LOG_ENTRIES;
+    while (!session.aborted && this.record.high > 0 && this.record.low > 1) {
+      const { low, readUpTo, unread } = this.record;
+      if (!isShort && (low - 1 <= readUpTo || unread >= limits.unreadCounted)) return;
+      if (!(await this.fetchDownTo(Math.max(1, low - limits.entriesPerPage)))) return;
+    }
+  }
+
   /** Makes entries down to (and with) this sequence number available here; false: the server does not give them. */
   fetchDownTo(sequence: number): Promise<boolean> {
     return this.#lane.run(async () => {
@@ -246,16 +308,54 @@ export class Conversation {
     });
   }
 
+  /**
+   * Deletes the messages that were sent before this time, milliseconds since 1970, server's clock: their hashes stay, so that the log can
+   * still be checked [S4]. How many there were.
+   */
+  deleteBefore(time: number): Promise<number> {
+    return this.#lane.run(async () => {
+      const draft = this.#draft();
+      const { record } = draft;
+      const range = {
+        from: keys.entry(this.id, record.deletedUpTo + 1),
+        to: keys.entry(this.id, limits.largestNumber),
+        limit: DELETED_AT_ONCE,
+      };
+      const page = await this.#parts.storage.range(range);
+      const changed: number[] = [];
+      for (const { key, value } of page) {
+        const entry = fromBinary(schemas.entry, value);
+        if (Number(entry.time) >= time) break;
+        record.deletedUpTo = sequenceOfKey(key);
+        if (entry.body.case !== "message" && entry.body.case !== "unreadable") continue;
+        entry.body = { case: "erased", value: { $typeName: "fastchat.profile.v1.StoredErased" } };
+        entry.notices = [];
+        draft.stored.set(record.deletedUpTo, entry);
+        changed.push(record.deletedUpTo);
+      }
+      if (record.deletedUpTo === this.record.deletedUpTo) return 0;
+      if (record.lastMessage <= record.deletedUpTo) record.lastMessage = 0;
+      if (record.unread > 0) Object.assign(record, await this.#countReceived(Math.max(record.readUpTo, record.deletedUpTo) + 1));
+      record.revision++;
+      await this.#commit(draft);
+      this.#parts.listener.onDeleted(this);
+      return changed.length;
+    });
+  }
+
   /** Opens what could not be opened, now that the server was asked again for the key of an epoch [C6]. */
   retryKeys(epochs: readonly number[]): Promise<boolean> {
     return this.#lane.run(async () => {
       const { state } = this.chain;
       if (state === undefined) return false;
-      const opened = await this.#reader.obtainKeys(state, epochs, []);
-      if (opened.opened.size === 0) return false;
-      await this.#parts.storage.commit(opened.changes);
-      opened.done();
-      await this.#openAgain(new Set(opened.opened.keys()));
+      const draft = this.#draft();
+      await this.#reader.obtainKeys(draft, state, epochs, []);
+      if (draft.keys.size === 0) return false;
+      await this.#reader.readProfile(draft);
+      await this.#commit(draft);
+      await this.#openAgain(new Set(draft.keys.keys()));
+      // Its name may be readable now.
+      this.#parts.listener.onChanged(this, []);
       return true;
     });
   }
@@ -279,7 +379,8 @@ export class Conversation {
     this.#count(draft, sequences);
     await this.#commit(draft);
     this.#parts.listener.onStored(this, sequences, live);
-    const missing = this.chain.state && newestEpoch(this.chain.state).epoch;
+    const { state } = this.chain;
+    const missing = state?.members.has(this.#parts.me.account) === true ? newestEpoch(state).epoch : undefined;
     if (missing !== undefined && (await this.epochKeys.get(missing)) === undefined) this.#parts.listener.onKeyMissing(this, missing);
   }
 
@@ -294,7 +395,7 @@ export class Conversation {
       record.lastMessage = sequence;
       const mine = equal(entry.account, idBytes(this.#parts.me.account));
       if (!mine) record.lastReceived = sequence;
-      if (!mine && sequence > record.readUpTo) record.unread++;
+      if (!mine && sequence > record.readUpTo) this.#countUnread(record, entry);
       if (mine && equal(entry.device, idBytes(this.#parts.me.device))) {
         record.counter = Math.max(record.counter, message.content.counter);
         draft.ownIds.push(message.id);
@@ -305,23 +406,52 @@ export class Conversation {
   // ------------------------------------------------------------------ reading from the newest back
 
   /**
+   * Nothing is here yet. A short log of a direct conversation is read from its start, everything else from its newest page back: in a
+   * group, most of what is old may not be for this account, and the keys for the rest come with the links.
+   */
+  async #begin(): Promise<void> {
+    const { entries } = await this.#fetchLinks(0);
+    const first = entries[0]?.body.case === "link" ? entries[0].body.value : undefined;
+    if (first === undefined) return;
+    if (this.record.head > WHOLE_LOG_ENTRIES || isGroupCreate(first)) await this.#beginFromNewest(entries);
+  }
+
+  /** The first epoch that opened at this time or later, milliseconds since 1970; the one after the newest where none did. */
+  async epochSince(time: number): Promise<number> {
+    const { state } = this.chain;
+    const opened = new Map(state?.epochs.map(({ index, epoch }) => [index, epoch]));
+    for (let after = 0, before = -1; after > before;) {
+      before = after;
+      const { entries } = await this.#fetchLinks(after);
+      for (const entry of entries) {
+        if (entry.body.case !== "link") continue;
+        after = fromBinary(ConversationLinkSchema, entry.body.value.link?.body ?? new Uint8Array(0)).index;
+        const epoch = opened.get(after);
+        if (epoch !== undefined && Number(entry.time) >= time) return epoch;
+      }
+    }
+    return (state?.epochs.length ?? 0) + 1;
+  }
+
+  #fetchLinks(after: number) {
+    return this.#parts.connection.request({ case: "fetchLinks", value: { conversation: idBytes(this.id), after } }, "entries");
+  }
+
+  /**
    * Links first, so that what counted at every place is known; then the newest page [H1]. Where the log ends is told by the newest
    * entry that came, not by what head the server names: a false one would leave nothing that continues it.
    */
-  async #beginFromNewest(): Promise<void> {
+  async #beginFromNewest(firstLinks: readonly Entry[]): Promise<void> {
     const page = await this.#fetch({ before: this.record.head + 1, limit: FIRST_PAGE_ENTRIES });
     const head = page.entries.at(-1)?.sequence ?? 0;
     // What is newer is told again when there is something.
     this.record.head = head;
-    if (head <= WHOLE_LOG_ENTRIES) return;
+    if (head === 0) return;
     const draft = this.#draft();
     let state: ConversationState | undefined;
-    for (let after = 0; ;) {
-      const part = await this.#parts.connection.request(
-        { case: "fetchLinks", value: { conversation: idBytes(this.id), after } },
-        "entries",
-      );
-      const links = part.entries.filter(({ sequence }) => sequence > after && sequence <= head);
+    let after = 0;
+    for (let part = firstLinks; ; part = (await this.#fetchLinks(linksRead(draft))).entries) {
+      const links = part.filter(({ sequence }) => sequence > after && sequence <= head);
       if (links.length === 0) break;
       for (const entry of links) {
         if (entry.body.case !== "link") continue;
@@ -332,13 +462,9 @@ export class Conversation {
       after = links.at(-1)!.sequence;
     }
     if (state !== undefined) {
-      const opened = await this.#reader.obtainKeys(
-        state,
-        state.epochs.map(({ epoch }) => epoch),
-        [],
-      );
-      draft.changes.push(...opened.changes);
-      draft.done.push(opened.done);
+      const epochs = state.epochs.map(({ epoch }) => epoch);
+      await this.#reader.obtainKeys(draft, state, epochs, []);
+      await this.#reader.readProfile(draft);
     }
     // The links' own entries are stored with their pages.
     draft.stored.clear();
@@ -402,7 +528,7 @@ export class Conversation {
       const entry = stored.get(sequence)!;
       if (entry.body.case !== "message") continue;
       const mine = equal(entry.account, idBytes(this.#parts.me.account));
-      if (!mine && sequence > record.readUpTo) record.unread++;
+      if (!mine && sequence > record.readUpTo) this.#countUnread(record, entry);
       if (!mine) record.lastReceived = Math.max(record.lastReceived, sequence);
       if (sequence > record.lastMessage) record.lastMessage = sequence;
     }
@@ -411,16 +537,16 @@ export class Conversation {
   // ------------------------------------------------------------------ both directions
 
   #draft(): LogDraft {
-    return { record: clone(ConversationSchema, this.record), stored: new Map(), changes: [], places: [], done: [], ownIds: [] };
+    const record = clone(ConversationSchema, this.record);
+    return { record, stored: new Map(), changes: [], places: [], links: new Map(), keys: new Map(), done: [], ownIds: [] };
   }
 
   async #commit(draft: LogDraft): Promise<void> {
     const entries = Array.from(draft.stored, ([sequence, entry]) => put(keys.entry(this.id, sequence), schemas.entry, entry));
-    const last = draft.places.at(-1);
     await this.#parts.storage.commit([
       ...entries,
       ...draft.changes,
-      ...(last === undefined ? [] : [this.chain.save(last)]),
+      ...this.chain.save(draft.places),
       ...this.#parts.arrived(this.id, draft.ownIds),
       put(keys.conversation(this.id), schemas.conversation, draft.record),
     ]);
@@ -482,7 +608,8 @@ export class Conversation {
     const changed: number[] = [];
     for (const { key, value } of await this.#parts.storage.range(prefixRange(prefixes.entries(this.id)))) {
       const stored = fromBinary(schemas.entry, value);
-      if (stored.body.case !== "unreadable" || stored.body.value.reason !== "key" || !epochs.has(stored.body.value.epoch)) continue;
+      if (stored.body.case !== "unreadable" || !epochs.has(stored.body.value.epoch)) continue;
+      if (!KEY_MISSING.has(stored.body.value.reason)) continue;
       const sequence = sequenceOfKey(key);
       const entry = fromBinary(EntrySchema, stored.body.value.entry);
       if (!isMessage(entry)) continue;
@@ -511,12 +638,22 @@ export class Conversation {
   }
 
   /** Whether this device is recorded in the conversation, active [C1]. */
-  isOwnDeviceRecorded(state: ConversationState): "unknown" | "active" | "ended" {
+  ownDevice(state: ConversationState): "no-member" | "unknown" | "active" | "ended" {
     const member = state.members.get(this.#parts.me.account);
-    if (member === undefined) throw new FastChatError(ErrorCode.FORBIDDEN);
+    if (member === undefined) return "no-member";
     return deviceAt(member.chain, this.#parts.me.device, member.chain.head.index);
   }
 }
+
+const isGroupCreate = ({ link }: LinkEntry): boolean => {
+  const { change } = fromBinary(ConversationLinkSchema, link?.body ?? new Uint8Array(0));
+  return change.case === "create" && change.value.kind === ConversationKind.GROUP;
+};
+
+/** Index of the newest link in a draft. */
+const linksRead = ({ places }: LogDraft): number => places.at(-1)?.state.head.index ?? 0;
+
+const mentionsIn = ({ kind }: MessageContent): readonly Uint8Array[] => (kind.case === "text" ? kind.value.mentions : []);
 
 function contiguous(entries: readonly Entry[], from: number): Entry[] {
   let next = from;

@@ -47,6 +47,11 @@ export class Conversations {
     return conversation;
   }
 
+  /** One that was never stored: what should have begun it was refused. */
+  forget(id: ConversationId): void {
+    this.#loaded.delete(id);
+  }
+
   #keep(id: ConversationId, conversation: Conversation): Conversation {
     this.#loaded.set(id, conversation);
     return conversation;

@@ -1,14 +1,25 @@
-import type { AccountId, ConversationId, KeyId } from "@fastchat/protocol";
-import type { ConversationState } from "@fastchat/protocol/chain";
-import { openEpochKey } from "@fastchat/protocol/seal";
+import { type AccountId, type ConversationId, idBytes, type KeyId } from "@fastchat/protocol";
+import { type ConversationState, epochContext, type EpochState, linkBodyForDerivation } from "@fastchat/protocol/chain";
+import { deriveEpochKey, equal, keyIdOf, openEpochKey } from "@fastchat/protocol/seal";
 import type { SealedKey } from "@fastchat/protocol/wire/conversation";
-import { idBytes } from "@fastchat/protocol";
-import { equal } from "@fastchat/protocol/seal";
+import { breathe } from "./breathe.ts";
 import { keys } from "./records.ts";
 import type { Change, Storage } from "./storage.ts";
 
 /** Secrets of the account's keys, by generation. */
 export type AccountKeyOf = (generation: number) => Uint8Array | undefined;
+
+/** The body of the link with this index, as received; undefined when it is not here. */
+export type LinkBodyOf = (index: number) => Promise<Uint8Array | undefined>;
+
+export interface OpenedKeys {
+  /** To be committed; `done` is to be called afterwards. */
+  readonly changes: Change[];
+  readonly opened: ReadonlyMap<number, Uint8Array>;
+  readonly done: () => void;
+}
+
+const OPENED_AT_ONCE = 8;
 
 /** The epoch keys of one conversation [C4]. Nothing counts as a key that the chain does not commit to. */
 export class EpochKeys {
@@ -39,18 +50,43 @@ export class EpochKeys {
     this.#made.set(id, key);
   }
 
-  /** Opens what it can of these epochs; the changes are to be committed, `done` called afterwards. */
+  /** Opens what it can of these epochs: from copies, or from the key of the epoch before where one is derived from it. */
   async open(
     state: ConversationState,
     epochs: Iterable<number>,
     copies: readonly SealedKey[],
-  ): Promise<{ changes: Change[]; opened: ReadonlyMap<number, Uint8Array>; done: () => void }> {
+    bodyOf: LinkBodyOf,
+    before: ReadonlyMap<number, Uint8Array> = new Map(),
+  ): Promise<OpenedKeys> {
+    const wanted = [...new Set(epochs)].sort((one, other) => one - other);
+    const own = Map.groupBy(
+      copies.filter(({ account }) => equal(account, idBytes(this.#account))),
+      ({ epoch }) => epoch,
+    );
     const opened = new Map<number, Uint8Array>();
-    for (const number of epochs) {
+    const failed = new Set<number>();
+    const known = async (number: number) => opened.get(number) ?? before.get(number) ?? (await this.get(number));
+    let tried = 0;
+    const open = async (number: number): Promise<Uint8Array | undefined> => {
       const epoch = state.epochs[number - 1];
-      if (epoch === undefined) continue;
-      const key = this.#made.get(epoch.keyId) ?? (await this.#openCopies(number, epoch.keyId, copies));
+      if (epoch === undefined || failed.has(number)) return undefined;
+      if (++tried % OPENED_AT_ONCE === 0) await breathe();
+      const key = this.#made.get(epoch.keyId) ?? (await this.#openCopies(state, epoch, own.get(number) ?? []));
       if (key !== undefined) opened.set(number, key);
+      else failed.add(number);
+      return key;
+    };
+    for (const number of wanted) {
+      if ((await open(number)) !== undefined) continue;
+      // Back to an epoch whose key is here, and forward from there, one-way.
+      let from = number;
+      while (state.epochs[from - 1]?.kind === "derived" && (await known(from)) === undefined && (await open(from)) === undefined) from -= 1;
+      if ((await known(from)) === undefined) await open(from);
+      for (let next = from + 1; next <= number; next++) {
+        const key = await this.#derive(state, state.epochs[next - 1]!, await known(next - 1), bodyOf);
+        if (key === undefined) break;
+        opened.set(next, key);
+      }
     }
     const changes = Array.from(opened, ([epoch, value]): Change => ({ kind: "put", key: keys.epochKey(this.#conversation, epoch), value }));
     const done = () => {
@@ -60,14 +96,28 @@ export class EpochKeys {
   }
 
   /** Copies count only if they match the commitment: one of them may be a lie, so all are tried [C6]. */
-  async #openCopies(epoch: number, expected: KeyId, copies: readonly SealedKey[]): Promise<Uint8Array | undefined> {
+  async #openCopies(state: ConversationState, epoch: EpochState, copies: readonly SealedKey[]): Promise<Uint8Array | undefined> {
     for (const copy of copies) {
-      if (copy.epoch !== epoch || !equal(copy.account, idBytes(this.#account))) continue;
       const secret = this.#accountKeyOf(copy.generation);
       if (secret === undefined) continue;
-      const result = await openEpochKey(copy, this.#conversation, { account: this.#account, secret }, expected);
+      const result = await openEpochKey(copy, epochContext(state, epoch), { account: this.#account, secret }, epoch.keyId);
       if (result.kind === "opened") return result.key;
     }
     return undefined;
+  }
+
+  /** [C4] Members compute the key of an epoch that an `add` opened. */
+  async #derive(
+    state: ConversationState,
+    epoch: EpochState,
+    previousKey: Uint8Array | undefined,
+    bodyOf: LinkBodyOf,
+  ): Promise<Uint8Array | undefined> {
+    if (epoch.kind !== "derived" || previousKey === undefined || epoch.previousLink === undefined) return undefined;
+    const body = await bodyOf(epoch.index);
+    if (body === undefined) return undefined;
+    const link = { previous: epoch.previousLink, bodyWithoutCommitments: linkBodyForDerivation(body) };
+    const key = deriveEpochKey(previousKey, this.#conversation, link);
+    return keyIdOf(epochContext(state, epoch), key) === epoch.keyId ? key : undefined;
   }
 }

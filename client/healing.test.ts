@@ -40,7 +40,10 @@ test.concurrent("[C6] whoever cannot open the current key after a while opens a 
   proxy.script = keepingKeys;
   await using carol = await person(system, "carol");
   await using dave = await person(system, "dave", { gateway: proxy.url });
-  await carol.say("dave", "lost to dave");
+  const conversation = await carol.say("dave", "lost to dave");
+  await expect.poll(async () => (await dave.client.conversation(conversation))?.request).toBe(true);
+  // As long as she is a stranger to him, dave tells her nothing.
+  await dave.client.accept(conversation);
   // The server never gives the key: dave's own, which it made itself, it knows.
   await expect
     .poll(async () => (await carol.items("dave")).flatMap((item) => (item.kind === "notice" ? [item.notice] : [])), { timeout: 20_000 })

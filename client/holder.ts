@@ -5,18 +5,26 @@ import {
   type DeviceId,
   ErrorCode,
   FastChatError,
+  limits,
   parseName,
 } from "@fastchat/protocol";
-import { directConversationId } from "@fastchat/protocol/chain";
+import { directConversationId, newestEpoch } from "@fastchat/protocol/chain";
 import { AccountForked, KnownAccounts } from "./accounts.ts";
-import type { ClientEvent, ConnectionState } from "./api.ts";
+import { Admissions } from "./admissions.ts";
+import type { BroadcastList, ClientEvent, ConnectionState } from "./api.ts";
+import type { Receipt } from "./api-groups.ts";
+import { Broadcasts, broadcastListsIn } from "./broadcasts.ts";
+import type { OwnCalls } from "./calls.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Connection, ConnectionLost, isWorthRetrying } from "./connection.ts";
 import { Contacts } from "./contacts.ts";
+import { ConversationSettings } from "./conversation-settings.ts";
 import { ConversationLinks, SendingBlocked } from "./conversation-links.ts";
+import type { Conversation } from "./conversation.ts";
 import { Conversations } from "./conversations.ts";
 import { Drafts } from "./drafts.ts";
 import type { Gateway } from "./gateway.ts";
+import { GroupCalls } from "./groups.ts";
 import { ToldConnection } from "./holder-connection.ts";
 import { News } from "./news.ts";
 import { Outbox } from "./outbox.ts";
@@ -27,7 +35,10 @@ import { Presence } from "./presence.ts";
 import type { LocalProfile } from "./profile.ts";
 import { type PushReceivers, receivePush } from "./pushes.ts";
 import { ReadPositions } from "./read-positions.ts";
+import { Requests } from "./requests.ts";
+import { Retention } from "./retention.ts";
 import { Slots } from "./slots.ts";
+import { Standings } from "./standing.ts";
 import type { Storage } from "./storage.ts";
 import { Trouble } from "./trouble.ts";
 import { Turns } from "./turns.ts";
@@ -37,6 +48,8 @@ import { Views } from "./views.ts";
 
 const CLOSE_FLUSH_MS = 2_000;
 const RETRY_MS = 1_000;
+/** So long it is waited for the vault to tell strangers from contacts; whom it tells of later is looked at again then. */
+const VAULT_MS = 2_000;
 
 export interface HolderParts {
   readonly storage: Storage;
@@ -59,6 +72,9 @@ export class Holder {
   readonly accounts: KnownAccounts;
   readonly outbox: Outbox;
   readonly drafts: Drafts;
+  readonly settings: ConversationSettings;
+  readonly requests: Requests;
+  readonly own: OwnCalls;
   readonly #connection: Connection;
   readonly #toldConnection: ToldConnection;
   readonly #links: ConversationLinks;
@@ -73,10 +89,16 @@ export class Holder {
   readonly #turns: Turns;
   readonly #news: News;
   readonly #trouble: Trouble;
+  readonly #admissions: Admissions;
+  readonly groups: GroupCalls;
+  /** Conversations whose unread messages are being counted. */
+  readonly #counting = new Set<Conversation>();
   readonly #closing = new AbortController();
   /** Aborted when the connection ends: work of an earlier session stops. */
   #session = new AbortController();
   #synced: Promise<void> | undefined;
+  /** The vault of this connection was read, or could not be. */
+  #vaultRead: Promise<unknown> = Promise.resolve();
 
   constructor(parts: HolderParts) {
     this.#parts = parts;
@@ -130,13 +152,21 @@ export class Holder {
       onWrong: () => emit({ kind: "warning", warning: "vault", text: VAULT_WARNING }),
       onUnexpected,
     });
-    this.contacts = new Contacts(me, this.#vault, this.accounts);
+    this.contacts = new Contacts({ me, vault: this.#vault, accounts: this.accounts, storage });
+    this.settings = new ConversationSettings(this.#vault);
+    const standings = new Standings(me.account, this.contacts, this.settings);
     this.#links = new ConversationLinks({
       author,
       accounts: this.accounts,
       connection,
-      isIdentityChanged: async (account) => account !== me.account && (await this.contacts.verification(account)) === "changed",
+      contacts: this.contacts,
+      conversations: {
+        known: (id) => this.#conversations.known(id),
+        forget: (id) => this.#conversations.forget(id),
+      },
+      onSealing: (conversation, done, total) => emit({ kind: "sealing", conversation, done, total }),
     });
+    this.#admissions = new Admissions({ account: me.account, accounts: this.accounts, connection, links: this.#links, emit });
     this.outbox = new Outbox({
       storage,
       author,
@@ -145,7 +175,10 @@ export class Holder {
       isOnline,
       conversationOf: (id) => this.#conversations.need(id),
       manifestReference: () => this.#vault.manifestReference(),
-      onChanged: (conversation, outgoing) => this.#news.outgoing(conversation, outgoing),
+      onChanged: (conversation, outgoing) => {
+        this.#news.outgoing(conversation, outgoing);
+        quietly(this.requests.spoke(conversation));
+      },
       onBlocked: (conversation) => emit({ kind: "conversations", conversations: [conversation] }),
       onUnexpected,
     });
@@ -153,7 +186,8 @@ export class Holder {
       author,
       connection,
       isOnline,
-      onPeer: (...more) => quietly(this.#news.peerMoved(...more)),
+      isQuiet: (conversation) => this.requests.isQuiet(conversation),
+      onOthers: (conversation, from, to) => quietly(this.#news.othersMoved(conversation, from, to)),
       onUnexpected,
     });
     this.#typing = new Typing({
@@ -174,10 +208,16 @@ export class Holder {
       live: {
         presence: (account) => this.#presence.of(account),
         nameOf: (account) => this.people.nameOf(account),
-        isTyping: (id, account) => this.#typing.isTyping(id, account),
+        typing: (id) => this.#typing.typing(id),
+        isIdentityChanged: async (id) => {
+          const { state } = this.#conversations.get(id)?.chain ?? {};
+          return state !== undefined && this.contacts.isChangedIn(state);
+        },
         draft: (id) => this.drafts.get(id),
         acknowledged: (id) => this.outbox.find(id)?.sent,
       },
+      settings: this.settings,
+      standings,
     });
     this.people = new People({
       me,
@@ -200,17 +240,43 @@ export class Holder {
       settled: (id, ids) => this.outbox.settled(id, ids),
       onReference: (manifest) => quietly(this.#vault.compare(manifest)),
       listener: {
-        onStored: (conversation, sequences, live) => quietly(this.#news.stored(conversation, sequences, live)),
+        onStored: (conversation, sequences, live) => {
+          quietly(this.#news.stored(conversation, sequences, live));
+          if (!live && conversation.record.low > 1) quietly(this.#countUnread(conversation));
+        },
         onChanged: (conversation, sequences) => quietly(this.#news.itemsChanged(conversation, sequences)),
         onFork: tellFork,
-        onKeyMissing: (conversation) => quietly(this.#links.prepare(conversation)),
+        onDeleted: ({ id, record }) => {
+          emit({ kind: "deleted", conversation: id, upTo: record.deletedUpTo });
+          emit({ kind: "conversations", conversations: [id] });
+        },
+        onJoined: (accounts) => quietly(this.people.checkNames(accounts)),
+        onKeyMissing: (conversation, epoch) => quietly(this.#findKey(conversation, epoch)),
       },
     });
+    this.requests = new Requests({
+      storage,
+      me: me.account,
+      standings,
+      settings: this.settings,
+      people: this.people,
+      conversations: this.#conversations,
+      fetch: (conversations) => this.#catchUp.several(conversations),
+      isOnline,
+      emit,
+      quietly,
+    });
+    const contactsKnown = async (): Promise<void> => {
+      await this.#vaultRead;
+    };
     this.#catchUp = new CatchUp({
       conversations: this.#conversations,
+      requests: this.requests,
+      contactsKnown,
       connection,
       emit,
       onHeads: () => this.outbox.driveAll(),
+      onJoinRequests: (conversation) => quietly(this.#admissions.look(conversation)),
       quietly,
     });
     const shared = { account: me.account, accounts: this.accounts, conversations: this.#conversations };
@@ -220,15 +286,52 @@ export class Holder {
       conversations: this.#conversations,
       contacts: this.contacts,
       people: this.people,
+      requests: this.requests,
       readPositions: this.#readPositions,
       slots: this.#slots,
       typing: this.#typing,
       views: this.views,
       emit,
     });
+    this.groups = new GroupCalls({
+      me,
+      author,
+      accounts: this.accounts,
+      people: this.people,
+      connection,
+      conversations: this.#conversations,
+      links: this.#links,
+      admissions: this.#admissions,
+      views: this.views,
+      accept: (id) => this.settings.accept(id),
+      emit,
+    });
+    const broadcasts = new Broadcasts({
+      vault: this.#vault,
+      people: this.people,
+      outbox: this.outbox,
+      openDirect: (name) => this.openDirect(name),
+    });
+    this.own = {
+      setMute: (id, mute) => this.settings.setMute(id, mute),
+      accept: async (id) => {
+        await this.requests.accept(id);
+        const conversation = this.#conversations.get(id);
+        const epoch = conversation?.chain.state && newestEpoch(conversation.chain.state).epoch;
+        const isMissing = epoch !== undefined && (await conversation?.epochKeys.get(epoch)) === undefined;
+        if (isMissing && conversation !== undefined) quietly(this.#findKey(conversation, epoch));
+      },
+      decline: (id) => this.requests.decline(id),
+      setBlocked: (name, blocked) => this.requests.setBlocked(name, blocked),
+      setBroadcastList: (name, people) => broadcasts.setList(name, people),
+      broadcast: (people, text) => broadcasts.send(people, text),
+      readRequest: (id) => this.requests.read(id),
+    };
     const receivers: PushReceivers = {
       ...shared,
       ownAccount: this.#ownAccount,
+      requests: this.requests,
+      contactsKnown,
       catchUp: this.#catchUp,
       outbox: this.outbox,
       news: this.#news,
@@ -236,6 +339,7 @@ export class Holder {
       typing: this.#typing,
       presence: this.#presence,
       vault: this.#vault,
+      admissions: this.#admissions,
     };
   }
 
@@ -243,8 +347,11 @@ export class Holder {
     // Before anything else: what an earlier holder said is not true any more.
     await this.#tellConnection(this.connection);
     await this.#vault.load();
+    await this.contacts.load();
     await this.#conversations.load();
+    await this.requests.load();
     await this.outbox.load();
+    this.#trouble.quietly(new Retention(this.#conversations).keep(this.#closing.signal));
     if (!this.#parts.offline) this.#connection.start();
   }
 
@@ -285,6 +392,7 @@ export class Holder {
     const { me } = this.#parts.profile;
     const account = parsed.name === me.name ? me.account : await this.people.accountNamed(parsed.name);
     const id = directConversationId(me.account, account);
+    await this.requests.read(id);
     let conversation = this.#conversations.get(id);
     if (conversation === undefined) {
       conversation = await this.#conversations.begin(id, account);
@@ -307,12 +415,13 @@ export class Holder {
 
   async markRead(id: ConversationId, sequence: number): Promise<void> {
     const conversation = this.#conversations.get(id);
-    if (conversation !== undefined) await this.#readPositions.mark(conversation, sequence);
+    if (conversation !== undefined && !this.requests.isQuiet(conversation)) await this.#readPositions.mark(conversation, sequence);
   }
 
   async setTyping(id: ConversationId, active: boolean): Promise<void> {
     const conversation = this.#conversations.get(id);
-    if (conversation !== undefined && this.#connection.state.kind === "online") await this.#typing.say(conversation, active);
+    if (conversation === undefined || this.requests.isQuiet(conversation)) return;
+    if (this.#connection.state.kind === "online") await this.#typing.say(conversation, active);
   }
 
   /** [H3] Also `heads` with a new epoch in every conversation [C1]. */
@@ -325,6 +434,10 @@ export class Holder {
     this.#trouble.quietly(this.#turns.keepTurning(this.#session.signal));
   }
 
+  broadcastLists(): Promise<BroadcastList[]> {
+    return broadcastListsIn(this.#vault, this.views);
+  }
+
   async acceptFork(id: ConversationId): Promise<void> {
     const conversation = await this.#conversations.need(id);
     if (!conversation.record.forked) return;
@@ -333,6 +446,30 @@ export class Holder {
     });
     this.#parts.emit({ kind: "conversations", conversations: [id] });
     this.outbox.drive(id);
+  }
+
+  async receipts(id: ConversationId): Promise<Receipt[]> {
+    const conversation = await this.#conversations.need(id);
+    const receipts = await this.#slots.receipts(conversation);
+    const named = receipts.map(async (each) => ({ ...each, name: (await this.views.person(each.account)).name }));
+    return (await Promise.all(named)).sort((one, other) => other.read - one.read || other.delivered - one.delivered);
+  }
+
+  /** [C6] A copy that did not come by itself is asked for; strangers are told nothing, not even that theirs did not arrive. */
+  async #findKey(conversation: Conversation, epoch: number): Promise<void> {
+    if (await conversation.retryKeys([epoch])) return;
+    if (!this.requests.isQuiet(conversation)) return void (await this.#links.prepare(conversation));
+    await pause(limits.healingMs, this.#session.signal);
+    conversation.newSession();
+    if (!this.#session.signal.aborted) await conversation.retryKeys([epoch]);
+  }
+
+  async #countUnread(conversation: Conversation): Promise<void> {
+    if (this.#counting.has(conversation)) return;
+    this.#counting.add(conversation);
+    const { unread } = conversation.record;
+    await conversation.countUnread(this.#session.signal).finally(() => this.#counting.delete(conversation));
+    if (conversation.record.unread !== unread) this.#parts.emit({ kind: "conversations", conversations: [conversation.id] });
   }
 
   retry(message: ClientMessageId): Promise<void> {
@@ -358,6 +495,7 @@ export class Holder {
     this.#session.abort();
     await this.#connection.close();
     await this.outbox.close();
+    await this.requests.close().catch(this.#trouble.tell);
     this.#slots.close();
     this.#typing.close();
     await this.#vault.close();
@@ -398,7 +536,9 @@ export class Holder {
     for (;;) {
       try {
         // Who was given a new account key reads the vault with it.
-        const vault = this.#ownAccount.refresh().then(() => this.#vault.online());
+        const read = this.#ownAccount.refresh().then(() => this.#vault.online());
+        this.#vaultRead = Promise.race([read.catch(() => undefined), pause(VAULT_MS, session)]);
+        const vault = read.then(() => this.#vault.writeWaiting());
         const beside = Promise.all([vault, this.#presence.online()]);
         // A connection that ends spoils all of them: whoever waits for the first hears of it.
         beside.catch(() => undefined);
@@ -420,9 +560,11 @@ export class Holder {
   async #fetchSlots(session: AbortSignal): Promise<void> {
     for (const conversation of this.#conversations.all) {
       if (session.aborted) return;
+      if (this.requests.isQuiet(conversation)) continue;
       this.#slots.schedule(conversation);
-      const { lastMessage, peerRead } = conversation.record;
-      if (conversation.chain.state !== undefined && lastMessage > peerRead) await this.#slots.fetch(conversation);
+      const { lastMessage, othersRead, memberSlots } = conversation.record;
+      if (conversation.chain.state !== undefined && memberSlots.length > 0 && lastMessage > othersRead)
+        await this.#slots.fetch(conversation);
     }
   }
 }

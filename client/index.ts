@@ -1,4 +1,5 @@
 export type {
+  BroadcastList,
   ChatItem,
   ChatMessage,
   ChatNotice,
@@ -6,8 +7,11 @@ export type {
   ClientEvent,
   ConnectionState,
   ConversationSummary,
+  DirectSummary,
+  GroupSummary,
   Me,
   MessageStatus,
+  Mute,
   NoticeKind,
   OpenOptions,
   Person,
@@ -19,6 +23,21 @@ export type {
   SignUpResult,
   Verification,
 } from "./api.ts";
+export type {
+  FoundGroup,
+  GroupInfo,
+  GroupInvitation,
+  GroupMember,
+  GroupOverview,
+  GroupPolicy,
+  GroupPolicyChange,
+  GroupRole,
+  Groups,
+  Joined,
+  JoinRequestInfo,
+  NewGroup,
+  Receipt,
+} from "./api-groups.ts";
 export { GatewayUnreachable } from "./gateway.ts";
 export { ProfileTooNew } from "./profile.ts";
 export { StorageFullError } from "./storage.ts";

@@ -28,6 +28,8 @@ const draftOf = (stored: ReadonlyMap<number, StoredEntry>, record: LogDraft["rec
   stored: new Map(stored),
   changes: [],
   places: [],
+  links: new Map(),
+  keys: new Map(),
   done: [],
   ownIds: [],
 });

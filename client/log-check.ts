@@ -2,7 +2,7 @@ import { create, fromBinary } from "@bufbuild/protobuf";
 import { type AccountId, type ClientMessageId, type ConversationId, idBytes } from "@fastchat/protocol";
 import type { ConversationState } from "@fastchat/protocol/chain";
 import { equal, runningHash, startHash, toHex } from "@fastchat/protocol/seal";
-import type { Witness } from "@fastchat/protocol/wire/conversation";
+import type { LinkEntry, Witness } from "@fastchat/protocol/wire/conversation";
 import {
   type Claim,
   type Conversation as ConversationRecord,
@@ -26,6 +26,10 @@ export interface LogDraft {
   readonly stored: Map<number, StoredEntry>;
   readonly changes: Change[];
   readonly places: { sequence: number; state: ConversationState }[];
+  /** Links of this page that count, by index. */
+  readonly links: Map<number, LinkEntry>;
+  /** Keys that were opened with this page, by epoch. */
+  readonly keys: Map<number, Uint8Array>;
   readonly done: (() => void)[];
   readonly ownIds: ClientMessageId[];
 }

@@ -78,7 +78,8 @@ export function storeMessage(stored: StoredEntry, entry: MessageEntry, read: Rea
         epoch: entry.body.value.epoch,
       },
     };
-    stored.notices.push(unreadableNotice(read.reason));
+    // Of what was written before one's time, nothing need be said.
+    if (read.reason !== "before-joining") stored.notices.push(unreadableNotice(read.reason));
     return;
   }
   stored.body = {

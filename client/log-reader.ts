@@ -1,18 +1,23 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { accountId, type AccountId, type ConversationId, idBytes, isHash } from "@fastchat/protocol";
-import { isTooMuchEvidence, type ConversationState, newestEpoch } from "@fastchat/protocol/chain";
+import { accountId, type ConversationId, idBytes, isHash, limits } from "@fastchat/protocol";
+import { type ConversationResult, type ConversationState, isEntitled, isTooMuchEvidence, newestEpoch } from "@fastchat/protocol/chain";
 import { entryHash, equal } from "@fastchat/protocol/seal";
 import { type Entry, type LinkEntry, LinkEntrySchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
 import { AccountForked } from "./accounts.ts";
+import { breathe } from "./breathe.ts";
 import type { ConversationChain } from "./conversation-chain.ts";
 import type { ConversationParts } from "./conversation.ts";
-import type { EpochKeys } from "./epoch-keys.ts";
-import { RevokedDeviceSchema, type StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import type { EpochKeys, LinkBodyOf } from "./epoch-keys.ts";
+import { RevokedDeviceSchema, type StoredEntry, type StoredNotice } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { keepProfile, openGroupProfile, recordStep, signedProfileOf } from "./group-record.ts";
 import { type LogDraft, witnessRecord } from "./log-check.ts";
 import { doubtOf, isMessage, type ReadMessage, readMessage, storedBase, storeMessage } from "./log-page.ts";
 import { evidenceNotice, incarnationNotice, invalidLinkNotice, linkMismatchNotice, linkNotices } from "./notices.ts";
-import { keys, prefixes, sequenceOfKey } from "./records.ts";
+import { keys } from "./records.ts";
 import { believableTime } from "./server-words.ts";
+
+/** Accounts taken in between two pauses. */
+const LEARNED_AT_ONCE = 32;
 
 /** Reads entries of one conversation's log into a draft: verifies links, opens messages [C3], [S3]. Commits nothing. */
 export class LogReader {
@@ -21,6 +26,8 @@ export class LogReader {
   readonly #chain: ConversationChain;
   readonly #epochKeys: EpochKeys;
   readonly #nameOf: (account: Uint8Array) => Promise<string>;
+  /** When it was last looked whose devices were revoked. */
+  #revokedKnown: { readonly state: ConversationState; readonly changes: number } | undefined;
   /** Epochs whose copies the server was asked for since the connection began. */
   readonly #askedKeys = new Set<number>();
 
@@ -52,19 +59,24 @@ export class LogReader {
         while (end < entries.length && isMessage(entries[end]!)) end++;
         await this.#readMessages(draft, entries.slice(start, end), copies);
       } else if (!(await this.#readOther(draft, entry, copies))) {
-        return;
+        break;
       }
       start = end;
     }
+    await this.readProfile(draft);
   }
 
   /**
    * [C1] Devices of which this device knows by now that they were revoked, and of which this conversation does not know it yet. Whatever
    * they have in the log beyond this place is kept apart, however it comes.
    */
-  async #noteRevoked({ record }: LogDraft): Promise<void> {
+  async #noteRevoked({ record, done }: LogDraft): Promise<void> {
     const { state } = this.#chain;
+    const { changes } = this.#parts.accounts;
     if (state === undefined || record.high === 0) return;
+    // As long as nothing new is known of anybody, nothing new is known here.
+    if (this.#revokedKnown?.state === state && this.#revokedKnown.changes === changes) return;
+    done.push(() => (this.#revokedKnown = { state, changes }));
     for (const { account, chain } of state.members.values()) {
       const known = (await this.#parts.accounts.get(account))?.state;
       for (const { device, status } of known?.devices.values() ?? []) {
@@ -78,25 +90,20 @@ export class LogReader {
 
   async #readMessages(draft: LogDraft, entries: readonly Entry[], copies: readonly SealedKey[]): Promise<void> {
     const state = await this.#stateAt(draft, entries[0]!.sequence);
-    const keysOpened = new Map<number, Uint8Array>();
-    const keyOf = async (epoch: number) => keysOpened.get(epoch) ?? (await this.#epochKeys.get(epoch));
+    // Those opened with a link of this very page are not committed yet.
+    const keyOf = async (epoch: number) => draft.keys.get(epoch) ?? (await this.#epochKeys.get(epoch));
     if (state !== undefined) {
       const epochs = new Set(entries.filter(isMessage).map((entry) => entry.body.value.epoch));
       const missing: number[] = [];
       for (const epoch of epochs) if (epoch >= 1 && epoch <= state.epochs.length && (await keyOf(epoch)) === undefined) missing.push(epoch);
       if (missing.length > 0) {
-        const opened = await this.obtainKeys(state, missing, copies);
-        draft.changes.push(...opened.changes);
-        draft.done.push(opened.done);
-        for (const [epoch, key] of opened.opened) keysOpened.set(epoch, key);
+        await this.obtainKeys(draft, state, missing, copies);
       }
-      // Opened with a link of this very page: not committed yet.
-      for (const [epoch, key] of this.#openedInDraft(draft)) keysOpened.set(epoch, key);
     }
     const messages = entries.filter(isMessage);
     const opened = await Promise.all(messages.map((entry) => readMessage(this.#id, entry, state, keyOf)));
     for (const [place, entry] of messages.entries()) {
-      const result = opened[place]!;
+      const result = this.#judged(draft, entry, opened[place]!);
       const stored = this.#base(draft, entry);
       if (stored === undefined) return;
       storeMessage(stored, entry, result, doubtOf(draft.record, entry));
@@ -111,13 +118,38 @@ export class LogReader {
     if (manifest.length > 0) draft.done.push(() => this.#parts.onReference(manifest));
   }
 
-  #openedInDraft(draft: LogDraft): Map<number, Uint8Array> {
-    const prefix = prefixes.epochKeys(this.#id);
-    return new Map(
-      draft.changes.flatMap((change) =>
-        change.kind === "put" && change.key.startsWith(prefix) ? [[sequenceOfKey(change.key), change.value] as const] : [],
-      ),
-    );
+  /** A key that this account is not meant to have does not come late: the message was written before its time [S3]. */
+  #judged({ record, places }: LogDraft, entry: Entry, read: ReadMessage): ReadMessage {
+    if (read.kind !== "unreadable" || read.reason !== "key" || entry.body.case !== "message") return read;
+    const newest = places.at(-1)?.state ?? this.#chain.state;
+    if (newest === undefined || newest.kind === "direct") return read;
+    const isOut = !newest.members.has(this.#parts.me.account);
+    if (isOut || entry.sequence < (record.group?.memberSince ?? 0)) return { kind: "unreadable", reason: "before-joining" };
+    return isEntitled(newest, this.#parts.me.account, entry.body.value.epoch) ? read : { kind: "unreadable", reason: "missed-joining" };
+  }
+
+  readonly #bodyOf =
+    (draft: LogDraft): LinkBodyOf =>
+    async (index) =>
+      draft.links.get(index)?.link?.body ?? this.#chain.linkBody(index);
+
+  /** [C8] Opens the newest profile where that is possible now and was not before. */
+  async readProfile(draft: LogDraft): Promise<void> {
+    const { record } = draft;
+    const state = draft.places.at(-1)?.state ?? this.#chain.state;
+    const { group } = record;
+    if (state === undefined || group === undefined || group.profileLink === 0 || signedProfileOf(record) !== undefined) return;
+    const key = draft.keys.get(group.profileEpoch) ?? (await this.#epochKeys.get(group.profileEpoch));
+    if (key === undefined) return;
+    const drafted = draft.places.find(({ sequence }) => sequence === group.profileLink)?.state.head.index;
+    const link = drafted === undefined ? await this.#storedLink(group.profileLink) : draft.links.get(drafted);
+    const profile = link && (await openGroupProfile(record, { id: this.#id, state }, link, key));
+    if (profile !== undefined) keepProfile(record, profile);
+  }
+
+  async #storedLink(sequence: number): Promise<LinkEntry | undefined> {
+    const value = await this.#parts.storage.get(keys.link(this.#id, sequence));
+    return value && fromBinary(LinkEntrySchema, value);
   }
 
   /** False: the chain stops here until it is complete. */
@@ -136,9 +168,9 @@ export class LogReader {
           if (known === undefined || !sameLink(fromBinary(LinkEntrySchema, known), entry.body.value))
             stored.notices.push(linkMismatchNotice());
           else {
-            const state = await this.#chain.at(entry.sequence);
-            const result = this.#chain.apply(entry.body.value, state);
-            if (result.kind === "valid") stored.notices.push(...linkNotices(result.changes, result.state, result.author.account));
+            const before = await this.#chain.at(entry.sequence);
+            const result = await this.#chain.apply(entry.body.value, before);
+            if (result.kind === "valid") stored.notices.push(...this.#noticesOf(draft, before, result));
           }
         } else {
           const state = await this.#stateAt(draft, entry.sequence);
@@ -189,14 +221,14 @@ export class LogReader {
     copies: readonly SealedKey[],
   ): Promise<ConversationState | undefined | "stop"> {
     let complete = link;
-    let result = this.#chain.apply(complete, state);
+    let result = await this.#chain.apply(complete, state);
     if (result.kind === "incomplete" && result.reason === "evidence") {
       complete = await this.#completed(
         link,
         result.missing.map(({ account }) => account),
         state,
       );
-      result = this.#chain.apply(complete, state);
+      result = await this.#chain.apply(complete, state);
     }
     const stored = draft.stored.get(entry.sequence);
     if (result.kind === "incomplete" && result.reason === "version") {
@@ -209,25 +241,37 @@ export class LogReader {
       return state;
     }
     if (complete !== link) stored?.notices.push(evidenceNotice());
-    stored?.notices.push(...linkNotices(result.changes, result.state, result.author.account));
     draft.places.push({ sequence: entry.sequence, state: result.state });
+    draft.links.set(result.state.head.index, complete);
     draft.changes.push(this.#chain.saveLink(entry.sequence, complete));
-    if (draft.record.peer.length === 0 || state === undefined) draft.record.peer = idBytes(peerOf(result.state, this.#parts.me.account));
+    const { account: me } = this.#parts.me;
+    recordStep(draft.record, me, { before: state, after: result.state, author: result.author, sequence: entry.sequence });
+    stored?.notices.push(...this.#noticesOf(draft, state, result));
     await this.#learn(draft, result.state, complete);
+    const joined = result.changes.flatMap((change) =>
+      change.kind === "added" ? [change.account] : change.kind === "created" ? change.members : [],
+    );
+    if (result.state.kind === "group" && joined.length > 0) draft.done.push(() => this.#parts.listener.onJoined(joined));
     if (result.changes.some(({ kind }) => kind === "epoch-opened")) {
-      const opened = await this.#epochKeys.open(result.state, [newestEpoch(result.state).epoch], copies);
-      draft.changes.push(...opened.changes);
-      draft.done.push(opened.done);
+      const { epoch } = newestEpoch(result.state);
+      // With the link that lets one in come the older ones that the policy gives.
+      const given = draft.record.group?.memberSince === entry.sequence ? copies.map((copy) => copy.epoch) : [];
+      await this.#open(draft, result.state, [...given, epoch], copies);
     }
     return result.state;
   }
 
   /**
-   * [C2] [G2] Whether a chain is of this conversation, and of a kind that is shown: of two accounts, this one among them, as
-   * the id commits to. A group is never shown as the conversation with one of its members.
+   * [C2] [G2] Whether a chain is of this conversation: a direct one of two accounts, this one among them, as the id commits to. A group is
+   * never taken for the conversation with one of its members; whether this account ever was one of them, its record tells.
    */
   #isOwn({ conversation, kind, members }: ConversationState): boolean {
-    return conversation === this.#id && kind === "direct" && members.has(this.#parts.me.account);
+    return conversation === this.#id && (kind === "group" || members.has(this.#parts.me.account));
+  }
+
+  #noticesOf(draft: LogDraft, before: ConversationState | undefined, step: Extract<ConversationResult, { kind: "valid" }>): StoredNotice[] {
+    const { changes, state, author } = step;
+    return linkNotices({ changes, before, after: state, author: author.account, me: this.#parts.me.account });
   }
 
   /** [C3] Evidence that this device has already, or that the server gives under the account's name. */
@@ -245,7 +289,8 @@ export class LogReader {
 
   async #learn(draft: LogDraft, state: ConversationState, { evidence }: LinkEntry): Promise<void> {
     if (isTooMuchEvidence(evidence)) return;
-    for (const part of evidence) {
+    for (const [place, part] of evidence.entries()) {
+      if (place % LEARNED_AT_ONCE === LEARNED_AT_ONCE - 1) await breathe();
       const member = isHash(part.account) ? state.members.get(accountId(part.account)) : undefined;
       if (member === undefined) continue;
       try {
@@ -263,24 +308,35 @@ export class LogReader {
     }
   }
 
-  /** Keys of these epochs: from the copies at hand, else from the server, asked once in a session. */
-  async obtainKeys(state: ConversationState, epochs: readonly number[], copies: readonly SealedKey[]) {
-    const first = await this.#epochKeys.open(state, epochs, copies);
-    const missing = epochs.filter((epoch) => !first.opened.has(epoch) && !this.#askedKeys.has(epoch));
-    if (missing.length === 0) return first;
-    for (const epoch of missing) this.#askedKeys.add(epoch);
-    const fromEpoch = Math.min(...missing);
-    const answer = await this.#parts.connection.request(
-      { case: "fetchSealedKeys", value: { conversation: idBytes(this.#id), fromEpoch } },
-      "sealedKeys",
-    );
-    return this.#epochKeys.open(state, epochs, [...copies, ...answer.keys]);
+  async #open(draft: LogDraft, state: ConversationState, epochs: readonly number[], copies: readonly SealedKey[]): Promise<void> {
+    const opened = await this.#epochKeys.open(state, epochs, copies, this.#bodyOf(draft), draft.keys);
+    draft.changes.push(...opened.changes);
+    draft.done.push(opened.done);
+    for (const [epoch, key] of opened.opened) draft.keys.set(epoch, key);
   }
-}
 
-/** The other one of a direct conversation; oneself in a note to self. */
-function peerOf(state: ConversationState, me: AccountId): AccountId {
-  return [...state.members.keys()].find((account) => account !== me) ?? me;
+  /** Keys of these epochs, into the draft: from the copies at hand, else from the server, asked once in a session. */
+  async obtainKeys(draft: LogDraft, state: ConversationState, epochs: readonly number[], copies: readonly SealedKey[]): Promise<void> {
+    await this.#open(draft, state, epochs, copies);
+    const missing = epochs.filter((epoch) => !draft.keys.has(epoch) && !this.#askedKeys.has(epoch));
+    if (missing.length === 0) return;
+    for (const epoch of missing) this.#askedKeys.add(epoch);
+    // Of a derived epoch there may be no copy, but one of an epoch that it comes from.
+    let fromEpoch = Math.min(...missing);
+    while (fromEpoch > 1 && state.epochs[fromEpoch - 1]?.kind === "derived") fromEpoch -= 1;
+    const given: SealedKey[] = [];
+    for (;;) {
+      const { keys: page } = await this.#parts.connection.request(
+        { case: "fetchSealedKeys", value: { conversation: idBytes(this.#id), fromEpoch } },
+        "sealedKeys",
+      );
+      given.push(...page);
+      const last = page.at(-1)?.epoch ?? 0;
+      if (page.length < limits.entriesPerPage || last <= fromEpoch) break;
+      fromEpoch = last;
+    }
+    await this.#open(draft, state, missing, given);
+  }
 }
 
 function sameLink(one: LinkEntry, other: LinkEntry): boolean {

@@ -35,7 +35,7 @@ const frozenVault: Script = {
 };
 
 const warnings = ({ events }: Person) => events.filter((event) => event.kind === "warning" && event.warning === "vault").length;
-const noteAt = async ({ client }: Person) => (await client.conversations())[0]?.peer.note;
+const noteAt = async ({ client }: Person) => (await client.conversations())[0]?.peer?.note;
 
 test("[P4] a vault older than one's own messages name is warned of, until it is the newest again", async () => {
   await using proxy = await FrameProxy.start(system.gatewayUrl);
@@ -77,7 +77,7 @@ test("[P4] a vault that differs from device to device is warned of", async () =>
   await carol.say("dave", "hi");
   await dave.hears("carol", "hi");
   await using second = await anotherDevice(system, carol, { profile: "carol-2", gateway: proxy.url });
-  await expect.poll(async () => (await second.client.conversations())[0]?.peer.contact).toBe(true);
+  await expect.poll(async () => (await second.client.conversations())[0]?.peer?.contact).toBe(true);
   await second.client.caughtUp(AbortSignal.timeout(5_000));
   proxy.script = {
     ...frozenVault,

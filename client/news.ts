@@ -1,4 +1,5 @@
 import { type AccountId, accountId, type ConversationId } from "@fastchat/protocol";
+import type { VaultPlace } from "@fastchat/protocol/seal";
 import type { ChatItem, ClientEvent } from "./api.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Conversation } from "./conversation.ts";
@@ -6,7 +7,9 @@ import type { Conversations } from "./conversations.ts";
 import type { Outgoing } from "./outbox.ts";
 import type { People } from "./people.ts";
 import type { ReadPositions } from "./read-positions.ts";
+import type { Requests } from "./requests.ts";
 import type { Slots } from "./slots.ts";
+import { beginningOf } from "./standing.ts";
 import type { Typing } from "./typing.ts";
 import type { Views } from "./views.ts";
 
@@ -14,12 +17,16 @@ export interface NewsParts {
   readonly conversations: Conversations;
   readonly contacts: Contacts;
   readonly people: People;
+  readonly requests: Requests;
   readonly readPositions: ReadPositions;
   readonly slots: Slots;
   readonly typing: Typing;
   readonly views: Views;
   readonly emit: (event: ClientEvent) => void;
 }
+
+/** By these it is judged who is a stranger, and what waits to be accepted. */
+const JUDGED_BY: ReadonlySet<VaultPlace["kind"]> = new Set(["contact", "settings", "conversationSettings"]);
 
 /** Tells whoever uses the SDK what changed, and does what follows from it here. */
 export class News {
@@ -30,14 +37,22 @@ export class News {
   }
 
   async stored(conversation: Conversation, sequences: readonly number[], live: boolean): Promise<void> {
+    const { emit, people, requests, views, typing } = this.#parts;
+    requests.stored(conversation);
     // Without a valid beginning it is nobody's conversation, and not shown.
-    if (conversation.peer === undefined) return;
-    const { emit, people, views, typing, readPositions, slots } = this.#parts;
-    await people.pinPeer(conversation.peer);
+    if (!conversation.isOwn) return;
+    if (conversation.peer !== undefined) await people.meet(conversation.peer);
     const items = await views.itemsAt(conversation.id, sequences);
     for (const item of items) if (item.kind === "message" && !item.mine) typing.stopped(conversation, item.from.account);
-    emit({ kind: "items", conversation: conversation.id, items, live });
+    emit({ kind: "items", conversation: conversation.id, items, live: live && !requests.isQuiet(conversation) });
     emit({ kind: "conversations", conversations: [conversation.id] });
+    this.#answer(conversation);
+  }
+
+  /** What was read elsewhere is read here, and the others hear what arrived: but not those whom this person does not know [C8]. */
+  #answer(conversation: Conversation): void {
+    const { requests, readPositions, slots } = this.#parts;
+    if (requests.isQuiet(conversation)) return;
     readPositions.apply(conversation);
     slots.schedule(conversation);
   }
@@ -46,8 +61,8 @@ export class News {
     this.#items(id, await this.#parts.views.itemsAt(id, sequences));
   }
 
-  /** The other one has or has read own messages between these places. */
-  async peerMoved({ id }: Conversation, from: number, to: number): Promise<void> {
+  /** The others have or have read own messages between these places. */
+  async othersMoved({ id }: Conversation, from: number, to: number): Promise<void> {
     this.#items(id, await this.#parts.views.ownItems(id, from, to));
   }
 
@@ -63,20 +78,28 @@ export class News {
     this.#parts.emit({ kind: "conversations", conversations: [id] });
   }
 
-  async vaultChanged(places: readonly { readonly kind: string; readonly key: string }[]): Promise<void> {
-    const { conversations, contacts, readPositions } = this.#parts;
+  async vaultChanged(places: readonly VaultPlace[]): Promise<void> {
+    const { conversations, contacts, requests, readPositions, views, emit } = this.#parts;
     const concerned = new Set<ConversationId>();
+    const people = new Set<AccountId>();
     for (const { kind, key } of places) {
-      if (kind === "contact") {
-        const contact = contacts.byName(key);
-        if (contact === undefined) continue;
-        const account = accountId(contact.account);
-        for (const id of this.#with(account)) concerned.add(id);
-        await this.#person(account);
-      }
-      if (kind === "draft") concerned.add(key as ConversationId);
+      const contact = kind === "contact" ? contacts.byName(key) : undefined;
+      if (contact !== undefined) people.add(accountId(contact.account));
+      if (kind === "draft" || kind === "conversationSettings") concerned.add(key as ConversationId);
       const conversation = kind === "readPosition" ? conversations.get(key as ConversationId) : undefined;
-      if (conversation !== undefined) readPositions.apply(conversation);
+      if (conversation !== undefined && !requests.isQuiet(conversation)) readPositions.apply(conversation);
+    }
+    if (places.some(({ kind }) => JUDGED_BY.has(kind))) requests.changed();
+    if (people.size > 0) {
+      for (const { id, record } of conversations.all) {
+        const { by } = beginningOf(id, record);
+        if (by !== undefined && people.has(by)) concerned.add(id);
+      }
+      emit({ kind: "presence", people: await Promise.all(Array.from(people, (account) => views.person(account))) });
+    }
+    for (const id of concerned) {
+      const conversation = conversations.get(id);
+      if (conversation?.isOwn === true) this.#answer(conversation);
     }
     this.#conversations([...concerned]);
   }
@@ -89,14 +112,11 @@ export class News {
 
   /** The chain of somebody's account has grown. */
   async accountMoved(account: AccountId): Promise<void> {
-    await this.#person(account);
+    this.#parts.emit({ kind: "presence", people: [await this.#parts.views.person(account)] });
     this.#conversations(this.#with(account));
   }
 
-  async #person(account: AccountId): Promise<void> {
-    this.#parts.emit({ kind: "presence", people: [await this.#parts.views.person(account)] });
-  }
-
+  /** The direct conversation with somebody; a group shows its members by themselves. */
   #with(account: AccountId): ConversationId[] {
     return this.#parts.conversations.all.filter(({ peer }) => peer === account).map(({ id }) => id);
   }

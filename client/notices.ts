@@ -15,7 +15,9 @@ export type UnreadableReason =
   | "signature"
   | "not-allowed"
   | "device-ended"
-  | "stale-epoch";
+  | "stale-epoch"
+  | "before-joining"
+  | "missed-joining";
 
 const unreadableTexts: Record<UnreadableReason, string> = {
   key: "A message cannot be read yet: its key has not arrived. It will be shown when it does.",
@@ -26,6 +28,8 @@ const unreadableTexts: Record<UnreadableReason, string> = {
   "not-allowed": "A message came from somebody who may not write here. It is not shown.",
   "device-ended": "A message came from a device that had been signed out or revoked. It is not shown.",
   "stale-epoch": "A message was sealed with a key that no longer counts. It is not shown.",
+  "before-joining": "A message was written before you could read here.",
+  "missed-joining": "A message was sealed just before you were let in, by somebody who did not know of it yet: it is not for you to read.",
 };
 
 export const unreadableNotice = (reason: string): StoredNotice =>
@@ -67,41 +71,151 @@ export const incarnationNotice = (): StoredNotice =>
 export const falseIncarnationNotice = (): StoredNotice =>
   notice("contradiction", "The server says that it was restored here, but to another past than this device knows: it is not believed.");
 
+/** A link that counts: what it did, and to which state. */
+export interface LinkStep {
+  readonly changes: readonly ChainChange[];
+  readonly before: ConversationState | undefined;
+  readonly after: ConversationState;
+  readonly author: AccountId;
+  readonly me: AccountId;
+}
+
+/** So many people are named in one sentence. */
+const NAMED = 4;
+
 /** What a link did, for people; nothing for what nobody needs to know. */
-export function linkNotices(changes: readonly ChainChange[], state: ConversationState, author: AccountId): StoredNotice[] {
-  const nameOf = (account: AccountId) => (state.members.get(account)?.chain ?? state.former.get(account)?.chain)?.name ?? "somebody";
-  const by = nameOf(author);
-  return changes.flatMap((change): StoredNotice[] => {
+export function linkNotices(step: LinkStep): StoredNotice[] {
+  const { changes, after, author, me } = step;
+  const chainOf = (account: AccountId) =>
+    (after.members.get(account) ?? after.former.get(account) ?? step.before?.members.get(account))?.chain;
+  const nameOf = (account: AccountId) => (account === me ? "you" : (chainOf(account)?.name ?? "somebody"));
+  const subject = (account: AccountId) => (account === me ? "You" : nameOf(account));
+  const by = subject(author);
+  const people = (accounts: readonly AccountId[]) => {
+    const named = accounts.slice(0, accounts.length > NAMED ? NAMED - 1 : NAMED).map(nameOf);
+    const others = accounts.length - named.length;
+    return listed(others > 0 ? [...named, `${others} others`] : named);
+  };
+  const isGroup = after.kind === "group";
+  const of = (kind: "added" | "removed"): AccountId[] =>
+    changes.flatMap((change) => (change.kind === kind && !("invited" in change && change.invited) ? [change.account] : []));
+  const [added, removed] = [of("added"), of("removed")];
+  const told: StoredNotice[] = [];
+  if (added.length > 0) told.push(notice("membership", `${by} added ${people(added)}.${added.includes(me) ? beforeYou(step) : ""}`));
+  if (removed.length > 0) told.push(notice("membership", `${by} removed ${people(removed)}.`));
+  const rest = changes.flatMap((change): StoredNotice[] => {
     switch (change.kind) {
-      case "created":
-        return [notice("created", `${by} began this conversation. Messages are end-to-end encrypted.`)];
+      case "created": {
+        const others = change.members.filter((account) => account !== author);
+        const whom = isGroup && others.length > 0 ? ` with ${people(others)}` : "";
+        const what = isGroup ? "this group" : "this conversation";
+        return [notice("created", `${by} began ${what}${whom}. Messages are end-to-end encrypted.`)];
+      }
       case "device-recorded":
-        return [notice("device-added", `${nameOf(change.account)} uses a new device.`)];
-      case "device-ended":
-        return [
-          notice(
-            "device-ended",
-            change.how === "revoked" ? `${nameOf(change.account)} revoked a device.` : `${nameOf(change.account)} signed out on a device.`,
-          ),
-        ];
+        return [notice("device-added", `${subject(change.account)} ${change.account === me ? "use" : "uses"} a new device.`)];
+      case "device-ended": {
+        const how = change.how === "revoked" ? "revoked a device" : "signed out on a device";
+        return [notice("device-ended", `${subject(change.account)} ${how}.`)];
+      }
       case "identity-changed":
-        return [notice("identity-changed", `${nameOf(change.account)}'s identity changed: compare safety numbers.`)];
+        return [notice("identity-changed", `${possessive(subject(change.account))} identity changed: compare safety numbers.`)];
       case "account-closed":
-        return [notice("device-ended", `${nameOf(change.account)} closed the account.`)];
+        return [notice("device-ended", `${subject(change.account)} closed the account.`)];
       case "epoch-opened":
-        return change.epoch === 1 ? [] : [notice("rekeyed", `${by} renewed the key of this conversation.`)];
-      case "turn-due":
+        // With an addition or a removal a new key goes without saying.
+        return change.epoch === 1 || change.reason === "" ? [] : [notice("rekeyed", `${by} renewed the key of this conversation.`)];
       case "added":
-      case "removed":
+        if (!change.invited) return [];
+        return [notice("membership", `${subject(change.account)} joined by an invitation.${change.account === me ? beforeYou(step) : ""}`)];
       case "left":
+        return [notice("membership", `${subject(change.account)} left.`)];
       case "role-changed":
+        return [notice("role", roleSentence(change, by, subject(change.account), nameOf(change.account)))];
       case "policy-changed":
+        return policySentences(step).map((sentence) => notice("policy", `${by} ${sentence}`));
       case "invitation-announced":
+        return [notice("policy", `${by} made an invitation: who has its link can ask to be let in.`)];
       case "invitation-revoked":
+        return [notice("policy", `${by} took an invitation back.`)];
       case "profile-changed":
+        return [notice("profile", `${by} changed the group's name, description or picture.`)];
+      case "removed":
+      case "turn-due":
         return [];
       default:
         return change satisfies never;
     }
   });
+  return [...told, ...rest];
+}
+
+const possessive = (name: string): string => (name === "You" ? "Your" : `${name}'s`);
+
+const listed = (words: readonly string[]): string =>
+  words.length < 2 ? (words[0] ?? "nobody") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)!}`;
+
+/** What somebody who comes now is told about what was there before. */
+function beforeYou({ before, after }: LinkStep): string {
+  if (before === undefined || after.policy.newcomersRead === "everything") return "";
+  return after.policy.newcomersReadSinceEpoch > 0
+    ? " Some of what was written before is not for newcomers."
+    : " What was written before is not for newcomers.";
+}
+
+function roleSentence(change: Extract<ChainChange, { kind: "role-changed" }>, by: string, subject: string, name: string): string {
+  const is = subject === "You" ? "are" : "is";
+  switch (change.how) {
+    case "role":
+      return change.role === "admin" ? `${by} made ${name} an admin.` : `${by} took the admin role from ${name}.`;
+    case "successor":
+      return `${subject} ${is} an admin now, as the last one wished.`;
+    case "earliest":
+      return `${subject} ${is} an admin now: no other was left.`;
+    default:
+      return change.how satisfies never;
+  }
+}
+
+/** Each thing of the policy that is another now, as the rest of a sentence. */
+function policySentences({ before, after }: LinkStep): string[] {
+  if (before === undefined) return [];
+  const [was, is] = [before.policy, after.policy];
+  const who = (value: "admins" | "members") => (value === "admins" ? "only admins" : "every member");
+  const told: string[] = [];
+  if (was.mayAdd !== is.mayAdd) told.push(`lets ${who(is.mayAdd)} add people.`);
+  if (was.mayWrite !== is.mayWrite) told.push(`lets ${who(is.mayWrite)} write.`);
+  if (was.mayChangeProfile !== is.mayChangeProfile) told.push(`lets ${who(is.mayChangeProfile)} change name, description and picture.`);
+  if (was.newcomersRead !== is.newcomersRead || was.newcomersReadSinceEpoch !== is.newcomersReadSinceEpoch) {
+    if (is.newcomersRead === "everything") told.push("lets newcomers read everything from the beginning.");
+    else if (is.newcomersReadSinceEpoch > 0) told.push("lets newcomers read a part of what was written before.");
+    else told.push("lets newcomers read nothing that was written before.");
+  }
+  if (was.retentionSeconds !== is.retentionSeconds) {
+    told.push(is.retentionSeconds === 0 ? "keeps messages for ever." : `has messages deleted after ${durationWords(is.retentionSeconds)}.`);
+  }
+  if (was.publicName !== is.publicName) {
+    told.push(
+      is.publicName === ""
+        ? "took the group off the public list."
+        : `lists the group publicly as "${is.publicName}": the server can read this name.`,
+    );
+  }
+  if (was.joining !== is.joining) {
+    told.push(
+      is.joining === "asks" ? "wants to be asked before an invitation lets anybody in." : "lets invitations let people in at once.",
+    );
+  }
+  return told;
+}
+
+function durationWords(seconds: number): string {
+  const units = [
+    [86_400, "day"],
+    [3_600, "hour"],
+    [60, "minute"],
+    [1, "second"],
+  ] as const;
+  const [size, word] = units.find(([each]) => seconds % each === 0) ?? units[3];
+  const count = seconds / size;
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
 }

@@ -15,6 +15,7 @@ import { backoff } from "./backoff.ts";
 import { type Connection, ConnectionLost } from "./connection.ts";
 import { type ConversationLinks, type LinkAuthor, SendingBlocked } from "./conversation-links.ts";
 import type { Conversation } from "./conversation.ts";
+import { mentionedIn } from "./mentions.ts";
 import type { OutboxItem } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Lane } from "./lane.ts";
 import { pause } from "./pause.ts";
@@ -50,23 +51,31 @@ export interface OutboxParts {
   readonly onUnexpected: (error: unknown) => void;
 }
 
+/** Texts for one conversation, in order. */
+export interface Writing {
+  readonly conversation: ConversationId;
+  readonly texts: readonly string[];
+}
+
 /**
- * Puts messages into a profile's outbox: durable when it resolves, in order. Any process of the profile may do so; the
+ * Puts messages into a profile's outbox: durable when it resolves, all in one commit, in order. Any process of the profile may do so; the
  * holder of the lock notices and sends.
  */
-export async function leaveInOutbox(storage: Storage, conversation: ConversationId, texts: readonly string[]): Promise<Outgoing[]> {
-  for (const text of texts) {
-    if (utf8(text.toWellFormed()).length > limits.messageTextBytes) throw new FastChatError(ErrorCode.TOO_LARGE);
-  }
-  const [last] = await storage.range({ ...prefixRange(prefixes.outboxOf(conversation)), reverse: true, limit: 1 });
-  const first = last === undefined ? 1 : outboxKeyParts(last.key).order + 1;
+export async function leaveInOutbox(storage: Storage, writings: readonly Writing[]): Promise<Outgoing[]> {
   const time = BigInt(Date.now());
-  const outgoing = texts.map((text, place): Outgoing => {
-    const id = clientMessageId(random(16));
-    const item = create(schemas.outbox, { clientMessageId: idBytes(id), text: text.toWellFormed(), time });
-    const order = first + place;
-    return { conversation, id, order, key: keys.outbox(conversation, order, id), item, sent: undefined };
+  const left = writings.map(async ({ conversation, texts }) => {
+    const [last] = await storage.range({ ...prefixRange(prefixes.outboxOf(conversation)), reverse: true, limit: 1 });
+    const first = last === undefined ? 1 : outboxKeyParts(last.key).order + 1;
+    return texts.map((given, place): Outgoing => {
+      const text = given.toWellFormed();
+      if (utf8(text).length > limits.messageTextBytes) throw new FastChatError(ErrorCode.TOO_LARGE);
+      const id = clientMessageId(random(16));
+      const item = create(schemas.outbox, { clientMessageId: idBytes(id), text, time });
+      const order = first + place;
+      return { conversation, id, order, key: keys.outbox(conversation, order, id), item, sent: undefined };
+    });
   });
+  const outgoing = (await Promise.all(left)).flat();
   await storage.commit(outgoing.map(({ key, item }) => put(key, schemas.outbox, item)));
   return outgoing;
 }
@@ -120,9 +129,9 @@ export class Outbox {
     });
   }
 
-  async add(conversation: ConversationId, texts: readonly string[]): Promise<readonly ClientMessageId[]> {
+  async add(writings: readonly Writing[]): Promise<readonly ClientMessageId[]> {
     const outgoing = await this.#enqueueing.run(async () => {
-      const left = await leaveInOutbox(this.#parts.storage, conversation, texts);
+      const left = await leaveInOutbox(this.#parts.storage, writings);
       this.#take(left);
       return left;
     });
@@ -321,7 +330,8 @@ export class Outbox {
       sealed = await Promise.all(
         outgoing.map(({ id, item }) => {
           const { time, counter, text } = item;
-          const content = create(MessageContentSchema, { time, counter, manifest, kind: { case: "text", value: { text } } });
+          const mentions = mentionedIn(text, state);
+          const content = create(MessageContentSchema, { time, counter, manifest, kind: { case: "text", value: { text, mentions } } });
           if (witness !== undefined) content.witness = witness;
           return sealMessage(key, context, { clientMessageId: id }, content, author.signingSeed);
         }),

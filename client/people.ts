@@ -1,6 +1,6 @@
 import { accountId, type AccountId, ErrorCode, FastChatError, idBytes, isHash, limits, parseName } from "@fastchat/protocol";
 import { safetyCode, safetyNumber } from "@fastchat/protocol/seal";
-import type { KnownAccounts } from "./accounts.ts";
+import type { KnownAccount, KnownAccounts } from "./accounts.ts";
 import type { Me, Person, SafetyNumber } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { type Contacts, NameConflict } from "./contacts.ts";
@@ -54,8 +54,8 @@ export class People {
         if (!isHash(bytes) || parseName(name).kind === "invalid") continue;
         const account = accountId(bytes);
         const { contacts } = this.#parts;
-        // A second account under a name that is pinned is not offered to anybody, nor somebody known under another name [A3].
-        if ((contacts.pinnedTo(name) ?? account) !== account || ((await contacts.nameOf(account)) ?? name) !== name) {
+        // A second account under a name that is another one's is not offered to anybody, nor somebody known under another name [A3].
+        if ((contacts.heldBy(name) ?? account) !== account || ((await contacts.nameOf(account)) ?? name) !== name) {
           this.#parts.onConflict(new NameConflict(name));
           continue;
         }
@@ -68,38 +68,51 @@ export class People {
     return [...found.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
   }
 
-  /** Whom a name means: as pinned, else as the server says, and pinned then. Throws FastChatError NO_SUCH_USER, NameConflict. */
+  /** Whom a name means, who is a contact from now on. Throws FastChatError NO_SUCH_USER, NameConflict. */
   async accountNamed(name: string): Promise<AccountId> {
-    const { me } = this.#parts;
-    if (name === me.name) return me.account;
-    const contact = this.#parts.contacts.byName(name);
-    if (contact !== undefined) {
-      const account = accountId(contact.account);
-      if ((await this.#parts.accounts.get(account)) === undefined) await this.#parts.accounts.need(account);
-      return account;
-    }
-    await this.#parts.connection.online();
-    const { state } = await this.#parts.accounts.named(name);
-    await this.#parts.contacts.pin(state);
+    const { state } = await this.whoIs(name);
+    if (state.account !== this.#parts.me.account) await this.#parts.contacts.pin(state);
     return state.account;
   }
 
-  /** Who wrote first is pinned too; a second account under a known name is shown and cannot be written to [A3]. */
-  async pinPeer(peer: AccountId | undefined): Promise<void> {
-    if (peer === undefined || peer === this.#parts.me.account || this.#parts.contacts.byAccount(peer) !== undefined) return;
-    try {
-      const { state } = await this.#parts.accounts.need(peer);
-      await this.#parts.contacts.pin(state);
-    } catch (error) {
-      if (!(error instanceof NameConflict)) throw error;
-      this.#parts.onConflict(error);
-    }
+  /** This person wants to have to do with them. Throws NameConflict. */
+  async pin(account: AccountId): Promise<void> {
+    const { me, accounts, contacts } = this.#parts;
+    if (account !== me.account && contacts.byAccount(account) === undefined) await contacts.pin((await accounts.need(account)).state);
+  }
+
+  /** Whom a name means: as known here, else as the server says, and known then. Throws FastChatError NO_SUCH_USER. */
+  async whoIs(name: string): Promise<KnownAccount> {
+    const { accounts, contacts, connection } = this.#parts;
+    const holder = contacts.heldBy(name);
+    if (holder !== undefined) return accounts.need(holder);
+    if (parseName(name).kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER, { sentence: `"${name}" is no username.` });
+    if (connection.state.kind !== "online") await connection.online();
+    const known = await accounts.named(name).catch((error: unknown) => {
+      if (!(error instanceof FastChatError && error.code === ErrorCode.NO_SUCH_USER)) throw error;
+      throw new FastChatError(ErrorCode.NO_SUCH_USER, { sentence: `No such user: ${name}.` });
+    });
+    await contacts.meet([known.state]);
+    return known;
+  }
+
+  /** [A3] Members of a group who are called what somebody else is are shown: they are not whom one knows. */
+  async checkNames(members: readonly AccountId[]): Promise<void> {
+    const { accounts, contacts, onConflict } = this.#parts;
+    const known = await Promise.all(members.map(async (account) => (await accounts.get(account))?.state ?? []));
+    for (const name of await contacts.meet(known.flat())) onConflict(new NameConflict(name));
+  }
+
+  /** Who writes is known by their name from then on; a second account under it is shown and cannot be written to [A3]. */
+  async meet(peer: AccountId): Promise<void> {
+    const { me, accounts, contacts, onConflict } = this.#parts;
+    if (peer === me.account || contacts.byAccount(peer) !== undefined) return;
+    const { state } = await accounts.need(peer);
+    for (const name of await contacts.meet([state])) onConflict(new NameConflict(name));
   }
 
   async safetyNumber(name: string): Promise<SafetyNumber> {
-    const { me } = this.#parts;
-    const account = await this.accountNamed(name);
-    const [mine, theirs] = [await this.#parts.accounts.need(me.account), await this.#parts.accounts.need(account)];
+    const [mine, theirs] = [await this.#parts.accounts.need(this.#parts.me.account), await this.whoIs(name)];
     const party = ({ state }: typeof mine) => ({
       account: idBytes(state.account),
       identityKey: state.identityKey,
@@ -110,7 +123,7 @@ export class People {
       digits: digits.match(/.{5}/g)!.join(" "),
       words: words.join(" "),
       code: safetyCode(party(mine), party(theirs)),
-      verification: await this.#parts.contacts.verification(account),
+      verification: await this.#parts.contacts.verification(theirs.state.account),
     };
   }
 
@@ -125,6 +138,10 @@ export class People {
 
   async setNote(name: string, note: string): Promise<void> {
     await this.#parts.contacts.setNote(await this.#contact(name), note);
+  }
+
+  async setBlocked(name: string, blocked: boolean): Promise<void> {
+    await this.#parts.contacts.setBlocked(await this.#contact(name), blocked);
   }
 
   async #contact(name: string) {

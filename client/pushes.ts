@@ -1,12 +1,15 @@
 import { type AccountId, accountId, conversationId, isHash } from "@fastchat/protocol";
-import type { ServerFrame } from "@fastchat/protocol/wire/frames";
+import type { Entries, ServerFrame } from "@fastchat/protocol/wire/frames";
 import type { KnownAccounts } from "./accounts.ts";
+import type { Admissions } from "./admissions.ts";
 import type { CatchUp } from "./catch-up.ts";
 import type { Conversations } from "./conversations.ts";
 import type { News } from "./news.ts";
 import type { Outbox } from "./outbox.ts";
 import type { OwnAccount } from "./own-account.ts";
 import type { Presence } from "./presence.ts";
+import type { Requests } from "./requests.ts";
+import { believableTime } from "./server-words.ts";
 import type { Slots } from "./slots.ts";
 import type { Typing } from "./typing.ts";
 import type { Vault } from "./vault.ts";
@@ -18,6 +21,9 @@ export interface PushReceivers {
   readonly accounts: KnownAccounts;
   readonly ownAccount: OwnAccount;
   readonly conversations: Conversations;
+  readonly requests: Requests;
+  /** Who is a contact is known, as far as this connection can tell. */
+  readonly contactsKnown: () => Promise<void>;
   readonly catchUp: CatchUp;
   readonly outbox: Outbox;
   readonly news: News;
@@ -25,6 +31,7 @@ export interface PushReceivers {
   readonly typing: Typing;
   readonly presence: Presence;
   readonly vault: Vault;
+  readonly admissions: Admissions;
 }
 
 /** Brings what the server says by itself to whom it concerns. */
@@ -32,7 +39,9 @@ export async function receivePush(body: Push, to: PushReceivers): Promise<void> 
   switch (body.case) {
     case "entries": {
       if (!isHash(body.value.conversation)) return;
-      const conversation = to.conversations.known(conversationId(body.value.conversation));
+      const id = conversationId(body.value.conversation);
+      if (to.conversations.get(id) === undefined && (await isLeft(body.value, to))) return;
+      const conversation = to.conversations.known(id);
       await conversation.receive(body.value.entries, body.value.sealedKeys, body.value.head);
       if (conversation.isBehind) await to.catchUp.one(conversation);
       return;
@@ -44,7 +53,9 @@ export async function receivePush(body: Push, to: PushReceivers): Promise<void> 
     }
     case "signal": {
       const conversation = to.conversations.get(conversationId(body.value.conversation));
-      if (conversation !== undefined && body.value.signal !== undefined) await to.typing.receive(conversation, body.value.signal);
+      const { signal } = body.value;
+      if (conversation !== undefined && signal !== undefined && !to.requests.isQuiet(conversation))
+        await to.typing.receive(conversation, signal);
       return;
     }
     case "presence":
@@ -56,6 +67,11 @@ export async function receivePush(body: Push, to: PushReceivers): Promise<void> 
     case "vaultMoved":
       await to.vault.moved(body.value.revision);
       return;
+    case "joinAsked": {
+      const conversation = to.conversations.get(conversationId(body.value.conversation));
+      if (conversation !== undefined) await to.admissions.look(conversation);
+      return;
+    }
     case "keyRequested":
       // Whoever asked opens a new epoch soon: the own rekey suffices [C6].
       return;
@@ -72,11 +88,30 @@ export async function receivePush(body: Push, to: PushReceivers): Promise<void> 
     case "slotWritten":
     case "pong":
     case "move":
+    case "movedHeads":
+    case "accountKeys":
+    case "joinRequested":
+    case "joinRequests":
+    case "joinRequestDropped":
+    case "publicGroups":
       // Answers that nobody asked for.
       return;
     default:
       body satisfies never;
   }
+}
+
+/** Whether entries of a conversation that is not here are left for later. Who wrote them stands in for who brought this account in. */
+async function isLeft({ conversation, entries, head }: Entries, to: PushReceivers): Promise<boolean> {
+  const id = conversationId(conversation);
+  // Copies that go ahead of their link: who reads it asks for them.
+  if (entries.length === 0 && head === 0) return true;
+  await to.contactsKnown();
+  if (to.conversations.get(id) !== undefined) return false;
+  const by = entries.flatMap(({ account }) => (isHash(account) ? [accountId(account)] : []));
+  const last = entries.at(-1);
+  const time = Number(believableTime(last?.time ?? 0n));
+  return to.requests.defers({ id, by, head: Math.max(head, last?.sequence ?? 0), time });
 }
 
 async function accountMoved(account: AccountId, to: PushReceivers): Promise<void> {

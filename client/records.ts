@@ -10,6 +10,7 @@ import {
   OutboxItemSchema,
   ProfileSchema,
   StoredEntrySchema,
+  UnreadRequestSchema,
   VaultCursorSchema,
   VaultRecordSchema,
   WishSchema,
@@ -38,6 +39,10 @@ export const keys = {
   /** Written here, not yet on the server. */
   vaultPending: (place: { readonly kind: string; readonly key: string }) => `vault-pending/${place.kind}/${place.key}`,
   vaultCursor: "vault-cursor",
+  /** The account of a stranger who has this name here. */
+  stranger: (name: string) => `stranger/${name}`,
+  /** A stranger's conversation that was not read. */
+  unread: (conversation: ConversationId) => `unread-request/${conversation}`,
   holderConnection: "holder-connection",
   wish: (id: string) => `wish/${id}`,
   granted: (id: string) => `granted/${id}`,
@@ -55,6 +60,8 @@ export const prefixes = {
   vault: "vault/",
   vaultOf: (kind: string) => `vault/${kind}/`,
   vaultPending: "vault-pending/",
+  strangers: "stranger/",
+  unread: "unread-request/",
   wishes: "wish/",
 } as const;
 
@@ -73,6 +80,7 @@ export const schemas = {
   chain: ChainRecordSchema,
   entry: StoredEntrySchema,
   outbox: OutboxItemSchema,
+  unread: UnreadRequestSchema,
   vault: VaultRecordSchema,
   vaultCursor: VaultCursorSchema,
   wish: WishSchema,

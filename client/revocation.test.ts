@@ -19,7 +19,7 @@ test("[H3] [P4] [C5] a revoked device that still reads or writes: it is out, the
   await stolen.say("alice", "from the phone");
   await alice.hears("bob", "from the phone");
   await bob.client.setNote("alice", "a friend");
-  await expect.poll(async () => (await laptop.client.conversation(conversation))?.peer.note).toBe("a friend");
+  await expect.poll(async () => (await laptop.client.conversation(conversation))?.peer?.note).toBe("a friend");
 
   await expect(bob.client.revokeDevices("not the password at all", [stolen.me.device])).rejects.toThrow("Wrong password");
   await bob.client.revokeDevices(bob.password, [stolen.me.device]);
@@ -38,11 +38,11 @@ test("[H3] [P4] [C5] a revoked device that still reads or writes: it is out, the
 
   // The vault, sealed again, is written and read by all that remain, and by who comes later.
   await laptop.client.setNote("alice", "a good friend");
-  await expect.poll(async () => (await bob.client.conversation(conversation))?.peer.note).toBe("a good friend");
+  await expect.poll(async () => (await bob.client.conversation(conversation))?.peer?.note).toBe("a good friend");
   await using fresh = await anotherDevice(system, bob, { profile: "bob-fresh" });
   await fresh.hears("alice", "after");
   expect(await fresh.texts("alice")).toEqual(["before", "from the phone", "after", "still here"]);
-  await expect.poll(async () => (await fresh.client.conversation(conversation))?.peer.note).toBe("a good friend");
+  await expect.poll(async () => (await fresh.client.conversation(conversation))?.peer?.note).toBe("a good friend");
   for (const { events } of [bob, laptop, fresh]) {
     expect(events.filter((event) => event.kind === "warning" && event.warning === "vault")).toEqual([]);
   }

@@ -18,12 +18,16 @@ export function isWellFormed(body: ServerFrame["body"]): boolean {
     case "entries":
       return isHash(body.value.conversation) && hasSuccessor(body.value.head) && body.value.entries.every(isWellFormedEntry);
     case "heads":
-      return body.value.heads.every(({ conversation, sequence }) => isHash(conversation) && hasSuccessor(sequence));
+      return body.value.heads.every(
+        ({ conversation, sequence, ended }) => isHash(conversation) && hasSuccessor(sequence) && hasSuccessor(ended),
+      );
     case "sent":
     case "appended":
       return isSequence(body.value.sequence);
     case "slots":
     case "signal":
+    case "joinAsked":
+    case "joinRequests":
       return isHash(body.value.conversation);
     case "accountMoved":
       return body.value.head !== undefined && isHash(body.value.head.account);
@@ -31,6 +35,12 @@ export function isWellFormed(body: ServerFrame["body"]): boolean {
     case "vaultWritten":
     case "vaultMoved":
       return hasSuccessor(body.value.revision);
+    case "movedHeads":
+      return body.value.heads.every(({ account, hash }) => isHash(account) && isHash(hash));
+    case "accountKeys":
+      return body.value.keys.every(({ account }) => isHash(account));
+    case "publicGroups":
+      return body.value.groups.every(({ conversation }) => isHash(conversation));
     case "presence":
       return body.value.accounts.every(({ account }) => isHash(account));
     case "error":
@@ -39,6 +49,8 @@ export function isWellFormed(body: ServerFrame["body"]): boolean {
     case "account":
     case "people":
     case "slotWritten":
+    case "joinRequested":
+    case "joinRequestDropped":
     case "keyRequested":
     case "pong":
     case "move":

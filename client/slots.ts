@@ -1,22 +1,30 @@
 import { create } from "@bufbuild/protobuf";
-import { accountId, FastChatError, idBytes, limits } from "@fastchat/protocol";
+import { accountId, type AccountId, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import { newestEpoch } from "@fastchat/protocol/chain";
-import { openSlot, sealSlot } from "@fastchat/protocol/seal";
+import { equal, openSlot, sealSlot } from "@fastchat/protocol/seal";
 import { type SealedSlot, type SlotContent, SlotContentSchema } from "@fastchat/protocol/wire/conversation";
+import { breathe } from "./breathe.ts";
 import { type Connection, ConnectionLost } from "./connection.ts";
 import type { LinkAuthor } from "./conversation-links.ts";
 import type { Conversation } from "./conversation.ts";
+import type { MemberSlot } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { countReceipts } from "./group-record.ts";
 import { sealedAuthor } from "./sealed-author.ts";
 
 /** Receipts within this time go together. */
 const COALESCE_MS = 50;
+/** In groups whose members are not told live. */
+const COALESCE_LARGE_MS = 10_000;
+const OPENED_AT_ONCE = 16;
 
 export interface SlotsParts {
   readonly author: LinkAuthor;
   readonly connection: Pick<Connection, "request">;
   readonly isOnline: () => boolean;
-  /** The other side received or read more. `from` and `to`: sequence numbers, `from` excluded. */
-  readonly onPeer: (conversation: Conversation, from: number, to: number) => void;
+  /** Conversations of which the others are told nothing: strangers', until they are accepted [C8]. */
+  readonly isQuiet: (conversation: Conversation) => boolean;
+  /** The others received or read more. `from` and `to`: sequence numbers, `from` excluded. */
+  readonly onOthers: (conversation: Conversation, from: number, to: number) => void;
   readonly onUnexpected: (error: unknown) => void;
 }
 
@@ -31,14 +39,17 @@ export class Slots {
 
   /** More was delivered to or read by this account: tells the others soon. */
   schedule(conversation: Conversation): void {
-    if (this.#due.has(conversation) || !this.#parts.isOnline() || !isOutdated(conversation)) return;
-    const timer = setTimeout(() => {
-      this.#due.delete(conversation);
-      this.#write(conversation).catch((error: unknown) => {
-        // Told with the next one, or after the next connection.
-        if (!(error instanceof ConnectionLost || error instanceof FastChatError)) this.#parts.onUnexpected(error);
-      });
-    }, COALESCE_MS);
+    if (this.#due.has(conversation) || !this.#parts.isOnline() || !isOutdated(conversation) || this.#parts.isQuiet(conversation)) return;
+    const timer = setTimeout(
+      () => {
+        this.#due.delete(conversation);
+        this.#write(conversation).catch((error: unknown) => {
+          // Told with the next one, or after the next connection.
+          if (!(error instanceof ConnectionLost || error instanceof FastChatError)) this.#parts.onUnexpected(error);
+        });
+      },
+      isLarge(conversation) ? COALESCE_LARGE_MS : COALESCE_MS,
+    );
     this.#due.set(conversation, timer);
   }
 
@@ -66,21 +77,43 @@ export class Slots {
         }
         continue;
       }
-      const { peerSlotEpoch, peerSlotCounter, peerDelivered, peerRead } = conversation.record;
-      if (!isNewer(slot, { epoch: peerSlotEpoch, counter: peerSlotCounter })) continue;
+      const { othersDelivered, othersRead } = conversation.record;
+      const known = slotOf(conversation.record, slot.account);
+      if (known === undefined || !isNewer(slot, known)) continue;
       const read = opened.read?.sequence ?? 0;
       const delivered = Math.max(opened.delivered?.sequence ?? 0, read);
       await conversation.update((record) => {
-        record.peerSlotEpoch = slot.epoch;
-        record.peerSlotCounter = slot.counter;
-        record.peerDelivered = Math.max(record.peerDelivered, delivered);
-        record.peerRead = Math.max(record.peerRead, read);
+        const kept = slotOf(record, slot.account);
+        if (kept === undefined) return;
+        const more = { delivered: Math.max(kept.delivered, delivered), read: Math.max(kept.read, read) };
+        Object.assign(kept, { epoch: slot.epoch, counter: slot.counter, ...more });
+        countReceipts(record);
       });
       await conversation.claimed(account, [opened.delivered, opened.read]);
+      const { record } = conversation;
       // Only what moved has another status now: who never reads has not the whole log looked through each time.
-      const moved = [...(delivered > peerDelivered ? [peerDelivered] : []), ...(read > peerRead ? [peerRead] : [])];
-      if (moved.length > 0) this.#parts.onPeer(conversation, Math.min(...moved), Math.max(delivered, peerDelivered));
+      const moved = [
+        ...(record.othersDelivered > othersDelivered ? [othersDelivered] : []),
+        ...(record.othersRead > othersRead ? [othersRead] : []),
+      ];
+      if (moved.length > 0) this.#parts.onOthers(conversation, Math.min(...moved), record.othersDelivered);
     }
+  }
+
+  /** What each of the others signed to have, as the server has it now: also where a group is too large to be told live. */
+  async receipts(conversation: Conversation): Promise<{ account: AccountId; delivered: number; read: number }[]> {
+    const asked = { conversation: idBytes(conversation.id) };
+    const { slots } = await this.#parts.connection.request({ case: "fetchSlots", value: asked }, "slots");
+    const receipts = [];
+    for (const [place, slot] of slots.entries()) {
+      const opened = await this.#open(conversation, slot);
+      if (opened !== undefined && accountId(slot.account) !== this.#parts.author.account) {
+        const read = opened.read?.sequence ?? 0;
+        receipts.push({ account: accountId(slot.account), delivered: Math.max(opened.delivered?.sequence ?? 0, read), read });
+      }
+      if (place % OPENED_AT_ONCE === 0) await breathe();
+    }
+    return receipts;
   }
 
   /** Tells now what was to be told soon. */
@@ -98,7 +131,7 @@ export class Slots {
   async #write(conversation: Conversation): Promise<void> {
     const { author, connection } = this.#parts;
     const { state } = conversation.chain;
-    if (state === undefined || !isOutdated(conversation) || conversation.isOwnDeviceRecorded(state) !== "active") return;
+    if (state === undefined || !isOutdated(conversation) || conversation.ownDevice(state) !== "active") return;
     const { epoch, openingLink } = newestEpoch(state);
     const key = await conversation.epochKeys.get(epoch);
     if (key === undefined) return;
@@ -134,6 +167,11 @@ export class Slots {
     return opened.kind === "opened" ? opened.content : undefined;
   }
 }
+
+const isLarge = ({ chain }: Conversation): boolean => (chain.state?.members.size ?? 0) > limits.liveReceiptsMembers;
+
+const slotOf = ({ memberSlots }: Conversation["record"], account: Uint8Array): MemberSlot | undefined =>
+  memberSlots.find((slot) => equal(slot.account, account));
 
 type SlotPlace = Pick<SealedSlot, "epoch" | "counter">;
 

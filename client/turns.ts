@@ -45,7 +45,7 @@ export class Turns {
     const lastTurn = (await accounts.get(account))?.state.lastTurn ?? 0;
     return conversations.all.filter(({ chain: { state } }) => {
       const recorded = state?.members.get(account)?.chain.head.index ?? Infinity;
-      return state !== undefined && !isClosed(state) && recorded < lastTurn;
+      return state !== undefined && state.members.has(account) && !isClosed(state) && recorded < lastTurn;
     });
   }
 }

@@ -14,13 +14,18 @@ export interface TypingParts {
   readonly onTyping: (conversation: Conversation, account: AccountId, active: boolean) => void;
 }
 
+/** What somebody said last. */
+interface Other {
+  active: boolean;
+  readonly counter: number;
+  readonly time: bigint;
+  readonly timer: ReturnType<typeof setTimeout> | undefined;
+}
+
 /** [S5] Who is typing: signals, relayed to whoever is connected and stored nowhere. */
 export class Typing {
   readonly #parts: TypingParts;
-  readonly #others = new Map<
-    string,
-    { active: boolean; counter: number; time: bigint; timer: ReturnType<typeof setTimeout> | undefined }
-  >();
+  readonly #others = new Map<ConversationId, Map<AccountId, Other>>();
   readonly #own = new Map<Conversation, number>();
   #counter = 0;
 
@@ -28,8 +33,9 @@ export class Typing {
     this.#parts = parts;
   }
 
-  isTyping(conversation: ConversationId, account: AccountId): boolean {
-    return this.#others.get(`${conversation}/${account}`)?.active ?? false;
+  /** Who is typing there now, the last to begin last. */
+  typing(conversation: ConversationId): AccountId[] {
+    return [...(this.#others.get(conversation) ?? [])].flatMap(([account, { active }]) => (active ? [account] : []));
   }
 
   async say(conversation: Conversation, active: boolean): Promise<void> {
@@ -39,7 +45,7 @@ export class Typing {
     if (active) this.#own.set(conversation, now);
     else this.#own.delete(conversation);
     const { state } = conversation.chain;
-    if (state === undefined || conversation.isOwnDeviceRecorded(state) !== "active") return;
+    if (state === undefined || conversation.ownDevice(state) !== "active") return;
     const { epoch, openingLink } = newestEpoch(state);
     const key = await conversation.epochKeys.get(epoch);
     if (key === undefined) return;
@@ -63,20 +69,22 @@ export class Typing {
     const opened = await openSignal(key, { conversation: conversation.id, ...sealedBy }, signal, sealedBy.signingKey);
     if (opened.kind !== "opened" || opened.content.kind.case !== "typing") return;
     const { counter, time } = opened.content;
-    const name = `${conversation.id}/${account}`;
-    const known = this.#others.get(name);
+    const others = this.#others.get(conversation.id) ?? new Map<AccountId, Other>();
+    this.#others.set(conversation.id, others);
+    const known = others.get(account);
     // The counter begins again with each run of a device; its clock tells the runs apart.
     if (known !== undefined && (time < known.time || (time === known.time && counter <= known.counter))) return;
     clearTimeout(known?.timer);
     const { active } = opened.content.kind.value;
     const timer = active ? setTimeout(() => this.stopped(conversation, account), limits.typingStaleMs) : undefined;
-    this.#others.set(name, { active, counter, time, timer });
+    others.delete(account);
+    others.set(account, { active, counter, time, timer });
     if (active !== (known?.active ?? false)) this.#parts.onTyping(conversation, account, active);
   }
 
   /** Whose message arrived types no more. */
   stopped(conversation: Conversation, account: AccountId): void {
-    const known = this.#others.get(`${conversation.id}/${account}`);
+    const known = this.#others.get(conversation.id)?.get(account);
     if (known?.active !== true) return;
     clearTimeout(known.timer);
     known.active = false;
@@ -84,6 +92,6 @@ export class Typing {
   }
 
   close(): void {
-    for (const { timer } of this.#others.values()) clearTimeout(timer);
+    for (const others of this.#others.values()) for (const { timer } of others.values()) clearTimeout(timer);
   }
 }

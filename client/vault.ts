@@ -2,6 +2,7 @@ import { create, equals, fromBinary, type MessageInitShape, toBinary } from "@bu
 import { deviceId, type DeviceId, ErrorCode, FastChatError, idBytes, isHash, limits } from "@fastchat/protocol";
 import {
   equal,
+  fromHex,
   openManifestReference,
   openVaultEntry,
   sealManifestReference,
@@ -15,7 +16,6 @@ import {
   vaultSlot,
 } from "@fastchat/protocol/seal";
 import {
-  type Manifest,
   ManifestItemSchema,
   ManifestSchema,
   type VaultContent,
@@ -30,8 +30,8 @@ import { Lane } from "./lane.ts";
 import { keys, prefixes, put, read, remove, schemas } from "./records.ts";
 import { type Change, prefixRange, type Storage, StorageFullError } from "./storage.ts";
 
-/** Entries that the manifest lists; drafts and read positions stand alone [P4]. */
-const LISTED: ReadonlySet<VaultPlace["kind"]> = new Set(["contact", "settings", "pins"]);
+/** Entries that the manifest is of; drafts and read positions stand alone [P4]. */
+const LISTED: ReadonlySet<VaultPlace["kind"]> = new Set(["contact", "settings", "pins", "conversationSettings", "broadcastList"]);
 const MANIFEST: VaultPlace = { kind: "manifest", key: "" };
 /** Entries that only a device which is active may write anew. */
 const SIGNED: ReadonlySet<VaultPlace["kind"]> = new Set([...LISTED, "manifest"]);
@@ -86,6 +86,7 @@ export class Vault {
   readonly #parts: VaultParts;
   readonly #kept = new Map<string, Kept>();
   readonly #pending = new Map<string, Noted>();
+  readonly #changes = new Map<VaultPlace["kind"], number>();
   readonly #lane = new Lane();
   #revision = 0;
   /** Index of the own chain's head that was known when everything up to `#revision` was read; 0: nothing ever was. */
@@ -107,6 +108,7 @@ export class Vault {
   /** From the profile; a process beside the holder does so again whenever something changed there. */
   async load(): Promise<void> {
     const { storage } = this.#parts;
+    this.#touch([...this.#kept.values(), ...this.#pending.values()]);
     this.#kept.clear();
     this.#pending.clear();
     const cursor = await read(storage, keys.vaultCursor, schemas.vaultCursor);
@@ -125,6 +127,7 @@ export class Vault {
       const place = vaultPlaceOf(content);
       if (place !== undefined) this.#pending.set(nameOf(place), { place, content });
     }
+    this.#touch([...this.#kept.values(), ...this.#pending.values()]);
   }
 
   get(place: VaultPlace): VaultContent | undefined {
@@ -135,6 +138,11 @@ export class Vault {
   list(kind: VaultPlace["kind"]): VaultContent[] {
     const names = new Set([...this.#kept.keys(), ...this.#pending.keys()].filter((name) => name.startsWith(`${kind}/`)));
     return Array.from(names, (name) => this.get({ kind, key: name.slice(kind.length + 1) })).filter((content) => content !== undefined);
+  }
+
+  /** Another number means that entries of this kind have changed: for who keeps something that follows from them. */
+  changesOf(kind: VaultPlace["kind"]): number {
+    return this.#changes.get(kind) ?? 0;
   }
 
   /** Durable here when it resolves; on the server soon. */
@@ -177,11 +185,14 @@ export class Vault {
     });
   }
 
-  /** A connection begins: reads what changed, writes what waited. */
+  /** A connection begins: reads what changed. */
   async online(): Promise<void> {
     this.#online = true;
     await this.refresh();
-    // What cannot be written now waits; the rest of what a connection begins with does not.
+  }
+
+  /** Writes what waited for a connection. What cannot be written now waits on; the rest of what a connection begins with does not. */
+  async writeWaiting(): Promise<void> {
     await this.flush().catch((error: unknown) => this.#onFailed(error));
   }
 
@@ -235,9 +246,8 @@ export class Vault {
     }
     // Durable before the revocation: should that fail, they are written as they were. What is pending meanwhile is newer.
     await this.#leavePending(inOrder.slice(sealed.length).filter(({ place }) => !this.#pending.has(nameOf(place))));
-    const listed = sealed.filter(({ place }) => LISTED.has(place.kind));
-    const manifest = create(VaultContentSchema, { kind: { case: "manifest", value: manifestOf(listed) } });
-    return { revision, entries: [...sealed.map(({ entry }) => entry), await sealVaultEntry(vaultKeys, author, 1, manifest)] };
+    const manifest = await sealVaultEntry(vaultKeys, author, 1, manifestOf(vaultKeys, sealed));
+    return { revision, entries: [...sealed.map(({ entry }) => entry), manifest] };
   }
 
   flush(): Promise<void> {
@@ -271,6 +281,11 @@ export class Vault {
     });
     await this.#parts.storage.commit(changes);
     for (const each of noted) this.#pending.set(nameOf(each.place), each);
+    this.#touch(noted);
+  }
+
+  #touch(changed: readonly Noted[]): void {
+    for (const kind of new Set(changed.map(({ place }) => place.kind))) this.#changes.set(kind, this.changesOf(kind) + 1);
   }
 
   /** A write that failed holds up those after it: they go together when it is tried again. */
@@ -304,10 +319,9 @@ export class Vault {
       bytes += sealed.entry.sealed.length;
     }
     if (written.some(({ place }) => LISTED.has(place.kind))) {
-      const listed = new Map(this.#listed(vaultKeys));
-      for (const each of written) if (LISTED.has(each.place.kind)) listed.set(nameOf(each.place), each);
-      const content = create(VaultContentSchema, { kind: { case: "manifest", value: manifestOf(listed.values()) } });
-      written.push(await this.#seal(vaultKeys, MANIFEST, content));
+      const all = new Map(this.#kept);
+      for (const each of written) all.set(nameOf(each.place), each);
+      written.push(await this.#seal(vaultKeys, MANIFEST, manifestOf(vaultKeys, all.values())));
     }
     const { revision } = await connection.request(
       { case: "writeVault", value: { entries: written.map(({ entry }) => entry) } },
@@ -331,10 +345,6 @@ export class Vault {
     const version = stored?.generation === vaultKeys.generation ? stored.version + 1 : 1;
     const { author } = this.#parts;
     return { place, content, device: author.device, entry: await sealVaultEntry(vaultKeys, author, version, content) };
-  }
-
-  #listed(vaultKeys: VaultKeys): Map<string, Kept> {
-    return new Map([...this.#kept].filter(([, { place, entry }]) => LISTED.has(place.kind) && entry.generation === vaultKeys.generation));
   }
 
   /** False: what the server gave is not as it must be. */
@@ -394,6 +404,7 @@ export class Vault {
     for (const [name] of gone) this.#kept.delete(name);
     for (const [name, pending] of late) if (this.#pending.get(name) === pending) this.#pending.delete(name);
     for (const [name, each] of fresh) this.#kept.set(name, each);
+    this.#touch([...gone.map(([, each]) => each), ...fresh.values()]);
     await this.#signAgain(fresh, isFirst);
     if (fresh.size > 0) onChanged([...fresh.values()].map(({ place }) => place));
     return true;
@@ -451,21 +462,13 @@ export class Vault {
     this.#schedule(0);
   }
 
-  /** Whether everything that the newest manifest lists is here as listed, and nothing else. */
+  /** Whether what is here is what the newest manifest is of, and nothing else. */
   #isComplete(vaultKeys: VaultKeys, fresh: ReadonlyMap<string, Kept>): boolean {
     const all = new Map([...this.#kept, ...fresh]);
-    const listed = [...all.values()].filter(({ place, entry }) => LISTED.has(place.kind) && entry.generation === vaultKeys.generation);
     const manifest = all.get(nameOf(MANIFEST));
-    if (manifest === undefined || manifest.entry.generation !== vaultKeys.generation) return listed.length === 0;
-    const { items } = manifest.content.kind.value as Manifest;
-    const bySlot = new Map(items.map((item) => [toHex(item.slot), item]));
-    return (
-      items.length === listed.length &&
-      listed.every(({ place, entry }) => {
-        const item = bySlot.get(toHex(vaultSlot(vaultKeys, place)));
-        return item?.version === entry.version && equal(item.hash, vaultEntryHash(entry));
-      })
-    );
+    if (manifest !== undefined && manifest.entry.generation === vaultKeys.generation)
+      return equals(VaultContentSchema, manifest.content, manifestOf(vaultKeys, all.values()));
+    return listedOf(vaultKeys, all.values()).length === 0;
   }
 
   #isFollowed({ generation, version, hash }: NamedManifest, kept: ReadonlyMap<string, Kept>): boolean {
@@ -500,11 +503,30 @@ function isSameContact({ kind: one }: VaultContent, { kind: other, deleted }: Va
   return equal(one.value.account, other.value.account) && equal(one.value.identityKey, other.value.identityKey);
 }
 
-function manifestOf(listed: Iterable<Kept>): Manifest {
-  const items = Array.from(listed, ({ entry }) =>
-    create(ManifestItemSchema, { slot: entry.slot, version: entry.version, hash: vaultEntryHash(entry) }),
-  );
-  return create(ManifestSchema, { items: items.sort((one, other) => (toHex(one.slot) < toHex(other.slot) ? -1 : 1)) });
+function listedOf({ generation }: VaultKeys, entries: Iterable<Kept>): Kept[] {
+  return Array.from(entries).filter(({ place, entry }) => LISTED.has(place.kind) && entry.generation === generation);
+}
+
+/**
+ * [P4] The manifest of these entries: how many are listed, and one hash over the hashes of all, in ascending order. It is that of an
+ * entry in the manifest's own slot which nobody stores, because everybody can make it; so the manifest is as small for 20,000 as for one.
+ */
+function manifestOf(vaultKeys: VaultKeys, entries: Iterable<Kept>): VaultContent {
+  const listed = listedOf(vaultKeys, entries);
+  const slot = vaultSlot(vaultKeys, MANIFEST);
+  const hashes = listed.map(({ entry }) => hexHashOf(entry)).sort();
+  const list = { slot, generation: vaultKeys.generation, version: listed.length, sealed: fromHex(hashes.join("")) };
+  const item = create(ManifestItemSchema, { slot, version: listed.length, hash: vaultEntryHash(create(VaultEntrySchema, list)) });
+  return create(VaultContentSchema, { kind: { case: "manifest", value: create(ManifestSchema, { items: [item] }) } });
+}
+
+/** Each entry is hashed once. */
+const hexHashes = new WeakMap<VaultEntry, string>();
+
+function hexHashOf(entry: VaultEntry): string {
+  let hash = hexHashes.get(entry);
+  if (hash === undefined) hexHashes.set(entry, (hash = toHex(vaultEntryHash(entry))));
+  return hash;
 }
 
 function withoutVerification(content: VaultContent): VaultContent {

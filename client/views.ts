@@ -1,14 +1,18 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { accountId, type AccountId, type ClientMessageId, type ConversationId, deviceId, isHash } from "@fastchat/protocol";
-import { isClosed, type ConversationState } from "@fastchat/protocol/chain";
+import { accountId, type AccountId, type ClientMessageId, type ConversationId, deviceId, isHash, limits } from "@fastchat/protocol";
+import { type ConversationState, type InvitationState, newestEpoch } from "@fastchat/protocol/chain";
+import { type MessageContent, Role } from "@fastchat/protocol/wire/conversation";
 import type { KnownAccounts } from "./accounts.ts";
+import type { GroupInfo, GroupInvitation, GroupMember, GroupOverview } from "./api-groups.ts";
 import type { ChatItem, ChatMessage, ChatNotice, ConversationSummary, Me, MessageStatus, NoticeKind, Person } from "./api.ts";
 import type { Contacts } from "./contacts.ts";
-import type { Conversation as ConversationRecord, StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import type { ConversationSettings } from "./conversation-settings.ts";
+import type { Conversation as ConversationRecord, Group as GroupRecord, StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { groupTitle, isOwn, profileOf } from "./group-record.ts";
 import { storedMessage } from "./log-page.ts";
 import { type Outgoing, readOutbox } from "./outbox.ts";
 import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
-import { decodeSnapshot } from "./snapshot.ts";
+import { beginningOf, type Standing, type Standings } from "./standing.ts";
 import { prefixRange, type Storage } from "./storage.ts";
 
 const PAGE = 200;
@@ -18,7 +22,9 @@ export interface Live {
   presence(account: AccountId): { readonly online: boolean; readonly lastSeen: number | undefined } | undefined;
   /** Of somebody whom the server found by that name, and of whom nothing else is known. */
   nameOf(account: AccountId): string | undefined;
-  isTyping(conversation: ConversationId, account: AccountId): boolean;
+  typing(conversation: ConversationId): readonly AccountId[];
+  /** Whether sending into a group waits for somebody's identity to be accepted [A3]. */
+  isIdentityChanged(group: ConversationId): Promise<boolean>;
   draft(conversation: ConversationId): string;
   /** Sequence number that the server acknowledged for a message of the outbox. */
   acknowledged(id: ClientMessageId): number | undefined;
@@ -30,6 +36,8 @@ export interface ViewParts {
   readonly accounts: KnownAccounts;
   readonly contacts: Contacts;
   readonly live: Live;
+  readonly settings: ConversationSettings;
+  readonly standings: Standings;
 }
 
 /** What people see, out of what the profile holds: the same for the holder and for who reads beside it. */
@@ -71,15 +79,27 @@ export class Views {
       verification: account === me.account ? "verified" : await contacts.verification(account),
       contact: contact !== undefined,
       note: contact?.note ?? "",
+      blocked: contact?.blocked ?? false,
     };
   }
 
-  async conversations(): Promise<ConversationSummary[]> {
+  conversations(): Promise<ConversationSummary[]> {
+    return this.#standing("ordinary");
+  }
+
+  /** Of those that wait to be accepted, the ones that were read. */
+  requests(): Promise<ConversationSummary[]> {
+    return this.#standing("request");
+  }
+
+  async #standing(standing: Standing): Promise<ConversationSummary[]> {
     const items = await this.#parts.storage.range(prefixRange(prefixes.conversations));
     const summaries = await Promise.all(
-      items.map(({ key, value }) =>
-        this.#summary(key.slice(prefixes.conversations.length) as ConversationId, fromBinary(schemas.conversation, value)),
-      ),
+      items.map(async ({ key, value }) => {
+        const id = key.slice(prefixes.conversations.length) as ConversationId;
+        const record = fromBinary(schemas.conversation, value);
+        return this.standing(id, record) === standing ? this.#summary(id, record) : undefined;
+      }),
     );
     return summaries.filter((each) => each !== undefined).sort((one, other) => other.time - one.time);
   }
@@ -87,6 +107,10 @@ export class Views {
   async conversation(id: ConversationId): Promise<ConversationSummary | undefined> {
     const record = await read(this.#parts.storage, keys.conversation(id), schemas.conversation);
     return record && this.#summary(id, record);
+  }
+
+  standing(id: ConversationId, record: ConversationRecord): Standing {
+    return this.#parts.standings.of(beginningOf(id, record));
   }
 
   /** Stored entries as items, ascending. */
@@ -157,6 +181,9 @@ export class Views {
       from: { account: me.account, device: me.device, name: me.name },
       mine: true,
       text: item.text,
+      // Known once it is sealed for the members of that time.
+      mentions: [],
+      mentionsMe: false,
       time: Number(item.time),
       status,
       doubt: "none",
@@ -164,37 +191,93 @@ export class Views {
   }
 
   async #summary(id: ConversationId, record: ConversationRecord): Promise<ConversationSummary | undefined> {
-    if (!isHash(record.peer)) return undefined;
-    const { me, live } = this.#parts;
-    const account = accountId(record.peer);
-    const kind = account === me.account ? "note-to-self" : "direct";
-    const peer = await this.person(account);
+    if (!isOwn(record)) return undefined;
+    const { live } = this.#parts;
     const queued = (await this.outgoing(id)).at(-1);
     const last = queued ?? (record.lastMessage === 0 ? undefined : (await this.itemsAt(id, [record.lastMessage])).find(isChatMessage));
-    return {
+    const standing = this.standing(id, record);
+    const typing = await Promise.all(live.typing(id).map((account) => this.#nameOf(account)));
+    const base = {
       id,
-      kind,
-      peer,
-      title: kind === "note-to-self" ? "Note to self" : peer.name,
-      // Below what is stored everything counts as unread that was not read elsewhere.
-      unread: record.unread + Math.max(0, record.low - 1 - record.readUpTo),
+      ...(standing === "blocked" ? { unread: 0, mentions: 0 } : this.#unread(record)),
       head: record.high,
       readUpTo: record.readUpTo,
       last,
       draft: live.draft(id),
-      typing: live.isTyping(id, account),
+      typing: typing.filter((name) => name !== undefined),
       time: Math.max(Number(record.time), queued?.time ?? 0),
-      blocked: await this.#blocked(id, record, peer),
+      mute: this.#parts.settings.muteOf(id),
+      request: standing === "request" || standing === "declined",
+    };
+    const { group } = record;
+    if (group !== undefined) {
+      const blocked = blockedIn(record);
+      const isChanged = blocked === "none" && (await live.isIdentityChanged(id));
+      const overview = await this.#overview(record, group);
+      return { ...base, kind: "group", title: groupTitle(record), group: overview, blocked: isChanged ? "identity-changed" : blocked };
+    }
+    const account = accountId(record.peer);
+    const peer = await this.person(account);
+    const isSelf = account === this.#parts.me.account;
+    const blocked = blockedIn(record);
+    return {
+      ...base,
+      kind: isSelf ? "note-to-self" : "direct",
+      peer,
+      title: isSelf ? "Note to self" : peer.name,
+      blocked: blocked === "none" && peer.verification === "changed" ? "identity-changed" : blocked,
     };
   }
 
-  async #blocked(id: ConversationId, record: ConversationRecord, peer: Person): Promise<ConversationSummary["blocked"]> {
-    if (record.updateNeeded) return "update-needed";
-    if (record.forked) return "forked";
-    if (peer.verification === "changed") return "identity-changed";
-    const chain = await read(this.#parts.storage, keys.chain(id), schemas.chain);
-    const state = chain && decodeSnapshot<ConversationState>(chain.snapshot);
-    return state !== undefined && isClosed(state) ? "closed" : "none";
+  /** Below what is stored everything counts as unread that was not read elsewhere, until it is counted. */
+  #unread({ unread, mentions, low, readUpTo }: ConversationRecord): Pick<ConversationSummary, "unread" | "mentions"> {
+    return { unread: Math.min(unread + Math.max(0, low - 1 - readUpTo), limits.unreadCounted), mentions };
+  }
+
+  async #overview(record: ConversationRecord, group: GroupRecord): Promise<GroupOverview> {
+    const { end } = group;
+    const profile = profileOf(record);
+    return {
+      name: profile?.name ?? "",
+      description: profile?.description ?? "",
+      memberCount: group.memberCount,
+      role: roles[group.role as Role],
+      ended: end && { how: end.removed ? "removed" : "left", by: (await this.#nameOf(accountId(end.by))) ?? "somebody" },
+      joinRequests: group.joinRequests,
+      mayWrite: group.mayWrite,
+      mayAdd: group.mayAdd,
+      mayChangeProfile: group.mayChangeProfile,
+    };
+  }
+
+  /** What there is to know of a group: its members as its chain names them. */
+  async groupInfo(id: ConversationId, state: ConversationState): Promise<GroupInfo | undefined> {
+    const record = await read(this.#parts.storage, keys.conversation(id), schemas.conversation);
+    if (record?.group === undefined || !isOwn(record)) return undefined;
+    const members = await Promise.all(
+      [...state.members.values()].map(async ({ account, role, chain }) => ({
+        person: await this.#person(account, this.#knownName(account) ?? chain.name),
+        role,
+        me: account === this.#parts.me.account,
+      })),
+    );
+    const { policy } = state;
+    const { newcomersReadSinceEpoch: sinceEpoch, ...rest } = policy;
+    return {
+      ...(await this.#overview(record, record.group)),
+      id,
+      picture: profileOf(record)?.picture ?? new Uint8Array(0),
+      members: members.sort(byRoleAndName),
+      policy: { ...rest, newcomersRead: sinceEpoch > 0 && rest.newcomersRead !== "everything" ? { sinceEpoch } : rest.newcomersRead },
+      invitations: [...state.invitations.values()].map(invitationInfo),
+      epoch: newestEpoch(state).epoch,
+      head: state.head,
+    };
+  }
+
+  #knownName(account: AccountId): string | undefined {
+    const { contacts, me } = this.#parts;
+    return account === me.account ? me.name : contacts.byAccount(account)?.name;
   }
 
   async #items(id: ConversationId, record: ConversationRecord, sequence: number, entry: StoredEntry): Promise<ChatItem[]> {
@@ -210,6 +293,14 @@ export class Views {
     const message = await this.#message(id, record, sequence, entry, time);
     const others = await Promise.all(entry.others.map((other) => this.#items(id, record, sequence, other)));
     return [...(message === undefined ? [] : [message]), ...notices, ...others.flat()];
+  }
+
+  async #text({ kind }: MessageContent): Promise<Pick<ChatMessage, "text" | "mentions" | "mentionsMe">> {
+    if (kind.case !== "text") return { text: "", mentions: [], mentionsMe: false };
+    const accounts = kind.value.mentions.filter(isHash).map(accountId);
+    const names = await Promise.all(accounts.map((account) => this.#nameOf(account)));
+    const mentionsMe = accounts.includes(this.#parts.me.account);
+    return { text: kind.value.text, mentions: names.filter((name) => name !== undefined), mentionsMe };
   }
 
   async #message(
@@ -231,7 +322,7 @@ export class Views {
       sequence,
       from: { account, device: deviceId(entry.device), name },
       mine,
-      text: message.content.kind.case === "text" ? message.content.kind.value.text : "",
+      ...(await this.#text(message.content)),
       time,
       status: statusOf(record, sequence, mine),
       doubt: message.doubt as ChatMessage["doubt"],
@@ -239,10 +330,38 @@ export class Views {
   }
 }
 
+const roles: Readonly<Record<Role, GroupOverview["role"]>> = {
+  [Role.UNSPECIFIED]: undefined,
+  [Role.MEMBER]: "member",
+  [Role.ADMIN]: "admin",
+};
+
+/** Why nothing can be sent into a conversation, as far as its record tells. */
+export function blockedIn({ updateNeeded, forked, closed, group }: ConversationRecord): ConversationSummary["blocked"] {
+  if (updateNeeded) return "update-needed";
+  if (group !== undefined && group.role === Role.UNSPECIFIED) return "out";
+  if (forked) return "forked";
+  if (closed) return "closed";
+  return group === undefined || group.mayWrite ? "none" : "announce-only";
+}
+
+const DAY_MS = 86_400_000;
+
+function invitationInfo({ publicKey, uses, used, lastDay, revoked }: InvitationState): GroupInvitation {
+  const isOver = lastDay * DAY_MS + DAY_MS <= Date.now();
+  const state = revoked ? "revoked" : used >= uses ? "used-up" : isOver ? "expired" : "good";
+  return { publicKey, uses, used, lastDay: new Date(lastDay * DAY_MS).toISOString().slice(0, 10), state };
+}
+
+function byRoleAndName(one: GroupMember, other: GroupMember): number {
+  if (one.role !== other.role) return one.role === "admin" ? -1 : 1;
+  return one.person.name < other.person.name ? -1 : 1;
+}
+
 const isChatMessage = (item: ChatItem): item is ChatMessage => item.kind === "message";
 
 function statusOf(record: ConversationRecord, sequence: number, mine: boolean): MessageStatus {
   if (!mine) return sequence <= record.readUpTo ? "read" : "delivered";
-  if (sequence <= record.peerRead) return "read";
-  return sequence <= record.peerDelivered ? "delivered" : "sent";
+  if (sequence <= record.othersRead) return "read";
+  return sequence <= record.othersDelivered ? "delivered" : "sent";
 }

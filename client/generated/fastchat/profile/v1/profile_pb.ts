@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/profile/v1/profile.proto.
  */
 export const file_fastchat_profile_v1_profile: GenFile = /*@__PURE__*/
-  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiRAoNV2l0bmVzc1JlY29yZBITCgtpbmNhcm5hdGlvbhgBIAEoDRIQCghzZXF1ZW5jZRgCIAEoDRIMCgRoYXNoGAMgASgMIpAGCgxDb252ZXJzYXRpb24SDAoEcGVlchgBIAEoDBIMCgRoZWFkGAIgASgNEgsKA2xvdxgDIAEoDRIMCgRoaWdoGAQgASgNEhMKC2luY2FybmF0aW9uGAUgASgNEjIKBmFuY2hvchgGIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZBIyCgZuZXdlc3QYByABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSDwoHY291bnRlchgIIAEoDRI1Cghjb3VudGVycxgJIAMoCzIjLmZhc3RjaGF0LnByb2ZpbGUudjEuRGV2aWNlQ291bnRlcnMSEgoKcmVhZF91cF90bxgKIAEoDRIOCgZ1bnJlYWQYCyABKA0SFAoMbGFzdF9tZXNzYWdlGAwgASgNEgwKBHRpbWUYDSABKAQSFgoOcGVlcl9kZWxpdmVyZWQYDiABKA0SEQoJcGVlcl9yZWFkGA8gASgNEhkKEXBlZXJfc2xvdF9jb3VudGVyGBAgASgNEhgKEG93bl9zbG90X2NvdW50ZXIYESABKA0SGQoRZGVsaXZlcmVkX3dyaXR0ZW4YEiABKA0SFAoMcmVhZF93cml0dGVuGBMgASgNEg4KBmZvcmtlZBgUIAEoCBIVCg11cGRhdGVfbmVlZGVkGBUgASgIEhAKCHJldmlzaW9uGBYgASgNEhUKDWxhc3RfcmVjZWl2ZWQYFyABKA0SKgoGY2xhaW1zGBggAygLMhouZmFzdGNoYXQucHJvZmlsZS52MS5DbGFpbRIUCgxjb250cmFkaWN0ZWQYGSADKAwSFwoPZm9ya2VkX2FjY291bnRzGBogAygMEhcKD3BlZXJfc2xvdF9lcG9jaBgbIAEoDRIWCg5vd25fc2xvdF9lcG9jaBgcIAEoDRIaChJpbmNhcm5hdGlvbl9zdGFydHMYHSADKA0SMwoHcmV2b2tlZBgeIAMoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuUmV2b2tlZERldmljZSItCg1SZXZva2VkRGV2aWNlEg4KBmRldmljZRgBIAEoDBIMCgRoaWdoGAIgASgNIk0KBUNsYWltEg8KB2FjY291bnQYASABKAwSMwoHd2l0bmVzcxgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZCJBCg5EZXZpY2VDb3VudGVycxIOCgZkZXZpY2UYASABKAwSDgoGbG93ZXN0GAIgASgNEg8KB2hpZ2hlc3QYAyABKA0iMQoLQ2hhaW5SZWNvcmQSEAoIc25hcHNob3QYASABKAwSEAoIc2VxdWVuY2UYAiABKA0ingQKC1N0b3JlZEVudHJ5EgwKBHRpbWUYASABKAQSDwoHYWNjb3VudBgCIAEoDBIOCgZkZXZpY2UYAyABKAwSEgoKZW50cnlfaGFzaBgEIAEoDBIUCgxydW5uaW5nX2hhc2gYBSABKAwSNQoHbWVzc2FnZRgKIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTWVzc2FnZUgAEi8KBGxpbmsYCyABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZExpbmtIABI5CgtpbmNhcm5hdGlvbhgMIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZEgAEjMKBmVyYXNlZBgNIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRXJhc2VkSAASNQoKdW5yZWFkYWJsZRgOIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuVW5yZWFkYWJsZUgAEjkKCWR1cGxpY2F0ZRgPIAEoCzIkLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRHVwbGljYXRlSAASMgoHbm90aWNlcxgUIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTm90aWNlEjAKBm90aGVycxgVIAMoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRW50cnlCBgoEYm9keSJZCg1TdG9yZWRNZXNzYWdlEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEg0KBWVwb2NoGAIgASgNEg8KB2NvbnRlbnQYAyABKAwSDQoFZG91YnQYBCABKAkiDAoKU3RvcmVkTGluayIOCgxTdG9yZWRFcmFzZWQiEQoPU3RvcmVkRHVwbGljYXRlIjoKClVucmVhZGFibGUSDQoFZW50cnkYASABKAwSDgoGcmVhc29uGAIgASgJEg0KBWVwb2NoGAMgASgNIioKDFN0b3JlZE5vdGljZRIMCgRraW5kGAEgASgJEgwKBHRleHQYAiABKAkiZAoKT3V0Ym94SXRlbRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBIMCgR0ZXh0GAIgASgJEgwKBHRpbWUYAyABKAQSDwoHY291bnRlchgEIAEoDRIOCgZmYWlsZWQYBSABKA0iTgoLVmF1bHRSZWNvcmQSDQoFZW50cnkYASABKAwSDwoHY29udGVudBgCIAEoDBIPCgd2ZXJzaW9uGAMgASgNEg4KBmRldmljZRgEIAEoDCJgCgtWYXVsdEN1cnNvchIQCghyZXZpc2lvbhgBIAEoDRIxCgVuYW1lZBgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuTmFtZWRNYW5pZmVzdBIMCgRoZWFkGAMgASgNIkIKDU5hbWVkTWFuaWZlc3QSEgoKZ2VuZXJhdGlvbhgBIAEoDRIPCgd2ZXJzaW9uGAIgASgNEgwKBGhhc2gYAyABKAwinQQKBFdpc2gSFQoLb3Blbl9kaXJlY3QYASABKAlIABItCgRyZWFkGAIgASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoUmVhZEgAEi8KBWRyYWZ0GAMgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoRHJhZnRIABIvCgVvbGRlchgEIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE9sZGVySAASNQoIdmVyaWZpZWQYBSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hWZXJpZmllZEgAEhkKD2FjY2VwdF9pZGVudGl0eRgGIAEoCUgAEi0KBG5vdGUYByABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hOb3RlSAASLwoFcmV0cnkYCCABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZXRyeUgAEjYKCWNhdWdodF91cBgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaENhdWdodFVwSAASFQoLZmluZF9wZW9wbGUYCiABKAlIABI0CghzaWduX291dBgLIAEoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFNpZ25PdXRIABIXCg1zYWZldHlfbnVtYmVyGAwgASgJSAASFQoLYWNjZXB0X2ZvcmsYDSABKAxIAEIGCgRraW5kIjIKCFdpc2hSZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSIvCglXaXNoRHJhZnQSFAoMY29udmVyc2F0aW9uGAEgASgMEgwKBHRleHQYAiABKAkiQAoJV2lzaE9sZGVyEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIOCgZiZWZvcmUYAiABKA0SDQoFbGltaXQYAyABKA0iLgoMV2lzaFZlcmlmaWVkEgwKBG5hbWUYASABKAkSEAoIdmVyaWZpZWQYAiABKAgiJgoIV2lzaE5vdGUSDAoEbmFtZRgBIAEoCRIMCgRub3RlGAIgASgJIiYKCVdpc2hSZXRyeRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDCIOCgxXaXNoQ2F1Z2h0VXAiDQoLV2lzaFNpZ25PdXQiOAoHR3JhbnRlZBINCgVlcnJvchgBIAEoDRIOCgZkZXRhaWwYAiABKAkSDgoGcmVzdWx0GAMgASgJIiEKEEhvbGRlckNvbm5lY3Rpb24SDQoFc3RhdGUYASABKAliBnByb3RvMw");
+  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiRAoNV2l0bmVzc1JlY29yZBITCgtpbmNhcm5hdGlvbhgBIAEoDRIQCghzZXF1ZW5jZRgCIAEoDRIMCgRoYXNoGAMgASgMIqgHCgxDb252ZXJzYXRpb24SDAoEcGVlchgBIAEoDBIMCgRoZWFkGAIgASgNEgsKA2xvdxgDIAEoDRIMCgRoaWdoGAQgASgNEhMKC2luY2FybmF0aW9uGAUgASgNEjIKBmFuY2hvchgGIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZBIyCgZuZXdlc3QYByABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSDwoHY291bnRlchgIIAEoDRI1Cghjb3VudGVycxgJIAMoCzIjLmZhc3RjaGF0LnByb2ZpbGUudjEuRGV2aWNlQ291bnRlcnMSEgoKcmVhZF91cF90bxgKIAEoDRIOCgZ1bnJlYWQYCyABKA0SFAoMbGFzdF9tZXNzYWdlGAwgASgNEgwKBHRpbWUYDSABKAQSGAoQb3RoZXJzX2RlbGl2ZXJlZBgOIAEoDRITCgtvdGhlcnNfcmVhZBgPIAEoDRI1CgxtZW1iZXJfc2xvdHMYECADKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLk1lbWJlclNsb3QSGAoQb3duX3Nsb3RfY291bnRlchgRIAEoDRIZChFkZWxpdmVyZWRfd3JpdHRlbhgSIAEoDRIUCgxyZWFkX3dyaXR0ZW4YEyABKA0SDgoGZm9ya2VkGBQgASgIEhUKDXVwZGF0ZV9uZWVkZWQYFSABKAgSEAoIcmV2aXNpb24YFiABKA0SFQoNbGFzdF9yZWNlaXZlZBgXIAEoDRIqCgZjbGFpbXMYGCADKAsyGi5mYXN0Y2hhdC5wcm9maWxlLnYxLkNsYWltEhQKDGNvbnRyYWRpY3RlZBgZIAMoDBIXCg9mb3JrZWRfYWNjb3VudHMYGiADKAwSFgoOb3duX3Nsb3RfZXBvY2gYHCABKA0SGgoSaW5jYXJuYXRpb25fc3RhcnRzGB0gAygNEjMKB3Jldm9rZWQYHiADKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLlJldm9rZWREZXZpY2USDgoGY2xvc2VkGB8gASgIEhAKCG1lbnRpb25zGCAgASgNEikKBWdyb3VwGCEgASgLMhouZmFzdGNoYXQucHJvZmlsZS52MS5Hcm91cBIQCghhZGRlZF9ieRgiIAEoDBIZChFyZXRlbnRpb25fc2Vjb25kcxgjIAEoDRIVCg1kZWxldGVkX3VwX3RvGCQgASgNIvkCCgVHcm91cBIUCgxtZW1iZXJfY291bnQYASABKA0SDAoEcm9sZRgCIAEoDRIRCgltYXlfd3JpdGUYAyABKAgSDwoHbWF5X2FkZBgEIAEoCBIaChJtYXlfY2hhbmdlX3Byb2ZpbGUYBSABKAgSDQoFbmFtZXMYBiADKAkSFAoMbWVtYmVyX3NpbmNlGAcgASgNEioKA2VuZBgIIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBFbmQSMgoHcHJvZmlsZRgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBQcm9maWxlEhQKDHByb2ZpbGVfbGluaxgKIAEoDRIVCg1wcm9maWxlX2Vwb2NoGAsgASgNEhIKCnByb2ZpbGVfYXQYDCABKA0SFwoPcHJvZmlsZV9hY2NvdW50GA0gASgMEhYKDnByb2ZpbGVfZGV2aWNlGA4gASgMEhUKDWpvaW5fcmVxdWVzdHMYDyABKA0iJwoIR3JvdXBFbmQSDwoHcmVtb3ZlZBgBIAEoCBIKCgJieRgCIAEoDCItCgxHcm91cFByb2ZpbGUSDQoFaW5kZXgYASABKA0SDgoGc2lnbmVkGAIgASgMIm0KCk1lbWJlclNsb3QSDwoHYWNjb3VudBgBIAEoDBINCgVzaW5jZRgCIAEoDRINCgVlcG9jaBgDIAEoDRIPCgdjb3VudGVyGAQgASgNEhEKCWRlbGl2ZXJlZBgFIAEoDRIMCgRyZWFkGAYgASgNIi0KDVJldm9rZWREZXZpY2USDgoGZGV2aWNlGAEgASgMEgwKBGhpZ2gYAiABKA0iTQoFQ2xhaW0SDwoHYWNjb3VudBgBIAEoDBIzCgd3aXRuZXNzGAIgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkIkEKDkRldmljZUNvdW50ZXJzEg4KBmRldmljZRgBIAEoDBIOCgZsb3dlc3QYAiABKA0SDwoHaGlnaGVzdBgDIAEoDSIxCgtDaGFpblJlY29yZBIQCghzbmFwc2hvdBgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSKeBAoLU3RvcmVkRW50cnkSDAoEdGltZRgBIAEoBBIPCgdhY2NvdW50GAIgASgMEg4KBmRldmljZRgDIAEoDBISCgplbnRyeV9oYXNoGAQgASgMEhQKDHJ1bm5pbmdfaGFzaBgFIAEoDBI1CgdtZXNzYWdlGAogASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRNZXNzYWdlSAASLwoEbGluaxgLIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTGlua0gAEjkKC2luY2FybmF0aW9uGAwgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkSAASMwoGZXJhc2VkGA0gASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRFcmFzZWRIABI1Cgp1bnJlYWRhYmxlGA4gASgLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5VbnJlYWRhYmxlSAASOQoJZHVwbGljYXRlGA8gASgLMiQuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWREdXBsaWNhdGVIABIyCgdub3RpY2VzGBQgAygLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWROb3RpY2USMAoGb3RoZXJzGBUgAygLMiAuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRFbnRyeUIGCgRib2R5IlkKDVN0b3JlZE1lc3NhZ2USGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwSDQoFZXBvY2gYAiABKA0SDwoHY29udGVudBgDIAEoDBINCgVkb3VidBgEIAEoCSIMCgpTdG9yZWRMaW5rIg4KDFN0b3JlZEVyYXNlZCIRCg9TdG9yZWREdXBsaWNhdGUiOgoKVW5yZWFkYWJsZRINCgVlbnRyeRgBIAEoDBIOCgZyZWFzb24YAiABKAkSDQoFZXBvY2gYAyABKA0iKgoMU3RvcmVkTm90aWNlEgwKBGtpbmQYASABKAkSDAoEdGV4dBgCIAEoCSJkCgpPdXRib3hJdGVtEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEgwKBHRleHQYAiABKAkSDAoEdGltZRgDIAEoBBIPCgdjb3VudGVyGAQgASgNEg4KBmZhaWxlZBgFIAEoDSJOCgtWYXVsdFJlY29yZBINCgVlbnRyeRgBIAEoDBIPCgdjb250ZW50GAIgASgMEg8KB3ZlcnNpb24YAyABKA0SDgoGZGV2aWNlGAQgASgMImAKC1ZhdWx0Q3Vyc29yEhAKCHJldmlzaW9uGAEgASgNEjEKBW5hbWVkGAIgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5OYW1lZE1hbmlmZXN0EgwKBGhlYWQYAyABKA0iQgoNTmFtZWRNYW5pZmVzdBISCgpnZW5lcmF0aW9uGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SDAoEaGFzaBgDIAEoDCLMBAoEV2lzaBIVCgtvcGVuX2RpcmVjdBgBIAEoCUgAEi0KBHJlYWQYAiABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZWFkSAASLwoFZHJhZnQYAyABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hEcmFmdEgAEi8KBW9sZGVyGAQgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoT2xkZXJIABI1Cgh2ZXJpZmllZBgFIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFZlcmlmaWVkSAASGQoPYWNjZXB0X2lkZW50aXR5GAYgASgJSAASLQoEbm90ZRgHIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE5vdGVIABIvCgVyZXRyeRgIIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFJldHJ5SAASNgoJY2F1Z2h0X3VwGAkgASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoQ2F1Z2h0VXBIABIVCgtmaW5kX3Blb3BsZRgKIAEoCUgAEjQKCHNpZ25fb3V0GAsgASgLMiAuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoU2lnbk91dEgAEhcKDXNhZmV0eV9udW1iZXIYDCABKAlIABIVCgthY2NlcHRfZm9yaxgNIAEoDEgAEi0KBGNhbGwYDiABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hDYWxsSABCBgoEa2luZCIyCghXaXNoUmVhZBIUCgxjb252ZXJzYXRpb24YASABKAwSEAoIc2VxdWVuY2UYAiABKA0iLwoJV2lzaERyYWZ0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIMCgR0ZXh0GAIgASgJIkAKCVdpc2hPbGRlchIUCgxjb252ZXJzYXRpb24YASABKAwSDgoGYmVmb3JlGAIgASgNEg0KBWxpbWl0GAMgASgNIi4KDFdpc2hWZXJpZmllZBIMCgRuYW1lGAEgASgJEhAKCHZlcmlmaWVkGAIgASgIIiYKCFdpc2hOb3RlEgwKBG5hbWUYASABKAkSDAoEbm90ZRgCIAEoCSImCglXaXNoUmV0cnkSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwiDgoMV2lzaENhdWdodFVwIisKCFdpc2hDYWxsEgwKBG5hbWUYASABKAkSEQoJYXJndW1lbnRzGAIgASgMIg0KC1dpc2hTaWduT3V0IjgKB0dyYW50ZWQSDQoFZXJyb3IYASABKA0SDgoGZGV0YWlsGAIgASgJEg4KBnJlc3VsdBgDIAEoCSIhChBIb2xkZXJDb25uZWN0aW9uEg0KBXN0YXRlGAEgASgJIjcKDVVucmVhZFJlcXVlc3QSCgoCYnkYASABKAwSDAoEaGVhZBgCIAEoDRIMCgR0aW1lGAMgASgEYgZwcm90bzM");
 
 /**
  * Who is signed in here.
@@ -162,7 +162,7 @@ export const WitnessRecordSchema: GenMessage<WitnessRecord> = /*@__PURE__*/
  */
 export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
   /**
-   * The other account; one's own in a note to self.
+   * Of a direct conversation the other account; one's own in a note to self.
    *
    * @generated from field: bytes peer = 1;
    */
@@ -242,19 +242,21 @@ export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
   time: bigint;
 
   /**
-   * @generated from field: uint32 peer_delivered = 14;
+   * Up to where all the others have received and read it.
+   *
+   * @generated from field: uint32 others_delivered = 14;
    */
-  peerDelivered: number;
+  othersDelivered: number;
 
   /**
-   * @generated from field: uint32 peer_read = 15;
+   * @generated from field: uint32 others_read = 15;
    */
-  peerRead: number;
+  othersRead: number;
 
   /**
-   * @generated from field: uint32 peer_slot_counter = 16;
+   * @generated from field: repeated fastchat.profile.v1.MemberSlot member_slots = 16;
    */
-  peerSlotCounter: number;
+  memberSlots: MemberSlot[];
 
   /**
    * @generated from field: uint32 own_slot_counter = 17;
@@ -319,13 +321,8 @@ export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
   forkedAccounts: Uint8Array[];
 
   /**
-   * The epochs of `peer_slot_counter` and `own_slot_counter`, which count within them.
+   * The epoch of `own_slot_counter`, which counts within it.
    *
-   * @generated from field: uint32 peer_slot_epoch = 27;
-   */
-  peerSlotEpoch: number;
-
-  /**
    * @generated from field: uint32 own_slot_epoch = 28;
    */
   ownSlotEpoch: number;
@@ -343,6 +340,46 @@ export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
    * @generated from field: repeated fastchat.profile.v1.RevokedDevice revoked = 30;
    */
   revoked: RevokedDevice[];
+
+  /**
+   * A direct conversation in which nothing is sent any more.
+   *
+   * @generated from field: bool closed = 31;
+   */
+  closed: boolean;
+
+  /**
+   * Unread messages that mention this account.
+   *
+   * @generated from field: uint32 mentions = 32;
+   */
+  mentions: number;
+
+  /**
+   * Absent in a direct conversation.
+   *
+   * @generated from field: fastchat.profile.v1.Group group = 33;
+   */
+  group?: Group | undefined;
+
+  /**
+   * Who brought this account in: the author of the link by which it is a member; empty while none did.
+   *
+   * @generated from field: bytes added_by = 34;
+   */
+  addedBy: Uint8Array;
+
+  /**
+   * As the policy says: seconds after which messages are deleted; 0: never. Up to here they are deleted here.
+   *
+   * @generated from field: uint32 retention_seconds = 35;
+   */
+  retentionSeconds: number;
+
+  /**
+   * @generated from field: uint32 deleted_up_to = 36;
+   */
+  deletedUpTo: number;
 };
 
 /**
@@ -351,6 +388,205 @@ export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
  */
 export const ConversationSchema: GenMessage<Conversation> = /*@__PURE__*/
   messageDesc(file_fastchat_profile_v1_profile, 4);
+
+/**
+ * What lists show of a group, as of the newest link of its chain.
+ *
+ * @generated from message fastchat.profile.v1.Group
+ */
+export type Group = Message<"fastchat.profile.v1.Group"> & {
+  /**
+   * @generated from field: uint32 member_count = 1;
+   */
+  memberCount: number;
+
+  /**
+   * 0: no member.
+   *
+   * @generated from field: uint32 role = 2;
+   */
+  role: number;
+
+  /**
+   * @generated from field: bool may_write = 3;
+   */
+  mayWrite: boolean;
+
+  /**
+   * @generated from field: bool may_add = 4;
+   */
+  mayAdd: boolean;
+
+  /**
+   * @generated from field: bool may_change_profile = 5;
+   */
+  mayChangeProfile: boolean;
+
+  /**
+   * Of some members besides this account, for a group without a name.
+   *
+   * @generated from field: repeated string names = 6;
+   */
+  names: string[];
+
+  /**
+   * Sequence number of the link by which this account is a member, or was last.
+   *
+   * @generated from field: uint32 member_since = 7;
+   */
+  memberSince: number;
+
+  /**
+   * How this account came to be none any more; absent while it is one, or never was.
+   *
+   * @generated from field: fastchat.profile.v1.GroupEnd end = 8;
+   */
+  end?: GroupEnd | undefined;
+
+  /**
+   * The newest profile that could be opened and is its setter's; absent: none [C8].
+   *
+   * @generated from field: fastchat.profile.v1.GroupProfile profile = 9;
+   */
+  profile?: GroupProfile | undefined;
+
+  /**
+   * Sequence number of the newest link that has a sealed profile beside it, and the epoch it is sealed under; 0: none.
+   *
+   * @generated from field: uint32 profile_link = 10;
+   */
+  profileLink: number;
+
+  /**
+   * @generated from field: uint32 profile_epoch = 11;
+   */
+  profileEpoch: number;
+
+  /**
+   * Index of the link that set the profile, and who wrote that link.
+   *
+   * @generated from field: uint32 profile_at = 12;
+   */
+  profileAt: number;
+
+  /**
+   * @generated from field: bytes profile_account = 13;
+   */
+  profileAccount: Uint8Array;
+
+  /**
+   * @generated from field: bytes profile_device = 14;
+   */
+  profileDevice: Uint8Array;
+
+  /**
+   * How many ask to be let in, as far as this device was told.
+   *
+   * @generated from field: uint32 join_requests = 15;
+   */
+  joinRequests: number;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.Group.
+ * Use `create(GroupSchema)` to create a new message.
+ */
+export const GroupSchema: GenMessage<Group> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 5);
+
+/**
+ * @generated from message fastchat.profile.v1.GroupEnd
+ */
+export type GroupEnd = Message<"fastchat.profile.v1.GroupEnd"> & {
+  /**
+   * @generated from field: bool removed = 1;
+   */
+  removed: boolean;
+
+  /**
+   * @generated from field: bytes by = 2;
+   */
+  by: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.GroupEnd.
+ * Use `create(GroupEndSchema)` to create a new message.
+ */
+export const GroupEndSchema: GenMessage<GroupEnd> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 6);
+
+/**
+ * @generated from message fastchat.profile.v1.GroupProfile
+ */
+export type GroupProfile = Message<"fastchat.profile.v1.GroupProfile"> & {
+  /**
+   * Index of the link that set it.
+   *
+   * @generated from field: uint32 index = 1;
+   */
+  index: number;
+
+  /**
+   * SignedProfile.
+   *
+   * @generated from field: bytes signed = 2;
+   */
+  signed: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.GroupProfile.
+ * Use `create(GroupProfileSchema)` to create a new message.
+ */
+export const GroupProfileSchema: GenMessage<GroupProfile> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 7);
+
+/**
+ * What one of the others signed to have received and read; of groups up to `limits.liveReceiptsMembers`.
+ *
+ * @generated from message fastchat.profile.v1.MemberSlot
+ */
+export type MemberSlot = Message<"fastchat.profile.v1.MemberSlot"> & {
+  /**
+   * @generated from field: bytes account = 1;
+   */
+  account: Uint8Array;
+
+  /**
+   * Sequence number of the link that brought it in: what is before was not for it.
+   *
+   * @generated from field: uint32 since = 2;
+   */
+  since: number;
+
+  /**
+   * @generated from field: uint32 epoch = 3;
+   */
+  epoch: number;
+
+  /**
+   * @generated from field: uint32 counter = 4;
+   */
+  counter: number;
+
+  /**
+   * @generated from field: uint32 delivered = 5;
+   */
+  delivered: number;
+
+  /**
+   * @generated from field: uint32 read = 6;
+   */
+  read: number;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.MemberSlot.
+ * Use `create(MemberSlotSchema)` to create a new message.
+ */
+export const MemberSlotSchema: GenMessage<MemberSlot> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 8);
 
 /**
  * What such a device has in the log beyond what was here when its revocation became known is in doubt [C1].
@@ -374,7 +610,7 @@ export type RevokedDevice = Message<"fastchat.profile.v1.RevokedDevice"> & {
  * Use `create(RevokedDeviceSchema)` to create a new message.
  */
 export const RevokedDeviceSchema: GenMessage<RevokedDevice> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 5);
+  messageDesc(file_fastchat_profile_v1_profile, 9);
 
 /**
  * How far somebody signed to have received the log, elsewhere than in it.
@@ -398,7 +634,7 @@ export type Claim = Message<"fastchat.profile.v1.Claim"> & {
  * Use `create(ClaimSchema)` to create a new message.
  */
 export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 6);
+  messageDesc(file_fastchat_profile_v1_profile, 10);
 
 /**
  * @generated from message fastchat.profile.v1.DeviceCounters
@@ -425,7 +661,7 @@ export type DeviceCounters = Message<"fastchat.profile.v1.DeviceCounters"> & {
  * Use `create(DeviceCountersSchema)` to create a new message.
  */
 export const DeviceCountersSchema: GenMessage<DeviceCounters> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 7);
+  messageDesc(file_fastchat_profile_v1_profile, 11);
 
 /**
  * The conversation chain after all links known.
@@ -451,7 +687,7 @@ export type ChainRecord = Message<"fastchat.profile.v1.ChainRecord"> & {
  * Use `create(ChainRecordSchema)` to create a new message.
  */
 export const ChainRecordSchema: GenMessage<ChainRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 8);
+  messageDesc(file_fastchat_profile_v1_profile, 12);
 
 /**
  * @generated from message fastchat.profile.v1.StoredEntry
@@ -549,7 +785,7 @@ export type StoredEntry = Message<"fastchat.profile.v1.StoredEntry"> & {
  * Use `create(StoredEntrySchema)` to create a new message.
  */
 export const StoredEntrySchema: GenMessage<StoredEntry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 9);
+  messageDesc(file_fastchat_profile_v1_profile, 13);
 
 /**
  * @generated from message fastchat.profile.v1.StoredMessage
@@ -585,7 +821,7 @@ export type StoredMessage = Message<"fastchat.profile.v1.StoredMessage"> & {
  * Use `create(StoredMessageSchema)` to create a new message.
  */
 export const StoredMessageSchema: GenMessage<StoredMessage> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 10);
+  messageDesc(file_fastchat_profile_v1_profile, 14);
 
 /**
  * @generated from message fastchat.profile.v1.StoredLink
@@ -598,7 +834,7 @@ export type StoredLink = Message<"fastchat.profile.v1.StoredLink"> & {
  * Use `create(StoredLinkSchema)` to create a new message.
  */
 export const StoredLinkSchema: GenMessage<StoredLink> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 11);
+  messageDesc(file_fastchat_profile_v1_profile, 15);
 
 /**
  * @generated from message fastchat.profile.v1.StoredErased
@@ -611,7 +847,7 @@ export type StoredErased = Message<"fastchat.profile.v1.StoredErased"> & {
  * Use `create(StoredErasedSchema)` to create a new message.
  */
 export const StoredErasedSchema: GenMessage<StoredErased> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 12);
+  messageDesc(file_fastchat_profile_v1_profile, 16);
 
 /**
  * @generated from message fastchat.profile.v1.StoredDuplicate
@@ -624,7 +860,7 @@ export type StoredDuplicate = Message<"fastchat.profile.v1.StoredDuplicate"> & {
  * Use `create(StoredDuplicateSchema)` to create a new message.
  */
 export const StoredDuplicateSchema: GenMessage<StoredDuplicate> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 13);
+  messageDesc(file_fastchat_profile_v1_profile, 17);
 
 /**
  * @generated from message fastchat.profile.v1.Unreadable
@@ -655,7 +891,7 @@ export type Unreadable = Message<"fastchat.profile.v1.Unreadable"> & {
  * Use `create(UnreadableSchema)` to create a new message.
  */
 export const UnreadableSchema: GenMessage<Unreadable> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 14);
+  messageDesc(file_fastchat_profile_v1_profile, 18);
 
 /**
  * @generated from message fastchat.profile.v1.StoredNotice
@@ -679,7 +915,7 @@ export type StoredNotice = Message<"fastchat.profile.v1.StoredNotice"> & {
  * Use `create(StoredNoticeSchema)` to create a new message.
  */
 export const StoredNoticeSchema: GenMessage<StoredNotice> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 15);
+  messageDesc(file_fastchat_profile_v1_profile, 19);
 
 /**
  * @generated from message fastchat.profile.v1.OutboxItem
@@ -720,7 +956,7 @@ export type OutboxItem = Message<"fastchat.profile.v1.OutboxItem"> & {
  * Use `create(OutboxItemSchema)` to create a new message.
  */
 export const OutboxItemSchema: GenMessage<OutboxItem> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 16);
+  messageDesc(file_fastchat_profile_v1_profile, 20);
 
 /**
  * A vault entry as last accepted.
@@ -760,7 +996,7 @@ export type VaultRecord = Message<"fastchat.profile.v1.VaultRecord"> & {
  * Use `create(VaultRecordSchema)` to create a new message.
  */
 export const VaultRecordSchema: GenMessage<VaultRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 17);
+  messageDesc(file_fastchat_profile_v1_profile, 21);
 
 /**
  * @generated from message fastchat.profile.v1.VaultCursor
@@ -791,7 +1027,7 @@ export type VaultCursor = Message<"fastchat.profile.v1.VaultCursor"> & {
  * Use `create(VaultCursorSchema)` to create a new message.
  */
 export const VaultCursorSchema: GenMessage<VaultCursor> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 18);
+  messageDesc(file_fastchat_profile_v1_profile, 22);
 
 /**
  * @generated from message fastchat.profile.v1.NamedManifest
@@ -818,7 +1054,7 @@ export type NamedManifest = Message<"fastchat.profile.v1.NamedManifest"> & {
  * Use `create(NamedManifestSchema)` to create a new message.
  */
 export const NamedManifestSchema: GenMessage<NamedManifest> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 19);
+  messageDesc(file_fastchat_profile_v1_profile, 23);
 
 /**
  * What a process beside the holder asks it to do.
@@ -909,6 +1145,12 @@ export type Wish = Message<"fastchat.profile.v1.Wish"> & {
      */
     value: Uint8Array;
     case: "acceptFork";
+  } | {
+    /**
+     * @generated from field: fastchat.profile.v1.WishCall call = 14;
+     */
+    value: WishCall;
+    case: "call";
   } | { case: undefined; value?: undefined };
 };
 
@@ -917,7 +1159,7 @@ export type Wish = Message<"fastchat.profile.v1.Wish"> & {
  * Use `create(WishSchema)` to create a new message.
  */
 export const WishSchema: GenMessage<Wish> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 20);
+  messageDesc(file_fastchat_profile_v1_profile, 24);
 
 /**
  * @generated from message fastchat.profile.v1.WishRead
@@ -939,7 +1181,7 @@ export type WishRead = Message<"fastchat.profile.v1.WishRead"> & {
  * Use `create(WishReadSchema)` to create a new message.
  */
 export const WishReadSchema: GenMessage<WishRead> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 21);
+  messageDesc(file_fastchat_profile_v1_profile, 25);
 
 /**
  * @generated from message fastchat.profile.v1.WishDraft
@@ -961,7 +1203,7 @@ export type WishDraft = Message<"fastchat.profile.v1.WishDraft"> & {
  * Use `create(WishDraftSchema)` to create a new message.
  */
 export const WishDraftSchema: GenMessage<WishDraft> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 22);
+  messageDesc(file_fastchat_profile_v1_profile, 26);
 
 /**
  * @generated from message fastchat.profile.v1.WishOlder
@@ -988,7 +1230,7 @@ export type WishOlder = Message<"fastchat.profile.v1.WishOlder"> & {
  * Use `create(WishOlderSchema)` to create a new message.
  */
 export const WishOlderSchema: GenMessage<WishOlder> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 23);
+  messageDesc(file_fastchat_profile_v1_profile, 27);
 
 /**
  * @generated from message fastchat.profile.v1.WishVerified
@@ -1010,7 +1252,7 @@ export type WishVerified = Message<"fastchat.profile.v1.WishVerified"> & {
  * Use `create(WishVerifiedSchema)` to create a new message.
  */
 export const WishVerifiedSchema: GenMessage<WishVerified> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 24);
+  messageDesc(file_fastchat_profile_v1_profile, 28);
 
 /**
  * @generated from message fastchat.profile.v1.WishNote
@@ -1032,7 +1274,7 @@ export type WishNote = Message<"fastchat.profile.v1.WishNote"> & {
  * Use `create(WishNoteSchema)` to create a new message.
  */
 export const WishNoteSchema: GenMessage<WishNote> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 25);
+  messageDesc(file_fastchat_profile_v1_profile, 29);
 
 /**
  * @generated from message fastchat.profile.v1.WishRetry
@@ -1049,7 +1291,7 @@ export type WishRetry = Message<"fastchat.profile.v1.WishRetry"> & {
  * Use `create(WishRetrySchema)` to create a new message.
  */
 export const WishRetrySchema: GenMessage<WishRetry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 26);
+  messageDesc(file_fastchat_profile_v1_profile, 30);
 
 /**
  * @generated from message fastchat.profile.v1.WishCaughtUp
@@ -1062,7 +1304,33 @@ export type WishCaughtUp = Message<"fastchat.profile.v1.WishCaughtUp"> & {
  * Use `create(WishCaughtUpSchema)` to create a new message.
  */
 export const WishCaughtUpSchema: GenMessage<WishCaughtUp> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 27);
+  messageDesc(file_fastchat_profile_v1_profile, 31);
+
+/**
+ * One of the calls in calls.ts.
+ *
+ * @generated from message fastchat.profile.v1.WishCall
+ */
+export type WishCall = Message<"fastchat.profile.v1.WishCall"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * As snapshot.ts writes them.
+   *
+   * @generated from field: bytes arguments = 2;
+   */
+  arguments: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.WishCall.
+ * Use `create(WishCallSchema)` to create a new message.
+ */
+export const WishCallSchema: GenMessage<WishCall> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 32);
 
 /**
  * @generated from message fastchat.profile.v1.WishSignOut
@@ -1075,7 +1343,7 @@ export type WishSignOut = Message<"fastchat.profile.v1.WishSignOut"> & {
  * Use `create(WishSignOutSchema)` to create a new message.
  */
 export const WishSignOutSchema: GenMessage<WishSignOut> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 28);
+  messageDesc(file_fastchat_profile_v1_profile, 33);
 
 /**
  * The holder's answer.
@@ -1108,7 +1376,7 @@ export type Granted = Message<"fastchat.profile.v1.Granted"> & {
  * Use `create(GrantedSchema)` to create a new message.
  */
 export const GrantedSchema: GenMessage<Granted> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 29);
+  messageDesc(file_fastchat_profile_v1_profile, 34);
 
 /**
  * How the holder is connected, for processes beside it. Written before anything else by who takes the lock, so that whoever
@@ -1130,5 +1398,40 @@ export type HolderConnection = Message<"fastchat.profile.v1.HolderConnection"> &
  * Use `create(HolderConnectionSchema)` to create a new message.
  */
 export const HolderConnectionSchema: GenMessage<HolderConnection> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 30);
+  messageDesc(file_fastchat_profile_v1_profile, 35);
+
+/**
+ * A conversation that a stranger began, and that is left for later.
+ *
+ * @generated from message fastchat.profile.v1.UnreadRequest
+ */
+export type UnreadRequest = Message<"fastchat.profile.v1.UnreadRequest"> & {
+  /**
+   * Who brought this account in, as the server says.
+   *
+   * @generated from field: bytes by = 1;
+   */
+  by: Uint8Array;
+
+  /**
+   * Newest sequence number that the server named.
+   *
+   * @generated from field: uint32 head = 2;
+   */
+  head: number;
+
+  /**
+   * Server's time of the newest entry.
+   *
+   * @generated from field: uint64 time = 3;
+   */
+  time: bigint;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.UnreadRequest.
+ * Use `create(UnreadRequestSchema)` to create a new message.
+ */
+export const UnreadRequestSchema: GenMessage<UnreadRequest> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 36);
 

@@ -1,0 +1,164 @@
+import { accountId, type AccountId, idBytes, isHash, limits } from "@fastchat/protocol";
+import { additionOf, type ConversationState, faultOfJoinRequest } from "@fastchat/protocol/chain";
+import { toHex } from "@fastchat/protocol/seal";
+import type { Addition, JoinRequest } from "@fastchat/protocol/wire/conversation";
+import type { WaitingJoinRequest } from "@fastchat/protocol/wire/frames";
+import type { KnownAccount, KnownAccounts } from "./accounts.ts";
+import type { ClientEvent } from "./api.ts";
+import type { Connection } from "./connection.ts";
+import type { Conversation } from "./conversation.ts";
+import type { ConversationLinks } from "./conversation-links.ts";
+
+const DAY_MS = 86_400_000;
+/** So many are looked at at a time. */
+const LOOKED_AT = 200;
+/** Several admins' devices hear of a request at once: whoever waits shortest adds, the others find it done. */
+const JITTER_MS = 300;
+/** After a link is written, or lost, whoever is left is looked at again so often. */
+const ROUNDS = 20;
+
+export interface AdmissionsParts {
+  readonly account: AccountId;
+  readonly accounts: KnownAccounts;
+  readonly connection: Pick<Connection, "request">;
+  readonly links: ConversationLinks;
+  readonly emit: (event: ClientEvent) => void;
+}
+
+/** Somebody who asks, at the newest head known; `request` is theirs beyond doubt. */
+export interface Asking {
+  readonly request: JoinRequest;
+  readonly known: KnownAccount;
+  readonly time: number;
+}
+
+/** [C7] Lets in who asks with an invitation, where the policy says so, and counts who is to be decided about. Admins' devices alone do. */
+export class Admissions {
+  readonly #parts: AdmissionsParts;
+  readonly #looking = new Map<Conversation, { again: boolean }>();
+
+  constructor(parts: AdmissionsParts) {
+    this.#parts = parts;
+  }
+
+  /** Somebody asks, or may have: looks through those who wait. One look at a time for each group. */
+  async look(conversation: Conversation): Promise<void> {
+    const running = this.#looking.get(conversation);
+    if (running !== undefined) {
+      running.again = true;
+      return;
+    }
+    const look = { again: true };
+    this.#looking.set(conversation, look);
+    try {
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * JITTER_MS));
+      for (let round = 0; round < ROUNDS && look.again; round++) {
+        look.again = false;
+        look.again ||= await this.#look(conversation);
+      }
+    } finally {
+      this.#looking.delete(conversation);
+    }
+  }
+
+  /** Who asks, with a request that is their own; the others are dropped. Throws FORBIDDEN for who may not add. */
+  async asking(conversation: Conversation): Promise<{ readonly asking: readonly Asking[]; readonly total: number }> {
+    const { connection } = this.#parts;
+    const asked = { conversation: idBytes(conversation.id), limit: LOOKED_AT };
+    const { requests, total } = await connection.request({ case: "fetchJoinRequests", value: asked }, "joinRequests");
+    const { state } = conversation.chain;
+    const asking: Asking[] = [];
+    for (const waiting of requests) {
+      const each = state && (await this.#read(state, waiting));
+      if (each !== undefined) asking.push(each);
+      else if (waiting.request?.head !== undefined) await this.drop(conversation, waiting.request.head.account);
+    }
+    return { asking, total };
+  }
+
+  async drop(conversation: Conversation, account: Uint8Array): Promise<void> {
+    const value = { conversation: idBytes(conversation.id), account };
+    await this.#parts.connection.request({ case: "dropJoinRequest", value }, "joinRequestDropped");
+  }
+
+  async #read(state: ConversationState, { request, time }: WaitingJoinRequest): Promise<Asking | undefined> {
+    const head = request?.head;
+    if (request === undefined || head === undefined || !isHash(head.account) || toHex(request.conversation) !== state.conversation)
+      return undefined;
+    const account = accountId(head.account);
+    if (state.members.has(account)) return undefined;
+    const known = await this.#parts.accounts.refresh(account);
+    return faultOfJoinRequest(request, known.state) === undefined ? { request, known, time: Number(time) } : undefined;
+  }
+
+  /** True: look again. */
+  async #look(conversation: Conversation): Promise<boolean> {
+    const { account, links } = this.#parts;
+    if (conversation.isBehind) await conversation.catchUp();
+    if (conversation.chain.state?.members.get(account)?.role !== "admin") return false;
+    const { asking, total } = await this.asking(conversation);
+    const letIn = isLetIn(conversation.chain.state, asking);
+    if (letIn.length > 0) {
+      // Decided anew on every state: others' devices let them in as well.
+      await links.change(conversation, async (state) => {
+        const now = isLetIn(state, letIn);
+        if (now.length === 0) return { kind: "done" };
+        return { kind: "change", change: { case: "add", value: { additions: additionsFor(now, state) } }, newcomers: newcomersAmong(now) };
+      });
+    }
+    await this.#count(conversation, total - letIn.length);
+    return letIn.length > 0 && total > letIn.length;
+  }
+
+  async #count(conversation: Conversation, count: number): Promise<void> {
+    const before = conversation.record.group?.joinRequests ?? 0;
+    if (before === count) return;
+    await conversation.update((record) => {
+      if (record.group !== undefined) record.group.joinRequests = count;
+    });
+    if (count > before) this.#parts.emit({ kind: "join-request", conversation: conversation.id });
+    this.#parts.emit({ kind: "conversations", conversations: [conversation.id] });
+  }
+
+  /** Some of them were let in or sent away. */
+  async recount(conversation: Conversation): Promise<void> {
+    await this.#count(conversation, (await this.asking(conversation)).total);
+  }
+}
+
+/** Those whom their invitations let in at once, as far as these go. */
+function isLetIn(state: ConversationState, asking: readonly Asking[]): Asking[] {
+  if (state.policy.joining !== "at-once") return [];
+  const room = limits.groupMembers - state.members.size;
+  return [...goodInvitations(state, asking)]
+    .filter(({ known }) => !known.state.closed && !state.members.has(known.state.account))
+    .slice(0, room);
+}
+
+/** Those of these whose invitations are good now, each use counted once. */
+function goodInvitations(state: ConversationState, asking: readonly Asking[]): Set<Asking> {
+  const used = new Map<string, number>();
+  const today = Math.floor(Date.now() / DAY_MS);
+  return new Set(
+    asking.filter(({ request, known }) => {
+      const invitation = state.invitations.get(toHex(request.invitation));
+      if (invitation === undefined || invitation.revoked || invitation.lastDay < today) return false;
+      if (state.removed.has(known.state.account)) return false;
+      const uses = used.get(invitation.publicKey) ?? invitation.used;
+      used.set(invitation.publicKey, uses + 1);
+      return uses < invitation.uses;
+    }),
+  );
+}
+
+/** What an `add` says of those who ask, ascending: whose invitation is not good any more is added by hand, by who decides so. */
+export function additionsFor(asking: readonly Asking[], state: ConversationState): Addition[] {
+  const good = goodInvitations(state, asking);
+  const additions = asking.map((each) => additionOf(good.has(each) ? each.request : { ...each.request, invitation: new Uint8Array(0) }));
+  return additions.sort((one, other) => (idOf(one) < idOf(other) ? -1 : 1));
+}
+
+const idOf = (addition: Addition): string => toHex(addition.member?.account ?? new Uint8Array(0));
+
+export const newcomersAmong = (asking: readonly Asking[]): ReadonlyMap<AccountId, KnownAccount> =>
+  new Map(asking.map(({ known }) => [known.state.account, known]));

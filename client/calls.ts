@@ -1,0 +1,60 @@
+import type { ConversationId } from "@fastchat/protocol";
+import type { Client } from "./api.ts";
+import type { Groups } from "./api-groups.ts";
+
+/** About people and this account's own settings. */
+export interface OwnCalls extends Pick<Client, "setMute" | "accept" | "decline" | "setBlocked" | "setBroadcastList" | "broadcast"> {
+  /** Reads a stranger's conversation that was left for later, now. */
+  readRequest(id: ConversationId): Promise<void>;
+}
+
+/** What a process beside the holder may have it do by name, with arguments and result as they are; each name stands in this list. */
+export interface Calls {
+  readonly groups: Omit<Groups, "info">;
+  readonly own: OwnCalls;
+}
+
+const names = {
+  groups: [
+    "create",
+    "add",
+    "remove",
+    "setRole",
+    "setProfile",
+    "setPolicy",
+    "leave",
+    "invite",
+    "revokeInvitation",
+    "join",
+    "find",
+    "joinRequests",
+    "approve",
+    "reject",
+  ],
+  own: ["setMute", "accept", "decline", "setBlocked", "setBroadcastList", "broadcast", "readRequest"],
+} as const satisfies { readonly [Part in keyof Calls]: readonly (keyof Calls[Part])[] };
+
+type AnyCall = (...given: readonly unknown[]) => Promise<unknown>;
+
+const isName = (part: string, name: string): part is keyof Calls =>
+  Object.hasOwn(names, part) && (names as Record<string, readonly string[]>)[part]!.includes(name);
+
+/** Carries out what was asked for as "groups.add". @throws RangeError for what is no call. */
+export function call(calls: Calls, path: string, given: readonly unknown[]): Promise<unknown> {
+  const [part = "", name = ""] = path.split(".");
+  if (!isName(part, name)) throw new RangeError(`there is no call ${path}`);
+  const target = calls[part] as unknown as Record<string, AnyCall>;
+  return target[name]!.call(target, ...given);
+}
+
+/** The same calls, each handed to whoever carries it out. */
+export function callsThrough(carry: (path: string, given: readonly unknown[]) => Promise<unknown>): Calls {
+  const parts = Object.entries(names).map(([part, list]) => [
+    part,
+    Object.fromEntries(list.map((name) => [name, (...given: unknown[]) => carry(`${part}.${name}`, withoutEnd(given))])),
+  ]);
+  return Object.fromEntries(parts) as Calls;
+}
+
+/** What is left out at the end stays so on the way. */
+const withoutEnd = (given: readonly unknown[]): unknown[] => given.slice(0, given.findLastIndex((each) => each !== undefined) + 1);

@@ -1,0 +1,34 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { anotherDevice, type Person, person, startSystem, type System } from "../testing/index.ts";
+
+let system: System;
+beforeAll(async () => {
+  system = await startSystem({ servers: 1 });
+});
+afterAll(() => system[Symbol.asyncDispose]());
+
+test("[P4] what is muted is so on all devices, and what was set about requests stays as it is", async () => {
+  await using alice = await person(system, "alice");
+  await using bob = await person(system, "bob");
+  await bob.say("alice", "from a stranger");
+  await expect.poll(async () => (await alice.client.requests()).count).toBe(1);
+  await alice.client.decline(undefined);
+  const id = await alice.say("carol", "hello");
+  await using tablet = await anotherDevice(system, alice, { profile: "alice-2" });
+  const muteAt = async ({ client }: Person) => (await client.conversation(id))?.mute;
+  await expect.poll(() => muteAt(tablet)).toBe("none");
+  const told = tablet.events.length;
+  await alice.client.setMute(id, "all");
+  expect(await muteAt(alice)).toBe("all");
+  await expect.poll(() => muteAt(tablet)).toBe("all");
+  const hasHeard = () => tablet.events.slice(told).some((event) => event.kind === "conversations" && event.conversations.includes(id));
+  await expect.poll(hasHeard).toBe(true);
+  await tablet.client.setMute(id, "except-mentions");
+  await expect.poll(() => muteAt(alice)).toBe("except-mentions");
+  await alice.client.setMute(id, "none");
+  await expect.poll(() => muteAt(tablet)).toBe("none");
+  // Requests that were put away are in another entry, and stay away.
+  for (const { client } of [alice, tablet]) expect((await client.requests()).count).toBe(0);
+  await tablet.reopen();
+  expect([await muteAt(tablet), (await tablet.client.requests()).count]).toEqual(["none", 0]);
+});

@@ -1,0 +1,42 @@
+import { conversationId, type ConversationId, idBytes } from "@fastchat/protocol";
+import { concat } from "@fastchat/protocol/seal";
+
+/** Version of what stands in the fragment of an invitation's link. */
+const VERSION = 1;
+const ID_BYTES = 32;
+const SEED_BYTES = 32;
+
+/** What an invitation's link carries [C7]. */
+export interface JoinLink {
+  readonly conversation: ConversationId;
+  /** Of the invitation's key, 32 bytes. */
+  readonly seed: Uint8Array;
+}
+
+/** The secret stands in the fragment, which no browser sends to anybody. */
+export function joinLinkText(gateway: string, { conversation, seed }: JoinLink): string {
+  const code = concat(Uint8Array.of(VERSION), idBytes(conversation), seed);
+  return `${gateway.replace(/\/+$/, "")}/join#${toBase64Url(code)}`;
+}
+
+/** Reads a link, or what stands behind its `#`; undefined for what is none. */
+export function parseJoinLink(text: string): JoinLink | undefined {
+  const code = fromBase64Url(text.trim().replace(/^[^#]*#/, ""));
+  if (code?.length !== 1 + ID_BYTES + SEED_BYTES || code[0] !== VERSION) return undefined;
+  return { conversation: conversationId(code.slice(1, 1 + ID_BYTES)), seed: code.slice(1 + ID_BYTES) };
+}
+
+const toBase64Url = (bytes: Uint8Array): string =>
+  btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
+
+function fromBase64Url(text: string): Uint8Array | undefined {
+  if (!/^[A-Za-z0-9_-]+$/.test(text)) return undefined;
+  try {
+    return Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
+  } catch {
+    return undefined;
+  }
+}
