@@ -26,8 +26,8 @@ export function cpuOf(pid: number): number {
 }
 
 /** User and system time of all child processes that have ended, in milliseconds. */
-function cpuOfEndedChildren(): number {
-  const fields = processFields("self")!;
+export function cpuOfEndedChildren(pid: number | "self" = "self"): number {
+  const fields = processFields(pid)!;
   return (Number(fields[13]) + Number(fields[14])) * TICK_MS;
 }
 

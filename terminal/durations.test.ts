@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseCount, parseDuration, parseMoment } from "./durations.ts";
+import { lengthWords, parseCount, parseDuration, parseMoment } from "./durations.ts";
 
 test("times are read as people write them", () => {
   expect(["500ms", "30s", "30", "1.5m", "2h", "1d"].map((text) => parseDuration(text, "timeout"))).toEqual([
@@ -20,4 +20,16 @@ test("moments are local, or ago", () => {
 test("counts are whole numbers from 1", () => {
   expect(parseCount("20", "last")).toBe(20);
   for (const text of ["0", "-3", "2.5", "many", ""]) expect(() => parseCount(text, "last")).toThrow("--last");
+});
+
+test("lengths are worded in the largest unit that fits", () => {
+  expect([1, 90, 120, 3_600, 129_600, 86_400, 2_592_000].map(lengthWords)).toEqual([
+    "1 second",
+    "90 seconds",
+    "2 minutes",
+    "1 hour",
+    "36 hours",
+    "1 day",
+    "30 days",
+  ]);
 });

@@ -14,14 +14,34 @@ export function parseDuration(text: string, option: string): number {
   return duration;
 }
 
-/** A moment, "2026-11-20" or "2026-11-20T14:05", local unless it says otherwise; or how long ago, "2h", "3d". In milliseconds since 1970. Throws Failure. */
-export function parseMoment(text: string, now: number): number {
+/** A moment, "2026-11-20" or "2026-11-20T14:05", local unless it says otherwise; or how long ago, "2h", "3d". In milliseconds since 1970. */
+export function readMoment(text: string, now: number): number | undefined {
   const ago = milliseconds(text);
   if (ago !== undefined && /[a-z]$/u.test(text)) return now - ago;
   // A date alone would be read as UTC (ECMAScript, Date Time String Format).
   const moment = Date.parse(/^\d{4}-\d{2}-\d{2}$/u.test(text) ? `${text}T00:00` : text.replace(" ", "T"));
-  if (Number.isNaN(moment)) throw usage(`--since is "${text}": write a time as 2026-11-20, 2026-11-20T14:05 or 2h.`);
+  return Number.isNaN(moment) ? undefined : moment;
+}
+
+/** The same. Throws Failure. */
+export function parseMoment(text: string, now: number): number {
+  const moment = readMoment(text, now);
+  if (moment === undefined) throw usage(`--since is "${text}": write a time as 2026-11-20, 2026-11-20T14:05 or 2h.`);
   return moment;
+}
+
+const LENGTHS = [
+  [86_400, "day"],
+  [3_600, "hour"],
+  [60, "minute"],
+  [1, "second"],
+] as const;
+
+/** "30 days", "36 hours": in the largest unit that fits. */
+export function lengthWords(seconds: number): string {
+  const [length, unit] = LENGTHS.find(([each]) => seconds % each === 0) ?? LENGTHS[3];
+  const count = seconds / length;
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
 /** A whole number from 1. Throws Failure. */

@@ -19,6 +19,8 @@ export const exitCodes = {
   queued: 6,
   /** What was waited for did not come in time. */
   timeout: 7,
+  /** A group was asked to let one in; somebody who may decides later. */
+  asked: 8,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

@@ -1,34 +1,17 @@
 import { stripVTControlCharacters } from "node:util";
-import { type ArgsDef, type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
-import { commonOptions } from "./commands/command.ts";
+import { type ArgsDef, defineCommand, renderUsage, runCommand } from "citty";
+import { type Command, commonOptions } from "./commands/command.ts";
+import { type Branch, commands, type Load } from "./commands/tree.ts";
 import { ourCommand, readConfig } from "./config.ts";
 import { exitCodes, usage } from "./failure.ts";
 import { openOutput } from "./output.ts";
 import { safeLine } from "./safe-text.ts";
 
-// The `fastchat` command. Each command is loaded when it is asked for; only the client without arguments loads Ink and React.
+// The `fastchat` command.
 
 const version = "0.1.0";
 
-/** Loaders by name, in the order of the help. */
-const commands: Readonly<Record<string, () => Promise<CommandDef>>> = {
-  up: () => import("./roles.ts").then(({ roleCommand }) => roleCommand("up")),
-  gateway: () => import("./roles.ts").then(({ roleCommand }) => roleCommand("gateway")),
-  server: () => import("./roles.ts").then(({ roleCommand }) => roleCommand("server")),
-  signup: () => import("./commands/signup.ts").then(({ signup }) => signup),
-  signin: () => import("./commands/signin.ts").then(({ signin }) => signin),
-  signout: () => import("./commands/signout.ts").then(({ signout }) => signout),
-  whoami: () => import("./commands/whoami.ts").then(({ whoami }) => whoami),
-  people: () => import("./commands/people.ts").then(({ people }) => people),
-  conversations: () => import("./commands/conversations.ts").then(({ conversations }) => conversations),
-  send: () => import("./commands/send.ts").then(({ send }) => send),
-  read: () => import("./commands/read.ts").then(({ read }) => read),
-  tail: () => import("./commands/tail.ts").then(({ tail }) => tail),
-  wait: () => import("./commands/wait.ts").then(({ wait }) => wait),
-  verify: () => import("./commands/verify.ts").then(({ verify }) => verify),
-};
-
-const loadClient = (): Promise<CommandDef> => import("./commands/client.ts").then(({ client }) => client);
+const loadClient: Load = () => import("./commands/client.ts").then(({ client }) => client);
 
 const valueOptions = new Set(Object.entries(commonOptions).flatMap(([name, { type }]) => (type === "string" ? [`--${name}`] : [])));
 
@@ -42,58 +25,73 @@ function commandIndex(words: readonly string[]): number {
   return -1;
 }
 
-async function help(): Promise<string> {
-  const all = await Promise.all(Object.entries(commands).map(async ([name, load]) => [name, await load()] as const));
-  const main = defineCommand({
-    meta: {
-      name: ourCommand,
-      version,
-      description: "Private messages between people who run their own server. Without a command: the terminal client.",
-    },
-    args: commonOptions,
-    subCommands: Object.fromEntries(all),
+/** The help of all commands, or of those of one branch. */
+async function helpOf(name: string, description: string, table: Readonly<Record<string, Load | Branch>>): Promise<string> {
+  const named = Object.entries(table).map(async ([each, node]) => {
+    const command = typeof node === "function" ? await node() : { meta: { name: each, description: node.description } };
+    return [each, command] as const;
   });
-  return renderUsage(main);
+  const subCommands = Object.fromEntries(await Promise.all(named));
+  return renderUsage(defineCommand({ meta: { name, version, description }, args: commonOptions, subCommands }));
 }
 
 /** Help with its colours only where they are wanted. */
 const shown = (text: string): string => `${process.stdout.isTTY && readConfig().colour ? text : stripVTControlCharacters(text)}\n`;
 
-async function main(words: readonly string[]): Promise<number> {
+const isHelp = (word: string): boolean => word === "--help" || word === "-h";
+
+interface Level {
+  /** "fastchat", "fastchat group". */
+  readonly typed: string;
+  readonly description: string;
+  readonly commands: Readonly<Record<string, Load | Branch>>;
+}
+
+const top: Level = {
+  typed: ourCommand,
+  description: "Private messages between people who run their own server. Without a command: the terminal client.",
+  commands,
+};
+
+async function main(words: readonly string[], { typed, description, commands: table }: Level = top): Promise<number> {
   const at = commandIndex(words);
   const name = at < 0 ? undefined : words[at]!;
   const before = at < 0 ? words : words.slice(0, at);
-  if (before.includes("--version") || before.includes("-v")) {
+  if (table === commands && (before.includes("--version") || before.includes("-v"))) {
     process.stdout.write(`${version}\n`);
     return exitCodes.done;
   }
   const rest = at < 0 ? [...words] : [...before, ...words.slice(at + 1)];
-  const asksHelp = rest.includes("--")
-    ? rest.slice(0, rest.indexOf("--")).includes("--help")
-    : rest.includes("--help") || rest.includes("-h");
-  if (name === undefined ? asksHelp : name === "help") {
-    process.stdout.write(shown(await help()));
+  if (name === undefined ? words.some(isHelp) : name === "help") {
+    process.stdout.write(shown(await helpOf(typed, description, table)));
     return exitCodes.done;
   }
-  const load = name === undefined ? loadClient : Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (load === undefined) {
-    process.stderr.write(`fastchat: There is no command "${safeLine(name!)}": see "${ourCommand} --help".\n`);
-    return exitCodes.usage;
-  }
-  const command = await load();
-  if (asksHelp) {
-    process.stdout.write(shown(await renderUsage(command, { meta: { name: ourCommand } })));
+  if (name === undefined && table === commands) return run(await loadClient(), typed, rest);
+  const node = name !== undefined && Object.hasOwn(table, name) ? table[name] : undefined;
+  if (typeof node === "object") return main(rest, { ...node, typed: `${typed} ${name}` });
+  if (node !== undefined) return run(await node(), typed, rest);
+  const said = `${typed} ${name ?? ""}`.slice(ourCommand.length + 1).trim();
+  const sentence = name === undefined ? `Say what to do, as "${typed} list"` : `There is no command "${safeLine(said)}"`;
+  process.stderr.write(`fastchat: ${sentence}: see "${typed} --help".\n`);
+  return exitCodes.usage;
+}
+
+/** `words`: all but the command's name. */
+async function run(command: Command, typed: string, words: readonly string[]): Promise<number> {
+  if ((words.includes("--") ? words.slice(0, words.indexOf("--")) : words).some(isHelp)) {
+    process.stdout.write(shown(await renderUsage(command, { meta: { name: typed } })));
     return exitCodes.done;
   }
   try {
-    const { result } = await runCommand(command, { rawArgs: rest });
+    const { result } = await runCommand(command, { rawArgs: [...words] });
     return typeof result === "number" ? result : exitCodes.done;
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EARG")) throw error;
-    // All that citty refuses by itself is a command without its first word, which is somebody's name.
-    const [missing] = Object.values((await command.args) as ArgsDef);
-    const example = `${ourCommand} ${name} bob${name === "send" ? " hello" : ""}`;
-    openOutput(rest.includes("--json")).fail(usage(`Say ${missing!.description!.toLowerCase()}: ${example}.`));
+    // All that citty refuses by itself is a command without one of its words.
+    const missing = Object.entries((await command.args) as ArgsDef).find(([name]) => error.message.endsWith(` ${name.toUpperCase()}`));
+    const { name } = (await command.meta) as { readonly name: string };
+    const sentence = `Say ${missing![1].description!.toLowerCase()}: ${typed} ${name} ${command.example ?? ""}`;
+    openOutput(words.includes("--json")).fail(usage(`${sentence.trimEnd()}.`));
     return exitCodes.usage;
   }
 }

@@ -93,6 +93,11 @@ export async function untilOnline(client: Client, patienceMs: number): Promise<b
   }
 }
 
+/** For what only a server can do. Throws Failure when none answers in time. */
+export async function needOnline(client: Client, patienceMs: number): Promise<void> {
+  if (!(await untilOnline(client, patienceMs))) throw noServices(client.me.gateway);
+}
+
 const isRefused = (result: { readonly kind: string }): result is Refused => result.kind === "refused";
 
 const RETRY_MS = 500;

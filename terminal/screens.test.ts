@@ -19,7 +19,7 @@ const passwords = new Map<string, string>();
 
 beforeAll(async () => {
   system = await startSystem();
-  for (const name of ["alice", "bob", "carol"]) {
+  for (const name of ["alice", "bob", "carol", "dave"]) {
     passwords.set(name, await enter(system, name, { home: system.home, profile: name, gateway: system.gatewayUrl }));
   }
 });
@@ -34,6 +34,9 @@ const open = (profile: string, size: { columns?: number; rows?: number } = {}): 
 
 const ENTER = "\r";
 const quit = "\u0011";
+const nextUnread = "\u001ba";
+const membersPanel = "\u001bm";
+const ESCAPE = "\u001b";
 /** Quits, which keeps the draft as it is now for whoever opens the profile next. */
 async function leave(screen: TestScreen): Promise<void> {
   screen.type(quit);
@@ -49,10 +52,16 @@ test("two people talk, each at a terminal and through a chat server of their own
   alice.type(`bob${ENTER}`);
   await alice.shows("Message to bob");
   alice.type(`Hello Bob, 漢字 and 🎉!${ENTER}`);
-  // News of a chat that is not open.
-  await bob.shows("alice: Hello Bob, 漢字 and 🎉!");
-  bob.type("\u001ba");
+  // They have not met before.
+  await bob.shows("Requests (1)");
+  expect(bob.text).not.toContain("Hello Bob");
+  bob.type(`/requests${ENTER}`);
+  await bob.shows("alice  Hello Bob, 漢字 and 🎉!");
+  bob.type(ENTER);
+  await bob.shows("alice is a stranger to you");
+  bob.type(`/accept${ENTER}`);
   await bob.shows("Message to alice");
+  await bob.hides("Requests");
   await bob.shows("new messages");
   bob.type(`Hello Alice${ENTER}`);
   await alice.shows("Hello Alice");
@@ -66,6 +75,13 @@ test("two people talk, each at a terminal and through a chat server of their own
     bob.type(`pong ${turn}${ENTER}`);
     await alice.shows(`pong ${turn}`);
   }
+  // News of a chat that is not open.
+  bob.type(`--${ENTER}`);
+  await bob.hides("Message to alice");
+  alice.type(`and once more${ENTER}`);
+  await bob.shows("alice: and once more");
+  bob.type(nextUnread);
+  await bob.shows("Message to alice");
   // A screen is drawn row by row: the list of chats may say it before the conversation does.
   const order = [1, 2, 3].flatMap((turn) => [`ping ${turn}`, `pong ${turn}`]).join();
   await alice.until(({ rows }) => rows.flatMap((row) => /│.*(p[io]ng \d)/u.exec(row)?.[1] ?? []).join() === order, order);
@@ -182,6 +198,125 @@ test("escape sequences in messages do nothing", async () => {
   await bob.shows("␛[2J␛[Hgone?␛]0;title␇␛[?1049l evil");
   expect(bob.isAlternate).toBe(true);
   await bob.shows("Message to carol");
+});
+
+test("a group is made at a terminal, talked in with mentions, and its members stand beside it", async () => {
+  await using alice = open("alice", { columns: 130 });
+  await using bob = open("bob");
+  await Promise.all([alice, bob].map((screen) => screen.shows("FastChat")));
+  alice.type(`/group "Chess club" bob${ENTER}`);
+  await alice.shows("Message to Chess club");
+  await alice.shows("# Chess club  2 members");
+  alice.type(`hello @b\t, shall we play?${ENTER}`);
+  await bob.shows("@ Chess club · alice: hello @bob , shall we play?");
+  bob.type(nextUnread);
+  await bob.shows("Message to Chess club");
+  bob.type(`gladly, @al\t${ENTER}`);
+  await alice.shows("gladly, @alice");
+  await alice.until(
+    ({ rows }) => rows.some((row) => row.includes("shall we play?") && row.includes("✓✓")),
+    "two ticks at what bob has read",
+  );
+  alice.type(membersPanel);
+  await alice.shows("MEMBERS (2)");
+  await alice.until(({ rows }) => rows.some((row) => /● bob *$/u.test(row)), "bob, who is there, in the panel");
+  await alice.until(({ rows }) => rows.some((row) => /alice \(you\) +admin/u.test(row)), "alice, admin");
+  alice.type(ESCAPE);
+  await alice.shows("Enter send");
+  alice.type(`/rename Chess and chat${ENTER}`);
+  await bob.shows("# Chess and chat  2 members");
+  await leave(alice);
+  await leave(bob);
+});
+
+test("who is added by a stranger finds a request, and takes part once it is accepted", async () => {
+  await using alice = open("alice");
+  await using bob = open("bob");
+  await using carol = open("carol");
+  await Promise.all([alice, bob, carol].map((screen) => screen.shows("FastChat")));
+  for (const screen of [alice, bob]) screen.type(`chess and chat${ENTER}`);
+  await Promise.all([alice, bob].map((screen) => screen.shows("Message to Chess and chat")));
+  alice.type(`/add carol${ENTER}`);
+  await Promise.all([alice, bob].map((screen) => screen.shows("3 members")));
+  await bob.until(({ rows }) => rows.some((row) => row.includes("carol") && row.includes("added")), "that alice added carol");
+  alice.type(`welcome!${ENTER}`);
+  await carol.shows("Requests (1)");
+  carol.type(`/requests${ENTER}`);
+  await carol.shows("# Chess and chat");
+  carol.type(ENTER);
+  await carol.shows("/accept to take part");
+  await carol.shows("They are not told that you read this.");
+  await carol.shows("welcome!");
+  carol.type(`too early${ENTER}`);
+  await carol.shows("/accept first");
+  carol.type(`\u0015/accept${ENTER}`);
+  await carol.shows("Message to Chess and chat");
+  await carol.hides("Requests");
+  carol.type(`hello from carol${ENTER}`);
+  await Promise.all([alice, bob].map((screen) => screen.shows("hello from carol")));
+  await Promise.all([alice, bob, carol].map(leave));
+});
+
+test("a member who is removed while the chat is open is put out and told by whom", async () => {
+  await using alice = open("alice");
+  await using bob = open("bob");
+  await Promise.all([alice, bob].map((screen) => screen.shows("FastChat")));
+  for (const screen of [alice, bob]) screen.type(`chess and chat${ENTER}`);
+  await Promise.all([alice, bob].map((screen) => screen.shows("Message to Chess and chat")));
+  bob.type("/remove alice");
+  bob.type(ENTER);
+  await bob.shows("Only an admin can add or remove members.");
+  bob.type("\u0015half a thought");
+  await bob.shows("› half a thought");
+  alice.type(membersPanel);
+  await alice.shows("MEMBERS (3)");
+  // Below alice herself.
+  alice.type("\u001b[B");
+  await alice.shows("x remove");
+  alice.type("x");
+  await alice.shows("Remove bob from Chess and chat?");
+  alice.type("y");
+  await bob.shows("alice removed you from Chess and chat.");
+  await bob.shows("Type a name to talk to somebody");
+  await alice.shows("MEMBERS (2)");
+  alice.type(ESCAPE);
+  await alice.shows("Enter send");
+  alice.type(`without bob${ENTER}`);
+  await alice.until(({ rows }) => rows.some((row) => row.includes("without bob") && row.includes("✓")), "what alice wrote on the server");
+  // Still in bob's list, to be read.
+  bob.type(`chess and chat${ENTER}`);
+  await bob.shows("alice removed you: nothing can be written here.");
+  await bob.shows("hello from carol");
+  expect(bob.text).not.toContain("without bob");
+  await bob.shows("› half a thought");
+  bob.type(ENTER);
+  await bob.shows("› half a thought");
+  await leave(alice);
+  await leave(bob);
+});
+
+test("a link is shown once, whoever pastes it is in the group, and can leave it", async () => {
+  await using alice = open("alice", { columns: 200 });
+  await using dave = open("dave");
+  await Promise.all([alice, dave].map((screen) => screen.shows("FastChat")));
+  alice.type(`chess and chat${ENTER}`);
+  await alice.shows("Message to Chess and chat");
+  alice.type(`/link 1 1${ENTER}`);
+  await alice.shows("Good for 1 person");
+  const [link = ""] = /https?:\/\/\S+\/join#\S+/u.exec(alice.text) ?? [];
+  alice.type(ESCAPE);
+  await alice.hides("/join#");
+  dave.type(`${link}${ENTER}`);
+  await dave.shows("Message to Chess and chat");
+  await alice.until(({ rows }) => rows.some((row) => row.includes("dave joined")), "that dave joined");
+  expect(dave.text).not.toContain("without bob");
+  dave.type(`/leave${ENTER}`);
+  await dave.shows("Leave Chess and chat for good?");
+  dave.type("y");
+  await dave.shows("You left Chess and chat.");
+  await alice.until(({ rows }) => rows.some((row) => row.includes("dave left")), "that dave left");
+  await leave(alice);
+  await leave(dave);
 });
 
 test("whoever is not signed in hears each answer, and gets in", async () => {

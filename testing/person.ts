@@ -1,4 +1,4 @@
-import type { ChatItem, ChatMessage, Client, ClientEvent, Me } from "@fastchat/client";
+import type { ChatItem, ChatMessage, Client, ClientEvent, ConversationSummary, Me } from "@fastchat/client";
 import { openClient, signIn, signUp } from "@fastchat/client/node";
 import type { ConversationId } from "@fastchat/protocol";
 import { execFile } from "node:child_process";
@@ -65,13 +65,19 @@ export class Person implements AsyncDisposable {
 
   /** The texts of the newest messages with somebody, oldest first; none while there is no such conversation here. */
   async texts(peer: string, limit = 100): Promise<string[]> {
-    const summary = (await this.client.conversations()).find((each) => each.peer.name === peer);
+    const summary = await this.#directWith(peer);
     if (summary === undefined) return [];
     const { items } = await this.client.items(summary.id, { limit });
     return items.filter((item) => item.kind === "message").map(({ text }) => text);
   }
 
-  /** Waits until a text of somebody is there. */
+  /** Also one that is a request. */
+  async #directWith(peer: string): Promise<ConversationSummary | undefined> {
+    const all = [...(await this.client.conversations()), ...(await this.client.requests()).conversations];
+    return all.find((each) => each.peer?.name === peer);
+  }
+
+  /** Waits until a text of somebody is there. Whoever waits for somebody wants to know them: a stranger is accepted. */
   async hears(peer: string, text: string, withinMs = 20_000): Promise<void> {
     for (const end = Date.now() + withinMs; !(await this.texts(peer)).includes(text);) {
       if (Date.now() > end) throw new Error(`${this.name} did not hear "${text}" from ${peer} within ${withinMs} ms`);
@@ -82,6 +88,8 @@ export class Person implements AsyncDisposable {
       clearTimeout(again);
       stop();
     }
+    const summary = await this.#directWith(peer);
+    if (summary?.request === true) await this.client.accept(summary.id);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,8 +1,7 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
-import { Failure, exitCodes, noServices } from "../failure.ts";
+import { Failure, exitCodes } from "../failure.ts";
 import type { Output } from "../output.ts";
 import { patience, within } from "../patience.ts";
-import { untilOnline } from "../place.ts";
 
 const MARK_MS = 2_000;
 
@@ -17,15 +16,6 @@ export async function catchUp(client: Client, patienceMs: number, output: Output
     if (!(error instanceof Error && (error.name === "TimeoutError" || error.name === "AbortError"))) throw error;
     output.remark("Sorry, no services available: this is what is here already.");
   }
-}
-
-/** The conversation with somebody, begun when there is none yet. Throws Failure when that needs a server and there is none. */
-export async function conversationWith(client: Client, to: string, patienceMs: number): Promise<ConversationSummary["id"]> {
-  const name = to.toLowerCase();
-  const known = (await client.conversations()).find(({ peer }) => peer.name === name);
-  if (known !== undefined) return known.id;
-  if (!(await untilOnline(client, patienceMs))) throw noServices(client.me.gateway);
-  return client.openDirect(name);
 }
 
 /** What was read is told later when it cannot be told now: not a reason to keep anybody waiting. */

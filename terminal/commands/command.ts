@@ -19,6 +19,12 @@ export const passwordOptions = {
 
 export const timeoutOption = { type: "string", valueHint: "TIME", description: "How long to wait, as 30s" } as const;
 
+/** A command as the command line finds it. */
+export type Command = CommandDef & {
+  /** Words that it could be written with. */
+  readonly example?: string;
+};
+
 export interface CommandContext {
   readonly config: Config;
   readonly output: Output;
@@ -27,13 +33,18 @@ export interface CommandContext {
   readonly words: readonly string[];
 }
 
-interface Definition<Args extends ArgsDef> {
+/** A command's own options: none can take the place of one that every command takes. */
+type OwnArgs<Args extends ArgsDef> = Args & { readonly [Name in keyof typeof commonOptions]?: never };
+
+export interface Definition<Args extends ArgsDef, Context = CommandContext> {
   readonly name: string;
   readonly description: string;
-  readonly args: Args;
+  /** Words that it could be written with, for who left some out; "bob". */
+  readonly example?: string;
+  readonly args: OwnArgs<Args>;
   /** Takes any number of words at its end. */
   readonly manyWords?: boolean;
-  readonly run: (context: CommandContext, args: ParsedArgs<Args & typeof commonOptions>) => Promise<ExitCode | void>;
+  readonly run: (context: Context, args: ParsedArgs<Args & typeof commonOptions>) => Promise<ExitCode | void>;
 }
 
 const camel = (name: string): string => name.replace(/-([a-z])/gu, (_, letter: string) => letter.toUpperCase());
@@ -51,13 +62,21 @@ function check(args: Readonly<Record<string, unknown>>, known: ArgsDef, words: r
     if (definition?.type === "string" && value === "") throw usage(`--${name} needs a value.`);
   }
   const most = Object.values(known).filter(({ type }) => type === "positional").length;
-  if (!manyWords && words.length > most) throw usage(`"${words[most]}" is one word too many: see --help.`);
+  if (!manyWords && words.length > most)
+    throw usage(`"${words[most]}" is one word too many: put quotes around what has spaces, or see --help.`);
 }
 
 /** A command of the command line: reads its options, runs, and says in one sentence what went wrong. Its result is the exit code. */
-export function command<const Args extends ArgsDef>({ name, description, args, manyWords = false, run }: Definition<Args>): CommandDef {
+export function command<const Args extends ArgsDef>({
+  name,
+  description,
+  example = "bob",
+  args,
+  manyWords = false,
+  run,
+}: Definition<Args>): Command {
   const all = { ...args, ...commonOptions };
-  return defineCommand({
+  const definition = defineCommand({
     meta: { name, description },
     args: all,
     async run({ args: given }) {
@@ -77,4 +96,5 @@ export function command<const Args extends ArgsDef>({ name, description, args, m
       }
     },
   }) as unknown as CommandDef;
+  return { ...definition, example };
 }

@@ -4,6 +4,7 @@ import { openSignedIn } from "../place.ts";
 import { catchUp } from "./catch-up.ts";
 import { command, timeoutOption } from "./command.ts";
 import { conversationLine, conversationObject } from "./shapes.ts";
+import { remarkRequests } from "./waiting-requests.ts";
 
 export const conversations = command({
   name: "conversations",
@@ -17,5 +18,7 @@ export const conversations = command({
     const found = await client.conversations();
     for (const conversation of found.toSorted((a, b) => activityOf(b) - activityOf(a)))
       await output.print(conversationObject(conversation), conversationLine(conversation));
+    const { count } = await client.requests();
+    if (count > 0) remarkRequests(output, count);
   },
 });

@@ -2,14 +2,15 @@ import type { ChatItem } from "@fastchat/client";
 import { parseCount, parseDuration, parseMoment } from "../durations.ts";
 import { usage } from "../failure.ts";
 import { openSignedIn } from "../place.ts";
-import { catchUp, conversationWith, markRead } from "./catch-up.ts";
+import { catchUp, markRead } from "./catch-up.ts";
 import { command, timeoutOption } from "./command.ts";
+import { conversationWith } from "./destination.ts";
 import { itemsAfter, newestItems, sequenceBefore } from "./pages.ts";
 import { itemLine, itemObject } from "./shapes.ts";
 
 export const read = command({
   name: "read",
-  description: "Show the newest messages with somebody",
+  description: "Show the newest messages with somebody, or of a group",
   args: {
     to: { type: "positional", required: true, description: "With whom" },
     last: { type: "string", valueHint: "N", description: "So many (20)" },
@@ -28,12 +29,12 @@ export const read = command({
     const { client } = await openSignedIn(config, place);
     await using _ = client;
     await catchUp(client, patience, output);
-    const id = await conversationWith(client, args.to, patience);
-    const peer = args.to.toLowerCase();
+    const conversation = await conversationWith(client, args.to, patience);
+    const { id } = conversation;
     let newest = 0;
     const show = async (items: readonly ChatItem[]): Promise<void> => {
       for (const item of items) {
-        await output.print(itemObject(item, peer), itemLine(item));
+        await output.print(itemObject(item, conversation), itemLine(item, conversation));
         newest = Math.max(newest, item.sequence ?? 0);
       }
     };
@@ -44,6 +45,7 @@ export const read = command({
         await show(page);
       }
     } else await show(await newestItems(client, id, count));
-    if (args.peek !== true && newest > 0) await markRead(client, id, newest);
+    // Who waits to be accepted is told nothing.
+    if (args.peek !== true && !conversation.request && newest > 0) await markRead(client, id, newest);
   },
 });

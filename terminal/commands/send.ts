@@ -1,4 +1,4 @@
-import type { Client, ConversationSummary } from "@fastchat/client";
+import type { Client } from "@fastchat/client";
 import { limits } from "@fastchat/protocol";
 import { ourCommand } from "../config.ts";
 import { parseDuration } from "../durations.ts";
@@ -6,12 +6,15 @@ import { type ExitCode, Failure, exitCodes, usage } from "../failure.ts";
 import type { Output } from "../output.ts";
 import { openSignedIn } from "../place.ts";
 import { linesOf, wholeText } from "../standard-input.ts";
-import { conversationWith } from "./catch-up.ts";
 import { command, timeoutOption } from "./command.ts";
+import { conversationWith } from "./destination.ts";
+import { allSent, asWriting, letIn, queued, watchRefusals } from "./sending.ts";
+import { placeObject, safeNameOf } from "./shapes.ts";
 
 export const send = command({
   name: "send",
   description: "Send a message; TEXT - is standard input, with --lines one message a line",
+  example: "bob hello",
   args: {
     to: { type: "positional", required: true, description: "To whom" },
     text: { type: "positional", required: false, description: "The message, or - for standard input" },
@@ -35,13 +38,15 @@ export const send = command({
 
 async function sendOne(client: Client, to: string, text: string, patience: number, output: Output): Promise<ExitCode> {
   const conversation = await conversationWith(client, to, patience);
-  using watch = watchRefusals(client, conversation);
-  const id = await client.send(conversation, text);
-  const isSent = await allSent(client, conversation, patience);
-  if (watch.refused > 0) throw new Failure(exitCodes.refused, "not-sent", `The server refused the message to ${to}.`);
+  await letIn(client, conversation);
+  using watch = watchRefusals(client, [conversation.id]);
+  const id = await asWriting(conversation, client.send(conversation.id, text));
+  const isSent = await allSent(client, [conversation.id], patience);
+  const name = safeNameOf(conversation);
+  if (watch.refused > 0) throw new Failure(exitCodes.refused, "not-sent", `The server refused the message to ${name}.`);
   await output.print(
-    { type: "sent", id, with: to.toLowerCase(), conversation, status: isSent ? "sent" : "queued" },
-    isSent ? `Sent to ${to}.` : undefined,
+    { type: "sent", id, ...placeObject(conversation), status: isSent ? "sent" : "queued" },
+    isSent ? `Sent to ${name}.` : undefined,
   );
   return isSent ? exitCodes.done : queued(output, 1);
 }
@@ -52,65 +57,25 @@ const LINES_WAITING = 2_048;
 
 async function sendLines(client: Client, to: string, patience: number, output: Output): Promise<ExitCode> {
   const conversation = await conversationWith(client, to, patience);
-  using watch = watchRefusals(client, conversation);
+  await letIn(client, conversation);
+  using watch = watchRefusals(client, [conversation.id]);
   let count = 0;
   let waiting = 0;
   for await (const batch of linesOf(process.stdin, { atOnce: LINES_AT_ONCE, longest: limits.messageTextBytes })) {
-    await client.sendAll(conversation, batch);
+    await asWriting(conversation, client.sendAll(conversation.id, batch));
     count += batch.length;
     waiting += batch.length;
     if (waiting < LINES_WAITING) continue;
-    if (!(await allSent(client, conversation, patience))) return queued(output, count);
+    if (!(await allSent(client, [conversation.id], patience))) return queued(output, count);
     waiting = 0;
   }
-  const isSent = await allSent(client, conversation, patience);
+  const isSent = await allSent(client, [conversation.id], patience);
+  const name = safeNameOf(conversation);
   if (watch.refused > 0)
-    throw new Failure(exitCodes.refused, "not-sent", `The server refused ${watch.refused} of ${count} messages to ${to}.`);
+    throw new Failure(exitCodes.refused, "not-sent", `The server refused ${watch.refused} of ${count} messages to ${name}.`);
   await output.print(
-    { type: "sent-lines", count, with: to.toLowerCase(), conversation, status: isSent ? "sent" : "queued" },
-    isSent ? `Sent ${count} to ${to}.` : undefined,
+    { type: "sent-lines", count, ...placeObject(conversation), status: isSent ? "sent" : "queued" },
+    isSent ? `Sent ${count} to ${name}.` : undefined,
   );
   return isSent ? exitCodes.done : queued(output, count);
-}
-
-function queued(output: Output, count: number): ExitCode {
-  const what = count === 1 ? "The message is" : "Messages are";
-  output.remark(`Sorry, no services available. ${what} kept here and sent as soon as FastChat runs and is connected: do not send again.`);
-  return exitCodes.queued;
-}
-
-/** True when nothing of the conversation waits any more; false when nothing has moved for so long. */
-async function allSent(client: Client, conversation: ConversationSummary["id"], patienceMs: number): Promise<boolean> {
-  const patience = new AbortController();
-  const giveUp = (): NodeJS.Timeout => setTimeout(() => patience.abort(), patienceMs);
-  let timer = giveUp();
-  const unsubscribe = client.subscribe((event) => {
-    if (event.kind !== "items" || event.conversation !== conversation) return;
-    clearTimeout(timer);
-    timer = giveUp();
-  });
-  try {
-    await client.sent(conversation, patience.signal);
-    return true;
-  } catch (error) {
-    if (patience.signal.aborted) return false;
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    unsubscribe();
-  }
-}
-
-function watchRefusals(client: Client, conversation: ConversationSummary["id"]): Disposable & { readonly refused: number } {
-  let refused = 0;
-  const unsubscribe = client.subscribe((event) => {
-    if (event.kind !== "items" || event.conversation !== conversation) return;
-    refused += event.items.filter((item) => item.kind === "message" && item.status === "failed").length;
-  });
-  return {
-    get refused() {
-      return refused;
-    },
-    [Symbol.dispose]: unsubscribe,
-  };
 }

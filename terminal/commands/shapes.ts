@@ -1,14 +1,36 @@
 import type { ChatItem, ConversationSummary, Person } from "@fastchat/client";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { calendarTime, stampWords } from "../ui/time.ts";
+import { unreadWords } from "../ui/words.ts";
+import { column, shortTitle } from "./words.ts";
 
 // The objects of --json and the lines of plain output; docs/commands.md describes them. Fields are added, never changed or removed.
+
+export interface JsonObject {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
 
 export const isoTime = (time: number | undefined): string | null =>
   time === undefined ? null : new Date(calendarTime(time)).toISOString();
 
-export function itemObject(item: ChatItem, peer: string): { type: string; [field: string]: unknown } {
-  const place = { with: peer, conversation: item.conversation, sequence: item.sequence ?? null, time: isoTime(item.time) };
+/** What scripts call a conversation: the other person's name, or the group's title. */
+export const nameOf = (conversation: ConversationSummary): string =>
+  conversation.kind === "group" ? conversation.title : conversation.peer.name;
+
+/** The same for people, within a sentence. */
+export const safeNameOf = (conversation: ConversationSummary): string =>
+  conversation.kind === "group" ? safeLine(conversation.title) : safeName(conversation.peer.name);
+
+/** Which conversation an object is about. */
+export const placeObject = (conversation: ConversationSummary) => ({
+  with: nameOf(conversation),
+  conversation: conversation.id,
+  kind: conversation.kind,
+});
+
+export function itemObject(item: ChatItem, conversation: ConversationSummary): JsonObject {
+  const place = { ...placeObject(conversation), sequence: item.sequence ?? null, time: isoTime(item.time) };
   if (item.kind === "notice") return { type: "notice", ...place, notice: item.notice, text: item.text };
   return {
     type: "message",
@@ -17,49 +39,81 @@ export function itemObject(item: ChatItem, peer: string): { type: string; [field
     from: item.from.name,
     mine: item.mine,
     text: item.text,
+    mentions: item.mentions,
+    mentionsMe: item.mentionsMe,
     status: item.status,
     doubt: item.doubt,
   };
 }
 
 /** One line, with the further lines of a text set in: none can pass for a message of its own. */
-export function itemLine(item: ChatItem): string {
-  if (item.kind === "notice") return `${stampWords(item.time)} * ${safeLine(item.text)}`;
+export function itemLine(item: ChatItem, conversation: ConversationSummary): string {
+  const place = conversation.kind === "group" ? `[${shortTitle(conversation.title)}] ` : "";
+  const start = `${stampWords(item.time)} ${place}`;
+  if (item.kind === "notice") return `${start}* ${safeLine(item.text)}`;
   const status = item.mine && item.status !== "read" && item.status !== "delivered" && item.status !== "sent" ? ` [${item.status}]` : "";
   const doubt = item.doubt === "none" ? "" : ` [${item.doubt}]`;
-  return `${stampWords(item.time)} ${safeName(item.from.name)}:${status}${doubt} ${safeText(item.text).replaceAll("\n", "\n    ")}`;
+  return `${start}${safeName(item.from.name)}:${status}${doubt} ${safeText(item.text).replaceAll("\n", "\n    ")}`;
 }
 
-export function personObject(person: Person): { type: string; [field: string]: unknown } {
-  const { name, account, online, lastSeen, verification, contact, note } = person;
-  return { type: "person", name, account, online, lastSeen: isoTime(lastSeen), verification, contact, note };
+export function personObject(person: Person): JsonObject {
+  const { name, account, online, lastSeen, verification, contact, note, blocked } = person;
+  return { type: "person", name, account, online, lastSeen: isoTime(lastSeen), verification, contact, note, blocked };
 }
 
-export function personLine({ name, online, lastSeen, verification, note }: Person): string {
-  const presence = online ? "online" : lastSeen === undefined ? "offline" : `seen ${stampWords(lastSeen)}`;
+export const presenceWords = ({ online, lastSeen }: Person): string =>
+  online ? "online" : lastSeen === undefined ? "offline" : `seen ${stampWords(lastSeen)}`;
+
+export function personLine(person: Person): string {
+  const { name, verification, note, blocked } = person;
   const trust = verification === "not-verified" ? "" : `  ${verification === "changed" ? "identity changed!" : "verified"}`;
-  return `${safeName(name).padEnd(20)}  ${presence}${trust}${note === "" ? "" : `  (${safeLine(note)})`}`;
+  const isBlocked = blocked ? "  blocked" : "";
+  return `${safeName(name).padEnd(20)}  ${presenceWords(person)}${trust}${isBlocked}${note === "" ? "" : `  (${safeLine(note)})`}`;
 }
 
-export function conversationObject(conversation: ConversationSummary): { type: string; [field: string]: unknown } {
-  const { id, kind, peer, unread, head, readUpTo, time, blocked, draft, last } = conversation;
+export function conversationObject(conversation: ConversationSummary): JsonObject {
+  const { unread, mentions, head, readUpTo, time, blocked, mute, request, draft, last } = conversation;
   return {
     type: "conversation",
-    with: peer.name,
-    conversation: id,
-    kind,
+    ...placeObject(conversation),
     unread,
+    mentions,
     head,
     readUpTo,
     time: isoTime(time),
     blocked,
+    mute,
+    request,
     draft,
-    last: last === undefined ? null : itemObject(last, peer.name),
+    last: last === undefined ? null : itemObject(last, conversation),
   };
 }
 
-export function conversationLine({ kind, peer, unread, time, last }: ConversationSummary): string {
-  const name = kind === "note-to-self" ? `${safeName(peer.name)} (you)` : safeName(peer.name);
-  const text = last === undefined ? "" : `${last.mine && kind === "direct" ? "you: " : ""}${safeLine(last.text.slice(0, 80))}`;
-  return `${name.padEnd(20)}  ${unread === 0 ? "      " : `${unread} new`.padEnd(6)}  ${stampWords(last?.time ?? time)}  ${text}`.trimEnd();
+const LONGEST_PREVIEW = 80;
+
+export function conversationLine(conversation: ConversationSummary): string {
+  const { unread, mentions, time, last } = conversation;
+  const counted = unread === 0 ? "" : `${unreadWords(unread)} new${mentions === 0 ? "" : " @"}`;
+  const muted = conversation.mute === "none" ? "" : "(muted) ";
+  const text = last === undefined ? "" : `${authorWords(conversation, last)}${safeLine(last.text.slice(0, LONGEST_PREVIEW))}`;
+  return `${column(labelOf(conversation), 20)}  ${counted.padEnd(10)}  ${stampWords(last?.time ?? time)}  ${muted}${text}`.trimEnd();
+}
+
+function labelOf(conversation: ConversationSummary): string {
+  switch (conversation.kind) {
+    case "direct":
+      return safeName(conversation.peer.name);
+    case "note-to-self":
+      return `${safeName(conversation.peer.name)} (you)`;
+    case "group":
+      return `[${shortTitle(conversation.title)}]`;
+    default:
+      return conversation satisfies never;
+  }
+}
+
+function authorWords({ kind }: ConversationSummary, { mine, from }: NonNullable<ConversationSummary["last"]>): string {
+  if (kind === "note-to-self") return "";
+  if (mine) return "you: ";
+  return kind === "group" ? `${safeName(from.name)}: ` : "";
 }

@@ -3,10 +3,13 @@ import { Failure, exitCodes } from "../failure.ts";
 import type { Output } from "../output.ts";
 import { openSignedIn } from "../place.ts";
 import { watchReader } from "../watch-reader.ts";
-import { conversationWith, markRead } from "./catch-up.ts";
+import { markRead } from "./catch-up.ts";
 import { command } from "./command.ts";
+import { conversationWith } from "./destination.ts";
 import { itemsAfter } from "./pages.ts";
-import { itemLine, itemObject } from "./shapes.ts";
+import { itemLine, itemObject, safeNameOf } from "./shapes.ts";
+import { watchRequests } from "./waiting-requests.ts";
+import { endedWords } from "./words.ts";
 
 type Id = ConversationSummary["id"];
 
@@ -14,20 +17,23 @@ export const tail = command({
   name: "tail",
   description: "Show unread messages, then new ones as they come",
   args: {
-    to: { type: "positional", required: false, description: "From whom only" },
+    to: { type: "positional", required: false, description: "From whom only, or of which group" },
     own: { type: "boolean", description: "Also what you write yourself, here or on another device" },
     peek: { type: "boolean", description: "Do not mark them as read" },
   },
   async run({ config, output, place }, args) {
     const { client } = await openSignedIn(config, place);
     await using _ = client;
-    const only = args.to === undefined ? undefined : await conversationWith(client, args.to, 10_000);
+    const only = args.to === undefined ? undefined : (await conversationWith(client, args.to, 10_000)).id;
     const shows = (item: ChatItem): boolean => item.kind === "message" && (!item.mine || args.own === true);
+    using waiting = new DisposableStack();
+    if (only === undefined) waiting.use(await watchRequests(client, output));
     await follow(client, output, { only, shows, marks: args.peek !== true });
   },
 });
 
 interface Follow {
+  /** Undefined: all but those of strangers. */
   readonly only: Id | undefined;
   readonly shows: (item: ChatItem) => boolean;
   readonly marks: boolean;
@@ -40,6 +46,7 @@ interface Follow {
 async function follow(client: Client, output: Output, { only, shows, marks }: Follow): Promise<void> {
   const cursors = new Map<Id, number>();
   const dirty = new Set<Id>();
+  let isOut = false;
   let wake = Promise.withResolvers<void>();
   let done = false;
   const stop = (): void => {
@@ -56,7 +63,8 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
     wake.resolve();
   });
   try {
-    for (const { id } of await client.conversations()) dirty.add(id);
+    if (only !== undefined) dirty.add(only);
+    else for (const { id } of await client.conversations()) dirty.add(id);
     while (!done) {
       for (const id of dirty) {
         dirty.delete(id);
@@ -74,17 +82,26 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
 
   async function printBehind(id: Id): Promise<void> {
     const conversation = await client.conversation(id);
-    if (conversation === undefined) return;
+    if (conversation === undefined || (conversation.request && only === undefined)) return;
     let cursor = cursors.get(id) ?? conversation.readUpTo;
     for await (const page of itemsAfter(client, id, cursor)) {
       for (const item of page) {
-        if (shows(item)) await output.print(itemObject(item, conversation.peer.name), itemLine(item));
+        if (shows(item)) await output.print(itemObject(item, conversation), itemLine(item, conversation));
         if (output.closed.aborted) return;
         cursor = item.sequence!;
       }
-      if (marks) await markRead(client, id, cursor);
+      // Who waits to be accepted is told nothing.
+      if (marks && !conversation.request) await markRead(client, id, cursor);
       cursors.set(id, cursor);
     }
     cursors.set(id, Math.max(cursor, (await client.conversation(id))?.head ?? 0));
+    if (only !== undefined) sayWhetherOut(conversation);
+  }
+
+  /** Who follows one group would wait in vain. */
+  function sayWhetherOut(conversation: ConversationSummary): void {
+    const ended = conversation.kind === "group" ? conversation.group.ended : undefined;
+    if (ended !== undefined && !isOut) output.remark(endedWords(ended, safeNameOf(conversation)));
+    isOut = ended !== undefined;
   }
 }

@@ -4,16 +4,17 @@ import { parseDuration } from "../durations.ts";
 import { Failure, exitCodes, usage } from "../failure.ts";
 import { patience } from "../patience.ts";
 import { openSignedIn } from "../place.ts";
-import { conversationWith, markRead } from "./catch-up.ts";
+import { markRead } from "./catch-up.ts";
 import { command, timeoutOption } from "./command.ts";
+import { conversationWith } from "./destination.ts";
 import { itemsAfter } from "./pages.ts";
-import { itemLine, itemObject } from "./shapes.ts";
+import { itemLine, itemObject, safeNameOf } from "./shapes.ts";
 
 export const wait = command({
   name: "wait",
-  description: "Wait for a message of somebody: the oldest unread one, or the next",
+  description: "Wait for a message of somebody, or in a group: the oldest unread one, or the next",
   args: {
-    from: { type: "string", valueHint: "NAME", description: "Of whom" },
+    from: { type: "string", valueHint: "NAME", description: "Of whom, or in which group" },
     timeout: { ...timeoutOption, default: "30s" },
   },
   async run({ config, output, place }, args) {
@@ -23,11 +24,14 @@ export const wait = command({
     using waiting = patience(patienceMs);
     const { client } = await openSignedIn(config, place);
     await using _ = client;
-    const id = await conversationWith(client, from, patienceMs);
-    const item = await nextFrom(client, id, waiting.signal);
-    if (item === undefined) throw new Failure(exitCodes.timeout, "timeout", `No message of ${from} came within ${args.timeout}.`);
-    await output.print(itemObject(item, from.toLowerCase()), itemLine(item));
-    await markRead(client, id, item.sequence!);
+    const conversation = await conversationWith(client, from, patienceMs);
+    const item = await nextFrom(client, conversation.id, waiting.signal);
+    if (item === undefined) {
+      const where = conversation.kind === "group" ? "in" : "of";
+      throw new Failure(exitCodes.timeout, "timeout", `No message ${where} ${safeNameOf(conversation)} came within ${args.timeout}.`);
+    }
+    await output.print(itemObject(item, conversation), itemLine(item, conversation));
+    if (!conversation.request) await markRead(client, conversation.id, item.sequence!);
   },
 });
 

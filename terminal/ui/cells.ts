@@ -61,7 +61,7 @@ export interface WrappedRow {
   readonly text: string;
 }
 
-const expandTabs = (text: string): string => text.replaceAll("\t", " ".repeat(TAB_CELLS));
+export const expandTabs = (text: string): string => text.replaceAll("\t", " ".repeat(TAB_CELLS));
 
 /** Breaks after spaces, beside wide characters, and anywhere where nothing else helps. Always at least one row. */
 export function wrap(text: string, width: number): WrappedRow[] {

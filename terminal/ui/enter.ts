@@ -2,7 +2,7 @@ import { safeText } from "../safe-text.ts";
 import { editorOf, emptyEditor } from "./editor.ts";
 import { layoutOf, lookOf } from "./layout.ts";
 import { type ListEntry, listEntries } from "./list.ts";
-import { type ConversationId, type State, type Step, step, withChat } from "./state.ts";
+import { type ConversationId, type Effect, type State, type Step, findConversation, step, withChat } from "./state.ts";
 import { topAt } from "./transcript.ts";
 
 /** A chat opens at its first unread message, unless all of them fit. */
@@ -21,7 +21,7 @@ const LOAD_UNREAD_AT_MOST = 2_000;
 
 /** Enters a conversation, and leaves the one before with its unread line and selection. */
 export function open(state: State, id: ConversationId): Step {
-  const conversation = state.conversations.find((known) => known.id === id);
+  const conversation = findConversation(state, id);
   const left = state.open !== undefined && state.open !== id ? leave(state).state : state;
   const unread = conversation?.unread ?? 0;
   const entered: State = {
@@ -34,12 +34,14 @@ export function open(state: State, id: ConversationId): Step {
       loading: !chat.loaded,
     })),
     open: id,
+    group: left.open === id ? left.group : undefined,
     overlay: { kind: "none" },
     news: left.news?.conversation === id ? undefined : left.news,
   };
-  if (entered.chats.get(id)!.loaded) return step(atFirstUnread(entered, id));
+  const members: Effect[] = conversation?.kind === "group" && entered.group === undefined ? [{ kind: "load-group", id }] : [];
+  if (entered.chats.get(id)!.loaded) return step(atFirstUnread(entered, id), ...members);
   const limit = Math.min(LOAD_UNREAD_AT_MOST, Math.max(LOAD_AT_ONCE, unread + entered.rows));
-  return step(entered, { kind: "load-items", id, before: undefined, limit });
+  return step(entered, { kind: "load-items", id, before: undefined, limit }, ...members);
 }
 
 /** So many entries of a conversation that was left stay in memory. */
@@ -62,11 +64,19 @@ export function leave(state: State): Step {
     };
   });
   const index = listEntries(state).findIndex((entry) => entry.kind === "conversation" && entry.conversation.id === state.open);
-  return step({ ...trimmed, open: undefined, listIndex: Math.max(0, index), homeEditor: emptyEditor });
+  return step({ ...trimmed, open: undefined, group: undefined, listIndex: Math.max(0, index), homeEditor: emptyEditor });
 }
 
 export function openEntry(state: State, entry: ListEntry | undefined): Step {
   if (entry === undefined) return step(state);
-  if (entry.kind === "conversation") return open(state, entry.conversation.id);
-  return step({ ...state, overlay: { kind: "none" } }, { kind: "open-direct", name: entry.person.name });
+  switch (entry.kind) {
+    case "conversation":
+      return open(state, entry.conversation.id);
+    case "person":
+      return step({ ...state, overlay: { kind: "none" } }, { kind: "open-direct", name: entry.person.name });
+    case "requests":
+      return step({ ...state, overlay: { kind: "requests", index: 0 } }, { kind: "load-requests" });
+    default:
+      return entry satisfies never;
+  }
 }

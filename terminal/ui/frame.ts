@@ -1,15 +1,14 @@
 import type { ConversationSummary } from "@fastchat/client";
-import { safeLine, safeName } from "../safe-text.ts";
-import { cells, fit } from "./cells.ts";
+import { fit } from "./cells.ts";
 import { layOut } from "./editor.ts";
-import { type Keymap, shownChord } from "./keys.ts";
-import { type Layout, type Line, layoutOf, linesOf, lookOf } from "./layout.ts";
-import { listRows, presenceDot, titleOf } from "./list.ts";
+import { headerRow } from "./header.ts";
+import { helpLine } from "./hints.ts";
+import { type Layout, isCovered, layoutOf, lookOf } from "./layout.ts";
+import { listRows, titleOf } from "./list.ts";
+import { membersRows } from "./members.ts";
 import { homeRows, overlayRows } from "./panels.ts";
-import { type Row, blankRow, fitRow, rowCells, span, spread } from "./rows.ts";
-import { completionsOf, unknownCommand } from "./slash.ts";
+import { type Row, blankRow, fitRow, span } from "./rows.ts";
 import { type Chat, type State, openChat, openConversation } from "./state.ts";
-import { agoWords } from "./time.ts";
 import { windowOf } from "./transcript.ts";
 
 /** The whole screen: as many rows as the terminal has, each as wide as it is, and where the cursor stands. */
@@ -24,13 +23,17 @@ export function frameOf(state: State): Frame {
   const main = mainPart(state, layout);
   const x = layout.listWidth === 0 ? 0 : layout.listWidth + 1;
   let body = main.rows;
+  if (layout.panelWidth > 0) {
+    const panel = membersRows(state, layout.panelWidth, layout.bodyHeight);
+    body = body.map((row, index) => [
+      ...fitRow(row, layout.mainWidth),
+      span(isRule(row) ? "┤" : "│", "dim"),
+      ...(panel[index] ?? fitRow(blankRow, layout.panelWidth)),
+    ]);
+  }
   if (x > 0) {
     const list = listRows(state, layout.listWidth, layout.bodyHeight);
-    body = main.rows.map((row, index) => [
-      ...(list[index] ?? fitRow(blankRow, layout.listWidth)),
-      span(/^──+$/u.test(row[0]?.text ?? "") ? "├" : "│", "dim"),
-      ...row,
-    ]);
+    body = body.map((row, index) => [...(list[index] ?? fitRow(blankRow, layout.listWidth)), span(isRule(row) ? "├" : "│", "dim"), ...row]);
   }
   const rows = layout.helpRows === 0 ? body : [...body, helpLine(state)];
   return {
@@ -38,6 +41,8 @@ export function frameOf(state: State): Frame {
     cursor: main.cursor === undefined ? undefined : { x: main.cursor.x + x, y: main.cursor.y },
   };
 }
+
+const isRule = (row: Row): boolean => /^──+$/u.test(row[0]?.text ?? "");
 
 interface Part {
   readonly rows: readonly Row[];
@@ -64,19 +69,20 @@ function mainPart(state: State, layout: Layout): Part {
   const header =
     layout.headerRows === 0
       ? []
-      : [headerRow(state, chat, conversation, width), ...(layout.headerRows > 1 ? [[span("─".repeat(width), "dim")]] : [])];
+      : [headerRow(state, conversation, width), ...(layout.headerRows > 1 ? [[span("─".repeat(width), "dim")]] : [])];
   const bottom = bottomRows(state, layout);
   const height = Math.max(1, layout.bodyHeight - header.length - bottom.rows.length);
   let middle: readonly Row[];
   let cursor = bottom.cursor && { x: bottom.cursor.x, y: bottom.cursor.y + header.length + height };
-  if (state.overlay.kind !== "none") {
+  if (state.overlay.kind !== "none") cursor = undefined;
+  if (isCovered(state)) {
     const overlay = overlayRows(state, width, height);
     middle = overlay.rows;
     cursor = overlay.cursor && { x: overlay.cursor.x, y: overlay.cursor.y + header.length };
   } else if (chat !== undefined) {
     const look = lookOf(state, layout);
     const { rows } = windowOf(chat, height, look);
-    const shown = rows.length > 0 ? rows : emptyRows(state, chat, conversation);
+    const shown = rows.length > 0 ? rows : emptyRows(chat, conversation);
     // Few messages stand at the bottom, beside where the next one is written.
     middle = [...Array.from({ length: Math.max(0, height - shown.length) }, () => blankRow), ...shown.slice(-height)];
   } else middle = homeRows(state, width, height);
@@ -84,44 +90,11 @@ function mainPart(state: State, layout: Layout): Part {
   return { rows: [...header, ...filled, ...bottom.rows], cursor };
 }
 
-function emptyRows(state: State, chat: Chat, conversation: ConversationSummary | undefined): readonly Row[] {
+function emptyRows(chat: Chat, conversation: ConversationSummary | undefined): readonly Row[] {
   if (!chat.loaded) return [[span("  Loading…", "dim")]];
   if (conversation?.kind === "note-to-self") return [[span("  Notes to yourself: only your own devices can read them.", "dim")], blankRow];
-  return [
-    [span(`  Nothing here yet. Say hello to ${conversation === undefined ? "them" : safeName(conversation.peer.name)}!`, "dim")],
-    blankRow,
-  ];
-}
-
-function headerRow(state: State, chat: Chat | undefined, conversation: ConversationSummary | undefined, width: number): Row {
-  if (conversation === undefined) return [span(" Welcome, ", "text"), span(safeName(state.me.name), "own-name")];
-  const { peer } = conversation;
-  const self = conversation.kind === "note-to-self";
-  const presence = self ? "" : peer.online ? "online" : peer.lastSeen === undefined ? "" : `seen ${agoWords(peer.lastSeen, state.now)}`;
-  const doing = chat?.typing === true || conversation.typing ? "typing…" : presence;
-  const note = peer.note === "" ? "" : ` (${safeLine(peer.note)})`;
-  const left: Row = [
-    span(" "),
-    ...(self ? [] : presenceDot(peer, !state.colour)),
-    span(titleOf(conversation), "bold"),
-    span(note, "dim"),
-    span(doing === "" ? "" : `  ${doing}`, "dim"),
-  ];
-  return spread(left, trustRow(conversation, width - rowCells(left)), width);
-}
-
-function trustRow(conversation: ConversationSummary, room: number): Row {
-  if (conversation.kind === "note-to-self") return [];
-  switch (conversation.peer.verification) {
-    case "verified":
-      return [span("verified ", "dim")];
-    case "not-verified":
-      return [span(room > 24 ? "not verified · /verify " : room > 14 ? "not verified " : "", "dim")];
-    case "changed":
-      return [span("identity changed! ", "error")];
-    default:
-      return conversation.peer.verification satisfies never;
-  }
+  const whom = conversation === undefined ? "them" : conversation.kind === "group" ? "everybody" : titleOf(conversation);
+  return [[span(`  Nothing here yet. Say hello to ${whom}!`, "dim")], blankRow];
 }
 
 /** Lines of news and state, then the field that is written in. */
@@ -129,7 +102,7 @@ function bottomRows(state: State, layout: Layout): Part {
   const width = layout.listWidth === 0 && state.open === undefined ? state.columns : layout.mainWidth;
   const rows: Row[] = [];
   if (state.rows >= 14) rows.push([span("─".repeat(width), "dim")]);
-  for (const line of linesOf(state)) rows.push(fitRow(lineRow(state, line, width), width));
+  rows.push(...layout.lines);
   const editor = openChat(state)?.editor ?? state.homeEditor;
   const { rows: texts, row, column } = layOut(editor, layout.composerWidth);
   const top = Math.max(0, Math.min(row - layout.composerRows + 1, texts.length - layout.composerRows));
@@ -145,152 +118,8 @@ function placeholder(state: State): string {
   const conversation = openConversation(state);
   if (conversation === undefined)
     return state.columns < 50 ? "Name, or / for commands" : "Type a name to talk to somebody, or / for commands";
-  return conversation.kind === "note-to-self" ? "Write a note" : `Message to ${safeName(conversation.peer.name)}`;
-}
-
-function lineRow(state: State, line: Line, width: number): Row {
-  switch (line) {
-    case "below": {
-      const below = openChat(state)?.below ?? 0;
-      return [span(` ↓ ${below} new below `, "unread"), span(`(${shownChord(state.keymap, "bottom")})`, "dim")];
-    }
-    case "news": {
-      const { message, conversation } = state.news!;
-      const unread = state.conversations.find(({ id }) => id === conversation)?.unread ?? 1;
-      const more = unread > 1 ? ` (${unread})` : "";
-      const hint = width > 50 ? ` ${shownChord(state.keymap, "next-unread")} ` : "";
-      return spread(
-        [span(` ${safeName(message.from.name)}${more}: `, "unread"), span(safeLine(message.text.slice(0, 300)))],
-        [span(hint, "dim")],
-        width,
-      );
-    }
-    case "connection":
-      return [span(` ${connectionWords(state)}`, state.connection.kind === "ended" ? "error" : "warning")];
-    case "blocked":
-      return [span(` ${blockedWords(openConversation(state)!)}`, "warning")];
-    case "flash":
-      return [span(` ${safeLine(state.flash!.text)}`, state.flash!.tone === "plain" ? "accent" : state.flash!.tone)];
-    case "completion":
-      return completionRow(state, width);
-    default:
-      return line satisfies never;
-  }
-}
-
-function completionRow(state: State, width: number): Row {
-  const text = openChat(state)?.editor.text ?? state.homeEditor.text;
-  const candidates = completionsOf(state, text);
-  if (candidates.length === 0)
-    return [span(text.startsWith("/open ") ? " Enter looks for this name." : ` ${unknownCommand(text.slice(1))}`, "dim")];
-  const row: Row[number][] = [];
-  let room = width - 8;
-  for (const candidate of candidates) {
-    const word = ` ${safeLine(candidate.startsWith("/open ") ? candidate.slice(6) : candidate)}`;
-    if (cells(word) > room) break;
-    row.push(span(word, row.length === 0 ? "accent" : "dim"));
-    room -= cells(word);
-  }
-  return spread(row, [span("Tab ", "dim")], width);
-}
-
-export function connectionWords(state: Pick<State, "connection">): string {
-  const { connection } = state;
-  switch (connection.kind) {
-    case "online":
-      return "";
-    case "connecting":
-      return "Connecting… What you write is kept and sent later.";
-    case "offline":
-      return connection.reason === "no-services" ? "Sorry, no services available. Trying again…" : "Connection lost. Trying again…";
-    case "ended":
-      return safeLine(connection.sentence);
-    default:
-      return connection satisfies never;
-  }
-}
-
-function blockedWords(conversation: ConversationSummary): string {
-  const name = safeName(conversation.peer.name);
-  switch (conversation.blocked) {
-    case "identity-changed":
-      return `${name}'s identity has changed. Compare with /verify, then /accept; until then nothing is sent.`;
-    case "forked":
-      return `The server shows two histories of ${name}'s account. Ask ${name}, then /accept; until then nothing is sent.`;
-    case "closed":
-      return `${name} has closed this account: nothing can be sent.`;
-    case "update-needed":
-      return "This conversation needs a newer FastChat: update to write here.";
-    case "none":
-      return "";
-    default:
-      return conversation.blocked satisfies never;
-  }
-}
-
-const hint = (keymap: Keymap, command: Parameters<typeof shownChord>[1], words: string): readonly [string, string] => [
-  shownChord(keymap, command),
-  words,
-];
-
-function helpLine(state: State): Row {
-  const { keymap } = state;
-  let hints: readonly (readonly [string, string])[];
-  if (state.overlay.kind === "confirm")
-    hints = [
-      ["y", "yes"],
-      ["n", "no"],
-    ];
-  else if (state.overlay.kind === "verify")
-    hints = [
-      ["y", "they are the same"],
-      ["n", "they differ"],
-      ["Esc", "back"],
-    ];
-  else if (state.overlay.kind === "details")
-    hints = [
-      ["y", "copy"],
-      ["Esc", "back"],
-    ];
-  else if (state.overlay.kind === "switcher")
-    hints = [
-      ["↑↓", "choose"],
-      ["Enter", "open"],
-      ["Esc", "back"],
-    ];
-  else if (state.overlay.kind === "help")
-    hints = [
-      ["↑↓", "scroll"],
-      ["Esc", "back"],
-    ];
-  else if (openChat(state)?.selected !== undefined)
-    hints = [
-      ["↑↓", "choose"],
-      ["i", "details"],
-      ["y", "copy"],
-      ["Esc", "back"],
-    ];
-  else if (state.open === undefined)
-    hints = [["↑↓ Enter", "open"], hint(keymap, "switcher", "find"), ["?", "help"], hint(keymap, "quit", "quit")];
-  else {
-    hints = [
-      hint(keymap, "send", "send"),
-      hint(keymap, "newline", "new line"),
-      ["--", "leave"],
-      hint(keymap, "next-chat", "next chat"),
-      hint(keymap, "switcher", "find"),
-      ["?", "help"],
-      hint(keymap, "quit", "quit"),
-    ];
-  }
-  const row: Row[number][] = [];
-  let room = state.columns - 1;
-  for (const [key, words] of hints) {
-    if (key === "") continue;
-    const size = cells(key) + cells(words) + 3;
-    if (size > room) break;
-    row.push(span(` ${key}`, "bold"), span(` ${words} `, "dim"));
-    room -= size;
-  }
-  return row;
+  if (conversation.blocked === "announce-only") return "Only admins write here.";
+  if (conversation.blocked === "out") return "You can read what there is, and no more.";
+  if (conversation.request) return conversation.kind === "group" ? "/accept to take part" : "/accept to answer";
+  return conversation.kind === "note-to-self" ? "Write a note" : `Message to ${titleOf(conversation)}`;
 }

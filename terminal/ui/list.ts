@@ -1,39 +1,82 @@
 import type { ConversationSummary, Person } from "@fastchat/client";
 import { safeLine, safeName } from "../safe-text.ts";
+import { callsAttention } from "./attention.ts";
 import { cells, fit, pad } from "./cells.ts";
 import { type Row, blankRow, chosen, fitRow, span, spread } from "./rows.ts";
 import type { State } from "./state.ts";
 import { listTime } from "./time.ts";
+import { typingWords, unreadWords } from "./words.ts";
 
 /** What the list shows, the switcher finds and the number keys open. */
 export type ListEntry =
   | { readonly kind: "conversation"; readonly conversation: ConversationSummary }
-  | { readonly kind: "person"; readonly person: Person };
+  | { readonly kind: "person"; readonly person: Person }
+  /** All that strangers began. */
+  | { readonly kind: "requests"; readonly count: number };
 
-/** Conversations, newest first, then people one has not talked to: those who are online first. */
-export function listEntries(state: State): readonly ListEntry[] {
-  const known = new Set(state.conversations.map(({ peer }) => peer.account));
-  const others = state.people
-    .filter(({ account }) => !known.has(account) && account !== state.me.account)
-    .toSorted((a, b) => Number(b.online) - Number(a.online) || (a.name < b.name ? -1 : 1));
-  return [
-    ...state.conversations.map((conversation) => ({ kind: "conversation", conversation }) as const),
-    ...others.map((person) => ({ kind: "person", person }) as const),
-  ];
+interface Listed {
+  readonly of: Pick<State, "conversations" | "people" | "requests">;
+  readonly entries: readonly ListEntry[];
 }
 
-export const entryName = (entry: ListEntry): string => (entry.kind === "conversation" ? entry.conversation.peer.name : entry.person.name);
+/** Of the last state: a frame and a key ask for the same list several times. */
+let listed: Listed | undefined;
+
+/**
+ * Conversations, newest first, then people one has not talked to: those who are online first. Last, and shown at the top: what comes around
+ * before the first one, and shifts no other by its coming.
+ */
+export function listEntries(state: State): readonly ListEntry[] {
+  const { conversations, people, requests } = state;
+  if (listed?.of.conversations === conversations && listed.of.people === people && listed.of.requests === requests) return listed.entries;
+  const known = new Set(conversations.map(({ peer }) => peer?.account));
+  const others = people
+    .filter(({ account }) => !known.has(account) && account !== state.me.account)
+    .toSorted((a, b) => Number(b.online) - Number(a.online) || (a.name < b.name ? -1 : 1));
+  const entries: readonly ListEntry[] = [
+    ...conversations.map((conversation) => ({ kind: "conversation", conversation }) as const),
+    ...others.map((person) => ({ kind: "person", person }) as const),
+    ...(requests.count > 0 ? [{ kind: "requests", count: requests.count } as const] : []),
+  ];
+  listed = { of: { conversations, people, requests }, entries };
+  return entries;
+}
+
+/** What an entry is found by, and typed as. */
+export function entryName(entry: ListEntry): string {
+  switch (entry.kind) {
+    case "conversation":
+      return entry.conversation.peer?.name ?? titleOf(entry.conversation);
+    case "person":
+      return entry.person.name;
+    case "requests":
+      return "requests";
+    default:
+      return entry satisfies never;
+  }
+}
 
 export function titleOf(conversation: ConversationSummary): string {
-  return conversation.kind === "note-to-self" ? "Note to self" : safeName(conversation.peer.name);
+  switch (conversation.kind) {
+    case "group":
+      return safeLine(conversation.title);
+    case "note-to-self":
+      return "Note to self";
+    case "direct":
+      return safeName(conversation.peer.name);
+    default:
+      return conversation satisfies never;
+  }
 }
 
 function previewOf(state: State, conversation: ConversationSummary): string {
   if (conversation.id !== state.open && conversation.draft !== "") return `draft: ${safeLine(conversation.draft)}`;
-  if (conversation.typing) return "typing…";
+  const isGroup = conversation.kind === "group";
+  if (conversation.typing.length > 0) return isGroup ? typingWords(conversation.typing.map(safeName)) : "typing…";
   const { last } = conversation;
   if (last === undefined) return "";
-  return `${last.mine && conversation.kind !== "note-to-self" ? "you: " : ""}${safeLine(last.text.slice(0, 200))}`;
+  const by = last.mine ? (conversation.kind === "note-to-self" ? "" : "you: ") : isGroup ? `${safeName(last.from.name)}: ` : "";
+  return `${by}${safeLine(last.text.slice(0, 200))}`;
 }
 
 export function presenceDot(person: Person, words: boolean): Row {
@@ -41,51 +84,83 @@ export function presenceDot(person: Person, words: boolean): Row {
   return [person.online ? span("● ", "online") : span("○ ", "dim")];
 }
 
-const LONGEST_COUNT = 999;
+/** What stands before a conversation's title: a group has no presence. */
+export function leadOf(conversation: ConversationSummary, words: boolean): Row {
+  if (conversation.kind === "group") return [span("# ", "accent")];
+  return presenceDot(conversation.peer, words);
+}
+
+/** That one is mentioned, and how many are unread. */
+function countOf(conversation: ConversationSummary): string {
+  const mention = conversation.mentions > 0 ? " @" : "";
+  return conversation.unread > 0 ? `${mention} ${unreadWords(conversation.unread)}` : mention;
+}
 
 function conversationRow(state: State, conversation: ConversationSummary, width: number): Row {
   const isOpen = conversation.id === state.open;
-  const unread =
-    conversation.unread > 0 && !isOpen ? ` ${conversation.unread > LONGEST_COUNT ? `${LONGEST_COUNT}+` : conversation.unread}` : "";
-  const name = titleOf(conversation);
+  const count = isOpen ? "" : countOf(conversation);
+  const isCalling = count !== "" && callsAttention(conversation, conversation.mentions > 0);
+  const mute = conversation.mute === "none" ? "" : state.colour ? " ~" : " muted";
   const time = conversation.last === undefined ? "" : listTime(conversation.last.time, state.now);
-  const lead: Row = [span(isOpen ? "▌" : " ", "accent"), ...presenceDot(conversation.peer, !state.colour)];
-  const room = width - 3 - cells(unread) - 1;
-  const title = fit(name, room);
+  const lead: Row = [span(isOpen ? "▌" : " ", "accent"), ...leadOf(conversation, !state.colour)];
+  const room = width - 3 - cells(count) - cells(mute) - 1;
+  const title = fit(titleOf(conversation), room);
   const free = room - cells(title) - cells(time) - 2;
   const preview = free >= 4 ? fit(previewOf(state, conversation), free) : "";
-  const right: Row = [...(free >= 0 ? [span(time, "dim")] : []), span(unread, "unread"), span(" ")];
-  return spread([...lead, span(title, unread !== "" ? "unread" : isOpen ? "bold" : "text"), span(` ${preview}`, "dim")], right, width);
+  const right: Row = [...(free >= 0 ? [span(time, "dim")] : []), span(mute, "dim"), span(count, isCalling ? "unread" : "dim"), span(" ")];
+  const style = isCalling ? "unread" : isOpen ? "bold" : conversation.mute === "none" ? "text" : "dim";
+  return spread([...lead, span(title, style), span(` ${preview}`, "dim")], right, width);
 }
 
 function personRow(state: State, person: Person, width: number): Row {
   return fitRow([span(" "), ...presenceDot(person, !state.colour), span(safeName(person.name))], width);
 }
 
+function requestsRow(count: number, width: number): Row {
+  return fitRow([span(` Requests (${count.toLocaleString("en-GB")})`, "dim")], width);
+}
+
+/** A row of the list that is none of its entries. */
+type Heading = "CONVERSATIONS" | "PEOPLE" | "";
+
 /** The list at the left (or alone, while no chat is open on a narrow screen), scrolled so that its current entry shows. */
 export function listRows(state: State, width: number, height: number): readonly Row[] {
   const entries = listEntries(state);
   const rows: Row[] = [spread([span(" FastChat", "bold")], [span(`${safeName(state.me.name)} `, "own-name")], width)];
-  if (height > 12) rows.push(blankRow);
-  let current = 0;
-  const body: Row[] = [];
-  const heading = (words: string): void => {
-    if (body.length > 0) body.push(blankRow);
-    body.push([span(pad(` ${words}`, width), "dim")]);
+  const isCurrent = (index: number): boolean => {
+    const entry = entries[index]!;
+    if (state.open === undefined) return index === state.listIndex;
+    return entry.kind === "conversation" && entry.conversation.id === state.open;
   };
+  const marked = (row: Row, index: number): Row => (isCurrent(index) && state.open === undefined ? chosen(row) : row);
+  // Made only for what shows: an index of an entry each, or a heading.
+  const lines: (number | Heading)[] = [];
+  const heading = (words: Heading): void => {
+    if (lines.length > 0) lines.push("");
+    lines.push(words);
+  };
+  let current = 0;
   for (const [index, entry] of entries.entries()) {
+    if (entry.kind === "requests") {
+      rows.push(marked(requestsRow(entry.count, width), index));
+      continue;
+    }
     if (entry.kind === "conversation" && index === 0) heading("CONVERSATIONS");
     if (entry.kind === "person" && entries[index - 1]?.kind !== "person") heading("PEOPLE");
-    const row = entry.kind === "conversation" ? conversationRow(state, entry.conversation, width) : personRow(state, entry.person, width);
-    const isCurrent =
-      state.open === undefined ? index === state.listIndex : entry.kind === "conversation" && entry.conversation.id === state.open;
-    if (isCurrent) current = body.length;
-    body.push(isCurrent && state.open === undefined ? chosen(row) : row);
+    if (isCurrent(index)) current = lines.length;
+    lines.push(index);
   }
-  if (entries.length === 0) body.push([span(" Nobody here yet.", "dim")]);
+  if (height > 12) rows.push(blankRow);
+  if (lines.length === 0) rows.push([span(" Nobody here yet.", "dim")]);
   const room = height - rows.length;
-  const top = Math.max(0, Math.min(current - Math.floor(room / 2), body.length - room));
-  return [...rows, ...body.slice(top, top + room)].map((row) => fitRow(row, width));
+  const top = Math.max(0, Math.min(current - Math.floor(room / 2), lines.length - room));
+  const body = lines.slice(top, top + Math.max(0, room)).map((line): Row => {
+    if (typeof line === "string") return line === "" ? blankRow : [span(pad(` ${line}`, width), "dim")];
+    const entry = entries[line]!;
+    if (entry.kind === "conversation") return marked(conversationRow(state, entry.conversation, width), line);
+    return entry.kind === "person" ? marked(personRow(state, entry.person, width), line) : blankRow;
+  });
+  return [...rows, ...body].slice(0, height).map((row) => fitRow(row, width));
 }
 
 /** How well a text matches what was typed, as letters in order; undefined: not at all. Higher is better. */

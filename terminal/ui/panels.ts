@@ -1,24 +1,20 @@
 import { safeLine, safeName, safeText } from "../safe-text.ts";
-import { cells, wrap } from "./cells.ts";
+import { callsAttention } from "./attention.ts";
 import { layOut } from "./editor.ts";
-import { type Command, bindings, isCommand, showChord } from "./keys.ts";
-import { entryName, findEntries, presenceDot, titleOf } from "./list.ts";
-import { type Row, blankRow, chosen, fitRow, span, spread } from "./rows.ts";
-import { slashCommands } from "./slash.ts";
-import type { State } from "./state.ts";
+import { askersRows, infoRows, invitationRows, policyRows, receiptRows, requestsRows } from "./group-panels.ts";
+import { helpRows } from "./help.ts";
+import { type ListEntry, findEntries, leadOf, presenceDot, titleOf } from "./list.ts";
+import { membersRows } from "./members.ts";
+import { type Row, blankRow, chosen, field, fitRow, paragraph, span, spread } from "./rows.ts";
+import { type State, findConversation } from "./state.ts";
 import { exactWords, listTime } from "./time.ts";
+import { plural, unreadWords } from "./words.ts";
 
 // What stands in the place of a conversation: the greeting, the switcher, help, details, safety numbers.
 
 interface Panel {
   readonly rows: readonly Row[];
   readonly cursor: { readonly x: number; readonly y: number } | undefined;
-}
-
-const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
-
-function paragraph(text: string, width: number, style: Row[number]["style"] = "text"): Row[] {
-  return wrap(text, Math.max(4, width - 4)).map((row) => [span("  "), span(row.text, style)]);
 }
 
 /** Nobody's chat is open: what is unread, while away or since, and how to begin. */
@@ -29,9 +25,37 @@ export function homeRows(state: State, width: number, height: number): readonly 
   else if (unread.length === 0) rows.push(...paragraph("No new messages!", width, "bold"));
   else {
     rows.push(...paragraph("New messages:", width, "bold"), blankRow);
-    for (const { peer, unread: count } of unread.slice(0, Math.max(1, height - 8))) {
-      rows.push(fitRow([span("  "), span(safeName(peer.name), "unread"), span(`  ${plural(count, "message")}`)], width));
+    for (const conversation of unread.slice(0, Math.max(1, height - 8))) {
+      const { unread: count, mentions, mute } = conversation;
+      const messages = `  ${unreadWords(count)} ${count === 1 ? "message" : "messages"}`;
+      const mentioned = mentions > 0 ? ", and you are mentioned" : "";
+      const isCalling = callsAttention(conversation, mentions > 0);
+      rows.push(
+        fitRow(
+          [
+            span("  "),
+            span(`${conversation.kind === "group" ? "# " : ""}${titleOf(conversation)}`, isCalling ? "unread" : "dim"),
+            span(messages, isCalling ? "text" : "dim"),
+            span(mentioned),
+            span(mute === "none" ? "" : " (muted)", "dim"),
+          ],
+          width,
+        ),
+      );
     }
+  }
+  const asked = state.conversations.filter((conversation) => conversation.kind === "group" && conversation.group.joinRequests > 0);
+  if (asked.length > 0) {
+    rows.push(blankRow);
+    for (const conversation of asked.slice(0, 3)) {
+      const count = conversation.kind === "group" ? conversation.group.joinRequests : 0;
+      rows.push(...paragraph(`${plural(count, "person asks", "people ask")} to be let into ${titleOf(conversation)}.`, width));
+    }
+  }
+  const { count: requests } = state.requests;
+  if (requests > 0) {
+    const words = `${plural(requests, "request")} of people you do not know: /requests shows ${requests === 1 ? "it" : "them"}.`;
+    rows.push(blankRow, ...paragraph(words, width, "dim"));
   }
   const tips =
     state.conversations.length === 0
@@ -49,7 +73,7 @@ export function overlayRows(state: State, width: number, height: number): Panel 
     case "help":
       return { rows: scrolledRows(helpRows(state, width), overlay.top, height), cursor: undefined };
     case "details":
-      return { rows: detailRows(overlay.message, width), cursor: undefined };
+      return { rows: detailRows(state, overlay, width), cursor: undefined };
     case "verify":
       return { rows: verifyRows(overlay, width), cursor: undefined };
     case "confirm":
@@ -57,6 +81,20 @@ export function overlayRows(state: State, width: number, height: number): Panel 
         rows: [blankRow, ...paragraph(safeLine(overlay.question), width, "bold"), blankRow, ...paragraph("y  yes     n  no", width)],
         cursor: undefined,
       };
+    case "members":
+      return { rows: membersRows(state, width, height), cursor: undefined };
+    case "askers":
+      return { rows: askersRows(state, overlay.index, width, height), cursor: undefined };
+    case "info":
+    case "policy": {
+      const rows = overlay.kind === "info" ? infoRows : policyRows;
+      const shown = state.group === undefined ? [blankRow, ...paragraph("One moment…", width, "dim")] : rows(state.group, width);
+      return { rows: scrolledRows(shown, overlay.top, height), cursor: undefined };
+    }
+    case "invitation":
+      return { rows: invitationRows(overlay.invitation, overlay.link, width), cursor: undefined };
+    case "requests":
+      return { rows: requestsRows(state, overlay.index, width, height), cursor: undefined };
     case "none":
       return { rows: [], cursor: undefined };
     default:
@@ -79,16 +117,7 @@ function switcherPanel(state: State, overlay: Extract<State["overlay"], { kind: 
   const room = Math.max(1, height - 2);
   const top = Math.max(0, Math.min(overlay.index - Math.floor(room / 2), found.length - room));
   const rows = found.slice(top, top + room).map((entry, index): Row => {
-    const person = entry.kind === "conversation" ? entry.conversation.peer : entry.person;
-    const title = entry.kind === "conversation" ? titleOf(entry.conversation) : safeName(entryName(entry));
-    const unread = entry.kind === "conversation" && entry.conversation.unread > 0 ? `${entry.conversation.unread} new` : "";
-    const when =
-      entry.kind === "conversation" && entry.conversation.last !== undefined ? listTime(entry.conversation.last.time, state.now) : "";
-    const row = spread(
-      [span("  "), ...presenceDot(person, !state.colour), span(title)],
-      [span(unread === "" ? when : unread, unread === "" ? "dim" : "unread"), span("  ")],
-      width,
-    );
+    const row = switcherRow(state, entry, width);
     return index + top === overlay.index ? chosen(row) : row;
   });
   const typed = overlay.editor.text.trim();
@@ -96,52 +125,22 @@ function switcherPanel(state: State, overlay: Extract<State["overlay"], { kind: 
   return { rows: [field, blankRow, ...rows], cursor: { x: Math.min(7 + column, width - 1), y: 0 } };
 }
 
-const FIXED_KEYS: readonly (readonly [string, string])[] = [
-  ["Alt+1 … Alt+9", "Chat by its place in the list"],
-  ["↑ on an empty line", "Select a message: i details, y copy, Esc back"],
-  ["-- or @#@EXIT@#@", "Leave the chat"],
-  ["// at the start", "A message that begins with a slash"],
-  ["Ctrl+A, Ctrl+E", "Start, end of the line"],
-  ["Ctrl+W, Ctrl+U", "Delete a word, to the start of the line"],
-];
-
-function helpRows(state: State, width: number): readonly Row[] {
-  const chords = new Map<Command, string[]>();
-  for (const [chord, command] of state.keymap) chords.set(command, [...(chords.get(command) ?? []), showChord(chord)]);
-  const keys = Object.keys(bindings)
-    .filter(isCommand)
-    .map((command) => [(chords.get(command) ?? []).slice(0, 2).join(", "), bindings[command].help] as const)
-    .filter(([chord]) => chord !== "");
-  const slashes = Object.entries(slashCommands).map(([command, { argument, help }]) => [`/${command} ${argument}`.trim(), help] as const);
-  const all = [...keys, ...FIXED_KEYS, ...slashes];
-  const column = Math.min(Math.max(...all.map(([key]) => cells(key))) + 2, Math.floor(width / 2));
-  const line = ([key, words]: readonly [string, string]): Row =>
-    fitRow([...fitRow([span("  "), span(key, "bold")], column + 2), span(words)], width);
-  const marks: readonly Row[] = state.colour
-    ? [
-        [
-          span("  ◷", "dim"),
-          span(" waits  "),
-          span("✓", "dim"),
-          span(" on the server  "),
-          span("✓✓", "dim"),
-          span(" delivered  "),
-          span("✓✓", "read"),
-          span(" read  "),
-          span("✗", "error"),
-          span(" refused"),
-        ],
-      ]
-    : [];
-  return [
-    [span("  KEYS", "dim")],
-    ...keys.map(line),
-    ...FIXED_KEYS.map(line),
-    blankRow,
-    [span("  COMMANDS", "dim")],
-    ...slashes.map(line),
-    ...(marks.length > 0 ? [blankRow, [span("  MARKS", "dim")], ...marks] : []),
-  ];
+function switcherRow(state: State, entry: ListEntry, width: number): Row {
+  switch (entry.kind) {
+    case "conversation": {
+      const { conversation } = entry;
+      const when = conversation.last === undefined ? "" : listTime(conversation.last.time, state.now);
+      const unread = conversation.unread > 0 ? `${unreadWords(conversation.unread)} new` : "";
+      const right = [span(unread === "" ? when : unread, unread === "" ? "dim" : "unread"), span("  ")] as const;
+      return spread([span("  "), ...leadOf(conversation, !state.colour), span(titleOf(conversation))], right, width);
+    }
+    case "person":
+      return fitRow([span("  "), ...presenceDot(entry.person, !state.colour), span(safeName(entry.person.name))], width);
+    case "requests":
+      return fitRow([span(`    Requests (${entry.count.toLocaleString("en-GB")})`, "dim")], width);
+    default:
+      return entry satisfies never;
+  }
 }
 
 const STATUS_WORDS = {
@@ -152,16 +151,26 @@ const STATUS_WORDS = {
   failed: "refused by the server",
 } as const;
 
-function detailRows(message: Extract<State["overlay"], { kind: "details" }>["message"], width: number): readonly Row[] {
-  const field = (name: string, value: string): Row => [span(`  ${name.padEnd(10)}`, "dim"), span(value)];
+/** In a group all others are meant. */
+const GROUP_STATUS_WORDS = { ...STATUS_WORDS, delivered: "delivered to all members", read: "read by all members" } as const;
+
+function detailRows(state: State, { message, receipts }: Extract<State["overlay"], { kind: "details" }>, width: number): readonly Row[] {
+  const isGroup = findConversation(state, message.conversation)?.kind === "group";
+  const { sequence } = message;
+  const shown = isGroup && message.mine && sequence !== undefined;
   return [
     blankRow,
-    field("From", message.mine ? `you (${safeName(message.from.name)})` : safeName(message.from.name)),
-    field("Time", exactWords(message.time)),
-    ...(message.mine ? [field("Status", STATUS_WORDS[message.status])] : []),
-    field("Number", message.sequence === undefined ? "not yet in the log" : String(message.sequence)),
-    field("Device", message.from.device.slice(0, 16)),
-    field("Id", message.id),
+    ...field("From", message.mine ? `you (${safeName(message.from.name)})` : safeName(message.from.name), width),
+    ...field("Time", exactWords(message.time), width),
+    ...(message.mine ? field("Status", (isGroup ? GROUP_STATUS_WORDS : STATUS_WORDS)[message.status], width) : []),
+    ...(shown
+      ? receipts === undefined
+        ? field("Read by", "One moment…", width)
+        : receiptRows(receipts, sequence, state.me.name, width)
+      : []),
+    ...field("Number", sequence === undefined ? "not yet in the log" : String(sequence), width),
+    ...field("Device", message.from.device.slice(0, 16), width),
+    ...field("Id", message.id, width),
     blankRow,
     ...paragraph(safeText(message.text), width),
   ];

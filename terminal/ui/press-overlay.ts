@@ -1,23 +1,39 @@
 import { openEntry } from "./enter.ts";
 import type { Command, Key } from "./keys.ts";
 import { findEntries } from "./list.ts";
-import { type State, type Step, step } from "./state.ts";
+import { pressAskers, pressMembers } from "./press-members.ts";
+import { pressRequests } from "./press-requests.ts";
+import { type State, type Step, said, step } from "./state.ts";
 import { editingKey, typeText } from "./write.ts";
 
 const closed = (state: State): State => ({ ...state, overlay: { kind: "none" } });
 
-/** Keys while something lies over the conversation. Escape always closes it. */
+/** Keys while something lies over the conversation, or beside it has them. Escape always closes it. */
 export function pressOverlay(state: State, key: Key, command: Command | undefined): Step {
   const { overlay } = state;
-  if (key.name === "escape" || (key.ctrl && key.name === "c")) return step(closed(state));
+  if (key.name === "escape" || (key.ctrl && key.name === "c")) {
+    if (overlay.kind === "confirm" && overlay.back !== undefined) return step({ ...state, overlay: overlay.back });
+    return step(closed(state));
+  }
   switch (overlay.kind) {
     case "switcher":
       return pressSwitcher(state, key, command);
-    case "help": {
+    case "help":
+    case "info":
+    case "policy": {
       const by = key.name === "up" ? -1 : key.name === "down" ? 1 : command === "page-up" ? -10 : command === "page-down" ? 10 : 0;
-      if (by !== 0) return step({ ...state, overlay: { kind: "help", top: Math.max(0, overlay.top + by) } });
+      if (by !== 0) return step({ ...state, overlay: { ...overlay, top: Math.max(0, overlay.top + by) } });
       return step(closed(state));
     }
+    case "members":
+      return pressMembers(state, key, command);
+    case "askers":
+      return pressAskers(state, key, command);
+    case "requests":
+      return pressRequests(state, key, command);
+    case "invitation":
+      if (key.name !== "text" || key.text !== "y") return step(state);
+      return step(said(state, "Copied."), { kind: "copy", text: overlay.link });
     case "details":
       if (key.name === "text" && key.text === "y") return step(closed(state), { kind: "copy", text: overlay.message.text });
       return step(closed(state));
@@ -26,9 +42,11 @@ export function pressOverlay(state: State, key: Key, command: Command | undefine
         return step(closed(state), { kind: "set-verified", name: overlay.name, verified: key.text === "y" });
       }
       return step(state);
-    case "confirm":
-      if (key.name === "text" && key.text.toLowerCase() === "y") return step(closed(state), overlay.effect);
-      return key.name === "text" ? step(closed(state)) : step(state);
+    case "confirm": {
+      const answered: State = { ...state, overlay: overlay.back ?? { kind: "none" } };
+      if (key.name === "text" && key.text.toLowerCase() === "y") return step(answered, overlay.effect);
+      return key.name === "text" ? step(answered) : step(state);
+    }
     case "none":
       return step(state);
     default:

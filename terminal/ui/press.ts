@@ -1,13 +1,18 @@
 import type { ChatMessage, ConversationSummary } from "@fastchat/client";
+import { callsAttention } from "./attention.ts";
+import { completed, completionOf } from "./complete.ts";
 import * as editing from "./editor.ts";
 import { leave, open, openEntry } from "./enter.ts";
 import { type Command, type Key, chordOf } from "./keys.ts";
-import { isCommandBegun, layoutOf, lookOf } from "./layout.ts";
+import { layoutOf, lookOf } from "./layout.ts";
+import { blockedWords } from "./lines.ts";
 import { listEntries } from "./list.ts";
+import { toggleMembers } from "./press-members.ts";
 import { pressOverlay } from "./press-overlay.ts";
-import { runSlash } from "./run-slash.ts";
-import { completed, parseSlash, unknownCommand } from "./slash.ts";
-import { type Chat, type State, type Step, openChat, said, step, withChat } from "./state.ts";
+import { needsGroup } from "./run-group.ts";
+import { openNamed, runSlash } from "./run-slash.ts";
+import { parseSlash, unknownCommand } from "./slash.ts";
+import { type Chat, type Effect, type State, type Step, openChat, openConversation, said, step, withChat } from "./state.ts";
 import { scrolled, windowOf } from "./transcript.ts";
 import { editingKey, editorOf, setEditor, typeText } from "./write.ts";
 
@@ -43,7 +48,7 @@ function obey(state: State, command: Command): Step | undefined {
     case "newline":
       return typeText(state, "\n");
     case "next-chat":
-      if (isCommandBegun(editorOf(state).text)) return setEditor(state, editing.editorOf(completed(state, editorOf(state).text)));
+      if (completionOf(state, editorOf(state)) !== undefined) return setEditor(state, completed(state, editorOf(state)));
       return neighbour(state, 1);
     case "previous-chat":
       return neighbour(state, -1);
@@ -51,6 +56,8 @@ function obey(state: State, command: Command): Step | undefined {
       return step({ ...state, overlay: { kind: "switcher", editor: editing.emptyEditor, index: 0 } }, { kind: "load-people", text: "" });
     case "next-unread":
       return nextUnread(state);
+    case "members":
+      return openConversation(state)?.kind === "group" ? toggleMembers(state) : step(needsGroup(state, "members"));
     case "page-up":
     case "page-down":
       return scroll(state, (command === "page-up" ? 1 : -1) * Math.max(1, layoutOf(state).transcriptHeight - 2));
@@ -86,7 +93,10 @@ function neighbour(state: State, direction: 1 | -1): Step {
 function nextUnread(state: State): Step {
   const unread = (conversation: ConversationSummary): boolean => conversation.unread > 0 && conversation.id !== state.open;
   const at = state.conversations.findIndex(({ id }) => id === state.open);
-  const next = state.conversations.slice(at + 1).find(unread) ?? state.conversations.find(unread);
+  const [above, below] = [state.conversations.slice(0, at + 1), state.conversations.slice(at + 1)];
+  const calling = [...below, ...above].filter(unread);
+  // What is muted waits until nothing else is unread.
+  const next = calling.find((conversation) => callsAttention(conversation, conversation.mentions > 0)) ?? calling[0];
   return next === undefined ? step(said(state, "No unread chats.")) : open(state, next.id);
 }
 
@@ -119,6 +129,9 @@ function edit(state: State, key: Key): Step {
 /** What the course versions of FastChat left a chat with. */
 const LEAVING = new Set(["--", "@#@EXIT@#@"]);
 
+/** A group's link, pasted where a name is asked for. */
+const JOIN_LINK = /^https?:\/\/\S+\/join#\S+$/u;
+
 function submit(state: State): Step {
   const { text } = editorOf(state);
   const trimmed = text.trim();
@@ -126,12 +139,24 @@ function submit(state: State): Step {
   if (LEAVING.has(trimmed)) return leaveChat(state);
   const slash = parseSlash(trimmed);
   if (slash?.kind === "unknown") return step(said(state, unknownCommand(slash.word), "error"));
-  if (slash !== undefined) return runSlash(cleared(state), slash.command, slash.argument);
-  if (state.open === undefined) return step({ ...state, homeEditor: editing.emptyEditor }, { kind: "open-direct", name: trimmed });
+  if (slash !== undefined) return runSlash(state, cleared(state), slash.command, { argument: slash.argument, line: trimmed });
+  if (state.open === undefined && JOIN_LINK.test(trimmed))
+    return step({ ...state, homeEditor: editing.emptyEditor }, { kind: "join", to: trimmed, line: trimmed });
+  if (state.open === undefined) return openNamed({ ...state, homeEditor: editing.emptyEditor }, trimmed);
   const id = state.open;
+  const hindrance = hindranceOf(state);
+  if (hindrance !== undefined) return step(said(state, hindrance, "error"));
   const message = text.replace(/\s+$/u, "").replace(/^\/\//u, "/");
   const sent = withChat(cleared(state).state, id, (chat) => ({ ...chat, position: { kind: "bottom" }, below: 0 }));
   return step(sent, { kind: "send", id, text: message }, { kind: "draft", id, text: "" }, { kind: "typing", id, active: false });
+}
+
+/** Why what is written stays in the field; what is only held back for a question may wait in the outbox. */
+function hindranceOf(state: State): string | undefined {
+  const conversation = openConversation(state);
+  if (conversation === undefined) return undefined;
+  if (conversation.request) return "They are strangers to you: /accept first, then send this.";
+  return conversation.blocked === "out" || conversation.blocked === "announce-only" ? blockedWords(conversation) : undefined;
 }
 
 const cleared = (state: State): Step => setEditor(state, editing.emptyEditor);
@@ -169,7 +194,11 @@ function pressSelection(state: State, chat: Chat, key: Key): Step | undefined {
   if (key.name === "enter")
     return selected.status === "failed" ? step(change(undefined), { kind: "retry", message: selected.id }) : step(change(undefined));
   if (key.name !== "text") return key.ctrl || key.alt || key.name.startsWith("page") ? undefined : step(state);
-  if (key.text === "i") return step({ ...state, overlay: { kind: "details", message: selected } });
+  if (key.text === "i") {
+    const isGroups = selected.mine && selected.sequence !== undefined && openConversation(state)?.kind === "group";
+    const receipts: Effect[] = isGroups ? [{ kind: "load-receipts", message: selected }] : [];
+    return step({ ...state, overlay: { kind: "details", message: selected, receipts: undefined } }, ...receipts);
+  }
   if (key.text === "y") return step(said(change(undefined), "Copied."), { kind: "copy", text: selected.text });
   return step(state);
 }

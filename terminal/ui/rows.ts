@@ -1,4 +1,4 @@
-import { cells, fit } from "./cells.ts";
+import { cells, fit, pad, wrap } from "./cells.ts";
 
 /** What a piece of text means; the theme says how that looks. */
 export type Style =
@@ -9,6 +9,8 @@ export type Style =
   | "other-name"
   | "own-bar"
   | "accent"
+  | "mention"
+  | "mention-me"
   | "unread"
   | "online"
   | "read"
@@ -59,6 +61,21 @@ export function spread(left: Row, right: Row, width: number): Row {
 
 export const chosen = (row: Row): Row => row.map(({ text }) => span(text, "chosen"));
 
+/** A text set in by two cells. */
+export function paragraph(text: string, width: number, style: Style = "text"): Row[] {
+  return wrap(text, Math.max(4, width - 4)).map((row) => [span("  "), span(row.text, style)]);
+}
+
+const FIELD_CELLS = 10;
+
+/** What something is called, and what it is, which may need several rows. */
+export function field(name: string, value: string, width: number): Row[] {
+  return wrap(value, Math.max(4, width - FIELD_CELLS - 3)).map((row, index) => [
+    span(`  ${pad(index === 0 ? name : "", FIELD_CELLS)}`, "dim"),
+    span(row.text),
+  ]);
+}
+
 /** A rule with words in its middle, as over a day. */
 export function ruleRow(words: string, width: number, style: Style): Row {
   const label = fit(` ${words} `, width);
@@ -75,6 +92,8 @@ const COLOURS: Record<Style, string> = {
   "other-name": "1;35",
   "own-bar": "36",
   accent: "36",
+  mention: "1;36",
+  "mention-me": "1;7",
   unread: "1;36",
   online: "32",
   read: "36",
@@ -92,6 +111,8 @@ const PLAIN: Record<Style, string> = {
   "other-name": "1",
   "own-bar": "",
   accent: "",
+  mention: "1",
+  "mention-me": "1;7",
   unread: "1",
   online: "",
   read: "",

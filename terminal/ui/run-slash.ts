@@ -1,76 +1,146 @@
+import { parseName } from "@fastchat/protocol";
 import * as editing from "./editor.ts";
-import { leave } from "./enter.ts";
+import { leave, open } from "./enter.ts";
+import { refusal } from "./group-change.ts";
+import { titleOf } from "./list.ts";
+import { type Typed, leaveGroup, makeGroup, needsGroup, runGroup } from "./run-group.ts";
 import type { SlashCommand } from "./slash.ts";
-import { type Step, openConversation, said, step } from "./state.ts";
+import { type Effect, type State, type Step, openConversation, said, step } from "./state.ts";
 
-/** What a slash command does; `state` and `effects` are what clearing the line left. */
-export function runSlash({ state, effects }: Step, name: SlashCommand, argument: string): Step {
-  const open = openConversation(state);
-  const peer = open?.peer.name;
-  const about = argument !== "" ? argument : peer;
-  const whom = (go: (person: string) => Step): Step =>
-    about === undefined ? step(said(state, `Say who: /${name} NAME, or open a chat first.`, "error"), ...effects) : go(about);
+/** What a slash command does; `cleared` is what taking the line away leaves. A line that is wrong stays, to be mended. */
+export function runSlash(before: State, cleared: Step, name: SlashCommand, typed: Typed): Step {
+  const done = run(cleared.state, name, typed);
+  const { flash } = done.state;
+  if (flash !== before.flash && flash?.tone === "error") return step({ ...before, flash });
+  return step(done.state, ...cleared.effects, ...done.effects);
+}
+
+function run(state: State, name: SlashCommand, typed: Typed): Step {
+  const { argument } = typed;
+  const conversation = openConversation(state);
   switch (name) {
     case "help":
-      return step({ ...state, overlay: { kind: "help", top: 0 } }, ...effects);
+      return step({ ...state, overlay: { kind: "help", top: 0 } });
     case "people":
-      return step({ ...state, overlay: { kind: "switcher", editor: editing.editorOf(argument), index: 0 } }, ...effects, {
-        kind: "load-people",
-        text: argument,
-      });
+      return step(
+        { ...state, overlay: { kind: "switcher", editor: editing.editorOf(argument), index: 0 } },
+        { kind: "load-people", text: argument },
+      );
     case "open":
-      if (argument === "") return step(said(state, "Say who: /open NAME.", "error"), ...effects);
-      return step(state, ...effects, { kind: "open-direct", name: argument });
+      return argument === "" ? step(said(state, "Say who: /open NAME.", "error")) : openNamed(state, argument);
+    case "group":
+      return makeGroup(state, typed);
+    case "join":
+      if (argument === "") return step(said(state, "Say where: /join LINK, or /join NAME of a group that is public.", "error"));
+      return step(state, { kind: "join", to: argument, line: typed.line });
+    case "add":
+    case "remove":
+    case "promote":
+    case "demote":
+    case "rename":
+    case "describe":
+    case "members":
+    case "info":
+    case "policy":
+    case "link":
+      return conversation?.kind === "group" ? runGroup(state, conversation, name, typed) : step(needsGroup(state, name));
+    case "requests":
+      return showRequests(state);
     case "leave":
-      return step(leave(state).state, ...effects);
+      return conversation?.kind === "group" ? leaveGroup(state, conversation, argument) : leave(state);
     case "verify":
-      return whom((person) =>
-        step({ ...state, overlay: { kind: "verify", name: person, number: undefined } }, ...effects, {
-          kind: "safety-number",
-          name: person,
-        }),
+      return aboutPerson(state, name, argument, (person) =>
+        step({ ...state, overlay: { kind: "verify", name: person, number: undefined } }, { kind: "safety-number", name: person }),
       );
     case "accept":
-      if (open?.blocked === "forked" && (argument === "" || argument === peer)) {
-        const overlay = {
-          kind: "confirm",
-          question: `Go on with the history of ${open.peer.name}'s account that this device knows? Ask ${open.peer.name} first which devices are theirs.`,
-          effect: { kind: "accept-fork", id: open.id },
-        } as const;
-        return step({ ...state, overlay }, ...effects);
-      }
-      return whom((person) => {
-        const effect = { kind: "accept-identity", name: person } as const;
-        return step(
-          {
-            ...state,
-            overlay: {
-              kind: "confirm",
-              question: `Go on with ${person}'s new identity? Compare it first with /verify if you can.`,
-              effect,
-            },
-          },
-          ...effects,
-        );
+      return accept(state, argument);
+    case "decline":
+      if (conversation?.request !== true)
+        return step(said(state, "This is no request: nothing to decline. /requests shows those that wait.", "error"));
+      return step(state, { kind: "decline-request", id: conversation.id });
+    case "block":
+      return aboutPerson(state, name, argument, (person) => {
+        const effect = { kind: "set-blocked", name: person, blocked: true } as const;
+        const isRequest = conversation?.request === true && conversation.peer?.name === person;
+        return isRequest ? step(state, effect, { kind: "decline-request", id: conversation.id }) : step(state, effect);
       });
+    case "unblock":
+      return aboutPerson(state, name, argument, (person) => step(state, { kind: "set-blocked", name: person, blocked: false }));
+    case "mute":
+    case "unmute": {
+      if (conversation === undefined) return step(said(state, `Open a chat first: /${name} is about the one that is open.`, "error"));
+      if (argument !== "" && (name === "unmute" || argument !== "mentions"))
+        return step(said(state, "Write /mute, /mute mentions or /unmute.", "error"));
+      const mute = name === "unmute" ? "none" : argument === "mentions" ? "except-mentions" : "all";
+      return step(state, { kind: "set-mute", id: conversation.id, mute });
+    }
+    case "broadcast":
+      return broadcast(state, typed);
     case "note":
-      if (peer === undefined) return step(said(state, "Open a chat first: the note is about its person.", "error"), ...effects);
-      return step(state, ...effects, { kind: "set-note", name: peer, note: argument });
-    case "signout":
-      return step(
-        {
-          ...state,
-          overlay: {
-            kind: "confirm",
-            question: "Sign this device out and erase its messages here? Your account keeps them.",
-            effect: { kind: "sign-out" },
-          },
-        },
-        ...effects,
-      );
+      if (conversation?.peer === undefined)
+        return step(said(state, "Open the chat with somebody first: the note is about that person.", "error"));
+      return step(state, { kind: "set-note", name: conversation.peer.name, note: argument });
+    case "signout": {
+      const question = "Sign this device out and erase its messages here? Your account keeps them.";
+      return step({ ...state, overlay: { kind: "confirm", question, effect: { kind: "sign-out" } } });
+    }
     case "quit":
-      return step(state, ...effects, { kind: "quit" });
+      return step(state, { kind: "quit" });
     default:
       return name satisfies never;
   }
+}
+
+/**
+ * A person, or a group that is called so. Names of groups are chosen by others: none takes the place of a person whom the server knows by
+ * that name.
+ */
+export function openNamed(state: State, typed: string): Step {
+  const wanted = typed.toLowerCase();
+  const group = state.conversations.find((known) => known.kind === "group" && titleOf(known).toLowerCase() === wanted);
+  if (group !== undefined && parseName(typed).kind === "invalid") return open(state, group.id);
+  return step(state, { kind: "open-direct", name: typed.replace(/^@/u, ""), ...(group !== undefined && { orGroup: group.id }) });
+}
+
+function aboutPerson(state: State, command: SlashCommand, argument: string, go: (person: string) => Step): Step {
+  const conversation = openConversation(state);
+  const about = argument === "" ? conversation?.peer?.name : argument.replace(/^@/u, "").toLowerCase();
+  if (about !== undefined) return go(about);
+  const where = conversation === undefined ? `/${command} NAME, or open a chat first` : `/${command} NAME`;
+  return step(said(state, `Say who: ${where}.`, "error"));
+}
+
+function showRequests(state: State): Step {
+  const conversation = openConversation(state);
+  if (conversation?.kind !== "group" || conversation.request)
+    return step({ ...state, overlay: { kind: "requests", index: 0 } }, { kind: "load-requests" });
+  const why = refusal(conversation.group, "add");
+  if (why !== undefined) return step(said(state, why, "error"));
+  return step({ ...state, overlay: { kind: "askers", index: 0 } }, { kind: "load-group", id: conversation.id });
+}
+
+/** A request; or one goes on after two histories, or another identity. */
+function accept(state: State, argument: string): Step {
+  const conversation = openConversation(state);
+  const confirm = (question: string, effect: Effect): Step => step({ ...state, overlay: { kind: "confirm", question, effect } });
+  const peer = conversation?.peer?.name;
+  const isAboutThis = argument === "" || argument === peer;
+  if (conversation?.request === true && isAboutThis) return step(state, { kind: "accept-request", id: conversation.id });
+  if (conversation?.blocked === "forked" && isAboutThis) {
+    const [whose, who] = peer === undefined ? ["a member", "them"] : [peer, peer];
+    const question = `Go on with the history of ${whose}'s account that this device knows? Ask ${who} first which devices are theirs.`;
+    return confirm(question, { kind: "accept-fork", id: conversation.id });
+  }
+  return aboutPerson(state, "accept", argument, (person) =>
+    confirm(`Go on with ${person}'s new identity? Compare it first with /verify if you can.`, { kind: "accept-identity", name: person }),
+  );
+}
+
+/** `/broadcast family hello`, `/broadcast "old friends" hello`, `/broadcast bob,carol hello`. */
+function broadcast(state: State, { argument, line }: Typed): Step {
+  if (argument === "") return step(state, { kind: "broadcast-lists" });
+  const [, quoted, word, text = ""] = /^(?:"([^"]*)"|(\S+))\s*([^]*)$/u.exec(argument) ?? [];
+  const to = quoted ?? word ?? "";
+  if (text === "") return step(said(state, "Say to whom and what: /broadcast LIST TEXT, or /broadcast bob,carol TEXT.", "error"));
+  return step(state, { kind: "broadcast", to, text, line });
 }

@@ -1,23 +1,21 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { cells } from "./cells.ts";
+import { completed } from "./complete.ts";
+import { editorOf } from "./editor.ts";
 import { frameOf } from "./frame.ts";
 import { readKeymap } from "./keys.ts";
 import { matchScore } from "./list.ts";
 import { rowText } from "./rows.ts";
 import { answered, initialSignIn, typeSignIn } from "./sign-in.ts";
-import { completed, parseSlash, unknownCommand } from "./slash.ts";
-import { openChat } from "./state.ts";
-import { Alice, bob, carol, key, message, morning, someone, talk, text } from "./test-state.ts";
+import { parseSlash, unknownCommand } from "./slash.ts";
+import { type Overlay, openChat } from "./state.ts";
+import { Alice, bob, carol, group, key, message, morning, openGroup, screenOf, shows, someone, talk, text, withBob } from "./test-state.ts";
 import { merge } from "./timeline.ts";
 import { type Look, type Transcript, entryRows, scrolled, topAt, windowOf } from "./transcript.ts";
 
 const large = process.env["SIZE"] === "large";
 
-const screenOf = (alice: Alice): string[] => frameOf(alice.state).rows.map(rowText);
-const shows = (alice: Alice, words: string): boolean => screenOf(alice).some((row) => row.includes(words));
-
-const withBob = talk(bob);
 const withCarol = talk(carol, { time: morning - 1 });
 
 const someText = fc
@@ -45,7 +43,7 @@ test("what shows at any scroll position is one piece of the whole transcript", (
       fc.array(fc.integer({ min: -30, max: 30 }), { maxLength: 12 }),
       fc.option(fc.integer({ min: 0, max: 30 }), { nil: undefined }),
       (messages, width, height, moves, unreadAfter) => {
-        const look: Look = { width, now: morning, words: false, dense: false };
+        const look: Look = { width, now: morning, words: false, dense: false, me: "alice" };
         let transcript: Transcript = { entries: merge([], messages), position: { kind: "bottom" }, unreadAfter, selected: undefined };
         const whole = transcript.entries.flatMap((_, index) => entryRows(transcript, index, look)).map(rowText);
         const lowest = whole.length;
@@ -66,12 +64,47 @@ test("what shows at any scroll position is one piece of the whole transcript", (
 
 test("a chat opened at an entry shows it first", () => {
   const messages = Array.from({ length: 40 }, (_, index) => message(withBob, index + 1, `number ${index + 1}`));
-  const look: Look = { width: 40, now: morning, words: false, dense: true };
+  const look: Look = { width: 40, now: morning, words: false, dense: true, me: "alice" };
   const transcript: Transcript = { entries: merge([], messages), position: { kind: "bottom" }, unreadAfter: 10, selected: undefined };
   const { rows } = windowOf({ ...transcript, position: topAt(transcript, 10, 9, look) }, 9, look);
   expect(rowText(rows[0]!)).toContain("new messages");
   expect(rowText(rows[2]!)).toContain("number 11");
 });
+
+const groupOverlays = ["members", "askers", "info", "policy", "invitation", "requests", "confirm"] as const;
+
+/** Opens a group that is called so, with something over its chat or beside it. */
+function inGroup(alice: Alice, title: string, where: string): void {
+  const chess = group(title, [bob, carol], { group: { description: title, joinRequests: 1 }, typing: ["bob", title] });
+  const said = message(chess, 1, `@alice ${title}`, { mentions: ["alice"], mentionsMe: true });
+  const invitation = { publicKey: "ab".repeat(32), uses: 5, used: 0, lastDay: "2026-11-27", state: "good" } as const;
+  const known = openGroup(chess, [bob, carol], { askers: [{ person: someone("dave", 3), by: "invitation", time: morning }] });
+  alice.opens(chess, [said]).does(
+    { kind: "group", group: { ...known, info: { ...known.info, invitations: [invitation] } } },
+    {
+      kind: "requests",
+      requests: {
+        count: 40,
+        conversations: [
+          { ...withCarol, request: true },
+          { ...chess, request: true },
+        ],
+      },
+    },
+    { kind: "event", event: { kind: "sealing", conversation: chess.id, done: 1, total: 3 }, now: morning },
+    { kind: "said", text: title.repeat(9), tone: "error", now: morning },
+  );
+  const overlays: Record<string, Overlay> = {
+    members: { kind: "members", index: 1 },
+    askers: { kind: "askers", index: 0 },
+    info: { kind: "info", top: 3 },
+    policy: { kind: "policy", top: 0 },
+    invitation: { kind: "invitation", invitation, link: `https://chat.example/${"x".repeat(90)}#${title}` },
+    requests: { kind: "requests", index: 1 },
+    confirm: { kind: "confirm", question: title, effect: { kind: "quit" } },
+  };
+  alice.state = { ...alice.state, membersBeside: true, overlay: overlays[where] ?? { kind: "none" } };
+}
 
 test("every screen has exactly its size, whatever is on it, and the cursor is inside", () => {
   fc.assert(
@@ -80,13 +113,14 @@ test("every screen has exactly its size, whatever is on it, and the cursor is in
       fc.integer({ min: 3, max: 50 }),
       someMessages,
       someText,
-      fc.constantFrom("home", "chat", "switcher", "help", "verify", "details", "offline"),
+      fc.constantFrom("home", "chat", "switcher", "help", "verify", "details", "offline", "request", ...groupOverlays, "group"),
       fc.boolean(),
       (columns, rows, messages, draft, where, colour) => {
         const alice = new Alice({ columns, rows }).knows(withBob, { ...withCarol, unread: 3, last: message(withCarol, 3, draft) });
         alice.state = { ...alice.state, colour };
         alice.does({ kind: "event", event: { kind: "caught-up" }, now: morning });
-        if (where !== "home") alice.opens(withBob, messages);
+        if (where === "request") alice.opens({ ...withBob, request: true }, messages);
+        else if (where !== "home") alice.opens(withBob, messages);
         alice.hears(message(withCarol, 9, draft));
         if (where === "details") alice.presses(key("up"), "i");
         alice.does({ kind: "paste", text: draft, now: morning });
@@ -97,6 +131,7 @@ test("every screen has exactly its size, whatever is on it, and the cursor is in
           const connection = { kind: "offline", since: morning, retryAt: morning, reason: "no-services", detail: "" } as const;
           alice.does({ kind: "event", event: { kind: "connection", connection }, now: morning }, { kind: "tick", now: morning + 3_000 });
         }
+        if (where === "group" || groupOverlays.some((kind) => kind === where)) inGroup(alice, draft, where);
         const frame = frameOf(alice.state);
         expect(frame.rows.length).toBe(rows);
         for (const row of frame.rows) {
@@ -107,7 +142,7 @@ test("every screen has exactly its size, whatever is on it, and the cursor is in
         expect([x >= 0 && x < columns, y >= 0 && y < rows]).toEqual([true, true]);
       },
     ),
-    { numRuns: large ? 700 : 140 },
+    { numRuns: large ? 1_000 : 240 },
   );
 });
 
@@ -276,9 +311,9 @@ test("ticks are words without colour", () => {
 
 test("slash commands complete and are told from messages", () => {
   const { state } = new Alice().knows(withBob, withCarol);
-  expect(completed(state, "/o")).toBe("/open ");
-  expect(completed(state, "/open c")).toBe("/open carol");
-  expect(completed(state, "/zzz")).toBe("/zzz");
+  expect(completed(state, editorOf("/o"))).toEqual(editorOf("/open "));
+  expect(completed(state, editorOf("/open c"))).toEqual(editorOf("/open carol"));
+  expect(completed(state, editorOf("/zzz"))).toEqual(editorOf("/zzz"));
   expect(parseSlash("hello /open")).toBeUndefined();
   expect(parseSlash("//open")).toBeUndefined();
   expect(parseSlash("/note two words")).toEqual({ kind: "command", command: "note", argument: "two words" });

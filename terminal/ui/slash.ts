@@ -1,32 +1,82 @@
-import { entryName, listEntries } from "./list.ts";
-import type { State } from "./state.ts";
+import type { Right } from "./group-change.ts";
 
-/** What can be typed behind a slash. */
-export const slashCommands = {
+/** Whose names Tab completes in an argument. */
+export type NamesOf = "list" | "people" | "near" | "members" | "admins" | "no-admins" | "no-members" | "blocked";
+
+interface SlashEntry {
+  readonly argument: string;
+  readonly help: string;
+  /** `whole`: the argument is one name; else words, of which names stand from the one at `from` on: one, many, or many between commas. */
+  readonly names?:
+    | { readonly how: "whole"; readonly of: NamesOf }
+    | { readonly how: "one" | "many" | "commas"; readonly of: NamesOf; readonly from: number };
+  readonly isForGroups?: boolean;
+  /** Needed in a group. */
+  readonly right?: Right;
+}
+
+const one = (of: NamesOf) => ({ how: "one", of, from: 0 }) as const;
+const many = (of: NamesOf, from = 0) => ({ how: "many", of, from }) as const;
+
+const entries = {
   help: { argument: "", help: "Keys and commands" },
   people: { argument: "[TEXT]", help: "Find people" },
-  open: { argument: "NAME", help: "Talk to somebody" },
-  leave: { argument: "", help: "Leave this chat (also -- )" },
-  verify: { argument: "[NAME]", help: "Compare safety numbers" },
-  accept: { argument: "[NAME]", help: "Go on after an identity or a history changed" },
+  open: { argument: "NAME", help: "Talk to somebody, or in a group", names: { how: "whole", of: "list" } },
+  group: { argument: "NAME MEMBER…", help: 'Make a group: /group "Chess club" bob carol', names: many("people", 1) },
+  join: { argument: "LINK|NAME", help: "Join a group by its link or its public name" },
+  add: { argument: "NAME…", help: "Add members", names: many("no-members"), isForGroups: true, right: "add" },
+  remove: { argument: "NAME…", help: "Remove members", names: many("members"), isForGroups: true, right: "remove" },
+  promote: { argument: "NAME…", help: "Make members admins", names: many("no-admins"), isForGroups: true, right: "role" },
+  demote: { argument: "NAME…", help: "Make admins members", names: many("admins"), isForGroups: true, right: "role" },
+  rename: { argument: "NAME", help: "Rename the group", isForGroups: true, right: "profile" },
+  describe: { argument: "TEXT", help: "Say what the group is about", isForGroups: true, right: "profile" },
+  members: { argument: "", help: "Who is in the group", isForGroups: true },
+  info: { argument: "", help: "All about the group", isForGroups: true },
+  policy: { argument: "[RULE VALUE]", help: "The group's rules: /policy write admins", isForGroups: true },
+  link: { argument: "[USES] [DAYS]", help: "Make a link to join by; /link revoke ID takes one back", isForGroups: true, right: "invite" },
+  requests: { argument: "", help: "Who asks to be let in; outside a group: strangers who wrote" },
+  leave: { argument: "[SUCCESSOR]", help: "Leave the group for good; elsewhere: leave this chat, as --", names: one("members") },
+  verify: { argument: "[NAME]", help: "Compare safety numbers", names: one("near") },
+  accept: { argument: "[NAME]", help: "Accept a request; go on after an identity or a history changed", names: one("near") },
+  decline: { argument: "", help: "Put a request away; nobody hears of it" },
+  block: { argument: "[NAME]", help: "See nothing more that somebody writes to you alone", names: one("near") },
+  unblock: { argument: "NAME", help: "See it again", names: one("blocked") },
+  mute: { argument: "[mentions]", help: "No news from here; with mentions: only when you are mentioned" },
+  unmute: { argument: "", help: "News from here again" },
+  broadcast: {
+    argument: "LIST|NAME,NAME TEXT",
+    help: "Write to several, each by themselves",
+    names: { how: "commas", of: "people", from: 0 },
+  },
   note: { argument: "TEXT", help: "Your own note about this person" },
   signout: { argument: "", help: "Sign this device out and erase its messages here" },
   quit: { argument: "", help: "Quit" },
-} as const;
+} as const satisfies Readonly<Record<string, SlashEntry>>;
 
-export type SlashCommand = keyof typeof slashCommands;
+/** What can be typed behind a slash. */
+export const slashCommands: Readonly<Record<keyof typeof entries, SlashEntry>> = entries;
+
+export type SlashCommand = keyof typeof entries;
 
 export type Slash =
   | { readonly kind: "command"; readonly command: SlashCommand; readonly argument: string }
   | { readonly kind: "unknown"; readonly word: string };
 
-const isSlashCommand = (word: string): word is SlashCommand => Object.hasOwn(slashCommands, word);
+export const isSlashCommand = (word: string): word is SlashCommand => Object.hasOwn(slashCommands, word);
 
 /** Undefined: the text is a message. A message that begins with a slash is written with two. */
 export function parseSlash(text: string): Slash | undefined {
   if (!text.startsWith("/") || text.startsWith("//")) return undefined;
   const [, word = "", argument = ""] = /^\/(\S*)\s*([^]*)$/u.exec(text) ?? [];
   return isSlashCommand(word) ? { kind: "command", command: word, argument: argument.trim() } : { kind: "unknown", word };
+}
+
+const WORD = /"([^"]*)"|[^\s"]+/gu;
+
+/** The words of an argument, of which quotes hold some together; undefined: a quote is not closed. */
+export function splitWords(argument: string): readonly string[] | undefined {
+  if (argument.split('"').length % 2 === 0) return undefined;
+  return Array.from(argument.matchAll(WORD), ([word, quoted]) => quoted ?? word);
 }
 
 const NEAREST = 3;
@@ -59,31 +109,4 @@ function editDistance(one: string, other: string): number {
     above = current;
   }
   return above[other.length]!;
-}
-
-/** What the text could go on as, whole texts, best first. */
-export function completionsOf(state: State, text: string): readonly string[] {
-  const open = /^\/open (\S*)$/u.exec(text);
-  if (open !== null) {
-    return listEntries(state)
-      .map(entryName)
-      .filter((name) => name.startsWith(open[1]!))
-      .map((name) => `/open ${name}`);
-  }
-  if (!/^\/[a-z]*$/u.test(text)) return [];
-  return Object.keys(slashCommands)
-    .filter((command) => `/${command}`.startsWith(text))
-    .map((command) => `/${command}`);
-}
-
-/** The text after Tab: as far as all candidates agree, or the first of them; with a space where an argument follows. */
-export function completed(state: State, text: string): string {
-  const candidates = completionsOf(state, text);
-  const [first] = candidates;
-  if (first === undefined) return text;
-  let common = first;
-  for (const candidate of candidates) while (!candidate.startsWith(common)) common = common.slice(0, -1);
-  const result = common.length > text.length ? common : first;
-  const word = result.slice(1);
-  return candidates.includes(result) && isSlashCommand(word) && slashCommands[word].argument !== "" ? `${result} ` : result;
 }

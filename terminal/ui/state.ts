@@ -5,16 +5,23 @@ import type {
   ClientEvent,
   ConnectionState,
   ConversationSummary,
+  GroupInfo,
+  GroupInvitation,
+  JoinRequestInfo,
   Me,
+  Mute,
   Person,
+  Receipt,
   SafetyNumber,
 } from "@fastchat/client";
+import type { GroupChange } from "./group-change.ts";
 import { type Editor, emptyEditor } from "./editor.ts";
 import type { Key, Keymap } from "./keys.ts";
 import type { Entry } from "./timeline.ts";
 import type { Position } from "./transcript.ts";
 
 export type ConversationId = ConversationSummary["id"];
+type AccountId = Person["account"];
 
 /** One open or once opened conversation. */
 export interface Chat {
@@ -33,22 +40,45 @@ export interface Chat {
   readonly editor: Editor;
   /** Marked as read up to here by us. */
   readonly marked: number;
-  readonly typing: boolean;
+}
+
+/** The group whose chat is open, with what a list does not need. */
+export interface OpenGroup {
+  readonly info: GroupInfo;
+  /** Who asks to be let in, for those who may answer. */
+  readonly askers: readonly JoinRequestInfo[];
+}
+
+/** Conversations that strangers began: all are counted, some are read so far. */
+export interface Requests {
+  readonly count: number;
+  readonly conversations: readonly ConversationSummary[];
 }
 
 export type Overlay =
   | { readonly kind: "none" }
   | { readonly kind: "switcher"; readonly editor: Editor; readonly index: number }
   | { readonly kind: "help"; readonly top: number }
-  | { readonly kind: "details"; readonly message: ChatMessage }
+  /** `receipts`: of one's own message in a group; undefined: not known yet. */
+  | { readonly kind: "details"; readonly message: ChatMessage; readonly receipts: readonly Receipt[] | undefined }
   | { readonly kind: "verify"; readonly name: string; readonly number: SafetyNumber | undefined }
-  | { readonly kind: "confirm"; readonly question: string; readonly effect: Effect };
+  /** The members' panel has the keys; without room beside the transcript it lies over it. */
+  | { readonly kind: "members"; readonly index: number }
+  | { readonly kind: "askers"; readonly index: number }
+  | { readonly kind: "info"; readonly top: number }
+  | { readonly kind: "policy"; readonly top: number }
+  | { readonly kind: "invitation"; readonly invitation: GroupInvitation; readonly link: string }
+  | { readonly kind: "requests"; readonly index: number }
+  /** `back`: what lay there before, and does again after the answer. */
+  | { readonly kind: "confirm"; readonly question: string; readonly effect: Effect; readonly back?: Overlay };
 
-/** One line of answer to what was done, which goes when the person goes on; or a warning. Both go away by themselves. */
+/** One line of answer to what was done, which goes when the person goes on; or a warning. */
 export interface Flash {
   readonly text: string;
   readonly tone: "plain" | "error" | "warning";
   /** Milliseconds since 1970. */
+  readonly since: number;
+  /** When it goes away by itself; Infinity: it waits for a key. */
   readonly until: number;
 }
 
@@ -71,8 +101,19 @@ export interface State {
   readonly offlineSince: number | undefined;
   /** Newest first. */
   readonly conversations: readonly ConversationSummary[];
+  readonly requests: Requests;
   readonly people: readonly Person[];
   readonly open: ConversationId | undefined;
+  /** Undefined: no group's chat is open, or its members are not known yet. */
+  readonly group: OpenGroup | undefined;
+  /** The members' panel is wished for beside every group's transcript. */
+  readonly membersBeside: boolean;
+  /** Members whose presence is looked at, besides that of people. */
+  readonly watched: readonly AccountId[];
+  /** A group that one asked to be let into, and wants to see as soon as one is in. */
+  readonly joining: ConversationId | undefined;
+  /** New keys that are being sealed. */
+  readonly sealing: ReadonlyMap<ConversationId, { readonly done: number; readonly total: number }>;
   readonly chats: ReadonlyMap<ConversationId, Chat>;
   /** What is written while no chat is open. */
   readonly homeEditor: Editor;
@@ -86,10 +127,16 @@ export interface State {
 }
 
 export type Effect =
-  | { readonly kind: "load-conversation"; readonly id: ConversationId }
+  /** `news`: what arrived there before anything was known about it. */
+  | { readonly kind: "load-conversation"; readonly id: ConversationId; readonly news?: ChatMessage }
+  | { readonly kind: "load-group"; readonly id: ConversationId }
+  | { readonly kind: "load-requests" }
+  | { readonly kind: "load-receipts"; readonly message: ChatMessage }
+  | { readonly kind: "watch-members"; readonly accounts: readonly AccountId[] }
   | { readonly kind: "load-people"; readonly text: string }
   | { readonly kind: "load-items"; readonly id: ConversationId; readonly before: number | undefined; readonly limit: number }
-  | { readonly kind: "open-direct"; readonly name: string }
+  /** `orGroup`: a group that is called so, for the case that nobody is. */
+  | { readonly kind: "open-direct"; readonly name: string; readonly orGroup?: ConversationId }
   | { readonly kind: "send"; readonly id: ConversationId; readonly text: string }
   | { readonly kind: "retry"; readonly message: ChatMessage["id"] }
   | { readonly kind: "mark-read"; readonly id: ConversationId; readonly sequence: number }
@@ -100,6 +147,18 @@ export type Effect =
   | { readonly kind: "accept-identity"; readonly name: string }
   | { readonly kind: "accept-fork"; readonly id: ConversationId }
   | { readonly kind: "set-note"; readonly name: string; readonly note: string }
+  | { readonly kind: "create-group"; readonly name: string; readonly members: readonly string[]; readonly line: string }
+  /** `line`: what was typed, which comes back when it is refused. */
+  | { readonly kind: "change-group"; readonly id: ConversationId; readonly change: GroupChange; readonly line?: string }
+  | { readonly kind: "invite"; readonly id: ConversationId; readonly uses?: number; readonly days?: number }
+  | { readonly kind: "join"; readonly to: string; readonly line: string }
+  | { readonly kind: "set-mute"; readonly id: ConversationId; readonly mute: Mute }
+  | { readonly kind: "set-blocked"; readonly name: string; readonly blocked: boolean }
+  | { readonly kind: "accept-request"; readonly id: ConversationId }
+  /** Undefined: all that wait. */
+  | { readonly kind: "decline-request"; readonly id: ConversationId | undefined }
+  | { readonly kind: "broadcast"; readonly to: string; readonly text: string; readonly line: string }
+  | { readonly kind: "broadcast-lists" }
   | { readonly kind: "copy"; readonly text: string }
   | { readonly kind: "redraw" }
   | { readonly kind: "sign-out" }
@@ -111,8 +170,14 @@ export type Action =
   | { readonly kind: "resize"; readonly columns: number; readonly rows: number }
   | { readonly kind: "tick"; readonly now: number }
   | { readonly kind: "event"; readonly event: ClientEvent; readonly now: number }
-  | { readonly kind: "conversation"; readonly conversation: ConversationSummary }
+  | { readonly kind: "conversation"; readonly conversation: ConversationSummary; readonly news?: ChatMessage }
   | { readonly kind: "conversations"; readonly conversations: readonly ConversationSummary[] }
+  | { readonly kind: "requests"; readonly requests: Requests }
+  | { readonly kind: "declined"; readonly id: ConversationId | undefined }
+  | { readonly kind: "asked-to-join"; readonly id: ConversationId; readonly now: number }
+  | { readonly kind: "group"; readonly group: OpenGroup }
+  | { readonly kind: "invitation"; readonly id: ConversationId; readonly invitation: GroupInvitation; readonly link: string }
+  | { readonly kind: "receipts"; readonly message: ChatMessage["id"]; readonly receipts: readonly Receipt[] }
   | { readonly kind: "people"; readonly people: readonly Person[] }
   | {
       readonly kind: "items";
@@ -123,6 +188,7 @@ export type Action =
     }
   | { readonly kind: "opened"; readonly conversation: ConversationSummary }
   | { readonly kind: "not-sent"; readonly id: ConversationId; readonly text: string; readonly sentence: string; readonly now: number }
+  | { readonly kind: "refused"; readonly line: string; readonly sentence: string; readonly now: number }
   | { readonly kind: "safety-number"; readonly name: string; readonly number: SafetyNumber }
   | { readonly kind: "said"; readonly text: string; readonly tone: Flash["tone"]; readonly now: number };
 
@@ -143,8 +209,14 @@ export function initialState(
     connection: client.connection,
     offlineSince: client.connection.kind === "online" ? undefined : options.now,
     conversations: [],
+    requests: { count: 0, conversations: [] },
     people: [],
     open: undefined,
+    group: undefined,
+    membersBeside: false,
+    watched: [],
+    joining: undefined,
+    sealing: new Map(),
     chats: new Map(),
     homeEditor: emptyEditor,
     listIndex: 0,
@@ -166,13 +238,17 @@ export const emptyChat: Chat = {
   selected: undefined,
   editor: emptyEditor,
   marked: 0,
-  typing: false,
 };
 
 export const openChat = (state: State): Chat | undefined => (state.open === undefined ? undefined : state.chats.get(state.open));
 
-export const openConversation = (state: State): ConversationSummary | undefined =>
-  state.open === undefined ? undefined : state.conversations.find(({ id }) => id === state.open);
+export function findConversation(state: State, id: ConversationId | undefined): ConversationSummary | undefined {
+  if (id === undefined) return undefined;
+  const isIt = (conversation: ConversationSummary): boolean => conversation.id === id;
+  return state.conversations.find(isIt) ?? state.requests.conversations.find(isIt);
+}
+
+export const openConversation = (state: State): ConversationSummary | undefined => findConversation(state, state.open);
 
 export function withChat(state: State, id: ConversationId, change: (chat: Chat) => Chat): State {
   const chats = new Map(state.chats);
@@ -184,9 +260,16 @@ const FLASH_MS = 6_000;
 /** What comes while somebody types is there so long at least. */
 const FLASH_SEEN_MS = 1_000;
 
-export const isSeen = (flash: Flash, now: number): boolean => now >= flash.until - FLASH_MS + FLASH_SEEN_MS;
+export const isSeen = (flash: Flash, now: number): boolean => now >= flash.since + FLASH_SEEN_MS;
 
-export const said = (state: State, text: string, tone: Flash["tone"] = "plain"): State => ({
+/** What waits for a key gives way to warnings alone. */
+export function said(state: State, text: string, tone: Flash["tone"] = "plain"): State {
+  if (state.flash?.until === Infinity && tone !== "warning") return state;
+  return { ...state, flash: { text, tone, since: state.now, until: state.now + FLASH_MS } };
+}
+
+/** Said until the next key: nobody who looks away for a moment may miss it. */
+export const saidUntilKey = (state: State, text: string): State => ({
   ...state,
-  flash: { text, tone, until: state.now + FLASH_MS },
+  flash: { text, tone: "plain", since: state.now, until: Infinity },
 });

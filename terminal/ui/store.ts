@@ -1,5 +1,8 @@
-import { FastChatError } from "@fastchat/protocol";
+import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
 import type { Client } from "@fastchat/client";
+import { atMostOnce } from "./again.ts";
+import { mayDo } from "./group-change.ts";
+import { performGroups } from "./perform-groups.ts";
 import { type Action, type Effect, type State, initialState } from "./state.ts";
 import { update } from "./update.ts";
 
@@ -23,6 +26,7 @@ export interface StoreOptions extends Pick<State, "columns" | "rows" | "colour" 
 
 const TICK_MS = 500;
 const DRAFT_MS = 400;
+const WATCH_MS = 200;
 const LAST_DRAFTS_MS = 1_000;
 
 export function sentenceOf(error: unknown): string {
@@ -39,6 +43,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
   const over = new AbortController();
   const catchingUp = new AbortController();
   const ending = Promise.withResolvers<Ending>();
+  let watching: NodeJS.Timeout | undefined;
   const drafts = new Map<string, { readonly timer: NodeJS.Timeout; readonly save: () => Promise<void> }>();
 
   const announce = (): void => {
@@ -67,23 +72,56 @@ export function startStore(client: Client, options: StoreOptions): Store {
       if (over.signal.aborted) return;
       if (effect.kind === "send")
         dispatch({ kind: "not-sent", id: effect.id, text: effect.text, sentence: sentenceOf(error), now: Date.now() });
+      else if ("line" in effect && effect.line !== undefined)
+        dispatch({ kind: "refused", line: effect.line, sentence: sentenceOf(error), now: Date.now() });
       else say(sentenceOf(error), "error");
     });
   };
+
+  /** Of people, and before them of the members who show. */
+  const watch = async (): Promise<void> => {
+    const accounts = new Set([...state.watched, ...state.people.map(({ account }) => account)]);
+    await client.watchPresence([...accounts].slice(0, limits.watchedPresences));
+  };
+  const loadGroup = atMostOnce(async () => {
+    const id = state.open;
+    const info = id === undefined ? undefined : await client.groups.info(id);
+    if (info === undefined) return;
+    // The members show also while nobody can be asked who else wants to be one.
+    const asked = info.joinRequests > 0 && mayDo(info, "add") ? client.groups.joinRequests(info.id).catch(() => []) : [];
+    const askers = await asked;
+    dispatch({ kind: "group", group: { info, askers } });
+  });
+  const loadRequests = atMostOnce(async () => dispatch({ kind: "requests", requests: await client.requests() }));
 
   const perform = async (effect: Effect): Promise<void> => {
     switch (effect.kind) {
       case "load-conversation": {
         const conversation = await client.conversation(effect.id);
-        if (conversation !== undefined) dispatch({ kind: "conversation", conversation });
+        const { news } = effect;
+        if (conversation !== undefined) dispatch({ kind: "conversation", conversation, ...(news !== undefined && { news }) });
         return;
       }
+      case "load-group":
+        return loadGroup();
+      case "load-requests":
+        return loadRequests();
+      case "load-receipts": {
+        const { conversation, id } = effect.message;
+        dispatch({ kind: "receipts", message: id, receipts: await client.receipts(conversation) });
+        return;
+      }
+      case "watch-members":
+        // Whoever scrolls through a thousand members asks for those only where they stop.
+        clearTimeout(watching);
+        watching = setTimeout(() => void watch().catch(() => undefined), WATCH_MS);
+        return;
       case "load-people": {
         const people = await client.people(effect.text === "" ? undefined : effect.text);
         const known = new Map(state.people.map((person) => [person.account, person]));
         for (const person of people) known.set(person.account, person);
         dispatch({ kind: "people", people: [...known.values()] });
-        await client.watchPresence([...known.keys()]);
+        await watch();
         return;
       }
       case "load-items": {
@@ -93,7 +131,11 @@ export function startStore(client: Client, options: StoreOptions): Store {
         return;
       }
       case "open-direct": {
-        const id = await client.openDirect(effect.name.toLowerCase());
+        const { orGroup } = effect;
+        const id = await client.openDirect(effect.name.toLowerCase()).catch((error: unknown) => {
+          if (orGroup === undefined || !(error instanceof FastChatError) || error.code !== ErrorCode.NO_SUCH_USER) throw error;
+          return orGroup;
+        });
         const conversation = await client.conversation(id);
         if (conversation !== undefined) dispatch({ kind: "opened", conversation });
         return;
@@ -143,6 +185,17 @@ export function startStore(client: Client, options: StoreOptions): Store {
         await client.setNote(effect.name, effect.note);
         say(effect.note === "" ? "The note is gone." : "Noted, for your eyes only.");
         return;
+      case "create-group":
+      case "change-group":
+      case "invite":
+      case "join":
+      case "set-mute":
+      case "set-blocked":
+      case "accept-request":
+      case "decline-request":
+      case "broadcast":
+      case "broadcast-lists":
+        return performGroups({ client, dispatch, say }, effect);
       case "copy":
         copy(effect.text);
         return;
@@ -162,7 +215,10 @@ export function startStore(client: Client, options: StoreOptions): Store {
     }
   };
 
-  const loadAll = async (): Promise<void> => dispatch({ kind: "conversations", conversations: await client.conversations() });
+  const loadAll = async (): Promise<void> => {
+    dispatch({ kind: "conversations", conversations: await client.conversations() });
+    await loadRequests();
+  };
 
   const unsubscribe = client.subscribe((event) => {
     if (event.kind !== "caught-up") return dispatch({ kind: "event", event, now: Date.now() });
@@ -199,6 +255,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
       catchingUp.abort();
       unsubscribe();
       clearInterval(ticker);
+      clearTimeout(watching);
       listeners.clear();
       const pending = [...drafts.values()];
       for (const { timer } of pending) clearTimeout(timer);

@@ -1,6 +1,7 @@
-import type { ChatMessage, ChatNotice, MessageStatus } from "@fastchat/client";
+import type { ChatMessage, ChatNotice, MessageStatus, NoticeKind } from "@fastchat/client";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { type WrappedRow, wrap } from "./cells.ts";
+import { mentionSpans } from "./mentions.ts";
 import { type Row, type Span, blankRow, chosen, fitRow, ruleRow, span, spread } from "./rows.ts";
 import { dayWords, sameDay, sameMinute, timeWords } from "./time.ts";
 import type { Entry } from "./timeline.ts";
@@ -18,6 +19,8 @@ export interface Look {
   readonly words: boolean;
   /** No empty rows between groups, for low terminals. */
   readonly dense: boolean;
+  /** One's own name, which stands out where it is mentioned. */
+  readonly me: string;
 }
 
 export interface Transcript {
@@ -64,10 +67,10 @@ function messageRows(message: ChatMessage, header: boolean, look: Look): Row[] {
     rows.push(fitRow([bar, name, span("  "), span(timeWords(message.time), "dim")], look.width));
   }
   const texts = wrapMessage(message, Math.max(4, look.width - INDENT - marks));
-  for (const [index, { text }] of texts.entries()) {
+  for (const [index, row] of texts.entries()) {
     const isLast = index === texts.length - 1;
     const right: Row = isLast && message.mine ? [tick(message.status, look.words), span(" ")] : [];
-    rows.push(spread([bar, span(text)], right, look.width));
+    rows.push(spread([bar, ...mentionSpans(message, row, look.me)], right, look.width));
   }
   if (message.doubt !== "none") {
     const why =
@@ -79,7 +82,16 @@ function messageRows(message: ChatMessage, header: boolean, look: Look): Row[] {
   return rows;
 }
 
-const CALM: ReadonlySet<string> = new Set(["created", "rekeyed", "device-added", "device-ended"]);
+const CALM: ReadonlySet<NoticeKind> = new Set([
+  "created",
+  "rekeyed",
+  "membership",
+  "role",
+  "profile",
+  "policy",
+  "device-added",
+  "device-ended",
+]);
 
 function noticeRows(notice: ChatNotice, look: Look): Row[] {
   const calm = CALM.has(notice.notice);

@@ -1,10 +1,14 @@
-import type { ChatItem, ClientEvent, ConversationSummary, Person } from "@fastchat/client";
+import type { ChatItem, ClientEvent, Person } from "@fastchat/client";
 import { activityOf } from "../activity.ts";
+import { forget, receive } from "./arrivals.ts";
+import { changed, reloaded, withConversation, withGroup } from "./conversation-change.ts";
 import { editorOf } from "./editor.ts";
 import { LOAD_AT_ONCE, atFirstUnread, open } from "./enter.ts";
-import { layoutOf, lookOf } from "./layout.ts";
+import { isCovered, layoutOf, lookOf } from "./layout.ts";
 import { listEntries } from "./list.ts";
+import { membersShown } from "./members.ts";
 import { press } from "./press.ts";
+import { declined, withRequests } from "./requests.ts";
 import {
   type Action,
   type Chat,
@@ -50,9 +54,34 @@ function act(state: State, action: Action): Step {
     case "event":
       return hear(state, action.event);
     case "conversation":
-      return step(withConversation(state, action.conversation));
-    case "conversations":
-      return step(action.conversations.reduce(withConversation, { ...state, conversations: [] }));
+      return changed(state, action.conversation, action.news);
+    case "conversations": {
+      const accepted = action.conversations.filter(({ request }) => !request);
+      return step({ ...state, conversations: accepted.toSorted((a, b) => activityOf(b) - activityOf(a)) });
+    }
+    case "requests":
+      return step(withRequests(state, action.requests));
+    case "declined":
+      return declined(state, action.id);
+    case "asked-to-join": {
+      const words = "Asked: the group is in your list as soon as an admin lets you in.";
+      return step({ ...said(state, words), joining: action.id }, { kind: "load-conversation", id: action.id });
+    }
+    case "group":
+      return step(action.group.info.id === state.open ? withGroup(state, action.group) : state);
+    case "invitation": {
+      const { id, invitation, link } = action;
+      // Shown now and never again: over whatever lies there.
+      return step(
+        { ...state, overlay: { kind: "invitation", invitation, link } },
+        ...(id === state.open ? [{ kind: "load-group", id } as const] : []),
+      );
+    }
+    case "receipts": {
+      const { overlay } = state;
+      const waits = overlay.kind === "details" && overlay.message.id === action.message;
+      return step(waits ? { ...state, overlay: { ...overlay, receipts: action.receipts } } : state);
+    }
     case "people":
       return step({
         ...state,
@@ -65,6 +94,14 @@ function act(state: State, action: Action): Step {
       return open(withConversation(state, action.conversation), action.conversation.id);
     case "not-sent": {
       const restored = withChat(state, action.id, (chat) => (chat.editor.text === "" ? { ...chat, editor: editorOf(action.text) } : chat));
+      return step(said(restored, action.sentence, "error"));
+    }
+    case "refused": {
+      const editor = editorOf(action.line);
+      const restored =
+        state.open !== undefined
+          ? withChat(state, state.open, (chat) => (chat.editor.text === "" ? { ...chat, editor } : chat))
+          : { ...state, homeEditor: state.homeEditor.text === "" ? editor : state.homeEditor };
       return step(said(restored, action.sentence, "error"));
     }
     case "safety-number": {
@@ -91,21 +128,22 @@ function hear(state: State, event: ClientEvent): Step {
     case "conversations":
       return step(state, ...event.conversations.map((id) => ({ kind: "load-conversation", id }) as const));
     case "items":
-      return step(receive(state, event.conversation, event.items, event.live));
-    case "presence": {
-      const seen = new Map(event.people.map((person) => [person.account, person]));
-      return step({
-        ...state,
-        people: state.people.map((person) => presentAs(person, seen.get(person.account))),
-        conversations: state.conversations.map((conversation) => {
-          const peer = seen.get(conversation.peer.account);
-          return peer === undefined ? conversation : { ...conversation, peer: presentAs(conversation.peer, peer) };
-        }),
-      });
-    }
+      return receive(state, event.conversation, event.items, event.live);
+    case "deleted":
+      return step(forget(state, event.conversation, event.upTo));
+    case "presence":
+      return step(withPresence(state, event.people));
     case "typing":
-      if (event.account === state.me.account || !state.chats.has(event.conversation)) return step(state);
-      return step(withChat(state, event.conversation, (chat) => ({ ...chat, typing: event.active })));
+      // The conversation's summary, which changes with it, names who types.
+      return step(state);
+    case "sealing":
+      return step({ ...state, sealing: withSealing(state.sealing, event) });
+    case "join-request":
+      return step(state, { kind: "load-conversation", id: event.conversation }, ...reloaded(state, event.conversation));
+    case "requests": {
+      const requests = { ...state.requests, count: event.count };
+      return step({ ...state, requests }, ...(state.overlay.kind === "requests" ? [{ kind: "load-requests" } as const] : []));
+    }
     case "caught-up":
       return step({ ...state, caughtUp: true });
     case "warning":
@@ -120,41 +158,37 @@ function presentAs(person: Person, seen: Person | undefined): Person {
   return seen === undefined ? person : { ...person, online: seen.online, lastSeen: seen.lastSeen };
 }
 
-function withConversation(state: State, conversation: ConversationSummary): State {
-  const others = state.conversations.filter(({ id }) => id !== conversation.id);
-  const at = others.findIndex((other) => activityOf(other) < activityOf(conversation));
-  const conversations = others.toSpliced(at < 0 ? others.length : at, 0, conversation);
-  return { ...state, conversations };
+function withPresence(state: State, people: readonly Person[]): State {
+  const seen = new Map(people.map((person) => [person.account, person]));
+  const { group } = state;
+  const isThere = group?.info.members.some(({ person }) => seen.has(person.account)) === true;
+  return {
+    ...state,
+    people: state.people.map((person) => presentAs(person, seen.get(person.account))),
+    conversations: state.conversations.map((conversation) => {
+      if (conversation.kind === "group") return conversation;
+      const peer = seen.get(conversation.peer.account);
+      return peer === undefined ? conversation : { ...conversation, peer: presentAs(conversation.peer, peer) };
+    }),
+    group: isThere
+      ? {
+          ...group,
+          info: {
+            ...group.info,
+            members: group.info.members.map((member) => ({ ...member, person: presentAs(member.person, seen.get(member.person.account)) })),
+          },
+        }
+      : group,
+  };
 }
 
-/** New and changed items. What is not on the screen is told above the composer; what is never moves what is being read. */
-function receive(state: State, id: ConversationId, items: readonly ChatItem[], live: boolean): State {
-  const received = items.filter((item) => item.kind === "message" && !item.mine);
-  let next = state;
-  if (state.chats.has(id)) {
-    next = withChat(next, id, (chat) => {
-      const entries = merge(chat.entries, items);
-      const added = received.filter((item) => item.sequence !== undefined && item.sequence > newestSequence(chat.entries)).length;
-      const away = chat.position.kind === "at" || state.open !== id;
-      const unreadAfter = away && added > 0 && state.open === id ? (chat.unreadAfter ?? newestSequence(chat.entries)) : chat.unreadAfter;
-      return {
-        ...chat,
-        entries,
-        unreadAfter,
-        below: chat.position.kind === "at" ? chat.below + added : 0,
-        typing: added > 0 ? false : chat.typing,
-      };
-    });
-  }
-  const newest = received.at(-1);
-  if (live && newest?.kind === "message" && state.open !== id && isNews(state, id, newest.sequence))
-    next = { ...next, news: { conversation: id, message: newest } };
+type Sealing = Extract<ClientEvent, { kind: "sealing" }>;
+
+function withSealing(sealing: State["sealing"], { conversation, done, total }: Sealing): State["sealing"] {
+  const next = new Map(sealing);
+  if (done >= total) next.delete(conversation);
+  else next.set(conversation, { done, total });
   return next;
-}
-
-function isNews(state: State, id: ConversationId, sequence: number | undefined): boolean {
-  const conversation = state.conversations.find((known) => known.id === id);
-  return sequence === undefined || conversation === undefined || sequence > conversation.readUpTo;
 }
 
 function withItems(state: State, id: ConversationId, items: readonly ChatItem[], more: boolean, newest: boolean): State {
@@ -182,12 +216,27 @@ function settle({ state, effects }: Step): Step {
     more.push({ kind: "load-items", id: state.open, before: oldestSequence(chat.entries), limit: LOAD_AT_ONCE });
   }
   const newest = newestSequence(chat.entries);
-  const seen = chat.loaded && chat.position.kind === "bottom" && state.overlay.kind === "none";
+  // A stranger is not told that one reads.
+  const seen = chat.loaded && chat.position.kind === "bottom" && !isCovered(state) && openConversation(state)?.request !== true;
   if (seen && newest > Math.max(chat.marked, openConversation(state)?.readUpTo ?? 0)) {
     next = withChat(next, state.open, (known) => ({ ...known, marked: newest }));
     more.push({ kind: "mark-read", id: state.open, sequence: newest });
   }
+  const watched = watchedIn(next);
+  if (watched !== undefined) {
+    next = { ...next, watched };
+    more.push({ kind: "watch-members", accounts: watched });
+  }
   return step(next, ...effects, ...more);
+}
+
+/** The members whose presence shows now; undefined: the same as before. */
+function watchedIn(state: State): State["watched"] | undefined {
+  const layout = layoutOf(state);
+  const isShown = layout.panelWidth > 0 || state.overlay.kind === "members";
+  const watched = isShown ? membersShown(state, layout.panelWidth > 0 ? layout.bodyHeight : layout.transcriptHeight) : [];
+  const isSame = watched.length === state.watched.length && watched.every((account, index) => account === state.watched[index]);
+  return isSame ? undefined : watched;
 }
 
 function isNearTop(state: State, chat: Chat): boolean {

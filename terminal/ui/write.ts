@@ -4,7 +4,7 @@ import { safeText } from "../safe-text.ts";
 import type { Editor } from "./editor.ts";
 import type { Key } from "./keys.ts";
 import { parseSlash } from "./slash.ts";
-import { type State, type Step, openChat, said, step, withChat } from "./state.ts";
+import { type State, type Step, openChat, openConversation, said, step, withChat } from "./state.ts";
 
 export const editorOf = (state: State): Editor => openChat(state)?.editor ?? state.homeEditor;
 
@@ -29,8 +29,11 @@ export function setEditor(state: State, editor: Editor): Step {
   const before = editorOf(state).text;
   const next = withChat(state, id, (chat) => ({ ...chat, editor, selected: undefined }));
   if (before === editor.text) return step(next);
+  const draft = { kind: "draft", id, text: editor.text } as const;
+  // A stranger is told nothing.
+  if (openConversation(state)?.request === true) return step(next, draft);
   const isMessage = editor.text !== "" && parseSlash(editor.text) === undefined;
-  return step(next, { kind: "draft", id, text: editor.text }, { kind: "typing", id, active: isMessage });
+  return step(next, draft, { kind: "typing", id, active: isMessage });
 }
 
 /** The change of text or cursor that a key makes in any field. */

@@ -22,7 +22,7 @@ const rewrittenVault: EvilCase = {
     const out = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-out` }));
     await out.client.caughtUp(AbortSignal.timeout(10_000));
     await until(out, "the verified mark", async () =>
-      (await out.client.conversation(conversation))?.peer.verification === "verified" ? true : undefined,
+      (await out.client.conversation(conversation))?.peer?.verification === "verified" ? true : undefined,
     );
     // It does not erase what it has.
     const { profile } = await DeviceSecrets.take(out, conversation);
@@ -79,7 +79,7 @@ const rewrittenVault: EvilCase = {
     stage.proxy.script = { toClient };
     connection.push({ case: "vaultMoved", value: { revision: REVISION } });
     await warned(alice, "vault");
-    const peer = (await alice.client.conversation(conversation))!.peer;
+    const peer = (await alice.client.conversation(conversation))!.peer!;
     expect(peer).toMatchObject({ account: bob.me.account, verification: "verified" });
     // A new device knows nothing older; it takes nobody for verified on the word of a device that has ended.
     const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-new`, gateway: stage.proxy.url }));

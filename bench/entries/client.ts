@@ -1,0 +1,142 @@
+import type { Client, ClientEvent } from "@fastchat/client";
+import { openClient, signIn, signUp } from "@fastchat/client/node";
+import type { ConversationId } from "@fastchat/protocol";
+import { join } from "node:path";
+import { countTraffic, Meter } from "../meter.ts";
+
+// A device in a process of its own, which measures itself; a bench tells it by messages what to do. `node client.ts HOME PROFILE GATEWAY`
+
+countTraffic();
+const [home, profile, gateway] = process.argv.slice(2) as [string, string, string];
+const place = { home, profile };
+const meter = new Meter(process.env["PROFILES"]);
+let opened: Client | undefined;
+const expected: Promise<number>[] = [];
+
+/** Comparable between the processes of one machine. */
+const now = (): number => performance.timeOrigin + performance.now();
+
+function client(): Client {
+  if (opened === undefined) throw new Error("this client is not open");
+  return opened;
+}
+
+/** Gives the number under which `came` says when an event was the first for which this holds. */
+function expect(holds: (event: ClientEvent) => Promise<boolean> | boolean): number {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const stop = client().subscribe((event) => {
+    void (async () => {
+      if (!(await holds(event))) return;
+      stop();
+      resolve(now());
+    })().catch(reject);
+  });
+  return expected.push(promise) - 1;
+}
+
+const isItem = (event: ClientEvent, id: ConversationId, kind: "message" | "notice", text: string): boolean =>
+  event.kind === "items" && event.conversation === id && event.items.some((item) => item.kind === kind && item.text.includes(text));
+
+const calls = {
+  async signUp(name: string, password: string) {
+    const result = await signUp(place, { gateway, name, password });
+    if (result.kind !== "signed-up") throw new Error(`${name} could not sign up: ${result.kind}`);
+  },
+  async signIn(name: string, password: string) {
+    const result = await signIn(place, { gateway, name, password });
+    if (result.kind !== "signed-in") throw new Error(`${name} could not sign in: ${result.sentence}`);
+  },
+  /** How long until the conversations are there, and until all that had arrived is stored. */
+  async open() {
+    const since = performance.now();
+    opened = await openClient(place, { gateway, agent: "fastchat-bench" });
+    const { length: conversations } = await client().conversations();
+    const shown = performance.now() - since;
+    await client().caughtUp();
+    return { shown, caughtUp: performance.now() - since, conversations };
+  },
+  close: () => client().close(),
+
+  expectTitle: (title: string) =>
+    expect(async (event) => {
+      if (event.kind !== "conversations") return false;
+      const summaries = await Promise.all(event.conversations.map((id) => client().conversation(id)));
+      return summaries.some((summary) => summary?.title === title);
+    }),
+  expectMessage: (id: ConversationId, text: string) => expect((event) => isItem(event, id, "message", text)),
+  expectNotice: (id: ConversationId, text: string) => expect((event) => isItem(event, id, "notice", text)),
+  expectMembers: (id: ConversationId, count: number) =>
+    expect(async (event) => {
+      if (event.kind !== "conversations" || !event.conversations.includes(id)) return false;
+      const summary = await client().conversation(id);
+      return summary?.kind === "group" && summary.group.memberCount === count && summary.title !== "Group";
+    }),
+  came: (number: number) => expected[number]!,
+
+  openDirect: (name: string) => client().openDirect(name),
+  create: (name: string, members: readonly string[]) => client().groups.create({ name, members }),
+  add: (id: ConversationId, name: string) => client().groups.add(id, [name]),
+  remove: (id: ConversationId, name: string) => client().groups.remove(id, [name]),
+  leave: (id: ConversationId) => client().groups.leave(id),
+  invite: async (id: ConversationId) => (await client().groups.invite(id)).link,
+  join: (link: string) => client().groups.join(link),
+  async send(id: ConversationId, text: string) {
+    await client().send(id, text);
+    await client().sent(id);
+  },
+  async members(id: ConversationId) {
+    const info = await client().groups.info(id);
+    return info?.members.length;
+  },
+  async watchMembers(id: ConversationId) {
+    const info = await client().groups.info(id);
+    await client().watchPresence(info!.members.map(({ person }) => person.account));
+  },
+  async read(id: ConversationId) {
+    const summary = await client().conversation(id);
+    await client().markRead(id, summary!.head);
+  },
+  /** Resolves when this member said to have read the newest message. */
+  async isRead(id: ConversationId, name: string) {
+    const { head } = (await client().conversation(id))!;
+    for (const end = performance.now() + 20_000; performance.now() < end;) {
+      const receipts = await client().receipts(id);
+      if (receipts.some((receipt) => receipt.name === name && receipt.read >= head)) return receipts.length;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    throw new Error(`${name} did not say to have read it`);
+  },
+  async newest(id: ConversationId) {
+    const { items } = await client().items(id, { limit: 50 });
+    return items.length;
+  },
+  requests: async () => (await client().requests()).count,
+
+  begin: () => meter.begin(),
+  end: (step: string) => meter.end(step, join(home, profile)),
+};
+
+export type Calls = typeof calls;
+export interface Asked {
+  readonly number: number;
+  readonly call: keyof Calls;
+  readonly values: readonly unknown[];
+}
+export interface Answered {
+  readonly number: number;
+  /** When the work began and ended: milliseconds since 1970. */
+  readonly since: number;
+  readonly until: number;
+  readonly value?: unknown;
+  readonly error?: string;
+}
+
+process.on("message", ({ number, call, values }: Asked) => {
+  const since = now();
+  const work = async (): Promise<unknown> => (calls[call] as (...all: readonly unknown[]) => unknown)(...values);
+  work().then(
+    (value) => process.send!({ number, since, until: now(), value } satisfies Answered),
+    (error: Error) => process.send!({ number, since, until: now(), error: error.stack ?? String(error) } satisfies Answered),
+  );
+});
+process.once("disconnect", () => void opened?.close().finally(() => process.exit()));

@@ -1,0 +1,105 @@
+import type { ArgsDef } from "citty";
+import type { Client, GroupInfo, GroupSummary } from "@fastchat/client";
+import { ErrorCode, errorRow, FastChatError } from "@fastchat/protocol";
+import { parseDuration } from "../../durations.ts";
+import { Failure, exitCodes, usage } from "../../failure.ts";
+import { needOnline, openSignedIn } from "../../place.ts";
+import { safeLine } from "../../safe-text.ts";
+import { catchUp } from "../catch-up.ts";
+import { type Command, type CommandContext, command, type Definition, timeoutOption } from "../command.ts";
+import { groupWith } from "../destination.ts";
+import { showSealing } from "../sealing.ts";
+import { nameList } from "../words.ts";
+
+export interface ConnectedContext extends CommandContext {
+  readonly client: Client;
+  /** How long to wait for others, in milliseconds. */
+  readonly patience: number;
+}
+
+export interface GroupContext extends ConnectedContext {
+  readonly group: GroupSummary;
+  /** Of the group, made safe. */
+  readonly title: string;
+  /** The words behind the group's name. */
+  readonly rest: readonly string[];
+}
+
+const groupArgument = { group: { type: "positional", required: true, description: "Which group" } } as const;
+
+interface More {
+  /** How long to wait, unless it is said; "10s". */
+  readonly timeout?: string;
+  /** What is wrong when the policy or one's role does not allow it. */
+  readonly refusal?: string;
+}
+
+/** A command that needs a connection. */
+export function connectedCommand<const Args extends ArgsDef>({
+  args,
+  run,
+  timeout = "10s",
+  refusal,
+  ...definition
+}: Definition<Args, ConnectedContext> & More): Command {
+  return command({
+    ...definition,
+    args: { ...args, timeout: { ...timeoutOption, default: timeout } },
+    async run(context, given) {
+      const { config, place } = context;
+      const patience = parseDuration((given as { readonly timeout: string }).timeout, "timeout");
+      const { client } = await openSignedIn(config, place);
+      await using _ = client;
+      await needOnline(client, patience);
+      using _sealing = showSealing(client);
+      try {
+        return await run({ ...context, client, patience }, given as unknown as Parameters<typeof run>[1]);
+      } catch (error) {
+        if (refusal === undefined || !(error instanceof FastChatError) || error.code !== ErrorCode.FORBIDDEN) throw error;
+        throw new Failure(exitCodes.refused, errorRow(error.code).name, refusal);
+      }
+    },
+  });
+}
+
+/** A command about one group, whose name is its first word. */
+export function groupCommand<const Args extends ArgsDef>({ args, run, ...definition }: Definition<Args, GroupContext> & More): Command {
+  return connectedCommand({
+    ...definition,
+    args: { ...groupArgument, ...args },
+    async run(context, given) {
+      const { client, patience, output, words } = context;
+      await catchUp(client, patience, output);
+      const group = await groupWith(client, words[0]!);
+      const more = { group, title: safeLine(group.title), rest: words.slice(1) };
+      return run({ ...context, ...more }, given as unknown as Parameters<typeof run>[1]);
+    },
+  });
+}
+
+/** NAME…, each once. */
+export const namesIn = (words: readonly string[]): readonly string[] => [...new Set(words.map((word) => word.toLowerCase()))];
+
+/** Throws Failure when the group is known by no more than its name. */
+export async function infoOf({ client, group }: Pick<GroupContext, "client" | "group">): Promise<GroupInfo> {
+  const info = await client.groups.info(group.id);
+  if (info === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
+  return info;
+}
+
+/** Throws Failure when somebody of them is not in the group. */
+export async function needMembers(context: Pick<GroupContext, "client" | "group" | "title">, names: readonly string[]): Promise<void> {
+  const { members } = await infoOf(context);
+  const known = new Set(members.map(({ person }) => person.name));
+  const strange = names.filter((name) => !known.has(name));
+  if (strange.length === 0) return;
+  const are = strange.length === 1 ? "is" : "are";
+  throw new Failure(exitCodes.refused, "not-in-group", `${nameList(strange)} ${are} not in ${context.title}: nothing was changed.`);
+}
+
+/** One of a few words. Throws Failure. */
+export function oneOf<const Word extends string>(text: string, option: string, words: readonly Word[]): Word {
+  const found = words.find((word) => word === text);
+  if (found === undefined) throw usage(`--${option} is "${text}": write ${words.join(" or ")}.`);
+  return found;
+}

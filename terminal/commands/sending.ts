@@ -1,0 +1,69 @@
+import type { Client, ConversationSummary } from "@fastchat/client";
+import { ErrorCode, errorRow, FastChatError } from "@fastchat/protocol";
+import { type ExitCode, Failure, exitCodes } from "../failure.ts";
+import type { Output } from "../output.ts";
+import { showSealing } from "./sealing.ts";
+import { safeNameOf } from "./shapes.ts";
+
+type Id = ConversationSummary["id"];
+
+/** True when nothing of these conversations waits any more; false when nothing has moved for so long. */
+export async function allSent(client: Client, conversations: readonly Id[], patienceMs: number): Promise<boolean> {
+  const patience = new AbortController();
+  const giveUp = (): NodeJS.Timeout => setTimeout(() => patience.abort(), patienceMs);
+  let timer = giveUp();
+  using _ = showSealing(client);
+  const unsubscribe = client.subscribe((event) => {
+    if ((event.kind !== "items" && event.kind !== "sealing") || !conversations.includes(event.conversation)) return;
+    clearTimeout(timer);
+    timer = giveUp();
+  });
+  try {
+    for (const conversation of conversations) await client.sent(conversation, patience.signal);
+    return true;
+  } catch (error) {
+    if (patience.signal.aborted) return false;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    unsubscribe();
+  }
+}
+
+/** Counts what the server refuses for good from now on. */
+export function watchRefusals(client: Client, conversations: readonly Id[]): Disposable & { readonly refused: number } {
+  let refused = 0;
+  const unsubscribe = client.subscribe((event) => {
+    if (event.kind !== "items" || !conversations.includes(event.conversation)) return;
+    refused += event.items.filter((item) => item.kind === "message" && item.status === "failed").length;
+  });
+  return {
+    get refused() {
+      return refused;
+    },
+    [Symbol.dispose]: unsubscribe,
+  };
+}
+
+/** Says that what was to be sent is kept. */
+export function queued(output: Output, count: number): ExitCode {
+  const what = count === 1 ? "The message is" : "Messages are";
+  output.remark(`Sorry, no services available. ${what} kept here and sent as soon as FastChat runs and is connected: do not send again.`);
+  return exitCodes.queued;
+}
+
+/** Who writes to a stranger lets them in. */
+export async function letIn(client: Client, conversation: ConversationSummary): Promise<void> {
+  if (conversation.request) await client.accept(conversation.id);
+}
+
+/** Says where it is that one may not write. */
+export async function asWriting<Result>(conversation: ConversationSummary, work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof FastChatError) || error.code !== ErrorCode.FORBIDDEN) throw error;
+    const sentence = `Only admins write in ${safeNameOf(conversation)}: ask one of them to write it, or to let all members write.`;
+    throw new Failure(exitCodes.refused, errorRow(error.code).name, sentence);
+  }
+}

@@ -1,0 +1,74 @@
+import type { ConversationSummary, GroupOverview, GroupPolicyChange, GroupRole, Groups } from "@fastchat/client";
+import { andWords } from "./words.ts";
+
+/** What is done to a group that is there. */
+export type GroupChange =
+  | { readonly kind: "add" | "remove" | "approve" | "reject"; readonly names: readonly string[] }
+  | { readonly kind: "role"; readonly names: readonly string[]; readonly role: GroupRole }
+  | { readonly kind: "profile"; readonly name?: string; readonly description?: string }
+  | { readonly kind: "policy"; readonly policy: GroupPolicyChange }
+  | { readonly kind: "leave"; readonly successor?: string }
+  | { readonly kind: "revoke-invitation"; readonly publicKey: string };
+
+/** Gives what to say when it is done; undefined: the conversation tells it. */
+export async function changeGroup(groups: Groups, id: ConversationSummary["id"], change: GroupChange): Promise<string | undefined> {
+  switch (change.kind) {
+    case "add":
+      await groups.add(id, change.names);
+      return undefined;
+    case "remove":
+      await groups.remove(id, change.names);
+      return undefined;
+    case "approve":
+      await groups.approve(id, change.names);
+      return undefined;
+    case "reject":
+      await groups.reject(id, change.names);
+      return `${andWords(change.names)} ${change.names.length === 1 ? "is" : "are"} not let in.`;
+    case "role":
+      await groups.setRole(id, change.names, change.role);
+      return undefined;
+    case "profile": {
+      const { name, description } = change;
+      await groups.setProfile(id, { ...(name !== undefined && { name }), ...(description !== undefined && { description }) });
+      return undefined;
+    }
+    case "policy":
+      await groups.setPolicy(id, change.policy);
+      return undefined;
+    case "leave":
+      await groups.leave(id, change.successor);
+      return undefined;
+    case "revoke-invitation":
+      await groups.revokeInvitation(id, change.publicKey);
+      return "The invitation is taken back: nobody joins by it any more.";
+    default:
+      return change satisfies never;
+  }
+}
+
+/** What not everybody may do in every group. */
+export type Right = "add" | "remove" | "role" | "profile" | "policy" | "invite";
+
+const REFUSALS: Readonly<Record<Right, string>> = {
+  add: "Only an admin can add or remove members.",
+  remove: "Only an admin can add or remove members.",
+  role: "Only an admin can make members admins, or admins members.",
+  profile: "Only an admin can change the name and the description.",
+  policy: "Only an admin can change the rules of this group.",
+  invite: "Only an admin can make invitations.",
+};
+
+export function mayDo(group: GroupOverview, right: Right): boolean {
+  if (group.ended !== undefined) return false;
+  if (right === "add") return group.mayAdd;
+  if (right === "profile") return group.mayChangeProfile;
+  return group.role === "admin";
+}
+
+/** Why one may not do it; undefined: one may. */
+export function refusal(group: GroupOverview, right: Right): string | undefined {
+  if (mayDo(group, right)) return undefined;
+  if (group.ended !== undefined) return "You are not in this group any more.";
+  return right === "remove" && group.mayAdd ? "Only an admin can remove members." : REFUSALS[right];
+}

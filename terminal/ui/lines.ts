@@ -1,0 +1,188 @@
+import type { ConversationSummary } from "@fastchat/client";
+import { safeLine, safeName } from "../safe-text.ts";
+import { cells, fit, wrap } from "./cells.ts";
+import { completionOf } from "./complete.ts";
+import { shownChord } from "./keys.ts";
+import { titleOf } from "./list.ts";
+import { type Row, type Style, fitRow, span, spread } from "./rows.ts";
+import { type ConversationId, type State, findConversation, openChat, openConversation } from "./state.ts";
+import { plural } from "./words.ts";
+
+// The lines between the transcript and what is written: news, state, what is wrong, how a word goes on.
+
+const LOW = 14;
+const BAR_AFTER_MS = 2_000;
+const MOST_ROWS_OF_A_LINE = 3;
+
+/** Whether the terminal has few rows. */
+export const isLow = (state: State): boolean => state.rows < LOW;
+
+type Line = "news" | "connection" | "request" | "blocked" | "sealing" | "below" | "flash" | "completion";
+
+/** Most important last. */
+function linesOf(state: State): readonly Line[] {
+  const lines: Line[] = [];
+  const chat = openChat(state);
+  const conversation = openConversation(state);
+  if (chat !== undefined && chat.position.kind === "at" && chat.below > 0) lines.push("below");
+  if (state.news !== undefined) lines.push("news");
+  if (conversation?.request === true) lines.push("request");
+  // That only admins write stands in the field itself, as it will stay so.
+  else if (conversation !== undefined && conversation.blocked !== "none" && conversation.blocked !== "announce-only") lines.push("blocked");
+  if (sealingShown(state) !== undefined) lines.push("sealing");
+  if (isConnectionShown(state)) lines.push("connection");
+  if (state.flash !== undefined) lines.push("flash");
+  const completion = completionOf(state, chat?.editor ?? state.homeEditor);
+  if (completion !== undefined && (completion.candidates.length > 0 || state.flash === undefined)) lines.push("completion");
+  return lines;
+}
+
+/** The conversation whose new key is being sealed: the open one, or one that is only being made. */
+function sealingShown(state: State): ConversationId | undefined {
+  for (const id of state.sealing.keys()) if (id === state.open || findConversation(state, id) === undefined) return id;
+  return undefined;
+}
+
+/** Nobody is troubled with a connection that is back within two seconds. */
+function isConnectionShown(state: State): boolean {
+  if (state.connection.kind === "ended") return true;
+  return state.offlineSince !== undefined && state.now - state.offlineSince >= BAR_AFTER_MS;
+}
+
+/** Each of this width; the most important last, and left where there is no room for all. */
+export function lineRows(state: State, width: number): readonly Row[] {
+  const most = state.rows < 8 ? 1 : isLow(state) ? 2 : 6;
+  const rows = linesOf(state).flatMap((line) => rowsOf(state, line, width));
+  return rows.slice(-most).map((row) => fitRow(row, width));
+}
+
+function rowsOf(state: State, line: Line, width: number): readonly Row[] {
+  const sentence = (text: string, style: Style): readonly Row[] => sentenceRows(text, style, isLow(state) ? 1 : MOST_ROWS_OF_A_LINE, width);
+  switch (line) {
+    case "below": {
+      const below = openChat(state)?.below ?? 0;
+      return [[span(` ↓ ${below} new below `, "unread"), span(`(${shownChord(state.keymap, "bottom")})`, "dim")]];
+    }
+    case "news":
+      return [newsRow(state, width)];
+    case "connection":
+      return sentence(connectionWords(state), state.connection.kind === "ended" ? "error" : "warning");
+    case "request":
+      return sentence(requestWords(openConversation(state)!), "warning");
+    case "blocked":
+      return sentence(blockedWords(openConversation(state)!), "warning");
+    case "sealing":
+      return [[span(` ${sealingWords(state)}`, "accent")]];
+    case "flash":
+      return sentence(safeLine(state.flash!.text), state.flash!.tone === "plain" ? "accent" : state.flash!.tone);
+    case "completion":
+      return [completionRow(state, width)];
+    default:
+      return line satisfies never;
+  }
+}
+
+function sentenceRows(text: string, style: Style, most: number, width: number): readonly Row[] {
+  const room = Math.max(4, width - 2);
+  if (most === 1) return [[span(` ${fit(text, room)}`, style)]];
+  const rows = wrap(text, room);
+  const shown = rows.slice(0, most).map((row, index) => (index === most - 1 ? fit(text.slice(row.start), room) : row.text));
+  return shown.map((each) => [span(` ${each}`, style)]);
+}
+
+function newsRow(state: State, width: number): Row {
+  const { message, conversation: id } = state.news!;
+  const conversation = state.conversations.find((known) => known.id === id);
+  const unread = conversation?.unread ?? 1;
+  const more = unread > 1 ? ` (${unread})` : "";
+  const group = conversation?.kind === "group" ? `${titleOf(conversation)} · ` : "";
+  const hint = width > 50 ? ` ${shownChord(state.keymap, "next-unread")} ` : "";
+  return spread(
+    [
+      span(message.mentionsMe ? " @" : "", "mention-me"),
+      span(` ${group}${safeName(message.from.name)}${more}: `, "unread"),
+      span(safeLine(message.text.slice(0, 300))),
+    ],
+    [span(hint, "dim")],
+    width,
+  );
+}
+
+function completionRow(state: State, width: number): Row {
+  const editor = openChat(state)?.editor ?? state.homeEditor;
+  const { candidates, otherwise } = completionOf(state, editor)!;
+  if (candidates.length === 0) return [span(` ${otherwise}`, "dim")];
+  const row: Row[number][] = [];
+  let room = width - 8;
+  for (const candidate of candidates) {
+    const word = ` ${safeLine(candidate)}`;
+    if (cells(word) > room) break;
+    row.push(span(word, row.length === 0 ? "accent" : "dim"));
+    room -= cells(word);
+  }
+  return spread(row, [span("Tab ", "dim")], width);
+}
+
+function requestWords(conversation: ConversationSummary): string {
+  const title = titleOf(conversation);
+  const what =
+    conversation.kind === "group"
+      ? `A stranger added you to ${title}: /accept to take part, /decline, or /block NAME.`
+      : `${title} is a stranger to you: /accept to answer, /decline, or /block.`;
+  return `${what} They are not told that you read this.`;
+}
+
+function sealingWords(state: State): string {
+  const { done, total } = state.sealing.get(sealingShown(state)!)!;
+  return `Sealing a new key to ${plural(total, "member")}… ${Math.floor((100 * done) / Math.max(1, total))} %`;
+}
+
+function connectionWords(state: Pick<State, "connection">): string {
+  const { connection } = state;
+  switch (connection.kind) {
+    case "online":
+      return "";
+    case "connecting":
+      return "Connecting… What you write is kept and sent later.";
+    case "offline":
+      return connection.reason === "no-services" ? "Sorry, no services available. Trying again…" : "Connection lost. Trying again…";
+    case "ended":
+      return safeLine(connection.sentence);
+    default:
+      return connection satisfies never;
+  }
+}
+
+/** Why nothing can be sent there now. */
+export function blockedWords(conversation: ConversationSummary): string {
+  const { blocked } = conversation;
+  switch (blocked) {
+    case "identity-changed":
+      if (conversation.kind === "group")
+        return "A member's identity has changed: /verify NAME, then /accept NAME; until then nothing is sent.";
+      return `${titleOf(conversation)}'s identity has changed. Compare with /verify, then /accept; until then nothing is sent.`;
+    case "forked": {
+      const who = conversation.kind === "group" ? "a member" : titleOf(conversation);
+      return `The server shows two histories of ${who}'s account. Ask ${conversation.kind === "group" ? "them" : who}, then /accept; until then nothing is sent.`;
+    }
+    case "closed":
+      if (conversation.kind === "group") return "Nobody is left in this group: nothing can be sent.";
+      return `${titleOf(conversation)} has closed this account: nothing can be sent.`;
+    case "update-needed":
+      return "This conversation needs a newer FastChat: update to write here.";
+    case "out":
+      return outWords(conversation);
+    case "announce-only":
+      return "Only admins write here.";
+    case "none":
+      return "";
+    default:
+      return blocked satisfies never;
+  }
+}
+
+function outWords(conversation: ConversationSummary): string {
+  const ended = conversation.kind === "group" ? conversation.group.ended : undefined;
+  if (ended?.how === "removed") return `${safeName(ended.by)} removed you: nothing can be written here.`;
+  return "You left this group: nothing can be written here.";
+}

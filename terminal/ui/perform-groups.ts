@@ -1,0 +1,106 @@
+import type { Client } from "@fastchat/client";
+import { ourCommand } from "../config.ts";
+import { safeName } from "../safe-text.ts";
+import { changeGroup } from "./group-change.ts";
+import type { Action, ConversationId, Effect } from "./state.ts";
+import { fewWords, plural } from "./words.ts";
+
+/** What concerns groups, strangers, and several people at once. */
+export type GroupEffect = Extract<
+  Effect,
+  {
+    readonly kind:
+      | "create-group"
+      | "change-group"
+      | "invite"
+      | "join"
+      | "set-mute"
+      | "set-blocked"
+      | "accept-request"
+      | "decline-request"
+      | "broadcast"
+      | "broadcast-lists";
+  }
+>;
+
+export interface Performing {
+  readonly client: Client;
+  readonly dispatch: (action: Action) => void;
+  readonly say: (text: string, tone?: "plain" | "error") => void;
+}
+
+/** Carries out an effect; rejects with what the person should hear. */
+export async function performGroups({ client, dispatch, say }: Performing, effect: GroupEffect): Promise<void> {
+  const opened = async (id: ConversationId): Promise<void> => {
+    const conversation = await client.conversation(id);
+    if (conversation !== undefined) dispatch({ kind: "opened", conversation });
+  };
+  const changed = async (id: ConversationId): Promise<void> => {
+    const conversation = await client.conversation(id);
+    if (conversation !== undefined) dispatch({ kind: "conversation", conversation });
+  };
+  switch (effect.kind) {
+    case "create-group":
+      return opened(await client.groups.create({ name: effect.name, members: effect.members }));
+    case "change-group": {
+      const { id, change } = effect;
+      const sentence = await changeGroup(client.groups, id, change);
+      if (sentence !== undefined) say(sentence);
+      return changed(id);
+    }
+    case "invite": {
+      const { id, uses, days } = effect;
+      const { link, ...invitation } = await client.groups.invite(id, {
+        ...(uses !== undefined && { uses }),
+        ...(days !== undefined && { days }),
+      });
+      return dispatch({ kind: "invitation", id, invitation, link });
+    }
+    case "join": {
+      const { kind, conversation } = await client.groups.join(effect.to);
+      if (kind === "joined") return opened(conversation);
+      return dispatch({ kind: "asked-to-join", id: conversation, now: Date.now() });
+    }
+    case "set-mute": {
+      await client.setMute(effect.id, effect.mute);
+      const words = {
+        none: "You get news from here again.",
+        "except-mentions": "No news from here, but when you are mentioned.",
+        all: "No news from here any more. /unmute ends it.",
+      };
+      say(words[effect.mute]);
+      return changed(effect.id);
+    }
+    case "set-blocked": {
+      const { name, blocked } = effect;
+      await client.setBlocked(name, blocked);
+      return say(
+        blocked
+          ? `${safeName(name)} is blocked: nothing more of what they write to you alone is shown. /unblock ${safeName(name)} ends it.`
+          : `${safeName(name)} is not blocked any more.`,
+      );
+    }
+    case "accept-request":
+      await client.accept(effect.id);
+      return changed(effect.id);
+    case "decline-request":
+      await client.decline(effect.id);
+      return dispatch({ kind: "declined", id: effect.id });
+    case "broadcast": {
+      const wanted = effect.to.toLowerCase();
+      const list = (await client.broadcastLists()).find(({ name }) => name.toLowerCase() === wanted);
+      const names = list?.people.map(({ name }) => name) ?? wanted.split(",").filter((name) => name !== "");
+      await client.broadcast(names, effect.text);
+      return say(`Sent to ${fewWords(names.map(safeName), 5)}, each by themselves.`);
+    }
+    case "broadcast-lists": {
+      const lists = await client.broadcastLists();
+      if (lists.length === 0)
+        return say(`No lists yet: ${ourCommand} broadcast make LIST NAME… makes one. Without: /broadcast bob,carol TEXT.`);
+      const words = lists.map(({ name, people }) => `${name} (${plural(people.length, "person", "people")})`);
+      return say(`Lists: ${fewWords(words, 5)}. /broadcast LIST TEXT writes to one.`);
+    }
+    default:
+      return effect satisfies never;
+  }
+}

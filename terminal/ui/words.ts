@@ -1,0 +1,27 @@
+import { limits } from "@fastchat/protocol";
+
+/** "1 message", "1,000 members". */
+export const plural = (count: number, word: string, many = `${word}s`): string =>
+  `${count.toLocaleString("en-GB")} ${count === 1 ? word : many}`;
+
+/** "bob", "bob and carol", "bob, carol and dave". */
+export function andWords(words: readonly string[]): string {
+  const [last = "", ...before] = words.toReversed();
+  return before.length === 0 ? last : `${before.toReversed().join(", ")} and ${last}`;
+}
+
+/** The first of them, and how many there are more. */
+export function fewWords(words: readonly string[], most: number): string {
+  if (words.length <= most) return andWords(words);
+  return `${words.slice(0, most).join(", ")} and ${(words.length - most).toLocaleString("en-GB")} more`;
+}
+
+/** How many are unread: counted up to a limit, and no further. */
+export const unreadWords = (count: number): string => (count >= limits.unreadCounted ? `${limits.unreadCounted - 1}+` : String(count));
+
+/** Who is typing, in a group; "": nobody. */
+export function typingWords(names: readonly string[]): string {
+  if (names.length === 0) return "";
+  if (names.length > 2) return `${names.length} people are typing…`;
+  return `${andWords(names)} ${names.length === 1 ? "is" : "are"} typing…`;
+}
