@@ -1,6 +1,13 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type AccountId, accountId, ErrorCode, FastChatError, idBytes, isHash } from "@fastchat/protocol";
-import { accountIdOf, accountLinkHash, type AccountState, applyAccountLinks, compareHead } from "@fastchat/protocol/chain";
+import {
+  accountIdOf,
+  accountLinkHash,
+  type AccountState,
+  applyAccountLinks,
+  compareHead,
+  judgeAccountLinksAhead,
+} from "@fastchat/protocol/chain";
 import { accountPublicKeyHash, equal } from "@fastchat/protocol/seal";
 import { type SignedLink, SignedLinkSchema } from "@fastchat/protocol/wire/account";
 import type { Account, AccountKeyOf, FetchAccount } from "@fastchat/protocol/wire/frames";
@@ -10,6 +17,7 @@ import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import type { Change, Storage } from "./storage.ts";
 
 const LOADED_AT_ONCE = 100;
+const FETCHED_AT_ONCE = 32;
 
 /** An account chain as this device knows it. */
 export interface KnownAccount {
@@ -18,6 +26,12 @@ export interface KnownAccount {
   readonly links: readonly SignedLink[];
   /** X-Wing public key of the newest generation; undefined when it was not offered or is another. */
   readonly publicKey: Uint8Array | undefined;
+}
+
+/** To be committed; `done` is to be called afterwards. */
+export interface Learned {
+  readonly changes: readonly Change[];
+  readonly done: () => void;
 }
 
 /** What was offered is shorter than, different from, or no continuation of the chain known [G5]: it is not used. */
@@ -126,25 +140,39 @@ export class KnownAccounts {
     return this.#accept(account, links, offered.accountPublicKey);
   }
 
-  /** Whom the server calls by this name; whether that is whom one knows by it is not decided here [A3]. Throws NO_SUCH_USER. */
-  async named(name: string): Promise<KnownAccount> {
-    const offered = await this.#fetch({ by: { case: "name", value: name }, after: 0 }).catch((error: unknown) => {
+  /** Whom the server calls by these names; whether that is whom one knows by them is not decided here [A3]. Throws NO_SUCH_USER. */
+  async named(names: readonly string[]): Promise<KnownAccount[]> {
+    const found: KnownAccount[] = [];
+    const changes: Change[] = [];
+    for (let at = 0; at < names.length; at += FETCHED_AT_ONCE) {
+      const some = names.slice(at, at + FETCHED_AT_ONCE);
+      const answers = await Promise.all(some.map((name) => this.#fetchNamed(name)));
+      for (const [place, { links, account: bytes, accountPublicKey }] of answers.entries()) {
+        const account = links[0] && accountIdOf(links[0]);
+        if (account === undefined || !isHash(bytes) || accountId(bytes) !== account) throw lie();
+        const known = await this.#judge(account, links, accountPublicKey);
+        if (known.state.name !== some[place]) throw lie();
+        found.push(known);
+        if (known !== this.#loaded.get(account)) changes.push(saveKnownAccount(known));
+      }
+    }
+    if (changes.length > 0) await this.#storage.commit(changes);
+    for (const known of found) if (known !== this.#loaded.get(known.state.account)) this.#keep(known);
+    return found;
+  }
+
+  #fetchNamed(name: string): Promise<Account> {
+    return this.#fetch({ by: { case: "name", value: name }, after: 0 }).catch((error: unknown) => {
       if (!(error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND)) throw error;
-      throw new FastChatError(ErrorCode.NO_SUCH_USER);
+      throw new FastChatError(ErrorCode.NO_SUCH_USER, { sentence: `No such user: ${name}.` });
     });
-    const [first] = offered.links;
-    const account = first && accountIdOf(first);
-    if (account === undefined || !isHash(offered.account) || accountId(offered.account) !== account) throw lie();
-    const known = await this.#accept(account, offered.links, offered.accountPublicKey);
-    if (known.state.name !== name) throw lie();
-    return known;
   }
 
   /**
    * Takes in what the chain of a conversation proved: an account's state, and the links up to its head that came as evidence.
    * The changes are to be committed together with that chain, `done` called afterwards.
    */
-  async learn(state: AccountState, evidence: readonly SignedLink[]): Promise<{ changes: Change[]; done: () => void }> {
+  async learn(state: AccountState, evidence: readonly SignedLink[]): Promise<Learned> {
     const nothing = { changes: [], done: () => undefined };
     const known = await this.get(state.account);
     if (known !== undefined && compareHead(known.state, state.head) === "different") throw new AccountForked(known.state);
@@ -166,6 +194,18 @@ export class KnownAccounts {
   }
 
   async #accept(account: AccountId, links: readonly SignedLink[], publicKey: Uint8Array): Promise<KnownAccount> {
+    const next = await this.#judge(account, links, publicKey);
+    if (next === this.#loaded.get(account)) return next;
+    await this.#storage.commit([saveKnownAccount(next)]);
+    this.#keep(next);
+    return next;
+  }
+
+  /** The account as known when this is taken in: the very one that is known, where there is nothing new. */
+  async #judge(account: AccountId, links: readonly SignedLink[], publicKey: Uint8Array): Promise<KnownAccount> {
+    const before = await this.get(account);
+    await judgeAccountLinksAhead(before?.state, links.slice(before?.links.length ?? 0));
+    await breathe();
     // Again, because evidence may have arrived while the answer was under way.
     const known = await this.get(account);
     const shared = known === undefined ? 0 : Math.min(known.links.length, links.length);
@@ -181,10 +221,7 @@ export class KnownAccounts {
     const fits = isNewestKey(result.state, publicKey);
     const next: KnownAccount = { state: result.state, links: [...links], publicKey: fits ? publicKey : undefined };
     const unchanged = known !== undefined && known.links.length === links.length && (known.publicKey !== undefined || !fits);
-    if (unchanged) return known;
-    await this.#storage.commit([saveKnownAccount(next)]);
-    this.#keep(next);
-    return next;
+    return unchanged ? known : next;
   }
 }
 

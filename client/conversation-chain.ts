@@ -17,8 +17,6 @@ import { type Change, prefixRange, type Storage } from "./storage.ts";
 /** A larger group's state is encoded that seldom: after so many links. */
 const SAVED_EVERY = 16;
 const LARGE_GROUP = 64;
-/** Links between two pauses. */
-const APPLIED_AT_ONCE = 8;
 /** Evidence of so many accounts is worth a look at what is known. */
 const RECALLED_FROM = 8;
 
@@ -139,11 +137,11 @@ export class ConversationChain {
   async #extended(begun: readonly Place[]): Promise<Place[]> {
     const places = [...begun];
     const from = keys.link(this.conversation, (places.at(-1)?.sequence ?? 0) + 1);
-    let count = 0;
     for (const { key, value } of await this.#storage.range({ ...prefixRange(prefixes.links(this.conversation)), from })) {
       const result = await this.apply(fromBinary(LinkEntrySchema, value), places.at(-1)?.state);
       if (result.kind === "valid") places.push({ sequence: sequenceOfKey(key), state: result.state });
-      if (++count % APPLIED_AT_ONCE === 0) await breathe();
+      // In a large group one takes tens of milliseconds.
+      await breathe();
     }
     return places;
   }

@@ -234,8 +234,7 @@ export class ConversationLinks {
     conversation.epochKeys.expect(keyId!, key!);
     try {
       const { sequence } = await this.#send(conversation, entry, copies, true);
-      conversation.noteHead(sequence);
-      await conversation.catchUp();
+      await conversation.reach(sequence);
       return conversation;
     } catch (error) {
       if (conversation.chain.state === undefined) conversations.forget(conversation.id);
@@ -333,8 +332,7 @@ export class ConversationLinks {
     if (key !== undefined && keyId !== undefined) conversation.epochKeys.expect(keyId, key);
     try {
       const { sequence } = await this.#send(conversation, entry, copies);
-      conversation.noteHead(sequence);
-      await conversation.catchUp();
+      await conversation.reach(sequence);
       return true;
     } catch (error) {
       const code = error instanceof FastChatError ? error.code : undefined;

@@ -46,6 +46,7 @@ import type { VerifiedAccounts } from "@fastchat/protocol/chain";
 const WHOLE_LOG_ENTRIES = limits.entriesPerPage;
 const FIRST_PAGE_ENTRIES = 100;
 const COUNTED_AT_ONCE = 500;
+const PUSH_MS = 400;
 const DELETED_AT_ONCE = 1_000;
 /** Why a message could not be opened, where a key may still come. */
 const KEY_MISSING: ReadonlySet<string> = new Set(["key", "before-joining", "missed-joining"]);
@@ -98,6 +99,7 @@ export class Conversation {
   readonly #lane = new Lane();
   readonly #check: LogCheck;
   readonly #reader: LogReader;
+  readonly #awaited = new Set<{ readonly sequence: number; readonly resolve: () => void }>();
   /** That came ahead of their link. */
   readonly #copies: SealedKey[] = [];
 
@@ -269,6 +271,24 @@ export class Conversation {
         }
       }
     });
+  }
+
+  /**
+   * An entry that this device had appended comes by itself, mostly before anybody can ask: it is waited for, and fetched when it does not
+   * come. Resolves when it is stored.
+   */
+  async reach(sequence: number): Promise<void> {
+    this.noteHead(sequence);
+    if (this.record.high < sequence) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, PUSH_MS);
+      const awaited = { sequence, resolve };
+      this.#awaited.add(awaited);
+      await promise;
+      clearTimeout(timer);
+      this.#awaited.delete(awaited);
+    }
+    await this.catchUp();
   }
 
   /** Asks for the newest head, and catches up with it. */
@@ -556,6 +576,7 @@ export class Conversation {
     this.chain.advance(draft.places);
     for (const done of draft.done) done();
     if (draft.ownIds.length > 0) this.#parts.settled(this.id, draft.ownIds);
+    for (const { sequence, resolve } of this.#awaited) if (sequence <= this.record.high) resolve();
   }
 
   // ------------------------------------------------------------------ what is not as it was

@@ -1,12 +1,18 @@
 import { type AccountId, type ConversationId, ErrorCode, FastChatError } from "@fastchat/protocol";
+import type { SealedKey } from "@fastchat/protocol/wire/conversation";
 import { Conversation, type ConversationParts } from "./conversation.ts";
 import { prefixes } from "./records.ts";
 import { prefixRange } from "./storage.ts";
+
+/** What comes ahead is kept for so many conversations, so many copies each: whoever misses one asks for it. */
+const HELD_CONVERSATIONS = 64;
+const HELD_COPIES = 64;
 
 /** The conversations of this device: those that are stored, and those that were heard of since. Each is in memory once. */
 export class Conversations {
   readonly #parts: ConversationParts;
   readonly #loaded = new Map<ConversationId, Conversation>();
+  readonly #copies = new Map<ConversationId, readonly SealedKey[]>();
 
   constructor(parts: ConversationParts) {
     this.#parts = parts;
@@ -45,6 +51,23 @@ export class Conversations {
     const conversation = this.#keep(id, Conversation.begin(this.#parts, id, peer));
     await conversation.update(() => undefined);
     return conversation;
+  }
+
+  /** Copies of keys that came ahead of the link that opens their epoch, of a conversation that is not here yet. */
+  holdCopies(id: ConversationId, copies: readonly SealedKey[]): void {
+    const held = [...(this.#copies.get(id) ?? []), ...copies].slice(-HELD_COPIES);
+    this.#copies.delete(id);
+    this.#copies.set(id, held);
+    for (const oldest of this.#copies.keys()) {
+      if (this.#copies.size <= HELD_CONVERSATIONS) break;
+      this.#copies.delete(oldest);
+    }
+  }
+
+  takeCopies(id: ConversationId): readonly SealedKey[] {
+    const held = this.#copies.get(id) ?? [];
+    this.#copies.delete(id);
+    return held;
   }
 
   /** One that was never stored: what should have begun it was refused. */

@@ -50,7 +50,6 @@ import type { Views } from "./views.ts";
 const DAY_MS = 86_400_000;
 const DEFAULT_USES = 100;
 const DEFAULT_DAYS = 7;
-const RESOLVED_AT_ONCE = 32;
 /** A change whose answer was lost with the connection is looked for, and made again where it is missing, for so long. */
 const LOST_ANSWER_MS = 30_000;
 const RETRY_MS = 200;
@@ -330,13 +329,8 @@ export class GroupCalls implements Groups {
 
   /** Whom these names mean; nobody becomes a contact by it. Throws NO_SUCH_USER. */
   async #resolve(names: readonly string[]): Promise<Map<AccountId, KnownAccount>> {
-    const { people } = this.#parts;
-    const found = new Map<AccountId, KnownAccount>();
-    for (let at = 0; at < names.length; at += RESOLVED_AT_ONCE) {
-      const some = names.slice(at, at + RESOLVED_AT_ONCE);
-      for (const known of await Promise.all(some.map((name) => people.whoIs(name.toLowerCase())))) found.set(known.state.account, known);
-    }
-    return found;
+    const known = await this.#parts.people.whoAre(names.map((name) => name.toLowerCase()));
+    return new Map(known.map((each) => [each.state.account, each]));
   }
 }
 

@@ -3,7 +3,7 @@ import { accountId, type ConversationId, idBytes, isHash, limits } from "@fastch
 import { type ConversationResult, type ConversationState, isEntitled, isTooMuchEvidence, newestEpoch } from "@fastchat/protocol/chain";
 import { entryHash, equal } from "@fastchat/protocol/seal";
 import { type Entry, type LinkEntry, LinkEntrySchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
-import { AccountForked } from "./accounts.ts";
+import { AccountForked, type Learned } from "./accounts.ts";
 import { breathe } from "./breathe.ts";
 import type { ConversationChain } from "./conversation-chain.ts";
 import type { ConversationParts } from "./conversation.ts";
@@ -17,7 +17,7 @@ import { keys } from "./records.ts";
 import { believableTime } from "./server-words.ts";
 
 /** Accounts taken in between two pauses. */
-const LEARNED_AT_ONCE = 32;
+const LEARNED_AT_ONCE = 64;
 
 /** Reads entries of one conversation's log into a draft: verifies links, opens messages [C3], [S3]. Commits nothing. */
 export class LogReader {
@@ -289,14 +289,23 @@ export class LogReader {
 
   async #learn(draft: LogDraft, state: ConversationState, { evidence }: LinkEntry): Promise<void> {
     if (isTooMuchEvidence(evidence)) return;
-    for (const [place, part] of evidence.entries()) {
-      if (place % LEARNED_AT_ONCE === LEARNED_AT_ONCE - 1) await breathe();
+    let learning: Learned[] = [];
+    // An account is true by itself: of many, most are stored ahead, in pieces, so that one commit does not hold up everything.
+    const keep = async () => {
+      await this.#parts.storage.commit(learning.flatMap(({ changes }) => changes));
+      for (const { done } of learning) done();
+      learning = [];
+    };
+    for (const part of evidence) {
+      if (learning.length >= LEARNED_AT_ONCE) {
+        await keep();
+        await breathe();
+      }
       const member = isHash(part.account) ? state.members.get(accountId(part.account)) : undefined;
       if (member === undefined) continue;
       try {
         const learned = await this.#parts.accounts.learn(member.chain, part.links);
-        draft.changes.push(...learned.changes);
-        draft.done.push(learned.done);
+        learning.push(learned);
       } catch (error) {
         if (!(error instanceof AccountForked)) throw error;
         if (!draft.record.forkedAccounts.some((account) => equal(account, part.account))) {
@@ -306,6 +315,9 @@ export class LogReader {
         draft.done.push(() => this.#parts.listener.onFork(error));
       }
     }
+    draft.changes.push(...learning.flatMap(({ changes }) => changes));
+    draft.done.push(...learning.map(({ done }) => done));
+    if (evidence.length >= LEARNED_AT_ONCE) await breathe();
   }
 
   async #open(draft: LogDraft, state: ConversationState, epochs: readonly number[], copies: readonly SealedKey[]): Promise<void> {

@@ -83,16 +83,21 @@ export class People {
 
   /** Whom a name means: as known here, else as the server says, and known then. Throws FastChatError NO_SUCH_USER. */
   async whoIs(name: string): Promise<KnownAccount> {
+    return (await this.whoAre([name]))[0]!;
+  }
+
+  /** The same of many, in their order. */
+  async whoAre(names: readonly string[]): Promise<KnownAccount[]> {
     const { accounts, contacts, connection } = this.#parts;
-    const holder = contacts.heldBy(name);
-    if (holder !== undefined) return accounts.need(holder);
-    if (parseName(name).kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER, { sentence: `"${name}" is no username.` });
-    if (connection.state.kind !== "online") await connection.online();
-    const known = await accounts.named(name).catch((error: unknown) => {
-      if (!(error instanceof FastChatError && error.code === ErrorCode.NO_SUCH_USER)) throw error;
-      throw new FastChatError(ErrorCode.NO_SUCH_USER, { sentence: `No such user: ${name}.` });
-    });
-    await contacts.meet([known.state]);
+    const asked = [...new Set(names)].filter((name) => contacts.heldBy(name) === undefined);
+    const wrong = asked.find((name) => parseName(name).kind === "invalid");
+    if (wrong !== undefined) throw new FastChatError(ErrorCode.NO_SUCH_USER, { sentence: `"${wrong}" is no username.` });
+    if (asked.length > 0 && connection.state.kind !== "online") await connection.online();
+    const found = asked.length === 0 ? [] : await accounts.named(asked);
+    await contacts.meet(found.map(({ state }) => state));
+    const byName = new Map(found.map((known) => [known.state.name, known]));
+    const known: KnownAccount[] = [];
+    for (const name of names) known.push(byName.get(name) ?? (await accounts.need(contacts.heldBy(name)!)));
     return known;
   }
 

@@ -42,7 +42,8 @@ export async function receivePush(body: Push, to: PushReceivers): Promise<void> 
       const id = conversationId(body.value.conversation);
       if (to.conversations.get(id) === undefined && (await isLeft(body.value, to))) return;
       const conversation = to.conversations.known(id);
-      await conversation.receive(body.value.entries, body.value.sealedKeys, body.value.head);
+      const copies = [...to.conversations.takeCopies(id), ...body.value.sealedKeys];
+      await conversation.receive(body.value.entries, copies, body.value.head);
       if (conversation.isBehind) await to.catchUp.one(conversation);
       return;
     }
@@ -102,10 +103,13 @@ export async function receivePush(body: Push, to: PushReceivers): Promise<void> 
 }
 
 /** Whether entries of a conversation that is not here are left for later. Who wrote them stands in for who brought this account in. */
-async function isLeft({ conversation, entries, head }: Entries, to: PushReceivers): Promise<boolean> {
+async function isLeft({ conversation, entries, head, sealedKeys }: Entries, to: PushReceivers): Promise<boolean> {
   const id = conversationId(conversation);
-  // Copies that go ahead of their link: who reads it asks for them.
-  if (entries.length === 0 && head === 0) return true;
+  // Copies go ahead of their link.
+  if (entries.length === 0 && head === 0) {
+    to.conversations.holdCopies(id, sealedKeys);
+    return true;
+  }
   await to.contactsKnown();
   if (to.conversations.get(id) !== undefined) return false;
   const by = entries.flatMap(({ account }) => (isHash(account) ? [accountId(account)] : []));

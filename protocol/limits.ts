@@ -73,6 +73,10 @@ export const limits = {
   unreadCounted: 1_000,
   /** Strangers' conversations that a client reads unasked; further ones are counted. */
   requestsRead: 20,
+  /** How often a server looks for messages that are to be erased, and what it erases at once of one conversation: entries, and bytes of them. */
+  retentionSweepMs: 60_000,
+  erasedEntriesAtOnce: 256,
+  erasedBytesAtOnce: 1_048_576,
 
   // Vault
   vaultEntryBytes: 131_072,

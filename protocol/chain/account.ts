@@ -15,7 +15,7 @@ import { parseName } from "../names.ts";
 import { equal } from "../seal/bytes.ts";
 import { hash } from "../seal/hash.ts";
 import { labels } from "../seal/labels.ts";
-import { isAcceptablePublicKey, verifyLink } from "../seal/signature.ts";
+import { isAcceptablePublicKey, judgeLinkAhead, verifyLink } from "../seal/signature.ts";
 import {
   accountIdOf,
   accountLinkHash,
@@ -396,6 +396,26 @@ function checkSignatures(state: AccountState, { change }: AccountLink, link: Sig
     default:
       return change satisfies never;
   }
+}
+
+/**
+ * Judges ahead the signatures of links that are about to be applied to a state (`undefined` before `create`), as far as it can be told by
+ * whom they should be: it saves time and decides nothing.
+ */
+export async function judgeAccountLinksAhead(state: AccountState | undefined, links: readonly SignedLink[]): Promise<void> {
+  let identityKey = state?.identityKey;
+  const judging: Promise<void>[] = [];
+  for (const link of links) {
+    const change = decodeBody(AccountLinkSchema, link.body)?.change;
+    if (change?.case === "create") ({ identityKey } = change.value);
+    if (identityKey === undefined || change === undefined || change.case === "signOut") continue;
+    judging.push(judgeLinkAhead(identityKey, link.signature, labels.signature.accountLink, link.body));
+    const device = change.case === "create" || change.case === "addDevice" ? change.value.device?.signingKey : undefined;
+    if (device !== undefined)
+      judging.push(judgeLinkAhead(device, link.cosignature, labels.signature.deviceOfLink, link.body, link.signature));
+    if (change.case === "succeed") ({ identityKey } = change.value);
+  }
+  await Promise.all(judging);
 }
 
 function isCosignedByDevice(device: AccountDevice, link: SignedLink): boolean {

@@ -1,4 +1,4 @@
-import { clone, create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import {
   type AccountChainPart,
   AccountChainPartSchema,
@@ -199,7 +199,7 @@ export function finishLink(
 ): LinkEntry {
   const { body } = draft;
   if ((body.opening === undefined) !== (commitments === undefined)) throw new RangeError("commitments belong to an epoch");
-  const finished = clone(ConversationLinkSchema, body);
+  const finished: ConversationLink = { ...body };
   if (body.opening !== undefined && commitments !== undefined) {
     finished.opening = create(EpochOpeningSchema, {
       ...body.opening,
@@ -233,7 +233,7 @@ function tryOut(
   chains: ReadonlyMap<AccountId, AccountState>,
   hasProfile: boolean,
 ): Transition {
-  const committed = clone(ConversationLinkSchema, body);
+  const committed: ConversationLink = { ...body };
   if (body.opening !== undefined) {
     const profileHash = hasProfile ? placeholder : new Uint8Array(0);
     committed.opening = create(EpochOpeningSchema, {

@@ -5,7 +5,7 @@ import { equal } from "../seal/bytes.ts";
 import { labels } from "../seal/labels.ts";
 import { verifyLink } from "../seal/signature.ts";
 import { limits } from "../limits.ts";
-import { type AccountState, applyAccountLinks } from "./account.ts";
+import { type AccountState, applyAccountLinks, judgeAccountLinksAhead } from "./account.ts";
 import type { ConversationState } from "./conversation-state.ts";
 import { accountLinkHash, decodeBody, type Invalid, invalid } from "./link.ts";
 
@@ -128,6 +128,8 @@ export function isTooMuchEvidence(evidence: readonly AccountChainPart[]): boolea
 
 /** Account chains verified between two pauses; one takes some milliseconds. */
 const VERIFIED_AT_ONCE = 4;
+/** So many links of each are judged ahead: what an honest account has, and no more work for garbage. */
+const JUDGED_AHEAD = 32;
 
 /**
  * Verifies the account chains beside a link ahead of `apply`, into the memory that it is given, with pauses: `apply` itself cannot wait,
@@ -147,12 +149,15 @@ export async function verifyEvidence(
   if (key === undefined ? state !== undefined : !verifyLink(key, link.signature, labels.signature.conversationLink, link.body)) return;
   const { heads } = body;
   const offered = partsByAccount(evidence);
-  let count = 0;
-  for (const head of heads) {
-    if (!isHash(head.account) || !isHash(head.hash) || verified.has(linkHash(head.hash))) continue;
-    const account = accountId(head.account);
-    resolveHead(head, account, offered.get(account) ?? [], recorded(account), verified);
-    if (++count % VERIFIED_AT_ONCE === 0) await pause();
+  const unknown = heads.filter(({ account, hash }) => isHash(account) && isHash(hash) && !verified.has(linkHash(hash)));
+  for (let at = 0; at < unknown.length; at += VERIFIED_AT_ONCE) {
+    const some = unknown.slice(at, at + VERIFIED_AT_ONCE).map((head) => ({ head, account: accountId(head.account) }));
+    const judged = some.flatMap(({ account }) =>
+      (offered.get(account) ?? []).map((part) => judgeAccountLinksAhead(recorded(account), part.links.slice(-JUDGED_AHEAD))),
+    );
+    await Promise.all(judged);
+    for (const { head, account } of some) resolveHead(head, account, offered.get(account) ?? [], recorded(account), verified);
+    await pause();
   }
 }
 

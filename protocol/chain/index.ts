@@ -11,6 +11,7 @@ export {
   deviceAt,
   deviceIdOf,
   type DeviceStatus,
+  judgeAccountLinksAhead,
 } from "./account.ts";
 export { checkAccountAttachments } from "./account-attachments.ts";
 export {

@@ -52,7 +52,16 @@ export function stateHash(state: Omit<ConversationState, "head"> & { readonly he
   );
 }
 
-function memberPart({ account, role, addedAt, order, chain, earlier }: MemberState): Uint8Array {
+/** Most members are the same ones as after the link before: they are never changed in place. */
+const memberParts = new WeakMap<MemberState, Uint8Array>();
+
+function memberPart(member: MemberState): Uint8Array {
+  const part = memberParts.get(member) ?? encodeMember(member);
+  memberParts.set(member, part);
+  return part;
+}
+
+function encodeMember({ account, role, addedAt, order, chain, earlier }: MemberState): Uint8Array {
   return encodeList([idBytes(account), role, addedAt, order, chain.head.index, idBytes(chain.head.hash), spansPart(earlier)]);
 }
 

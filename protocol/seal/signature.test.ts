@@ -19,7 +19,7 @@ import {
   verify,
   verifyLink,
 } from "./index.ts";
-import { accepted, acceptedByWebCrypto, acceptedByZip215 } from "./signature.ts";
+import { accepted, acceptedByWebCrypto, acceptedByZip215, judgeLinkAhead } from "./signature.ts";
 
 type SignatureCase = { tcId: number; pk: string; msg: string; sig: string; result: string };
 
@@ -177,4 +177,28 @@ test("[G1] golden bytes of a signature", () => {
   expect(toHex(signLink(seed, labels.signature.accountLink, Uint8Array.of(1, 2, 3), "x", 4))).toBe(
     "81ef1142c44e59430d6951bba72665f3fbe6b965c982b93c18f9fd8ddcf00406537ee2682631b9872caa7b20d15ce5eb95d3f8d7b34e72672dbdc2861af15501",
   );
+});
+
+test("[G3] what is judged ahead has the same verdict as what is not: a good signature's, and none for any other", async () => {
+  const { seed, publicKey } = generateSigningKey();
+  const other = generateSigningKey().publicKey;
+  const label = labels.signature.accountLink;
+  const good = signLink(seed, label, "a link");
+  const s = littleEndian(good.slice(32)) + order;
+  // The same signature with S beyond the order: the equation holds, and RFC 8032 (5.1.7) refuses it.
+  const beyond = Uint8Array.from([...good.slice(0, 32), ...Array.from({ length: 32 }, (_, at) => Number((s >> BigInt(8 * at)) & 255n))]);
+  const flipped = Uint8Array.from(good, (byte, at) => (at === 5 ? byte ^ 1 : byte));
+  const offered = [
+    [publicKey, good, true],
+    [publicKey, beyond, false],
+    [publicKey, flipped, false],
+    [other, good, false],
+    [publicKey, good.slice(1), false],
+  ] as const;
+  for (const [key, signature, verdict] of offered) {
+    await judgeLinkAhead(key, signature, label, "a link");
+    expect(verifyLink(key, signature, label, "a link")).toBe(verdict);
+    expect(verifyLink(key, signature, label, "another link")).toBe(false);
+    expect(verifyLink(key, signature, labels.signature.conversationLink, "a link")).toBe(false);
+  }
 });
