@@ -16,6 +16,8 @@ export interface GroupOverview {
   readonly role: GroupRole | undefined;
   /** One is out: may read what there is, and no more. `by`: whose doing it was. */
   readonly ended: undefined | { readonly how: "left" | "removed"; readonly by: string };
+  /** Who brought one in; oneself, for who made it. */
+  readonly addedBy: string;
   /** How many ask to be let in and wait for an answer of this account. */
   readonly joinRequests: number;
   readonly mayWrite: boolean;

@@ -129,19 +129,20 @@ test("[S7] [C8] beside the holder, requests are told, accepted and put away, and
   expect(isLive()).toBe(false);
   await beside.accept(id);
   await expect.poll(async () => (await ivan.messages("heidi"))[0]?.status).toBe("delivered");
-  expect((await beside.conversations()).map(({ title }) => title)).toEqual(["ivan"]);
+  const conversations = async () => (await beside.conversations()).map(({ title }) => title);
+  await expect.poll(conversations).toEqual(["ivan"]);
   await beside.setMute(id, "all");
-  expect((await beside.conversation(id))?.mute).toBe("all");
+  await expect.poll(async () => (await beside.conversation(id))?.mute).toBe("all");
 
   await judy.say("heidi", "hello, too");
   await expect.poll(requests).toEqual(["judy"]);
   await beside.decline(undefined);
-  expect(await requests()).toEqual([]);
+  await expect.poll(requests).toEqual([]);
   await beside.setBlocked("ivan", true);
-  expect(await beside.conversations()).toEqual([]);
+  await expect.poll(conversations).toEqual([]);
   await beside.setBlocked("ivan", false);
   await beside.setBroadcastList("Both", ["ivan", "judy"]);
-  expect((await beside.broadcastLists()).map(({ name, people }) => [name, people.length])).toEqual([["Both", 2]]);
+  await expect.poll(async () => (await beside.broadcastLists()).map(({ name, people }) => [name, people.length])).toEqual([["Both", 2]]);
   expect(await beside.broadcast(["ivan", "judy"], "to both of you")).toHaveLength(2);
   await ivan.hears("heidi", "to both of you");
   await judy.hears("heidi", "to both of you");

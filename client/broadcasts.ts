@@ -32,7 +32,10 @@ export class Broadcasts {
       throw new FastChatError(ErrorCode.TOO_LARGE, { sentence: "That name is too long for a list: choose a shorter one." });
     const { vault } = this.#parts;
     const accounts: Uint8Array[] = [];
-    for (const each of recipientsAmong(people)) accounts.push(idBytes(await this.#parts.people.accountNamed(each)));
+    for (const { state } of await this.#parts.people.whoAre(recipientsAmong(people))) {
+      await this.#parts.people.pin(state.account);
+      accounts.push(idBytes(state.account));
+    }
     const isThere = vault.get({ kind: "broadcastList", key: name }) !== undefined;
     if (accounts.length > 0 || isThere)
       await vault.set({ deleted: accounts.length === 0, kind: { case: "broadcastList", value: { name, accounts } } });
@@ -43,7 +46,7 @@ export class Broadcasts {
     const names = recipientsAmong(people);
     if (utf8(text.toWellFormed()).length > limits.messageTextBytes) throw new FastChatError(ErrorCode.TOO_LARGE);
     // Before any conversation is made: a name that is nobody's stops it all.
-    await inOrder(names, (name) => this.#parts.people.whoIs(name));
+    await this.#parts.people.whoAre(names);
     const conversations = await inOrder(names, (name) => this.#parts.openDirect(name));
     await this.#parts.outbox.add(conversations.map((conversation) => ({ conversation, texts: [text] })));
     return conversations;

@@ -3,7 +3,10 @@ import type { Client } from "./api.ts";
 import type { Groups } from "./api-groups.ts";
 
 /** About people and this account's own settings. */
-export interface OwnCalls extends Pick<Client, "setMute" | "accept" | "decline" | "setBlocked" | "setBroadcastList" | "broadcast"> {
+export interface OwnCalls extends Pick<
+  Client,
+  "setMute" | "accept" | "decline" | "setBlocked" | "setBroadcastList" | "broadcast" | "receipts"
+> {
   /** Reads a stranger's conversation that was left for later, now. */
   readRequest(id: ConversationId): Promise<void>;
 }
@@ -31,7 +34,7 @@ const names = {
     "approve",
     "reject",
   ],
-  own: ["setMute", "accept", "decline", "setBlocked", "setBroadcastList", "broadcast", "readRequest"],
+  own: ["setMute", "accept", "decline", "setBlocked", "setBroadcastList", "broadcast", "receipts", "readRequest"],
 } as const satisfies { readonly [Part in keyof Calls]: readonly (keyof Calls[Part])[] };
 
 type AnyCall = (...given: readonly unknown[]) => Promise<unknown>;

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { accountId, conversationId, type ConversationId, idBytes, isHash, limits } from "@fastchat/protocol";
-import { CursorSchema, type Head } from "@fastchat/protocol/wire/frames";
+import { type Cursor, CursorSchema, type Head } from "@fastchat/protocol/wire/frames";
 import type { ClientEvent } from "./api.ts";
 import { breathe } from "./breathe.ts";
 import type { Connection } from "./connection.ts";
@@ -14,8 +14,8 @@ import { believableTime } from "./server-words.ts";
 const AT_ONCE = 6;
 /** How often a quiet connection is asked whether anything was missed. */
 const LOOK_MS = 60_000;
-/** Heads between two pauses. */
-const JUDGED_AT_ONCE = 500;
+/** Conversations between two pauses. */
+const HEADS_AT_ONCE = 500;
 
 export interface CatchUpParts {
   readonly conversations: Conversations;
@@ -76,18 +76,16 @@ export class CatchUp {
     const { conversations, requests, connection, contactsKnown, onHeads, onJoinRequests } = this.#parts;
     // What arrives while the answer is under way makes no difference to what the server should have had.
     const had = new Map(conversations.all.map(({ id, record }) => [id, record.high]));
-    const cursors = [...had, ...requests.heads].slice(0, limits.cursorsPerCatchUp);
-    const { heads } = await connection.request(
-      {
-        case: "catchUp",
-        value: { cursors: cursors.map(([id, sequence]) => create(CursorSchema, { conversation: idBytes(id), sequence })) },
-      },
-      "heads",
-    );
+    const cursors: Cursor[] = [];
+    for (const [id, sequence] of [...had, ...requests.heads].slice(0, limits.cursorsPerCatchUp)) {
+      cursors.push(create(CursorSchema, { conversation: idBytes(id), sequence }));
+      if (cursors.length % HEADS_AT_ONCE === 0) await breathe();
+    }
+    const { heads } = await connection.request({ case: "catchUp", value: { cursors } }, "heads");
     if (heads.some(({ conversation }) => conversations.get(conversationId(conversation)) === undefined)) await contactsKnown();
     const behind: Conversation[] = [];
     for (const [place, head] of heads.entries()) {
-      if (place % JUDGED_AT_ONCE === JUDGED_AT_ONCE - 1) await breathe();
+      if (place % HEADS_AT_ONCE === HEADS_AT_ONCE - 1) await breathe();
       const id = conversationId(head.conversation);
       if (conversations.get(id) === undefined && requests.defers(heard(id, head))) continue;
       const conversation = conversations.known(id);

@@ -235,8 +235,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async receipts(id: ConversationId): Promise<readonly Receipt[]> {
-    if (this.#role.kind === "holder") return this.#role.holder.receipts(id);
-    return [];
+    return this.#own.receipts(id);
   }
 
   get groups(): Groups {

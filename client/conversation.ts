@@ -242,9 +242,9 @@ export class Conversation {
     return this.#lane.run(async () => {
       // Copies may come ahead of the link that opens their epoch, which is the same for everybody.
       this.#copies.push(...copies);
+      this.noteHead(Math.max(head, entries.at(-1)?.sequence ?? 0));
       if (entries.length === 0) return;
       const given = this.#copies.splice(0);
-      this.noteHead(Math.max(head, entries.at(-1)?.sequence ?? 0));
       await this.#compareKnown(entries);
       const wasCurrent = entries[0]?.sequence === this.record.high + 1 && this.record.high > 0;
       await this.#append(entries, given, wasCurrent || entries[0]?.sequence === 1);

@@ -41,7 +41,10 @@ test("[P4] a fresh device that hears of somebody before it has read the vault ch
     },
   };
   await using other = await anotherDevice(system, carol, { profile: "carol-2", gateway: proxy.url });
-  await expect.poll(async () => (await other.client.conversations())[0]?.peer?.contact).toBe(true);
+  // Of a conversation of her own, too, it does not know yet that she knows whom it is with.
+  await expect.poll(async () => (await other.client.requests()).conversations[0]?.title).toBe("dave");
+  await other.client.openDirect("dave");
+  expect((await other.client.conversations())[0]?.peer).toMatchObject({ contact: true, note: "" });
   proxy.script = {};
   for (const pass of late) pass();
   const peerOf = async ({ client }: typeof carol) => (await client.conversations())[0]?.peer;

@@ -126,6 +126,8 @@ export class GroupCalls implements Groups {
   async setRole(id: ConversationId, names: readonly string[], role: GroupRole): Promise<void> {
     await this.#change(this.#group(id), async (state) => {
       const changed = namedIn(state, names).filter((account) => state.members.get(account)?.role !== role);
+      const isAdminLeft = [...state.members.values()].some((member) => member.role === "admin" && !changed.includes(member.account));
+      if (role === "member" && !isAdminLeft) throw refuse("A group needs an admin: make somebody else one first.");
       return changed.length === 0 ? done : change(rolesOf(new Map(changed.map((account) => [account, role]))));
     });
   }

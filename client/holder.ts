@@ -19,7 +19,7 @@ import { CatchUp } from "./catch-up.ts";
 import { Connection, ConnectionLost, isWorthRetrying } from "./connection.ts";
 import { Contacts } from "./contacts.ts";
 import { ConversationSettings } from "./conversation-settings.ts";
-import { ConversationLinks, SendingBlocked } from "./conversation-links.ts";
+import { ConversationLinks } from "./conversation-links.ts";
 import type { Conversation } from "./conversation.ts";
 import { Conversations } from "./conversations.ts";
 import { Drafts } from "./drafts.ts";
@@ -325,6 +325,7 @@ export class Holder {
       setBlocked: (name, blocked) => this.requests.setBlocked(name, blocked),
       setBroadcastList: (name, people) => broadcasts.setList(name, people),
       broadcast: (people, text) => broadcasts.send(people, text),
+      receipts: (id) => this.#receipts(id),
       readRequest: (id) => this.requests.read(id),
     };
     const receivers: PushReceivers = {
@@ -393,17 +394,10 @@ export class Holder {
     const account = parsed.name === me.name ? me.account : await this.people.accountNamed(parsed.name);
     const id = directConversationId(me.account, account);
     await this.requests.read(id);
-    let conversation = this.#conversations.get(id);
-    if (conversation === undefined) {
-      conversation = await this.#conversations.begin(id, account);
+    // Its chain begins with the first message: that somebody looked is nobody's business.
+    if (this.#conversations.get(id) === undefined) {
+      await this.#conversations.begin(id, account);
       this.#parts.emit({ kind: "conversations", conversations: [id] });
-    }
-    if (conversation.chain.state === undefined && this.#connection.state.kind === "online") {
-      // Made now if that is possible, else before the first message.
-      await this.#links.prepare(conversation).catch((error: unknown) => {
-        const missing = error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND;
-        if (!missing && !isWorthRetrying(error) && !(error instanceof SendingBlocked)) throw error;
-      });
     }
     return id;
   }
@@ -448,7 +442,7 @@ export class Holder {
     this.outbox.drive(id);
   }
 
-  async receipts(id: ConversationId): Promise<Receipt[]> {
+  async #receipts(id: ConversationId): Promise<Receipt[]> {
     const conversation = await this.#conversations.need(id);
     const receipts = await this.#slots.receipts(conversation);
     const named = receipts.map(async (each) => ({ ...each, name: (await this.views.person(each.account)).name }));

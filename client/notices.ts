@@ -92,7 +92,8 @@ export function linkNotices(step: LinkStep): StoredNotice[] {
   const subject = (account: AccountId) => (account === me ? "You" : nameOf(account));
   const by = subject(author);
   const people = (accounts: readonly AccountId[]) => {
-    const named = accounts.slice(0, accounts.length > NAMED ? NAMED - 1 : NAMED).map(nameOf);
+    const youFirst = accounts.toSorted((one, other) => Number(other === me) - Number(one === me));
+    const named = youFirst.slice(0, accounts.length > NAMED ? NAMED - 1 : NAMED).map(nameOf);
     const others = accounts.length - named.length;
     return listed(others > 0 ? [...named, `${others} others`] : named);
   };
@@ -182,27 +183,32 @@ function policySentences({ before, after }: LinkStep): string[] {
   const [was, is] = [before.policy, after.policy];
   const who = (value: "admins" | "members") => (value === "admins" ? "only admins" : "every member");
   const told: string[] = [];
-  if (was.mayAdd !== is.mayAdd) told.push(`lets ${who(is.mayAdd)} add people.`);
-  if (was.mayWrite !== is.mayWrite) told.push(`lets ${who(is.mayWrite)} write.`);
-  if (was.mayChangeProfile !== is.mayChangeProfile) told.push(`lets ${who(is.mayChangeProfile)} change name, description and picture.`);
+  if (was.mayAdd !== is.mayAdd) told.push(`allowed ${who(is.mayAdd)} to add people.`);
+  if (was.mayWrite !== is.mayWrite) told.push(`allowed ${who(is.mayWrite)} to write.`);
+  if (was.mayChangeProfile !== is.mayChangeProfile)
+    told.push(`allowed ${who(is.mayChangeProfile)} to change name, description and picture.`);
   if (was.newcomersRead !== is.newcomersRead || was.newcomersReadSinceEpoch !== is.newcomersReadSinceEpoch) {
-    if (is.newcomersRead === "everything") told.push("lets newcomers read everything from the beginning.");
-    else if (is.newcomersReadSinceEpoch > 0) told.push("lets newcomers read a part of what was written before.");
-    else told.push("lets newcomers read nothing that was written before.");
+    if (is.newcomersRead === "everything") told.push("allowed newcomers to read everything from the beginning.");
+    else if (is.newcomersReadSinceEpoch > 0) told.push("allowed newcomers to read a part of what was written before.");
+    else told.push("allowed newcomers to read nothing that was written before.");
   }
   if (was.retentionSeconds !== is.retentionSeconds) {
-    told.push(is.retentionSeconds === 0 ? "keeps messages for ever." : `has messages deleted after ${durationWords(is.retentionSeconds)}.`);
+    told.push(
+      is.retentionSeconds === 0
+        ? "set messages to be kept for ever."
+        : `set messages to be deleted after ${durationWords(is.retentionSeconds)}.`,
+    );
   }
   if (was.publicName !== is.publicName) {
     told.push(
       is.publicName === ""
         ? "took the group off the public list."
-        : `lists the group publicly as "${is.publicName}": the server can read this name.`,
+        : `put the group on the public list as "${is.publicName}": the server can read this name.`,
     );
   }
   if (was.joining !== is.joining) {
     told.push(
-      is.joining === "asks" ? "wants to be asked before an invitation lets anybody in." : "lets invitations let people in at once.",
+      is.joining === "asks" ? "set invitations to ask an admin before they let anybody in." : "set invitations to let people in at once.",
     );
   }
   return told;

@@ -108,21 +108,24 @@ export class Vault {
   /** From the profile; a process beside the holder does so again whenever something changed there. */
   async load(): Promise<void> {
     const { storage } = this.#parts;
+    const cursor = await read(storage, keys.vaultCursor, schemas.vaultCursor);
+    const kept = await storage.range(prefixRange(prefixes.vault));
+    const waiting = await storage.range(prefixRange(prefixes.vaultPending));
+    // All in one turn: nobody sees a vault that is half there.
     this.#touch([...this.#kept.values(), ...this.#pending.values()]);
     this.#kept.clear();
     this.#pending.clear();
-    const cursor = await read(storage, keys.vaultCursor, schemas.vaultCursor);
     this.#revision = cursor?.revision ?? 0;
     this.#named = cursor?.named;
     this.#head = cursor?.head ?? 0;
-    for (const { value } of await storage.range(prefixRange(prefixes.vault))) {
+    for (const { value } of kept) {
       const record = fromBinary(schemas.vault, value);
       const content = fromBinary(VaultContentSchema, record.content);
       const place = vaultPlaceOf(content);
       const device = isHash(record.device) ? deviceId(record.device) : undefined;
       if (place !== undefined) this.#kept.set(nameOf(place), { place, content, device, entry: fromBinary(VaultEntrySchema, record.entry) });
     }
-    for (const { value } of await storage.range(prefixRange(prefixes.vaultPending))) {
+    for (const { value } of waiting) {
       const content = fromBinary(VaultContentSchema, value);
       const place = vaultPlaceOf(content);
       if (place !== undefined) this.#pending.set(nameOf(place), { place, content });

@@ -243,6 +243,7 @@ export class Views {
       memberCount: group.memberCount,
       role: roles[group.role as Role],
       ended: end && { how: end.removed ? "removed" : "left", by: (await this.#nameOf(accountId(end.by))) ?? "somebody" },
+      addedBy: (isHash(record.addedBy) ? await this.#nameOf(accountId(record.addedBy)) : undefined) ?? "somebody",
       joinRequests: group.joinRequests,
       mayWrite: group.mayWrite,
       mayAdd: group.mayAdd,

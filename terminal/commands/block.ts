@@ -1,4 +1,5 @@
 import { parseDuration } from "../durations.ts";
+import { usage } from "../failure.ts";
 import { openSignedIn, untilOnline } from "../place.ts";
 import { safeName } from "../safe-text.ts";
 import { type Command, command, timeoutOption } from "./command.ts";
@@ -26,6 +27,7 @@ function blocking(blocked: boolean, name: string, description: string, words: (n
       await using _ = client;
       await untilOnline(client, patience);
       const person = args.name.toLowerCase();
+      if (person === client.me.name) throw usage("You cannot block yourself: name somebody else.");
       await client.setBlocked(person, blocked);
       await output.print({ type: "blocked", name: person, blocked }, words(safeName(person)));
     },

@@ -42,6 +42,7 @@ function group(name: string, id: string, isIn = true): GroupSummary {
     joinRequests: 0,
     mayWrite: isIn,
     mayAdd: false,
+    addedBy: "alice",
     mayChangeProfile: false,
     role: isIn ? ("member" as const) : undefined,
     ended: isIn ? undefined : { how: "left" as const, by: "alice" },

@@ -2,6 +2,7 @@ import type { ChatItem } from "@fastchat/client";
 import { parseCount, parseDuration, parseMoment } from "../durations.ts";
 import { usage } from "../failure.ts";
 import { openSignedIn } from "../place.ts";
+import { remarkBlocked } from "./blocked.ts";
 import { catchUp, markRead } from "./catch-up.ts";
 import { command, timeoutOption } from "./command.ts";
 import { conversationWith } from "./destination.ts";
@@ -30,6 +31,7 @@ export const read = command({
     await using _ = client;
     await catchUp(client, patience, output);
     const conversation = await conversationWith(client, args.to, patience);
+    remarkBlocked(output, conversation);
     const { id } = conversation;
     let newest = 0;
     const show = async (items: readonly ChatItem[]): Promise<void> => {

@@ -8,7 +8,7 @@ import { openSignedIn } from "../place.ts";
 import { linesOf, wholeText } from "../standard-input.ts";
 import { command, timeoutOption } from "./command.ts";
 import { conversationWith } from "./destination.ts";
-import { allSent, asWriting, letIn, queued, watchRefusals } from "./sending.ts";
+import { allSent, letIn, queued, watchRefusals } from "./sending.ts";
 import { placeObject, safeNameOf } from "./shapes.ts";
 
 export const send = command({
@@ -40,7 +40,7 @@ async function sendOne(client: Client, to: string, text: string, patience: numbe
   const conversation = await conversationWith(client, to, patience);
   await letIn(client, conversation);
   using watch = watchRefusals(client, [conversation.id]);
-  const id = await asWriting(conversation, client.send(conversation.id, text));
+  const id = await client.send(conversation.id, text);
   const isSent = await allSent(client, [conversation.id], patience);
   const name = safeNameOf(conversation);
   if (watch.refused > 0) throw new Failure(exitCodes.refused, "not-sent", `The server refused the message to ${name}.`);
@@ -62,7 +62,7 @@ async function sendLines(client: Client, to: string, patience: number, output: O
   let count = 0;
   let waiting = 0;
   for await (const batch of linesOf(process.stdin, { atOnce: LINES_AT_ONCE, longest: limits.messageTextBytes })) {
-    await asWriting(conversation, client.sendAll(conversation.id, batch));
+    await client.sendAll(conversation.id, batch);
     count += batch.length;
     waiting += batch.length;
     if (waiting < LINES_WAITING) continue;

@@ -1,9 +1,8 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
-import { ErrorCode, errorRow, FastChatError } from "@fastchat/protocol";
-import { type ExitCode, Failure, exitCodes } from "../failure.ts";
+import { type ExitCode, exitCodes } from "../failure.ts";
 import type { Output } from "../output.ts";
+import { refuseBlocked } from "./blocked.ts";
 import { showSealing } from "./sealing.ts";
-import { safeNameOf } from "./shapes.ts";
 
 type Id = ConversationSummary["id"];
 
@@ -52,18 +51,8 @@ export function queued(output: Output, count: number): ExitCode {
   return exitCodes.queued;
 }
 
-/** Who writes to a stranger lets them in. */
+/** Who writes to a stranger lets them in. Throws Failure for somebody whom one blocked. */
 export async function letIn(client: Client, conversation: ConversationSummary): Promise<void> {
+  refuseBlocked(conversation);
   if (conversation.request) await client.accept(conversation.id);
-}
-
-/** Says where it is that one may not write. */
-export async function asWriting<Result>(conversation: ConversationSummary, work: Promise<Result>): Promise<Result> {
-  try {
-    return await work;
-  } catch (error) {
-    if (!(error instanceof FastChatError) || error.code !== ErrorCode.FORBIDDEN) throw error;
-    const sentence = `Only admins write in ${safeNameOf(conversation)}: ask one of them to write it, or to let all members write.`;
-    throw new Failure(exitCodes.refused, errorRow(error.code).name, sentence);
-  }
 }

@@ -3,6 +3,7 @@ import { Failure, exitCodes } from "../failure.ts";
 import type { Output } from "../output.ts";
 import { openSignedIn } from "../place.ts";
 import { watchReader } from "../watch-reader.ts";
+import { isBlocked, remarkBlocked } from "./blocked.ts";
 import { markRead } from "./catch-up.ts";
 import { command } from "./command.ts";
 import { conversationWith } from "./destination.ts";
@@ -24,7 +25,9 @@ export const tail = command({
   async run({ config, output, place }, args) {
     const { client } = await openSignedIn(config, place);
     await using _ = client;
-    const only = args.to === undefined ? undefined : (await conversationWith(client, args.to, 10_000)).id;
+    const conversation = args.to === undefined ? undefined : await conversationWith(client, args.to, 10_000);
+    if (conversation !== undefined) remarkBlocked(output, conversation);
+    const only = conversation?.id;
     const shows = (item: ChatItem): boolean => item.kind === "message" && (!item.mine || args.own === true);
     using waiting = new DisposableStack();
     if (only === undefined) waiting.use(await watchRequests(client, output));
@@ -46,6 +49,7 @@ interface Follow {
 async function follow(client: Client, output: Output, { only, shows, marks }: Follow): Promise<void> {
   const cursors = new Map<Id, number>();
   const dirty = new Set<Id>();
+  const listed = new Set<Id>();
   let isOut = false;
   let wake = Promise.withResolvers<void>();
   let done = false;
@@ -82,7 +86,7 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
 
   async function printBehind(id: Id): Promise<void> {
     const conversation = await client.conversation(id);
-    if (conversation === undefined || (conversation.request && only === undefined)) return;
+    if (conversation === undefined || (only === undefined && (await isQuiet(conversation)))) return;
     let cursor = cursors.get(id) ?? conversation.readUpTo;
     for await (const page of itemsAfter(client, id, cursor)) {
       for (const item of page) {
@@ -96,6 +100,13 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
     }
     cursors.set(id, Math.max(cursor, (await client.conversation(id))?.head ?? 0));
     if (only !== undefined) sayWhetherOut(conversation);
+  }
+
+  /** Those of strangers, and of people who are blocked, are shown only to who asks for them. */
+  async function isQuiet(conversation: ConversationSummary): Promise<boolean> {
+    if (conversation.request || isBlocked(conversation)) return true;
+    if (!listed.has(conversation.id)) for (const { id } of await client.conversations()) listed.add(id);
+    return !listed.has(conversation.id);
   }
 
   /** Who follows one group would wait in vain. */

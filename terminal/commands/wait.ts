@@ -4,6 +4,7 @@ import { parseDuration } from "../durations.ts";
 import { Failure, exitCodes, usage } from "../failure.ts";
 import { patience } from "../patience.ts";
 import { openSignedIn } from "../place.ts";
+import { remarkBlocked } from "./blocked.ts";
 import { markRead } from "./catch-up.ts";
 import { command, timeoutOption } from "./command.ts";
 import { conversationWith } from "./destination.ts";
@@ -25,6 +26,7 @@ export const wait = command({
     const { client } = await openSignedIn(config, place);
     await using _ = client;
     const conversation = await conversationWith(client, from, patienceMs);
+    remarkBlocked(output, conversation);
     const item = await nextFrom(client, conversation.id, waiting.signal);
     if (item === undefined) {
       const where = conversation.kind === "group" ? "in" : "of";

@@ -219,17 +219,18 @@ test("/policy shows the rules, sets one, and asks before a name becomes public",
   expect(policies("/policy retention never")).toEqual([{ retentionSeconds: 0 }]);
   expect(policies("/policy joining asks")).toEqual([{ joining: "asks" }]);
   expect(policies("/policy public none")).toEqual([{ publicName: "" }]);
-  expect(policies("/policy public Chess for all")).toEqual([]);
-  expect(shows(alice, 'Publish this group as "Chess for all"?')).toBe(true);
+  expect(policies("/policy public Chess-for-all")).toEqual([]);
+  expect(shows(alice, 'Publish this group as "chess-for-all"?')).toBe(true);
   expect(
     alice
       .presses("y")
       .asked("change-group")
       .map(({ change }) => change),
-  ).toEqual([{ kind: "policy", policy: { publicName: "Chess for all" } }]);
+  ).toEqual([{ kind: "policy", policy: { publicName: "chess-for-all" } }]);
   for (const [line, words] of [
     ["/policy dance on", 'There is no rule "dance"'],
     ["/policy write everybody", "Write /policy write admins | members."],
+    ["/policy public Chess for all", "Write /policy public none | NAME (as a username"],
     ["/policy retention soon", "Write /policy retention TIME | never."],
   ] as const) {
     expect(policies(line)).toEqual([]);

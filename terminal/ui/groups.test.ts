@@ -151,7 +151,7 @@ test("where only admins write the field says so, and nothing goes out", () => {
   const alice = inGroup({ ...chess, blocked: "announce-only", group: { ...chess.group, role: "member", mayWrite: false } });
   expect(rowWith(alice, "›")).toContain("Only admins write here.");
   alice.presses("hello", enter);
-  expect([alice.asked("send"), openChat(alice.state)!.editor.text]).toEqual([[], "hello"]);
+  expect([alice.asked("send"), alice.asked("typing"), openChat(alice.state)!.editor.text]).toEqual([[], [], "hello"]);
   expect(shows(alice, "Only admins write here.")).toBe(true);
 });
 

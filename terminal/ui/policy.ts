@@ -1,3 +1,4 @@
+import { parseName } from "@fastchat/protocol";
 import type { GroupPolicy, GroupPolicyChange } from "@fastchat/client";
 import { lengthWords, readMoment } from "../durations.ts";
 import { safeLine } from "../safe-text.ts";
@@ -10,7 +11,7 @@ export const rules = {
   profile: { values: "admins | members", means: "who may rename and describe it" },
   newcomers: { values: "nothing | everything | now | TIME", means: "what they see of the past" },
   retention: { values: "TIME | never", means: "when messages are deleted" },
-  public: { values: "NAME | none", means: "name others here find it by" },
+  public: { values: "none | NAME (as a username: a to z, digits, . _ -)", means: "name others here find it by" },
   joining: { values: "at-once | asks", means: "what an invitation does" },
 } as const;
 
@@ -66,8 +67,11 @@ export function ruleChange(rule: Rule, value: string, now: number): GroupPolicyC
       const seconds = since === undefined ? 0 : Math.round((now - since) / 1_000);
       return seconds > 0 ? { retentionSeconds: seconds } : undefined;
     }
-    case "public":
-      return { publicName: value === "none" ? "" : value };
+    case "public": {
+      if (value === "none") return { publicName: "" };
+      const parsed = parseName(value);
+      return parsed.kind === "valid" ? { publicName: parsed.name } : undefined;
+    }
     case "joining":
       return value === "at-once" || value === "asks" ? { joining: value } : undefined;
     default:

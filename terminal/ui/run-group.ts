@@ -107,7 +107,7 @@ function policy(state: State, group: GroupSummary, { argument, line }: Typed): S
   const [, word = "", value = ""] = /^(\S+)\s*([^]*)$/u.exec(argument) ?? [];
   const rule = word.toLowerCase();
   if (!isRule(rule)) return step(said(state, `There is no rule "${word}": ${Object.keys(rules).join(", ")}.`, "error"));
-  const made = value === "" ? undefined : ruleChange(rule, rule === "public" ? unquoted(value) : value.toLowerCase(), state.now);
+  const made = value === "" ? undefined : ruleChange(rule, value.toLowerCase(), state.now);
   if (made === undefined) return step(said(state, `Write /policy ${rule} ${rules[rule].values}.`, "error"));
   const why = refusal(group.group, "policy");
   if (why !== undefined) return step(said(state, why, "error"));

@@ -91,6 +91,7 @@ export function group(
       memberCount: members.length + 1,
       role: "admin",
       ended: undefined,
+      addedBy: "alice",
       joinRequests: 0,
       mayWrite: true,
       mayAdd: true,

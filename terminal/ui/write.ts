@@ -30,8 +30,10 @@ export function setEditor(state: State, editor: Editor): Step {
   const next = withChat(state, id, (chat) => ({ ...chat, editor, selected: undefined }));
   if (before === editor.text) return step(next);
   const draft = { kind: "draft", id, text: editor.text } as const;
-  // A stranger is told nothing.
-  if (openConversation(state)?.request === true) return step(next, draft);
+  const conversation = openConversation(state);
+  // A stranger is told nothing, nor anybody what can never be sent.
+  if (conversation?.request === true || conversation?.blocked === "out" || conversation?.blocked === "announce-only")
+    return step(next, draft);
   const isMessage = editor.text !== "" && parseSlash(editor.text) === undefined;
   return step(next, draft, { kind: "typing", id, active: isMessage });
 }

@@ -14,6 +14,7 @@ import { AccountLinkSchema, type SignedLink, SignedLinkSchema } from "@fastchat/
 import { ConversationLinkSchema, type Entry, EntrySchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
 import { AccountSchema, type AppendLink } from "@fastchat/protocol/wire/frames";
 import { type SignUpFinish, SignUpFinishSchema } from "@fastchat/protocol/wire/gateway";
+import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
 import type { Person } from "../person.ts";
 import { bodyOf, changedServerFrame, type ProxiedConnection, type Script } from "../proxy.ts";
@@ -194,6 +195,9 @@ const ghostDevice: EvilCase = {
   },
 };
 
+/** Long enough for a message to be sealed, if it were. */
+const SEALED_MS = 1_000;
+
 const suppliedKey: EvilCase = {
   attack: "key supplied by the server (Matrix, Nextcloud): an account key of its own beside an honest chain",
   rules: "[A2] [C4]",
@@ -208,12 +212,18 @@ const suppliedKey: EvilCase = {
         return frame;
       },
       toClient: (frame) => {
+        if (frame.body.case === "accountKeys") {
+          const keys = frame.body.value.keys.map(({ account }) => ({ account, publicKey: fake.accountKey.publicKey }));
+          return changedServerFrame(frame, { case: "accountKeys", value: { keys } });
+        }
         if (frame.body.case !== "account" || !equal(frame.body.value.account, idBytes(bob.me.account))) return frame;
         const value = create(AccountSchema, { ...frame.body.value, accountPublicKey: fake.accountKey.publicKey });
         return changedServerFrame(frame, { case: "account", value });
       },
     };
-    const outcome = await alice.client.openDirect(bob.name).catch((error: unknown) => error);
+    const talk = await alice.client.openDirect(bob.name);
+    await alice.client.send(talk, "for bob alone");
+    await wait(SEALED_MS);
     for (const { conversation, entry, sealedKeys } of appended) {
       const link = fromBinary(ConversationLinkSchema, entry!.link!.body);
       for (const sealed of sealedKeys) {
@@ -223,7 +233,8 @@ const suppliedKey: EvilCase = {
         expect(opened.kind).toBe("unreadable");
       }
     }
-    expect(outcome instanceof Error || appended.length > 0).toBe(true);
+    // Nothing is sealed to it: the message waits.
+    expect((await alice.messages(bob.name)).map(({ status }) => status)).toEqual(["queued"]);
     // Bob has no copy of a key that he could open: he may open a new epoch after a while [C6], and what is said then arrives.
     stage.proxy.script = {};
     let said = 0;

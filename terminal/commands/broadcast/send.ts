@@ -39,7 +39,7 @@ export const send = command({
       throw new Failure(exitCodes.refused, "not-sent", `The server refused ${watch.refused} of ${plural(people.length, "message")}.`);
     await output.print(
       { type: "broadcast", people, conversations, status: isSent ? "sent" : "queued" },
-      isSent ? `Sent to ${nameList(people)}, each by themselves.` : undefined,
+      isSent ? `Sent to ${nameList(people)}${people.length === 1 ? "" : ", each by themselves"}.` : undefined,
     );
     return isSent ? exitCodes.done : queued(output, people.length);
   },

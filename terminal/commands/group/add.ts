@@ -12,7 +12,6 @@ export const add = groupCommand({
     "as-admin": { type: "boolean", description: "As admins" },
   },
   manyWords: true,
-  refusal: "Only an admin can add or remove members.",
   async run(context, args) {
     const { client, group, title, rest } = context;
     const names = namesIn(rest);

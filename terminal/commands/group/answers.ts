@@ -1,36 +1,35 @@
-import type { Groups } from "@fastchat/client";
-import type { Command } from "../command.ts";
 import { nameList } from "../words.ts";
-import { type GroupChange, printChange } from "./change.ts";
-import { groupCommand, namesIn } from "./group-command.ts";
+import { printChange } from "./change.ts";
+import { groupCommand, namesIn, notAllowed } from "./group-command.ts";
 
-export const approve = answering("approve", "Let people in who ask to join", "approved", (names, title) => `Let ${names} into ${title}.`);
+const names = { "name…": { type: "positional", required: true, description: "Whom" } } as const;
 
-export const reject = answering(
-  "reject",
-  "Turn people down who ask to join",
-  "rejected",
-  (names, title) => `${names} will not join ${title}.`,
-);
+export const approve = groupCommand({
+  name: "approve",
+  description: "Let people in who ask to join",
+  example: '"Chess club" bob',
+  args: names,
+  manyWords: true,
+  async run(context) {
+    const { client, group, title, rest } = context;
+    if (!group.group.mayAdd) throw notAllowed("Only who may add members can let in who asks to join.");
+    const people = namesIn(rest);
+    await client.groups.approve(group.id, people);
+    await printChange(context, "approved", `Let ${nameList(people)} into ${title}.`, people);
+  },
+});
 
-function answering(
-  name: keyof Pick<Groups, "approve" | "reject">,
-  description: string,
-  change: GroupChange,
-  words: (names: string, title: string) => string,
-): Command {
-  return groupCommand({
-    name,
-    description,
-    example: '"Chess club" bob',
-    args: { "name…": { type: "positional", required: true, description: "Whom" } },
-    manyWords: true,
-    refusal: "Only an admin can answer who asks to join.",
-    async run(context) {
-      const { client, group, title, rest } = context;
-      const names = namesIn(rest);
-      await client.groups[name](group.id, names);
-      await printChange(context, change, words(nameList(names), title), names);
-    },
-  });
-}
+export const reject = groupCommand({
+  name: "reject",
+  description: "Turn people down who ask to join",
+  example: '"Chess club" bob',
+  args: names,
+  manyWords: true,
+  async run(context) {
+    const { client, group, title, rest } = context;
+    if (group.group.role !== "admin") throw notAllowed("Only an admin can turn down who asks to join.");
+    const people = namesIn(rest);
+    await client.groups.reject(group.id, people);
+    await printChange(context, "rejected", `${nameList(people)} will not join ${title}.`, people);
+  },
+});

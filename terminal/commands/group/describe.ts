@@ -8,7 +8,6 @@ export const describe = groupCommand({
   example: '"Chess club" Thursdays at eight',
   args: { text: { type: "positional", required: true, description: "What it is about" } },
   manyWords: true,
-  refusal: "Only an admin can change the description of this group.",
   async run(context) {
     const { client, group, title, rest } = context;
     const description = checkedDescription(rest.join(" "));

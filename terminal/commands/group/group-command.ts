@@ -30,8 +30,6 @@ const groupArgument = { group: { type: "positional", required: true, description
 interface More {
   /** How long to wait, unless it is said; "10s". */
   readonly timeout?: string;
-  /** What is wrong when the policy or one's role does not allow it. */
-  readonly refusal?: string;
 }
 
 /** A command that needs a connection. */
@@ -39,7 +37,6 @@ export function connectedCommand<const Args extends ArgsDef>({
   args,
   run,
   timeout = "10s",
-  refusal,
   ...definition
 }: Definition<Args, ConnectedContext> & More): Command {
   return command({
@@ -52,12 +49,7 @@ export function connectedCommand<const Args extends ArgsDef>({
       await using _ = client;
       await needOnline(client, patience);
       using _sealing = showSealing(client);
-      try {
-        return await run({ ...context, client, patience }, given as unknown as Parameters<typeof run>[1]);
-      } catch (error) {
-        if (refusal === undefined || !(error instanceof FastChatError) || error.code !== ErrorCode.FORBIDDEN) throw error;
-        throw new Failure(exitCodes.refused, errorRow(error.code).name, refusal);
-      }
+      return await run({ ...context, client, patience }, given as unknown as Parameters<typeof run>[1]);
     },
   });
 }
@@ -96,6 +88,9 @@ export async function needMembers(context: Pick<GroupContext, "client" | "group"
   const are = strange.length === 1 ? "is" : "are";
   throw new Failure(exitCodes.refused, "not-in-group", `${nameList(strange)} ${are} not in ${context.title}: nothing was changed.`);
 }
+
+/** What the policy or one's role does not allow. */
+export const notAllowed = (sentence: string): Failure => new Failure(exitCodes.refused, errorRow(ErrorCode.FORBIDDEN).name, sentence);
 
 /** One of a few words. Throws Failure. */
 export function oneOf<const Word extends string>(text: string, option: string, words: readonly Word[]): Word {

@@ -20,7 +20,7 @@ export const join = connectedCommand({
     const where = group === undefined ? "the group" : safeNameOf(group);
     await output.print({ type: "group-joined", ...place, status: isIn ? "joined" : "asked" }, isIn ? `You are in ${where}.` : undefined);
     if (isIn) return exitCodes.done;
-    output.remark(`You asked to join, and are in as soon as an admin's FastChat lets you in: "${ourCommand} group list" shows it then.`);
+    output.remark(`You asked to join: an admin, or an admin's FastChat, has to let you in. "${ourCommand} group list" shows it then.`);
     return exitCodes.asked;
   },
 });

@@ -18,7 +18,6 @@ export const link = groupCommand({
     days: { type: "string", valueHint: "N", description: "How many days it is good (7)" },
     revoke: { type: "string", valueHint: "ID", description: "Take an invitation back: first letters of its id" },
   },
-  refusal: "Only an admin can make invitations and take them back.",
   async run(context, args) {
     const { uses, days, revoke } = args;
     if (revoke !== undefined) {

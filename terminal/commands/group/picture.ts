@@ -16,7 +16,6 @@ export const picture = groupCommand({
     save: { type: "string", valueHint: "FILE", description: "Write the picture that it has to a file" },
     none: { type: "boolean", description: "Take the picture away" },
   },
-  refusal: "Only an admin can change the picture of this group.",
   async run(context, args) {
     const { client, group, title } = context;
     const { file, save } = args;

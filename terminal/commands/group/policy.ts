@@ -20,7 +20,6 @@ export const policy = groupCommand({
     public: { type: "string", valueHint: "NAME|none", description: "A name that everybody on this server can read and ask to join by" },
     joining: { type: "string", valueHint: "at-once|asks", description: "What becomes of who comes with an invitation" },
   },
-  refusal: "Only an admin can change what members may do.",
   async run(context, args) {
     const { client, output, group } = context;
     const change = changeOf(args);

@@ -11,7 +11,6 @@ export const remove = groupCommand({
   example: '"Chess club" bob',
   args: { "name…": { type: "positional", required: true, description: "Whom" } },
   manyWords: true,
-  refusal: "Only an admin can add or remove members.",
   async run(context) {
     const { client, group, title, rest } = context;
     const names = namesIn(rest);

@@ -8,7 +8,6 @@ export const rename = groupCommand({
   description: "Give a group another name",
   example: '"Chess club" "Bridge club"',
   args: { name: { type: "positional", required: true, description: "What it is called from now on" } },
-  refusal: "Only an admin can change the name of this group.",
   async run(context) {
     const { client, group, title, rest } = context;
     const name = checkedGroupName(rest[0]!);
