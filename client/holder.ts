@@ -540,6 +540,10 @@ export class Holder {
         this.outbox.driveAll();
         await beside;
         await this.#fetchSlots(session);
+        // That nobody asks any more, no head says.
+        for (const conversation of this.#conversations.all) {
+          if ((conversation.record.group?.joinRequests ?? 0) > 0) this.#trouble.quietly(this.#admissions.look(conversation));
+        }
         this.#trouble.quietly(this.#turns.turn().then(() => this.#turns.keepTurning(session)));
         return;
       } catch (error) {

@@ -2,27 +2,18 @@ import { create, equals, fromBinary, type MessageInitShape, toBinary } from "@bu
 import { deviceId, type DeviceId, ErrorCode, FastChatError, idBytes, isHash, limits } from "@fastchat/protocol";
 import {
   equal,
-  fromHex,
+  manifestOf,
   openManifestReference,
   openVaultEntry,
   sealManifestReference,
   sealVaultEntry,
-  toHex,
   type VaultAuthor,
   vaultEntryHash,
   type VaultKeys,
   type VaultPlace,
   vaultPlaceOf,
-  vaultSlot,
 } from "@fastchat/protocol/seal";
-import {
-  ManifestItemSchema,
-  ManifestSchema,
-  type VaultContent,
-  VaultContentSchema,
-  type VaultEntry,
-  VaultEntrySchema,
-} from "@fastchat/protocol/wire/vault";
+import { type VaultContent, VaultContentSchema, type VaultEntry, VaultEntrySchema } from "@fastchat/protocol/wire/vault";
 import type { KnownAccounts } from "./accounts.ts";
 import { backoff } from "./backoff.ts";
 import { type Connection, ConnectionLost, isWorthRetrying } from "./connection.ts";
@@ -249,7 +240,7 @@ export class Vault {
     }
     // Durable before the revocation: should that fail, they are written as they were. What is pending meanwhile is newer.
     await this.#leavePending(inOrder.slice(sealed.length).filter(({ place }) => !this.#pending.has(nameOf(place))));
-    const manifest = await sealVaultEntry(vaultKeys, author, 1, manifestOf(vaultKeys, sealed));
+    const manifest = await sealVaultEntry(vaultKeys, author, 1, manifestIn(vaultKeys, sealed));
     return { revision, entries: [...sealed.map(({ entry }) => entry), manifest] };
   }
 
@@ -324,7 +315,7 @@ export class Vault {
     if (written.some(({ place }) => LISTED.has(place.kind))) {
       const all = new Map(this.#kept);
       for (const each of written) all.set(nameOf(each.place), each);
-      written.push(await this.#seal(vaultKeys, MANIFEST, manifestOf(vaultKeys, all.values())));
+      written.push(await this.#seal(vaultKeys, MANIFEST, manifestIn(vaultKeys, all.values())));
     }
     const { revision } = await connection.request(
       { case: "writeVault", value: { entries: written.map(({ entry }) => entry) } },
@@ -470,7 +461,7 @@ export class Vault {
     const all = new Map([...this.#kept, ...fresh]);
     const manifest = all.get(nameOf(MANIFEST));
     if (manifest !== undefined && manifest.entry.generation === vaultKeys.generation)
-      return equals(VaultContentSchema, manifest.content, manifestOf(vaultKeys, all.values()));
+      return equals(VaultContentSchema, manifest.content, manifestIn(vaultKeys, all.values()));
     return listedOf(vaultKeys, all.values()).length === 0;
   }
 
@@ -510,26 +501,9 @@ function listedOf({ generation }: VaultKeys, entries: Iterable<Kept>): Kept[] {
   return Array.from(entries).filter(({ place, entry }) => LISTED.has(place.kind) && entry.generation === generation);
 }
 
-/**
- * [P4] The manifest of these entries: how many are listed, and one hash over the hashes of all, in ascending order. It is that of an
- * entry in the manifest's own slot which nobody stores, because everybody can make it; so the manifest is as small for 20,000 as for one.
- */
-function manifestOf(vaultKeys: VaultKeys, entries: Iterable<Kept>): VaultContent {
-  const listed = listedOf(vaultKeys, entries);
-  const slot = vaultSlot(vaultKeys, MANIFEST);
-  const hashes = listed.map(({ entry }) => hexHashOf(entry)).sort();
-  const list = { slot, generation: vaultKeys.generation, version: listed.length, sealed: fromHex(hashes.join("")) };
-  const item = create(ManifestItemSchema, { slot, version: listed.length, hash: vaultEntryHash(create(VaultEntrySchema, list)) });
-  return create(VaultContentSchema, { kind: { case: "manifest", value: create(ManifestSchema, { items: [item] }) } });
-}
-
-/** Each entry is hashed once. */
-const hexHashes = new WeakMap<VaultEntry, string>();
-
-function hexHashOf(entry: VaultEntry): string {
-  let hash = hexHashes.get(entry);
-  if (hash === undefined) hexHashes.set(entry, (hash = toHex(vaultEntryHash(entry))));
-  return hash;
+function manifestIn(vaultKeys: VaultKeys, entries: Iterable<Kept>): VaultContent {
+  const listed = listedOf(vaultKeys, entries).map(({ entry }) => entry);
+  return create(VaultContentSchema, { kind: { case: "manifest", value: manifestOf(vaultKeys, listed) } });
 }
 
 function withoutVerification(content: VaultContent): VaultContent {

@@ -24,6 +24,7 @@ export interface Events {
   "hints-missed": { conversations: Count };
   "heartbeat-failed": { reason: string };
   "repair-failed": { reason: string };
+  "retention-failed": { reason: string };
   "delivery-read-failed": { reason: string };
   "socket-refused": { why: "origin" | "draining" | "crowded" };
   "socket-closed": { code: Count; why: string };

@@ -12,6 +12,7 @@ export interface ChatMetrics {
   readonly batchEntries: Histogram;
   readonly batchSeconds: Histogram;
   readonly missedHints: Counter;
+  readonly erased: Counter;
 }
 
 export function openChatMetrics(): ChatMetrics {
@@ -39,6 +40,7 @@ export function openChatMetrics(): ChatMetrics {
       registers,
     }),
     missedHints: new Counter({ name: "fastchat_missed_hints_total", help: "Times that hints of another server were missed.", registers }),
+    erased: new Counter({ name: "fastchat_erased_total", help: "Messages erased as policies say.", registers }),
   };
 }
 

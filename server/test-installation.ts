@@ -16,6 +16,8 @@ export interface TestInstallationOptions {
   readonly gateway?: Partial<GatewayOptions>;
   /** Around each chat server's bus. */
   readonly wrapBus?: (bus: Bus) => Bus;
+  /** As in `limits`. */
+  readonly retentionSweepMs?: number;
 }
 
 /** For tests: a database, a gateway and chat servers with real sockets, in this process. */
@@ -26,25 +28,29 @@ export class TestInstallation implements AsyncDisposable {
   readonly secretFile: string;
   readonly servers: ChatServer[] = [];
   readonly #wrapBus: (bus: Bus) => Bus;
+  readonly #retentionSweepMs: number | undefined;
   readonly #stack: AsyncDisposableStack;
 
   private constructor(
-    parts: { database: Database; gateway: Gateway; secretFile: string; wrapBus: (bus: Bus) => Bus },
+    parts: Pick<TestInstallation, "database" | "gateway" | "secretFile">,
+    options: { readonly wrapBus: (bus: Bus) => Bus; readonly retentionSweepMs: number | undefined },
     stack: AsyncDisposableStack,
   ) {
     this.database = parts.database;
     this.gateway = parts.gateway;
     this.secretFile = parts.secretFile;
-    this.#wrapBus = parts.wrapBus;
+    this.#wrapBus = options.wrapBus;
+    this.#retentionSweepMs = options.retentionSweepMs;
     this.#stack = stack;
   }
 
-  static async start({ servers = 1, gateway: changes, wrapBus = (bus) => bus }: TestInstallationOptions = {}): Promise<TestInstallation> {
+  static async start(options: TestInstallationOptions = {}): Promise<TestInstallation> {
+    const { servers = 1, gateway: changes, wrapBus = (bus) => bus, retentionSweepMs } = options;
     await using stack = new AsyncDisposableStack();
     const { database } = stack.use(await TestDatabase.open());
     const secretFile = join(stack.use(new TemporaryFolder()).path, "secret.json");
     const gateway = stack.use(await openGateway(database, secretFile, changes));
-    const installation = new TestInstallation({ database, gateway, secretFile, wrapBus }, stack.move());
+    const installation = new TestInstallation({ database, gateway, secretFile }, { wrapBus, retentionSweepMs }, stack.move());
     for (let count = 0; count < servers; count++) await installation.addServer();
     return installation;
   }
@@ -64,6 +70,7 @@ export class TestInstallation implements AsyncDisposable {
       host: "127.0.0.1",
       port: 0,
       idleMs,
+      retentionSweepMs: this.#retentionSweepMs,
     });
     this.#stack.use(server);
     this.servers.push(server);

@@ -123,6 +123,7 @@ export {
   tooLargeInProfile,
 } from "./profile.ts";
 export {
+  manifestOf,
   type OpenedVaultEntry,
   openManifestReference,
   openVaultEntry,

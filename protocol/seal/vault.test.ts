@@ -6,6 +6,7 @@ import { accountId, deviceId } from "../ids.ts";
 import { toHex } from "./bytes.ts";
 import { generateSigningKey } from "./signature.ts";
 import {
+  manifestOf,
   openManifestReference,
   openVaultEntry,
   sealManifestReference,
@@ -69,7 +70,7 @@ test("[P4] any changed bit is refused", async () => {
 });
 
 test("[P4] the manifest's reference has one length, opens under its generation only, and tells versions apart", async () => {
-  const manifest = create(VaultContentSchema, { kind: { case: "manifest", value: { items: [] } } });
+  const manifest = create(VaultContentSchema, { kind: { case: "manifest", value: manifestOf(keys, []) } });
   const first = await sealVaultEntry(keys, author, 1, manifest);
   const later = await sealVaultEntry(keys, author, 70_000, manifest);
   const reference = sealManifestReference(keys, account, first);
@@ -82,4 +83,15 @@ test("[P4] the manifest's reference has one length, opens under its generation o
 
 test("[P4] golden bytes: the name of a slot", () => {
   expect(toHex(vaultSlot(keys, { kind: "contact", key: "bob" }))).toBe("05d6bd0c614a3f9502c2f56af23354c7b1139aa3a4a0086d5c6b4bbc4207dc2e");
+});
+
+test("[P4] a manifest tells apart whatever entry is another one, is missing, or is one too many, and no order of them", async () => {
+  const contact = (name: string, version = 1) =>
+    sealVaultEntry(keys, author, version, create(VaultContentSchema, { kind: { case: "contact", value: { name } } }));
+  const [bob, carol, later] = [await contact("bob"), await contact("carol"), await contact("bob", 2)];
+  const manifest = manifestOf(keys, [bob, carol]);
+  expect(manifest.count).toBe(2);
+  expect(manifestOf(keys, [carol, bob])).toEqual(manifest);
+  for (const others of [[bob], [later, carol], [bob, carol, later], [bob, bob], []]) expect(manifestOf(keys, others)).not.toEqual(manifest);
+  expect(manifestOf(vaultKeysOf({ generation: 2, secret: fill(6) }), [bob, carol])).not.toEqual(manifest);
 });

@@ -1,5 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
+  type Manifest,
+  ManifestSchema,
   SignedVaultContentSchema,
   type VaultContent,
   VaultContentSchema,
@@ -8,7 +10,7 @@ import {
 } from "../generated/fastchat/v1/vault_pb.ts";
 import { type AccountId, deviceId, type DeviceId, idBytes, isHash } from "../ids.ts";
 import { decrypt, encrypt } from "./aead.ts";
-import { concat, encodeParts, equal, type LabelledBytes, toHex } from "./bytes.ts";
+import { concat, encodeList, encodeParts, equal, fromHex, type LabelledBytes, toHex } from "./bytes.ts";
 import { hash, hashLength, hkdf } from "./hash.ts";
 import { labels } from "./labels.ts";
 import { pad, unpad } from "./padding.ts";
@@ -128,6 +130,24 @@ export async function openVaultEntry(
 /** The hash of a sealed entry, as the manifest lists it. */
 export function vaultEntryHash(entry: VaultEntry): Uint8Array {
   return hash(labels.hash.vaultEntry, entry.slot, entry.generation, entry.version, entry.sealed);
+}
+
+/** What a manifest says of the entries that it covers [P4]: how many there are, and one hash over all of theirs. */
+export function manifestOf(keys: VaultKeys, entries: Iterable<VaultEntry>): Manifest {
+  const hashes = Array.from(entries, hexHashOf).sort();
+  return create(ManifestSchema, {
+    count: hashes.length,
+    hash: hash(labels.hash.manifest, keys.generation, encodeList(hashes.map((each) => fromHex(each)))),
+  });
+}
+
+/** Each entry is hashed once: a vault has thousands, and one of them changes at a time. */
+const hexHashes = new WeakMap<VaultEntry, string>();
+
+function hexHashOf(entry: VaultEntry): string {
+  const known = hexHashes.get(entry) ?? toHex(vaultEntryHash(entry));
+  hexHashes.set(entry, known);
+  return known;
 }
 
 /** The manifest's version and hash, sealed under the vault for the account's own messages [P4]: 78 bytes, always. */

@@ -21,12 +21,12 @@ export type Hint =
   | readonly ["vault", AccountId, number]
   /** Somebody came or went. */
   | readonly ["presence", AccountId]
-  /** SealedSlot. */
-  | readonly ["slot", ConversationId, string]
-  /** SealedSignal. */
-  | readonly ["signal", ConversationId, string]
-  /** KeyRequest. */
-  | readonly ["key-request", ConversationId, string];
+  /** SealedSlot; sequence number of the newest link when it was let in. */
+  | readonly ["slot", ConversationId, string, number]
+  /** SealedSignal; the same. */
+  | readonly ["signal", ConversationId, string, number]
+  /** KeyRequest; the same. */
+  | readonly ["key-request", ConversationId, string, number];
 
 /** One notification: everything that one server had to say since its last one. */
 export interface HintMessage {
@@ -100,6 +100,10 @@ export function decodeHints(payload: string): HintMessage | undefined {
   return { run: read.r, number: read.n, heads, hints: read.h.filter(isHint) };
 }
 
+/** What is pushed; an older server's, which says not behind which link, is left: it may get lost. */
+const pushed: ReadonlySet<string> = new Set<Hint[0]>(["slot", "signal", "key-request"]);
+
 function isHint(value: unknown): value is Hint {
-  return Array.isArray(value) && typeof value[0] === "string" && typeof value[1] === "string" && /^[0-9a-f]{64}$/.test(value[1]);
+  if (!Array.isArray(value) || typeof value[0] !== "string") return false;
+  return typeof value[1] === "string" && /^[0-9a-f]{64}$/.test(value[1]) && (!pushed.has(value[0]) || Number.isSafeInteger(value[3]));
 }

@@ -1,6 +1,7 @@
 import { type AccountId, accountId, ErrorCode, FastChatError, isHash } from "@fastchat/protocol";
 import { findAccount, type StoredAccount } from "../store/accounts.ts";
 import { findConversationOf, findLogOf, type ReadableLog, type StoredConversation } from "../store/conversations.ts";
+import { largestInteger } from "../store/database.ts";
 import type { ChatContext } from "./context.ts";
 import type { Session } from "./session.ts";
 
@@ -71,6 +72,14 @@ export const tooManyToday = (): FastChatError =>
   });
 
 export const malformed = (detail: string): FastChatError => new FastChatError(ErrorCode.MALFORMED, { detail });
+
+/**
+ * Indexes, epochs, generations, versions and revisions on their way to the tables, which keep them in 31 bits: nothing that is there comes near.
+ * Throws MALFORMED for what the database would refuse.
+ */
+export function checkNumbers(...numbers: readonly number[]): void {
+  if (numbers.some((number) => number > largestInteger)) throw malformed(`a number above ${largestInteger}`);
+}
 
 export function accountIds(ids: readonly Uint8Array[]): AccountId[] {
   if (!ids.every(isHash)) throw malformed("an account's id has 32 bytes");

@@ -21,6 +21,7 @@ import { hearHint } from "./hear-hint.ts";
 import { Heart } from "./heartbeat.ts";
 import { MissedHints } from "./missed-hints.ts";
 import { PresenceBoard } from "./presence-board.ts";
+import { Retention } from "./retention.ts";
 import { Sockets } from "./sockets.ts";
 
 export interface ChatServerOptions {
@@ -38,8 +39,9 @@ export interface ChatServerOptions {
   readonly port: number;
   /** Address for clients, where it is not ws://host:port. */
   readonly url?: string | undefined;
-  /** As `limits`; tests lower it. */
+  /** As `limits`; tests lower them. */
   readonly idleMs?: number | undefined;
+  readonly retentionSweepMs?: number | undefined;
 }
 
 export interface ChatServer extends AsyncDisposable {
@@ -71,6 +73,7 @@ class RunningChatServer implements ChatServer {
   readonly #chat: ChatContext;
   readonly #attendance: Attendance;
   readonly #missed: MissedHints;
+  readonly #retention: Retention;
   readonly #sockets: Sockets;
   readonly #heart: Heart;
   readonly #idleMs: number;
@@ -120,6 +123,7 @@ class RunningChatServer implements ChatServer {
       now: Date.now,
     };
     this.#missed = new MissedHints(this.#chat);
+    this.#retention = new Retention({ ...this.#chat, everyMs: options.retentionSweepMs ?? limits.retentionSweepMs });
     this.#attendance = new Attendance(this.#chat, this.#run);
     const { name, url } = this;
     this.#sockets = new Sockets({
@@ -143,6 +147,7 @@ class RunningChatServer implements ChatServer {
   /** The first heartbeat, and those that follow. */
   async offer(): Promise<void> {
     await this.#heart.beat();
+    this.#retention.start();
     this.#timer = setInterval(() => {
       this.#sockets.closeSilent(this.#idleMs);
       this.#heart.tick();
@@ -167,12 +172,14 @@ class RunningChatServer implements ChatServer {
     this.#sockets.refuseNew();
     this.#attendance.stop();
     const repaired = this.#missed.stop();
+    const erased = this.#retention.stop();
     delivery.stop();
     presence.stop();
     this.#sockets.closeAll();
     await Promise.race([queue.settled(), wait(2_000, undefined, { ref: false })]);
     await this.#heart.settled();
     await repaired;
+    await erased;
     await leaveRegistry(database, this.#run).catch(() => undefined);
     await new Promise((resolve) => {
       this.#http.close(resolve);

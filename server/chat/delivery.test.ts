@@ -180,15 +180,32 @@ test("[W8] what is pushed behind a removal reaches those who are members after i
   const [a, b] = [await connect(alice), await connect(bob)];
   for (const { session } of [a, b]) delivery.watch(session, conversation, 1);
   const signal = encodeFrame(0, { case: "signal", value: create(SignalSchema) });
-  delivery.push(conversation, signal, a.session);
+  delivery.push(conversation, 1, signal, a.session);
   await append(link(2));
   await leave(bob, 2);
   delivery.known(conversation, 2);
-  delivery.push(conversation, signal);
+  delivery.push(conversation, 1, signal);
   await expect.poll(() => a.others).toEqual(["signal"]);
   expect(a.heard()).toEqual([2]);
   await settled(b);
   expect([b.heard(), b.others]).toEqual([[2], ["signal"]]);
+});
+
+test("[W8] what is pushed reads the link behind which it was let in, so that it overtakes no removal", async () => {
+  const [alice, bob] = [newAccount(), newAccount()];
+  await join(alice);
+  await join(bob);
+  await append(link(1), message(2));
+  const [a, b] = [await connect(alice), await connect(bob)];
+  for (const { session } of [a, b]) delivery.watch(session, conversation, 2);
+  // Another server took the removal, and no word of it came here yet.
+  await append(link(3), message(4));
+  await leave(bob, 3);
+  delivery.push(conversation, 3, encodeFrame(0, { case: "signal", value: create(SignalSchema) }));
+  await expect.poll(() => a.others).toEqual(["signal"]);
+  expect(a.heard()).toEqual([3, 4]);
+  await settled(b);
+  expect([b.heard(), b.others]).toEqual([[3], []]);
 });
 
 test("[D8] a member who comes while others got something hears how far the log goes, and then what follows", async () => {

@@ -151,10 +151,14 @@ export class Delivery {
     if (watched !== undefined) this.#advance(watched, head);
   }
 
-  /** Something besides entries, for everybody in a conversation but `except`. */
-  push(conversation: ConversationId, frame: EncodedFrame, except?: Session): void {
+  /**
+   * Something besides entries, for everybody in a conversation but `except`. `link`: sequence number of the newest link when it was let in. Word of
+   * that link may still be on its way, from another server: it is read first, so that whom it put out does not get what follows it.
+   */
+  push(conversation: ConversationId, link: number, frame: EncodedFrame, except?: Session): void {
     const watched = this.#watched.get(conversation);
     if (watched === undefined) return;
+    this.#advance(watched, link);
     if (watched.reading) {
       if (watched.held.length < MOST_HELD) watched.held.push([frame, except]);
     } else pushTo(watched.sessions, frame, except);

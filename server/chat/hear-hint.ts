@@ -44,17 +44,17 @@ function hear(chat: ChatContext, hint: Hint): void {
       break;
     case "slot": {
       const value = create(SlotsSchema, { conversation: idBytes(hint[1]), slots: [fromBinary(SealedSlotSchema, fromBase64(hint[2]))] });
-      delivery.push(hint[1], encodeFrame(0, { case: "slots", value }));
+      delivery.push(hint[1], hint[3], encodeFrame(0, { case: "slots", value }));
       break;
     }
     case "signal": {
       const value = create(SignalSchema, { conversation: idBytes(hint[1]), signal: fromBinary(SealedSignalSchema, fromBase64(hint[2])) });
-      delivery.push(hint[1], encodeFrame(0, { case: "signal", value }));
+      delivery.push(hint[1], hint[3], encodeFrame(0, { case: "signal", value }));
       break;
     }
     case "key-request": {
       const value = create(KeyRequestedSchema, { request: fromBinary(KeyRequestSchema, fromBase64(hint[2])) });
-      delivery.push(hint[1], encodeFrame(0, { case: "keyRequested", value }));
+      delivery.push(hint[1], hint[3], encodeFrame(0, { case: "keyRequested", value }));
       break;
     }
     default:

@@ -3,6 +3,7 @@ import { readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { ErrorCode, type FastChatError, idBytes, limits } from "@fastchat/protocol";
 import { fromBinary } from "@bufbuild/protobuf";
+import type { Wrap } from "@fastchat/protocol/wire/account";
 import { ErrorSchema } from "@fastchat/protocol/wire/error";
 import * as wire from "@fastchat/protocol/wire/gateway";
 import { client as opaque, ready } from "@serenity-kit/opaque";
@@ -76,6 +77,8 @@ test("[A3] a name is given once, also when two ask at the same time", async () =
   expect(codes).toEqual([ErrorCode.NAME_TAKEN, ErrorCode.NAME_TAKEN]);
 });
 
+const withVersion = ([first, ...others]: readonly Wrap[], version: number) => [{ ...first!, version }, ...others];
+
 test("[A2] a sign-up whose keys, name or wraps do not fit its link leaves nothing behind", async () => {
   const { person, link, attachments } = await makePerson("grace");
   const started = await startSignUp(gateway, "grace", person.password);
@@ -92,6 +95,7 @@ test("[A2] a sign-up whose keys, name or wraps do not fit its link leaves nothin
     [{ attachments: { ...attachments, deviceSealingKey: attachments.accountPublicKey } }, ErrorCode.LINK_INVALID],
     [{ attachments: { ...attachments, copies: [] } }, ErrorCode.LINK_INVALID],
     [{ attachments: { ...attachments, wraps: attachments.wraps.slice(1) } }, ErrorCode.LINK_INVALID],
+    [{ attachments: { ...attachments, wraps: withVersion(attachments.wraps, limits.largestNumber) } }, ErrorCode.MALFORMED],
     [{ name: "grace2" }, ErrorCode.SIGN_IN_EXPIRED],
     [{ create: { ...link, signature: randomBytes(64) } }, ErrorCode.LINK_INVALID],
     [{ registrationRecord: randomBytes(7) }, ErrorCode.MALFORMED],

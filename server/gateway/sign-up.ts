@@ -12,6 +12,7 @@ import {
   SignUpStartedSchema,
 } from "@fastchat/protocol/wire/gateway";
 import { server } from "@serenity-kit/opaque";
+import { checkNumbers } from "../chat/access.ts";
 import { createAccount, findAccount, isInvitationGood } from "../store/accounts.ts";
 import { fromText, type GatewayContext, toText } from "./context.ts";
 
@@ -58,6 +59,7 @@ export async function finishSignUp(gateway: GatewayContext, body: SignUpFinish):
   const attached = checkAccountAttachments(state, link, attachments);
   if (attached.kind === "invalid")
     throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The keys do not fit the account: ${attached.reason}.` });
+  checkNumbers(...attachments.wraps.map((wrap) => wrap.version));
   if (!hasAllWraps(attachments)) throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "A wrapped key is missing." });
 
   const created = await createAccount(gateway.database, {
@@ -95,9 +97,7 @@ const REGISTRATION_RECORD_BYTES = 192;
 function hasAllWraps({ wraps }: AccountAttachments): boolean {
   const { MASTER_BY_PASSWORD, MASTER_BY_RECOVERY, IDENTITY_BY_MASTER, ACCOUNT_KEY_BY_MASTER } = WrapPurpose;
   const wanted = [MASTER_BY_PASSWORD, MASTER_BY_RECOVERY, IDENTITY_BY_MASTER, ACCOUNT_KEY_BY_MASTER];
-  const sized = wraps.every(
-    (wrap) => wrap.sealed.length > 0 && wrap.sealed.length <= limits.wrapBytes && wrap.version <= limits.largestNumber,
-  );
+  const sized = wraps.every((wrap) => wrap.sealed.length > 0 && wrap.sealed.length <= limits.wrapBytes);
   return sized && wraps.length === wanted.length && wanted.every((purpose) => wraps.some((wrap) => wrap.purpose === purpose));
 }
 

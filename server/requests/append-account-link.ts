@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
-import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
+import { ErrorCode, FastChatError } from "@fastchat/protocol";
 import { accountLinkHash } from "@fastchat/protocol/chain";
-import { AccountAttachmentsSchema } from "@fastchat/protocol/wire/account";
+import { AccountAttachmentsSchema, WrapPurpose } from "@fastchat/protocol/wire/account";
 import { AppendedSchema } from "@fastchat/protocol/wire/frames";
 import { acceptAccountLink } from "../account-link.ts";
 import { malformed, tooManyToday } from "../chat/access.ts";
@@ -10,6 +10,12 @@ import type { Handler } from "../chat/context.ts";
 import type { AnswerBody } from "../chat/wire.ts";
 import { appendAccountLink as storeLink } from "../store/accounts.ts";
 import { checkVaultEntries } from "./write-vault.ts";
+
+/**
+ * The wraps that a link can name; those were compared with it. All others stay as they are, whatever a device brings: a stolen one must not take from
+ * the account what its password opens [P2].
+ */
+const ofAccountKeys: ReadonlySet<WrapPurpose> = new Set([WrapPurpose.ACCOUNT_KEY_BY_MASTER, WrapPurpose.ACCOUNT_KEY_BY_NEXT]);
 
 /** The session's own chain only. The answer's sequence is the link's index. */
 export const appendAccountLink: Handler<"appendAccountLink"> = async (chat, session, body) => {
@@ -35,7 +41,9 @@ export const appendAccountLink: Handler<"appendAccountLink"> = async (chat, sess
   if (turns ? vault.some((entry) => entry.generation !== newest) : vault.length > 0) {
     throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "The vault is sealed again with a new account key, and only then." });
   }
-  if (attachments.wraps.length > limits.devicesPerAccount) throw new FastChatError(ErrorCode.TOO_LARGE);
+  if (!attachments.wraps.every(({ purpose }) => ofAccountKeys.has(purpose))) {
+    throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "The keys do not fit the change: a wrapped key that it does not name." });
+  }
   const stored = await storeLink(chat.database, {
     before,
     state,

@@ -11,7 +11,7 @@ import {
 import { equal, sealedProfileHash } from "@fastchat/protocol/seal";
 import { type ConversationLink, ConversationLinkSchema, type LinkEntry, LinkEntrySchema } from "@fastchat/protocol/wire/conversation";
 import { AppendedSchema } from "@fastchat/protocol/wire/frames";
-import { checkAuthor, malformed } from "../chat/access.ts";
+import { checkAuthor, checkNumbers, malformed } from "../chat/access.ts";
 import type { ChatContext, Handler } from "../chat/context.ts";
 import type { AnswerBody } from "../chat/wire.ts";
 import { appendLink as storeLink, findLink, type LinkAppendResult, type NamedHead } from "../store/append-link.ts";
@@ -25,6 +25,7 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
   const body = readBody(entry);
   if (entry?.link === undefined || body === undefined) throw malformed("no conversation link");
   checkAuthor(session, body);
+  checkNumbers(body.index);
   if (conversation.length !== 0 && !isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
   chat.rates.links.takeOrThrow(session.device);
   if (isTooMuchEvidence(entry.evidence)) throw new FastChatError(ErrorCode.TOO_LARGE);

@@ -3,13 +3,14 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { ErrorCode, idBytes, limits } from "@fastchat/protocol";
 import { additionsOf, buildSignOut, groupCreate } from "@fastchat/protocol/chain";
 import { toHex } from "@fastchat/protocol/seal";
-import type { SignedLink } from "@fastchat/protocol/wire/account";
+import { type SignedLink, WrapPurpose } from "@fastchat/protocol/wire/account";
 import { ConversationLinkSchema } from "@fastchat/protocol/wire/conversation";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   addDevice,
   buildRevocation,
   codeOf,
+  signIn,
   signUp,
   take,
   TestConversation,
@@ -253,6 +254,27 @@ test("[C5] new account keys are limited per account and day, and signing out nev
     .execute();
   take(alice, buildSignOut(alice.state, other));
   expect(await append(await buildRevocation(alice, third))).toBe(0);
+});
+
+test("[P2] a stolen device's links bring no wrapped keys but those that they name, so that it locks nobody out of the account", async () => {
+  const alice = await signUp(gateway, "alice-of-wraps");
+  const stolen = await addDevice(gateway, alice);
+  const before = await signIn(gateway, alice.name, alice.password);
+  await using s = await welcome(alice, stolen);
+  const link = buildSignOut(alice.state, stolen);
+  const { MASTER_BY_PASSWORD, IDENTITY_BY_MASTER } = WrapPurpose;
+  for (const [purpose, version] of [
+    [MASTER_BY_PASSWORD, 1],
+    [MASTER_BY_PASSWORD, 2],
+    [IDENTITY_BY_MASTER, 1],
+  ] as const) {
+    const attachments = { wraps: [{ purpose, version, sealed: randomBytes(74) }] };
+    expect(await s.refusal({ case: "appendAccountLink", value: { link, attachments, vault: [] } })).toBe(ErrorCode.LINK_INVALID);
+  }
+  const after = await signIn(gateway, alice.name, alice.password);
+  if (before === "wrong-password" || after === "wrong-password") throw new Error("the test's own password is wrong");
+  expect(after.wraps).toEqual(before.wraps);
+  await s.ask({ case: "appendAccountLink", value: { link, vault: [] } }, "appended");
 });
 
 test("[A1] added devices are limited per account and day", async () => {

@@ -2,11 +2,12 @@ import { create } from "@bufbuild/protobuf";
 import { ErrorCode, FastChatError, idBytes, isHash, parseName } from "@fastchat/protocol";
 import { WrapPurpose } from "@fastchat/protocol/wire/account";
 import { AccountSchema, type FetchAccount } from "@fastchat/protocol/wire/frames";
-import { accessAccount, malformed } from "../chat/access.ts";
+import { accessAccount, checkNumbers, malformed } from "../chat/access.ts";
 import type { Handler } from "../chat/context.ts";
 import { newestAccountKey, readAccountLinks, readDeviceCopies, readSealingKeys, readWraps } from "../store/accounts.ts";
 
 export const fetchAccount: Handler<"fetchAccount"> = async (chat, session, { by, after }) => {
+  checkNumbers(after);
   const { account } = await accessAccount(chat, readKey(by));
   // The key is read last: it is never older than the links, and a newer one shows by its hash.
   const links = await readAccountLinks(chat.database, account, after);

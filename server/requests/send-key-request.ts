@@ -12,8 +12,8 @@ export const sendKeyRequest: Handler<"sendKeyRequest"> = async (chat, session, {
   if (request === undefined || request.signature.length !== signatureLength) throw malformed("no key request");
   checkAuthor(session, request);
   if (!chat.rates.links.tryTake(session.device)) throw new FastChatError(ErrorCode.RATE_LIMITED);
-  const { conversation } = await accessConversation(chat, session, request.conversation);
-  chat.delivery.push(conversation, encodeFrame(0, { case: "keyRequested", value: create(KeyRequestedSchema, { request }) }), session);
-  chat.hints.tell(["key-request", conversation, Buffer.from(toBinary(KeyRequestSchema, request)).toString("base64")]);
+  const { conversation, link } = await accessConversation(chat, session, request.conversation);
+  chat.delivery.push(conversation, link, encodeFrame(0, { case: "keyRequested", value: create(KeyRequestedSchema, { request }) }), session);
+  chat.hints.tell(["key-request", conversation, Buffer.from(toBinary(KeyRequestSchema, request)).toString("base64"), link]);
   return { case: "pong", value: create(PongSchema, { time: BigInt(chat.now()) }) };
 };

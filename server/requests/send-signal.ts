@@ -14,8 +14,8 @@ export const sendSignal: Handler<"sendSignal"> = async (chat, session, { convers
   const access = await accessForSealing(chat, session, conversation, signal.epoch);
   if (access.members <= limits.liveTypingMembers) {
     const live = encodeFrame(0, { case: "signal", value: create(SignalSchema, { conversation, signal }) });
-    chat.delivery.push(access.conversation, live, session);
-    chat.hints.tell(["signal", access.conversation, Buffer.from(toBinary(SealedSignalSchema, signal)).toString("base64")]);
+    chat.delivery.push(access.conversation, access.link, live, session);
+    chat.hints.tell(["signal", access.conversation, Buffer.from(toBinary(SealedSignalSchema, signal)).toString("base64"), access.link]);
   }
   return { case: "pong", value: create(PongSchema, { time: BigInt(chat.now()) }) };
 };

@@ -19,8 +19,8 @@ export const writeSlot: Handler<"writeSlot"> = async (chat, session, { conversat
   const access = await accessForSealing(chat, session, conversation, slot.epoch);
   if ((await storeSlot(chat.database, access.conversation, slot)) && access.members <= limits.liveReceiptsMembers) {
     const live = encodeFrame(0, { case: "slots", value: create(SlotsSchema, { conversation, slots: [slot] }) });
-    chat.delivery.push(access.conversation, live, session);
-    chat.hints.tell(["slot", access.conversation, Buffer.from(toBinary(SealedSlotSchema, slot)).toString("base64")]);
+    chat.delivery.push(access.conversation, access.link, live, session);
+    chat.hints.tell(["slot", access.conversation, Buffer.from(toBinary(SealedSlotSchema, slot)).toString("base64"), access.link]);
   }
   return { case: "slotWritten", value: create(SlotWrittenSchema) };
 };

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { ErrorCode, FastChatError, isHash, limits } from "@fastchat/protocol";
 import { VaultWrittenSchema } from "@fastchat/protocol/wire/frames";
 import type { VaultEntry } from "@fastchat/protocol/wire/vault";
-import { malformed } from "../chat/access.ts";
+import { checkNumbers, malformed } from "../chat/access.ts";
 import { tellVaultMoved } from "../chat/account-news.ts";
 import type { Handler } from "../chat/context.ts";
 import { writeVault as storeEntries } from "../store/vault.ts";
@@ -36,6 +36,7 @@ export function checkVaultEntries(entries: readonly VaultEntry[]): void {
   const slots = new Set<string>();
   for (const { slot, version, generation, sealed } of entries) {
     if (!isHash(slot) || version < 1 || generation < 1 || sealed.length === 0) throw malformed("no vault entry");
+    checkNumbers(version, generation);
     if (sealed.length > limits.vaultEntryBytes) throw new FastChatError(ErrorCode.TOO_LARGE);
     slots.add(Buffer.from(slot).toString("hex"));
   }

@@ -162,7 +162,8 @@ async function writeEntry(transaction: Transaction<Tables>, append: LinkAppend, 
 async function writeSealedKeys(transaction: Transaction<Tables>, { conversation, sealedKeys }: LinkAppend): Promise<void> {
   const [first] = sealedKeys;
   if (first === undefined) return;
-  // Packed, as messages are: arrays of bytea travel as hexadecimal text.
+  // Packed, as messages are: arrays of bytea travel as hexadecimal text. Who is added again may have copies of older epochs from the first time: nothing
+  // takes those away.
   const accounts = Buffer.concat(sealedKeys.map((key) => key.account));
   const copies = Buffer.concat(sealedKeys.map((key) => key.sealed));
   const bytes = first.sealed.length;
@@ -171,11 +172,13 @@ async function writeSealedKeys(transaction: Transaction<Tables>, { conversation,
     SELECT ${Buffer.from(idBytes(conversation))}::bytea, substring(${accounts}::bytea FROM i::integer * 32 - 31 FOR 32), epoch, generation,
       substring(${copies}::bytea FROM (i::integer - 1) * ${bytes}::integer + 1 FOR ${bytes}::integer)
     FROM unnest(${sealedKeys.map((key) => key.epoch)}::integer[], ${sealedKeys.map((key) => key.generation)}::integer[])
-      WITH ORDINALITY AS key (epoch, generation, i)`.execute(transaction);
+      WITH ORDINALITY AS key (epoch, generation, i)
+    ON CONFLICT (conversation, account, epoch) DO NOTHING`.execute(transaction);
 }
 
 async function writeConversation(transaction: Transaction<Tables>, append: LinkAppend, { sequence, time }: Place): Promise<void> {
   const { state } = append;
+  const { retentionSeconds } = state.policy;
   await transaction
     .updateTable("conversation")
     .set({
@@ -189,6 +192,10 @@ async function writeConversation(transaction: Transaction<Tables>, append: LinkA
       closed: isClosed(state),
       members: state.members.size,
       members_add: state.policy.mayAdd === "members",
+      retention_seconds: retentionSeconds,
+      // A new time: the next sweep looks what is due by it.
+      erase_at: sql<number | null>`CASE WHEN retention_seconds = ${retentionSeconds}::bigint THEN erase_at
+        WHEN ${retentionSeconds}::bigint > 0 THEN 0 END`,
     })
     .where("conversation", "=", idBytes(append.conversation))
     .execute();

@@ -1,7 +1,7 @@
 import type { AccountId, ClientMessageId, ConversationId, DeviceId } from "@fastchat/protocol";
 import { idBytes } from "@fastchat/protocol";
 import type pg from "pg";
-import { failureOf } from "./database.ts";
+import { failureOf, largestInteger } from "./database.ts";
 
 /** One message on its way into a log. */
 export interface AppendItem {
@@ -54,9 +54,6 @@ const refusals: readonly (RefusalReason | undefined)[] = [
   "held",
 ];
 
-/** Of a column. What is higher would fail the whole batch; the wire has 32 bits, and no conversation comes near. */
-const HIGHEST_EPOCH = 2_147_483_647;
-
 const CALL = "SELECT item, verdict, at_sequence, at_time FROM append_messages($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 /**
@@ -77,7 +74,8 @@ export async function appendBatch(pool: pg.Pool, items: readonly AppendItem[], n
         pack((item) => idBytes(item.account)),
         pack((item) => idBytes(item.device)),
         pack((item) => idBytes(item.clientMessageId)),
-        items.map((item) => Math.min(item.epoch, HIGHEST_EPOCH)),
+        // What is higher would fail the whole batch, and no conversation comes near.
+        items.map((item) => Math.min(item.epoch, largestInteger)),
         items.map((item) => item.body.length),
         pack((item) => item.body),
         now,

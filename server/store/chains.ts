@@ -6,6 +6,7 @@ import {
   type AccountState,
   applyAccountLinks,
   applyConversationLink,
+  judgeAccountLinksAhead,
   type ConversationState,
   type VerifiedAccounts,
 } from "@fastchat/protocol/chain";
@@ -223,10 +224,14 @@ export async function applyInSlices(
   links: readonly SignedLink[],
   pause: () => Promise<unknown> = () => nextTurn(),
 ): Promise<AccountChainResult> {
-  let result = applyAccountLinks(state, links.slice(0, SLICE));
+  const first = links.slice(0, SLICE);
+  await judgeAccountLinksAhead(state, first);
+  let result = applyAccountLinks(state, first);
   for (let position = SLICE; result.kind === "valid" && position < links.length; position += SLICE) {
     await pause();
-    result = applyAccountLinks(result.state, links.slice(position, position + SLICE));
+    const next = links.slice(position, position + SLICE);
+    await judgeAccountLinksAhead(result.state, next);
+    result = applyAccountLinks(result.state, next);
     if (result.kind !== "valid") result = { ...result, position: result.position + position };
   }
   return result;

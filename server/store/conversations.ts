@@ -24,7 +24,8 @@ export interface ConversationHead {
 }
 
 export interface StoredConversation extends ConversationHead {
-  readonly link: { readonly index: number; readonly hash: LinkHash | undefined };
+  /** Sequence number of the newest link: what was allowed now follows it. */
+  readonly link: number;
   /** Whether the account-chain head that the conversation has recorded for the account holds the device [C1]. */
   readonly deviceRecorded: boolean;
   /** The epochs in which something may be sealed now, both included [S3]. */
@@ -48,7 +49,10 @@ export async function findConversationOf(
     .selectFrom("member")
     .innerJoin("conversation", "conversation.conversation", "member.conversation")
     .innerJoin("device", (join) => join.onRef("device.account", "=", "member.account").on("device.device", "=", idBytes(device)))
-    .select(["head", "head_time", "link_index", "link_hash", "epoch", "oldest_good_epoch", "added", "account_head"])
+    .innerJoin("conversation_link", (join) =>
+      join.onRef("conversation_link.conversation", "=", "conversation.conversation").onRef("index", "=", "link_index"),
+    )
+    .select(["head", "head_time", "sequence", "epoch", "oldest_good_epoch", "added", "account_head"])
     .select(["members", "members_add", "role"])
     .where("member.conversation", "=", conversation)
     .where("member.account", "=", idBytes(account))
@@ -59,7 +63,7 @@ export async function findConversationOf(
     conversation: conversationId(conversation),
     sequence: row.head,
     time: row.head_time,
-    link: { index: row.link_index, hash: row.link_hash.length === 0 ? undefined : linkHash(row.link_hash) },
+    link: row.sequence,
     deviceRecorded: row.added <= row.account_head,
     goodEpochs: { from: row.oldest_good_epoch, to: row.epoch },
     members: row.members,

@@ -66,6 +66,9 @@ export function openDatabase({ url, connections, onIdleError }: DatabaseOptions)
   };
 }
 
+/** Of an integer column; the wire's numbers have 32 bits without a sign. */
+export const largestInteger = 2_147_483_647;
+
 /** For `where(column, "=", …)`: any of these ids. */
 export const anyOf = (ids: Iterable<AccountId | DeviceId>) =>
   sql<Uint8Array>`ANY(${Array.from(ids, (id) => Buffer.from(idBytes(id)))}::bytea[])`;

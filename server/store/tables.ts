@@ -56,6 +56,9 @@ export interface Tables {
     closed: Generated<boolean>;
     members: Generated<number>;
     members_add: Generated<boolean>;
+    retention_seconds: Generated<number>;
+    erased_to: Generated<number>;
+    erase_at: Generated<number | null>;
   };
   member: {
     conversation: Uint8Array;

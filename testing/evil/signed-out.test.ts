@@ -1,8 +1,8 @@
-import { clone } from "@bufbuild/protobuf";
+import { clone, create } from "@bufbuild/protobuf";
 import { idBytes } from "@fastchat/protocol";
 import { applyAccountLinks } from "@fastchat/protocol/chain";
-import { equal, openVaultEntry, sealVaultEntry, vaultEntryHash, vaultKeysOf } from "@fastchat/protocol/seal";
-import { type VaultContent, VaultContentSchema, type VaultEntry } from "@fastchat/protocol/wire/vault";
+import { equal, manifestOf, openVaultEntry, sealVaultEntry, vaultKeysOf } from "@fastchat/protocol/seal";
+import { type VaultContent, VaultContentSchema } from "@fastchat/protocol/wire/vault";
 import { expect } from "vitest";
 import { anotherDevice } from "../person.ts";
 import { bodyOf, changedServerFrame, type Script } from "../proxy.ts";
@@ -11,6 +11,11 @@ import { accountOf } from "./false-conversation.ts";
 import { DeviceSecrets } from "./secrets.ts";
 
 const REVISION = 1_000;
+
+function manifestIn(all: readonly { readonly content: VaultContent }[]) {
+  const kinds = all.map(({ content }) => content.kind);
+  return kinds.find((kind) => kind.case === "manifest")?.value;
+}
 
 const rewrittenVault: EvilCase = {
   attack: "vault entries signed by a device that has signed out: a contact swapped and marked as verified",
@@ -47,27 +52,30 @@ const rewrittenVault: EvilCase = {
 
     const vaultKeys = vaultKeysOf(profile.accountKeys.at(-1)!);
     const author = { account: profile.me.account, device: profile.me.device, signingSeed: profile.signingSeed };
-    const forged = async (change: (content: VaultContent) => void, kind: "contact" | "manifest"): Promise<VaultEntry> => {
+    const read = async () => {
       const { entries } = bodyOf(await connection.ask({ case: "readVault", value: { afterRevision: 0 } }), "vault");
-      for (const entry of entries) {
+      const opening = entries.map(async (entry) => {
         const opened = await openVaultEntry(vaultKeys, author.account, entry, (device) => own.state.devices.get(device)?.signingKey);
-        if (opened.kind !== "opened" || opened.content.kind.case !== kind) continue;
-        if (kind === "contact" && opened.place.key !== bob.name) continue;
-        const content = clone(VaultContentSchema, opened.content);
-        change(content);
-        return sealVaultEntry(vaultKeys, author, entry.version + 5, content);
-      }
-      throw new Error(`there is no ${kind}`);
+        if (opened.kind !== "opened") throw new Error("an entry of alice's that does not open");
+        return { entry, ...opened };
+      });
+      return Promise.all(opening);
     };
-    const contact = await forged(({ kind }) => {
-      if (kind.case !== "contact") return;
-      Object.assign(kind.value, { account: idBytes(mallory.me.account), identityKey: other.state.identityKey, verified: true });
-    }, "contact");
-    const manifest = await forged(({ kind }) => {
-      if (kind.case !== "manifest") return;
-      for (const item of kind.value.items)
-        if (equal(item.slot, contact.slot)) Object.assign(item, { version: contact.version, hash: vaultEntryHash(contact) });
-    }, "manifest");
+    const all = await read();
+    const bobs = all.find(({ place }) => place.kind === "contact" && place.key === bob.name)!;
+    const content = clone(VaultContentSchema, bobs.content);
+    const forgery = { account: idBytes(mallory.me.account), identityKey: other.state.identityKey, verified: true };
+    if (content.kind.case === "contact") Object.assign(content.kind.value, forgery);
+    const contact = await sealVaultEntry(vaultKeys, author, bobs.entry.version + 5, content);
+    const before = all.find(({ place }) => place.kind === "manifest")!.entry;
+    const listed = all.filter(({ place }) => !["manifest", "draft", "readPosition"].includes(place.kind)).map(({ entry }) => entry);
+    expect(manifestIn(all)).toEqual(manifestOf(vaultKeys, listed));
+    const forgedList = manifestOf(
+      vaultKeys,
+      listed.map((entry) => (entry === bobs.entry ? contact : entry)),
+    );
+    const forgedManifest = create(VaultContentSchema, { kind: { case: "manifest", value: forgedList } });
+    const manifest = await sealVaultEntry(vaultKeys, author, before.version + 5, forgedManifest);
     const toClient: Script["toClient"] = (frame) => {
       if (frame.body.case !== "vault") return frame;
       const kept = frame.body.value.entries.filter(({ slot }) => !equal(slot, contact.slot) && !equal(slot, manifest.slot));

@@ -1,4 +1,4 @@
-/** Groups: who was a member, who asks to be one, who brought whom, and public names. Each is written in the transaction of a link. */
+/** Groups: who was a member, who asks to be one, who brought whom, public names, and retention. Each is written in the transaction of a link. */
 export const groups = `
 -- members: how many there are. members_add: any of them may add others, not admins alone.
 ALTER TABLE conversation ADD COLUMN members integer NOT NULL DEFAULT 0, ADD COLUMN members_add boolean NOT NULL DEFAULT false;
@@ -31,4 +31,10 @@ CREATE TABLE public_group (
   name text PRIMARY KEY,
   conversation bytea NOT NULL UNIQUE
 );
+
+-- retention_seconds: 32 bits without a sign; 0: for ever. erased_to: no message up to this number has a body. erase_at: when the next message is
+-- due, or earlier; NULL: never. No append changes what the index names, so that it costs them nothing.
+ALTER TABLE conversation ADD COLUMN retention_seconds bigint NOT NULL DEFAULT 0,
+  ADD COLUMN erased_to bigint NOT NULL DEFAULT 0, ADD COLUMN erase_at bigint;
+CREATE INDEX conversation_erase_at ON conversation (erase_at) WHERE erase_at IS NOT NULL;
 `;

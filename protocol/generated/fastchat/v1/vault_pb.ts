@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file fastchat/v1/vault.proto.
  */
 export const file_fastchat_v1_vault: GenFile = /*@__PURE__*/
-  fileDesc("ChdmYXN0Y2hhdC92MS92YXVsdC5wcm90bxILZmFzdGNoYXQudjEiTwoKVmF1bHRFbnRyeRIMCgRzbG90GAEgASgMEhIKCmdlbmVyYXRpb24YAiABKA0SDwoHdmVyc2lvbhgDIAEoDRIOCgZzZWFsZWQYBCABKAwiSAoSU2lnbmVkVmF1bHRDb250ZW50Eg8KB2NvbnRlbnQYASABKAwSDgoGZGV2aWNlGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCKoAwoMVmF1bHRDb250ZW50Eg8KB2RlbGV0ZWQYASABKAgSKQoIbWFuaWZlc3QYCiABKAsyFS5mYXN0Y2hhdC52MS5NYW5pZmVzdEgAEicKB2NvbnRhY3QYCyABKAsyFC5mYXN0Y2hhdC52MS5Db250YWN0SAASKQoIc2V0dGluZ3MYDCABKAsyFS5mYXN0Y2hhdC52MS5TZXR0aW5nc0gAEiMKBWRyYWZ0GA0gASgLMhIuZmFzdGNoYXQudjEuRHJhZnRIABIyCg1yZWFkX3Bvc2l0aW9uGA4gASgLMhkuZmFzdGNoYXQudjEuUmVhZFBvc2l0aW9uSAASLQoEcGlucxgPIAEoCzIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvblBpbnNIABJCChVjb252ZXJzYXRpb25fc2V0dGluZ3MYECABKAsyIS5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5nc0gAEjQKDmJyb2FkY2FzdF9saXN0GBEgASgLMhouZmFzdGNoYXQudjEuQnJvYWRjYXN0TGlzdEgAQgYKBGtpbmQiNAoITWFuaWZlc3QSKAoFaXRlbXMYASADKAsyGS5mYXN0Y2hhdC52MS5NYW5pZmVzdEl0ZW0iOwoMTWFuaWZlc3RJdGVtEgwKBHNsb3QYASABKAwSDwoHdmVyc2lvbhgCIAEoDRIMCgRoYXNoGAMgASgMIoABCgdDb250YWN0EgwKBG5hbWUYASABKAkSDwoHYWNjb3VudBgCIAEoDBIUCgxpZGVudGl0eV9rZXkYAyABKAwSEAoIdmVyaWZpZWQYBCABKAgSDwoHYnlfbGluaxgFIAEoCBIMCgRub3RlGAYgASgJEg8KB2Jsb2NrZWQYByABKAgiZwoIU2V0dGluZ3MSFgoOc2hhcmVfcHJlc2VuY2UYASABKAgSEgoKc2hhcmVfcmVhZBgCIAEoCBIUCgxzaGFyZV90eXBpbmcYAyABKAgSGQoRcmVxdWVzdHNfcHV0X2F3YXkYBCABKAQiOQoFRHJhZnQSFAoMY29udmVyc2F0aW9uGAEgASgMEgwKBHRleHQYAiABKAkSDAoEdGltZRgDIAEoBCJICgxSZWFkUG9zaXRpb24SFAoMY29udmVyc2F0aW9uGAEgASgMEiIKBHJlYWQYAiABKAsyFC5mYXN0Y2hhdC52MS5XaXRuZXNzIikKEENvbnZlcnNhdGlvblBpbnMSFQoNY29udmVyc2F0aW9ucxgBIAMoDCJxChRDb252ZXJzYXRpb25TZXR0aW5ncxIUCgxjb252ZXJzYXRpb24YASABKAwSHwoEbXV0ZRgCIAEoDjIRLmZhc3RjaGF0LnYxLk11dGUSEAoIYWNjZXB0ZWQYAyABKAgSEAoIZGVjbGluZWQYBCABKAgiLwoNQnJvYWRjYXN0TGlzdBIMCgRuYW1lGAEgASgJEhAKCGFjY291bnRzGAIgAygMKkQKBE11dGUSFAoQTVVURV9VTlNQRUNJRklFRBAAEhgKFE1VVEVfRVhDRVBUX01FTlRJT05TEAESDAoITVVURV9BTEwQAmIGcHJvdG8z", [file_fastchat_v1_conversation]);
+  fileDesc("ChdmYXN0Y2hhdC92MS92YXVsdC5wcm90bxILZmFzdGNoYXQudjEiTwoKVmF1bHRFbnRyeRIMCgRzbG90GAEgASgMEhIKCmdlbmVyYXRpb24YAiABKA0SDwoHdmVyc2lvbhgDIAEoDRIOCgZzZWFsZWQYBCABKAwiSAoSU2lnbmVkVmF1bHRDb250ZW50Eg8KB2NvbnRlbnQYASABKAwSDgoGZGV2aWNlGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCKoAwoMVmF1bHRDb250ZW50Eg8KB2RlbGV0ZWQYASABKAgSKQoIbWFuaWZlc3QYCiABKAsyFS5mYXN0Y2hhdC52MS5NYW5pZmVzdEgAEicKB2NvbnRhY3QYCyABKAsyFC5mYXN0Y2hhdC52MS5Db250YWN0SAASKQoIc2V0dGluZ3MYDCABKAsyFS5mYXN0Y2hhdC52MS5TZXR0aW5nc0gAEiMKBWRyYWZ0GA0gASgLMhIuZmFzdGNoYXQudjEuRHJhZnRIABIyCg1yZWFkX3Bvc2l0aW9uGA4gASgLMhkuZmFzdGNoYXQudjEuUmVhZFBvc2l0aW9uSAASLQoEcGlucxgPIAEoCzIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvblBpbnNIABJCChVjb252ZXJzYXRpb25fc2V0dGluZ3MYECABKAsyIS5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5nc0gAEjQKDmJyb2FkY2FzdF9saXN0GBEgASgLMhouZmFzdGNoYXQudjEuQnJvYWRjYXN0TGlzdEgAQgYKBGtpbmQiJwoITWFuaWZlc3QSDQoFY291bnQYASABKA0SDAoEaGFzaBgCIAEoDCKAAQoHQ29udGFjdBIMCgRuYW1lGAEgASgJEg8KB2FjY291bnQYAiABKAwSFAoMaWRlbnRpdHlfa2V5GAMgASgMEhAKCHZlcmlmaWVkGAQgASgIEg8KB2J5X2xpbmsYBSABKAgSDAoEbm90ZRgGIAEoCRIPCgdibG9ja2VkGAcgASgIImcKCFNldHRpbmdzEhYKDnNoYXJlX3ByZXNlbmNlGAEgASgIEhIKCnNoYXJlX3JlYWQYAiABKAgSFAoMc2hhcmVfdHlwaW5nGAMgASgIEhkKEXJlcXVlc3RzX3B1dF9hd2F5GAQgASgEIjkKBURyYWZ0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIMCgR0ZXh0GAIgASgJEgwKBHRpbWUYAyABKAQiSAoMUmVhZFBvc2l0aW9uEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIiCgRyZWFkGAIgASgLMhQuZmFzdGNoYXQudjEuV2l0bmVzcyIpChBDb252ZXJzYXRpb25QaW5zEhUKDWNvbnZlcnNhdGlvbnMYASADKAwicQoUQ29udmVyc2F0aW9uU2V0dGluZ3MSFAoMY29udmVyc2F0aW9uGAEgASgMEh8KBG11dGUYAiABKA4yES5mYXN0Y2hhdC52MS5NdXRlEhAKCGFjY2VwdGVkGAMgASgIEhAKCGRlY2xpbmVkGAQgASgIIi8KDUJyb2FkY2FzdExpc3QSDAoEbmFtZRgBIAEoCRIQCghhY2NvdW50cxgCIAMoDCpECgRNdXRlEhQKEE1VVEVfVU5TUEVDSUZJRUQQABIYChRNVVRFX0VYQ0VQVF9NRU5USU9OUxABEgwKCE1VVEVfQUxMEAJiBnByb3RvMw", [file_fastchat_v1_conversation]);
 
 /**
  * As the server keeps it. The slot is a keyed hash of kind and key, so that the server learns neither.
@@ -160,15 +160,22 @@ export const VaultContentSchema: GenMessage<VaultContent> = /*@__PURE__*/
   messageDesc(file_fastchat_v1_vault, 2);
 
 /**
- * Lists every entry but drafts and read positions; changes with them in one compare-and-set.
+ * Of all entries but drafts and read positions; changes with them in one compare-and-set. As small for 20,000 as for one.
  *
  * @generated from message fastchat.v1.Manifest
  */
 export type Manifest = Message<"fastchat.v1.Manifest"> & {
   /**
-   * @generated from field: repeated fastchat.v1.ManifestItem items = 1;
+   * @generated from field: uint32 count = 1;
    */
-  items: ManifestItem[];
+  count: number;
+
+  /**
+   * Hash over the hashes of the sealed entries, ascending.
+   *
+   * @generated from field: bytes hash = 2;
+   */
+  hash: Uint8Array;
 };
 
 /**
@@ -177,35 +184,6 @@ export type Manifest = Message<"fastchat.v1.Manifest"> & {
  */
 export const ManifestSchema: GenMessage<Manifest> = /*@__PURE__*/
   messageDesc(file_fastchat_v1_vault, 3);
-
-/**
- * @generated from message fastchat.v1.ManifestItem
- */
-export type ManifestItem = Message<"fastchat.v1.ManifestItem"> & {
-  /**
-   * @generated from field: bytes slot = 1;
-   */
-  slot: Uint8Array;
-
-  /**
-   * @generated from field: uint32 version = 2;
-   */
-  version: number;
-
-  /**
-   * Hash of the sealed entry.
-   *
-   * @generated from field: bytes hash = 3;
-   */
-  hash: Uint8Array;
-};
-
-/**
- * Describes the message fastchat.v1.ManifestItem.
- * Use `create(ManifestItemSchema)` to create a new message.
- */
-export const ManifestItemSchema: GenMessage<ManifestItem> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_vault, 4);
 
 /**
  * Key: the contact's name [A3].
@@ -260,7 +238,7 @@ export type Contact = Message<"fastchat.v1.Contact"> & {
  * Use `create(ContactSchema)` to create a new message.
  */
 export const ContactSchema: GenMessage<Contact> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_vault, 5);
+  messageDesc(file_fastchat_v1_vault, 4);
 
 /**
  * @generated from message fastchat.v1.Settings
@@ -294,7 +272,7 @@ export type Settings = Message<"fastchat.v1.Settings"> & {
  * Use `create(SettingsSchema)` to create a new message.
  */
 export const SettingsSchema: GenMessage<Settings> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_vault, 6);
+  messageDesc(file_fastchat_v1_vault, 5);
 
 /**
  * Key: the conversation's id.
@@ -323,7 +301,7 @@ export type Draft = Message<"fastchat.v1.Draft"> & {
  * Use `create(DraftSchema)` to create a new message.
  */
 export const DraftSchema: GenMessage<Draft> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_vault, 7);
+  messageDesc(file_fastchat_v1_vault, 6);
 
 /**
  * Key: the conversation's id.
@@ -347,7 +325,7 @@ export type ReadPosition = Message<"fastchat.v1.ReadPosition"> & {
  * Use `create(ReadPositionSchema)` to create a new message.
  */
 export const ReadPositionSchema: GenMessage<ReadPosition> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_vault, 8);
+  messageDesc(file_fastchat_v1_vault, 7);
 
 /**
  * @generated from message fastchat.v1.ConversationPins
@@ -364,7 +342,7 @@ export type ConversationPins = Message<"fastchat.v1.ConversationPins"> & {
  * Use `create(ConversationPinsSchema)` to create a new message.
  */
 export const ConversationPinsSchema: GenMessage<ConversationPins> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_vault, 9);
+  messageDesc(file_fastchat_v1_vault, 8);
 
 /**
  * Key: the conversation's id.
@@ -402,7 +380,7 @@ export type ConversationSettings = Message<"fastchat.v1.ConversationSettings"> &
  * Use `create(ConversationSettingsSchema)` to create a new message.
  */
 export const ConversationSettingsSchema: GenMessage<ConversationSettings> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_vault, 10);
+  messageDesc(file_fastchat_v1_vault, 9);
 
 /**
  * People to whom one writes at once, each by themselves. Key: its name.
@@ -426,7 +404,7 @@ export type BroadcastList = Message<"fastchat.v1.BroadcastList"> & {
  * Use `create(BroadcastListSchema)` to create a new message.
  */
 export const BroadcastListSchema: GenMessage<BroadcastList> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_vault, 11);
+  messageDesc(file_fastchat_v1_vault, 10);
 
 /**
  * @generated from enum fastchat.v1.Mute

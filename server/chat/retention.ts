@@ -1,0 +1,97 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { ConversationId } from "@fastchat/protocol";
+import { type Log, reasonOf } from "../events.ts";
+import type { ChatMetrics } from "../metrics.ts";
+import type { Database } from "../store/database.ts";
+import { conversationsDue, eraseDue } from "../store/retention.ts";
+
+/** Between two steps, milliseconds: a policy that makes much due at once must not hold up the messages. */
+const PAUSE_MS = 20;
+
+export interface RetentionOptions {
+  readonly database: Database;
+  readonly log: Log;
+  readonly metrics: ChatMetrics;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** From one sweep to the next. */
+  readonly everyMs: number;
+}
+
+/** Erases what conversations' policies do not keep any longer. Every server does; they take turns. */
+export class Retention {
+  readonly #options: RetentionOptions;
+  readonly #ending = new AbortController();
+  #keeping: Promise<void> | undefined;
+
+  constructor(options: RetentionOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#keeping ??= this.#keep();
+  }
+
+  /** Resolves when the step under way has ended. */
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await this.#keeping;
+  }
+
+  async #keep(): Promise<void> {
+    const { log, everyMs } = this.#options;
+    const { signal } = this.#ending;
+    while (!signal.aborted) {
+      try {
+        await this.sweep();
+      } catch (error) {
+        log.event("warn", "retention-failed", { reason: reasonOf(error) });
+      }
+      await this.#pause(everyMs);
+    }
+  }
+
+  /**
+   * Until nothing is due, or another server is at it. One step in each conversation in turn, so that a long log does not hold up the others. What fails
+   * in one is left to the next sweep and thrown at the end.
+   */
+  async sweep(): Promise<void> {
+    const { database, now } = this.#options;
+    const failed = new Map<ConversationId, unknown>();
+    for (;;) {
+      const due = (await conversationsDue(database, now())).filter((conversation) => !failed.has(conversation));
+      if (due.length === 0) break;
+      for (const conversation of due) {
+        if (this.#ending.signal.aborted) return;
+        try {
+          if (!(await this.#step(conversation))) return;
+        } catch (error) {
+          failed.set(conversation, error);
+        }
+        await this.#pause(PAUSE_MS);
+      }
+    }
+    for (const error of failed.values()) throw error;
+  }
+
+  /** False: another server is at it. */
+  async #step(conversation: ConversationId): Promise<boolean> {
+    const { database, metrics, now } = this.#options;
+    const result = await eraseDue(database, conversation, now());
+    switch (result.kind) {
+      case "erased":
+        metrics.erased.inc(result.messages);
+        return true;
+      case "changed":
+        return true;
+      case "busy":
+        return false;
+      default:
+        return result satisfies never;
+    }
+  }
+
+  async #pause(milliseconds: number): Promise<void> {
+    await wait(milliseconds, undefined, { signal: this.#ending.signal }).catch(() => undefined);
+  }
+}

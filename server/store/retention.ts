@@ -1,0 +1,122 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { conversationId, type ConversationId, idBytes, limits } from "@fastchat/protocol";
+import { entryHash } from "@fastchat/protocol/seal";
+import { EntrySchema, ErasedSchema, SealedMessageSchema } from "@fastchat/protocol/wire/conversation";
+import { sql, type Transaction } from "kysely";
+import type { Database } from "./database.ts";
+import { entryKinds, type StoredEntry } from "./entries.ts";
+import type { Tables } from "./tables.ts";
+
+/** Any fixed number: who holds this advisory lock erases. */
+const ERASING_LOCK = 4_715_201_104;
+
+/** Conversations that are found at once. */
+const CONVERSATIONS_AT_ONCE = 256;
+
+/** Conversations in which messages may be due, those first that wait longest. */
+export async function conversationsDue(database: Database, now: number): Promise<ConversationId[]> {
+  const rows = await database.query
+    .selectFrom("conversation")
+    .select("conversation")
+    .where("erase_at", "<=", now)
+    .orderBy("erase_at")
+    .limit(CONVERSATIONS_AT_ONCE)
+    .execute();
+  return rows.map((row) => conversationId(row.conversation));
+}
+
+export type ErasureResult =
+  /** So many; what is left is due at another time, or comes again behind the others that wait. */
+  | { readonly kind: "erased"; readonly messages: number }
+  /** Another server erases at this moment. */
+  | { readonly kind: "busy" }
+  /** The policy changed meanwhile: nothing was erased. */
+  | { readonly kind: "changed" };
+
+/**
+ * [S4] Erases the oldest messages of a conversation that are older than its policy keeps them: in the place of the body stands the hash that the
+ * entry had. Author, device, time and client message id stay, so that the log is whole, and a late retry still a duplicate.
+ *
+ * Phase 1 takes a lock that lasts as long as the transaction, so that no two servers do the same work. Phase 2 reads what is due and replaces it,
+ * without a lock on the conversation: appends go on, and nothing else ever changes an entry. Phase 3 notes how far it came, if the policy is still the
+ * one that was judged by; otherwise all is taken back. A link's transaction that changes it stands either before, and is obeyed, or behind. Whatever ends
+ * this in between leaves everything as it was.
+ */
+export async function eraseDue(database: Database, conversation: ConversationId, now: number): Promise<ErasureResult> {
+  const erasing = database.query.transaction().execute(async (transaction): Promise<ErasureResult> => {
+    const { rows } = await sql<{ taken: boolean }>`SELECT pg_try_advisory_xact_lock(${ERASING_LOCK}) AS taken`.execute(transaction);
+    if (rows[0]?.taken !== true) return { kind: "busy" };
+    const policy = await transaction
+      .selectFrom("conversation")
+      .select(["retention_seconds", "erased_to"])
+      .where("conversation", "=", idBytes(conversation))
+      .where("erase_at", "<=", now)
+      .executeTakeFirst();
+    // Another server has just done it.
+    if (policy === undefined) return { kind: "erased", messages: 0 };
+    const { retention_seconds: seconds, erased_to: after } = policy;
+    const due = await readDue(transaction, conversation, { after, upToTime: now - 1_000 * seconds });
+    const messages = due.filter(({ kind }) => kind === entryKinds.message);
+    if (messages.length > 0) await replace(transaction, conversation, messages);
+    const noted = await note(transaction, conversation, { seconds, erasedTo: due.at(-1)?.sequence ?? after, now });
+    if (!noted) throw new PolicyChanged();
+    return { kind: "erased", messages: messages.length };
+  });
+  return erasing.catch((error: unknown) => {
+    if (error instanceof PolicyChanged) return { kind: "changed" };
+    throw error;
+  });
+}
+
+/** Takes the transaction back. */
+class PolicyChanged extends Error {}
+
+/** The entries next to be looked at, as far as they are due: times never go back along a log [D6]. Of links without the body. */
+async function readDue(
+  transaction: Transaction<Tables>,
+  conversation: ConversationId,
+  { after, upToTime }: { readonly after: number; readonly upToTime: number },
+): Promise<readonly StoredEntry[]> {
+  const { rows } = await sql<StoredEntry>`
+    SELECT sequence, time, account, device, kind, CASE kind WHEN ${entryKinds.message} THEN body ELSE '' END AS body FROM (
+      SELECT sequence, time, account, device, kind, body,
+        sum(CASE kind WHEN ${entryKinds.message} THEN octet_length(body) ELSE 0 END) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING) AS bytes
+      FROM entry WHERE conversation = ${idBytes(conversation)} AND sequence > ${after}
+      ORDER BY sequence LIMIT ${limits.erasedEntriesAtOnce}
+    ) AS page
+    WHERE time <= ${upToTime} AND (bytes <= ${limits.erasedBytesAtOnce} OR sequence = ${after}::bigint + 1)
+    ORDER BY sequence`.execute(transaction);
+  return rows;
+}
+
+async function replace(transaction: Transaction<Tables>, conversation: ConversationId, messages: readonly StoredEntry[]): Promise<void> {
+  const sequences = messages.map(({ sequence }) => sequence);
+  const bodies = messages.map((message) => Buffer.from(erasedBody(message)));
+  await sql`
+    UPDATE entry SET kind = ${entryKinds.erased}, body = erased.body
+    FROM unnest(${sequences}::bigint[], ${bodies}::bytea[]) AS erased (sequence, body)
+    WHERE entry.conversation = ${idBytes(conversation)} AND entry.sequence = erased.sequence`.execute(transaction);
+}
+
+function erasedBody({ sequence, time, account, device, body }: StoredEntry): Uint8Array {
+  const value = fromBinary(SealedMessageSchema, body);
+  const hash = entryHash(create(EntrySchema, { sequence, time: BigInt(time), account, device, body: { case: "message", value } }));
+  return toBinary(ErasedSchema, create(ErasedSchema, { entryHash: hash! }));
+}
+
+/**
+ * Notes how far the log is erased, and when the next entry is due; where there is none yet, one that comes from now on is not due earlier. What
+ * is due by now waits behind the others that do. False: the policy is another one by now.
+ */
+async function note(
+  transaction: Transaction<Tables>,
+  conversation: ConversationId,
+  { seconds, erasedTo, now }: { readonly seconds: number; readonly erasedTo: number; readonly now: number },
+): Promise<boolean> {
+  const id = idBytes(conversation);
+  const { numAffectedRows } = await sql`
+    UPDATE conversation SET erased_to = ${erasedTo}, erase_at = GREATEST(${now}::bigint, 1000 * retention_seconds + COALESCE(
+      (SELECT time FROM entry WHERE conversation = ${id} AND sequence = ${erasedTo}::bigint + 1), ${now}::bigint))
+    WHERE conversation = ${id} AND retention_seconds = ${seconds}`.execute(transaction);
+  return numAffectedRows === 1n;
+}
