@@ -163,7 +163,9 @@ export type ClientEvent =
   | { readonly kind: "deleted"; readonly conversation: ConversationId; readonly upTo: number }
   | { readonly kind: "presence"; readonly people: readonly Person[] }
   | { readonly kind: "typing"; readonly conversation: ConversationId; readonly account: AccountId; readonly active: boolean }
-  /** A new key is being sealed to the members of a large group: what is written there waits for it. `done` = `total` when it is over. */
+  /** A new key is being sealed to the members of a large group: what is written there waits for it. `done` = `total` when it is over. A group
+   * that is being made has no id yet: another one stands in for it here.
+   */
   | { readonly kind: "sealing"; readonly conversation: ConversationId; readonly done: number; readonly total: number }
   /** Somebody asks to be let into this group. */
   | { readonly kind: "join-request"; readonly conversation: ConversationId }

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import {
   type AccountId,
   accountId,
+  conversationId,
   type ConversationId,
   type DeviceId,
   ErrorCode,
@@ -216,7 +217,7 @@ export class ConversationLinks {
 
   /** Makes a group. Resolves when its `create` is in its log. A `create` whose answer was lost is sent again: it is the same group. */
   async createGroup({ members, known, profile: content, policy }: NewGroupPlan): Promise<Conversation> {
-    const { conversations } = this.#parts;
+    const { conversations, onSealing } = this.#parts;
     const nonce = random(32);
     const change = groupCreate(members, nonce, policy);
     const drafted = await this.#draft({
@@ -229,7 +230,9 @@ export class ConversationLinks {
     });
     // Who sets the name signs it for link 1.
     const signed = await signProfile(content, { nonce, index: 1 }, this.#parts.author);
-    const { entry, copies, key, keyId } = await this.#finish(drafted, undefined, undefined, signed, () => undefined);
+    const { entry, copies, key, keyId } = await this.#finish(drafted, undefined, undefined, signed, (done, total) =>
+      onSealing(conversationId(nonce), done, total),
+    );
     const conversation = conversations.known(groupIdOf(entry.link!));
     conversation.epochKeys.expect(keyId!, key!);
     try {

@@ -66,6 +66,7 @@ export interface GroupsParts {
   readonly views: Views;
   /** This person wants to be in that group: what strangers do there waits for nothing. */
   readonly accept: (id: ConversationId) => Promise<void>;
+  readonly onLeft: (conversation: Conversation) => Promise<void>;
   readonly emit: (event: ClientEvent) => void;
 }
 
@@ -171,6 +172,7 @@ export class GroupCalls implements Groups {
       // Its answer was lost, and it had been heard.
       if (!(error instanceof FastChatError && error.code === ErrorCode.NOT_A_MEMBER)) throw error;
     }
+    await this.#parts.onLeft(conversation);
   }
 
   async invite(

@@ -304,6 +304,10 @@ export class Holder {
       admissions: this.#admissions,
       views: this.views,
       accept: (id) => this.settings.accept(id),
+      // A stranger's group that one leaves waits for nothing any more.
+      onLeft: async (conversation) => {
+        if (this.requests.isQuiet(conversation)) await this.requests.decline(conversation.id);
+      },
       emit,
     });
     const broadcasts = new Broadcasts({
@@ -561,8 +565,12 @@ export class Holder {
       if (this.requests.isQuiet(conversation)) continue;
       this.#slots.schedule(conversation);
       const { lastMessage, othersRead, memberSlots } = conversation.record;
-      if (conversation.chain.state !== undefined && memberSlots.length > 0 && lastMessage > othersRead)
-        await this.#slots.fetch(conversation);
+      const isMember = conversation.chain.state?.members.has(this.#parts.profile.me.account) === true;
+      if (!isMember || memberSlots.length === 0 || lastMessage <= othersRead) continue;
+      await this.#slots.fetch(conversation).catch((error: unknown) => {
+        // Put out of it just now: its link says so in a moment.
+        if (!(error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND)) throw error;
+      });
     }
   }
 }

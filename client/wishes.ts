@@ -19,7 +19,8 @@ export async function wish<Result>(storage: Storage, kind: WishKind, signal?: Ab
     const granted = await read(storage, keys.granted(id), schemas.granted);
     if (granted === undefined) return;
     await storage.commit([remove(keys.granted(id))]);
-    if (granted.error !== 0) answered.reject(new FastChatError(granted.error as ErrorCode, { detail: granted.detail }));
+    const { error, detail, sentence } = granted;
+    if (error !== 0) answered.reject(new FastChatError(error as ErrorCode, { detail, ...(sentence !== "" && { sentence }) }));
     else answered.resolve(granted.result === "" ? (undefined as Result) : (JSON.parse(granted.result) as Result));
   };
   const end = storage.onForeignChange(() => void look().catch(answered.reject));
@@ -69,7 +70,7 @@ export class WishGranter {
       const result = await this.#fulfil(asked);
       return { result: result === undefined ? "" : JSON.stringify(result) };
     } catch (error) {
-      if (error instanceof FastChatError) return { error: error.code, detail: error.message };
+      if (error instanceof FastChatError) return { error: error.code, detail: error.message, sentence: error.row.sentence };
       return { error: ErrorCode.UNAVAILABLE, detail: "The process that holds this profile could not do it." };
     }
   }

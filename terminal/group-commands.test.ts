@@ -262,7 +262,12 @@ test("who is put out while following a group is told by whom", async () => {
   await json(as("alice", "send", group, "last words"));
   await expect.poll(() => tailing.output).toContain("last words");
   await json(as("alice", "group", "remove", group, "bob"));
-  await expect.poll(() => tailing.errors).toBe("fastchat: alice removed you from Out: what was written before can still be read.\n");
+  await expect.poll(() => tailing.errors).toContain("fastchat: alice removed you from Out: what was written before can still be read.\n");
+  tailing.kill("SIGTERM");
+  await tailing.ended;
+  // What is over there is over there only.
+  expect(textsOf(await json(as("bob", "read", group)))).toEqual(["last words"]);
+  expect(textsOf(await json(as("bob", "read", "alice")))).toContain("hello");
 });
 
 test("strangers wait quietly: counted, read without a trace, accepted, declined, blocked", async () => {
@@ -337,6 +342,17 @@ test("who does not exist changes nothing, and is named", async () => {
     'fastchat: There is no group "Never" here: see "fastchat group list".\n',
   );
   expect(await refused(as("alice", "send", "No one", "hello"))).toContain('No person and no group is called "No one"');
+});
+
+test("beside another FastChat of the profile changes are made, and refused, in the same words", async () => {
+  const group = await makeGroup("Beside");
+  await using tailing = start(as("alice", "tail"));
+  await expect.poll(async () => (await json(as("alice", "whoami")))[0]!["role"]).toBe("beside");
+  expect((await run(as("alice", "group", "add", group, "dave"))).output).toBe("Added dave to Beside.\n");
+  expect(await refused(as("alice", "group", "add", group, "nobody.here"))).toContain("nobody.here");
+  expect((await json(as("alice", "send", group, "from beside")))[0]).toMatchObject({ status: "sent" });
+  tailing.kill("SIGTERM");
+  await tailing.ended;
 });
 
 test("what is written wrongly is said in one sentence, with code 2", async () => {
