@@ -77,6 +77,8 @@ export interface ConversationListener {
   /** Messages are gone: what is shown of them is not there any more. */
   onDeleted(conversation: Conversation): void;
   onFork(error: AccountForked): void;
+  /** Who decides about whom in a group may be another now: roles, or the policy. */
+  onRules(conversation: ConversationId): void;
   /** These accounts became members of a group. */
   onJoined(accounts: readonly AccountId[]): void;
   /** The current epoch's key cannot be opened here [C6]. */

@@ -250,6 +250,11 @@ export class Holder {
           emit({ kind: "deleted", conversation: id, upTo: record.deletedUpTo });
           emit({ kind: "conversations", conversations: [id] });
         },
+        onRules: (id) => {
+          const conversation = this.#conversations.get(id);
+          // Somebody may wait whom this device lets in from now on.
+          if (isOnline() && conversation !== undefined) quietly(this.#admissions.look(conversation));
+        },
         onJoined: (accounts) => quietly(this.people.checkNames(accounts)),
         onKeyMissing: (conversation, epoch) => quietly(this.#findKey(conversation, epoch)),
       },

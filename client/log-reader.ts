@@ -248,6 +248,9 @@ export class LogReader {
     recordStep(draft.record, me, { before: state, after: result.state, author: result.author, sequence: entry.sequence });
     stored?.notices.push(...this.#noticesOf(draft, state, result));
     await this.#learn(draft, result.state, complete);
+    if (result.changes.some(({ kind }) => kind === "role-changed" || kind === "policy-changed")) {
+      draft.done.push(() => this.#parts.listener.onRules(this.#id));
+    }
     const joined = result.changes.flatMap((change) =>
       change.kind === "added" ? [change.account] : change.kind === "created" ? change.members : [],
     );
