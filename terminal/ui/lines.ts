@@ -127,7 +127,7 @@ function requestWords(conversation: ConversationSummary): string {
   const title = titleOf(conversation);
   const what =
     conversation.kind === "group"
-      ? `A stranger added you to ${title}: /accept to take part, /decline, or /block NAME.`
+      ? `${safeName(conversation.group.addedBy)}, a stranger, added you to ${title}: /accept to take part, /decline, or /block NAME.`
       : `${title} is a stranger to you: /accept to answer, /decline, or /block.`;
   return `${what} They are not told that you read this.`;
 }

@@ -8,7 +8,7 @@ import { safeLine } from "../safe-text.ts";
 export const rules = {
   add: { values: "admins | members", means: "who may add members" },
   write: { values: "admins | members", means: "who may write" },
-  profile: { values: "admins | members", means: "who may rename and describe it" },
+  edit: { values: "admins | members", means: "who may rename and describe it" },
   newcomers: { values: "nothing | everything | now | TIME", means: "what they see of the past" },
   retention: { values: "TIME | never", means: "when messages are deleted" },
   public: { values: "none | NAME (as a username: a to z, digits, . _ -)", means: "name others here find it by" },
@@ -26,7 +26,7 @@ export function ruleWords(policy: GroupPolicy, rule: Rule): string {
       return policy.mayAdd;
     case "write":
       return policy.mayWrite;
-    case "profile":
+    case "edit":
       return policy.mayChangeProfile;
     case "newcomers": {
       const { newcomersRead } = policy;
@@ -53,7 +53,7 @@ export function ruleChange(rule: Rule, value: string, now: number): GroupPolicyC
       return isWho(value) ? { mayAdd: value } : undefined;
     case "write":
       return isWho(value) ? { mayWrite: value } : undefined;
-    case "profile":
+    case "edit":
       return isWho(value) ? { mayChangeProfile: value } : undefined;
     case "newcomers": {
       if (value === "nothing") return { newcomersRead: "nothing-older" };

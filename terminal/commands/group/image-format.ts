@@ -11,3 +11,17 @@ export function imageFormat(bytes: Uint8Array): ImageFormat | undefined {
   if (startsWith(bytes, "GIF87a") || startsWith(bytes, "GIF89a")) return "GIF";
   return undefined;
 }
+
+/** Where cameras and programs put what they know about a picture, the place where it was taken among it: EXIF and XMP. */
+const METADATA: Readonly<Record<ImageFormat, readonly string[]>> = {
+  JPEG: ["Exif\0\0", "http://ns.adobe.com/xap/"],
+  PNG: ["eXIf", "XML:com.adobe.xmp"],
+  WebP: ["EXIF", "XMP "],
+  GIF: ["XMP DataXMP"],
+};
+
+/** Whether a picture says more than it shows. */
+export function hasMetadata(bytes: Uint8Array, format: ImageFormat): boolean {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+  return METADATA[format].some((mark) => text.includes(mark));
+}

@@ -5,7 +5,7 @@ import { Failure, exitCodes, usage } from "../../failure.ts";
 import { placeObject } from "../shapes.ts";
 import { printChange } from "./change.ts";
 import { type GroupContext, groupCommand, infoOf } from "./group-command.ts";
-import { imageFormat } from "./image-format.ts";
+import { hasMetadata, imageFormat } from "./image-format.ts";
 
 export const picture = groupCommand({
   name: "picture",
@@ -36,7 +36,10 @@ async function readPicture(file: string): Promise<Uint8Array> {
   const bytes = await readStart(file, limits.groupPictureBytes + 1);
   if (bytes.length > limits.groupPictureBytes)
     throw usage(`${file} is too large: a group's picture has at most ${kib(limits.groupPictureBytes)}; make it smaller.`);
-  if (imageFormat(bytes) === undefined) throw usage(`${file} is no picture that FastChat knows: take a PNG, JPEG, WebP or GIF.`);
+  const format = imageFormat(bytes);
+  if (format === undefined) throw usage(`${file} is no picture that FastChat knows: take a PNG, JPEG, WebP or GIF.`);
+  if (hasMetadata(bytes, format))
+    throw usage(`${file} carries more than the picture, perhaps the place where it was taken (EXIF, XMP): save it without that first.`);
   return bytes;
 }
 

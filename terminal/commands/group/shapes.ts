@@ -7,7 +7,7 @@ import { column, endedWords, shortTitle } from "../words.ts";
 import { policyLines } from "./policy-words.ts";
 
 export function groupObject(conversation: GroupSummary): JsonObject {
-  const { name, description, memberCount, role, ended, joinRequests, mayWrite, mayAdd, mayChangeProfile } = conversation.group;
+  const { name, description, memberCount, role, addedBy, ended, joinRequests, mayWrite, mayAdd, mayChangeProfile } = conversation.group;
   return {
     type: "group",
     ...placeObject(conversation),
@@ -16,6 +16,7 @@ export function groupObject(conversation: GroupSummary): JsonObject {
     memberCount,
     role: role ?? null,
     ended: ended ?? null,
+    addedBy,
     joinRequests,
     mayWrite,
     mayAdd,
