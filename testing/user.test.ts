@@ -43,6 +43,8 @@ test("two people who are connected are at two different chat servers, also by th
 
 test("echo hi | fastchat send bob -, and fastchat tail --json | head -1 ends", async () => {
   expect(await fastchat(system, ["send", "bob", "-", "--profile", "alice"], { input: "hi\n" })).toMatchObject({ code: 0 });
+  // What a stranger writes waits quietly until it is accepted.
+  expect(await fastchat(system, ["accept", "alice", "--profile", "bob"])).toMatchObject({ code: 0 });
   const { promise, resolve } = Promise.withResolvers<{ code: number | null; output: string }>();
   const shell = spawn("/bin/sh", ["-c", `"${process.execPath}" "${COMMAND}" tail --json --profile bob | head -1`], {
     env: { ...process.env, FASTCHAT_HOME: system.home, FASTCHAT_GATEWAY: system.gatewayUrl },

@@ -20,9 +20,8 @@ async function fakeAfter(name: string, account: AccountId): Promise<FakeAccount>
   }
 }
 
-async function nothingNew(stage: Stage, conversation: FalseConversation, alice: Awaited<ReturnType<Stage["victim"]>>): Promise<void> {
-  const before = (await alice.client.conversations()).map(({ id }) => id);
-  // The honest server knows nothing of it.
+/** Shows her a conversation of which the honest server knows nothing. */
+async function show(stage: Stage, conversation: FalseConversation, alice: Awaited<ReturnType<Stage["victim"]>>): Promise<void> {
   stage.proxy.script = {
     toServer: (frame, connection) => {
       const { body } = frame;
@@ -33,6 +32,11 @@ async function nothingNew(stage: Stage, conversation: FalseConversation, alice: 
   };
   conversation.show(stage.connectionOf(alice));
   await wait(READ_MS);
+}
+
+async function nothingNew(stage: Stage, conversation: FalseConversation, alice: Awaited<ReturnType<Stage["victim"]>>): Promise<void> {
+  const before = (await alice.client.conversations()).map(({ id }) => id);
+  await show(stage, conversation, alice);
   expect((await alice.client.conversations()).map(({ id }) => id)).toEqual(before);
   const items = alice.events.filter((event) => event.kind === "items" && event.conversation === conversation.id);
   expect(items).toEqual([]);
@@ -57,7 +61,13 @@ const ghostMember: EvilCase = {
     await group.open(groupCreate(new Map(roles), random(32)));
     await group.open({ case: "rekey", value: { reason: "ghost" } });
     await group.say("new number, write here please");
-    await nothingNew(stage, group, alice);
+    const before = (await alice.client.conversations()).map(({ id }) => id);
+    await show(stage, group, alice);
+    // A stranger's group, and nothing else: it waits to be accepted.
+    expect((await alice.client.conversations()).map(({ id }) => id)).toEqual(before);
+    expect(await alice.client.conversation(group.id)).toMatchObject({ kind: "group", request: true, group: { memberCount: 3 } });
+    expect(await alice.texts(bob.name)).not.toContain("new number, write here please");
+    expect(alice.events.filter((event) => event.kind === "items" && event.conversation === group.id && event.live)).toEqual([]);
     await stage.honestTalk(alice, bob);
   },
 };
@@ -113,8 +123,9 @@ const ownName: EvilCase = {
     };
     letter.show(stage.connectionOf(alice));
     await warned(alice, "account-fork");
-    const shown = (await alice.client.conversations()).find(({ id }) => id === letter.id);
-    expect(shown).toMatchObject({ blocked: "identity-changed", peer: { verification: "changed", contact: false } });
+    const shown = await alice.client.conversation(letter.id);
+    expect(shown).toMatchObject({ request: true, blocked: "identity-changed", peer: { verification: "changed", contact: false } });
+    await expect(alice.client.accept(letter.id)).rejects.toThrow(`under the name ${alice.name}`);
     await alice.client.setVerified(bob.name, true);
     const found = await alice.client.people("");
     expect(found.filter(({ account }) => account === twin.account)).toEqual([]);
@@ -124,4 +135,36 @@ const ownName: EvilCase = {
   },
 };
 
-play([ghostMember, strangers, ownName]);
+const twins: EvilCase = {
+  attack: "two accounts under one name: two strangers, of whom the first one known here keeps it",
+  rules: "[A3]",
+  async run(stage) {
+    const { alice, bob } = await stage.acquaintances();
+    const alices = await accountOf(alice, stage.connectionOf(alice));
+    const name = `trent${alice.name}`;
+    const [first, second] = [await makeFakeAccount(name), await makeFakeAccount(name)];
+    const letterOf = async (from: FakeAccount, text: string) => {
+      const members = new Map<AccountId, Sealable>([
+        [alice.me.account, alices],
+        [from.account, sealable(from)],
+      ]);
+      const letter = new FalseConversation(from, members);
+      await letter.open(directCreate(alice.me.account, from.account, random(32)));
+      await letter.say(text);
+      await show(stage, letter, alice);
+      return letter.id;
+    };
+    const [one, other] = [await letterOf(first, "it is me"), await letterOf(second, "no, me")];
+    await warned(alice, "account-fork");
+    expect(await alice.client.conversation(one)).toMatchObject({ request: true, blocked: "none", peer: { verification: "not-verified" } });
+    expect(await alice.client.conversation(other)).toMatchObject({ request: true, blocked: "identity-changed" });
+    await alice.reopen();
+    expect(await alice.client.conversation(other)).toMatchObject({ request: true, blocked: "identity-changed" });
+    await expect(alice.client.accept(other)).rejects.toThrow(`under the name ${name}`);
+    await alice.client.accept(one);
+    expect(await alice.client.conversation(one)).toMatchObject({ request: false, peer: { name, contact: true } });
+    await stage.honestTalk(alice, bob);
+  },
+};
+
+play([ghostMember, strangers, ownName, twins]);

@@ -44,6 +44,8 @@ export interface Dump {
   readonly conversation: ConversationId;
   readonly messages: readonly DumpedMessage[];
   readonly links: readonly DumpedLink[];
+  /** Places of links that do not count. */
+  readonly invalid: readonly number[];
   /** Of all accounts. */
   readonly copies: readonly SealedKey[];
 }
@@ -55,6 +57,7 @@ export async function takeDump(system: System, conversation: ConversationId): Pr
   ]);
   const messages: DumpedMessage[] = [];
   const links: DumpedLink[] = [];
+  const invalid: number[] = [];
   for (const row of rows) {
     // Slices of a Buffer share memory.
     const [account, device, body] = ["account", "device", "body"].map((column) => Uint8Array.from(row[column] as Buffer)) as [
@@ -70,13 +73,14 @@ export async function takeDump(system: System, conversation: ConversationId): Pr
       const entry = fromBinary(LinkEntrySchema, body);
       const result = applyConversationLink(links.at(-1)?.state, entry);
       if (result.kind === "valid") links.push({ sequence, entry, state: result.state });
+      else invalid.push(sequence);
     }
   }
   const copies = await system.query("SELECT account, generation, epoch, sealed FROM sealed_key WHERE conversation = $1", [id]);
   const plain = (value: unknown): unknown => (Buffer.isBuffer(value) ? Uint8Array.from(value) : value);
   const copyOf = (row: Record<string, unknown>) =>
     create(SealedKeySchema, Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plain(value)])));
-  return { conversation, messages, links, copies: copies.map(copyOf) };
+  return { conversation, messages, links, invalid, copies: copies.map(copyOf) };
 }
 
 /** What a device knew that was closed. */
