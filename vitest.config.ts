@@ -7,10 +7,13 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  * where it has run before.
  */
 const longest = [
+  "terminal/group-commands",
   "testing/crash/crash",
   "testing/evil/stolen",
-  "testing/disk-full",
+  "testing/evil/group-roles",
   "terminal/commands",
+  "testing/disk-full",
+  "testing/model/model",
   "server/up/up",
   "terminal/screens",
 ];

@@ -5,15 +5,16 @@ import type { Addition, JoinRequest } from "@fastchat/protocol/wire/conversation
 import type { WaitingJoinRequest } from "@fastchat/protocol/wire/frames";
 import type { KnownAccount, KnownAccounts } from "./accounts.ts";
 import type { ClientEvent } from "./api.ts";
+import { breathe } from "./breathe.ts";
 import type { Connection } from "./connection.ts";
 import type { Conversation } from "./conversation.ts";
 import type { ConversationLinks } from "./conversation-links.ts";
+import { inPieces } from "./link-pieces.ts";
 
 const DAY_MS = 86_400_000;
-/** So many are looked at at a time. */
-const LOOKED_AT = 200;
 /** Several admins' devices hear of a request at once: whoever waits shortest adds, the others find it done. */
 const JITTER_MS = 300;
+const READ_AT_ONCE = 32;
 /** After a link is written, or lost, whoever is left is looked at again so often. */
 const ROUNDS = 20;
 
@@ -54,24 +55,32 @@ export class Admissions {
       await new Promise((resolve) => setTimeout(resolve, Math.random() * JITTER_MS));
       for (let round = 0; round < ROUNDS && look.again; round++) {
         look.again = false;
-        look.again ||= await this.#look(conversation);
+        // Somebody may say so meanwhile.
+        const more = await this.#look(conversation);
+        look.again ||= more;
       }
     } finally {
       this.#looking.delete(conversation);
     }
   }
 
-  /** Who asks, with a request that is their own; the others are dropped. Throws FORBIDDEN for who may not add. */
+  /** Who asks, with a request that is their own; admins drop the others. Throws FORBIDDEN for who may not add. */
   async asking(conversation: Conversation): Promise<{ readonly asking: readonly Asking[]; readonly total: number }> {
     const { connection } = this.#parts;
-    const asked = { conversation: idBytes(conversation.id), limit: LOOKED_AT };
+    const asked = { conversation: idBytes(conversation.id), limit: limits.joinRequestsPerGroup };
     const { requests, total } = await connection.request({ case: "fetchJoinRequests", value: asked }, "joinRequests");
     const { state } = conversation.chain;
+    if (state === undefined) return { asking: [], total: 0 };
+    const isAdmin = state.members.get(this.#parts.account)?.role === "admin";
     const asking: Asking[] = [];
-    for (const waiting of requests) {
-      const each = state && (await this.#read(state, waiting));
-      if (each !== undefined) asking.push(each);
-      else if (waiting.request?.head !== undefined) await this.drop(conversation, waiting.request.head.account);
+    for (let at = 0; at < requests.length; at += READ_AT_ONCE) {
+      const some = requests.slice(at, at + READ_AT_ONCE);
+      for (const [place, each] of (await Promise.all(some.map((waiting) => this.#read(state, waiting)))).entries()) {
+        const account = some[place]?.request?.head?.account;
+        if (each !== undefined) asking.push(each);
+        else if (isAdmin && account !== undefined) await this.drop(conversation, account);
+      }
+      await breathe();
     }
     return { asking, total };
   }
@@ -87,7 +96,8 @@ export class Admissions {
       return undefined;
     const account = accountId(head.account);
     if (state.members.has(account)) return undefined;
-    const known = await this.#parts.accounts.refresh(account);
+    const here = await this.#parts.accounts.get(account);
+    const known = here !== undefined && here.state.head.index >= head.index ? here : await this.#parts.accounts.refresh(account);
     return faultOfJoinRequest(request, known.state) === undefined ? { request, known, time: Number(time) } : undefined;
   }
 
@@ -95,15 +105,22 @@ export class Admissions {
   async #look(conversation: Conversation): Promise<boolean> {
     const { account, links } = this.#parts;
     if (conversation.isBehind) await conversation.catchUp();
-    if (conversation.chain.state?.members.get(account)?.role !== "admin") return false;
+    const { state: now } = conversation.chain;
+    const role = now?.members.get(account)?.role;
+    if (now === undefined || role === undefined || (role !== "admin" && now.policy.mayAdd !== "members")) return false;
     const { asking, total } = await this.asking(conversation);
-    const letIn = isLetIn(conversation.chain.state, asking);
+    // Others are let in with the next look: one link brings along no more than it may.
+    const [letIn = []] = role === "admin" ? inPieces(isLetIn(now, asking), ({ known }) => known, now) : [];
     if (letIn.length > 0) {
       // Decided anew on every state: others' devices let them in as well.
       await links.change(conversation, async (state) => {
-        const now = isLetIn(state, letIn);
-        if (now.length === 0) return { kind: "done" };
-        return { kind: "change", change: { case: "add", value: { additions: additionsFor(now, state) } }, newcomers: newcomersAmong(now) };
+        const left = isLetIn(state, letIn);
+        if (left.length === 0) return { kind: "done" };
+        return {
+          kind: "change",
+          change: { case: "add", value: { additions: additionsFor(left, state) } },
+          newcomers: newcomersAmong(left),
+        };
       });
     }
     await this.#count(conversation, total - letIn.length);

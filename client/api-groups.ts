@@ -83,7 +83,8 @@ export interface NewGroup {
   readonly members: readonly string[];
   /** Those of them who are admins, too. */
   readonly admins?: readonly string[];
-  readonly policy?: GroupPolicyChange;
+  /** The past of a new group is what is written from now on. */
+  readonly policy?: Omit<GroupPolicyChange, "newcomersRead"> & { readonly newcomersRead?: "nothing-older" | "everything" };
 }
 
 export interface JoinRequestInfo {

@@ -182,6 +182,8 @@ export class Beside {
   async #tellItems(id: ConversationId, before: Uint8Array | undefined, after: Uint8Array): Promise<void> {
     const was = before && fromBinary(schemas.conversation, before);
     const is = fromBinary(schemas.conversation, after);
+    if (is.deletedUpTo > (was?.deletedUpTo ?? 0)) this.#emit({ kind: "deleted", conversation: id, upTo: is.deletedUpTo });
+    if ((is.group?.joinRequests ?? 0) > (was?.group?.joinRequests ?? 0)) this.#emit({ kind: "join-request", conversation: id });
     const from = was?.high ?? Math.max(0, is.low - 1);
     if (is.high > from) {
       const sequences = Array.from({ length: is.high - from }, (_, place) => from + 1 + place);

@@ -39,7 +39,7 @@ import { readOutbox } from "./outbox.ts";
 import type { Platform } from "./platform.ts";
 import { loadProfile, type LocalProfile } from "./profile.ts";
 import { keys, read, schemas } from "./records.ts";
-import { onlyAdminsWrite } from "./refusals.ts";
+import { refusal } from "./refusals.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Storage, StorageFullError } from "./storage.ts";
 import { blockedIn } from "./views.ts";
@@ -194,7 +194,7 @@ class OpenedClient<Place> implements Client {
     const record = await read(this.#storage, keys.conversation(id), schemas.conversation);
     const blocked = record && blockedIn(record);
     if (blocked === "out") throw new FastChatError(ErrorCode.NOT_A_MEMBER);
-    if (blocked === "announce-only") throw onlyAdminsWrite();
+    if (blocked === "announce-only") throw refusal("write");
   }
 
   async sent(id: ConversationId | undefined, signal?: AbortSignal): Promise<void> {

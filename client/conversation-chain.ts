@@ -110,8 +110,12 @@ export class ConversationChain {
     return members.size < LARGE_GROUP || head.index === 1 || head.index >= this.#saved + SAVED_EVERY;
   }
 
-  /** The body of the link with this index, as received; undefined when it is not stored here. */
-  async linkBody(index: number): Promise<Uint8Array | undefined> {
+  saveLink(sequence: number, entry: LinkEntry): Change {
+    return { kind: "put", key: keys.link(this.conversation, sequence), value: toBinary(LinkEntrySchema, entry) };
+  }
+
+  /** Where the link with this index stands in the log; undefined when it is not stored here. */
+  async sequenceOf(index: number): Promise<number | undefined> {
     if (this.#sequences === undefined) {
       const sequences = new Map<number, number>();
       for (const { key, value } of await this.#storage.range(prefixRange(prefixes.links(this.conversation)))) {
@@ -119,13 +123,14 @@ export class ConversationChain {
       }
       this.#sequences = sequences;
     }
-    const sequence = this.#sequences.get(index);
-    const value = sequence === undefined ? undefined : await this.#storage.get(keys.link(this.conversation, sequence));
-    return value && fromBinary(LinkEntrySchema, value).link?.body;
+    return this.#sequences.get(index);
   }
 
-  saveLink(sequence: number, entry: LinkEntry): Change {
-    return { kind: "put", key: keys.link(this.conversation, sequence), value: toBinary(LinkEntrySchema, entry) };
+  /** The body of the link with this index, as received; undefined when it is not stored here. */
+  async linkBody(index: number): Promise<Uint8Array | undefined> {
+    const sequence = await this.sequenceOf(index);
+    const value = sequence === undefined ? undefined : await this.#storage.get(keys.link(this.conversation, sequence));
+    return value && fromBinary(LinkEntrySchema, value).link?.body;
   }
 
   async #rebuild(): Promise<void> {

@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import {
   type AccountId,
   accountId,
@@ -29,11 +29,13 @@ import { random, sealedKeysHash, sealedProfileHash, sealProfile, signKeyRequest,
 import {
   KeyRequestSchema,
   type LinkEntry,
+  LinkEntrySchema,
   type ProfileContent,
   type SealedKey,
   type SignedProfile,
   SignedProfileSchema,
 } from "@fastchat/protocol/wire/conversation";
+import type { AccountHead } from "@fastchat/protocol/wire/account";
 import type { KnownAccount, KnownAccounts } from "./accounts.ts";
 import { type Connection, ConnectionLost } from "./connection.ts";
 import type { Contacts } from "./contacts.ts";
@@ -41,13 +43,16 @@ import type { Conversation } from "./conversation.ts";
 import { makeEpoch, publicKeysOf } from "./epoch-making.ts";
 import { signedProfileOf } from "./group-record.ts";
 import { Lane } from "./lane.ts";
-import { notAllowed, onlyAdminsWrite } from "./refusals.ts";
+import { notAllowed, refusal } from "./refusals.ts";
 
 /** How often a message waits for others' changes before it is tried later. */
 const ATTEMPTS = 8;
 /** Of many who change one conversation at once, each loses to each of the others at most. */
 const CHANGE_ATTEMPTS = 100;
 const LOST_RACE_MS = 100;
+const LEARNED_AT_ONCE = 32;
+/** What frames a link and what lies beside it, at most. */
+const PACKET_ROOM = 65_536;
 
 export interface LinkAuthor {
   readonly account: AccountId;
@@ -165,7 +170,7 @@ export class ConversationLinks {
         await this.#heal(conversation, state, known);
       } else {
         if (conversation.record.group?.mayWrite === false) {
-          throw onlyAdminsWrite();
+          throw refusal("write");
         }
         if (conversation.record.forked) throw new SendingBlocked("forked");
         if (await this.#parts.contacts.isChangedIn(state)) throw new SendingBlocked("identity-changed");
@@ -293,12 +298,14 @@ export class ConversationLinks {
     const { accounts, connection } = this.#parts;
     const asked = { conversation: idBytes(conversation.id) };
     const { heads } = await connection.request({ case: "fetchMovedHeads", value: asked }, "movedHeads");
-    for (const { account: bytes, index } of heads.slice(0, members.size)) {
+    const learn = async ({ account: bytes, index }: AccountHead) => {
       const account = isHash(bytes) ? accountId(bytes) : undefined;
-      if (account === undefined || !members.has(account)) continue;
+      if (account === undefined || !members.has(account)) return;
       const known = await accounts.get(account);
       if ((known?.state.head.index ?? 0) < index) await accounts.refresh(account);
-    }
+    };
+    const named = heads.slice(0, members.size);
+    for (let at = 0; at < named.length; at += LEARNED_AT_ONCE) await Promise.all(named.slice(at, at + LEARNED_AT_ONCE).map(learn));
   }
 
   /** The newest head known, asked for once in a session; afterwards the server tells of moves. */
@@ -338,6 +345,7 @@ export class ConversationLinks {
       await conversation.reach(sequence);
       return true;
     } catch (error) {
+      if (keyId !== undefined && !(error instanceof ConnectionLost)) conversation.epochKeys.forget(keyId);
       const code = error instanceof FastChatError ? error.code : undefined;
       if (code === ErrorCode.EVIDENCE_MISSING) this.newSession();
       // Somebody else's link came first: it is read, and everything decided anew.
@@ -352,7 +360,7 @@ export class ConversationLinks {
   /** A link that would be valid; whose account key nobody gives, gets no copy, and the link says so [C4]. */
   async #draft(plan: LinkPlan): Promise<LinkDraft> {
     const first = draftLink(plan);
-    if (first.kind === "invalid") throw notAllowed(plan.change, first.reason);
+    if (first.kind === "invalid") throw notAllowed(plan.change, first.reason, plan.state?.policy.mayAdd === "members");
     const { opening } = first.draft;
     if (opening === undefined || plan.opening === undefined) return first.draft;
     const publicKeys = await publicKeysOf(opening.recipients, this.#parts);
@@ -363,7 +371,7 @@ export class ConversationLinks {
       throw new FastChatError(ErrorCode.SIGNATURE_INVALID, { detail: "The server does not give the account key that the chain names." });
     }
     const again = draftLink({ ...plan, opening: { ...plan.opening, withoutKey } });
-    if (again.kind === "invalid") throw notAllowed(plan.change, again.reason);
+    if (again.kind === "invalid") throw notAllowed(plan.change, again.reason, plan.state?.policy.mayAdd === "members");
     return again.draft;
   }
 
@@ -412,6 +420,8 @@ export class ConversationLinks {
     // A group's `create` has no id yet: it is the hash of that link.
     const id = again ? new Uint8Array(0) : idBytes(conversation.id);
     const value = { conversation: id, entry, sealedKeys: [...sealedKeys] };
+    // What no server takes would end the connection, again and again.
+    if (sizeOf(entry, sealedKeys) > limits.packetBytes - PACKET_ROOM) throw new FastChatError(ErrorCode.TOO_LARGE);
     for (;;) {
       try {
         return await connection.request({ case: "appendLink", value }, "appended");
@@ -421,6 +431,10 @@ export class ConversationLinks {
       }
     }
   }
+}
+
+function sizeOf(entry: LinkEntry, sealedKeys: readonly SealedKey[]): number {
+  return sealedKeys.reduce((sum, { sealed }) => sum + sealed.length + 48, toBinary(LinkEntrySchema, entry).length);
 }
 
 const turn: Wanted & { kind: "change" } = {

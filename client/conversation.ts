@@ -47,6 +47,7 @@ const WHOLE_LOG_ENTRIES = limits.entriesPerPage;
 const FIRST_PAGE_ENTRIES = 100;
 const COUNTED_AT_ONCE = 500;
 const PUSH_MS = 400;
+const HELD_COPIES = 1_024;
 const DELETED_AT_ONCE = 1_000;
 /** Why a message could not be opened, where a key may still come. */
 const KEY_MISSING: ReadonlySet<string> = new Set(["key", "before-joining", "missed-joining"]);
@@ -244,12 +245,16 @@ export class Conversation {
     return this.#lane.run(async () => {
       // Copies may come ahead of the link that opens their epoch, which is the same for everybody.
       this.#copies.push(...copies);
+      this.#copies.splice(0, this.#copies.length - HELD_COPIES);
       this.noteHead(Math.max(head, entries.at(-1)?.sequence ?? 0));
       if (entries.length === 0) return;
       const given = this.#copies.splice(0);
       await this.#compareKnown(entries);
       const wasCurrent = entries[0]?.sequence === this.record.high + 1 && this.record.high > 0;
       await this.#append(entries, given, wasCurrent || entries[0]?.sequence === 1);
+      // Those of epochs that open later go ahead of another link.
+      const { length } = this.chain.state?.epochs ?? [];
+      this.#copies.push(...given.filter(({ epoch }) => epoch > length));
     });
   }
 
@@ -332,9 +337,9 @@ export class Conversation {
 
   /**
    * Deletes the messages that were sent before this time, milliseconds since 1970, server's clock: their hashes stay, so that the log can
-   * still be checked [S4]. How many there were.
+   * still be checked [S4]. False: there is none, as far as was looked.
    */
-  deleteBefore(time: number): Promise<number> {
+  deleteBefore(time: number): Promise<boolean> {
     return this.#lane.run(async () => {
       const draft = this.#draft();
       const { record } = draft;
@@ -343,9 +348,7 @@ export class Conversation {
         to: keys.entry(this.id, limits.largestNumber),
         limit: DELETED_AT_ONCE,
       };
-      const page = await this.#parts.storage.range(range);
-      const changed: number[] = [];
-      for (const { key, value } of page) {
+      for (const { key, value } of await this.#parts.storage.range(range)) {
         const entry = fromBinary(schemas.entry, value);
         if (Number(entry.time) >= time) break;
         record.deletedUpTo = sequenceOfKey(key);
@@ -353,15 +356,14 @@ export class Conversation {
         entry.body = { case: "erased", value: { $typeName: "fastchat.profile.v1.StoredErased" } };
         entry.notices = [];
         draft.stored.set(record.deletedUpTo, entry);
-        changed.push(record.deletedUpTo);
       }
-      if (record.deletedUpTo === this.record.deletedUpTo) return 0;
+      if (record.deletedUpTo === this.record.deletedUpTo) return false;
       if (record.lastMessage <= record.deletedUpTo) record.lastMessage = 0;
       if (record.unread > 0) Object.assign(record, await this.#countReceived(Math.max(record.readUpTo, record.deletedUpTo) + 1));
       record.revision++;
       await this.#commit(draft);
-      this.#parts.listener.onDeleted(this);
-      return changed.length;
+      if (draft.stored.size > 0) this.#parts.listener.onDeleted(this);
+      return true;
     });
   }
 
@@ -411,12 +413,12 @@ export class Conversation {
     const { record, stored } = draft;
     for (const sequence of sequences) {
       const entry = stored.get(sequence)!;
-      record.time = entry.time;
+      if (entry.time > record.time) record.time = entry.time;
       const message = storedMessage(entry);
       if (message === undefined) continue;
-      record.lastMessage = sequence;
+      record.lastMessage = Math.max(record.lastMessage, sequence);
       const mine = equal(entry.account, idBytes(this.#parts.me.account));
-      if (!mine) record.lastReceived = sequence;
+      if (!mine) record.lastReceived = Math.max(record.lastReceived, sequence);
       if (!mine && sequence > record.readUpTo) this.#countUnread(record, entry);
       if (mine && equal(entry.device, idBytes(this.#parts.me.device))) {
         record.counter = Math.max(record.counter, message.content.counter);
@@ -438,21 +440,19 @@ export class Conversation {
     if (this.record.head > WHOLE_LOG_ENTRIES || isGroupCreate(first)) await this.#beginFromNewest(entries);
   }
 
-  /** The first epoch that opened at this time or later, milliseconds since 1970; the one after the newest where none did. */
+  /**
+   * The first epoch that opened at this time or later, milliseconds since 1970; the one after the newest where none did. By the times that
+   * stand in this device's log, which a server cannot change any more.
+   */
   async epochSince(time: number): Promise<number> {
-    const { state } = this.chain;
-    const opened = new Map(state?.epochs.map(({ index, epoch }) => [index, epoch]));
-    for (let after = 0, before = -1; after > before;) {
-      before = after;
-      const { entries } = await this.#fetchLinks(after);
-      for (const entry of entries) {
-        if (entry.body.case !== "link") continue;
-        after = fromBinary(ConversationLinkSchema, entry.body.value.link?.body ?? new Uint8Array(0)).index;
-        const epoch = opened.get(after);
-        if (epoch !== undefined && Number(entry.time) >= time) return epoch;
-      }
+    const { epochs = [] } = this.chain.state ?? {};
+    for (const { epoch, index } of epochs) {
+      const sequence = await this.chain.sequenceOf(index);
+      if (sequence === undefined || (sequence < this.record.low && !(await this.fetchDownTo(sequence)))) continue;
+      const entry = await read(this.#parts.storage, keys.entry(this.id, sequence), schemas.entry);
+      if (entry !== undefined && Number(entry.time) >= time) return epoch;
     }
-    return (state?.epochs.length ?? 0) + 1;
+    return epochs.length + 1;
   }
 
   #fetchLinks(after: number) {
@@ -528,8 +528,9 @@ export class Conversation {
     }
     record.low = sequences[0]!;
     await this.#check.counters(draft, sequences.toReversed(), "back");
-    if (record.lastMessage === 0 || record.high === sequences.at(-1)) this.#count(draft, sequences);
-    else this.#countOlder(draft, sequences);
+    this.#count(draft, sequences);
+    // What the policy has deleted is looked for from there on again.
+    record.deletedUpTo = Math.min(record.deletedUpTo, record.low - 1);
     if (record.low === 1) {
       const all = await this.#check.fromStart(draft);
       draft.done.push(() => this.#parts.listener.onChanged(this, all));
@@ -542,18 +543,6 @@ export class Conversation {
   async #compareClaims(draft: LogDraft): Promise<void> {
     const places = await this.#check.claims(draft);
     if (places.length > 0) draft.done.push(() => this.#parts.listener.onChanged(this, places));
-  }
-
-  #countOlder(draft: LogDraft, sequences: readonly number[]): void {
-    const { record, stored } = draft;
-    for (const sequence of sequences) {
-      const entry = stored.get(sequence)!;
-      if (entry.body.case !== "message") continue;
-      const mine = equal(entry.account, idBytes(this.#parts.me.account));
-      if (!mine && sequence > record.readUpTo) this.#countUnread(record, entry);
-      if (!mine) record.lastReceived = Math.max(record.lastReceived, sequence);
-      if (sequence > record.lastMessage) record.lastMessage = sequence;
-    }
   }
 
   // ------------------------------------------------------------------ both directions
@@ -645,7 +634,7 @@ export class Conversation {
     }
     if (changed.length === 0) return;
     await this.#check.witnesses(draft, changed);
-    this.#countOlder(draft, changed);
+    this.#count(draft, changed);
     draft.record.revision++;
     await this.#commit(draft);
     this.#parts.listener.onChanged(this, changed);

@@ -50,6 +50,11 @@ export class EpochKeys {
     this.#made.set(id, key);
   }
 
+  /** Its link was refused. */
+  forget(id: KeyId): void {
+    this.#made.delete(id);
+  }
+
   /** Opens what it can of these epochs: from copies, or from the key of the epoch before where one is derived from it. */
   async open(
     state: ConversationState,
@@ -90,7 +95,10 @@ export class EpochKeys {
     }
     const changes = Array.from(opened, ([epoch, value]): Change => ({ kind: "put", key: keys.epochKey(this.#conversation, epoch), value }));
     const done = () => {
-      for (const [epoch, key] of opened) this.#known.set(epoch, key);
+      for (const [epoch, key] of opened) {
+        this.#known.set(epoch, key);
+        this.#made.delete(state.epochs[epoch - 1]!.keyId);
+      }
     };
     return { changes, opened, done };
   }

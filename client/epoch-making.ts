@@ -1,18 +1,12 @@
 import { type AccountId, type ConversationId, ErrorCode, FastChatError, idBytes, type KeyId, limits } from "@fastchat/protocol";
-import {
-  type ConversationState,
-  type CopyRecipient,
-  epochContext,
-  isGivenToNewcomers,
-  type LinkDraft,
-  newestEpoch,
-} from "@fastchat/protocol/chain";
+import { type ConversationState, type CopyRecipient, epochContext, type LinkDraft, newestEpoch } from "@fastchat/protocol/chain";
 import { accountPublicKeyHash, deriveEpochKey, equal, keyIdOf, newEpochKey, sealEpochKey } from "@fastchat/protocol/seal";
 import type { SealedKey } from "@fastchat/protocol/wire/conversation";
 import type { KnownAccounts } from "./accounts.ts";
 import { breathe } from "./breathe.ts";
 import type { Connection } from "./connection.ts";
 import type { EpochKeys } from "./epoch-keys.ts";
+import { givenEpochs } from "./link-pieces.ts";
 
 /** Copies sealed between two pauses: each takes some 3 ms. */
 const SEALED_AT_ONCE = 4;
@@ -96,14 +90,12 @@ export async function makeEpoch(
   return { key, keyId: keyIdOf(opening.context, key), copies };
 }
 
-/** The older epochs whose keys newcomers are given: the first that the policy opens to them, and each fresh one after it. */
+/** Keys of the older epochs that newcomers are given, as far as they are open here. */
 async function givenToNewcomers(state: ConversationState, epochKeys: EpochKeys) {
   const given: { epoch: number; key: Uint8Array; context: ConversationId }[] = [];
-  for (const opened of state.epochs) {
-    const { epoch, kind } = opened;
-    if (!isGivenToNewcomers(state.policy, epoch) || (kind === "derived" && given.length > 0)) continue;
-    const key = await epochKeys.get(epoch);
-    if (key !== undefined) given.push({ epoch, key, context: epochContext(state, opened) });
+  for (const opened of givenEpochs(state)) {
+    const key = await epochKeys.get(opened.epoch);
+    if (key !== undefined) given.push({ epoch: opened.epoch, key, context: epochContext(state, opened) });
   }
   return given;
 }

@@ -1,4 +1,4 @@
-import { create, fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { accountId, type AccountId, type ConversationId, deviceId, idBytes, isHash, limits } from "@fastchat/protocol";
 import { type Author, type ConversationState, epochContext, isClosed, newestEpoch } from "@fastchat/protocol/chain";
 import { equal, fromHex, openProfile, profileContentOf, sealedProfileHash } from "@fastchat/protocol/seal";
@@ -10,7 +10,6 @@ import {
   type SignedProfile,
   SignedProfileSchema,
 } from "@fastchat/protocol/wire/conversation";
-import { toBinary } from "@bufbuild/protobuf";
 import {
   type Conversation as ConversationRecord,
   GroupEndSchema,
@@ -144,6 +143,10 @@ export function profileOf(record: ConversationRecord): ProfileContent | undefine
   const signed = signedProfileOf(record);
   return signed && fromBinary(ProfileContentSchema, signed.content);
 }
+
+/** The one that was kept last, whichever link set it. */
+export const lastProfileOf = ({ group }: ConversationRecord): SignedProfile | undefined =>
+  group?.profile && fromBinary(SignedProfileSchema, group.profile.signed);
 
 /** What a group is called: as its admins say, else after some of its members. */
 export function groupTitle(record: ConversationRecord): string {

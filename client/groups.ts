@@ -21,10 +21,10 @@ import {
   removalOf,
   rolesOf,
 } from "@fastchat/protocol/chain";
-import { fromHex, publicKeyOf, random, sealingOverhead, tooLargeInProfile, toHex } from "@fastchat/protocol/seal";
+import { fromHex, publicKeyOf, random, tooLargeInProfile, toHex } from "@fastchat/protocol/seal";
 import { type ProfileContent, ProfileContentSchema } from "@fastchat/protocol/wire/conversation";
 import type { KnownAccount, KnownAccounts } from "./accounts.ts";
-import { additionsFor, type Admissions, newcomersAmong } from "./admissions.ts";
+import { additionsFor, type Admissions, type Asking, newcomersAmong } from "./admissions.ts";
 import type { ClientEvent, Me } from "./api.ts";
 import type {
   FoundGroup,
@@ -43,8 +43,10 @@ import type { ConversationLinks, LinkAuthor, Wanted } from "./conversation-links
 import type { Conversations } from "./conversations.ts";
 import { profileOf } from "./group-record.ts";
 import { joinLinkText, parseJoinLink } from "./join-link.ts";
+import { inPieces } from "./link-pieces.ts";
 import { pause } from "./pause.ts";
 import type { People } from "./people.ts";
+import { refusal } from "./refusals.ts";
 import type { Views } from "./views.ts";
 
 const DAY_MS = 86_400_000;
@@ -68,7 +70,11 @@ export interface GroupsParts {
   readonly accept: (id: ConversationId) => Promise<void>;
   readonly onLeft: (conversation: Conversation) => Promise<void>;
   readonly emit: (event: ClientEvent) => void;
+  /** The client is being closed: nothing is tried again. */
+  readonly closing: AbortSignal;
 }
+
+const isUnreachable: ReadonlySet<ErrorCode> = new Set([ErrorCode.UNAVAILABLE, ErrorCode.NO_SERVER]);
 
 /** What people do with groups: each call says what is wanted, and `ConversationLinks` brings it about on whatever state there is. */
 export class GroupCalls implements Groups {
@@ -85,8 +91,10 @@ export class GroupCalls implements Groups {
     const [others, leading] = [await this.#resolve(members), await this.#resolve(admins)];
     const all = new Map([...others, ...leading]);
     all.delete(me.account);
+    if (all.size >= limits.groupMembers)
+      throw refuse(`A group has at most ${limits.groupMembers.toLocaleString("en")} members, you among them.`);
     const own = await accounts.refresh(me.account);
-    const [first = [], ...rest] = inPieces([own, ...all.values()]);
+    const [first = [], ...rest] = inPieces([own, ...all.values()], (each) => each);
     const roleOf = (account: AccountId): GroupRole => (account === me.account || leading.has(account) ? "admin" : "member");
     const rolesIn = (some: readonly KnownAccount[]) => new Map(some.map(({ state }) => [state.account, roleOf(state.account)] as const));
     const conversation = await links.createGroup({
@@ -110,7 +118,7 @@ export class GroupCalls implements Groups {
     await this.#parts.connection.online();
     const people = await this.#resolve(names);
     const newest = await Promise.all([...people.keys()].map((account) => this.#parts.accounts.refresh(account)));
-    for (const some of inPieces(newest)) {
+    for (const some of inPieces(newest, (each) => each, conversation.chain.state)) {
       await this.#addAll(conversation, some, new Map(some.map(({ state }) => [state.account, role] as const)));
     }
   }
@@ -148,6 +156,9 @@ export class GroupCalls implements Groups {
   async setPolicy(id: ConversationId, wanted: GroupPolicyChange): Promise<void> {
     const conversation = this.#group(id);
     const { newcomersRead } = wanted;
+    // Before anything is done about it: a new key is open to everybody.
+    const isAdmin = conversation.chain.state?.members.get(this.#parts.me.account)?.role === "admin";
+    if (!isAdmin) throw refusal("policy");
     let sinceEpoch: number | undefined;
     if (newcomersRead === "now") sinceEpoch = await this.#freshEpoch(conversation);
     else if (typeof newcomersRead === "object") sinceEpoch = await conversation.epochSince(newcomersRead.since);
@@ -161,17 +172,18 @@ export class GroupCalls implements Groups {
   async leave(id: ConversationId, successor?: string): Promise<void> {
     const { me } = this.#parts;
     const conversation = this.#group(id);
-    try {
-      await this.#change(conversation, async (state) => {
-        const [named] = successor === undefined ? [] : namedIn(state, [successor]);
-        const isLastAdmin = [...state.members.values()].every(({ account, role }) => role !== "admin" || account === me.account);
-        const value = named === undefined || !isLastAdmin ? {} : { successor: idBytes(named) };
-        return change({ case: "leave", value });
-      });
-    } catch (error) {
+    let wasTried = false;
+    await this.#change(conversation, async (state) => {
+      const [named] = successor === undefined ? [] : namedIn(state, [successor]);
+      const isLastAdmin = [...state.members.values()].every(({ account, role }) => role !== "admin" || account === me.account);
+      const value = named === undefined || !isLastAdmin ? {} : { successor: idBytes(named) };
+      wasTried = true;
+      return change({ case: "leave", value });
+    }).catch((error: unknown) => {
       // Its answer was lost, and it had been heard.
-      if (!(error instanceof FastChatError && error.code === ErrorCode.NOT_A_MEMBER)) throw error;
-    }
+      const isHeard = wasTried && error instanceof FastChatError && error.code === ErrorCode.NOT_A_MEMBER;
+      if (!isHeard || conversation.record.group?.end?.removed !== false) throw error;
+    });
     await this.#parts.onLeft(conversation);
   }
 
@@ -218,10 +230,10 @@ export class GroupCalls implements Groups {
     const id = link?.conversation ?? (await this.#publicGroup(linkOrName)).conversation;
     const known = conversations.get(id)?.chain.state;
     if (known?.members.has(me.account) === true) return { kind: "joined", conversation: id };
-    await this.#parts.accept(id);
     const { state: chain } = await accounts.refresh(me.account);
     const request = await buildJoinRequest(id, { chain, device: author.device, signingSeed: author.signingSeed }, link?.seed);
     const { member } = await connection.request({ case: "requestJoin", value: { request } }, "joinRequested");
+    await this.#parts.accept(id);
     return { kind: member ? "joined" : "asked", conversation: id };
   }
 
@@ -245,6 +257,11 @@ export class GroupCalls implements Groups {
     const { admissions } = this.#parts;
     const conversation = this.#group(id);
     const asking = await this.#askingNamed(conversation, names);
+    for (const some of inPieces(asking, ({ known }) => known, conversation.chain.state)) await this.#letIn(conversation, some);
+    await admissions.recount(conversation);
+  }
+
+  async #letIn(conversation: Conversation, asking: readonly Asking[]): Promise<void> {
     await this.#change(conversation, async (state) => {
       const left = asking.filter(({ known }) => !state.members.has(known.state.account));
       if (left.length === 0) return done;
@@ -252,7 +269,6 @@ export class GroupCalls implements Groups {
       const additions = additionsFor(left, state);
       return { kind: "change", change: { case: "add", value: { additions } }, newcomers: newcomersAmong(left) };
     });
-    await admissions.recount(conversation);
   }
 
   async reject(id: ConversationId, names: readonly string[]): Promise<void> {
@@ -311,16 +327,18 @@ export class GroupCalls implements Groups {
 
   /** An answer that is lost with its connection says nothing: the next one shows whether the change was made. */
   async #change(conversation: Conversation, decide: (state: ConversationState) => Promise<Wanted>): Promise<void> {
-    const { connection, links, emit } = this.#parts;
+    const { connection, links, emit, closing } = this.#parts;
     await connection.online();
     for (const end = Date.now() + LOST_ANSWER_MS; ;) {
       try {
+        await connection.online();
         await links.change(conversation, decide);
         emit({ kind: "conversations", conversations: [conversation.id] });
         return;
       } catch (error) {
-        if (!(error instanceof ConnectionLost) || Date.now() > end) throw error;
-        await pause(RETRY_MS, AbortSignal.timeout(LOST_ANSWER_MS));
+        const isLost = error instanceof ConnectionLost || (error instanceof FastChatError && isUnreachable.has(error.code));
+        if (!isLost || Date.now() > end || closing.aborted) throw error;
+        await pause(RETRY_MS, closing);
       }
     }
   }
@@ -347,26 +365,6 @@ const refuse = (sentence: string): FastChatError => new FastChatError(ErrorCode.
 const knownAmong = (some: readonly KnownAccount[]): ReadonlyMap<AccountId, KnownAccount> =>
   new Map(some.map((each) => [each.state.account, each]));
 
-/** As many at a time as one link may bring along, evidence and sealed copies counted. */
-function inPieces(people: readonly KnownAccount[]): KnownAccount[][] {
-  const pieces: KnownAccount[][] = [];
-  let room = 0;
-  for (const person of people) {
-    const size = person.links.reduce((sum, { body }) => sum + body.length + LINK_OVERHEAD, COPY_BYTES);
-    if (size > room || pieces.length === 0) {
-      pieces.push([]);
-      room = limits.linkAttachmentBytes;
-    }
-    pieces.at(-1)!.push(person);
-    room -= size;
-  }
-  return pieces;
-}
-
-/** Two signatures and what frames them. */
-const LINK_OVERHEAD = 140;
-const COPY_BYTES = sealingOverhead + 32 + 60;
-
 /** Members of these names, ascending. `may-be-gone`: one who is none any more is left out, if it ever was one. */
 function namedIn({ members, former }: ConversationState, names: readonly string[], gone?: "may-be-gone"): AccountId[] {
   return names
@@ -382,6 +380,8 @@ function namedIn({ members, former }: ConversationState, names: readonly string[
 
 function checkedProfile(content: ProfileContent): ProfileContent {
   if (content.name.trim() === "") throw refuse("A group has a name: say one.");
+  if (/\p{Cc}/u.test(content.name)) throw refuse("A group's name is one line, without control characters.");
+  if (/[^\P{Cc}\n\t]/u.test(content.description)) throw refuse("A group's description has no control characters.");
   const field = tooLargeInProfile(content);
   if (field !== undefined) throw new FastChatError(ErrorCode.TOO_LARGE, { sentence: `The group's ${field} is too large.` });
   return content;

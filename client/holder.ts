@@ -314,6 +314,7 @@ export class Holder {
         if (this.requests.isQuiet(conversation)) await this.requests.decline(conversation.id);
       },
       emit,
+      closing: this.#closing.signal,
     });
     const broadcasts = new Broadcasts({
       vault: this.#vault,

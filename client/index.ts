@@ -43,3 +43,4 @@ export { ProfileTooNew } from "./profile.ts";
 export { StorageFullError } from "./storage.ts";
 export { AccountForked } from "./accounts.ts";
 export { NameConflict } from "./contacts.ts";
+export { type Refused, refusalOf } from "./refusals.ts";

@@ -9,10 +9,10 @@ import type { ConversationChain } from "./conversation-chain.ts";
 import type { ConversationParts } from "./conversation.ts";
 import type { EpochKeys, LinkBodyOf } from "./epoch-keys.ts";
 import { RevokedDeviceSchema, type StoredEntry, type StoredNotice } from "./generated/fastchat/profile/v1/profile_pb.ts";
-import { keepProfile, openGroupProfile, recordStep, signedProfileOf } from "./group-record.ts";
+import { keepProfile, lastProfileOf, openGroupProfile, recordStep, signedProfileOf } from "./group-record.ts";
 import { type LogDraft, witnessRecord } from "./log-check.ts";
 import { doubtOf, isMessage, type ReadMessage, readMessage, storedBase, storeMessage } from "./log-page.ts";
-import { evidenceNotice, incarnationNotice, invalidLinkNotice, linkMismatchNotice, linkNotices } from "./notices.ts";
+import { evidenceNotice, incarnationNotice, invalidLinkNotice, linkMismatchNotice, linkNotices, profileSentence } from "./notices.ts";
 import { keys } from "./records.ts";
 import { believableTime } from "./server-words.ts";
 
@@ -144,7 +144,10 @@ export class LogReader {
     const drafted = draft.places.find(({ sequence }) => sequence === group.profileLink)?.state.head.index;
     const link = drafted === undefined ? await this.#storedLink(group.profileLink) : draft.links.get(drafted);
     const profile = link && (await openGroupProfile(record, { id: this.#id, state }, link, key));
-    if (profile !== undefined) keepProfile(record, profile);
+    if (profile === undefined) return;
+    const told = draft.stored.get(group.profileLink)?.notices.find(({ kind }) => kind === "profile");
+    if (told !== undefined) told.text = profileSentence(told.text, lastProfileOf(record), profile);
+    keepProfile(record, profile);
   }
 
   async #storedLink(sequence: number): Promise<LinkEntry | undefined> {

@@ -1,6 +1,7 @@
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import type { AccountId } from "@fastchat/protocol";
 import type { Change as ChainChange, ConversationState } from "@fastchat/protocol/chain";
+import { ProfileContentSchema, type SignedProfile } from "@fastchat/protocol/wire/conversation";
 import type { NoticeKind } from "./api.ts";
 import { type StoredNotice, StoredNoticeSchema } from "./generated/fastchat/profile/v1/profile_pb.ts";
 
@@ -80,6 +81,18 @@ export interface LinkStep {
   readonly me: AccountId;
 }
 
+const PROFILE_CHANGED = "changed the group's name, description or picture.";
+
+/** Says what was changed, once the profile could be opened. */
+export function profileSentence(told: string, before: SignedProfile | undefined, after: SignedProfile): string {
+  const [was, is] = [before, after].map((signed) => signed && fromBinary(ProfileContentSchema, signed.content));
+  if (is === undefined || !told.endsWith(PROFILE_CHANGED)) return told;
+  const by = told.slice(0, -PROFILE_CHANGED.length);
+  if (was?.name !== is.name) return `${by}renamed the group to "${is.name}".`;
+  if (was.description !== is.description) return `${by}changed the group's description.`;
+  return `${by}changed the group's picture.`;
+}
+
 /** So many people are named in one sentence. */
 const NAMED = 4;
 
@@ -139,7 +152,7 @@ export function linkNotices(step: LinkStep): StoredNotice[] {
       case "invitation-revoked":
         return [notice("policy", `${by} took an invitation back.`)];
       case "profile-changed":
-        return [notice("profile", `${by} changed the group's name, description or picture.`)];
+        return [notice("profile", `${by} ${PROFILE_CHANGED}`)];
       case "removed":
       case "turn-due":
         return [];

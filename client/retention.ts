@@ -23,6 +23,6 @@ export class Retention {
   async look(conversation: Conversation): Promise<void> {
     const { retentionSeconds } = conversation.record;
     if (retentionSeconds === 0) return;
-    while ((await conversation.deleteBefore(Date.now() - 1_000 * retentionSeconds)) > 0);
+    while (await conversation.deleteBefore(Date.now() - 1_000 * retentionSeconds));
   }
 }
