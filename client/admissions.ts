@@ -23,6 +23,8 @@ export interface AdmissionsParts {
   readonly accounts: KnownAccounts;
   readonly connection: Pick<Connection, "request">;
   readonly links: ConversationLinks;
+  /** Groups of strangers, which wait to be accepted: nothing is done for them. */
+  readonly isQuiet: (conversation: Conversation) => boolean;
   readonly emit: (event: ClientEvent) => void;
 }
 
@@ -36,7 +38,7 @@ export interface Asking {
 /** [C7] Lets in who asks with an invitation, where the policy says so, and counts who is to be decided about. Admins' devices alone do. */
 export class Admissions {
   readonly #parts: AdmissionsParts;
-  readonly #looking = new Map<Conversation, { again: boolean }>();
+  readonly #looking = new Map<Conversation, { again: boolean; readonly ended: Promise<void> }>();
 
   constructor(parts: AdmissionsParts) {
     this.#parts = parts;
@@ -44,12 +46,14 @@ export class Admissions {
 
   /** Somebody asks, or may have: looks through those who wait. One look at a time for each group. */
   async look(conversation: Conversation): Promise<void> {
+    if (this.#parts.isQuiet(conversation)) return;
     const running = this.#looking.get(conversation);
     if (running !== undefined) {
       running.again = true;
       return;
     }
-    const look = { again: true };
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    const look = { again: true, ended };
     this.#looking.set(conversation, look);
     try {
       await new Promise((resolve) => setTimeout(resolve, Math.random() * JITTER_MS));
@@ -61,13 +65,19 @@ export class Admissions {
       }
     } finally {
       this.#looking.delete(conversation);
+      end();
     }
+  }
+
+  /** All looks that are under way are over. */
+  async settled(): Promise<void> {
+    await Promise.all(Array.from(this.#looking.values(), ({ ended }) => ended));
   }
 
   /** Who asks, with a request that is their own; admins drop the others. Throws FORBIDDEN for who may not add. */
   async asking(conversation: Conversation): Promise<{ readonly asking: readonly Asking[]; readonly total: number }> {
     const { connection } = this.#parts;
-    const asked = { conversation: idBytes(conversation.id), limit: limits.joinRequestsPerGroup };
+    const asked = { conversation: idBytes(conversation.id), limit: 2 * limits.joinRequestsPerGroup };
     const { requests, total } = await connection.request({ case: "fetchJoinRequests", value: asked }, "joinRequests");
     const { state } = conversation.chain;
     if (state === undefined) return { asking: [], total: 0 };
@@ -147,9 +157,9 @@ export class Admissions {
 function isLetIn(state: ConversationState, asking: readonly Asking[]): Asking[] {
   if (state.policy.joining !== "at-once") return [];
   const room = limits.groupMembers - state.members.size;
-  return [...goodInvitations(state, asking)]
-    .filter(({ known }) => !known.state.closed && !state.members.has(known.state.account))
-    .slice(0, room);
+  // About who was a member before, a person decides: an old request may be shown again.
+  const isNew = (account: AccountId) => !state.members.has(account) && !state.former.has(account);
+  return [...goodInvitations(state, asking)].filter(({ known }) => !known.state.closed && isNew(known.state.account)).slice(0, room);
 }
 
 /** Those of these whose invitations are good now, each use counted once. */

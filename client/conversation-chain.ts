@@ -19,6 +19,8 @@ const SAVED_EVERY = 16;
 const LARGE_GROUP = 64;
 /** Evidence of so many accounts is worth a look at what is known. */
 const RECALLED_FROM = 8;
+/** So many states of accounts are remembered at most; they are verified again when they are needed again. */
+const VERIFIED_AT_MOST = 20_000;
 
 interface Place {
   /** Sequence number of the link. */
@@ -79,6 +81,7 @@ export class ConversationChain {
   }
 
   async apply(entry: LinkEntry, state: ConversationState | undefined): Promise<ConversationResult> {
+    if (this.#verified.size > VERIFIED_AT_MOST) this.#verified.clear();
     await this.#recall(entry);
     await verifyEvidence(state, entry, this.#verified, breathe);
     return applyConversationLink(state, entry, this.#verified);

@@ -50,6 +50,8 @@ const ATTEMPTS = 8;
 /** Of many who change one conversation at once, each loses to each of the others at most. */
 const CHANGE_ATTEMPTS = 100;
 const LOST_RACE_MS = 100;
+/** So often a server may say that a head is old, and give no newer one. */
+const OLD_HEADS_BELIEVED = 3;
 const LEARNED_AT_ONCE = 32;
 /** What frames a link and what lies beside it, at most. */
 const PACKET_ROOM = 65_536;
@@ -120,6 +122,10 @@ export class ConversationLinks {
   #asked = new Set<AccountId>();
   /** Groups of which it was asked whose heads moved, likewise. */
   #askedGroups = new Set<Conversation>();
+  /** Since when a conversation's newest key has been missing here, milliseconds since 1970. */
+  readonly #missingSince = new WeakMap<Conversation, number>();
+  /** How often in a row a server called a head old and gave no newer one. */
+  readonly #oldHeads = new WeakMap<Conversation, number>();
   /** What was known of a group's members, for as long as neither it nor anything known of accounts changes. */
   readonly #moved = new WeakMap<ConversationState, { readonly changes: number; readonly known: Map<AccountId, KnownAccount> }>();
 
@@ -162,6 +168,7 @@ export class ConversationLinks {
       const recorded = this.#ownDevice(conversation, state);
       const known = await this.#knownMembers(conversation, state);
       const key = await conversation.epochKeys.get(newestEpoch(state).epoch);
+      if (key !== undefined) this.#missingSince.delete(conversation);
       if (isTurnDue(state, known)) {
         await this.#write(conversation, state, known, turn);
       } else if (recorded === "unknown") {
@@ -190,8 +197,9 @@ export class ConversationLinks {
       const wanted = await decide(state);
       if (wanted.kind === "done") return;
       const known = await this.#knownMembers(conversation, state);
-      // A name that is sealed now must not be for those who lost the right to read.
-      const first = wanted.kind === "profile" && isTurnDue(state, known) ? turn : wanted;
+      // A name is sealed with a key that is open here, and not for those who lost the right to read.
+      const isKeyOpen = (await conversation.epochKeys.get(newestEpoch(state).epoch)) !== undefined;
+      const first = wanted.kind === "profile" && (!isKeyOpen || isTurnDue(state, known)) ? turn : wanted;
       const written = await this.#write(conversation, state, known, first);
       if (written && first === wanted) return;
       if (!written) await new Promise((resolve) => setTimeout(resolve, Math.random() * LOST_RACE_MS));
@@ -258,11 +266,17 @@ export class ConversationLinks {
     const parts = { conversation: idBytes(conversation.id), epoch, account: idBytes(account), device: idBytes(device), counter: 1 };
     const request = create(KeyRequestSchema, { ...parts, signature: await signKeyRequest(signingSeed, parts) });
     await this.#parts.connection.request({ case: "sendKeyRequest", value: { request } }, "keyRequested").catch(ignoreRefusal);
-    await new Promise((resolve) => setTimeout(resolve, limits.healingMs));
+    const since = this.#missingSince.get(conversation) ?? Date.now();
+    this.#missingSince.set(conversation, since);
+    // Counted from the first key that was missing: others' new ones, which cannot be opened either, put nothing off.
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, since + limits.healingMs - Date.now())));
     conversation.newSession();
     await conversation.lookAgain();
-    if (await conversation.retryKeys([epoch])) return;
-    if (conversation.chain.state !== state) return;
+    const now = conversation.chain.state;
+    if (now !== state && now !== undefined && newestEpoch(now).epoch !== epoch) {
+      if (await conversation.retryKeys([newestEpoch(now).epoch])) return;
+    } else if (await conversation.retryKeys([epoch])) return;
+    if (now !== state) return;
     const rekey = { case: "rekey", value: { reason: "the key could not be opened" } } as const;
     await this.#write(conversation, state, known, { kind: "change", change: rekey });
   }
@@ -334,7 +348,8 @@ export class ConversationLinks {
       drafted = await this.#draft({ ...planned, known, change });
     } else {
       const { change, newcomers = new Map() } = wanted;
-      const opening = openingOf(change, state, known);
+      const isKeyOpen = state !== undefined && (await conversation.epochKeys.get(newestEpoch(state).epoch)) !== undefined;
+      const opening = openingOf(change, isKeyOpen ? state : undefined, known);
       drafted = await this.#draft({ ...planned, known: new Map([...known, ...newcomers]), change, ...(opening && { opening }) });
     }
     const onSealed = (done: number, total: number) => this.#parts.onSealing(conversation.id, done, total);
@@ -343,6 +358,7 @@ export class ConversationLinks {
     try {
       const { sequence } = await this.#send(conversation, entry, copies);
       await conversation.reach(sequence);
+      this.#oldHeads.delete(conversation);
       return true;
     } catch (error) {
       if (keyId !== undefined && !(error instanceof ConnectionLost)) conversation.epochKeys.forget(keyId);
@@ -352,7 +368,11 @@ export class ConversationLinks {
       else if (code !== ErrorCode.STALE_HEAD && code !== ErrorCode.LINK_INVALID) throw error;
       const before = conversation.record.high;
       await conversation.lookAgain();
-      if (code === ErrorCode.LINK_INVALID && conversation.record.high === before) throw error;
+      const isNews = conversation.record.high !== before || conversation.chain.state !== state;
+      if (code === ErrorCode.LINK_INVALID && !isNews) throw error;
+      const believed = code === ErrorCode.STALE_HEAD && !isNews ? (this.#oldHeads.get(conversation) ?? 0) + 1 : 0;
+      this.#oldHeads.set(conversation, believed);
+      if (believed > OLD_HEADS_BELIEVED) throw error;
       return false;
     }
   }
@@ -454,7 +474,11 @@ function losesRight({ members }: ConversationState, { state }: KnownAccount): bo
   return state.lastTurn > recorded.index && state.hashes[recorded.index - 1] === recorded.hash;
 }
 
-/** [C4] Which epoch a change opens. */
+/**
+ * [C4] Which epoch a change opens.
+ *
+ * @param state undefined: there is no newest epoch that is open here
+ */
 function openingOf(
   change: ConversationChange,
   state: ConversationState | undefined,

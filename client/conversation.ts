@@ -81,7 +81,7 @@ export interface ConversationListener {
   /** Who decides about whom in a group may be another now: roles, or the policy. */
   onRules(conversation: ConversationId): void;
   /** These accounts became members of a group. */
-  onJoined(accounts: readonly AccountId[]): void;
+  onJoined(conversation: ConversationId, accounts: readonly AccountId[]): void;
   /** The current epoch's key cannot be opened here [C6]. */
   onKeyMissing(conversation: Conversation, epoch: number): void;
 }
@@ -403,6 +403,10 @@ export class Conversation {
     this.#count(draft, sequences);
     await this.#commit(draft);
     this.#parts.listener.onStored(this, sequences, live);
+    await this.#tellMissingKey();
+  }
+
+  async #tellMissingKey(): Promise<void> {
     const { state } = this.chain;
     const missing = state?.members.has(this.#parts.me.account) === true ? newestEpoch(state).epoch : undefined;
     if (missing !== undefined && (await this.epochKeys.get(missing)) === undefined) this.#parts.listener.onKeyMissing(this, missing);
@@ -470,9 +474,15 @@ export class Conversation {
     this.record.head = head;
     if (head === 0) return;
     const draft = this.#draft();
-    let state: ConversationState | undefined;
-    let after = 0;
-    for (let part = firstLinks; ; part = (await this.#fetchLinks(linksRead(draft))).entries) {
+    // What is known of the chain stays [G5].
+    let { state } = this.chain;
+    let after = this.chain.sequence;
+    const linksRead = () => state?.head.index ?? 0;
+    for (
+      let part = state === undefined ? firstLinks : (await this.#fetchLinks(linksRead())).entries;
+      ;
+      part = (await this.#fetchLinks(linksRead())).entries
+    ) {
       const links = part.filter(({ sequence }) => sequence > after && sequence <= head);
       if (links.length === 0) break;
       for (const entry of links) {
@@ -494,6 +504,7 @@ export class Conversation {
     draft.record.high = head;
     await this.#commit(draft);
     await this.#prepend(page.entries);
+    await this.#tellMissingKey();
   }
 
   /**
@@ -662,10 +673,8 @@ const isGroupCreate = ({ link }: LinkEntry): boolean => {
   return change.case === "create" && change.value.kind === ConversationKind.GROUP;
 };
 
-/** Index of the newest link in a draft. */
-const linksRead = ({ places }: LogDraft): number => places.at(-1)?.state.head.index ?? 0;
-
-const mentionsIn = ({ kind }: MessageContent): readonly Uint8Array[] => (kind.case === "text" ? kind.value.mentions : []);
+const mentionsIn = ({ kind }: MessageContent): readonly Uint8Array[] =>
+  kind.case === "text" ? kind.value.mentions.slice(0, limits.mentionsPerMessage) : [];
 
 function contiguous(entries: readonly Entry[], from: number): Entry[] {
   let next = from;

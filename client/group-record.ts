@@ -16,6 +16,8 @@ import {
   GroupProfileSchema,
   GroupSchema,
   MemberSlotSchema,
+  type ProfilePlace,
+  ProfilePlaceSchema,
 } from "./generated/fastchat/profile/v1/profile_pb.ts";
 
 /** So many names stand in for a group that has none. */
@@ -34,7 +36,9 @@ export function recordStep(record: ConversationRecord, me: AccountId, { before, 
   const is = after.members.has(me);
   if (is && !was) record.addedBy = idBytes(author.account);
   alignSlots(record, me, after, sequence);
-  record.retentionSeconds = after.policy.retentionSeconds;
+  const { retentionSeconds } = after.policy;
+  record.retentionSeconds = retentionSeconds;
+  if (retentionSeconds > 0) record.shortestRetentionSeconds = Math.min(retentionSeconds, record.shortestRetentionSeconds || Infinity);
   if (after.kind === "direct") {
     record.peer = idBytes([...after.members.keys()].find((account) => account !== me) ?? me);
     record.closed = isClosed(after);
@@ -60,9 +64,11 @@ export function recordStep(record: ConversationRecord, me: AccountId, { before, 
     group.profileAccount = idBytes(author.account);
     group.profileDevice = idBytes(author.device);
   }
-  if (after.profileHash !== before?.profileHash) {
-    group.profileLink = sequence;
-    group.profileEpoch = newestEpoch(after).epoch;
+  if (after.profileHash !== undefined && after.profileHash !== before?.profileHash) {
+    const place = create(ProfilePlaceSchema, { link: sequence, epoch: newestEpoch(after).epoch, hash: fromHex(after.profileHash) });
+    const [, mine = place, set = place] = group.profilePlaces;
+    const isSet = after.profileAt === after.head.index;
+    group.profilePlaces = [place, is ? place : mine, isSet ? place : set];
   }
 }
 
@@ -100,20 +106,20 @@ export function countReceipts(record: ConversationRecord): void {
 export const isOwn = ({ peer, addedBy }: ConversationRecord): boolean => isHash(peer) || isHash(addedBy);
 
 /**
- * [C8] Opens the profile beside a link, if it is what the chain names, and what the author of the link that set it signed for that
+ * [C8] Opens the profile beside a link, at one of the places where the newest lies, if it is what the chain names, and what the author of the link that set it signed for that
  * link: who only seals it again into a new epoch changes nothing.
  */
 export async function openGroupProfile(
   record: ConversationRecord,
   conversation: { readonly id: ConversationId; readonly state: ConversationState },
   { profile: sealed }: LinkEntry,
+  place: ProfilePlace,
   epochKey: Uint8Array,
 ): Promise<SignedProfile | undefined> {
   const { state } = conversation;
   const { group } = record;
-  if (group === undefined || state.profileHash === undefined || !equal(sealedProfileHash(sealed), fromHex(state.profileHash)))
-    return undefined;
-  const epoch = state.epochs[group.profileEpoch - 1];
+  if (group === undefined || !equal(sealedProfileHash(sealed), place.hash)) return undefined;
+  const epoch = state.epochs[place.epoch - 1];
   if (epoch === undefined) return undefined;
   const opened = openProfile(epochKey, epochContext(state, epoch), epoch.epoch, sealed);
   if (opened.kind !== "opened") return undefined;

@@ -100,7 +100,7 @@ test("[C7] by a link somebody is let in at once by an admin's device; asked abou
   await alice.client.groups.remove(id, ["judy"]);
   await expect.poll(async () => (await bob.client.conversation(id))?.blocked).toBe("out");
   await expect(bob.client.groups.join((await alice.client.groups.invite(id)).link)).rejects.toMatchObject({
-    row: { name: "invitation-invalid" },
+    row: { name: "forbidden" },
   });
 });
 

@@ -38,6 +38,7 @@ import type {
   NewGroup,
 } from "./api-groups.ts";
 import { type Connection, ConnectionLost } from "./connection.ts";
+import type { Contacts } from "./contacts.ts";
 import type { Conversation } from "./conversation.ts";
 import type { ConversationLinks, LinkAuthor, Wanted } from "./conversation-links.ts";
 import type { Conversations } from "./conversations.ts";
@@ -61,6 +62,7 @@ export interface GroupsParts {
   readonly author: LinkAuthor;
   readonly accounts: KnownAccounts;
   readonly people: People;
+  readonly contacts: Pick<Contacts, "heldBy">;
   readonly connection: Pick<Connection, "request" | "online">;
   readonly conversations: Conversations;
   readonly links: ConversationLinks;
@@ -69,6 +71,8 @@ export interface GroupsParts {
   /** This person wants to be in that group: what strangers do there waits for nothing. */
   readonly accept: (id: ConversationId) => Promise<void>;
   readonly onLeft: (conversation: Conversation) => Promise<void>;
+  /** This person did something in a group: a stranger's waits for nothing any more. */
+  readonly onChanged: (conversation: Conversation) => Promise<void>;
   readonly emit: (event: ClientEvent) => void;
   /** The client is being closed: nothing is tried again. */
   readonly closing: AbortSignal;
@@ -127,14 +131,14 @@ export class GroupCalls implements Groups {
     const { me } = this.#parts;
     if (names.some((name) => name.toLowerCase() === me.name)) throw refuse("To go yourself, leave the group.");
     await this.#change(this.#group(id), async (state) => {
-      const gone = namedIn(state, names, "may-be-gone");
+      const gone = namedIn(state, names, this.#heldBy, "may-be-gone");
       return gone.length === 0 ? done : change(removalOf(gone));
     });
   }
 
   async setRole(id: ConversationId, names: readonly string[], role: GroupRole): Promise<void> {
     await this.#change(this.#group(id), async (state) => {
-      const changed = namedIn(state, names).filter((account) => state.members.get(account)?.role !== role);
+      const changed = namedIn(state, names, this.#heldBy).filter((account) => state.members.get(account)?.role !== role);
       const isAdminLeft = [...state.members.values()].some((member) => member.role === "admin" && !changed.includes(member.account));
       if (role === "member" && !isAdminLeft) throw refuse("A group needs an admin: make somebody else one first.");
       return changed.length === 0 ? done : change(rolesOf(new Map(changed.map((account) => [account, role]))));
@@ -174,7 +178,7 @@ export class GroupCalls implements Groups {
     const conversation = this.#group(id);
     let wasTried = false;
     await this.#change(conversation, async (state) => {
-      const [named] = successor === undefined ? [] : namedIn(state, [successor]);
+      const [named] = successor === undefined ? [] : namedIn(state, [successor], this.#heldBy);
       const isLastAdmin = [...state.members.values()].every(({ account, role }) => role !== "admin" || account === me.account);
       const value = named === undefined || !isLastAdmin ? {} : { successor: idBytes(named) };
       wasTried = true;
@@ -229,6 +233,10 @@ export class GroupCalls implements Groups {
     const link = parseJoinLink(linkOrName);
     const id = link?.conversation ?? (await this.#publicGroup(linkOrName)).conversation;
     const known = conversations.get(id)?.chain.state;
+    if (known?.removed.has(me.account) === true)
+      throw new FastChatError(ErrorCode.FORBIDDEN, {
+        sentence: "You were removed from this group: only who may add members can bring you back.",
+      });
     if (known?.members.has(me.account) === true) return { kind: "joined", conversation: id };
     const { state: chain } = await accounts.refresh(me.account);
     const request = await buildJoinRequest(id, { chain, device: author.device, signingSeed: author.signingSeed }, link?.seed);
@@ -282,17 +290,27 @@ export class GroupCalls implements Groups {
     await this.#parts.connection.online();
     const { asking } = await this.#parts.admissions.asking(conversation);
     return names.map((name) => {
-      const found = asking.find(({ known }) => known.state.name === name.toLowerCase());
+      const isNamed = ({ known }: Asking) => known.state.name === name.toLowerCase();
+      const found = theOne(name, asking.filter(isNamed), ({ known }) => known.state.account, this.#heldBy);
       if (found === undefined) throw refuse(`${name} does not ask to be let in.`);
       return found;
     });
   }
 
+  readonly #heldBy: HeldBy = (name) => {
+    const { me, contacts } = this.#parts;
+    return name === me.name ? me.account : contacts.heldBy(name);
+  };
+
   async #publicGroup(text: string): Promise<FoundGroup> {
     const parsed = parseName(text.trim());
     const [group] = parsed.kind === "valid" ? await this.#find({ text: parsed.name, exact: true, limit: 1 }) : [];
     if (group === undefined)
-      throw new FastChatError(ErrorCode.NOT_FOUND, { sentence: "That is no invitation's link, and no group has this public name." });
+      throw new FastChatError(ErrorCode.NOT_FOUND, {
+        sentence: text.includes("#")
+          ? "This invitation's link is not whole: copy it again, to its last letter."
+          : "That is no invitation's link, and no group has this public name.",
+      });
     return group;
   }
 
@@ -327,12 +345,13 @@ export class GroupCalls implements Groups {
 
   /** An answer that is lost with its connection says nothing: the next one shows whether the change was made. */
   async #change(conversation: Conversation, decide: (state: ConversationState) => Promise<Wanted>): Promise<void> {
-    const { connection, links, emit, closing } = this.#parts;
+    const { me, connection, links, emit, onChanged, closing } = this.#parts;
     await connection.online();
     for (const end = Date.now() + LOST_ANSWER_MS; ;) {
       try {
         await connection.online();
         await links.change(conversation, decide);
+        if (conversation.chain.state?.members.has(me.account) === true) await onChanged(conversation);
         emit({ kind: "conversations", conversations: [conversation.id] });
         return;
       } catch (error) {
@@ -365,12 +384,22 @@ const refuse = (sentence: string): FastChatError => new FastChatError(ErrorCode.
 const knownAmong = (some: readonly KnownAccount[]): ReadonlyMap<AccountId, KnownAccount> =>
   new Map(some.map((each) => [each.state.account, each]));
 
+/** Whose a name is, among accounts that call themselves so: the one that this person knows by it [A3]. Throws where nobody can tell. */
+function theOne<Each>(name: string, those: readonly Each[], accountOf: (each: Each) => AccountId, held: HeldBy): Each | undefined {
+  const holder = held(name.toLowerCase());
+  if (holder !== undefined) return those.find((each) => accountOf(each) === holder);
+  if (those.length > 1) throw refuse(`More than one account calls itself ${name} here: the server may be lying. Nothing was changed.`);
+  return those[0];
+}
+
+type HeldBy = (name: string) => AccountId | undefined;
+
 /** Members of these names, ascending. `may-be-gone`: one who is none any more is left out, if it ever was one. */
-function namedIn({ members, former }: ConversationState, names: readonly string[], gone?: "may-be-gone"): AccountId[] {
+function namedIn({ members, former }: ConversationState, names: readonly string[], held: HeldBy, gone?: "may-be-gone"): AccountId[] {
   return names
     .flatMap((name) => {
       const isNamed = ({ chain }: { readonly chain: { readonly name: string } }) => chain.name === name.toLowerCase();
-      const member = [...members.values()].find(isNamed);
+      const member = theOne(name, [...members.values()].filter(isNamed), ({ account }) => account, held);
       if (member !== undefined) return [member.account];
       if (gone !== undefined && [...former.values()].some(isNamed)) return [];
       throw new FastChatError(ErrorCode.NO_SUCH_USER, { sentence: `${name} is not in this group.` });

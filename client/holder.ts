@@ -48,6 +48,8 @@ import { Views } from "./views.ts";
 
 const CLOSE_FLUSH_MS = 2_000;
 const RETRY_MS = 1_000;
+/** So long, at most, is waited for who is being let in, by who only looks in for a moment. */
+const LETTING_IN_MS = 5_000;
 /** So long it is waited for the vault to tell strangers from contacts; whom it tells of later is looked at again then. */
 const VAULT_MS = 2_000;
 
@@ -166,7 +168,14 @@ export class Holder {
       },
       onSealing: (conversation, done, total) => emit({ kind: "sealing", conversation, done, total }),
     });
-    this.#admissions = new Admissions({ account: me.account, accounts: this.accounts, connection, links: this.#links, emit });
+    this.#admissions = new Admissions({
+      account: me.account,
+      accounts: this.accounts,
+      connection,
+      links: this.#links,
+      isQuiet: (conversation) => this.requests.isQuiet(conversation),
+      emit,
+    });
     this.outbox = new Outbox({
       storage,
       author,
@@ -255,7 +264,10 @@ export class Holder {
           // Somebody may wait whom this device lets in from now on.
           if (isOnline() && conversation !== undefined) quietly(this.#admissions.look(conversation));
         },
-        onJoined: (accounts) => quietly(this.people.checkNames(accounts)),
+        onJoined: (id, accounts) => {
+          const conversation = this.#conversations.get(id);
+          if (conversation !== undefined && !this.requests.isQuiet(conversation)) quietly(this.people.checkNames(accounts));
+        },
         onKeyMissing: (conversation, epoch) => quietly(this.#findKey(conversation, epoch)),
       },
     });
@@ -303,12 +315,14 @@ export class Holder {
       author,
       accounts: this.accounts,
       people: this.people,
+      contacts: this.contacts,
       connection,
       conversations: this.#conversations,
       links: this.#links,
       admissions: this.#admissions,
       views: this.views,
       accept: (id) => this.settings.accept(id),
+      onChanged: ({ id }) => this.requests.spoke(id),
       // A stranger's group that one leaves waits for nothing any more.
       onLeft: async (conversation) => {
         if (this.requests.isQuiet(conversation)) await this.requests.decline(conversation.id);
@@ -330,6 +344,8 @@ export class Holder {
         const epoch = conversation?.chain.state && newestEpoch(conversation.chain.state).epoch;
         const isMissing = epoch !== undefined && (await conversation?.epochKeys.get(epoch)) === undefined;
         if (isMissing && conversation !== undefined) quietly(this.#findKey(conversation, epoch));
+        // What strangers do waits until here.
+        if (conversation?.isGroup === true && isOnline()) quietly(this.#admissions.look(conversation));
       },
       decline: (id) => this.requests.decline(id),
       setBlocked: (name, blocked) => this.requests.setBlocked(name, blocked),
@@ -384,6 +400,8 @@ export class Holder {
           // What began before this call may have asked too early.
           await this.#synced;
           await this.#catchUp.all(this.#session.signal);
+          // A device that is there for a moment lets in who asks, too.
+          await Promise.race([this.#admissions.settled(), pause(LETTING_IN_MS, this.#closing.signal)]);
           return;
         } catch (error) {
           if (!isWorthRetrying(error)) throw error;

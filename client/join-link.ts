@@ -21,7 +21,12 @@ export function joinLinkText(gateway: string, { conversation, seed }: JoinLink):
 
 /** Reads a link, or what stands behind its `#`; undefined for what is none. */
 export function parseJoinLink(text: string): JoinLink | undefined {
-  const code = fromBase64Url(text.trim().replace(/^[^#]*#/, ""));
+  const code = fromBase64Url(
+    text
+      .trim()
+      .replaceAll(/^<|[>.,)]+$/g, "")
+      .replace(/^[^#]*#/, ""),
+  );
   if (code?.length !== 1 + ID_BYTES + SEED_BYTES || code[0] !== VERSION) return undefined;
   return { conversation: conversationId(code.slice(1, 1 + ID_BYTES)), seed: code.slice(1 + ID_BYTES) };
 }

@@ -138,16 +138,19 @@ export class LogReader {
     const { record } = draft;
     const state = draft.places.at(-1)?.state ?? this.#chain.state;
     const { group } = record;
-    if (state === undefined || group === undefined || group.profileLink === 0 || signedProfileOf(record) !== undefined) return;
-    const key = draft.keys.get(group.profileEpoch) ?? (await this.#epochKeys.get(group.profileEpoch));
-    if (key === undefined) return;
-    const drafted = draft.places.find(({ sequence }) => sequence === group.profileLink)?.state.head.index;
-    const link = drafted === undefined ? await this.#storedLink(group.profileLink) : draft.links.get(drafted);
-    const profile = link && (await openGroupProfile(record, { id: this.#id, state }, link, key));
-    if (profile === undefined) return;
-    const told = draft.stored.get(group.profileLink)?.notices.find(({ kind }) => kind === "profile");
-    if (told !== undefined) told.text = profileSentence(told.text, lastProfileOf(record), profile);
-    keepProfile(record, profile);
+    if (state === undefined || group === undefined || signedProfileOf(record) !== undefined) return;
+    // Beside the newest link it may be garbage, or sealed for others.
+    for (const place of new Set(group.profilePlaces)) {
+      const key = draft.keys.get(place.epoch) ?? (await this.#epochKeys.get(place.epoch));
+      if (key === undefined) continue;
+      const drafted = draft.places.find(({ sequence }) => sequence === place.link)?.state.head.index;
+      const link = drafted === undefined ? await this.#storedLink(place.link) : draft.links.get(drafted);
+      const profile = link && (await openGroupProfile(record, { id: this.#id, state }, link, place, key));
+      if (profile === undefined) continue;
+      const told = draft.stored.get(place.link)?.notices.find(({ kind }) => kind === "profile");
+      if (told !== undefined) told.text = profileSentence(told.text, lastProfileOf(record), profile);
+      return keepProfile(record, profile);
+    }
   }
 
   async #storedLink(sequence: number): Promise<LinkEntry | undefined> {
@@ -257,7 +260,7 @@ export class LogReader {
     const joined = result.changes.flatMap((change) =>
       change.kind === "added" ? [change.account] : change.kind === "created" ? change.members : [],
     );
-    if (result.state.kind === "group" && joined.length > 0) draft.done.push(() => this.#parts.listener.onJoined(joined));
+    if (result.state.kind === "group" && joined.length > 0) draft.done.push(() => this.#parts.listener.onJoined(this.#id, joined));
     if (result.changes.some(({ kind }) => kind === "epoch-opened")) {
       const { epoch } = newestEpoch(result.state);
       // With the link that lets one in come the older ones that the policy gives.

@@ -180,7 +180,8 @@ function roleSentence(change: Extract<ChainChange, { kind: "role-changed" }>, by
   const is = subject === "You" ? "are" : "is";
   switch (change.how) {
     case "role":
-      return change.role === "admin" ? `${by} made ${name} an admin.` : `${by} took the admin role from ${name}.`;
+      if (change.role === "admin") return `${by} made ${name} an admin.`;
+      return by === subject ? `${by} gave up the admin role.` : `${by} took the admin role from ${name}.`;
     case "successor":
       return `${subject} ${is} an admin now, as the last one wished.`;
     case "earliest":

@@ -291,6 +291,10 @@ export class Views {
       notice: kind as NoticeKind,
       text,
     }));
+    if (entry.body.case === "erased" && !mayBeErased(record, time)) {
+      const text = "The server does not give what was written here, and no rule of this conversation lets it delete it.";
+      notices.push({ kind: "notice", conversation: id, sequence, time, notice: "contradiction", text });
+    }
     const message = await this.#message(id, record, sequence, entry, time);
     const others = await Promise.all(entry.others.map((other) => this.#items(id, record, sequence, other)));
     return [...(message === undefined ? [] : [message]), ...notices, ...others.flat()];
@@ -298,7 +302,7 @@ export class Views {
 
   async #text({ kind }: MessageContent): Promise<Pick<ChatMessage, "text" | "mentions" | "mentionsMe">> {
     if (kind.case !== "text") return { text: "", mentions: [], mentionsMe: false };
-    const accounts = kind.value.mentions.filter(isHash).map(accountId);
+    const accounts = kind.value.mentions.slice(0, limits.mentionsPerMessage).filter(isHash).map(accountId);
     const names = await Promise.all(accounts.map((account) => this.#nameOf(account)));
     const mentionsMe = accounts.includes(this.#parts.me.account);
     return { text: kind.value.text, mentions: names.filter((name) => name !== undefined), mentionsMe };
@@ -347,6 +351,13 @@ export function blockedIn({ updateNeeded, forked, closed, group }: ConversationR
 }
 
 const DAY_MS = 86_400_000;
+/** A server's clock may be so far ahead. */
+const CLOCK_SLACK_MS = 600_000;
+
+/** [S4] Whether the policy, now or once, let the server delete what was sent at this time. */
+function mayBeErased({ shortestRetentionSeconds: shortest }: ConversationRecord, time: number): boolean {
+  return shortest > 0 && time + shortest * 1_000 <= Date.now() + CLOCK_SLACK_MS;
+}
 
 function invitationInfo({ publicKey, uses, used, lastDay, revoked }: InvitationState): GroupInvitation {
   const isOver = lastDay * DAY_MS + DAY_MS <= Date.now();

@@ -59,8 +59,10 @@ export const limits = {
   /** What a link brings along (evidence, sealed copies) before who writes it makes two of it. */
   linkAttachmentBytes: 1_500_000,
   accountKeysPerRequest: 256,
-  /** Join requests that wait in one group; further ones are refused. */
+  /** Join requests that wait in one group, of those with an invitation and of those without: further ones are refused. */
   joinRequestsPerGroup: 1_000,
+  /** Days since 1970: an invitation lasts no longer. */
+  invitationLastDay: 100_000,
   groupsPerAnswer: 200,
   /** Largest group in which receipts are told to everybody at once, and in which typing is; in larger ones receipts are there to be asked for. */
   liveReceiptsMembers: 32,

@@ -247,7 +247,7 @@ function setInvitation(work: Work, invitation: Invitation): string | undefined {
   const { uses, lastDay, revoked } = invitation;
   const known = work.invitations.get(publicKey);
   if (known === undefined) {
-    if (revoked || uses === 0) return "an invitation of no use";
+    if (revoked || uses === 0 || lastDay > limits.invitationLastDay) return "an invitation of no use";
     work.invitations = new Map(work.invitations).set(publicKey, { publicKey, uses, used: 0, lastDay, revoked });
     work.changes.push({ kind: "invitation-announced", publicKey });
     return undefined;

@@ -128,8 +128,8 @@ export function isTooMuchEvidence(evidence: readonly AccountChainPart[]): boolea
 
 /** Account chains verified between two pauses; one takes some milliseconds. */
 const VERIFIED_AT_ONCE = 4;
-/** So many links of each are judged ahead: what an honest account has, and no more work for garbage. */
-const JUDGED_AHEAD = 32;
+/** So many links are quickly verified. */
+const FEW_LINKS = 8;
 
 /**
  * Verifies the account chains beside a link ahead of `apply`, into the memory that it is given, with pauses: `apply` itself cannot wait,
@@ -141,7 +141,7 @@ export async function verifyEvidence(
   verified: VerifiedAccounts,
   pause: () => Promise<unknown>,
 ): Promise<void> {
-  if (link === undefined || evidence.length <= VERIFIED_AT_ONCE) return;
+  if (link === undefined || evidence.reduce((count, part) => count + part.links.length, 0) <= FEW_LINKS) return;
   const body = decodeBody(ConversationLinkSchema, link.body);
   if (body === undefined || !isHash(body.account) || !isHash(body.device)) return;
   const recorded = (account: AccountId) => (state?.members.get(account) ?? state?.former.get(account))?.chain;
@@ -153,7 +153,7 @@ export async function verifyEvidence(
   for (let at = 0; at < unknown.length; at += VERIFIED_AT_ONCE) {
     const some = unknown.slice(at, at + VERIFIED_AT_ONCE).map((head) => ({ head, account: accountId(head.account) }));
     const judged = some.flatMap(({ account }) =>
-      (offered.get(account) ?? []).map((part) => judgeAccountLinksAhead(recorded(account), part.links.slice(-JUDGED_AHEAD))),
+      (offered.get(account) ?? []).map((part) => judgeAccountLinksAhead(recorded(account), part.links.slice(-limits.accountLinks))),
     );
     await Promise.all(judged);
     for (const { head, account } of some) resolveHead(head, account, offered.get(account) ?? [], recorded(account), verified);

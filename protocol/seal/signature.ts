@@ -44,6 +44,8 @@ export async function sign(seed: Uint8Array, label: SignatureLabel, ...parts: re
 // Links whose signatures were found good, by a hash of key, signature and message: the same chains come again and again, as evidence of others,
 // and a verdict costs more than a millisecond. What was found bad is judged anew.
 const goodLinks = new Map<string, true>();
+/** The evidence of one link, judged ahead, finds room. */
+const rememberedLinks = 8_192;
 
 /**
  * [G3] The verdict on a link's signature: ZIP 215 by noble and nothing else, on every machine. Libraries disagree about
@@ -55,7 +57,7 @@ export function verifyLink(publicKey: Uint8Array, signature: Uint8Array, label: 
   const message = encodeParts(label, ...parts);
   const name = toHex(sha256(concat(publicKey, signature, message)));
   if (!goodLinks.has(name) && !acceptedByZip215(publicKey, signature, message)) return false;
-  remember(goodLinks, name, true);
+  remember(goodLinks, name, true, rememberedLinks);
   return true;
 }
 
@@ -82,7 +84,7 @@ export async function judgeLinkAhead(
   if (publicKey.length !== publicKeyLength || signature.length !== signatureLength || !isBelowOrder(signature.subarray(32))) return;
   const message = encodeParts(label, ...parts);
   const name = toHex(sha256(concat(publicKey, signature, message)));
-  if (!goodLinks.has(name) && (await acceptedByWebCrypto(publicKey, signature, message))) remember(goodLinks, name, true);
+  if (!goodLinks.has(name) && (await acceptedByWebCrypto(publicKey, signature, message))) remember(goodLinks, name, true, rememberedLinks);
 }
 
 /** [G3] The verdict on every other signature: the same as `verifyLink`, five times as fast for good ones. */
@@ -142,10 +144,10 @@ async function importOrUndefined(publicKey: Uint8Array): Promise<CryptoKey | und
 }
 
 /** Puts it last; the one that was used longest ago makes way. */
-function remember<Value>(known: Map<string, Value>, name: string, value: Value): void {
+function remember<Value>(known: Map<string, Value>, name: string, value: Value, most = rememberedEntries): void {
   known.delete(name);
   known.set(name, value);
-  if (known.size <= rememberedEntries) return;
+  if (known.size <= most) return;
   for (const oldest of known.keys()) {
     known.delete(oldest);
     return;

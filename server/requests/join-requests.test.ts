@@ -235,6 +235,7 @@ test("floods of invitations: so many requests wait in a group and no more, and a
     conversation: id(),
     account: randomBytes(32),
     request: stored,
+    invited: true,
     time,
   }));
   await installation.database.query.insertInto("join_request").values(strangers).execute();
@@ -259,6 +260,15 @@ test("floods of invitations: so many requests wait in a group and no more, and a
     .executeTakeFirstOrThrow();
   expect(kept.request.length).toBe(stored.length);
   expect(fromBinary(JoinRequestSchema, kept.request).$unknown).toBe(undefined);
+  // Those who have no invitation take no place of those who have one, and stand behind them.
+  await installation.database.query
+    .updateTable("join_request")
+    .set({ invited: false })
+    .where("account", "!=", idBytes(mia.account))
+    .execute();
+  await n.ask(ask(await requestOf(noa)), "joinRequested");
+  const both = await waiting(a);
+  expect([both.total, both.accounts.slice(0, 2)]).toEqual([limits.joinRequestsPerGroup + 1, [mia.account, noa.account]]);
   const codes: number[] = [];
   for (let count = 0; count <= limits.joinRequestsBurst; count++) {
     codes.push(await codeOf(n.ask(ask({ ...(await requestOf(noa)), deviceSignature: randomBytes(64) }), "joinRequested")));

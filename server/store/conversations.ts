@@ -132,13 +132,13 @@ export interface HeadOf extends ConversationHead {
   readonly by: Uint8Array;
   /** Sequence number of the link that ended its membership; 0: it is a member. */
   readonly ended: number;
-  /** How many ask to join, for an admin. */
+  /** How many ask to join, for who may add them. */
   readonly joinRequests: number;
 }
 
 const HEADS = `
   SELECT c.conversation, c.head AS sequence, c.head_time AS time, m.added_by AS by, 0 AS ended,
-    CASE WHEN m.role = ${adminRole} THEN (SELECT count(*) FROM join_request j WHERE j.conversation = m.conversation) ELSE 0 END AS join_requests
+    CASE WHEN m.role = ${adminRole} OR c.members_add THEN (SELECT count(*) FROM join_request j WHERE j.conversation = m.conversation) ELSE 0 END AS join_requests
   FROM member m JOIN conversation c ON c.conversation = m.conversation WHERE m.account = $1
   UNION ALL
   SELECT f.conversation, f.until, e.time, f.added_by, f.until, 0

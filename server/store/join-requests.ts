@@ -9,7 +9,7 @@ export interface NewJoinRequest {
   readonly conversation: ConversationId;
   readonly account: AccountId;
   readonly request: JoinRequest;
-  /** How many may wait. */
+  /** How many of its kind may wait: who has no invitation takes nobody's place who has one. */
   readonly most: number;
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -39,7 +39,8 @@ export async function keepJoinRequest(database: Database, request: NewJoinReques
     const since = await hindranceOf(transaction, request);
     if (since !== undefined) return since;
     // What this version does not know of it is not kept: its size has a bound.
-    const values = { request: toBinary(JoinRequestSchema, request.request, { writeUnknownFields: false }), time: request.now };
+    const body = toBinary(JoinRequestSchema, request.request, { writeUnknownFields: false });
+    const values = { request: body, invited: isInvited(request), time: request.now };
     await transaction
       .insertInto("join_request")
       .values({ conversation, account: idBytes(request.account), ...values })
@@ -49,10 +50,13 @@ export async function keepJoinRequest(database: Database, request: NewJoinReques
   });
 }
 
+const isInvited = ({ request }: NewJoinRequest): boolean => request.invitation.length > 0;
+
 async function hindranceOf(
   query: Kysely<Tables>,
-  { conversation, account, most }: NewJoinRequest,
+  request: NewJoinRequest,
 ): Promise<Exclude<JoinRequestResult, { kind: "kept" }> | undefined> {
+  const { conversation, account, most } = request;
   const id = idBytes(conversation);
   const { member, others } = await query
     .selectNoFrom((select) => [
@@ -64,6 +68,7 @@ async function hindranceOf(
         .select((count) => count.fn.countAll<number>().as("count"))
         .where("conversation", "=", id)
         .where("account", "!=", idBytes(account))
+        .where("invited", "=", isInvited(request))
         .as("others"),
     ])
     .executeTakeFirstOrThrow();
@@ -72,7 +77,7 @@ async function hindranceOf(
 }
 
 export interface WaitingJoinRequests {
-  /** Oldest first. */
+  /** Those with an invitation first, the oldest of each kind first. */
   readonly requests: readonly { readonly request: JoinRequest; readonly time: number }[];
   /** How many wait. */
   readonly total: number;
@@ -83,6 +88,7 @@ export async function readJoinRequests(database: Database, conversation: Convers
     .selectFrom("join_request")
     .select(["request", "time", (select) => select.fn.countAll<number>().over().as("total")])
     .where("conversation", "=", idBytes(conversation))
+    .orderBy("invited", "desc")
     .orderBy("time")
     .orderBy("account")
     .limit(limit)

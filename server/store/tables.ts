@@ -69,7 +69,7 @@ export interface Tables {
     added_by: Generated<Uint8Array>;
   };
   former_member: { conversation: Uint8Array; account: Uint8Array; until: number; added_by: Uint8Array };
-  join_request: { conversation: Uint8Array; account: Uint8Array; request: Uint8Array; time: number };
+  join_request: { conversation: Uint8Array; account: Uint8Array; request: Uint8Array; invited: boolean; time: number };
   public_group: { name: string; conversation: Uint8Array };
   entry: {
     conversation: Uint8Array;

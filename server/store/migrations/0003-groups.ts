@@ -18,11 +18,12 @@ CREATE TABLE former_member (
 );
 CREATE INDEX former_member_account ON former_member (account);
 
--- request: JoinRequest.
+-- request: JoinRequest. invited: it shows an invitation.
 CREATE TABLE join_request (
   conversation bytea NOT NULL,
   account bytea NOT NULL,
   request bytea NOT NULL,
+  invited boolean NOT NULL,
   time bigint NOT NULL,
   PRIMARY KEY (conversation, account)
 );

@@ -745,7 +745,7 @@ export type Head = Message<"fastchat.v1.Head"> & {
   ended: number;
 
   /**
-   * For admins: how many ask to join.
+   * For who may add members: how many ask to join.
    *
    * @generated from field: uint32 join_requests = 6;
    */

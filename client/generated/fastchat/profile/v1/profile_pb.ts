@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/profile/v1/profile.proto.
  */
 export const file_fastchat_profile_v1_profile: GenFile = /*@__PURE__*/
-  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiRAoNV2l0bmVzc1JlY29yZBITCgtpbmNhcm5hdGlvbhgBIAEoDRIQCghzZXF1ZW5jZRgCIAEoDRIMCgRoYXNoGAMgASgMIqgHCgxDb252ZXJzYXRpb24SDAoEcGVlchgBIAEoDBIMCgRoZWFkGAIgASgNEgsKA2xvdxgDIAEoDRIMCgRoaWdoGAQgASgNEhMKC2luY2FybmF0aW9uGAUgASgNEjIKBmFuY2hvchgGIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZBIyCgZuZXdlc3QYByABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSDwoHY291bnRlchgIIAEoDRI1Cghjb3VudGVycxgJIAMoCzIjLmZhc3RjaGF0LnByb2ZpbGUudjEuRGV2aWNlQ291bnRlcnMSEgoKcmVhZF91cF90bxgKIAEoDRIOCgZ1bnJlYWQYCyABKA0SFAoMbGFzdF9tZXNzYWdlGAwgASgNEgwKBHRpbWUYDSABKAQSGAoQb3RoZXJzX2RlbGl2ZXJlZBgOIAEoDRITCgtvdGhlcnNfcmVhZBgPIAEoDRI1CgxtZW1iZXJfc2xvdHMYECADKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLk1lbWJlclNsb3QSGAoQb3duX3Nsb3RfY291bnRlchgRIAEoDRIZChFkZWxpdmVyZWRfd3JpdHRlbhgSIAEoDRIUCgxyZWFkX3dyaXR0ZW4YEyABKA0SDgoGZm9ya2VkGBQgASgIEhUKDXVwZGF0ZV9uZWVkZWQYFSABKAgSEAoIcmV2aXNpb24YFiABKA0SFQoNbGFzdF9yZWNlaXZlZBgXIAEoDRIqCgZjbGFpbXMYGCADKAsyGi5mYXN0Y2hhdC5wcm9maWxlLnYxLkNsYWltEhQKDGNvbnRyYWRpY3RlZBgZIAMoDBIXCg9mb3JrZWRfYWNjb3VudHMYGiADKAwSFgoOb3duX3Nsb3RfZXBvY2gYHCABKA0SGgoSaW5jYXJuYXRpb25fc3RhcnRzGB0gAygNEjMKB3Jldm9rZWQYHiADKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLlJldm9rZWREZXZpY2USDgoGY2xvc2VkGB8gASgIEhAKCG1lbnRpb25zGCAgASgNEikKBWdyb3VwGCEgASgLMhouZmFzdGNoYXQucHJvZmlsZS52MS5Hcm91cBIQCghhZGRlZF9ieRgiIAEoDBIZChFyZXRlbnRpb25fc2Vjb25kcxgjIAEoDRIVCg1kZWxldGVkX3VwX3RvGCQgASgNIvkCCgVHcm91cBIUCgxtZW1iZXJfY291bnQYASABKA0SDAoEcm9sZRgCIAEoDRIRCgltYXlfd3JpdGUYAyABKAgSDwoHbWF5X2FkZBgEIAEoCBIaChJtYXlfY2hhbmdlX3Byb2ZpbGUYBSABKAgSDQoFbmFtZXMYBiADKAkSFAoMbWVtYmVyX3NpbmNlGAcgASgNEioKA2VuZBgIIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBFbmQSMgoHcHJvZmlsZRgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBQcm9maWxlEhQKDHByb2ZpbGVfbGluaxgKIAEoDRIVCg1wcm9maWxlX2Vwb2NoGAsgASgNEhIKCnByb2ZpbGVfYXQYDCABKA0SFwoPcHJvZmlsZV9hY2NvdW50GA0gASgMEhYKDnByb2ZpbGVfZGV2aWNlGA4gASgMEhUKDWpvaW5fcmVxdWVzdHMYDyABKA0iJwoIR3JvdXBFbmQSDwoHcmVtb3ZlZBgBIAEoCBIKCgJieRgCIAEoDCItCgxHcm91cFByb2ZpbGUSDQoFaW5kZXgYASABKA0SDgoGc2lnbmVkGAIgASgMIm0KCk1lbWJlclNsb3QSDwoHYWNjb3VudBgBIAEoDBINCgVzaW5jZRgCIAEoDRINCgVlcG9jaBgDIAEoDRIPCgdjb3VudGVyGAQgASgNEhEKCWRlbGl2ZXJlZBgFIAEoDRIMCgRyZWFkGAYgASgNIi0KDVJldm9rZWREZXZpY2USDgoGZGV2aWNlGAEgASgMEgwKBGhpZ2gYAiABKA0iTQoFQ2xhaW0SDwoHYWNjb3VudBgBIAEoDBIzCgd3aXRuZXNzGAIgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkIkEKDkRldmljZUNvdW50ZXJzEg4KBmRldmljZRgBIAEoDBIOCgZsb3dlc3QYAiABKA0SDwoHaGlnaGVzdBgDIAEoDSIxCgtDaGFpblJlY29yZBIQCghzbmFwc2hvdBgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSKeBAoLU3RvcmVkRW50cnkSDAoEdGltZRgBIAEoBBIPCgdhY2NvdW50GAIgASgMEg4KBmRldmljZRgDIAEoDBISCgplbnRyeV9oYXNoGAQgASgMEhQKDHJ1bm5pbmdfaGFzaBgFIAEoDBI1CgdtZXNzYWdlGAogASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRNZXNzYWdlSAASLwoEbGluaxgLIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTGlua0gAEjkKC2luY2FybmF0aW9uGAwgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkSAASMwoGZXJhc2VkGA0gASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRFcmFzZWRIABI1Cgp1bnJlYWRhYmxlGA4gASgLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5VbnJlYWRhYmxlSAASOQoJZHVwbGljYXRlGA8gASgLMiQuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWREdXBsaWNhdGVIABIyCgdub3RpY2VzGBQgAygLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWROb3RpY2USMAoGb3RoZXJzGBUgAygLMiAuZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRFbnRyeUIGCgRib2R5IlkKDVN0b3JlZE1lc3NhZ2USGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwSDQoFZXBvY2gYAiABKA0SDwoHY29udGVudBgDIAEoDBINCgVkb3VidBgEIAEoCSIMCgpTdG9yZWRMaW5rIg4KDFN0b3JlZEVyYXNlZCIRCg9TdG9yZWREdXBsaWNhdGUiOgoKVW5yZWFkYWJsZRINCgVlbnRyeRgBIAEoDBIOCgZyZWFzb24YAiABKAkSDQoFZXBvY2gYAyABKA0iKgoMU3RvcmVkTm90aWNlEgwKBGtpbmQYASABKAkSDAoEdGV4dBgCIAEoCSJkCgpPdXRib3hJdGVtEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEgwKBHRleHQYAiABKAkSDAoEdGltZRgDIAEoBBIPCgdjb3VudGVyGAQgASgNEg4KBmZhaWxlZBgFIAEoDSJOCgtWYXVsdFJlY29yZBINCgVlbnRyeRgBIAEoDBIPCgdjb250ZW50GAIgASgMEg8KB3ZlcnNpb24YAyABKA0SDgoGZGV2aWNlGAQgASgMImAKC1ZhdWx0Q3Vyc29yEhAKCHJldmlzaW9uGAEgASgNEjEKBW5hbWVkGAIgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5OYW1lZE1hbmlmZXN0EgwKBGhlYWQYAyABKA0iQgoNTmFtZWRNYW5pZmVzdBISCgpnZW5lcmF0aW9uGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SDAoEaGFzaBgDIAEoDCLMBAoEV2lzaBIVCgtvcGVuX2RpcmVjdBgBIAEoCUgAEi0KBHJlYWQYAiABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZWFkSAASLwoFZHJhZnQYAyABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hEcmFmdEgAEi8KBW9sZGVyGAQgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoT2xkZXJIABI1Cgh2ZXJpZmllZBgFIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFZlcmlmaWVkSAASGQoPYWNjZXB0X2lkZW50aXR5GAYgASgJSAASLQoEbm90ZRgHIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE5vdGVIABIvCgVyZXRyeRgIIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFJldHJ5SAASNgoJY2F1Z2h0X3VwGAkgASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoQ2F1Z2h0VXBIABIVCgtmaW5kX3Blb3BsZRgKIAEoCUgAEjQKCHNpZ25fb3V0GAsgASgLMiAuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoU2lnbk91dEgAEhcKDXNhZmV0eV9udW1iZXIYDCABKAlIABIVCgthY2NlcHRfZm9yaxgNIAEoDEgAEi0KBGNhbGwYDiABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hDYWxsSABCBgoEa2luZCIyCghXaXNoUmVhZBIUCgxjb252ZXJzYXRpb24YASABKAwSEAoIc2VxdWVuY2UYAiABKA0iLwoJV2lzaERyYWZ0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIMCgR0ZXh0GAIgASgJIkAKCVdpc2hPbGRlchIUCgxjb252ZXJzYXRpb24YASABKAwSDgoGYmVmb3JlGAIgASgNEg0KBWxpbWl0GAMgASgNIi4KDFdpc2hWZXJpZmllZBIMCgRuYW1lGAEgASgJEhAKCHZlcmlmaWVkGAIgASgIIiYKCFdpc2hOb3RlEgwKBG5hbWUYASABKAkSDAoEbm90ZRgCIAEoCSImCglXaXNoUmV0cnkSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwiDgoMV2lzaENhdWdodFVwIisKCFdpc2hDYWxsEgwKBG5hbWUYASABKAkSEQoJYXJndW1lbnRzGAIgASgMIg0KC1dpc2hTaWduT3V0IkoKB0dyYW50ZWQSDQoFZXJyb3IYASABKA0SDgoGZGV0YWlsGAIgASgJEg4KBnJlc3VsdBgDIAEoCRIQCghzZW50ZW5jZRgEIAEoCSIhChBIb2xkZXJDb25uZWN0aW9uEg0KBXN0YXRlGAEgASgJIjcKDVVucmVhZFJlcXVlc3QSCgoCYnkYASABKAwSDAoEaGVhZBgCIAEoDRIMCgR0aW1lGAMgASgEYgZwcm90bzM");
+  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiRAoNV2l0bmVzc1JlY29yZBITCgtpbmNhcm5hdGlvbhgBIAEoDRIQCghzZXF1ZW5jZRgCIAEoDRIMCgRoYXNoGAMgASgMIswHCgxDb252ZXJzYXRpb24SDAoEcGVlchgBIAEoDBIMCgRoZWFkGAIgASgNEgsKA2xvdxgDIAEoDRIMCgRoaWdoGAQgASgNEhMKC2luY2FybmF0aW9uGAUgASgNEjIKBmFuY2hvchgGIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZBIyCgZuZXdlc3QYByABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSDwoHY291bnRlchgIIAEoDRI1Cghjb3VudGVycxgJIAMoCzIjLmZhc3RjaGF0LnByb2ZpbGUudjEuRGV2aWNlQ291bnRlcnMSEgoKcmVhZF91cF90bxgKIAEoDRIOCgZ1bnJlYWQYCyABKA0SFAoMbGFzdF9tZXNzYWdlGAwgASgNEgwKBHRpbWUYDSABKAQSGAoQb3RoZXJzX2RlbGl2ZXJlZBgOIAEoDRITCgtvdGhlcnNfcmVhZBgPIAEoDRI1CgxtZW1iZXJfc2xvdHMYECADKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLk1lbWJlclNsb3QSGAoQb3duX3Nsb3RfY291bnRlchgRIAEoDRIZChFkZWxpdmVyZWRfd3JpdHRlbhgSIAEoDRIUCgxyZWFkX3dyaXR0ZW4YEyABKA0SDgoGZm9ya2VkGBQgASgIEhUKDXVwZGF0ZV9uZWVkZWQYFSABKAgSEAoIcmV2aXNpb24YFiABKA0SFQoNbGFzdF9yZWNlaXZlZBgXIAEoDRIqCgZjbGFpbXMYGCADKAsyGi5mYXN0Y2hhdC5wcm9maWxlLnYxLkNsYWltEhQKDGNvbnRyYWRpY3RlZBgZIAMoDBIXCg9mb3JrZWRfYWNjb3VudHMYGiADKAwSFgoOb3duX3Nsb3RfZXBvY2gYHCABKA0SGgoSaW5jYXJuYXRpb25fc3RhcnRzGB0gAygNEjMKB3Jldm9rZWQYHiADKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLlJldm9rZWREZXZpY2USDgoGY2xvc2VkGB8gASgIEhAKCG1lbnRpb25zGCAgASgNEikKBWdyb3VwGCEgASgLMhouZmFzdGNoYXQucHJvZmlsZS52MS5Hcm91cBIQCghhZGRlZF9ieRgiIAEoDBIZChFyZXRlbnRpb25fc2Vjb25kcxgjIAEoDRIVCg1kZWxldGVkX3VwX3RvGCQgASgNEiIKGnNob3J0ZXN0X3JldGVudGlvbl9zZWNvbmRzGCUgASgNIocDCgVHcm91cBIUCgxtZW1iZXJfY291bnQYASABKA0SDAoEcm9sZRgCIAEoDRIRCgltYXlfd3JpdGUYAyABKAgSDwoHbWF5X2FkZBgEIAEoCBIaChJtYXlfY2hhbmdlX3Byb2ZpbGUYBSABKAgSDQoFbmFtZXMYBiADKAkSFAoMbWVtYmVyX3NpbmNlGAcgASgNEioKA2VuZBgIIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBFbmQSMgoHcHJvZmlsZRgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBQcm9maWxlEjkKDnByb2ZpbGVfcGxhY2VzGBAgAygLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5Qcm9maWxlUGxhY2USEgoKcHJvZmlsZV9hdBgMIAEoDRIXCg9wcm9maWxlX2FjY291bnQYDSABKAwSFgoOcHJvZmlsZV9kZXZpY2UYDiABKAwSFQoNam9pbl9yZXF1ZXN0cxgPIAEoDSInCghHcm91cEVuZBIPCgdyZW1vdmVkGAEgASgIEgoKAmJ5GAIgASgMIjkKDFByb2ZpbGVQbGFjZRIMCgRsaW5rGAEgASgNEg0KBWVwb2NoGAIgASgNEgwKBGhhc2gYAyABKAwiLQoMR3JvdXBQcm9maWxlEg0KBWluZGV4GAEgASgNEg4KBnNpZ25lZBgCIAEoDCJtCgpNZW1iZXJTbG90Eg8KB2FjY291bnQYASABKAwSDQoFc2luY2UYAiABKA0SDQoFZXBvY2gYAyABKA0SDwoHY291bnRlchgEIAEoDRIRCglkZWxpdmVyZWQYBSABKA0SDAoEcmVhZBgGIAEoDSItCg1SZXZva2VkRGV2aWNlEg4KBmRldmljZRgBIAEoDBIMCgRoaWdoGAIgASgNIk0KBUNsYWltEg8KB2FjY291bnQYASABKAwSMwoHd2l0bmVzcxgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZCJBCg5EZXZpY2VDb3VudGVycxIOCgZkZXZpY2UYASABKAwSDgoGbG93ZXN0GAIgASgNEg8KB2hpZ2hlc3QYAyABKA0iMQoLQ2hhaW5SZWNvcmQSEAoIc25hcHNob3QYASABKAwSEAoIc2VxdWVuY2UYAiABKA0ingQKC1N0b3JlZEVudHJ5EgwKBHRpbWUYASABKAQSDwoHYWNjb3VudBgCIAEoDBIOCgZkZXZpY2UYAyABKAwSEgoKZW50cnlfaGFzaBgEIAEoDBIUCgxydW5uaW5nX2hhc2gYBSABKAwSNQoHbWVzc2FnZRgKIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTWVzc2FnZUgAEi8KBGxpbmsYCyABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZExpbmtIABI5CgtpbmNhcm5hdGlvbhgMIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZEgAEjMKBmVyYXNlZBgNIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRXJhc2VkSAASNQoKdW5yZWFkYWJsZRgOIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuVW5yZWFkYWJsZUgAEjkKCWR1cGxpY2F0ZRgPIAEoCzIkLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRHVwbGljYXRlSAASMgoHbm90aWNlcxgUIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTm90aWNlEjAKBm90aGVycxgVIAMoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRW50cnlCBgoEYm9keSJZCg1TdG9yZWRNZXNzYWdlEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEg0KBWVwb2NoGAIgASgNEg8KB2NvbnRlbnQYAyABKAwSDQoFZG91YnQYBCABKAkiDAoKU3RvcmVkTGluayIOCgxTdG9yZWRFcmFzZWQiEQoPU3RvcmVkRHVwbGljYXRlIjoKClVucmVhZGFibGUSDQoFZW50cnkYASABKAwSDgoGcmVhc29uGAIgASgJEg0KBWVwb2NoGAMgASgNIioKDFN0b3JlZE5vdGljZRIMCgRraW5kGAEgASgJEgwKBHRleHQYAiABKAkiZAoKT3V0Ym94SXRlbRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBIMCgR0ZXh0GAIgASgJEgwKBHRpbWUYAyABKAQSDwoHY291bnRlchgEIAEoDRIOCgZmYWlsZWQYBSABKA0iTgoLVmF1bHRSZWNvcmQSDQoFZW50cnkYASABKAwSDwoHY29udGVudBgCIAEoDBIPCgd2ZXJzaW9uGAMgASgNEg4KBmRldmljZRgEIAEoDCJgCgtWYXVsdEN1cnNvchIQCghyZXZpc2lvbhgBIAEoDRIxCgVuYW1lZBgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuTmFtZWRNYW5pZmVzdBIMCgRoZWFkGAMgASgNIkIKDU5hbWVkTWFuaWZlc3QSEgoKZ2VuZXJhdGlvbhgBIAEoDRIPCgd2ZXJzaW9uGAIgASgNEgwKBGhhc2gYAyABKAwizAQKBFdpc2gSFQoLb3Blbl9kaXJlY3QYASABKAlIABItCgRyZWFkGAIgASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoUmVhZEgAEi8KBWRyYWZ0GAMgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoRHJhZnRIABIvCgVvbGRlchgEIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE9sZGVySAASNQoIdmVyaWZpZWQYBSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hWZXJpZmllZEgAEhkKD2FjY2VwdF9pZGVudGl0eRgGIAEoCUgAEi0KBG5vdGUYByABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hOb3RlSAASLwoFcmV0cnkYCCABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZXRyeUgAEjYKCWNhdWdodF91cBgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaENhdWdodFVwSAASFQoLZmluZF9wZW9wbGUYCiABKAlIABI0CghzaWduX291dBgLIAEoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFNpZ25PdXRIABIXCg1zYWZldHlfbnVtYmVyGAwgASgJSAASFQoLYWNjZXB0X2ZvcmsYDSABKAxIABItCgRjYWxsGA4gASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoQ2FsbEgAQgYKBGtpbmQiMgoIV2lzaFJlYWQSFAoMY29udmVyc2F0aW9uGAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIi8KCVdpc2hEcmFmdBIUCgxjb252ZXJzYXRpb24YASABKAwSDAoEdGV4dBgCIAEoCSJACglXaXNoT2xkZXISFAoMY29udmVyc2F0aW9uGAEgASgMEg4KBmJlZm9yZRgCIAEoDRINCgVsaW1pdBgDIAEoDSIuCgxXaXNoVmVyaWZpZWQSDAoEbmFtZRgBIAEoCRIQCgh2ZXJpZmllZBgCIAEoCCImCghXaXNoTm90ZRIMCgRuYW1lGAEgASgJEgwKBG5vdGUYAiABKAkiJgoJV2lzaFJldHJ5EhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMIg4KDFdpc2hDYXVnaHRVcCIrCghXaXNoQ2FsbBIMCgRuYW1lGAEgASgJEhEKCWFyZ3VtZW50cxgCIAEoDCINCgtXaXNoU2lnbk91dCJKCgdHcmFudGVkEg0KBWVycm9yGAEgASgNEg4KBmRldGFpbBgCIAEoCRIOCgZyZXN1bHQYAyABKAkSEAoIc2VudGVuY2UYBCABKAkiIQoQSG9sZGVyQ29ubmVjdGlvbhINCgVzdGF0ZRgBIAEoCSI3Cg1VbnJlYWRSZXF1ZXN0EgoKAmJ5GAEgASgMEgwKBGhlYWQYAiABKA0SDAoEdGltZRgDIAEoBGIGcHJvdG8z");
 
 /**
  * Who is signed in here.
@@ -380,6 +380,13 @@ export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
    * @generated from field: uint32 deleted_up_to = 36;
    */
   deletedUpTo: number;
+
+  /**
+   * The shortest time that the policy ever said; 0: messages were always kept.
+   *
+   * @generated from field: uint32 shortest_retention_seconds = 37;
+   */
+  shortestRetentionSeconds: number;
 };
 
 /**
@@ -451,16 +458,11 @@ export type Group = Message<"fastchat.profile.v1.Group"> & {
   profile?: GroupProfile | undefined;
 
   /**
-   * Sequence number of the newest link that has a sealed profile beside it, and the epoch it is sealed under; 0: none.
+   * Where the profile lies sealed: beside the newest link, beside the newest one while this account was a member, beside the one that set it.
    *
-   * @generated from field: uint32 profile_link = 10;
+   * @generated from field: repeated fastchat.profile.v1.ProfilePlace profile_places = 16;
    */
-  profileLink: number;
-
-  /**
-   * @generated from field: uint32 profile_epoch = 11;
-   */
-  profileEpoch: number;
+  profilePlaces: ProfilePlace[];
 
   /**
    * Index of the link that set the profile, and who wrote that link.
@@ -517,6 +519,37 @@ export const GroupEndSchema: GenMessage<GroupEnd> = /*@__PURE__*/
   messageDesc(file_fastchat_profile_v1_profile, 6);
 
 /**
+ * @generated from message fastchat.profile.v1.ProfilePlace
+ */
+export type ProfilePlace = Message<"fastchat.profile.v1.ProfilePlace"> & {
+  /**
+   * Sequence number of the link.
+   *
+   * @generated from field: uint32 link = 1;
+   */
+  link: number;
+
+  /**
+   * @generated from field: uint32 epoch = 2;
+   */
+  epoch: number;
+
+  /**
+   * Of the sealed profile, as the chain names it.
+   *
+   * @generated from field: bytes hash = 3;
+   */
+  hash: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.ProfilePlace.
+ * Use `create(ProfilePlaceSchema)` to create a new message.
+ */
+export const ProfilePlaceSchema: GenMessage<ProfilePlace> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 7);
+
+/**
  * @generated from message fastchat.profile.v1.GroupProfile
  */
 export type GroupProfile = Message<"fastchat.profile.v1.GroupProfile"> & {
@@ -540,7 +573,7 @@ export type GroupProfile = Message<"fastchat.profile.v1.GroupProfile"> & {
  * Use `create(GroupProfileSchema)` to create a new message.
  */
 export const GroupProfileSchema: GenMessage<GroupProfile> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 7);
+  messageDesc(file_fastchat_profile_v1_profile, 8);
 
 /**
  * What one of the others signed to have received and read; of groups up to `limits.liveReceiptsMembers`.
@@ -586,7 +619,7 @@ export type MemberSlot = Message<"fastchat.profile.v1.MemberSlot"> & {
  * Use `create(MemberSlotSchema)` to create a new message.
  */
 export const MemberSlotSchema: GenMessage<MemberSlot> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 8);
+  messageDesc(file_fastchat_profile_v1_profile, 9);
 
 /**
  * What such a device has in the log beyond what was here when its revocation became known is in doubt [C1].
@@ -610,7 +643,7 @@ export type RevokedDevice = Message<"fastchat.profile.v1.RevokedDevice"> & {
  * Use `create(RevokedDeviceSchema)` to create a new message.
  */
 export const RevokedDeviceSchema: GenMessage<RevokedDevice> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 9);
+  messageDesc(file_fastchat_profile_v1_profile, 10);
 
 /**
  * How far somebody signed to have received the log, elsewhere than in it.
@@ -634,7 +667,7 @@ export type Claim = Message<"fastchat.profile.v1.Claim"> & {
  * Use `create(ClaimSchema)` to create a new message.
  */
 export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 10);
+  messageDesc(file_fastchat_profile_v1_profile, 11);
 
 /**
  * @generated from message fastchat.profile.v1.DeviceCounters
@@ -661,7 +694,7 @@ export type DeviceCounters = Message<"fastchat.profile.v1.DeviceCounters"> & {
  * Use `create(DeviceCountersSchema)` to create a new message.
  */
 export const DeviceCountersSchema: GenMessage<DeviceCounters> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 11);
+  messageDesc(file_fastchat_profile_v1_profile, 12);
 
 /**
  * The conversation chain after all links known.
@@ -687,7 +720,7 @@ export type ChainRecord = Message<"fastchat.profile.v1.ChainRecord"> & {
  * Use `create(ChainRecordSchema)` to create a new message.
  */
 export const ChainRecordSchema: GenMessage<ChainRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 12);
+  messageDesc(file_fastchat_profile_v1_profile, 13);
 
 /**
  * @generated from message fastchat.profile.v1.StoredEntry
@@ -785,7 +818,7 @@ export type StoredEntry = Message<"fastchat.profile.v1.StoredEntry"> & {
  * Use `create(StoredEntrySchema)` to create a new message.
  */
 export const StoredEntrySchema: GenMessage<StoredEntry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 13);
+  messageDesc(file_fastchat_profile_v1_profile, 14);
 
 /**
  * @generated from message fastchat.profile.v1.StoredMessage
@@ -821,7 +854,7 @@ export type StoredMessage = Message<"fastchat.profile.v1.StoredMessage"> & {
  * Use `create(StoredMessageSchema)` to create a new message.
  */
 export const StoredMessageSchema: GenMessage<StoredMessage> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 14);
+  messageDesc(file_fastchat_profile_v1_profile, 15);
 
 /**
  * @generated from message fastchat.profile.v1.StoredLink
@@ -834,7 +867,7 @@ export type StoredLink = Message<"fastchat.profile.v1.StoredLink"> & {
  * Use `create(StoredLinkSchema)` to create a new message.
  */
 export const StoredLinkSchema: GenMessage<StoredLink> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 15);
+  messageDesc(file_fastchat_profile_v1_profile, 16);
 
 /**
  * @generated from message fastchat.profile.v1.StoredErased
@@ -847,7 +880,7 @@ export type StoredErased = Message<"fastchat.profile.v1.StoredErased"> & {
  * Use `create(StoredErasedSchema)` to create a new message.
  */
 export const StoredErasedSchema: GenMessage<StoredErased> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 16);
+  messageDesc(file_fastchat_profile_v1_profile, 17);
 
 /**
  * @generated from message fastchat.profile.v1.StoredDuplicate
@@ -860,7 +893,7 @@ export type StoredDuplicate = Message<"fastchat.profile.v1.StoredDuplicate"> & {
  * Use `create(StoredDuplicateSchema)` to create a new message.
  */
 export const StoredDuplicateSchema: GenMessage<StoredDuplicate> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 17);
+  messageDesc(file_fastchat_profile_v1_profile, 18);
 
 /**
  * @generated from message fastchat.profile.v1.Unreadable
@@ -891,7 +924,7 @@ export type Unreadable = Message<"fastchat.profile.v1.Unreadable"> & {
  * Use `create(UnreadableSchema)` to create a new message.
  */
 export const UnreadableSchema: GenMessage<Unreadable> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 18);
+  messageDesc(file_fastchat_profile_v1_profile, 19);
 
 /**
  * @generated from message fastchat.profile.v1.StoredNotice
@@ -915,7 +948,7 @@ export type StoredNotice = Message<"fastchat.profile.v1.StoredNotice"> & {
  * Use `create(StoredNoticeSchema)` to create a new message.
  */
 export const StoredNoticeSchema: GenMessage<StoredNotice> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 19);
+  messageDesc(file_fastchat_profile_v1_profile, 20);
 
 /**
  * @generated from message fastchat.profile.v1.OutboxItem
@@ -956,7 +989,7 @@ export type OutboxItem = Message<"fastchat.profile.v1.OutboxItem"> & {
  * Use `create(OutboxItemSchema)` to create a new message.
  */
 export const OutboxItemSchema: GenMessage<OutboxItem> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 20);
+  messageDesc(file_fastchat_profile_v1_profile, 21);
 
 /**
  * A vault entry as last accepted.
@@ -996,7 +1029,7 @@ export type VaultRecord = Message<"fastchat.profile.v1.VaultRecord"> & {
  * Use `create(VaultRecordSchema)` to create a new message.
  */
 export const VaultRecordSchema: GenMessage<VaultRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 21);
+  messageDesc(file_fastchat_profile_v1_profile, 22);
 
 /**
  * @generated from message fastchat.profile.v1.VaultCursor
@@ -1027,7 +1060,7 @@ export type VaultCursor = Message<"fastchat.profile.v1.VaultCursor"> & {
  * Use `create(VaultCursorSchema)` to create a new message.
  */
 export const VaultCursorSchema: GenMessage<VaultCursor> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 22);
+  messageDesc(file_fastchat_profile_v1_profile, 23);
 
 /**
  * @generated from message fastchat.profile.v1.NamedManifest
@@ -1054,7 +1087,7 @@ export type NamedManifest = Message<"fastchat.profile.v1.NamedManifest"> & {
  * Use `create(NamedManifestSchema)` to create a new message.
  */
 export const NamedManifestSchema: GenMessage<NamedManifest> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 23);
+  messageDesc(file_fastchat_profile_v1_profile, 24);
 
 /**
  * What a process beside the holder asks it to do.
@@ -1159,7 +1192,7 @@ export type Wish = Message<"fastchat.profile.v1.Wish"> & {
  * Use `create(WishSchema)` to create a new message.
  */
 export const WishSchema: GenMessage<Wish> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 24);
+  messageDesc(file_fastchat_profile_v1_profile, 25);
 
 /**
  * @generated from message fastchat.profile.v1.WishRead
@@ -1181,7 +1214,7 @@ export type WishRead = Message<"fastchat.profile.v1.WishRead"> & {
  * Use `create(WishReadSchema)` to create a new message.
  */
 export const WishReadSchema: GenMessage<WishRead> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 25);
+  messageDesc(file_fastchat_profile_v1_profile, 26);
 
 /**
  * @generated from message fastchat.profile.v1.WishDraft
@@ -1203,7 +1236,7 @@ export type WishDraft = Message<"fastchat.profile.v1.WishDraft"> & {
  * Use `create(WishDraftSchema)` to create a new message.
  */
 export const WishDraftSchema: GenMessage<WishDraft> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 26);
+  messageDesc(file_fastchat_profile_v1_profile, 27);
 
 /**
  * @generated from message fastchat.profile.v1.WishOlder
@@ -1230,7 +1263,7 @@ export type WishOlder = Message<"fastchat.profile.v1.WishOlder"> & {
  * Use `create(WishOlderSchema)` to create a new message.
  */
 export const WishOlderSchema: GenMessage<WishOlder> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 27);
+  messageDesc(file_fastchat_profile_v1_profile, 28);
 
 /**
  * @generated from message fastchat.profile.v1.WishVerified
@@ -1252,7 +1285,7 @@ export type WishVerified = Message<"fastchat.profile.v1.WishVerified"> & {
  * Use `create(WishVerifiedSchema)` to create a new message.
  */
 export const WishVerifiedSchema: GenMessage<WishVerified> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 28);
+  messageDesc(file_fastchat_profile_v1_profile, 29);
 
 /**
  * @generated from message fastchat.profile.v1.WishNote
@@ -1274,7 +1307,7 @@ export type WishNote = Message<"fastchat.profile.v1.WishNote"> & {
  * Use `create(WishNoteSchema)` to create a new message.
  */
 export const WishNoteSchema: GenMessage<WishNote> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 29);
+  messageDesc(file_fastchat_profile_v1_profile, 30);
 
 /**
  * @generated from message fastchat.profile.v1.WishRetry
@@ -1291,7 +1324,7 @@ export type WishRetry = Message<"fastchat.profile.v1.WishRetry"> & {
  * Use `create(WishRetrySchema)` to create a new message.
  */
 export const WishRetrySchema: GenMessage<WishRetry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 30);
+  messageDesc(file_fastchat_profile_v1_profile, 31);
 
 /**
  * @generated from message fastchat.profile.v1.WishCaughtUp
@@ -1304,7 +1337,7 @@ export type WishCaughtUp = Message<"fastchat.profile.v1.WishCaughtUp"> & {
  * Use `create(WishCaughtUpSchema)` to create a new message.
  */
 export const WishCaughtUpSchema: GenMessage<WishCaughtUp> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 31);
+  messageDesc(file_fastchat_profile_v1_profile, 32);
 
 /**
  * One of the calls in calls.ts.
@@ -1330,7 +1363,7 @@ export type WishCall = Message<"fastchat.profile.v1.WishCall"> & {
  * Use `create(WishCallSchema)` to create a new message.
  */
 export const WishCallSchema: GenMessage<WishCall> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 32);
+  messageDesc(file_fastchat_profile_v1_profile, 33);
 
 /**
  * @generated from message fastchat.profile.v1.WishSignOut
@@ -1343,7 +1376,7 @@ export type WishSignOut = Message<"fastchat.profile.v1.WishSignOut"> & {
  * Use `create(WishSignOutSchema)` to create a new message.
  */
 export const WishSignOutSchema: GenMessage<WishSignOut> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 33);
+  messageDesc(file_fastchat_profile_v1_profile, 34);
 
 /**
  * The holder's answer.
@@ -1383,7 +1416,7 @@ export type Granted = Message<"fastchat.profile.v1.Granted"> & {
  * Use `create(GrantedSchema)` to create a new message.
  */
 export const GrantedSchema: GenMessage<Granted> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 34);
+  messageDesc(file_fastchat_profile_v1_profile, 35);
 
 /**
  * How the holder is connected, for processes beside it. Written before anything else by who takes the lock, so that whoever
@@ -1405,7 +1438,7 @@ export type HolderConnection = Message<"fastchat.profile.v1.HolderConnection"> &
  * Use `create(HolderConnectionSchema)` to create a new message.
  */
 export const HolderConnectionSchema: GenMessage<HolderConnection> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 35);
+  messageDesc(file_fastchat_profile_v1_profile, 36);
 
 /**
  * A conversation that a stranger began, and that is left for later.
@@ -1440,5 +1473,5 @@ export type UnreadRequest = Message<"fastchat.profile.v1.UnreadRequest"> & {
  * Use `create(UnreadRequestSchema)` to create a new message.
  */
 export const UnreadRequestSchema: GenMessage<UnreadRequest> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 36);
+  messageDesc(file_fastchat_profile_v1_profile, 37);
 
