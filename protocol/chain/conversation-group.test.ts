@@ -353,6 +353,7 @@ test("[C7] an invitation is announced once, revoked once, and survives other pol
   expect(setting(state, key)).toBe("valid");
   expect(setting(state, key, key)).toBe("invalid: an invitation is announced once");
   expect(setting(state, { ...key, uses: 0 })).toBe("invalid: an invitation of no use");
+  expect(setting(state, { ...key, lastDay: 4_294_967_295 })).toBe("invalid: an invitation of no use");
   expect(setting(state, { ...key, revoked: true })).toBe("invalid: an invitation of no use");
   expect(setting(state, { ...key, publicKey: new Uint8Array(32) })).toBe("invalid: not an acceptable key of an invitation");
   const many = Array.from({ length: limits.invitationsPerPolicy + 1 }, () => key);
