@@ -2,21 +2,22 @@ import { usage } from "./failure.ts";
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-function milliseconds(text: string): number | undefined {
+/** "30s", "2m", "500ms", "30" (seconds); in milliseconds. */
+export function readDuration(text: string): number | undefined {
   const [, amount, unit = "s"] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/u.exec(text) ?? [];
   return amount === undefined ? undefined : Number(amount) * UNITS[unit]!;
 }
 
-/** "30s", "2m", "500ms", "30" (seconds); in milliseconds. Throws Failure. */
+/** The same. Throws Failure. */
 export function parseDuration(text: string, option: string): number {
-  const duration = milliseconds(text);
+  const duration = readDuration(text);
   if (duration === undefined) throw usage(`--${option} is "${text}": write a time as 30s, 5m or 2h.`);
   return duration;
 }
 
 /** A moment, "2026-11-20" or "2026-11-20T14:05", local unless it says otherwise; or how long ago, "2h", "3d". In milliseconds since 1970. */
 export function readMoment(text: string, now: number): number | undefined {
-  const ago = milliseconds(text);
+  const ago = readDuration(text);
   if (ago !== undefined && /[a-z]$/u.test(text)) return now - ago;
   // A date alone would be read as UTC (ECMAScript, Date Time String Format).
   const moment = Date.parse(/^\d{4}-\d{2}-\d{2}$/u.test(text) ? `${text}T00:00` : text.replace(" ", "T"));

@@ -221,7 +221,13 @@ test("[C7] who asks by a public name is approved, or turned down", async () => {
   expect((await run(as("alice", "group", "approve", group, "dave"))).output).toBe("Let dave into Open.\n");
   expect(await json(as("alice", "group", "requests", group))).toEqual([]);
   expect(await rolesIn("dave", "Open")).toEqual(["alice admin", "bob member", "carol member", "dave member"]);
-  expect(await refused(as("bob", "group", "requests", group))).toContain("Only who may add members");
+  expect(await refused(as("bob", "group", "requests", group))).toContain("Only an admin can add or remove members.");
+  // The policy may let members answer, though not turn down.
+  await json(as("alice", "group", "policy", group, "--add", "members"));
+  expect((await run(as("mallory", "group", "join", "open-club", "--timeout", "500ms"))).code).toBe(8);
+  expect(await json(as("bob", "group", "requests", group))).toMatchObject([{ type: "join-request", name: "mallory" }]);
+  expect(await refused(as("bob", "group", "reject", group, "mallory"))).toBe("fastchat: Only an admin can turn down who asks to join.\n");
+  expect((await run(as("bob", "group", "approve", group, "mallory"))).output).toBe("Let mallory into Open.\n");
 });
 
 test("a word that could mean two is refused, and each has a name of its own", async () => {

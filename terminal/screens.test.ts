@@ -319,6 +319,55 @@ test("a link is shown once, whoever pastes it is in the group, and can leave it"
   await leave(dave);
 });
 
+test("[C7] a group is found by its public name, and who asks is let in", async () => {
+  await using alice = open("alice", { columns: 200 });
+  await using dave = open("dave", { columns: 100 });
+  await Promise.all([alice.shows("# Chess and chat"), dave.shows("FastChat")]);
+  alice.type(`chess and chat${ENTER}`);
+  await alice.shows("Message to Chess and chat");
+  alice.type(`/policy public open-chess${ENTER}`);
+  await alice.shows('Publish this group as "open-chess"?');
+  alice.type("y");
+  await alice.shows("on the public list");
+  dave.type(`/find chess${ENTER}`);
+  await dave.shows("Groups that everybody here can ask to join:");
+  await dave.shows("# open-chess");
+  dave.type(ENTER);
+  await dave.shows("Asked: the group is in your list");
+  await alice.shows("asks to join · /requests");
+  alice.type(`/requests${ENTER}`);
+  await alice.shows("found its public name");
+  alice.type("a");
+  await dave.shows("Message to Chess and chat");
+  await alice.shows("Nobody asks to be let in.");
+  alice.type(ESCAPE);
+  await alice.hides("Nobody asks to be let in.");
+  alice.type(`/policy public none${ENTER}`);
+  await alice.shows("off the public list");
+  dave.type(`/find chess${ENTER}`);
+  await dave.shows('No group here has a public name with "chess" in it.');
+  await leave(alice);
+  await leave(dave);
+});
+
+test("a broadcast list is made, written to and deleted on the screen", async () => {
+  await using alice = open("alice", { columns: 120 });
+  await alice.shows("# Chess and chat");
+  alice.type(`/broadcast make friends bob nobody-here${ENTER}`);
+  await alice.shows("nobody-here");
+  await alice.shows("› /broadcast make friends bob nobody-here");
+  alice.type(`\u0015/broadcast make "old friends" bob carol${ENTER}`);
+  await alice.shows("old friends: bob and carol. Each hears from you alone");
+  alice.type(`/broadcast "Old friends" hello, both${ENTER}`);
+  await alice.shows("Sent to bob and carol, each by themselves.");
+  alice.type(`/broadcast delete "old friends"${ENTER}`);
+  await alice.shows("old friends is gone.");
+  alice.type(`/broadcast delete friends${ENTER}`);
+  await alice.shows('There is no list "friends"');
+  alice.type("\u0015");
+  await leave(alice);
+});
+
 test("whoever is not signed in hears each answer, and gets in", async () => {
   const password = passwords.get("carol")!;
   await using screen = new TestScreen({ environment: environmentIn(system, { home: join(system.folder, "other") }) });

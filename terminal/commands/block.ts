@@ -1,8 +1,7 @@
-import { parseDuration } from "../durations.ts";
 import { usage } from "../failure.ts";
-import { openSignedIn, untilOnline } from "../place.ts";
 import { safeName } from "../safe-text.ts";
-import { type Command, command, timeoutOption } from "./command.ts";
+import type { Command } from "./command.ts";
+import { signedInCommand } from "./signed-in-command.ts";
 
 export const block = blocking(
   true,
@@ -14,18 +13,12 @@ export const block = blocking(
 export const unblock = blocking(false, "unblock", "Hear of somebody again", (name) => `Unblocked ${name}.`);
 
 function blocking(blocked: boolean, name: string, description: string, words: (name: string) => string): Command {
-  return command({
+  return signedInCommand({
     name,
     description,
-    args: {
-      name: { type: "positional", required: true, description: "Whom" },
-      timeout: { ...timeoutOption, default: "5s" },
-    },
-    async run({ config, output, place }, args) {
-      const patience = parseDuration(args.timeout, "timeout");
-      const { client } = await openSignedIn(config, place);
-      await using _ = client;
-      await untilOnline(client, patience);
+    args: { name: { type: "positional", required: true, description: "Whom" } },
+    waitsFor: "server",
+    async run({ client, output }, args) {
       const person = args.name.toLowerCase();
       if (person === client.me.name) throw usage("You cannot block yourself: name somebody else.");
       await client.setBlocked(person, blocked);

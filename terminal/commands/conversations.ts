@@ -1,20 +1,14 @@
 import { activityOf } from "../activity.ts";
-import { parseDuration } from "../durations.ts";
-import { openSignedIn } from "../place.ts";
-import { catchUp } from "./catch-up.ts";
-import { command, timeoutOption } from "./command.ts";
 import { conversationLine, conversationObject } from "./shapes.ts";
+import { signedInCommand } from "./signed-in-command.ts";
 import { remarkRequests } from "./waiting-requests.ts";
 
-export const conversations = command({
+export const conversations = signedInCommand({
   name: "conversations",
   description: "Your conversations, newest first, with what is unread",
-  args: { timeout: { ...timeoutOption, default: "5s" } },
-  async run({ config, output, place }, args) {
-    const patience = parseDuration(args.timeout, "timeout");
-    const { client } = await openSignedIn(config, place);
-    await using _ = client;
-    await catchUp(client, patience, output);
+  args: {},
+  waitsFor: "news",
+  async run({ client, output }) {
     const found = await client.conversations();
     for (const conversation of found.toSorted((a, b) => activityOf(b) - activityOf(a)))
       await output.print(conversationObject(conversation), conversationLine(conversation));

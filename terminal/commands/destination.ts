@@ -4,7 +4,7 @@ import { ourCommand } from "../config.ts";
 import { Failure, exitCodes, isUnreachable, usage } from "../failure.ts";
 import { patience } from "../patience.ts";
 import { needOnline } from "../place.ts";
-import { plural } from "../ui/words.ts";
+import { plural } from "../words.ts";
 
 // What TO means: `bob`, `Chess club`, and where that is not clear `person:bob`, `group:Chess club`, `group:1a2b3c4d`.
 

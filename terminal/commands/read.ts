@@ -1,15 +1,14 @@
 import type { ChatItem } from "@fastchat/client";
-import { parseCount, parseDuration, parseMoment } from "../durations.ts";
+import { parseCount, parseMoment } from "../durations.ts";
 import { usage } from "../failure.ts";
-import { openSignedIn } from "../place.ts";
 import { remarkBlocked } from "./blocked.ts";
 import { catchUp, markRead } from "./catch-up.ts";
-import { command, timeoutOption } from "./command.ts";
 import { conversationWith } from "./destination.ts";
 import { itemsAfter, newestItems, sequenceBefore } from "./pages.ts";
 import { itemLine, itemObject } from "./shapes.ts";
+import { signedInCommand } from "./signed-in-command.ts";
 
-export const read = command({
+export const read = signedInCommand({
   name: "read",
   description: "Show the newest messages with somebody, or of a group",
   args: {
@@ -18,17 +17,14 @@ export const read = command({
     since: { type: "string", valueHint: "TIME", description: "From a time on: 2026-11-20, 2026-11-20T14:05, 2h" },
     all: { type: "boolean", description: "From the beginning" },
     peek: { type: "boolean", description: "Do not mark them as read" },
-    timeout: { ...timeoutOption, default: "5s" },
   },
-  async run({ config, output, place }, args) {
-    const patience = parseDuration(args.timeout, "timeout");
+  waitsFor: "nothing",
+  async run({ client, output, patience }, args) {
     if ([args.last, args.since, args.all].filter((option) => option !== undefined && option !== false).length > 1) {
       throw usage("--last, --since and --all exclude each other: choose one.");
     }
     const count = args.last === undefined ? 20 : parseCount(args.last, "last");
     const since = args.since === undefined ? undefined : parseMoment(args.since, Date.now());
-    const { client } = await openSignedIn(config, place);
-    await using _ = client;
     await catchUp(client, patience, output);
     const conversation = await conversationWith(client, args.to, patience);
     remarkBlocked(output, conversation);

@@ -1,19 +1,13 @@
-import { parseDuration } from "../durations.ts";
-import { openSignedIn } from "../place.ts";
-import { catchUp } from "./catch-up.ts";
-import { command, timeoutOption } from "./command.ts";
 import { conversationLine, conversationObject } from "./shapes.ts";
+import { signedInCommand } from "./signed-in-command.ts";
 import { waitWords } from "./waiting-requests.ts";
 
-export const requests = command({
+export const requests = signedInCommand({
   name: "requests",
   description: "What strangers began and waits for you to accept or decline it, newest first",
-  args: { timeout: { ...timeoutOption, default: "5s" } },
-  async run({ config, output, place }, args) {
-    const patience = parseDuration(args.timeout, "timeout");
-    const { client } = await openSignedIn(config, place);
-    await using _ = client;
-    await catchUp(client, patience, output);
+  args: {},
+  waitsFor: "news",
+  async run({ client, output }) {
     const { count, conversations } = await client.requests();
     const unread = count - conversations.length;
     const more = unread > 0 && conversations.length > 0 ? `; these are the newest ${conversations.length}` : "";

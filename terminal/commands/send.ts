@@ -1,17 +1,15 @@
 import type { Client } from "@fastchat/client";
 import { limits } from "@fastchat/protocol";
 import { ourCommand } from "../config.ts";
-import { parseDuration } from "../durations.ts";
 import { type ExitCode, Failure, exitCodes, usage } from "../failure.ts";
 import type { Output } from "../output.ts";
-import { openSignedIn } from "../place.ts";
 import { linesOf, wholeText } from "../standard-input.ts";
-import { command, timeoutOption } from "./command.ts";
 import { conversationWith } from "./destination.ts";
 import { allSent, letIn, queued, watchRefusals } from "./sending.ts";
 import { placeObject, safeNameOf } from "./shapes.ts";
+import { signedInCommand } from "./signed-in-command.ts";
 
-export const send = command({
+export const send = signedInCommand({
   name: "send",
   description: "Send a message; TEXT - is standard input, with --lines one message a line",
   example: "bob hello",
@@ -19,20 +17,18 @@ export const send = command({
     to: { type: "positional", required: true, description: "To whom" },
     text: { type: "positional", required: false, description: "The message, or - for standard input" },
     lines: { type: "boolean", description: "With -: each line is a message of its own" },
-    timeout: { ...timeoutOption, default: "15s" },
   },
   manyWords: true,
-  async run({ config, output, place, words }, args) {
-    const patience = parseDuration(args.timeout, "timeout");
+  waitsFor: "nothing",
+  timeout: "15s",
+  async run({ client, output, patience, words }, args) {
     const fromStdin = words.length === 1 ? !process.stdin.isTTY : words.length === 2 && words[1] === "-";
     if (words.length === 1 && !fromStdin) throw usage(`Say what to send: ${ourCommand} send ${args.to} hello, or - for standard input.`);
     if (args.lines === true && !fromStdin) throw usage("--lines reads standard input: write - in the place of the text.");
-    const { client } = await openSignedIn(config, place);
-    await using _ = client;
-    if (args.lines === true) return await sendLines(client, args.to, patience, output);
+    if (args.lines === true) return sendLines(client, args.to, patience, output);
     const text = fromStdin ? await wholeText(limits.messageTextBytes) : words.slice(1).join(" ");
     if (text === "") throw usage("There is nothing to send: the text is empty.");
-    return await sendOne(client, args.to, text, patience, output);
+    return sendOne(client, args.to, text, patience, output);
   },
 });
 

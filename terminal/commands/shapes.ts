@@ -1,7 +1,7 @@
 import type { ChatItem, ConversationSummary, Person } from "@fastchat/client";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
-import { calendarTime, stampWords } from "../ui/time.ts";
-import { unreadWords } from "../ui/words.ts";
+import { calendarTime, stampWords } from "../time.ts";
+import { unreadWords } from "../words.ts";
 import { column, shortTitle } from "./words.ts";
 
 // The objects of --json and the lines of plain output; docs/commands.md describes them. Fields are added, never changed or removed.

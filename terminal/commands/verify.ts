@@ -1,22 +1,16 @@
 import { confirm } from "../ask.ts";
-import { parseDuration } from "../durations.ts";
 import { safeLine, safeName } from "../safe-text.ts";
-import { openSignedIn, untilOnline } from "../place.ts";
-import { command, timeoutOption } from "./command.ts";
+import { signedInCommand } from "./signed-in-command.ts";
 
-export const verify = command({
+export const verify = signedInCommand({
   name: "verify",
   description: "Show the safety number of you and somebody, to compare over another channel",
   args: {
     name: { type: "positional", required: true, description: "Whose safety number" },
     yes: { type: "boolean", description: "The numbers are the same: mark as verified on all your devices" },
-    timeout: { ...timeoutOption, default: "5s" },
   },
-  async run({ config, output, place }, args) {
-    const patience = parseDuration(args.timeout, "timeout");
-    const { client } = await openSignedIn(config, place);
-    await using _ = client;
-    await untilOnline(client, patience);
+  waitsFor: "server",
+  async run({ client, output }, args) {
     const name = args.name.toLowerCase();
     const number = await client.safetyNumber(name);
     const { digits, words, code } = number;

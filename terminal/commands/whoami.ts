@@ -1,16 +1,12 @@
-import { parseDuration } from "../durations.ts";
-import { openSignedIn, untilOnline } from "../place.ts";
-import { command, timeoutOption } from "./command.ts";
+import { signedInCommand } from "./signed-in-command.ts";
 
-export const whoami = command({
+export const whoami = signedInCommand({
   name: "whoami",
   description: "Who is signed in, and at which chat server",
-  args: { timeout: { ...timeoutOption, default: "3s" } },
-  async run({ config, output, place }, args) {
-    const patience = parseDuration(args.timeout, "timeout");
-    const { client, profile } = await openSignedIn(config, place);
-    await using _ = client;
-    await untilOnline(client, patience);
+  args: {},
+  waitsFor: "server",
+  timeout: "3s",
+  async run({ client, profile, output }) {
     const { me, role, connection } = client;
     const server = connection.kind === "online" ? connection.server : null;
     await output.print(

@@ -1,7 +1,7 @@
 import type { GroupOverview } from "@fastchat/client";
+import { cells, fit } from "../cells.ts";
 import { safeLine, safeName } from "../safe-text.ts";
-import { cells, fit } from "../ui/cells.ts";
-import { fewWords } from "../ui/words.ts";
+import { fewWords } from "../words.ts";
 
 // How people and groups are worded in lines and sentences.
 

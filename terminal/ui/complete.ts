@@ -1,5 +1,5 @@
+import { mayDo } from "../group-rights.ts";
 import { type Editor, insert } from "./editor.ts";
-import { mayDo } from "./group-change.ts";
 import { entryName, listEntries } from "./list.ts";
 import { type NamesOf, type SlashCommand, isSlashCommand, parseSlash, slashCommands, splitWords, unknownCommand } from "./slash.ts";
 import { type State, openConversation } from "./state.ts";

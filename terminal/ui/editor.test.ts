@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { cells, fit, graphemes, pad, wrap } from "./cells.ts";
+import { cells, fit, graphemes, pad, wrap } from "../cells.ts";
 import * as editing from "./editor.ts";
 
 const large = process.env["SIZE"] === "large";

@@ -1,4 +1,4 @@
-import { cells, nextBoundary, previousBoundary, wrap } from "./cells.ts";
+import { cells, nextBoundary, previousBoundary, wrap } from "../cells.ts";
 
 /** What is being written: a text and the cursor's offset in it, always between two graphemes. */
 export interface Editor {

@@ -1,5 +1,5 @@
 import type { ConversationSummary } from "@fastchat/client";
-import { fit } from "./cells.ts";
+import { fit } from "../cells.ts";
 import { layOut } from "./editor.ts";
 import { headerRow } from "./header.ts";
 import { helpLine } from "./hints.ts";

@@ -1,5 +1,5 @@
-import type { ConversationSummary, GroupOverview, GroupPolicyChange, GroupRole, Groups } from "@fastchat/client";
-import { andWords } from "./words.ts";
+import type { ConversationSummary, GroupPolicyChange, GroupRole, Groups } from "@fastchat/client";
+import { andWords } from "../words.ts";
 
 /** What is done to a group that is there. */
 export type GroupChange =
@@ -45,30 +45,4 @@ export async function changeGroup(groups: Groups, id: ConversationSummary["id"],
     default:
       return change satisfies never;
   }
-}
-
-/** What not everybody may do in every group. */
-export type Right = "add" | "remove" | "role" | "profile" | "policy" | "invite";
-
-const REFUSALS: Readonly<Record<Right, string>> = {
-  add: "Only an admin can add or remove members.",
-  remove: "Only an admin can add or remove members.",
-  role: "Only an admin can make members admins, or admins members.",
-  profile: "Only an admin can change the name and the description.",
-  policy: "Only an admin can change the rules of this group.",
-  invite: "Only an admin can make invitations.",
-};
-
-export function mayDo(group: GroupOverview, right: Right): boolean {
-  if (group.ended !== undefined) return false;
-  if (right === "add") return group.mayAdd;
-  if (right === "profile") return group.mayChangeProfile;
-  return group.role === "admin";
-}
-
-/** Why one may not do it; undefined: one may. */
-export function refusal(group: GroupOverview, right: Right): string | undefined {
-  if (mayDo(group, right)) return undefined;
-  if (group.ended !== undefined) return "You are not in this group any more.";
-  return right === "remove" && group.mayAdd ? "Only an admin can remove members." : REFUSALS[right];
 }

@@ -1,11 +1,13 @@
 import type { GroupInvitation, Receipt } from "@fastchat/client";
+import { pad, wrap } from "../cells.ts";
+import { ruleNames, ruleWords, rules } from "../group-policy.ts";
+import { refusal } from "../group-rights.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
+import { listTime } from "../time.ts";
+import { fewWords, plural } from "../words.ts";
 import { leadOf, titleOf } from "./list.ts";
-import { isRule, ruleWords, rules } from "./policy.ts";
-import { type Row, blankRow, chosen, field, fitRow, paragraph, span, spread } from "./rows.ts";
+import { type Row, blankRow, chosen, field, fitRow, listTop, paragraph, span, spread } from "./rows.ts";
 import type { OpenGroup, State } from "./state.ts";
-import { listTime } from "./time.ts";
-import { fewWords, plural } from "./words.ts";
 
 // What lies over a group's conversation; and over any, strangers' requests.
 
@@ -28,7 +30,7 @@ export function infoRows({ info }: OpenGroup, width: number): readonly Row[] {
       ? [blankRow, [span("  INVITATIONS", "dim")], ...invitations.flatMap((each) => invitationFields(each, width))]
       : []),
     blankRow,
-    ...field("Key", `number ${info.epoch}`, width),
+    ...field("Epoch", String(info.epoch), width),
     ...field("Change", `number ${info.head.index}, ${info.head.hash.slice(0, 16)}: the same for every member who is up to date`, width),
     ...field("Id", info.id.slice(0, 16), width),
   ];
@@ -38,29 +40,31 @@ function invitationFields({ publicKey, uses, used, lastDay }: GroupInvitation, w
   return field(publicKey.slice(0, 8), `used ${used} of ${uses} times, until ${lastDay}`, width);
 }
 
+const RULE_CELLS = 10;
+const STANDS_CELLS = 13;
+
 function ruleRows({ info }: OpenGroup, width: number): Row[] {
-  return Object.keys(rules)
-    .filter(isRule)
-    .map((rule) =>
-      fitRow(
-        [span(`  ${rule.padEnd(10)}`, "dim"), span(ruleWords(info.policy, rule).padEnd(12)), span(` ${rules[rule].means}`, "dim")],
-        width,
-      ),
-    );
+  const room = Math.max(8, width - RULE_CELLS - STANDS_CELLS - 4);
+  return ruleNames.flatMap((rule) =>
+    wrap(rules[rule].means, room).map(({ text }, index) => {
+      const [name, stands] = index === 0 ? [rule, ruleWords(info.policy, rule)] : ["", ""];
+      return fitRow([span(`  ${pad(name, RULE_CELLS)}`, "dim"), span(`${pad(stands, STANDS_CELLS)} `), span(text, "dim")], width);
+    }),
+  );
 }
 
 export function policyRows(group: OpenGroup, width: number): readonly Row[] {
-  const examples = Object.keys(rules)
-    .filter(isRule)
-    .map((rule) => fitRow([span(`  /policy ${rule} `), span(rules[rule].values, "dim")], width));
-  const isAdmin = group.info.role === "admin";
+  const examples = ruleNames.map((rule) =>
+    fitRow([span(`  /policy ${rule} `), span(rules[rule].values.replaceAll("|", " | "), "dim")], width),
+  );
+  const why = refusal(group.info, "policy");
   return [
     blankRow,
     ...paragraph("Rules of this group", width, "bold"),
     blankRow,
     ...ruleRows(group, width),
     blankRow,
-    ...(isAdmin ? examples : paragraph("Only an admin can change them.", width, "dim")),
+    ...(why === undefined ? examples : paragraph(why, width, "dim")),
   ];
 }
 
@@ -76,14 +80,11 @@ export function invitationRows({ uses, lastDay }: GroupInvitation, link: string,
   ];
 }
 
-/** The window of a list in which the chosen entry shows. */
-const topOf = (index: number, count: number, room: number): number => Math.max(0, Math.min(index - Math.floor(room / 2), count - room));
-
 export function askersRows(state: State, index: number, width: number, height: number): readonly Row[] {
   const askers = state.group?.askers ?? [];
   if (askers.length === 0) return [blankRow, ...paragraph("Nobody asks to be let in.", width, "dim")];
   const room = Math.max(1, height - 2);
-  const top = topOf(index, askers.length, room);
+  const top = listTop(index, askers.length, room);
   const rows = askers.slice(top, top + room).map(({ person, by, time }, at): Row => {
     const how = by === "invitation" ? "has an invitation" : "found its public name";
     const row = spread(
@@ -103,7 +104,7 @@ export function requestsRows(state: State, index: number, width: number, height:
   const about = paragraph("From people you do not know. None of them is told that you look at this.", width, "dim");
   const more = unread > 0 ? paragraph(`and ${unread.toLocaleString("en-GB")} more, not read yet`, width, "dim") : [];
   const room = Math.max(1, height - about.length - more.length - 1);
-  const top = topOf(index, conversations.length, room);
+  const top = listTop(index, conversations.length, room);
   const rows = conversations.slice(top, top + room).map((conversation, at): Row => {
     const { last } = conversation;
     const by = conversation.kind === "group" && last !== undefined ? `${safeName(last.from.name)}: ` : "";

@@ -1,10 +1,10 @@
 import type { ConversationSummary, DirectSummary, GroupSummary } from "@fastchat/client";
 import { safeLine, safeName } from "../safe-text.ts";
+import { agoWords } from "../time.ts";
+import { plural, typingWords } from "../words.ts";
 import { leadOf, titleOf } from "./list.ts";
 import { type Row, rowCells, span, spread } from "./rows.ts";
 import type { State } from "./state.ts";
-import { agoWords } from "./time.ts";
-import { plural, typingWords } from "./words.ts";
 
 /** Above the transcript: with whom, and what they are doing. */
 export function headerRow(state: State, conversation: ConversationSummary | undefined, width: number): Row {

@@ -1,7 +1,8 @@
-import { cells, wrap } from "./cells.ts";
+import { cells, wrap } from "../cells.ts";
+import { ourCommand } from "../config.ts";
 import { isOffered } from "./complete.ts";
 import { type Command, bindings, isCommand, showChord } from "./keys.ts";
-import { type Row, blankRow, fitRow, span } from "./rows.ts";
+import { type Row, blankRow, fitRow, paragraph, span } from "./rows.ts";
 import { type SlashCommand, isSlashCommand, slashCommands } from "./slash.ts";
 import { type State, openConversation } from "./state.ts";
 
@@ -46,6 +47,7 @@ export function helpRows(state: State, width: number): readonly Row[] {
     blankRow,
     [span("  COMMANDS IN A GROUP", "dim")],
     ...rows(inGroups),
+    ...paragraph(`A picture, and admins from the beginning, are given by command: ${ourCommand} group --help.`, width, "dim"),
     blankRow,
     [span("  MARKS", "dim")],
     ...markRows(state),

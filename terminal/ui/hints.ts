@@ -1,6 +1,6 @@
-import { cells } from "./cells.ts";
+import { cells } from "../cells.ts";
 import { type Command, type Keymap, shownChord } from "./keys.ts";
-import { memberHints } from "./press-members.ts";
+import { askerHints, memberHints } from "./press-members.ts";
 import { type Row, span } from "./rows.ts";
 import { type State, openChat, openConversation } from "./state.ts";
 
@@ -59,12 +59,7 @@ function hintsOf(state: State): readonly Hint[] {
     case "members":
       return [["↑↓", "choose"], ...memberHints(state), ["Esc", "back"]];
     case "askers":
-      return [
-        ["↑↓", "choose"],
-        ["a", "let in"],
-        ["x", "refuse"],
-        ["Esc", "back"],
-      ];
+      return [["↑↓", "choose"], ...askerHints(state), ["Esc", "back"]];
     case "requests":
       return [
         ["↑↓", "choose"],
@@ -73,6 +68,12 @@ function hintsOf(state: State): readonly Hint[] {
         ["d", "decline"],
         ["b", "block"],
         ["D", "decline all"],
+        ["Esc", "back"],
+      ];
+    case "found":
+      return [
+        ["↑↓", "choose"],
+        ["Enter", "ask to join"],
         ["Esc", "back"],
       ];
     case "none":

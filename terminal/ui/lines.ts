@@ -1,12 +1,12 @@
 import type { ConversationSummary } from "@fastchat/client";
+import { cells, fit, wrap } from "../cells.ts";
 import { safeLine, safeName } from "../safe-text.ts";
-import { cells, fit, wrap } from "./cells.ts";
+import { plural } from "../words.ts";
 import { completionOf } from "./complete.ts";
 import { shownChord } from "./keys.ts";
 import { titleOf } from "./list.ts";
 import { type Row, type Style, fitRow, span, spread } from "./rows.ts";
 import { type ConversationId, type State, findConversation, openChat, openConversation } from "./state.ts";
-import { plural } from "./words.ts";
 
 // The lines between the transcript and what is written: news, state, what is wrong, how a word goes on.
 

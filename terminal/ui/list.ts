@@ -1,11 +1,11 @@
 import type { ConversationSummary, Person } from "@fastchat/client";
+import { cells, fit, pad } from "../cells.ts";
 import { safeLine, safeName } from "../safe-text.ts";
+import { listTime } from "../time.ts";
+import { typingWords, unreadWords } from "../words.ts";
 import { callsAttention } from "./attention.ts";
-import { cells, fit, pad } from "./cells.ts";
 import { type Row, blankRow, chosen, fitRow, span, spread } from "./rows.ts";
 import type { State } from "./state.ts";
-import { listTime } from "./time.ts";
-import { typingWords, unreadWords } from "./words.ts";
 
 /** What the list shows, the switcher finds and the number keys open. */
 export type ListEntry =
@@ -14,32 +14,39 @@ export type ListEntry =
   /** All that strangers began. */
   | { readonly kind: "requests"; readonly count: number };
 
+type ListedOf = Pick<State, "conversations" | "people" | "requests" | "me">;
+
 interface Listed {
-  readonly of: Pick<State, "conversations" | "people" | "requests">;
+  readonly of: Omit<ListedOf, "conversations">;
   readonly entries: readonly ListEntry[];
 }
 
-/** Of the last state: a frame and a key ask for the same list several times. */
-let listed: Listed | undefined;
+/** A frame and a key ask for the same list several times, and most keys change nothing of it. */
+const lists = new WeakMap<State["conversations"], Listed>();
 
 /**
  * Conversations, newest first, then people one has not talked to: those who are online first. Last, and shown at the top: what comes around
  * before the first one, and shifts no other by its coming.
  */
-export function listEntries(state: State): readonly ListEntry[] {
-  const { conversations, people, requests } = state;
-  if (listed?.of.conversations === conversations && listed.of.people === people && listed.of.requests === requests) return listed.entries;
-  const known = new Set(conversations.map(({ peer }) => peer?.account));
+export function listEntries(state: ListedOf): readonly ListEntry[] {
+  const { conversations, people, requests, me } = state;
+  const known = lists.get(conversations);
+  if (known?.of.people === people && known.of.requests === requests && known.of.me === me) return known.entries;
+  const entries = listed(state);
+  lists.set(conversations, { of: { people, requests, me }, entries });
+  return entries;
+}
+
+function listed({ conversations, people, requests, me }: ListedOf): readonly ListEntry[] {
+  const talkedTo = new Set(conversations.map(({ peer }) => peer?.account));
   const others = people
-    .filter(({ account }) => !known.has(account) && account !== state.me.account)
+    .filter(({ account }) => !talkedTo.has(account) && account !== me.account)
     .toSorted((a, b) => Number(b.online) - Number(a.online) || (a.name < b.name ? -1 : 1));
-  const entries: readonly ListEntry[] = [
+  return [
     ...conversations.map((conversation) => ({ kind: "conversation", conversation }) as const),
     ...others.map((person) => ({ kind: "person", person }) as const),
     ...(requests.count > 0 ? [{ kind: "requests", count: requests.count } as const] : []),
   ];
-  listed = { of: { conversations, people, requests }, entries };
-  return entries;
 }
 
 /** What an entry is found by, and typed as. */

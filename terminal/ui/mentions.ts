@@ -1,6 +1,6 @@
 import type { ChatMessage } from "@fastchat/client";
+import { type WrappedRow, expandTabs } from "../cells.ts";
 import { safeText } from "../safe-text.ts";
-import { type WrappedRow, expandTabs } from "./cells.ts";
 import { type Row, span } from "./rows.ts";
 
 /** What looks like a username behind an "@"; whether it means a member the message says. */

@@ -1,14 +1,15 @@
 import { safeLine, safeName, safeText } from "../safe-text.ts";
+import { exactWords, listTime } from "../time.ts";
+import { plural, unreadWords } from "../words.ts";
 import { callsAttention } from "./attention.ts";
 import { layOut } from "./editor.ts";
+import { foundRows } from "./found.ts";
 import { askersRows, infoRows, invitationRows, policyRows, receiptRows, requestsRows } from "./group-panels.ts";
 import { helpRows } from "./help.ts";
 import { type ListEntry, findEntries, leadOf, presenceDot, titleOf } from "./list.ts";
 import { membersRows } from "./members.ts";
 import { type Row, blankRow, chosen, field, fitRow, paragraph, span, spread } from "./rows.ts";
 import { type State, findConversation } from "./state.ts";
-import { exactWords, listTime } from "./time.ts";
-import { plural, unreadWords } from "./words.ts";
 
 // What stands in the place of a conversation: the greeting, the switcher, help, details, safety numbers.
 
@@ -95,6 +96,8 @@ export function overlayRows(state: State, width: number, height: number): Panel 
       return { rows: invitationRows(overlay.invitation, overlay.link, width), cursor: undefined };
     case "requests":
       return { rows: requestsRows(state, overlay.index, width, height), cursor: undefined };
+    case "found":
+      return { rows: foundRows(overlay.groups, overlay.index, width, height), cursor: undefined };
     case "none":
       return { rows: [], cursor: undefined };
     default:

@@ -1,9 +1,9 @@
 import type { Client } from "@fastchat/client";
-import { ourCommand } from "../config.ts";
+import { listCalled } from "../broadcast-lists.ts";
 import { safeName } from "../safe-text.ts";
+import { fewWords, plural } from "../words.ts";
 import { changeGroup } from "./group-change.ts";
 import type { Action, ConversationId, Effect } from "./state.ts";
-import { fewWords, plural } from "./words.ts";
 
 /** What concerns groups, strangers, and several people at once. */
 export type GroupEffect = Extract<
@@ -14,12 +14,14 @@ export type GroupEffect = Extract<
       | "change-group"
       | "invite"
       | "join"
+      | "find-groups"
       | "set-mute"
       | "set-blocked"
       | "accept-request"
       | "decline-request"
       | "broadcast"
-      | "broadcast-lists";
+      | "broadcast-lists"
+      | "set-broadcast-list";
   }
 >;
 
@@ -61,6 +63,10 @@ export async function performGroups({ client, dispatch, say }: Performing, effec
       if (kind === "joined") return opened(conversation);
       return dispatch({ kind: "asked-to-join", id: conversation, now: Date.now() });
     }
+    case "find-groups": {
+      const { text } = effect;
+      return dispatch({ kind: "found-groups", text, groups: await client.groups.find(text), now: Date.now() });
+    }
     case "set-mute": {
       await client.setMute(effect.id, effect.mute);
       const words = {
@@ -87,18 +93,27 @@ export async function performGroups({ client, dispatch, say }: Performing, effec
       await client.decline(effect.id);
       return dispatch({ kind: "declined", id: effect.id });
     case "broadcast": {
-      const wanted = effect.to.toLowerCase();
-      const list = (await client.broadcastLists()).find(({ name }) => name.toLowerCase() === wanted);
-      const names = list?.people.map(({ name }) => name) ?? wanted.split(",").filter((name) => name !== "");
+      const list = listCalled(await client.broadcastLists(), effect.to);
+      const names = list?.people.map(({ name }) => name) ?? effect.to.split(",").filter((name) => name !== "");
       await client.broadcast(names, effect.text);
       return say(`Sent to ${fewWords(names.map(safeName), 5)}, each by themselves.`);
     }
     case "broadcast-lists": {
       const lists = await client.broadcastLists();
-      if (lists.length === 0)
-        return say(`No lists yet: ${ourCommand} broadcast make LIST NAME… makes one. Without: /broadcast bob,carol TEXT.`);
+      if (lists.length === 0) return say("No lists yet: /broadcast make LIST NAME… makes one. Without: /broadcast bob,carol TEXT.");
       const words = lists.map(({ name, people }) => `${name} (${plural(people.length, "person", "people")})`);
       return say(`Lists: ${fewWords(words, 5)}. /broadcast LIST TEXT writes to one.`);
+    }
+    case "set-broadcast-list": {
+      const { name, people } = effect;
+      if (people.length > 0) {
+        await client.setBroadcastList(name, people);
+        return say(`${name}: ${fewWords(people.map(safeName), 5)}. Each hears from you alone, and not who else does.`);
+      }
+      const list = listCalled(await client.broadcastLists(), name);
+      if (list === undefined) throw new Error(`There is no list "${name}": /broadcast alone names yours.`);
+      await client.setBroadcastList(list.name, []);
+      return say(`${list.name} is gone.`);
     }
     default:
       return effect satisfies never;

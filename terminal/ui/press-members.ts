@@ -1,8 +1,8 @@
-import { mayDo } from "./group-change.ts";
+import { mayDo, refusal } from "../group-rights.ts";
 import type { Command, Key } from "./keys.ts";
 import { type MemberEntry, memberEntryAt, memberEntryCount } from "./members.ts";
 import { safeName } from "../safe-text.ts";
-import { type OpenGroup, type State, type Step, step } from "./state.ts";
+import { type OpenGroup, type State, type Step, said, step } from "./state.ts";
 
 const PAGE = 10;
 
@@ -37,7 +37,10 @@ const KEYS: Readonly<Record<MemberAct, string>> = {
 };
 
 function actsOn({ info }: OpenGroup, entry: MemberEntry): readonly MemberAct[] {
-  if (entry.kind === "asker") return mayDo(info, "add") ? ["let in", "refuse", "chat"] : ["chat"];
+  if (entry.kind === "asker") {
+    const answers = [...(mayDo(info, "add") ? (["let in"] as const) : []), ...(mayDo(info, "turn-down") ? (["refuse"] as const) : [])];
+    return [...answers, "chat"];
+  }
   const { member } = entry;
   const roles = mayDo(info, "role") ? [member.role === "admin" ? ("demote" as const) : ("promote" as const)] : [];
   if (member.me) return [...roles];
@@ -94,6 +97,15 @@ function doTo(state: State, { info }: OpenGroup, entry: MemberEntry, act: Member
   }
 }
 
+/** The keys that mean something for who asks to be let in. */
+export const askerHints = (state: State): readonly (readonly [key: string, words: string])[] =>
+  state.group !== undefined && mayDo(state.group.info, "turn-down")
+    ? [
+        ["a", "let in"],
+        ["x", "refuse"],
+      ]
+    : [["a", "let in"]];
+
 /** Keys while those who ask to be let in are shown. */
 export function pressAskers(state: State, key: Key, command: Command | undefined): Step {
   const { overlay, group } = state;
@@ -104,5 +116,7 @@ export function pressAskers(state: State, key: Key, command: Command | undefined
   if (asker === undefined || key.name !== "text") return step(state);
   const entry = { kind: "asker", asker } as const;
   if (key.text === "a") return doTo(state, group, entry, "let in");
-  return key.text === "x" ? doTo(state, group, entry, "refuse") : step(state);
+  if (key.text !== "x") return step(state);
+  const why = refusal(group.info, "turn-down");
+  return why === undefined ? doTo(state, group, entry, "refuse") : step(said(state, why, "error"));
 }

@@ -1,4 +1,5 @@
 import { openEntry } from "./enter.ts";
+import { pressFound } from "./found.ts";
 import type { Command, Key } from "./keys.ts";
 import { findEntries } from "./list.ts";
 import { pressAskers, pressMembers } from "./press-members.ts";
@@ -31,6 +32,8 @@ export function pressOverlay(state: State, key: Key, command: Command | undefine
       return pressAskers(state, key, command);
     case "requests":
       return pressRequests(state, key, command);
+    case "found":
+      return pressFound(state, key, command);
     case "invitation":
       if (key.name !== "text" || key.text !== "y") return step(state);
       return step(said(state, "Copied."), { kind: "copy", text: overlay.link });

@@ -1,4 +1,4 @@
-import { cells, fit, pad, wrap } from "./cells.ts";
+import { cells, fit, pad, wrap } from "../cells.ts";
 
 /** What a piece of text means; the theme says how that looks. */
 export type Style =
@@ -60,6 +60,10 @@ export function spread(left: Row, right: Row, width: number): Row {
 }
 
 export const chosen = (row: Row): Row => row.map(({ text }) => span(text, "chosen"));
+
+/** The first entry that shows of a list, so that the chosen one does. */
+export const listTop = (index: number, count: number, room: number): number =>
+  Math.max(0, Math.min(index - Math.floor(room / 2), count - room));
 
 /** A text set in by two cells. */
 export function paragraph(text: string, width: number, style: Style = "text"): Row[] {

@@ -1,12 +1,13 @@
 import type { GroupSummary } from "@fastchat/client";
+import { isRule, ruleChange, ruleNames, rules } from "../group-policy.ts";
+import { type Right, refusal } from "../group-rights.ts";
 import { safeName } from "../safe-text.ts";
-import { type GroupChange, type Right, refusal } from "./group-change.ts";
+import { fewWords } from "../words.ts";
+import type { GroupChange } from "./group-change.ts";
 import { titleOf } from "./list.ts";
-import { isRule, ruleChange, rules } from "./policy.ts";
 import { toggleMembers } from "./press-members.ts";
-import { type SlashCommand, splitWords } from "./slash.ts";
+import { type SlashCommand, namesIn, openQuote, splitWords } from "./slash.ts";
 import { type Effect, type State, type Step, openConversation, said, step } from "./state.ts";
-import { fewWords } from "./words.ts";
 
 /** Commands that mean something in a group alone. */
 export type GroupCommand = Extract<
@@ -73,18 +74,12 @@ export function runGroup(state: State, group: GroupSummary, command: GroupComman
   }
 }
 
-/** Names as people type them: "@Bob" is bob. */
-const namesIn = (argument: string): readonly string[] | undefined =>
-  splitWords(argument)?.map((word) => word.replace(/^@/u, "").replace(/,$/u, "").toLowerCase());
-
 /** `"Chess club"` is Chess club. */
 const unquoted = (text: string): string => /^"([^"]*)"$/u.exec(text)?.[1]?.trim() ?? text;
 
-const isOpenQuote = "A quote is not closed.";
-
 function withNames(state: State, command: SlashCommand, argument: string, go: (names: readonly string[]) => Step): Step {
   const names = namesIn(argument);
-  if (names === undefined) return step(said(state, isOpenQuote, "error"));
+  if (names === undefined) return step(said(state, openQuote, "error"));
   return names.length === 0 ? step(said(state, `Say who: /${command} NAME….`, "error")) : go(names);
 }
 
@@ -106,9 +101,9 @@ function policy(state: State, group: GroupSummary, { argument, line }: Typed): S
   if (argument === "") return step({ ...state, overlay: { kind: "policy", top: 0 } }, { kind: "load-group", id: group.id });
   const [, word = "", value = ""] = /^(\S+)\s*([^]*)$/u.exec(argument) ?? [];
   const rule = word.toLowerCase();
-  if (!isRule(rule)) return step(said(state, `There is no rule "${word}": ${Object.keys(rules).join(", ")}.`, "error"));
-  const made = value === "" ? undefined : ruleChange(rule, value.toLowerCase(), state.now);
-  if (made === undefined) return step(said(state, `Write /policy ${rule} ${rules[rule].values}.`, "error"));
+  if (!isRule(rule)) return step(said(state, `There is no rule "${word}": ${ruleNames.join(", ")}.`, "error"));
+  const made = value === "" ? undefined : ruleChange(rule, value, state.now);
+  if (made === undefined) return step(said(state, `/policy ${rule} takes ${rules[rule].takes}.`, "error"));
   const why = refusal(group.group, "policy");
   if (why !== undefined) return step(said(state, why, "error"));
   const effect: Effect = { kind: "change-group", id: group.id, change: { kind: "policy", policy: made }, line };
@@ -162,7 +157,7 @@ export function leaveGroup(state: State, group: GroupSummary, argument: string):
 /** `/group "Chess club" bob carol`. */
 export function makeGroup(state: State, { argument, line }: Typed): Step {
   const words = splitWords(argument);
-  if (words === undefined) return step(said(state, isOpenQuote, "error"));
+  if (words === undefined) return step(said(state, openQuote, "error"));
   const [name, ...members] = words;
   if (name === undefined || members.length === 0)
     return step(said(state, 'Say how it is called and who is in it: /group "Chess club" bob carol.', "error"));

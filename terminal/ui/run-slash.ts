@@ -1,8 +1,9 @@
 import { parseName } from "@fastchat/protocol";
+import { refusal } from "../group-rights.ts";
 import * as editing from "./editor.ts";
 import { leave, open } from "./enter.ts";
-import { refusal } from "./group-change.ts";
 import { titleOf } from "./list.ts";
+import { runBroadcast } from "./run-broadcast.ts";
 import { type Typed, leaveGroup, makeGroup, needsGroup, runGroup } from "./run-group.ts";
 import type { SlashCommand } from "./slash.ts";
 import { type Effect, type State, type Step, openConversation, said, step } from "./state.ts";
@@ -33,6 +34,8 @@ function run(state: State, name: SlashCommand, typed: Typed): Step {
     case "join":
       if (argument === "") return step(said(state, "Say where: /join LINK, or /join NAME of a group that is public.", "error"));
       return step(state, { kind: "join", to: argument, line: typed.line });
+    case "find":
+      return step(state, { kind: "find-groups", text: argument, line: typed.line });
     case "add":
     case "remove":
     case "promote":
@@ -75,7 +78,7 @@ function run(state: State, name: SlashCommand, typed: Typed): Step {
       return step(state, { kind: "set-mute", id: conversation.id, mute });
     }
     case "broadcast":
-      return broadcast(state, typed);
+      return runBroadcast(state, typed);
     case "note":
       if (conversation?.peer === undefined)
         return step(said(state, "Open the chat with somebody first: the note is about that person.", "error"));
@@ -134,13 +137,4 @@ function accept(state: State, argument: string): Step {
   return aboutPerson(state, "accept", argument, (person) =>
     confirm(`Go on with ${person}'s new identity? Compare it first with /verify if you can.`, { kind: "accept-identity", name: person }),
   );
-}
-
-/** `/broadcast family hello`, `/broadcast "old friends" hello`, `/broadcast bob,carol hello`. */
-function broadcast(state: State, { argument, line }: Typed): Step {
-  if (argument === "") return step(state, { kind: "broadcast-lists" });
-  const [, quoted, word, text = ""] = /^(?:"([^"]*)"|(\S+))\s*([^]*)$/u.exec(argument) ?? [];
-  const to = quoted ?? word ?? "";
-  if (text === "") return step(said(state, "Say to whom and what: /broadcast LIST TEXT, or /broadcast bob,carol TEXT.", "error"));
-  return step(state, { kind: "broadcast", to, text, line });
 }

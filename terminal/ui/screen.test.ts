@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { cells } from "./cells.ts";
+import { cells } from "../cells.ts";
 import { completed } from "./complete.ts";
 import { editorOf } from "./editor.ts";
 import { frameOf } from "./frame.ts";

@@ -1,5 +1,5 @@
+import { wrap } from "../cells.ts";
 import { safeLine } from "../safe-text.ts";
-import { wrap } from "./cells.ts";
 import { type Editor, editorOf, emptyEditor, insert, layOut } from "./editor.ts";
 import type { Frame } from "./frame.ts";
 import type { Key } from "./keys.ts";

@@ -1,4 +1,4 @@
-import type { Right } from "./group-change.ts";
+import type { Right } from "../group-rights.ts";
 
 /** Whose names Tab completes in an argument. */
 export type NamesOf = "list" | "people" | "near" | "members" | "admins" | "no-admins" | "no-members" | "blocked";
@@ -24,6 +24,7 @@ const entries = {
   open: { argument: "NAME", help: "Talk to somebody, or in a group", names: { how: "whole", of: "list" } },
   group: { argument: "NAME MEMBER…", help: 'Make a group: /group "Chess club" bob carol', names: many("people", 1) },
   join: { argument: "LINK|NAME", help: "Join a group by its link or its public name" },
+  find: { argument: "[TEXT]", help: "Groups with a public name, to ask to join" },
   add: { argument: "NAME…", help: "Add members", names: many("no-members"), isForGroups: true, right: "add" },
   remove: { argument: "NAME…", help: "Remove members", names: many("members"), isForGroups: true, right: "remove" },
   promote: { argument: "NAME…", help: "Make members admins", names: many("no-admins"), isForGroups: true, right: "role" },
@@ -45,7 +46,7 @@ const entries = {
   unmute: { argument: "", help: "News from here again" },
   broadcast: {
     argument: "LIST|NAME,NAME TEXT",
-    help: "Write to several, each by themselves",
+    help: "Write to several, each by themselves; also: /broadcast make LIST NAME…, /broadcast delete LIST",
     names: { how: "commas", of: "people", from: 0 },
   },
   note: { argument: "TEXT", help: "Your own note about this person" },
@@ -78,6 +79,12 @@ export function splitWords(argument: string): readonly string[] | undefined {
   if (argument.split('"').length % 2 === 0) return undefined;
   return Array.from(argument.matchAll(WORD), ([word, quoted]) => quoted ?? word);
 }
+
+/** Names as people type them: "@Bob" is bob. Undefined: a quote is not closed. */
+export const namesIn = (argument: string): readonly string[] | undefined =>
+  splitWords(argument)?.map((word) => word.replace(/^@/u, "").replace(/,$/u, "").toLowerCase());
+
+export const openQuote = "A quote is not closed.";
 
 const NEAREST = 3;
 const MOST_WRONG = 2;

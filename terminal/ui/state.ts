@@ -5,6 +5,7 @@ import type {
   ClientEvent,
   ConnectionState,
   ConversationSummary,
+  FoundGroup,
   GroupInfo,
   GroupInvitation,
   JoinRequestInfo,
@@ -69,6 +70,8 @@ export type Overlay =
   | { readonly kind: "policy"; readonly top: number }
   | { readonly kind: "invitation"; readonly invitation: GroupInvitation; readonly link: string }
   | { readonly kind: "requests"; readonly index: number }
+  /** Groups with a public name. */
+  | { readonly kind: "found"; readonly groups: readonly FoundGroup[]; readonly index: number }
   /** `back`: what lay there before, and does again after the answer. */
   | { readonly kind: "confirm"; readonly question: string; readonly effect: Effect; readonly back?: Overlay };
 
@@ -152,6 +155,7 @@ export type Effect =
   | { readonly kind: "change-group"; readonly id: ConversationId; readonly change: GroupChange; readonly line?: string }
   | { readonly kind: "invite"; readonly id: ConversationId; readonly uses?: number; readonly days?: number }
   | { readonly kind: "join"; readonly to: string; readonly line: string }
+  | { readonly kind: "find-groups"; readonly text: string; readonly line: string }
   | { readonly kind: "set-mute"; readonly id: ConversationId; readonly mute: Mute }
   | { readonly kind: "set-blocked"; readonly name: string; readonly blocked: boolean }
   | { readonly kind: "accept-request"; readonly id: ConversationId }
@@ -159,6 +163,8 @@ export type Effect =
   | { readonly kind: "decline-request"; readonly id: ConversationId | undefined }
   | { readonly kind: "broadcast"; readonly to: string; readonly text: string; readonly line: string }
   | { readonly kind: "broadcast-lists" }
+  /** `people`: none: it is gone. */
+  | { readonly kind: "set-broadcast-list"; readonly name: string; readonly people: readonly string[]; readonly line: string }
   | { readonly kind: "copy"; readonly text: string }
   | { readonly kind: "redraw" }
   | { readonly kind: "sign-out" }
@@ -175,6 +181,7 @@ export type Action =
   | { readonly kind: "requests"; readonly requests: Requests }
   | { readonly kind: "declined"; readonly id: ConversationId | undefined }
   | { readonly kind: "asked-to-join"; readonly id: ConversationId; readonly now: number }
+  | { readonly kind: "found-groups"; readonly text: string; readonly groups: readonly FoundGroup[]; readonly now: number }
   | { readonly kind: "group"; readonly group: OpenGroup }
   | { readonly kind: "invitation"; readonly id: ConversationId; readonly invitation: GroupInvitation; readonly link: string }
   | { readonly kind: "receipts"; readonly message: ChatMessage["id"]; readonly receipts: readonly Receipt[] }

@@ -1,7 +1,7 @@
 import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
 import type { Client } from "@fastchat/client";
+import { mayDo } from "../group-rights.ts";
 import { atMostOnce } from "./again.ts";
-import { mayDo } from "./group-change.ts";
 import { performGroups } from "./perform-groups.ts";
 import { type Action, type Effect, type State, initialState } from "./state.ts";
 import { update } from "./update.ts";
@@ -189,12 +189,14 @@ export function startStore(client: Client, options: StoreOptions): Store {
       case "change-group":
       case "invite":
       case "join":
+      case "find-groups":
       case "set-mute":
       case "set-blocked":
       case "accept-request":
       case "decline-request":
       case "broadcast":
       case "broadcast-lists":
+      case "set-broadcast-list":
         return performGroups({ client, dispatch, say }, effect);
       case "copy":
         copy(effect.text);

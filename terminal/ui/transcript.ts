@@ -1,9 +1,9 @@
 import type { ChatMessage, ChatNotice, MessageStatus, NoticeKind } from "@fastchat/client";
+import { type WrappedRow, wrap } from "../cells.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
-import { type WrappedRow, wrap } from "./cells.ts";
+import { dayWords, sameDay, sameMinute, timeWords } from "../time.ts";
 import { mentionSpans } from "./mentions.ts";
 import { type Row, type Span, blankRow, chosen, fitRow, ruleRow, span, spread } from "./rows.ts";
-import { dayWords, sameDay, sameMinute, timeWords } from "./time.ts";
 import type { Entry } from "./timeline.ts";
 
 /** Where a conversation is scrolled to. */

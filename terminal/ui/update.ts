@@ -4,6 +4,7 @@ import { forget, receive } from "./arrivals.ts";
 import { changed, reloaded, withConversation, withGroup } from "./conversation-change.ts";
 import { editorOf } from "./editor.ts";
 import { LOAD_AT_ONCE, atFirstUnread, open } from "./enter.ts";
+import { withFound } from "./found.ts";
 import { isCovered, layoutOf, lookOf } from "./layout.ts";
 import { listEntries } from "./list.ts";
 import { membersShown } from "./members.ts";
@@ -67,6 +68,8 @@ function act(state: State, action: Action): Step {
       const words = "Asked: the group is in your list as soon as an admin lets you in.";
       return step({ ...said(state, words), joining: action.id }, { kind: "load-conversation", id: action.id });
     }
+    case "found-groups":
+      return step(withFound(state, action.text, action.groups));
     case "group":
       return step(action.group.info.id === state.open ? withGroup(state, action.group) : state);
     case "invitation": {

@@ -1,5 +1,6 @@
 import type { BroadcastList, Client } from "@fastchat/client";
 import { limits } from "@fastchat/protocol";
+import { listCalled } from "../../broadcast-lists.ts";
 import { ourCommand } from "../../config.ts";
 import { Failure, exitCodes, usage } from "../../failure.ts";
 
@@ -14,8 +15,7 @@ export function checkedRecipients(words: readonly string[]): readonly string[] {
 
 /** Throws Failure. */
 export async function listNamed(client: Client, name: string): Promise<BroadcastList> {
-  const lists = await client.broadcastLists();
-  const found = lists.find((list) => list.name === name) ?? lists.find((list) => list.name.toLowerCase() === name.toLowerCase());
+  const found = listCalled(await client.broadcastLists(), name);
   if (found !== undefined) return found;
   const sentence = `There is no list "${name}": see "${ourCommand} broadcast list", or write names with commas.`;
   throw new Failure(exitCodes.refused, "no-such-list", sentence);

@@ -1,33 +1,30 @@
 import type { Client } from "@fastchat/client";
 import { limits } from "@fastchat/protocol";
 import { ourCommand } from "../../config.ts";
-import { parseDuration } from "../../durations.ts";
 import { Failure, exitCodes, usage } from "../../failure.ts";
-import { openSignedIn, untilOnline } from "../../place.ts";
+import { untilOnline } from "../../place.ts";
 import { wholeText } from "../../standard-input.ts";
-import { plural } from "../../ui/words.ts";
-import { command, timeoutOption } from "../command.ts";
+import { plural } from "../../words.ts";
 import { allSent, queued, watchRefusals } from "../sending.ts";
+import { signedInCommand } from "../signed-in-command.ts";
 import { nameList } from "../words.ts";
 import { checkedRecipients, listNamed } from "./recipients.ts";
 
-export const send = command({
+export const send = signedInCommand({
   name: "send",
   description: "Write to everybody of a list, to each by themselves; TEXT - is standard input",
   example: "friends hello",
   args: {
     list: { type: "positional", required: true, description: "Which list, or names with commas" },
     text: { type: "positional", required: false, description: "The message, or - for standard input" },
-    timeout: { ...timeoutOption, default: "15s" },
   },
   manyWords: true,
-  async run({ config, output, place, words }, args) {
-    const patience = parseDuration(args.timeout, "timeout");
+  waitsFor: "nothing",
+  timeout: "15s",
+  async run({ client, output, patience, words }, args) {
     const fromStdin = words.length === 1 ? !process.stdin.isTTY : words.length === 2 && words[1] === "-";
     if (words.length === 1 && !fromStdin)
       throw usage(`Say what to send: ${ourCommand} broadcast send ${args.list} hello, or - for standard input.`);
-    const { client } = await openSignedIn(config, place);
-    await using _ = client;
     const text = fromStdin ? await wholeText(limits.messageTextBytes) : words.slice(1).join(" ");
     if (text === "") throw usage("There is nothing to send: the text is empty.");
     await untilOnline(client, patience);

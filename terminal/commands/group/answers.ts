@@ -1,6 +1,6 @@
 import { nameList } from "../words.ts";
 import { printChange } from "./change.ts";
-import { groupCommand, namesIn, notAllowed } from "./group-command.ts";
+import { groupCommand, namesIn, needRight } from "./group-command.ts";
 
 const names = { "name…": { type: "positional", required: true, description: "Whom" } } as const;
 
@@ -12,7 +12,7 @@ export const approve = groupCommand({
   manyWords: true,
   async run(context) {
     const { client, group, title, rest } = context;
-    if (!group.group.mayAdd) throw notAllowed("Only who may add members can let in who asks to join.");
+    needRight(context, "add");
     const people = namesIn(rest);
     await client.groups.approve(group.id, people);
     await printChange(context, "approved", `Let ${nameList(people)} into ${title}.`, people);
@@ -21,13 +21,13 @@ export const approve = groupCommand({
 
 export const reject = groupCommand({
   name: "reject",
-  description: "Turn people down who ask to join",
+  description: "Turn people down who ask to join; only an admin can",
   example: '"Chess club" bob',
   args: names,
   manyWords: true,
   async run(context) {
     const { client, group, title, rest } = context;
-    if (group.group.role !== "admin") throw notAllowed("Only an admin can turn down who asks to join.");
+    needRight(context, "turn-down");
     const people = namesIn(rest);
     await client.groups.reject(group.id, people);
     await printChange(context, "rejected", `${nameList(people)} will not join ${title}.`, people);

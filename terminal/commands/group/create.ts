@@ -1,7 +1,7 @@
 import { limits } from "@fastchat/protocol";
 import { usage } from "../../failure.ts";
 import { safeLine, safeName } from "../../safe-text.ts";
-import { fewWords } from "../../ui/words.ts";
+import { fewWords } from "../../words.ts";
 import { catchUp } from "../catch-up.ts";
 import { groupWith } from "../destination.ts";
 import { NAMES_SHOWN } from "../words.ts";

@@ -1,6 +1,6 @@
+import { plural } from "../../words.ts";
 import { typedId } from "../destination.ts";
 import { safeLine } from "../../safe-text.ts";
-import { plural } from "../../ui/words.ts";
 import { column } from "../words.ts";
 import { connectedCommand } from "./group-command.ts";
 

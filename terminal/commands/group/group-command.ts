@@ -1,23 +1,18 @@
 import type { ArgsDef } from "citty";
-import type { Client, GroupInfo, GroupSummary } from "@fastchat/client";
-import { ErrorCode, errorRow, FastChatError } from "@fastchat/protocol";
-import { parseDuration } from "../../durations.ts";
-import { Failure, exitCodes, usage } from "../../failure.ts";
-import { needOnline, openSignedIn } from "../../place.ts";
+import type { GroupInfo, GroupSummary } from "@fastchat/client";
+import { ErrorCode, FastChatError } from "@fastchat/protocol";
+import { Failure, exitCodes } from "../../failure.ts";
+import { type Right, refusal } from "../../group-rights.ts";
+import { needOnline } from "../../place.ts";
 import { safeLine } from "../../safe-text.ts";
 import { catchUp } from "../catch-up.ts";
-import { type Command, type CommandContext, command, type Definition, timeoutOption } from "../command.ts";
+import type { Command, Definition } from "../command.ts";
 import { groupWith } from "../destination.ts";
 import { showSealing } from "../sealing.ts";
+import { type SignedInContext, signedInCommand } from "../signed-in-command.ts";
 import { nameList } from "../words.ts";
 
-export interface ConnectedContext extends CommandContext {
-  readonly client: Client;
-  /** How long to wait for others, in milliseconds. */
-  readonly patience: number;
-}
-
-export interface GroupContext extends ConnectedContext {
+export interface GroupContext extends SignedInContext {
   readonly group: GroupSummary;
   /** Of the group, made safe. */
   readonly title: string;
@@ -33,23 +28,16 @@ interface More {
 }
 
 /** A command that needs a connection. */
-export function connectedCommand<const Args extends ArgsDef>({
-  args,
-  run,
-  timeout = "10s",
-  ...definition
-}: Definition<Args, ConnectedContext> & More): Command {
-  return command({
+export function connectedCommand<const Args extends ArgsDef>({ run, ...definition }: Definition<Args, SignedInContext> & More): Command {
+  return signedInCommand({
+    timeout: "10s",
     ...definition,
-    args: { ...args, timeout: { ...timeoutOption, default: timeout } },
+    waitsFor: "nothing",
     async run(context, given) {
-      const { config, place } = context;
-      const patience = parseDuration((given as { readonly timeout: string }).timeout, "timeout");
-      const { client } = await openSignedIn(config, place);
-      await using _ = client;
+      const { client, patience } = context;
       await needOnline(client, patience);
-      using _sealing = showSealing(client);
-      return await run({ ...context, client, patience }, given as unknown as Parameters<typeof run>[1]);
+      using _ = showSealing(client);
+      return await run(context, given);
     },
   });
 }
@@ -89,12 +77,9 @@ export async function needMembers(context: Pick<GroupContext, "client" | "group"
   throw new Failure(exitCodes.refused, "not-in-group", `${nameList(strange)} ${are} not in ${context.title}: nothing was changed.`);
 }
 
-/** What the policy or one's role does not allow. */
-export const notAllowed = (sentence: string): Failure => new Failure(exitCodes.refused, errorRow(ErrorCode.FORBIDDEN).name, sentence);
-
-/** One of a few words. Throws Failure. */
-export function oneOf<const Word extends string>(text: string, option: string, words: readonly Word[]): Word {
-  const found = words.find((word) => word === text);
-  if (found === undefined) throw usage(`--${option} is "${text}": write ${words.join(" or ")}.`);
-  return found;
+/** Throws FastChatError when the policy or one's role does not allow it. */
+export function needRight({ group: { group } }: Pick<GroupContext, "group">, right: Right): void {
+  if (group.ended !== undefined) throw new FastChatError(ErrorCode.NOT_A_MEMBER);
+  const sentence = refusal(group, right);
+  if (sentence !== undefined) throw new FastChatError(ErrorCode.FORBIDDEN, { sentence });
 }

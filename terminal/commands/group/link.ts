@@ -2,7 +2,7 @@ import type { GroupInvitation } from "@fastchat/client";
 import { ourCommand } from "../../config.ts";
 import { parseCount } from "../../durations.ts";
 import { Failure, exitCodes, usage } from "../../failure.ts";
-import { plural } from "../../ui/words.ts";
+import { plural } from "../../words.ts";
 import { typedId } from "../destination.ts";
 import { placeObject } from "../shapes.ts";
 import { printChange } from "./change.ts";

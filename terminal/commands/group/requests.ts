@@ -1,15 +1,16 @@
 import { safeName } from "../../safe-text.ts";
-import { stampWords } from "../../ui/time.ts";
+import { stampWords } from "../../time.ts";
 import { isoTime, placeObject } from "../shapes.ts";
-import { groupCommand, notAllowed } from "./group-command.ts";
+import { groupCommand, needRight } from "./group-command.ts";
 
 export const requests = groupCommand({
   name: "requests",
   description: "Who asks to be let into a group",
   example: '"Chess club"',
   args: {},
-  async run({ client, output, group }) {
-    if (!group.group.mayAdd) throw notAllowed("Only who may add members can see who asks to join.");
+  async run(context) {
+    needRight(context, "add");
+    const { client, output, group } = context;
     for (const { person, by, time } of await client.groups.joinRequests(group.id)) {
       const way = { invitation: "by an invitation", "public-name": "by the public name" }[by];
       await output.print(

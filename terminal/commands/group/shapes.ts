@@ -1,10 +1,10 @@
 import type { GroupInfo, GroupInvitation, GroupMember, GroupSummary } from "@fastchat/client";
+import { policyLines } from "../../group-policy.ts";
 import { safeName, safeText } from "../../safe-text.ts";
-import { plural } from "../../ui/words.ts";
+import { plural } from "../../words.ts";
 import { typedId } from "../destination.ts";
 import { type JsonObject, isoTime, placeObject, presenceWords } from "../shapes.ts";
 import { column, endedWords, shortTitle } from "../words.ts";
-import { policyLines } from "./policy-words.ts";
 
 export function groupObject(conversation: GroupSummary): JsonObject {
   const { name, description, memberCount, role, addedBy, ended, joinRequests, mayWrite, mayAdd, mayChangeProfile } = conversation.group;
