@@ -1,5 +1,5 @@
 import { accountId, type AccountId, idBytes, isHash, limits } from "@fastchat/protocol";
-import { additionOf, type ConversationState, faultOfJoinRequest } from "@fastchat/protocol/chain";
+import { additionOf, type ConversationState, faultOfJoinRequest, invitationStanding, type InvitationState } from "@fastchat/protocol/chain";
 import { toHex } from "@fastchat/protocol/seal";
 import type { Addition, JoinRequest } from "@fastchat/protocol/wire/conversation";
 import type { WaitingJoinRequest } from "@fastchat/protocol/wire/frames";
@@ -11,7 +11,6 @@ import type { Conversation } from "./conversation.ts";
 import type { ConversationLinks } from "./conversation-links.ts";
 import { inPieces } from "./link-pieces.ts";
 
-const DAY_MS = 86_400_000;
 /** Several admins' devices hear of a request at once: whoever waits shortest adds, the others find it done. */
 const JITTER_MS = 300;
 const READ_AT_ONCE = 32;
@@ -74,14 +73,22 @@ export class Admissions {
     await Promise.all(Array.from(this.#looking.values(), ({ ended }) => ended));
   }
 
-  /** Who asks, with a request that is their own; admins drop the others. Throws FORBIDDEN for who may not add. */
-  async asking(conversation: Conversation): Promise<{ readonly asking: readonly Asking[]; readonly total: number }> {
+  /**
+   * Who asks, with a request that is their own; admins drop the others. Throws FORBIDDEN for who may not add.
+   *
+   * @param wanted of which requests alone it is looked whose they are; `total` counts all
+   */
+  async asking(
+    conversation: Conversation,
+    wanted: (request: JoinRequest) => boolean = () => true,
+  ): Promise<{ readonly asking: readonly Asking[]; readonly total: number }> {
     const { connection } = this.#parts;
     const asked = { conversation: idBytes(conversation.id), limit: 2 * limits.joinRequestsPerGroup };
-    const { requests, total } = await connection.request({ case: "fetchJoinRequests", value: asked }, "joinRequests");
+    const { requests: waiting, total } = await connection.request({ case: "fetchJoinRequests", value: asked }, "joinRequests");
     const { state } = conversation.chain;
     if (state === undefined) return { asking: [], total: 0 };
     const isAdmin = state.members.get(this.#parts.account)?.role === "admin";
+    const requests = waiting.filter(({ request }) => request !== undefined && wanted(request));
     const asking: Asking[] = [];
     for (let at = 0; at < requests.length; at += READ_AT_ONCE) {
       const some = requests.slice(at, at + READ_AT_ONCE);
@@ -118,7 +125,9 @@ export class Admissions {
     const { state: now } = conversation.chain;
     const role = now?.members.get(account)?.role;
     if (now === undefined || role === undefined || (role !== "admin" && now.policy.mayAdd !== "members")) return false;
-    const { asking, total } = await this.asking(conversation);
+    // Nobody but these is let in without being asked about.
+    const isGood = ({ invitation }: JoinRequest) => isGoodNow(now.invitations.get(toHex(invitation)), Date.now());
+    const { asking, total } = await this.asking(conversation, isGood);
     // Others are let in with the next look: one link brings along no more than it may.
     const [letIn = []] = role === "admin" ? inPieces(isLetIn(now, asking), ({ known }) => known, now) : [];
     if (letIn.length > 0) {
@@ -162,18 +171,20 @@ function isLetIn(state: ConversationState, asking: readonly Asking[]): Asking[] 
   return [...goodInvitations(state, asking)].filter(({ known }) => !known.state.closed && isNew(known.state.account)).slice(0, room);
 }
 
+const isGoodNow = (invitation: InvitationState | undefined, now: number, used = invitation?.used ?? 0): boolean =>
+  invitation !== undefined && invitationStanding({ ...invitation, used }, now) === "good";
+
 /** Those of these whose invitations are good now, each use counted once. */
 function goodInvitations(state: ConversationState, asking: readonly Asking[]): Set<Asking> {
   const used = new Map<string, number>();
-  const today = Math.floor(Date.now() / DAY_MS);
+  const now = Date.now();
   return new Set(
     asking.filter(({ request, known }) => {
       const invitation = state.invitations.get(toHex(request.invitation));
-      if (invitation === undefined || invitation.revoked || invitation.lastDay < today) return false;
-      if (state.removed.has(known.state.account)) return false;
+      if (invitation === undefined || state.removed.has(known.state.account)) return false;
       const uses = used.get(invitation.publicKey) ?? invitation.used;
       used.set(invitation.publicKey, uses + 1);
-      return uses < invitation.uses;
+      return isGoodNow(invitation, now, uses);
     }),
   );
 }

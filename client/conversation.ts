@@ -1,14 +1,5 @@
 import { clone, create, fromBinary } from "@bufbuild/protobuf";
-import {
-  accountId,
-  type AccountId,
-  type ClientMessageId,
-  type ConversationId,
-  type DeviceId,
-  idBytes,
-  isHash,
-  limits,
-} from "@fastchat/protocol";
+import { accountId, type AccountId, type ClientMessageId, type ConversationId, idBytes, isHash, limits } from "@fastchat/protocol";
 import { type ConversationState, deviceAt, newestEpoch } from "@fastchat/protocol/chain";
 import { entryHash, equal } from "@fastchat/protocol/seal";
 import {
@@ -22,8 +13,6 @@ import {
   type Witness,
   WitnessSchema,
 } from "@fastchat/protocol/wire/conversation";
-import type { AccountForked, KnownAccounts } from "./accounts.ts";
-import type { Connection } from "./connection.ts";
 import { ConversationChain } from "./conversation-chain.ts";
 import { EpochKeys } from "./epoch-keys.ts";
 import {
@@ -35,11 +24,11 @@ import {
 import { isOwn } from "./group-record.ts";
 import { Lane } from "./lane.ts";
 import { incarnationAt, LogCheck, type LogDraft, witnessRecord } from "./log-check.ts";
-import { LogReader } from "./log-reader.ts";
+import { type LogListener, LogReader, type LogReaderParts } from "./log-reader.ts";
 import { doubtOf, isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
 import { forkNotice } from "./notices.ts";
 import { keys, prefixes, put, read, schemas, sequenceOfKey } from "./records.ts";
-import { type Change, prefixRange, type Storage } from "./storage.ts";
+import { type Change, prefixRange } from "./storage.ts";
 import type { VerifiedAccounts } from "@fastchat/protocol/chain";
 
 /** A fresh device reads a log of up to this many entries from its start, a longer one from its newest page back [H1]. */
@@ -54,34 +43,23 @@ const KEY_MISSING: ReadonlySet<string> = new Set(["key", "before-joining", "miss
 /** Kept for later: each account says two things, and says them anew. */
 const CLAIMS_AT_MOST = 64;
 
-export interface ConversationParts {
-  readonly storage: Storage;
-  readonly me: { readonly account: AccountId; readonly device: DeviceId };
-  readonly accounts: KnownAccounts;
+export interface ConversationParts extends LogReaderParts {
   readonly verified: VerifiedAccounts;
-  readonly connection: Pick<Connection, "request">;
   readonly accountKeyOf: (generation: number) => Uint8Array | undefined;
   /** Own messages whose entries are about to be stored: what deletes them from the outbox in the same commit. */
   readonly arrived: (conversation: ConversationId, ids: readonly ClientMessageId[]) => Change[];
   /** They are stored. */
   readonly settled: (conversation: ConversationId, ids: readonly ClientMessageId[]) => void;
-  /** An own message was stored that refers to a manifest of the vault [P4]. */
-  readonly onReference: (manifest: Uint8Array) => void;
   readonly listener: ConversationListener;
 }
 
-export interface ConversationListener {
+export interface ConversationListener extends LogListener {
   /** After the commit; ascending sequence numbers. `live`: arrived while everything before was here. */
   onStored(conversation: Conversation, sequences: readonly number[], live: boolean): void;
   /** The record changed in another way, or entries stored before did. */
   onChanged(conversation: Conversation, sequences: readonly number[]): void;
   /** Messages are gone: what is shown of them is not there any more. */
   onDeleted(conversation: Conversation): void;
-  onFork(error: AccountForked): void;
-  /** Who decides about whom in a group may be another now: roles, or the policy. */
-  onRules(conversation: ConversationId): void;
-  /** These accounts became members of a group. */
-  onJoined(conversation: ConversationId, accounts: readonly AccountId[]): void;
   /** The current epoch's key cannot be opened here [C6]. */
   onKeyMissing(conversation: Conversation, epoch: number): void;
 }

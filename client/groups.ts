@@ -16,6 +16,7 @@ import {
   type ConversationPolicy,
   type ConversationState,
   defaultPolicy,
+  invitationDayMs,
   newestEpoch,
   policyOf,
   removalOf,
@@ -50,7 +51,6 @@ import type { People } from "./people.ts";
 import { refusal } from "./refusals.ts";
 import type { Views } from "./views.ts";
 
-const DAY_MS = 86_400_000;
 const DEFAULT_USES = 100;
 const DEFAULT_DAYS = 7;
 /** A change whose answer was lost with the connection is looked for, and made again where it is missing, for so long. */
@@ -201,7 +201,7 @@ export class GroupCalls implements Groups {
     const conversation = this.#group(id);
     const seed = random(32);
     const publicKey = publicKeyOf(seed);
-    const lastDay = Math.floor(Date.now() / DAY_MS) + days;
+    const lastDay = Math.floor(Date.now() / invitationDayMs) + days;
     await this.#change(conversation, async ({ invitations, policy }) => {
       if (invitations.has(toHex(publicKey))) return done;
       return change({ case: "policy", value: { policy: policyOf(policy, [{ publicKey, uses, lastDay }]) } });
@@ -210,7 +210,7 @@ export class GroupCalls implements Groups {
       publicKey: toHex(publicKey),
       uses,
       used: 0,
-      lastDay: new Date(lastDay * DAY_MS).toISOString().slice(0, 10),
+      lastDay: new Date(lastDay * invitationDayMs).toISOString().slice(0, 10),
       state: "good",
       link: joinLinkText(this.#parts.me.gateway, { conversation: conversation.id, seed }),
     };

@@ -1,12 +1,12 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { accountId, type ConversationId, idBytes, isHash, limits } from "@fastchat/protocol";
+import { accountId, type AccountId, type ConversationId, type DeviceId, idBytes, isHash, limits } from "@fastchat/protocol";
 import { type ConversationResult, type ConversationState, isEntitled, isTooMuchEvidence, newestEpoch } from "@fastchat/protocol/chain";
 import { entryHash, equal } from "@fastchat/protocol/seal";
 import { type Entry, type LinkEntry, LinkEntrySchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
-import { AccountForked, type Learned } from "./accounts.ts";
+import { AccountForked, type KnownAccounts, type Learned } from "./accounts.ts";
 import { breathe } from "./breathe.ts";
+import type { Connection } from "./connection.ts";
 import type { ConversationChain } from "./conversation-chain.ts";
-import type { ConversationParts } from "./conversation.ts";
 import type { EpochKeys, LinkBodyOf } from "./epoch-keys.ts";
 import { RevokedDeviceSchema, type StoredEntry, type StoredNotice } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { keepProfile, lastProfileOf, openGroupProfile, recordStep, signedProfileOf } from "./group-record.ts";
@@ -15,14 +15,34 @@ import { doubtOf, isMessage, type ReadMessage, readMessage, storedBase, storeMes
 import { evidenceNotice, incarnationNotice, invalidLinkNotice, linkMismatchNotice, linkNotices, profileSentence } from "./notices.ts";
 import { keys } from "./records.ts";
 import { believableTime } from "./server-words.ts";
+import type { Storage } from "./storage.ts";
 
 /** Accounts taken in between two pauses. */
 const LEARNED_AT_ONCE = 64;
 
+export interface LogReaderParts {
+  readonly storage: Storage;
+  readonly me: { readonly account: AccountId; readonly device: DeviceId };
+  readonly accounts: KnownAccounts;
+  readonly connection: Pick<Connection, "request">;
+  /** An own message was stored that refers to a manifest of the vault [P4]. */
+  readonly onReference: (manifest: Uint8Array) => void;
+  readonly listener: LogListener;
+}
+
+/** Told after the commit. */
+export interface LogListener {
+  onFork(error: AccountForked): void;
+  /** Who decides about whom in a group may be another now: roles, or the policy. */
+  onRules(conversation: ConversationId): void;
+  /** These accounts became members of a group. */
+  onJoined(conversation: ConversationId, accounts: readonly AccountId[]): void;
+}
+
 /** Reads entries of one conversation's log into a draft: verifies links, opens messages [C3], [S3]. Commits nothing. */
 export class LogReader {
   readonly #id: ConversationId;
-  readonly #parts: ConversationParts;
+  readonly #parts: LogReaderParts;
   readonly #chain: ConversationChain;
   readonly #epochKeys: EpochKeys;
   readonly #nameOf: (account: Uint8Array) => Promise<string>;
@@ -33,7 +53,7 @@ export class LogReader {
 
   constructor(
     id: ConversationId,
-    parts: ConversationParts,
+    parts: LogReaderParts,
     chain: ConversationChain,
     epochKeys: EpochKeys,
     nameOf: (account: Uint8Array) => Promise<string>,

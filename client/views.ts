@@ -1,6 +1,6 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { accountId, type AccountId, type ClientMessageId, type ConversationId, deviceId, isHash, limits } from "@fastchat/protocol";
-import { type ConversationState, type InvitationState, newestEpoch } from "@fastchat/protocol/chain";
+import { type ConversationState, invitationDayMs, invitationStanding, type InvitationState, newestEpoch } from "@fastchat/protocol/chain";
 import { type MessageContent, Role } from "@fastchat/protocol/wire/conversation";
 import type { KnownAccounts } from "./accounts.ts";
 import type { GroupInfo, GroupInvitation, GroupMember, GroupOverview } from "./api-groups.ts";
@@ -350,7 +350,6 @@ export function blockedIn({ updateNeeded, forked, closed, group }: ConversationR
   return group === undefined || group.mayWrite ? "none" : "announce-only";
 }
 
-const DAY_MS = 86_400_000;
 /** A server's clock may be so far ahead. */
 const CLOCK_SLACK_MS = 600_000;
 
@@ -359,10 +358,10 @@ function mayBeErased({ shortestRetentionSeconds: shortest }: ConversationRecord,
   return shortest > 0 && time + shortest * 1_000 <= Date.now() + CLOCK_SLACK_MS;
 }
 
-function invitationInfo({ publicKey, uses, used, lastDay, revoked }: InvitationState): GroupInvitation {
-  const isOver = lastDay * DAY_MS + DAY_MS <= Date.now();
-  const state = revoked ? "revoked" : used >= uses ? "used-up" : isOver ? "expired" : "good";
-  return { publicKey, uses, used, lastDay: new Date(lastDay * DAY_MS).toISOString().slice(0, 10), state };
+function invitationInfo(invitation: InvitationState): GroupInvitation {
+  const { publicKey, uses, used, lastDay } = invitation;
+  const state = invitationStanding(invitation, Date.now());
+  return { publicKey, uses, used, lastDay: new Date(lastDay * invitationDayMs).toISOString().slice(0, 10), state };
 }
 
 function byRoleAndName(one: GroupMember, other: GroupMember): number {

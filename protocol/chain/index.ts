@@ -73,7 +73,15 @@ export {
 } from "./conversation-state.ts";
 export { type Change, defaultPolicy } from "./conversation-work.ts";
 export { isTooMuchEvidence, recordedLinks, type VerifiedAccounts, verifyEvidence } from "./evidence.ts";
-export { additionOf, type AskingDevice, buildJoinRequest, faultOfJoinRequest, joinRequestParts } from "./join-request.ts";
+export {
+  additionOf,
+  type AskingDevice,
+  buildJoinRequest,
+  faultOfJoinRequest,
+  invitationDayMs,
+  invitationStanding,
+  joinRequestParts,
+} from "./join-request.ts";
 export {
   accountIdOf,
   accountLinkHash,

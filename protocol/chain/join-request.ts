@@ -6,6 +6,7 @@ import { equal } from "../seal/bytes.ts";
 import { labels } from "../seal/labels.ts";
 import { publicKeyOf, sign, verifyLink } from "../seal/signature.ts";
 import { type AccountState, deviceAt } from "./account.ts";
+import type { InvitationState } from "./conversation-state.ts";
 
 /** [C7] What a request signs, under a label for the invitation's key and one for the device. */
 export const joinRequestParts = (request: {
@@ -15,6 +16,19 @@ export const joinRequestParts = (request: {
   readonly account: Uint8Array;
   readonly head: Pick<AccountHead, "index" | "hash">;
 }) => [request.conversation, request.invitation, request.account, request.head.index, request.head.hash] as const;
+
+/** Days of an invitation are counted in UTC. */
+export const invitationDayMs = 86_400_000;
+
+/** [L60] Whether an invitation is good at this time, milliseconds since 1970, after so many uses. */
+export function invitationStanding(
+  { uses, used, lastDay, revoked }: Pick<InvitationState, "uses" | "used" | "lastDay" | "revoked">,
+  now: number,
+): "good" | "used-up" | "expired" | "revoked" {
+  if (revoked) return "revoked";
+  if (used >= uses) return "used-up";
+  return lastDay < Math.floor(now / invitationDayMs) ? "expired" : "good";
+}
 
 export interface AskingDevice {
   /** The account at its newest head. */

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { conversationId, ErrorCode, FastChatError, isHash, limits } from "@fastchat/protocol";
-import { deviceAt, faultOfJoinRequest } from "@fastchat/protocol/chain";
+import { deviceAt, faultOfJoinRequest, invitationStanding } from "@fastchat/protocol/chain";
 import { signatureLength, toHex } from "@fastchat/protocol/seal";
 import type { JoinRequest } from "@fastchat/protocol/wire/conversation";
 import { JoinRequestedSchema } from "@fastchat/protocol/wire/frames";
@@ -78,9 +78,5 @@ async function isWelcome(chat: ChatContext, { account }: Session, { conversation
   if (state?.kind !== "group" || state.members.size === 0 || state.removed.has(account)) return false;
   if (!shows) return true;
   const announced = state.invitations.get(toHex(invitation));
-  if (announced === undefined || announced.revoked || announced.used >= announced.uses) return false;
-  return announced.lastDay >= Math.floor(chat.now() / DAY_MS);
+  return announced !== undefined && invitationStanding(announced, chat.now()) === "good";
 }
-
-/** Days of an invitation are counted in UTC. */
-const DAY_MS = 86_400_000;

@@ -1,0 +1,73 @@
+import { toBinary, create, fromBinary } from "@bufbuild/protobuf";
+import { type ConversationId, idBytes } from "@fastchat/protocol";
+import { ErasedSchema } from "@fastchat/protocol/wire/conversation";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Retention } from "../../server/chat/retention.ts";
+import { silentLog } from "../../server/events.ts";
+import { openChatMetrics } from "../../server/metrics.ts";
+import { openDatabase } from "../../server/store/database.ts";
+import { entryKinds } from "../../server/store/entries.ts";
+import { anotherDevice, type Person, person } from "../person.ts";
+import { startSystem, type System } from "../system.ts";
+import { agree, hears, say, textsOf } from "./group-talk.ts";
+
+const shared = new AsyncDisposableStack();
+let system: System;
+beforeAll(async () => {
+  system = shared.use(await startSystem({ servers: 2 }));
+});
+afterAll(() => shared.disposeAsync());
+
+/** What a chat server does every minute, as if it were so much later; the clients' clocks are as they are. */
+async function sweepAfter(milliseconds: number): Promise<void> {
+  await using database = openDatabase({ url: system.databaseUrl, connections: 2, onIdleError: () => undefined });
+  const now = () => Date.now() + milliseconds;
+  await new Retention({ database, log: silentLog, metrics: openChatMetrics(), now, everyMs: 1 }).sweep();
+}
+
+async function contradictionsOf({ client }: Person, id: ConversationId): Promise<string[]> {
+  const { items } = await client.items(id, { limit: 500 });
+  return items.flatMap((item) => (item.kind === "notice" && item.notice === "contradiction" ? [item.text] : []));
+}
+
+const HOUR_MS = 3_600_000;
+
+test("[S4] [H4] what the server erased is gone for a new device, which finds the log whole and true all the same", async () => {
+  await using alice = await person(system, "alice");
+  await using bob = await person(system, "bob");
+  const id = await alice.client.groups.create({ name: "Short-lived", members: ["bob"], policy: { retentionSeconds: 3_600 } });
+  await agree([alice, bob], id);
+  for (const text of ["one", "two", "three"]) await say(alice, id, text);
+  await hears(bob, id, "three");
+  await say(bob, id, "four");
+  await hears(alice, id, "four");
+  await sweepAfter(HOUR_MS + 60_000);
+  const rows = await system.query("SELECT sequence, kind, body FROM entry WHERE conversation = $1 ORDER BY sequence", [idBytes(id)]);
+  expect(rows.map(({ kind }) => kind)).toEqual([2, 4, 4, 4, 4]);
+
+  // Written by one who has seen everything: it carries the running hash up to there.
+  await say(bob, id, "five");
+  await using fresh = await anotherDevice(system, alice, { profile: "alice-later" });
+  await hears(fresh, id, "five");
+  expect(await textsOf(fresh, id)).toEqual(["five"]);
+  expect(await contradictionsOf(fresh, id)).toEqual([]);
+  // And the other way round: what the new device makes of the erased ones is what the old ones made of the messages.
+  await say(fresh, id, "six");
+  await hears(bob, id, "six");
+  await hears(alice, id, "six");
+  for (const each of [alice, bob]) expect(await contradictionsOf(each, id)).toEqual([]);
+  expect(await textsOf(bob, id)).toEqual(["one", "two", "three", "four", "five", "six"]);
+
+  // Were one of the hashes another, it would show.
+  const [first] = rows.filter(({ kind }) => kind === entryKinds.erased);
+  const { entryHash } = fromBinary(ErasedSchema, first!["body"] as Uint8Array);
+  entryHash[0]! ^= 1;
+  await system.query("UPDATE entry SET body = $1 WHERE conversation = $2 AND sequence = $3", [
+    toBinary(ErasedSchema, create(ErasedSchema, { entryHash })),
+    idBytes(id),
+    first!["sequence"],
+  ]);
+  await using misled = await anotherDevice(system, alice, { profile: "alice-misled" });
+  await hears(misled, id, "six");
+  expect(await contradictionsOf(misled, id)).not.toEqual([]);
+});
