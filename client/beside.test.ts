@@ -134,6 +134,15 @@ test("[S7] [C8] beside the holder, requests are told, accepted and put away, and
   await beside.setMute(id, "all");
   await expect.poll(async () => (await beside.conversation(id))?.mute).toBe("all");
 
+  // Who is there, the holder knows.
+  const isOnline = async () => {
+    const shown = await beside.conversation(id);
+    return shown?.kind === "direct" && shown.peer.online;
+  };
+  expect(await isOnline()).toBe(false);
+  await beside.watchPresence([ivan.me.account]);
+  expect(await isOnline()).toBe(true);
+
   await judy.say("heidi", "hello, too");
   await expect.poll(requests).toEqual(["judy"]);
   await beside.decline(undefined);

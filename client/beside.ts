@@ -1,14 +1,16 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import type { ConversationId } from "@fastchat/protocol";
+import type { AccountId, ConversationId } from "@fastchat/protocol";
 import { equal, vaultKeysOf } from "@fastchat/protocol/seal";
 import { KnownAccounts } from "./accounts.ts";
 import type { BroadcastList, ClientEvent, ConnectionState } from "./api.ts";
 import { broadcastListsIn } from "./broadcasts.ts";
+import type { OwnCalls } from "./calls.ts";
 import { ConnectionLost } from "./connection.ts";
 import { Contacts } from "./contacts.ts";
 import { ConversationSettings } from "./conversation-settings.ts";
 import { readHolderConnection } from "./holder-connection.ts";
 import { leaveInOutbox, type Writing } from "./outbox.ts";
+import type { PresenceState } from "./presence.ts";
 import type { LocalProfile } from "./profile.ts";
 import { keys, prefixes, read, schemas } from "./records.ts";
 import { loadUnread } from "./requests.ts";
@@ -19,6 +21,9 @@ import { Views } from "./views.ts";
 
 /** There may be many requests: they are counted so often, not with everything that happens. */
 const TELL_REQUESTS_MS = 1_000;
+
+/** Who is there is asked of the holder again so often. */
+const PRESENCE_EVERY_MS = 15_000;
 
 /** While the holder has not said anything. */
 const unknown: ConnectionState = {
@@ -49,6 +54,8 @@ export class Beside {
   /** How many requests there were. */
   #told = 0;
   #telling: ReturnType<typeof setTimeout> | undefined;
+  readonly #presences = new Map<AccountId, PresenceState>();
+  #watching: ReturnType<typeof setInterval> | undefined;
   #connection: ConnectionState = unknown;
   #end: (() => void) | undefined;
   #looking: Promise<void> = Promise.resolve();
@@ -78,7 +85,7 @@ export class Beside {
       return content?.kind.case === "draft" ? content.kind.value.text : "";
     };
     const live = {
-      presence: () => undefined,
+      presence: (account: AccountId) => this.#presences.get(account),
       nameOf: () => undefined,
       typing: () => [],
       isIdentityChanged: () => Promise.resolve(false),
@@ -122,7 +129,29 @@ export class Beside {
     return left.map(({ id }) => id);
   }
 
+  /** Whoever holds the profile watches; it is asked now, and again and again. */
+  async watchPresence(people: readonly AccountId[], ask: OwnCalls["presences"]): Promise<void> {
+    clearInterval(this.#watching);
+    if (people.length === 0) return;
+    const look = async (): Promise<void> => {
+      const told = await ask(people);
+      const changed = told.filter(({ account, online }) => this.#presences.get(account)?.online !== online);
+      for (const { account, ...state } of told) this.#presences.set(account, state);
+      if (changed.length === 0) return;
+      const seen = await Promise.all(changed.map(({ account }) => this.views.person(account)));
+      this.#emit({ kind: "presence", people: seen });
+    };
+    this.#watching = setInterval(() => {
+      look().catch((error: unknown) => {
+        if (this.#watching !== undefined) this.#onUnexpected(error);
+      });
+    }, PRESENCE_EVERY_MS);
+    await look();
+  }
+
   async close(): Promise<void> {
+    clearInterval(this.#watching);
+    this.#watching = undefined;
     this.#end?.();
     await this.#looking;
     clearTimeout(this.#telling);

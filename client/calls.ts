@@ -1,6 +1,7 @@
-import type { ConversationId } from "@fastchat/protocol";
+import type { AccountId, ConversationId } from "@fastchat/protocol";
 import type { Client } from "./api.ts";
 import type { Groups } from "./api-groups.ts";
+import type { PresenceState } from "./presence.ts";
 
 /** About people and this account's own settings. */
 export interface OwnCalls extends Pick<
@@ -9,6 +10,8 @@ export interface OwnCalls extends Pick<
 > {
   /** Reads a stranger's conversation that was left for later, now. */
   readRequest(id: ConversationId): Promise<void>;
+  /** Watches the presence of these as well. Gives what is known of them. */
+  presences(people: readonly AccountId[]): Promise<readonly (PresenceState & { readonly account: AccountId })[]>;
 }
 
 /** What a process beside the holder may have it do by name, with arguments and result as they are; each name stands in this list. */
@@ -34,7 +37,7 @@ const names = {
     "approve",
     "reject",
   ],
-  own: ["setMute", "accept", "decline", "setBlocked", "setBroadcastList", "broadcast", "receipts", "readRequest"],
+  own: ["setMute", "accept", "decline", "setBlocked", "setBroadcastList", "broadcast", "receipts", "readRequest", "presences"],
 } as const satisfies { readonly [Part in keyof Calls]: readonly (keyof Calls[Part])[] };
 
 type AnyCall = (...given: readonly unknown[]) => Promise<unknown>;

@@ -138,8 +138,8 @@ class OpenedClient<Place> implements Client {
   }
 
   async watchPresence(people: readonly AccountId[]): Promise<void> {
-    // Beside, nobody's presence is known: the holder watches for its own screen.
-    if (this.#role.kind === "holder") await this.#role.holder.watchPresence(people);
+    if (this.#role.kind === "holder") return this.#role.holder.watchPresence(people);
+    await this.#role.beside.watchPresence(people, (some) => this.#callsBeside.own.presences(some));
   }
 
   conversations(): Promise<readonly ConversationSummary[]> {

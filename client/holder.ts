@@ -353,6 +353,7 @@ export class Holder {
       broadcast: (people, text) => broadcasts.send(people, text),
       receipts: (id) => this.#receipts(id),
       readRequest: (id) => this.requests.read(id),
+      presences: (people) => this.#presence.look(people),
     };
     const receivers: PushReceivers = {
       ...shared,

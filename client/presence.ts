@@ -3,7 +3,7 @@ import type { AccountPresence } from "@fastchat/protocol/wire/frames";
 import type { Connection } from "./connection.ts";
 import { believableTime } from "./server-words.ts";
 
-interface State {
+export interface PresenceState {
   readonly online: boolean;
   /** Milliseconds since 1970. */
   readonly lastSeen: number | undefined;
@@ -18,14 +18,14 @@ export interface PresenceParts {
 /** Who of the people watched is connected, as far as the server says. */
 export class Presence {
   readonly #parts: PresenceParts;
-  readonly #states = new Map<AccountId, State>();
+  readonly #states = new Map<AccountId, PresenceState>();
   #watched: readonly AccountId[] = [];
 
   constructor(parts: PresenceParts) {
     this.#parts = parts;
   }
 
-  of(account: AccountId): State | undefined {
+  of(account: AccountId): PresenceState | undefined {
     return this.#states.get(account);
   }
 
@@ -38,6 +38,16 @@ export class Presence {
   async watch(people: readonly AccountId[]): Promise<void> {
     this.#watched = people.slice(0, limits.watchedPresences);
     if (this.#parts.isOnline()) await this.online();
+  }
+
+  /** Watches these as well. Gives what is known of them. */
+  async look(people: readonly AccountId[]): Promise<readonly (PresenceState & { readonly account: AccountId })[]> {
+    const watched = new Set([...this.#watched, ...people]);
+    if (watched.size > this.#watched.length) await this.watch([...watched]);
+    return people.flatMap((account) => {
+      const state = this.#states.get(account);
+      return state === undefined ? [] : [{ account, ...state }];
+    });
   }
 
   async online(): Promise<void> {
