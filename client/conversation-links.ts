@@ -233,14 +233,13 @@ export class ConversationLinks {
     const { conversations, onSealing } = this.#parts;
     const nonce = random(32);
     const change = groupCreate(members, nonce, policy);
-    const drafted = await this.#draft({
-      state: undefined,
-      author: this.#parts.author,
-      known,
-      change,
-      opening: { kind: "fresh" },
-      profile: true,
-    });
+    const { author, accounts } = this.#parts;
+    const plan = { state: undefined, author, change, opening: { kind: "fresh" }, profile: true } as const;
+    let drafted = await this.#draft({ ...plan, known });
+    for (let attempt = 1; drafted === "moved" && attempt < ATTEMPTS; attempt++) {
+      drafted = await this.#draft({ ...plan, known: await accounts.all(known.keys()) });
+    }
+    if (drafted === "moved") throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Somebody's account changes again and again." });
     // Who sets the name signs it for link 1.
     const signed = await signProfile(content, { nonce, index: 1 }, this.#parts.author);
     const { entry, copies, key, keyId } = await this.#finish(drafted, undefined, undefined, signed, (done, total) =>
@@ -340,7 +339,7 @@ export class ConversationLinks {
   ): Promise<boolean> {
     const { author } = this.#parts;
     const planned = { state, author };
-    let drafted: LinkDraft;
+    let drafted: LinkDraft | "moved";
     let signed: SignedProfile | undefined;
     if (wanted.kind === "profile") {
       signed = await signProfile(wanted.content, { nonce: state!.nonce, index: state!.head.index + 1 }, author);
@@ -348,10 +347,12 @@ export class ConversationLinks {
       drafted = await this.#draft({ ...planned, known, change });
     } else {
       const { change, newcomers = new Map() } = wanted;
+      const joining = await this.#parts.accounts.all(newcomers.keys());
       const isKeyOpen = state !== undefined && (await conversation.epochKeys.get(newestEpoch(state).epoch)) !== undefined;
       const opening = openingOf(change, isKeyOpen ? state : undefined, known);
-      drafted = await this.#draft({ ...planned, known: new Map([...known, ...newcomers]), change, ...(opening && { opening }) });
+      drafted = await this.#draft({ ...planned, known: new Map([...known, ...joining]), change, ...(opening && { opening }) });
     }
+    if (drafted === "moved") return false;
     const onSealed = (done: number, total: number) => this.#parts.onSealing(conversation.id, done, total);
     const { entry, copies, key, keyId } = await this.#finish(drafted, state, conversation, signed, onSealed);
     if (key !== undefined && keyId !== undefined) conversation.epochKeys.expect(keyId, key);
@@ -377,8 +378,11 @@ export class ConversationLinks {
     }
   }
 
-  /** A link that would be valid; whose account key nobody gives, gets no copy, and the link says so [C4]. */
-  async #draft(plan: LinkPlan): Promise<LinkDraft> {
+  /**
+   * A link that would be valid; whose account key nobody gives, gets no copy, and the link says so [C4]. "moved": somebody's key is a newer one,
+   * and the head that names it is known now: everything is decided anew.
+   */
+  async #draft(plan: LinkPlan): Promise<LinkDraft | "moved"> {
     const first = draftLink(plan);
     if (first.kind === "invalid") throw notAllowed(plan.change, first.reason, plan.state?.policy.mayAdd === "members");
     const { opening } = first.draft;
@@ -386,6 +390,7 @@ export class ConversationLinks {
     const publicKeys = await publicKeysOf(opening.recipients, this.#parts);
     const withoutKey = opening.recipients.map(({ account }) => account).filter((account) => !publicKeys.has(account));
     if (withoutKey.length === 0) return first.draft;
+    if (await this.#haveMoved(withoutKey, first.draft.after)) return "moved";
     // The one person who should read it could not: better it waits until the server gives the key that the chain names.
     if (first.draft.after.kind === "direct") {
       throw new FastChatError(ErrorCode.SIGNATURE_INVALID, { detail: "The server does not give the account key that the chain names." });
@@ -393,6 +398,17 @@ export class ConversationLinks {
     const again = draftLink({ ...plan, opening: { ...plan.opening, withoutKey } });
     if (again.kind === "invalid") throw notAllowed(plan.change, again.reason, plan.state?.policy.mayAdd === "members");
     return again.draft;
+  }
+
+  /** Whether any of these have heads beyond what a state records: they are looked up, and known afterwards. */
+  async #haveMoved(people: readonly AccountId[], { members }: ConversationState): Promise<boolean> {
+    let moved = false;
+    const look = async (account: AccountId) => {
+      const known = await this.#parts.accounts.refresh(account).catch(ignoreRefusal);
+      moved ||= known !== undefined && known.state.head.index > (members.get(account)?.chain.head.index ?? 0);
+    };
+    for (let at = 0; at < people.length; at += LEARNED_AT_ONCE) await Promise.all(people.slice(at, at + LEARNED_AT_ONCE).map(look));
+    return moved;
   }
 
   /** Makes the epoch that a draft opens, seals the profile that belongs beside it, and signs. */
@@ -507,7 +523,7 @@ function ignoreNotFound(error: unknown): void {
   if (!(error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND)) throw error;
 }
 
-/** The server may limit requests for keys; the own rekey does not need them. */
-function ignoreRefusal(error: unknown): void {
+/** The server refuses to answer: one goes on without. */
+function ignoreRefusal(error: unknown): undefined {
   if (!(error instanceof FastChatError)) throw error;
 }
