@@ -43,6 +43,7 @@ import type { Conversation } from "./conversation.ts";
 import { makeEpoch, publicKeysOf } from "./epoch-making.ts";
 import { signedProfileOf } from "./group-record.ts";
 import { Lane } from "./lane.ts";
+import { givenEpochs } from "./link-pieces.ts";
 import { notAllowed, refusal } from "./refusals.ts";
 
 /** How often a message waits for others' changes before it is tried later. */
@@ -348,6 +349,8 @@ export class ConversationLinks {
     } else {
       const { change, newcomers = new Map() } = wanted;
       const joining = await this.#parts.accounts.all(newcomers.keys());
+      // Keys that one had no use for are theirs as well.
+      if (change.case === "add" && state !== undefined) await conversation.retryKeys(givenEpochs(state).map(([first]) => first!.epoch));
       const isKeyOpen = state !== undefined && (await conversation.epochKeys.get(newestEpoch(state).epoch)) !== undefined;
       const opening = openingOf(change, isKeyOpen ? state : undefined, known);
       drafted = await this.#draft({ ...planned, known: new Map([...known, ...joining]), change, ...(opening && { opening }) });

@@ -345,13 +345,16 @@ export class Conversation {
     });
   }
 
-  /** Opens what could not be opened, now that the server was asked again for the key of an epoch [C6]. */
+  /** Opens what could not be opened, now that the server was asked again for keys of epochs [C6]. Whether any is open now. */
   retryKeys(epochs: readonly number[]): Promise<boolean> {
     return this.#lane.run(async () => {
       const { state } = this.chain;
       if (state === undefined) return false;
+      const missing: number[] = [];
+      for (const epoch of epochs) if ((await this.epochKeys.get(epoch)) === undefined) missing.push(epoch);
+      if (missing.length === 0) return true;
       const draft = this.#draft();
-      await this.#reader.obtainKeys(draft, state, epochs, []);
+      await this.#reader.obtainKeys(draft, state, missing, []);
       if (draft.keys.size === 0) return false;
       await this.#reader.readProfile(draft);
       await this.#commit(draft);
@@ -368,6 +371,7 @@ export class Conversation {
     const next = contiguous(entries, this.record.high + 1);
     if (next.length === 0 || this.record.updateNeeded) return;
     const draft = this.#draft();
+    const before = this.chain.state?.epochs.length ?? 0;
     await this.#reader.read(draft, next, copies);
     if (draft.stored.size === 0 && !draft.record.updateNeeded) return;
     const sequences = [...draft.stored.keys()];
@@ -380,6 +384,9 @@ export class Conversation {
     await this.#compareClaims(draft);
     this.#count(draft, sequences);
     await this.#commit(draft);
+    // Keys that come late open what came before them.
+    const late = new Set([...draft.keys.keys()].filter((epoch) => epoch <= before));
+    if (late.size > 0) await this.#openAgain(late);
     this.#parts.listener.onStored(this, sequences, live);
     await this.#tellMissingKey();
   }

@@ -93,9 +93,13 @@ export async function makeEpoch(
 /** Keys of the older epochs that newcomers are given, as far as they are open here. */
 async function givenToNewcomers(state: ConversationState, epochKeys: EpochKeys) {
   const given: { epoch: number; key: Uint8Array; context: ConversationId }[] = [];
-  for (const opened of givenEpochs(state)) {
-    const key = await epochKeys.get(opened.epoch);
-    if (key !== undefined) given.push({ epoch: opened.epoch, key, context: epochContext(state, opened) });
+  for (const run of givenEpochs(state)) {
+    for (const opened of run) {
+      const key = await epochKeys.get(opened.epoch);
+      if (key === undefined) continue;
+      given.push({ epoch: opened.epoch, key, context: epochContext(state, opened) });
+      break;
+    }
   }
   return given;
 }

@@ -9,12 +9,17 @@ const COPY_BYTES = sealingOverhead + 32 + 60;
 const MOST_GIVEN = Math.floor(limits.linkAttachmentBytes / COPY_BYTES) - 1;
 
 /**
- * The older epochs whose keys newcomers are given: the first that the policy opens to them, and each fresh one after it; the derived ones
- * follow from these. Of very many the newest.
+ * The older epochs that the policy opens to newcomers, in runs: a fresh one and those derived from it. The key of one of a run gives all that
+ * follow in it. Of very many the newest.
  */
-export function givenEpochs({ epochs, policy }: ConversationState): EpochState[] {
-  const open = epochs.filter(({ epoch }) => isGivenToNewcomers(policy, epoch));
-  return open.filter(({ kind }, place) => place === 0 || kind === "fresh").slice(-MOST_GIVEN);
+export function givenEpochs({ epochs, policy }: ConversationState): EpochState[][] {
+  const runs: EpochState[][] = [];
+  for (const each of epochs) {
+    if (!isGivenToNewcomers(policy, each.epoch)) continue;
+    if (each.kind === "fresh" || runs.length === 0) runs.push([]);
+    runs.at(-1)!.push(each);
+  }
+  return runs.slice(-MOST_GIVEN);
 }
 
 /** Newcomers, as many at a time as one link may bring along: their evidence, and the copies that are sealed to them. */
