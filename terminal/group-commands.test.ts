@@ -119,7 +119,10 @@ test("[C2] only an admin adds, removes and gives roles; the others are told so",
 
 test("[C2] who leaves may say who is admin then", async () => {
   const group = await makeGroup("Leaving");
-  expect((await run(as("alice", "group", "leave", group, "--successor", "carol"))).output).toBe("You left Leaving.\n");
+  expect((await run(as("alice", "group", "leave", group, "--successor", "carol"))).output).toBe(
+    "You left Leaving. carol is its admin now.\n",
+  );
+  expect(await refused(as("alice", "group", "leave", group))).toContain("You are not in this group any more");
   expect(await rolesIn("bob", group)).toEqual(["carol admin", "bob member"]);
   expect((await json(as("alice", "group", "list"))).map((each) => each["with"])).not.toContain("Leaving");
 });
@@ -239,11 +242,12 @@ test("a word that could mean two is refused, and each has a name of its own", as
   ]);
   expect((await json(as("alice", "send", "group:dave", "all")))[0]).toMatchObject({ kind: "group" });
   expect((await json(as("alice", "send", "person:dave", "you")))[0]).toMatchObject({ kind: "direct", with: "dave" });
+  expect((await run(as("alice", "send", "group:dave", "said"))).output).toBe("Sent to the group [dave].\n");
   const other = await makeGroup("Dave");
   const twins = await run(as("alice", "read", "group:dave"));
   expect([twins.code, twins.errors]).toEqual([2, expect.stringContaining(group.slice(0, 14))]);
-  expect(twins.errors).toContain(other.slice(0, 14));
-  expect(textsOf(await json(as("alice", "read", group.slice(0, 14))))).toEqual(["all"]);
+  expect(twins.errors).toContain(`${other.slice(0, 14)} (3 members: bob, carol)`);
+  expect(textsOf(await json(as("alice", "read", group.slice(0, 14))))).toEqual(["all", "said"]);
 });
 
 test("tail and wait show the group; what is muted still arrives", async () => {
@@ -273,6 +277,8 @@ test("who is put out while following a group is told by whom", async () => {
   await tailing.ended;
   // What is over there is over there only.
   expect(textsOf(await json(as("bob", "read", group)))).toEqual(["last words"]);
+  expect((await run(as("bob", "conversations"))).output).toMatch(/^\[Out\] .*\(removed\) alice: last words$/mu);
+  expect(await refused(as("bob", "group", "leave", group))).toContain("You are not in this group any more");
   expect(textsOf(await json(as("bob", "read", "alice")))).toContain("hello");
 });
 
@@ -287,6 +293,7 @@ test("strangers wait quietly: counted, read without a trace, accepted, declined,
     { type: "conversation", with: "Trap", kind: "group", request: true },
     { type: "conversation", with: "mallory", kind: "direct", request: true },
   ]);
+  expect((await run(as("carol", "requests"))).output).toMatch(/^\[Trap\] .*mallory added you$/mu);
   expect(textsOf(await json(as("carol", "read", "mallory")))).toEqual(["psst"]);
   expect(await json(as("mallory", "read", "carol"))).toContainEqual(expect.objectContaining({ text: "psst", status: "sent" }));
   await using tailing = start(as("carol", "tail"));

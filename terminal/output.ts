@@ -9,6 +9,8 @@ export interface Output {
   readonly closed: AbortSignal;
   /** Resolves when there is room for more. `text` may be several lines and has been made safe; undefined: nothing that people need. */
   print(value: Readonly<Record<string, unknown>> & { readonly type: string }, text: string | undefined): Promise<void>;
+  /** A line for a person at a terminal; nothing with --json or in pipes. */
+  tell(sentence: string): void;
   /** A remark beside the output, never mixed into it. */
   remark(sentence: string): void;
   fail(failure: Failure): void;
@@ -27,6 +29,9 @@ export function openOutput(json: boolean): Output {
     json,
     closed: gone.signal,
     print: (value, text) => write(json ? safeJson(value) : text),
+    tell: (sentence) => {
+      if (!json && process.stdout.isTTY) void write(safeLine(sentence));
+    },
     remark: (sentence) => void process.stderr.write(`fastchat: ${safeLine(sentence)}\n`),
     fail: (failure) => {
       process.stderr.write(`fastchat: ${safeLine(failure.message)}\n`);

@@ -1,4 +1,6 @@
 import { activityOf } from "../activity.ts";
+import { ourCommand } from "../config.ts";
+import { tellJoinRequests } from "./join-requests.ts";
 import { conversationLine, conversationObject } from "./shapes.ts";
 import { signedInCommand } from "./signed-in-command.ts";
 import { remarkRequests } from "./waiting-requests.ts";
@@ -12,6 +14,8 @@ export const conversations = signedInCommand({
     const found = await client.conversations();
     for (const conversation of found.toSorted((a, b) => activityOf(b) - activityOf(a)))
       await output.print(conversationObject(conversation), conversationLine(conversation));
+    if (found.length === 0) output.tell(`No conversations yet: ${ourCommand} send NAME TEXT begins one.`);
+    tellJoinRequests(output, found);
     const { count } = await client.requests();
     if (count > 0) remarkRequests(output, count);
   },

@@ -1,9 +1,10 @@
-import type { Client, ConversationSummary, GroupSummary } from "@fastchat/client";
+import type { Client, ConversationSummary, GroupMember, GroupSummary } from "@fastchat/client";
 import { ErrorCode, errorRow, FastChatError, parseName } from "@fastchat/protocol";
 import { ourCommand } from "../config.ts";
 import { Failure, exitCodes, isUnreachable, usage } from "../failure.ts";
 import { patience } from "../patience.ts";
 import { needOnline } from "../place.ts";
+import { safeName } from "../safe-text.ts";
 import { plural } from "../words.ts";
 
 // What TO means: `bob`, `Chess club`, and where that is not clear `person:bob`, `group:Chess club`, `group:1a2b3c4d`.
@@ -25,8 +26,8 @@ export type Meaning =
   /** No group, and no name that anybody could have. */
   | { readonly kind: "nobody" };
 
-const PERSON = /^person:/iu;
-const GROUP = /^group:/iu;
+export const PERSON = /^person:/iu;
+export const GROUP = /^group:/iu;
 /** First letters of a conversation's id. */
 const ID = /^[0-9a-f]{8,64}$/iu;
 const FULL_ID_LETTERS = 64;
@@ -81,7 +82,7 @@ export function requestMeant(to: string, requests: readonly ConversationSummary[
 }
 
 /** By name, or by the first letters of the id: whoever calls a group like the id of another wins nothing. */
-function groupsMeant(text: string, known: Known): readonly GroupSummary[] {
+export function groupsMeant(text: string, known: Known): readonly GroupSummary[] {
   const groups = [...known.conversations, ...known.requests].filter(isGroup);
   const id = text.toLowerCase();
   const byId = ID.test(text) ? groups.filter((group) => group.id.startsWith(id)) : [];
@@ -100,9 +101,43 @@ function groupsNamed(text: string, { conversations, requests }: Known): readonly
 
 function theOne(text: string, groups: readonly GroupSummary[]): GroupSummary | undefined {
   if (groups.length <= 1) return groups[0];
-  const letters = distinctLetters(groups);
-  const which = groups.map((group) => `${typedId(group, letters)} (${plural(group.group.memberCount, "member")})`);
-  throw ambiguous(`${groups.length} groups could be meant by "${text}": write ${which.join(" or ")}.`);
+  throw new SeveralGroups(text, groups);
+}
+
+/** Groups of one name, told apart by their ids and, where that is known, by who is in them. */
+class SeveralGroups extends Failure {
+  readonly text: string;
+  readonly groups: readonly GroupSummary[];
+
+  constructor(text: string, groups: readonly GroupSummary[], names: ReadonlyMap<GroupSummary["id"], readonly string[]> = new Map()) {
+    const letters = distinctLetters(groups);
+    const which = groups.map((group) => {
+      const some = (names.get(group.id) ?? []).map(safeName).join(", ");
+      return `${typedId(group, letters)} (${plural(group.group.memberCount, "member")}${some === "" ? "" : `: ${some}`})`;
+    });
+    super(exitCodes.usage, "ambiguous", `${groups.length} groups could be meant by "${text}": write ${which.join(" or ")}.`);
+    this.text = text;
+    this.groups = groups;
+  }
+}
+
+const NAMES_TO_TELL_APART = 2;
+
+/** As the work does; groups of one name are refused with some of their members. */
+async function withMembersTold<Result>(client: Client, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof SeveralGroups)) throw error;
+    const known = await Promise.all(error.groups.map(({ id }) => client.groups.info(id)));
+    const namesOf = (members: readonly GroupMember[]): readonly string[] =>
+      members
+        .filter(({ me }) => !me)
+        .slice(0, NAMES_TO_TELL_APART)
+        .map(({ person }) => person.name);
+    const names = new Map(error.groups.map(({ id }, index) => [id, namesOf(known[index]?.members ?? [])]));
+    throw new SeveralGroups(error.text, error.groups, names);
+  }
 }
 
 function distinctLetters(groups: readonly GroupSummary[]): number {
@@ -147,7 +182,7 @@ async function meaningNow(client: Client, to: string, patienceMs: number): Promi
 
 /** Whom TO means, with a conversation begun when there is none yet. Throws Failure when that needs a server and there is none. */
 export async function conversationWith(client: Client, to: string, patienceMs: number): Promise<ConversationSummary> {
-  const meaning = await meaningNow(client, to, patienceMs);
+  const meaning = await withMembersTold(client, () => meaningNow(client, to, patienceMs));
   switch (meaning.kind) {
     case "conversation":
       return meaning.conversation;
@@ -172,7 +207,7 @@ export async function conversationWith(client: Client, to: string, patienceMs: n
 export async function groupWith(client: Client, text: string): Promise<GroupSummary> {
   if (PERSON.test(text)) throw usage(`"${text}" is a person: name a group.`);
   const name = text.replace(GROUP, "");
-  const group = theOne(name, groupsMeant(name, await knownTo(client)));
+  const group = await withMembersTold(client, async () => theOne(name, groupsMeant(name, await knownTo(client))));
   if (group === undefined) throw noSuchGroup(name);
   return group;
 }

@@ -6,7 +6,7 @@ import type { Output } from "../output.ts";
 import { linesOf, wholeText } from "../standard-input.ts";
 import { conversationWith } from "./destination.ts";
 import { allSent, letIn, queued, watchRefusals } from "./sending.ts";
-import { placeObject, safeNameOf } from "./shapes.ts";
+import { placeObject, safeNameOf, whomOf } from "./shapes.ts";
 import { signedInCommand } from "./signed-in-command.ts";
 
 export const send = signedInCommand({
@@ -42,7 +42,7 @@ async function sendOne(client: Client, to: string, text: string, patience: numbe
   if (watch.refused > 0) throw new Failure(exitCodes.refused, "not-sent", `The server refused the message to ${name}.`);
   await output.print(
     { type: "sent", id, ...placeObject(conversation), status: isSent ? "sent" : "queued" },
-    isSent ? `Sent to ${name}.` : undefined,
+    isSent ? `Sent to ${whomOf(conversation)}.` : undefined,
   );
   return isSent ? exitCodes.done : queued(output, 1);
 }
@@ -71,7 +71,7 @@ async function sendLines(client: Client, to: string, patience: number, output: O
     throw new Failure(exitCodes.refused, "not-sent", `The server refused ${watch.refused} of ${count} messages to ${name}.`);
   await output.print(
     { type: "sent-lines", count, ...placeObject(conversation), status: isSent ? "sent" : "queued" },
-    isSent ? `Sent ${count} to ${name}.` : undefined,
+    isSent ? `Sent ${count} to ${whomOf(conversation)}.` : undefined,
   );
   return isSent ? exitCodes.done : queued(output, count);
 }

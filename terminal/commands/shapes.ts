@@ -22,6 +22,10 @@ export const nameOf = (conversation: ConversationSummary): string =>
 export const safeNameOf = (conversation: ConversationSummary): string =>
   conversation.kind === "group" ? safeLine(conversation.title) : safeName(conversation.peer.name);
 
+/** To whom something went: a group may be called like a person. */
+export const whomOf = (conversation: ConversationSummary): string =>
+  conversation.kind === "group" ? `the group [${shortTitle(conversation.title)}]` : safeNameOf(conversation);
+
 /** Which conversation an object is about. */
 export const placeObject = (conversation: ConversationSummary) => ({
   with: nameOf(conversation),
@@ -95,8 +99,18 @@ export function conversationLine(conversation: ConversationSummary): string {
   const { unread, mentions, time, last } = conversation;
   const counted = unread === 0 ? "" : `${unreadWords(unread)} new${mentions === 0 ? "" : " @"}`;
   const muted = conversation.mute === "none" ? "" : "(muted) ";
-  const text = last === undefined ? "" : `${authorWords(conversation, last)}${safeLine(last.text.slice(0, LONGEST_PREVIEW))}`;
-  return `${column(labelOf(conversation), 20)}  ${counted.padEnd(10)}  ${stampWords(last?.time ?? time)}  ${muted}${text}`.trimEnd();
+  const said = last === undefined ? "" : `${authorWords(conversation, last)}${safeLine(last.text.slice(0, LONGEST_PREVIEW))}`;
+  const text = [addedWords(conversation), said].filter((words) => words !== "").join("; ");
+  return `${column(labelOf(conversation), 20)}  ${counted.padEnd(10)}  ${stampWords(last?.time ?? time)}  ${endedMark(conversation)}${muted}${text}`.trimEnd();
+}
+
+/** Who brought one into a group that waits to be accepted. */
+const addedWords = (conversation: ConversationSummary): string =>
+  conversation.kind === "group" && conversation.request ? `${safeName(conversation.group.addedBy)} added you` : "";
+
+function endedMark(conversation: ConversationSummary): string {
+  const ended = conversation.kind === "group" ? conversation.group.ended : undefined;
+  return ended === undefined ? "" : `(${ended.how}) `;
 }
 
 function labelOf(conversation: ConversationSummary): string {

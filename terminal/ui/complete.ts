@@ -12,6 +12,8 @@ export interface Completion {
   readonly candidates: readonly string[];
   /** Stands behind a candidate that was taken whole. */
   readonly behind: (candidate: string) => string;
+  /** Shown as what could follow a name that is complete: Tab takes none. */
+  readonly isOnlyShown?: boolean;
   /** What is said where there is no candidate. */
   readonly otherwise: string;
 }
@@ -77,7 +79,8 @@ function nameCompletion(state: State, command: SlashCommand, before: string): Co
     const parts = typed.split(",");
     return complete(parts.at(-1)!, without(all, parts.slice(0, -1)));
   }
-  return complete(typed, without(all, earlier), " ");
+  const completion = complete(typed, without(all, earlier), " ");
+  return completion && { ...completion, isOnlyShown: typed === "" && earlier.length > names.from };
 }
 
 function without(names: readonly string[], taken: readonly string[]): readonly string[] {
@@ -133,7 +136,7 @@ function namesOf(state: State, of: NamesOf): readonly string[] {
 export function completed(state: State, editor: Editor): Editor {
   const completion = completionOf(state, editor);
   const [first] = completion?.candidates ?? [];
-  if (completion === undefined || first === undefined) return editor;
+  if (completion === undefined || first === undefined || completion.isOnlyShown === true) return editor;
   const { candidates, start, behind } = completion;
   let common = first;
   for (const candidate of candidates) while (!candidate.startsWith(common)) common = common.slice(0, -1);

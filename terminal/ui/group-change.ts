@@ -1,4 +1,5 @@
 import type { ConversationSummary, GroupPolicyChange, GroupRole, Groups } from "@fastchat/client";
+import { heirWords, leaveGroup } from "../leave-group.ts";
 import { andWords } from "../words.ts";
 
 /** What is done to a group that is there. */
@@ -36,9 +37,10 @@ export async function changeGroup(groups: Groups, id: ConversationSummary["id"],
     case "policy":
       await groups.setPolicy(id, change.policy);
       return undefined;
-    case "leave":
-      await groups.leave(id, change.successor);
-      return undefined;
+    case "leave": {
+      const heirs = await leaveGroup(groups, id, change.successor);
+      return heirs.length === 0 ? undefined : `You left. ${heirWords(heirs)}`;
+    }
     case "revoke-invitation":
       await groups.revokeInvitation(id, change.publicKey);
       return "The invitation is taken back: nobody joins by it any more.";

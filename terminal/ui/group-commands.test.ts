@@ -1,7 +1,9 @@
 import type { GroupInvitation } from "@fastchat/client";
 import { expect, test } from "vitest";
+import { type Branch, commands } from "../commands/tree.ts";
 import { completed } from "./complete.ts";
 import { editorOf } from "./editor.ts";
+import { onScreen } from "./run-group.ts";
 import { splitWords } from "./slash.ts";
 import { openChat } from "./state.ts";
 import {
@@ -16,6 +18,7 @@ import {
   group,
   inGroup,
   key,
+  message,
   morning,
   openGroup,
   rowWith,
@@ -155,10 +158,103 @@ test("@ and Tab complete a member's name, wherever the cursor is", () => {
   expect(openChat(alice.state)!.editor.text).toBe("hello @carol ");
   alice.presses("!", key("a", { ctrl: true }), "@bo", tab);
   expect(openChat(alice.state)!.editor).toMatchObject({ text: "@bob hello @carol !", cursor: 5 });
-  // An address is none, nor is what nobody is called: Tab goes on to the next chat.
+  // An address is none, nor is what nobody is called.
   expect(completed(alice.state, editorOf("me@bo"))).toEqual(editorOf("me@bo"));
   alice.presses(key("u", { ctrl: true }), "@zzz", tab);
-  expect(alice.state.open).toBe(withBob.id);
+  expect([alice.state.open, openChat(alice.state)!.editor.text]).toEqual([chess.id, "@zzzhello @carol !"]);
+});
+
+test("a second Tab neither leaves the chat nor takes another name", () => {
+  const alice = inGroup().does({ kind: "people", people: [bob, carol, dave, erin] });
+  alice.presses("hi @c", tab, tab);
+  expect([alice.state.open, openChat(alice.state)!.editor.text]).toEqual([chess.id, "hi @carol "]);
+  alice.presses(key("u", { ctrl: true }), "/add e", tab, tab);
+  expect(openChat(alice.state)!.editor.text).toBe("/add erin ");
+  expect(rowWith(alice, "dave")).not.toContain("Tab");
+  expect(alice.presses(key("u", { ctrl: true }), tab).state.open).toBe(withBob.id);
+});
+
+const letters = (word: string): string[] => word.split("");
+
+test("a command that is typed over a panel goes whole to the field, and does nothing to anybody", () => {
+  const asked = { ...chess, group: { ...chess.group, joinRequests: 1 } };
+  const askers = [{ person: dave, by: "invitation", time: morning } as const];
+  for (const opening of ["/info", "/policy", "/help", "/members", "/requests"]) {
+    const alice = inGroup(asked, [bob, carol], wide, { askers }).presses(opening, enter, ...letters("/leave"));
+    expect([opening, alice.state.overlay.kind, openChat(alice.state)!.editor.text]).toEqual([opening, "none", "/leave"]);
+    expect([alice.asked("change-group"), alice.presses(enter).asked("send")]).toEqual([[], []]);
+  }
+  const reading = inGroup()
+    .hears(message(chess, 1, "hello"))
+    .presses(key("up"), "i", ...letters("/leave"));
+  expect(openChat(reading.state)!.editor.text).toBe("/leave");
+});
+
+test("a command of the shell is named as it is on the screen, and makes no group", () => {
+  expect(Object.keys(onScreen).toSorted()).toEqual(Object.keys((commands["group"] as Branch).commands).toSorted());
+  const alice = new Alice().knows(withBob);
+  for (const [line, words] of [
+    ["/group create bob carol", 'On the screen it is /group "Chess club" bob carol.'],
+    ["/group join https://chat.example/join#x", "On the screen it is /join LINK|NAME."],
+    ["/group approve bob", "On the screen it is /requests."],
+    ["/kick bob", "There is no /kick: did you mean /remove?"],
+    ["/invite bob", "There is no /invite: did you mean /link?"],
+  ] as const) {
+    expect(alice.presses(line, enter).state.flash?.text).toContain(words);
+    alice.presses(key("u", { ctrl: true }));
+  }
+  expect(alice.asked("create-group")).toEqual([]);
+  expect(alice.presses('/group "create" bob', enter).asked("create-group").length).toBe(1);
+});
+
+test("/open takes person: and group:, and of several groups of one name lets one choose", () => {
+  const named = (number: number, more: Parameters<typeof group>[2] = {}) => group("bob", [carol], { number, ...more });
+  const one = new Alice().knows(withBob, named(1)).presses("/open group:bob", enter);
+  expect(one.state.open).toBe(named(1).id);
+  one.presses("/open person:bob", enter);
+  expect(one.asked("open-direct")).toEqual([{ kind: "open-direct", name: "bob" }]);
+  expect(one.presses("/open group:carol", enter).state.flash?.text).toBe('There is no group "carol" here.');
+  const left = named(2, { group: { role: undefined, ended: { how: "left", by: "alice" } } });
+  const clubs = [group("Old club", [bob], { number: 3, group: left.group }), group("Old club", [bob], { number: 4 })];
+  expect(new Alice().knows(...clubs).presses("/open old club", enter).state.open).toBe(clubs[1]!.id);
+  const twins = [group("Old club", [bob], { number: 3 }), clubs[1]!];
+  for (const line of ["/open old club", "/open group:old club"]) {
+    const { overlay } = new Alice().knows(...twins).presses(line, enter).state;
+    expect(overlay).toMatchObject({ kind: "switcher", editor: { text: "old club" } });
+  }
+});
+
+test("a group that one is out of is marked as such, and nothing is sent there", () => {
+  for (const how of ["left", "removed"] as const) {
+    const out = group("Chess club", [bob], { blocked: "out", group: { role: undefined, ended: { how, by: "bob" } } });
+    const alice = inGroup(out, [bob], wide);
+    expect([screenOf(alice).join("\n").split(`(${how})`).length, shows(alice, "Enter send")]).toEqual([3, false]);
+  }
+});
+
+test("/requests shows strangers' requests to who may let nobody in", () => {
+  const plain = { ...chess, group: { ...chess.group, role: "member", mayAdd: false } as const };
+  const alice = inGroup(plain).presses("/requests", enter);
+  expect([alice.state.overlay.kind, alice.state.flash]).toEqual(["requests", undefined]);
+});
+
+test("on a narrow screen the way back stays in the last row, and rules are shown whole", () => {
+  const alice = inGroup(chess, [bob, carol], { columns: 30, rows: 60 });
+  expect(screenOf(alice).at(-1)).toContain("? help");
+  expect(screenOf(alice.presses(altM)).at(-1)).toContain("Esc back");
+  const words = screenOf(alice.presses(key("escape"), "/policy", enter))
+    .join(" ")
+    .replaceAll(/\s+/gu, " ");
+  for (const piece of ["/policy newcomers nothing | everything | now | TIME", "which time messages are deleted"])
+    expect(words).toContain(piece);
+  expect(screenOf(alice).at(-1)).toContain("Esc back");
+});
+
+test("what was refused before is gone when the next line is submitted", () => {
+  const alice = inGroup().presses("/nothing", enter);
+  expect(shows(alice, "There is no /nothing")).toBe(true);
+  alice.presses(key("u", { ctrl: true }), "/add dave", enter);
+  expect([alice.state.flash, alice.asked("change-group").length]).toEqual([undefined, 1]);
 });
 
 test("commands complete names: members, people who are none, several, and behind a name in quotes", () => {
@@ -184,11 +280,10 @@ test("/link shows the link once, copies it with y, and Escape alone takes it awa
   expect(alice.asked("invite")).toEqual([{ kind: "invite", id: chess.id, uses: 5, days: 7 }]);
   const invitation: GroupInvitation = { publicKey: "ab".repeat(32), uses: 5, used: 0, lastDay: "2026-11-27", state: "good" };
   alice.does({ kind: "invitation", id: chess.id, invitation, link: "https://chat.example/join#secret" });
-  expect(["https://chat.example/join#secret", "5 people, until 2026-11-27", "only now"].map((words) => shows(alice, words))).toEqual([
-    true,
-    true,
-    true,
-  ]);
+  const told = ["https://chat.example/join#secret", "5 people, until 2026-11-27", "only now", "/link revoke abababab takes it back"];
+  expect(told.filter((words) => !shows(alice, words))).toEqual([]);
+  // Beside the link stands nothing, so that it can be marked with the mouse.
+  expect(rowWith(alice, "join#secret").trim()).toBe("https://chat.example/join#secret");
   alice.presses("x", enter, "y");
   expect(alice.asked("copy").map((effect) => effect.text)).toEqual(["https://chat.example/join#secret"]);
   expect(shows(alice.presses(key("escape")), "#secret")).toBe(false);

@@ -1,6 +1,6 @@
 import type { GroupInvitation, Receipt } from "@fastchat/client";
-import { pad, wrap } from "../cells.ts";
-import { ruleNames, ruleWords, rules } from "../group-policy.ts";
+import { cells, pad, wrap } from "../cells.ts";
+import { type Rule, ruleNames, ruleWords, rules } from "../group-policy.ts";
 import { refusal } from "../group-rights.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { listTime } from "../time.ts";
@@ -36,15 +36,24 @@ export function infoRows({ info }: OpenGroup, width: number): readonly Row[] {
   ];
 }
 
+/** So many letters of an invitation's id are shown, as the commands show them. */
+const invitationId = (publicKey: string): string => publicKey.slice(0, 8);
+
 function invitationFields({ publicKey, uses, used, lastDay }: GroupInvitation, width: number): readonly Row[] {
-  return field(publicKey.slice(0, 8), `used ${used} of ${uses} times, until ${lastDay}`, width);
+  return field(invitationId(publicKey), `used ${used} of ${plural(uses, "time")}, until ${lastDay}`, width);
 }
 
 const RULE_CELLS = 10;
 const STANDS_CELLS = 13;
+const NARROWEST_MEANING = 12;
 
 function ruleRows({ info }: OpenGroup, width: number): Row[] {
-  const room = Math.max(8, width - RULE_CELLS - STANDS_CELLS - 4);
+  const room = width - RULE_CELLS - STANDS_CELLS - 4;
+  if (room < NARROWEST_MEANING)
+    return ruleNames.flatMap((rule) => [
+      ...field(rule, ruleWords(info.policy, rule), width),
+      ...wrap(rules[rule].means, Math.max(4, width - 6)).map((row): Row => [span("      "), span(row.text, "dim")]),
+    ]);
   return ruleNames.flatMap((rule) =>
     wrap(rules[rule].means, room).map(({ text }, index) => {
       const [name, stands] = index === 0 ? [rule, ruleWords(info.policy, rule)] : ["", ""];
@@ -53,10 +62,15 @@ function ruleRows({ info }: OpenGroup, width: number): Row[] {
   );
 }
 
+/** What to type for a rule: on a narrow screen its values stand below it. */
+function exampleRows(rule: Rule, width: number): readonly Row[] {
+  const [command, values] = [`  /policy ${rule}`, rules[rule].values.replaceAll("|", " | ")];
+  if (cells(command) + cells(values) + 1 <= width) return [[span(`${command} `), span(values, "dim")]];
+  return [[span(command)], ...wrap(values, Math.max(4, width - 6)).map((row): Row => [span("      "), span(row.text, "dim")])];
+}
+
 export function policyRows(group: OpenGroup, width: number): readonly Row[] {
-  const examples = ruleNames.map((rule) =>
-    fitRow([span(`  /policy ${rule} `), span(rules[rule].values.replaceAll("|", " | "), "dim")], width),
-  );
+  const examples = ruleNames.flatMap((rule) => exampleRows(rule, width));
   const why = refusal(group.info, "policy");
   return [
     blankRow,
@@ -68,15 +82,16 @@ export function policyRows(group: OpenGroup, width: number): readonly Row[] {
   ];
 }
 
-export function invitationRows({ uses, lastDay }: GroupInvitation, link: string, width: number): readonly Row[] {
+/** The link has whole rows for itself, so that it can be marked and copied. */
+export function invitationRows({ publicKey, uses, lastDay }: GroupInvitation, link: string, width: number): readonly Row[] {
   return [
     blankRow,
     ...paragraph("Whoever has this link can join:", width, "bold"),
     blankRow,
-    ...paragraph(safeLine(link), width),
+    ...wrap(safeLine(link), width).map((row): Row => [span(row.text)]),
     blankRow,
     ...paragraph(`Good for ${plural(uses, "person", "people")}, until ${lastDay}.`, width),
-    ...paragraph("It is shown only now: y copies it. /link revoke takes it back.", width, "dim"),
+    ...paragraph(`It is shown only now: y copies it. /link revoke ${invitationId(publicKey)} takes it back.`, width, "dim"),
   ];
 }
 
@@ -107,8 +122,10 @@ export function requestsRows(state: State, index: number, width: number, height:
   const top = listTop(index, conversations.length, room);
   const rows = conversations.slice(top, top + room).map((conversation, at): Row => {
     const { last } = conversation;
-    const by = conversation.kind === "group" && last !== undefined ? `${safeName(last.from.name)}: ` : "";
-    const said = last === undefined ? (conversation.kind === "group" ? "added you" : "") : `${by}${safeLine(last.text.slice(0, 200))}`;
+    const isGroup = conversation.kind === "group";
+    const added = isGroup ? `${safeName(conversation.group.addedBy)} added you` : "";
+    const by = isGroup && last !== undefined ? `; ${safeName(last.from.name)}: ` : "";
+    const said = `${added}${by}${last === undefined ? "" : safeLine(last.text.slice(0, 200))}`;
     const when = last === undefined ? "" : `${listTime(last.time, state.now)} `;
     const row = spread(
       [span(" "), ...leadOf(conversation, !state.colour), span(titleOf(conversation), "bold"), span(`  ${said}`, "dim")],

@@ -2,7 +2,7 @@ import type { ConversationSummary, DirectSummary, GroupSummary } from "@fastchat
 import { safeLine, safeName } from "../safe-text.ts";
 import { agoWords } from "../time.ts";
 import { plural, typingWords } from "../words.ts";
-import { leadOf, titleOf } from "./list.ts";
+import { endedWord, leadOf, titleOf } from "./list.ts";
 import { type Row, rowCells, span, spread } from "./rows.ts";
 import type { State } from "./state.ts";
 
@@ -45,12 +45,13 @@ function trustRow(conversation: DirectSummary, room: number): Row {
 
 function groupHeader(state: State, conversation: GroupSummary, width: number): Row {
   const { group } = conversation;
+  const ended = endedWord(conversation);
   const typing = typingWords(conversation.typing.map(safeName));
   const left: Row = [
     span(" "),
     ...leadOf(conversation, !state.colour),
     span(titleOf(conversation), "bold"),
-    span(group.memberCount > 0 ? `  ${plural(group.memberCount, "member")}` : "", "dim"),
+    span(ended !== undefined ? `  (${ended})` : group.memberCount > 0 ? `  ${plural(group.memberCount, "member")}` : "", "dim"),
     span(typing === "" ? "" : ` · ${typing}`, "dim"),
   ];
   const room = width - rowCells(left);

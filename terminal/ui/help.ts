@@ -13,7 +13,7 @@ const FIXED_KEYS: readonly Line[] = [
   ["↑ on an empty line", "Select a message: i details, y copy, Esc back"],
   ["@NAME", "Mention a member; Tab completes the name"],
   ["Among members", "Enter talk, p promote, d demote, x remove, v verify; a or x whoever asks to join"],
-  ["-- or @#@EXIT@#@", "Leave the chat"],
+  ["-- or @#@EXIT@#@", "Back to the list"],
   ["// at the start", "A message that begins with a slash"],
   ["Ctrl+A, Ctrl+E", "Start, end of the line"],
   ["Ctrl+W, Ctrl+U", "Delete a word, to the start of the line"],

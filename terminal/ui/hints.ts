@@ -1,8 +1,10 @@
 import { cells } from "../cells.ts";
 import { type Command, type Keymap, shownChord } from "./keys.ts";
+import { endedWord } from "./list.ts";
 import { askerHints, memberHints } from "./press-members.ts";
 import { type Row, span } from "./rows.ts";
 import { type State, openChat, openConversation } from "./state.ts";
+import { editorOf } from "./write.ts";
 
 type Hint = readonly [key: string, words: string];
 
@@ -10,18 +12,19 @@ const hint = (keymap: Keymap, command: Command, words: string): Hint => [shownCh
 
 /** The last row: the keys that mean something now. */
 export function helpLine(state: State): Row {
-  const hints = hintsOf(state);
-  const row: Row[number][] = [];
-  let room = state.columns - 1;
-  for (const [key, words] of hints) {
-    if (key === "") continue;
-    const size = cells(key) + cells(words) + 3;
-    if (size > room) break;
-    row.push(span(` ${key}`, "bold"), span(` ${words} `, "dim"));
-    room -= size;
-  }
-  return row;
+  const hints = hintsOf(state).filter(([key]) => key !== "");
+  const kept = hints.filter(isKept);
+  let room = state.columns - 1 - kept.reduce((sum, each) => sum + sizeOf(each), 0);
+  const others = hints.filter((each) => !isKept(each));
+  const isOver = others.findIndex((each) => (room -= sizeOf(each)) < 0);
+  const shown = new Set([...kept, ...(isOver < 0 ? others : others.slice(0, isOver))]);
+  return hints.filter((each) => shown.has(each)).flatMap(([key, words]) => [span(` ${key}`, "bold"), span(` ${words} `, "dim")]);
 }
+
+const sizeOf = ([key, words]: Hint): number => cells(key) + cells(words) + 3;
+
+/** How to get back and where more is explained, on however narrow a screen. */
+const isKept = ([key]: Hint): boolean => key === "Esc" || key === "?";
 
 function hintsOf(state: State): readonly Hint[] {
   const { keymap, overlay } = state;
@@ -88,14 +91,15 @@ function hintsOf(state: State): readonly Hint[] {
       ["y", "copy"],
       ["Esc", "back"],
     ];
+  const conversation = openConversation(state);
+  const ended = conversation !== undefined && endedWord(conversation) !== undefined;
   if (state.open === undefined)
     return [["↑↓ Enter", "open"], hint(keymap, "switcher", "find"), ["?", "help"], hint(keymap, "quit", "quit")];
   return [
-    hint(keymap, "send", "send"),
-    hint(keymap, "newline", "new line"),
-    ["--", "leave"],
-    ...(openConversation(state)?.kind === "group" ? [hint(keymap, "members", "members")] : []),
-    hint(keymap, "next-chat", "next chat"),
+    ...(ended ? [] : [hint(keymap, "send", "send"), hint(keymap, "newline", "new line")]),
+    ["--", "back"],
+    ...(conversation?.kind === "group" ? [hint(keymap, "members", "members")] : []),
+    ...(editorOf(state).text === "" ? [hint(keymap, "next-chat", "next chat")] : []),
     hint(keymap, "switcher", "find"),
     ["?", "help"],
     hint(keymap, "quit", "quit"),

@@ -19,7 +19,7 @@ export function chordOf(key: Key): string {
 export const bindings = {
   send: { chords: ["enter"], help: "Send" },
   newline: { chords: ["alt+enter", "shift+enter", "ctrl+j"], help: "New line" },
-  "next-chat": { chords: ["tab"], help: "Next chat" },
+  "next-chat": { chords: ["tab"], help: "Next chat, on an empty line" },
   "previous-chat": { chords: ["shift+tab"], help: "Previous chat" },
   switcher: { chords: ["ctrl+k", "ctrl+p"], help: "Find a chat or a person" },
   "next-unread": { chords: ["alt+a"], help: "Next unread chat" },

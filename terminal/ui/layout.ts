@@ -45,9 +45,11 @@ export function layoutOf(state: State): Layout {
 function divided(state: State): Layout {
   const helpRows = state.rows >= 8 ? 1 : 0;
   const bodyHeight = Math.max(1, state.rows - helpRows);
-  const beside = state.columns >= LIST_BESIDE_FROM;
+  // An invitation's link has the whole width: what stands beside it would be copied with it.
+  const isAlone = state.overlay.kind === "invitation";
+  const beside = state.columns >= LIST_BESIDE_FROM && !isAlone;
   const listWidth = beside ? Math.max(NARROWEST_LIST, Math.min(WIDEST_LIST, Math.floor(state.columns * 0.28))) : 0;
-  const panel = state.membersBeside && state.columns >= PANEL_BESIDE_FROM && openConversation(state)?.kind === "group";
+  const panel = state.membersBeside && !isAlone && state.columns >= PANEL_BESIDE_FROM && openConversation(state)?.kind === "group";
   const panelWidth = panel ? Math.max(NARROWEST_PANEL, Math.min(WIDEST_PANEL, Math.floor(state.columns * 0.22))) : 0;
   const mainWidth = Math.max(1, state.columns - (beside ? listWidth + 1 : 0) - (panel ? panelWidth + 1 : 0));
   const headerRows = state.rows >= 8 ? (isLow(state) ? 1 : 2) : 0;

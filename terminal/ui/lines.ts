@@ -110,17 +110,17 @@ function newsRow(state: State, width: number): Row {
 
 function completionRow(state: State, width: number): Row {
   const editor = openChat(state)?.editor ?? state.homeEditor;
-  const { candidates, otherwise } = completionOf(state, editor)!;
+  const { candidates, otherwise, isOnlyShown = false } = completionOf(state, editor)!;
   if (candidates.length === 0) return [span(` ${otherwise}`, "dim")];
   const row: Row[number][] = [];
   let room = width - 8;
   for (const candidate of candidates) {
     const word = ` ${safeLine(candidate)}`;
     if (cells(word) > room) break;
-    row.push(span(word, row.length === 0 ? "accent" : "dim"));
+    row.push(span(word, row.length === 0 && !isOnlyShown ? "accent" : "dim"));
     room -= cells(word);
   }
-  return spread(row, [span("Tab ", "dim")], width);
+  return spread(row, [span(isOnlyShown ? "" : "Tab ", "dim")], width);
 }
 
 function requestWords(conversation: ConversationSummary): string {

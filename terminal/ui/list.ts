@@ -86,6 +86,10 @@ function previewOf(state: State, conversation: ConversationSummary): string {
   return `${by}${safeLine(last.text.slice(0, 200))}`;
 }
 
+/** That one is in a group no more: "left" or "removed". */
+export const endedWord = (conversation: ConversationSummary): "left" | "removed" | undefined =>
+  conversation.kind === "group" ? conversation.group.ended?.how : undefined;
+
 export function presenceDot(person: Person, words: boolean): Row {
   if (words) return [span(person.online ? "* " : "  ", "online")];
   return [person.online ? span("● ", "online") : span("○ ", "dim")];
@@ -108,15 +112,17 @@ function conversationRow(state: State, conversation: ConversationSummary, width:
   const count = isOpen ? "" : countOf(conversation);
   const isCalling = count !== "" && callsAttention(conversation, conversation.mentions > 0);
   const mute = conversation.mute === "none" ? "" : state.colour ? " ~" : " muted";
+  const ended = endedWord(conversation);
+  const mark = ended === undefined ? "" : ` (${ended})`;
   const time = conversation.last === undefined ? "" : listTime(conversation.last.time, state.now);
   const lead: Row = [span(isOpen ? "▌" : " ", "accent"), ...leadOf(conversation, !state.colour)];
-  const room = width - 3 - cells(count) - cells(mute) - 1;
+  const room = width - 3 - cells(count) - cells(mute) - cells(mark) - 1;
   const title = fit(titleOf(conversation), room);
   const free = room - cells(title) - cells(time) - 2;
   const preview = free >= 4 ? fit(previewOf(state, conversation), free) : "";
   const right: Row = [...(free >= 0 ? [span(time, "dim")] : []), span(mute, "dim"), span(count, isCalling ? "unread" : "dim"), span(" ")];
   const style = isCalling ? "unread" : isOpen ? "bold" : conversation.mute === "none" ? "text" : "dim";
-  return spread([...lead, span(title, style), span(` ${preview}`, "dim")], right, width);
+  return spread([...lead, span(title, style), span(mark, "dim"), span(` ${preview}`, "dim")], right, width);
 }
 
 function personRow(state: State, person: Person, width: number): Row {

@@ -50,10 +50,12 @@ test("admins stand before members, and who asks to be let in before them", () =>
   expect(alice.asked("change-group")[0]!.change).toEqual({ kind: "reject", names: ["dave"] });
 });
 
-test("in the panel an admin gives and takes roles, removes after a question, and anybody talks and verifies", () => {
+test("in the panel an admin gives and takes roles and removes after a question, and anybody talks and verifies", () => {
   const alice = inGroup(chess, [bob, carol], wide).presses(altM, key("down"), key("down"));
   expect(shows(alice, "p promote")).toBe(true);
   alice.presses("p");
+  expect([alice.asked("change-group"), shows(alice, "Make carol an admin?")]).toEqual([[], true]);
+  alice.presses("y");
   expect(alice.asked("change-group").map(({ change }) => change)).toEqual([{ kind: "role", names: ["carol"], role: "admin" }]);
   alice.presses("x");
   expect(shows(alice, "Remove carol from Chess club?")).toBe(true);
@@ -63,6 +65,8 @@ test("in the panel an admin gives and takes roles, removes after a question, and
   expect(alice.asked("change-group").map(({ change }) => change)).toEqual([{ kind: "remove", names: ["carol"] }]);
   expect(alice.state.overlay).toEqual({ kind: "members", index: 2 });
   alice.presses(key("up"), "d");
+  expect(alice.asked("change-group")).toEqual([]);
+  alice.presses("y");
   expect(alice.asked("change-group").map(({ change }) => change)).toEqual([{ kind: "role", names: ["bob"], role: "member" }]);
   alice.presses("v");
   expect(alice.asked("safety-number")).toEqual([{ kind: "safety-number", name: "bob" }]);

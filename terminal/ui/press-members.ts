@@ -1,4 +1,5 @@
 import { mayDo, refusal } from "../group-rights.ts";
+import type { GroupChange } from "./group-change.ts";
 import type { Command, Key } from "./keys.ts";
 import { type MemberEntry, memberEntryAt, memberEntryCount } from "./members.ts";
 import { safeName } from "../safe-text.ts";
@@ -70,10 +71,8 @@ export function pressMembers(state: State, key: Key, command: Command | undefine
 function doTo(state: State, { info }: OpenGroup, entry: MemberEntry, act: MemberAct): Step {
   const { name } = entry.kind === "asker" ? entry.asker.person : entry.member.person;
   const { id } = info;
-  const asking = (question: string, change: "remove" | "demote"): Step => {
-    const done =
-      change === "remove" ? ({ kind: "remove", names: [name] } as const) : ({ kind: "role", names: [name], role: "member" } as const);
-    const effect = { kind: "change-group", id, change: done } as const;
+  const asking = (question: string, change: GroupChange): Step => {
+    const effect = { kind: "change-group", id, change } as const;
     return step({ ...state, overlay: { kind: "confirm", question, effect, back: state.overlay } });
   };
   switch (act) {
@@ -86,12 +85,16 @@ function doTo(state: State, { info }: OpenGroup, entry: MemberEntry, act: Member
     case "refuse":
       return step(state, { kind: "change-group", id, change: { kind: "reject", names: [name] } });
     case "promote":
-      return step(state, { kind: "change-group", id, change: { kind: "role", names: [name], role: "admin" } });
-    case "demote":
-      if (name === state.me.name) return asking("Be a member like the others, and no admin any more?", "demote");
-      return step(state, { kind: "change-group", id, change: { kind: "role", names: [name], role: "member" } });
+      return asking(`Make ${safeName(name)} an admin?`, { kind: "role", names: [name], role: "admin" });
+    case "demote": {
+      const question =
+        name === state.me.name
+          ? "Be a member like the others, and no admin any more?"
+          : `Make ${safeName(name)} a member like the others, and no admin any more?`;
+      return asking(question, { kind: "role", names: [name], role: "member" });
+    }
     case "remove":
-      return asking(`Remove ${safeName(name)} from ${info.name === "" ? "this group" : info.name}?`, "remove");
+      return asking(`Remove ${safeName(name)} from ${info.name === "" ? "this group" : info.name}?`, { kind: "remove", names: [name] });
     default:
       return act satisfies never;
   }

@@ -9,6 +9,14 @@ import { editingKey, typeText } from "./write.ts";
 
 const closed = (state: State): State => ({ ...state, overlay: { kind: "none" } });
 
+/** Away with what is only read; what was typed is for the field. */
+const goOn = (state: State, key: Key): Step => (key.name === "text" ? typeText(closed(state), key.text) : step(closed(state)));
+
+/** Where letters do something to somebody: a command that is typed there must not. */
+const LETTERS_ACT: ReadonlySet<State["overlay"]["kind"]> = new Set(["members", "askers", "requests", "found", "verify"]);
+
+const isCommand = (key: Key): boolean => key.name === "text" && key.text.startsWith("/");
+
 /** Keys while something lies over the conversation, or beside it has them. Escape always closes it. */
 export function pressOverlay(state: State, key: Key, command: Command | undefined): Step {
   const { overlay } = state;
@@ -16,6 +24,7 @@ export function pressOverlay(state: State, key: Key, command: Command | undefine
     if (overlay.kind === "confirm" && overlay.back !== undefined) return step({ ...state, overlay: overlay.back });
     return step(closed(state));
   }
+  if (isCommand(key) && LETTERS_ACT.has(overlay.kind)) return typeText(closed(state), key.text);
   switch (overlay.kind) {
     case "switcher":
       return pressSwitcher(state, key, command);
@@ -24,7 +33,7 @@ export function pressOverlay(state: State, key: Key, command: Command | undefine
     case "policy": {
       const by = key.name === "up" ? -1 : key.name === "down" ? 1 : command === "page-up" ? -10 : command === "page-down" ? 10 : 0;
       if (by !== 0) return step({ ...state, overlay: { ...overlay, top: Math.max(0, overlay.top + by) } });
-      return step(closed(state));
+      return overlay.kind === "help" && key.text === "?" ? step(closed(state)) : goOn(state, key);
     }
     case "members":
       return pressMembers(state, key, command);
@@ -39,7 +48,7 @@ export function pressOverlay(state: State, key: Key, command: Command | undefine
       return step(said(state, "Copied."), { kind: "copy", text: overlay.link });
     case "details":
       if (key.name === "text" && key.text === "y") return step(closed(state), { kind: "copy", text: overlay.message.text });
-      return step(closed(state));
+      return goOn(state, key);
     case "verify":
       if (key.name === "text" && overlay.number !== undefined && (key.text === "y" || key.text === "n")) {
         return step(closed(state), { kind: "set-verified", name: overlay.name, verified: key.text === "y" });

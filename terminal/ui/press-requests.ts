@@ -1,7 +1,8 @@
+import type { ConversationSummary } from "@fastchat/client";
 import type { Command, Key } from "./keys.ts";
 import { open } from "./enter.ts";
 import { movedIndex } from "./press-members.ts";
-import { type State, type Step, said, step } from "./state.ts";
+import { type State, type Step, step } from "./state.ts";
 
 /** Keys while strangers' conversations are shown. */
 export function pressRequests(state: State, key: Key, command: Command | undefined): Step {
@@ -23,9 +24,14 @@ export function pressRequests(state: State, key: Key, command: Command | undefin
     case "d":
       return step(state, { kind: "decline-request", id: chosen.id });
     case "b":
-      if (chosen.kind === "group") return step(said(state, "Open it to see who added you, then /block NAME.", "error"));
-      return step(state, { kind: "set-blocked", name: chosen.peer.name, blocked: true }, { kind: "decline-request", id: chosen.id });
+      return block(state, chosen);
     default:
       return step(state);
   }
+}
+
+/** Whoever wrote, or added one to a group. */
+function block(state: State, request: ConversationSummary): Step {
+  const name = request.kind === "group" ? request.group.addedBy : request.peer.name;
+  return step(state, { kind: "set-blocked", name, blocked: true }, { kind: "decline-request", id: request.id });
 }

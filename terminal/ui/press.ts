@@ -27,6 +27,9 @@ export function press(state: State, key: Key): Step {
     const selecting = pressSelection(state, chat, key);
     if (selecting !== undefined) return selecting;
   }
+  // Whoever types does not mean to go elsewhere, and least of all by a second Tab.
+  if (key.name === "tab" && command === "next-chat" && editorOf(state).text !== "")
+    return setEditor(state, completed(state, editorOf(state)));
   if (command !== undefined) {
     const done = obey(state, command);
     if (done !== undefined) return done;
@@ -137,6 +140,16 @@ function submit(state: State): Step {
   const trimmed = text.trim();
   if (trimmed === "") return state.open === undefined ? openEntry(state, listEntries(state)[state.listIndex]) : step(state);
   if (LEAVING.has(trimmed)) return leaveChat(state);
+  return submitted(withoutOldAnswer(state), text, trimmed);
+}
+
+/** What was answered before is not about this; warnings stay, and what waits for a key until it has been there to be seen. */
+function withoutOldAnswer(state: State): State {
+  const { flash } = state;
+  return flash === undefined || flash.tone === "warning" || flash.until === Infinity ? state : { ...state, flash: undefined };
+}
+
+function submitted(state: State, text: string, trimmed: string): Step {
   const slash = parseSlash(trimmed);
   if (slash?.kind === "unknown") return step(said(state, unknownCommand(slash.word), "error"));
   if (slash !== undefined) return runSlash(state, cleared(state), slash.command, { argument: slash.argument, line: trimmed });

@@ -48,18 +48,23 @@ test("Alt+1 stays the first chat however many strangers wait, and the line above
 
 test("requests are read, accepted, declined and blocked one by one, or declined all", () => {
   const alice = new Alice(wide).knows(withBob).presses("/requests", enter);
-  const invited = group("Pyramid", [bob], { request: true, number: 77 });
+  const invited = group("Pyramid", [bob], { request: true, number: 77, group: { addedBy: "trudy" } });
   const conversations = [{ ...stranger, last: message(stranger, 1, "hello dear") }, invited];
   alice.does({ kind: "requests", requests: { count: 9_982, conversations } });
-  expect([shows(alice, "mallory  hello dear"), shows(alice, "# Pyramid  added you"), shows(alice, "and 9,980 more, not read yet")]).toEqual(
-    [true, true, true],
-  );
+  expect([
+    shows(alice, "mallory  hello dear"),
+    shows(alice, "# Pyramid  trudy added you"),
+    shows(alice, "and 9,980 more, not read yet"),
+  ]).toEqual([true, true, true]);
   alice.presses("a");
   expect(alice.asked("accept-request")).toEqual([{ kind: "accept-request", id: stranger.id }]);
   alice.presses("b");
   expect(alice.asked("set-blocked")).toEqual([{ kind: "set-blocked", name: "mallory", blocked: true }]);
   expect(alice.asked("decline-request")).toEqual([{ kind: "decline-request", id: stranger.id }]);
   alice.presses(key("down"), "d");
+  expect(alice.asked("decline-request")).toEqual([{ kind: "decline-request", id: invited.id }]);
+  alice.presses("b");
+  expect(alice.asked("set-blocked")).toEqual([{ kind: "set-blocked", name: "trudy", blocked: true }]);
   expect(alice.asked("decline-request")).toEqual([{ kind: "decline-request", id: invited.id }]);
   alice.presses("D");
   expect(shows(alice, "Put away all 9,982 requests?")).toBe(true);

@@ -1,4 +1,5 @@
 import type { GroupSummary } from "@fastchat/client";
+import { ourCommand } from "../config.ts";
 import { isRule, ruleChange, ruleNames, rules } from "../group-policy.ts";
 import { type Right, refusal } from "../group-rights.ts";
 import { safeName } from "../safe-text.ts";
@@ -6,7 +7,7 @@ import { fewWords } from "../words.ts";
 import type { GroupChange } from "./group-change.ts";
 import { titleOf } from "./list.ts";
 import { toggleMembers } from "./press-members.ts";
-import { type SlashCommand, namesIn, openQuote, splitWords } from "./slash.ts";
+import { type SlashCommand, namesIn, openQuote, slashCommands, splitWords } from "./slash.ts";
 import { type Effect, type State, type Step, openConversation, said, step } from "./state.ts";
 
 /** Commands that mean something in a group alone. */
@@ -154,10 +155,44 @@ export function leaveGroup(state: State, group: GroupSummary, argument: string):
   return step({ ...state, overlay: { kind: "confirm", question, effect: { kind: "change-group", id: group.id, change } } });
 }
 
+/** What the commands of `fastchat group` are on the screen. */
+export const onScreen: Readonly<Record<string, SlashCommand>> = {
+  create: "group",
+  list: "open",
+  info: "info",
+  add: "add",
+  remove: "remove",
+  promote: "promote",
+  demote: "demote",
+  rename: "rename",
+  describe: "describe",
+  picture: "info",
+  policy: "policy",
+  link: "link",
+  join: "join",
+  find: "find",
+  requests: "requests",
+  approve: "requests",
+  reject: "requests",
+  leave: "leave",
+};
+
+/** Whoever types here what the shell takes would make a group that is called "join". */
+function shellWords(argument: string): string | undefined {
+  const word = /^[^\s"]+/u.exec(argument)?.[0] ?? "";
+  if (!Object.hasOwn(onScreen, word)) return undefined;
+  if (word === "create") return 'On the screen it is /group "Chess club" bob carol.';
+  if (word === "picture") return `A picture is given by command: ${ourCommand} group picture.`;
+  const command = onScreen[word]!;
+  return `On the screen it is ${`/${command} ${slashCommands[command].argument}`.trim()}. A group of that name needs quotes: /group "${word}" bob.`;
+}
+
 /** `/group "Chess club" bob carol`. */
 export function makeGroup(state: State, { argument, line }: Typed): Step {
   const words = splitWords(argument);
   if (words === undefined) return step(said(state, openQuote, "error"));
+  const hint = shellWords(argument);
+  if (hint !== undefined) return step(said(state, hint, "error"));
   const [name, ...members] = words;
   if (name === undefined || members.length === 0)
     return step(said(state, 'Say how it is called and who is in it: /group "Chess club" bob carol.', "error"));

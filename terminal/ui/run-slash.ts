@@ -1,5 +1,7 @@
+import type { GroupSummary } from "@fastchat/client";
 import { parseName } from "@fastchat/protocol";
-import { refusal } from "../group-rights.ts";
+import { GROUP, PERSON, groupsMeant } from "../commands/destination.ts";
+import { mayDo } from "../group-rights.ts";
 import * as editing from "./editor.ts";
 import { leave, open } from "./enter.ts";
 import { titleOf } from "./list.ts";
@@ -23,10 +25,7 @@ function run(state: State, name: SlashCommand, typed: Typed): Step {
     case "help":
       return step({ ...state, overlay: { kind: "help", top: 0 } });
     case "people":
-      return step(
-        { ...state, overlay: { kind: "switcher", editor: editing.editorOf(argument), index: 0 } },
-        { kind: "load-people", text: argument },
-      );
+      return find(state, argument);
     case "open":
       return argument === "" ? step(said(state, "Say who: /open NAME.", "error")) : openNamed(state, argument);
     case "group":
@@ -95,15 +94,34 @@ function run(state: State, name: SlashCommand, typed: Typed): Step {
 }
 
 /**
- * A person, or a group that is called so. Names of groups are chosen by others: none takes the place of a person whom the server knows by
- * that name.
+ * A person, or a group that is called so; "person:bob" and "group:Chess club" as in commands. Names of groups are chosen by others: none
+ * takes the place of a person whom the server knows by that name, nor of another group.
  */
 export function openNamed(state: State, typed: string): Step {
-  const wanted = typed.toLowerCase();
-  const group = state.conversations.find((known) => known.kind === "group" && titleOf(known).toLowerCase() === wanted);
+  if (PERSON.test(typed)) return step(state, { kind: "open-direct", name: typed.replace(PERSON, "") });
+  if (GROUP.test(typed)) {
+    const text = typed.replace(GROUP, "");
+    const [group, ...others] = groupsMeant(text, { conversations: state.conversations, requests: state.requests.conversations });
+    if (group === undefined) return step(said(state, `There is no group "${text}" here.`, "error"));
+    return others.length === 0 ? open(state, group.id) : find(state, text);
+  }
+  const [group, ...others] = groupsTitled(state, typed);
+  if (others.length > 0) return find(state, typed);
   if (group !== undefined && parseName(typed).kind === "invalid") return open(state, group.id);
   return step(state, { kind: "open-direct", name: typed.replace(/^@/u, ""), ...(group !== undefined && { orGroup: group.id }) });
 }
+
+/** Those that one is in, if there are any. */
+function groupsTitled(state: State, typed: string): readonly GroupSummary[] {
+  const wanted = typed.toLowerCase();
+  const all = state.conversations.filter((each): each is GroupSummary => each.kind === "group" && titleOf(each).toLowerCase() === wanted);
+  const own = all.filter(({ group }) => group.ended === undefined);
+  return own.length > 0 ? own : all;
+}
+
+/** The switcher, with a text in it. */
+const find = (state: State, text: string): Step =>
+  step({ ...state, overlay: { kind: "switcher", editor: editing.editorOf(text), index: 0 } }, { kind: "load-people", text });
 
 function aboutPerson(state: State, command: SlashCommand, argument: string, go: (person: string) => Step): Step {
   const conversation = openConversation(state);
@@ -113,12 +131,11 @@ function aboutPerson(state: State, command: SlashCommand, argument: string, go: 
   return step(said(state, `Say who: ${where}.`, "error"));
 }
 
+/** Of a group for who may let people in; else strangers'. */
 function showRequests(state: State): Step {
   const conversation = openConversation(state);
-  if (conversation?.kind !== "group" || conversation.request)
+  if (conversation?.kind !== "group" || conversation.request || !mayDo(conversation.group, "add"))
     return step({ ...state, overlay: { kind: "requests", index: 0 } }, { kind: "load-requests" });
-  const why = refusal(conversation.group, "add");
-  if (why !== undefined) return step(said(state, why, "error"));
   return step({ ...state, overlay: { kind: "askers", index: 0 } }, { kind: "load-group", id: conversation.id });
 }
 

@@ -234,7 +234,9 @@ test("the unread line stays while more comes, and goes when the chat is left", (
   const line = screen.findIndex((row) => row.includes("new messages"));
   expect(line).toBeGreaterThan(screen.findIndex((row) => row.includes("number 1")));
   expect(line).toBeLessThan(screen.findIndex((row) => row.includes("number 2")));
-  alice.does({ kind: "conversation", conversation: { ...withBob, readUpTo: 4, head: 4 } }).presses(key("tab"), key("tab", { shift: true }));
+  alice
+    .does({ kind: "conversation", conversation: { ...withBob, readUpTo: 4, head: 4 } })
+    .presses(key("u", { ctrl: true }), key("tab"), key("tab", { shift: true }));
   expect(alice.state.open).toBe(withBob.id);
   expect(shows(alice, "new messages")).toBe(false);
 });
@@ -287,7 +289,8 @@ test("a connection that is away shows after two seconds, not before", () => {
 
 test("each conversation keeps what was being written", () => {
   const alice = new Alice().knows(withBob, withCarol).opens(withBob, []).presses("for bob");
-  alice.presses(key("tab"), "for carol", key("tab"));
+  const back = key("tab", { shift: true });
+  alice.presses(back, "for carol", back);
   expect(openChat(alice.state)!.editor.text).toBe("for bob");
   expect(alice.asked("draft").map(({ text: draft }) => draft)).toEqual(["for bob", "for carol"]);
   const later = new Alice().knows({ ...withBob, draft: "kept" }).opens({ ...withBob, draft: "kept" }, []);
@@ -346,10 +349,11 @@ test("an answer goes with the next key once it was seen, or with the chat; a war
   says("No such user");
   expect(shows(types(100), "No such user")).toBe(true);
   expect(shows(types(1_000), "No such user")).toBe(false);
-  says("No such user").presses(key("tab"));
+  const back = key("tab", { shift: true });
+  says("No such user").presses(back);
   expect(alice.state.open).toBe(withCarol.id);
   expect(shows(alice, "No such user")).toBe(false);
-  says("The server lied", "warning").presses(key("tab"));
+  says("The server lied", "warning").presses(back);
   expect(shows(types(5_000), "The server lied")).toBe(true);
 });
 

@@ -90,8 +90,18 @@ const NEAREST = 3;
 const MOST_WRONG = 2;
 const LONGEST_SHOWN = 20;
 
+/** What other programs, and the commands of the shell, call it. */
+const OTHER_WORDS: Readonly<Record<string, SlashCommand>> = {
+  kick: "remove",
+  delete: "remove",
+  invite: "link",
+  create: "group",
+  approve: "requests",
+};
+
 /** Says that there is no such command, and which are spelt nearly so. */
 export function unknownCommand(word: string): string {
+  if (Object.hasOwn(OTHER_WORDS, word)) return `There is no /${word}: did you mean /${OTHER_WORDS[word]}?`;
   // Also the beginning of a name, while it is being typed.
   const distance = (name: string): number => Math.min(editDistance(word, name), editDistance(word, name.slice(0, word.length)));
   const most = Math.min(MOST_WRONG, word.length / 2);

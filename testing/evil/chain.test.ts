@@ -1,38 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { idBytes } from "@fastchat/protocol";
-import { equal, random } from "@fastchat/protocol/seal";
-import type { SignedLink } from "@fastchat/protocol/wire/account";
 import { type Entry, EntrySchema, type SealedMessage } from "@fastchat/protocol/wire/conversation";
 import { type AddDevice, AddDeviceSchema } from "@fastchat/protocol/wire/gateway";
 import { fromBinary } from "@bufbuild/protobuf";
 import { expect } from "vitest";
 import { anotherDevice, type Person } from "../person.ts";
-import { bodyOf, changedServerFrame, FrameProxy, type ProxiedConnection, type Script, whileConnected } from "../proxy.ts";
+import { bodyOf, FrameProxy } from "../proxy.ts";
 import { type EvilCase, notices, noticed, type Stage, until, play } from "./case.ts";
+import { pushHead, showingLinks } from "./false-account.ts";
 import { FalseLog } from "./false-log.ts";
-
-/** Every answer about this account shows these links instead, and nobody is told that it moved. */
-function showingLinks(person: Person, change: (links: readonly SignedLink[]) => readonly SignedLink[]): NonNullable<Script["toClient"]> {
-  const account = idBytes(person.me.account);
-  return (frame, connection) => {
-    const { body } = frame;
-    if (body.case === "accountMoved" && equal(body.value.head!.account, account)) return undefined;
-    if (body.case !== "account" || !equal(body.value.account, account)) return frame;
-    const asked = connection.asked(frame)?.body;
-    const after = asked?.case === "fetchAccount" ? asked.value.after : 0;
-    const question = connection.ask({ case: "fetchAccount", value: { by: { case: "account", value: account }, after: 0 } });
-    whileConnected(
-      question.then((answer) => {
-        const links = change(bodyOf(answer, "account").links).slice(after);
-        connection.pass(changedServerFrame(frame, { case: "account", value: { ...body.value, links } }));
-      }),
-    );
-    return undefined;
-  };
-}
-
-const pushHead = (connection: ProxiedConnection, person: Person, index: number): void =>
-  connection.push({ case: "accountMoved", value: { head: { account: idBytes(person.me.account), index, hash: random(32) } } });
 
 async function secondDevice(stage: Stage, of: Person): Promise<{ device: Person; proxy: FrameProxy }> {
   const proxy = stage.use(await FrameProxy.start(stage.system.gatewayUrl));

@@ -36,6 +36,8 @@ export async function stagedGroup(stage: Stage, name: string, options: StagedGro
   const admins = options.mallory === "admin" ? [mallory.profile.me.name] : [];
   const id = await bob.client.groups.create({ name, members, admins, policy: options.policy ?? {} });
   await agree([bob, alice, carol], id);
+  // Bob is a stranger to them.
+  for (const who of [alice, carol]) await who.client.accept(id);
   return { id, alice, bob, carol, mallory };
 }
 

@@ -5,13 +5,13 @@ import {
   applyAccountLinks,
   type ConversationChange,
   type ConversationState,
-  type CopyRecipient,
   draftLink,
   epochContext,
   finishLink,
   type KnownAccount,
   type LinkDraft,
   newestEpoch,
+  type OpeningPlan,
 } from "@fastchat/protocol/chain";
 import {
   deriveEpochKey,
@@ -27,6 +27,7 @@ import {
   sealProfile,
   signProfile,
 } from "@fastchat/protocol/seal";
+import type { SignedLink } from "@fastchat/protocol/wire/account";
 import {
   type LinkEntry,
   MessageContentSchema,
@@ -43,13 +44,20 @@ import type { Person } from "../person.ts";
 import { bodyOf } from "../proxy.ts";
 import { type RawDevice, RawSocket } from "../raw-device.ts";
 import type { System } from "../system.ts";
+import type { FakeAccount } from "./fake-account.ts";
 
 /** What somebody writes who does not ask whether they may. */
 export interface Wrong {
   readonly change: ConversationChange;
   /** Accounts that it adds. */
   readonly adds?: readonly AccountId[];
-  /** With a change of the profile: the new name. */
+  /** The same of those that no honest server knows. */
+  readonly brings?: readonly FakeAccount[];
+  /** What becomes of the copies of a new key. */
+  readonly spoils?: (copy: SealedKey) => SealedKey;
+  /** What is sealed into a new key in the profile's place. */
+  readonly seals?: SignedProfile;
+  /** With a change of the profile: the new name, and description. */
   readonly name?: string;
 }
 
@@ -103,10 +111,7 @@ export class ModifiedClient implements AsyncDisposable {
 
   async account(account: AccountId): Promise<KnownAccount> {
     const asked = { by: { case: "account" as const, value: idBytes(account) }, after: 0 };
-    const { links } = bodyOf(await this.socket.ask({ case: "fetchAccount", value: asked }), "account");
-    const result = applyAccountLinks(undefined, links);
-    if (result.kind !== "valid") throw new Error("not a valid account chain");
-    return { state: result.state, links };
+    return knownOf(bodyOf(await this.socket.ask({ case: "fetchAccount", value: asked }), "account").links);
   }
 
   /**
@@ -118,6 +123,7 @@ export class ModifiedClient implements AsyncDisposable {
     const state = pretend?.(real) ?? real;
     const known = new Map<AccountId, KnownAccount>();
     for (const account of wrong.adds ?? []) known.set(account, await this.account(account));
+    for (const { account, links } of wrong.brings ?? []) known.set(account, knownOf(links));
     const { account, device } = this.profile.me;
     const opening = openingOf(wrong.change, state);
     const plan = { state, author: { account, device }, known, change: wrong.change };
@@ -129,7 +135,12 @@ export class ModifiedClient implements AsyncDisposable {
     return this.#finish(draft, real, dump, wrong);
   }
 
-  async #finish(draft: LinkDraft, state: ConversationState, dump: Dump, { change, name }: Wrong): Promise<Forged> {
+  async #finish(
+    draft: LinkDraft,
+    state: ConversationState,
+    dump: Dump,
+    { change, name, spoils, seals, brings = [] }: Wrong,
+  ): Promise<Forged> {
     const { me, signingSeed } = this.profile;
     const author = { ...me, signingSeed };
     const epoch = newestEpoch(state);
@@ -137,7 +148,7 @@ export class ModifiedClient implements AsyncDisposable {
     const { opening } = draft;
     if (opening === undefined && change.case !== "profile") return { entry: finishLink(draft, signingSeed), sealedKeys: [] };
     const setting = { nonce: state.nonce, index: state.head.index + 1 };
-    const signed = await signProfile(create(ProfileContentSchema, { name: name ?? "" }), setting, author);
+    const signed = await signProfile(create(ProfileContentSchema, { name: name ?? "", description: name ?? "" }), setting, author);
     if (opening === undefined) {
       const sealed = sealProfile(current, epochContext(state, epoch), epoch.epoch, signed);
       if (draft.body.change.case === "profile") draft.body.change.value.profileHash = sealedProfileHash(sealed);
@@ -145,8 +156,9 @@ export class ModifiedClient implements AsyncDisposable {
     }
     const derives = draft.body.change.case === "add" && !state.turnDue;
     const key = derives ? deriveEpochKey(current, state.conversation, { ...opening, previous: opening.previous! }) : newEpochKey();
-    const copies = await this.#copies(opening.recipients, opening.epoch, key, opening.context);
-    const sealed = sealProfile(key, opening.context, opening.epoch, openedProfile(dump, current) ?? signed);
+    const sealedRightly = await this.#copies(opening, key, brings);
+    const copies = spoils === undefined ? sealedRightly : sealedRightly.map(spoils);
+    const sealed = sealProfile(key, opening.context, opening.epoch, seals ?? openedProfile(dump, current) ?? signed);
     const commitments = {
       keyId: keyIdOf(opening.context, key),
       sealedKeysHash: sealedKeysHash(copies),
@@ -155,11 +167,14 @@ export class ModifiedClient implements AsyncDisposable {
     return { entry: finishLink(draft, signingSeed, commitments, sealed), sealedKeys: copies };
   }
 
-  async #copies(recipients: readonly CopyRecipient[], epoch: number, key: Uint8Array, context: ConversationId): Promise<SealedKey[]> {
+  async #copies({ recipients, epoch, context }: OpeningPlan, key: Uint8Array, brings: readonly FakeAccount[]): Promise<SealedKey[]> {
     const accounts = recipients.map(({ account }) => idBytes(account));
     const { keys } = bodyOf(await this.socket.ask({ case: "fetchAccountKeys", value: { accounts } }), "accountKeys");
     // The socket decodes from a Buffer, whose slices share memory.
-    const publicKeys = new Map(keys.map(({ account, publicKey }) => [accountId(account), Uint8Array.from(publicKey)]));
+    const publicKeys = new Map<AccountId, Uint8Array>(
+      keys.map(({ account, publicKey }) => [accountId(account), Uint8Array.from(publicKey)]),
+    );
+    for (const { account, accountKey } of brings) publicKeys.set(account, accountKey.publicKey);
     const copies: SealedKey[] = [];
     for (const { account, generation } of recipients) {
       copies.push((await sealEpochKey(key, context, epoch, { account, generation, publicKey: publicKeys.get(account)! }))!);
@@ -210,6 +225,12 @@ export function asAdmin(account: AccountId, chain: AccountState, others: "as the
     former.delete(account);
     return { ...real, members, former };
   };
+}
+
+function knownOf(links: readonly SignedLink[]): KnownAccount {
+  const result = applyAccountLinks(undefined, links);
+  if (result.kind !== "valid") throw new Error("not a valid account chain");
+  return { state: result.state, links };
 }
 
 function openingOf(change: ConversationChange, state: ConversationState): "fresh" | "derived" | undefined {

@@ -1,4 +1,4 @@
-import { type ConversationId, ErrorCode } from "@fastchat/protocol";
+import type { ConversationId } from "@fastchat/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { until } from "../evil/case.ts";
 import { type Person, person } from "../person.ts";
@@ -99,7 +99,7 @@ test("[C1] [C2] [C3] [C4] [C7] ten people, half of them away at each step, agree
     await groups(dave).approve(id, ["erin"]);
     members.add("erin");
     await agree(who("dave", "erin", "frank", "heidi", "judy"), id);
-    await expect(groups(carol).join(invitation.link)).rejects.toMatchObject({ code: ErrorCode.INVITATION_INVALID });
+    await expect(groups(carol).join(invitation.link)).rejects.toThrow(/removed/);
   });
   expect((await groups(dave).info(id!))!.invitations.map(({ used }) => used)).toEqual([2]);
   // By policy, who comes from now on reads everything: also carol, whom an admin may add again.

@@ -9,7 +9,9 @@ export const find = connectedCommand({
   description: "Groups with a public name, which one can ask to join",
   args: { text: { type: "positional", required: false, description: "Part of the public name" } },
   async run({ client, output }, args) {
-    for (const { name, conversation, memberCount } of await client.groups.find(args.text ?? "")) {
+    const found = await client.groups.find(args.text ?? "");
+    if (found.length === 0) output.tell("No group here has such a public name.");
+    for (const { name, conversation, memberCount } of found) {
       const members = plural(memberCount, "member").padEnd(11);
       await output.print(
         { type: "found-group", name, conversation, memberCount },

@@ -1,6 +1,7 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
 import { ourCommand } from "../../config.ts";
 import { type ExitCode, exitCodes } from "../../failure.ts";
+import type { Output } from "../../output.ts";
 import { patience as timeLimit } from "../../patience.ts";
 import { placeObject, safeNameOf } from "../shapes.ts";
 import { connectedCommand } from "./group-command.ts";
@@ -14,6 +15,7 @@ export const join = connectedCommand({
   async run({ client, output, patience, words }): Promise<ExitCode> {
     using waiting = timeLimit(patience);
     const { kind, conversation } = await client.groups.join(words[0]!.trim());
+    using _ = sayWaiting(output);
     const group = await untilMember(client, conversation, waiting.signal);
     const isIn = kind === "joined" || group !== undefined;
     const place = group === undefined ? { with: null, conversation, kind: "group" } : placeObject(group);
@@ -24,6 +26,15 @@ export const join = connectedCommand({
     return exitCodes.asked;
   },
 });
+
+const SAID_AFTER_MS = 1_000;
+
+/** Whoever waits at a terminal hears for what. */
+function sayWaiting(output: Output): Disposable {
+  if (output.json || !process.stderr.isTTY) return { [Symbol.dispose]: () => undefined };
+  const timer = setTimeout(() => output.remark("Asked: waiting for an admin to let you in …"), SAID_AFTER_MS);
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
 
 async function untilMember(client: Client, id: ConversationSummary["id"], deadline: AbortSignal): Promise<ConversationSummary | undefined> {
   let wake = Promise.withResolvers<void>();

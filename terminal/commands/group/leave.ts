@@ -1,4 +1,6 @@
+import { ErrorCode, FastChatError } from "@fastchat/protocol";
 import { usage } from "../../failure.ts";
+import { heirWords, leaveGroup } from "../../leave-group.ts";
 import { printChange } from "./change.ts";
 import { groupCommand, infoOf, needMembers } from "./group-command.ts";
 
@@ -9,6 +11,7 @@ export const leave = groupCommand({
   args: { successor: { type: "string", valueHint: "NAME", description: "Who is admin then, if you were the last one" } },
   async run(context, args) {
     const { client, group, title } = context;
+    if (group.group.ended !== undefined) throw new FastChatError(ErrorCode.NOT_A_MEMBER);
     const successor = args.successor?.toLowerCase();
     if (successor === client.me.name) throw usage("You cannot succeed yourself: name somebody who stays.");
     if (successor !== undefined) {
@@ -17,7 +20,8 @@ export const leave = groupCommand({
       if (group.group.role !== "admin" || admins.length > 1)
         throw usage("Only the last admin names a successor: leave without --successor.");
     }
-    await client.groups.leave(group.id, successor);
-    await printChange(context, "left", `You left ${title}.`, successor === undefined ? [] : [successor]);
+    const heirs = await leaveGroup(client.groups, group.id, successor);
+    const words = heirs.length === 0 ? "" : ` ${heirWords(heirs)}`;
+    await printChange(context, "left", `You left ${title}.${words}`, successor === undefined ? [] : [successor]);
   },
 });

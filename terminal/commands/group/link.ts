@@ -33,10 +33,12 @@ export const link = groupCommand({
     );
     if (output.json) return;
     const back = `${ourCommand} group link ${typedId(group)} --revoke ${invitationId(invitation)}`;
-    const lets = `Whoever has it is let into ${title}, up to ${plural(invitation.uses, "time")} and until ${invitation.lastDay}`;
+    const lets = `Whoever has it is let into ${title}, ${timesWords(invitation.uses)} until ${invitation.lastDay}`;
     output.remark(`The link is shown only now. ${lets}; "${back}" takes it back.`);
   },
 });
+
+const timesWords = (uses: number): string => (uses === 1 ? "once," : `up to ${plural(uses, "time")} and`);
 
 async function takeBack(context: GroupContext, id: string): Promise<void> {
   const { client, group, title } = context;

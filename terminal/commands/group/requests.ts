@@ -10,8 +10,10 @@ export const requests = groupCommand({
   args: {},
   async run(context) {
     needRight(context, "add");
-    const { client, output, group } = context;
-    for (const { person, by, time } of await client.groups.joinRequests(group.id)) {
+    const { client, output, group, title } = context;
+    const asking = await client.groups.joinRequests(group.id);
+    if (asking.length === 0) output.tell(`Nobody asks to join ${title}.`);
+    for (const { person, by, time } of asking) {
       const way = { invitation: "by an invitation", "public-name": "by the public name" }[by];
       await output.print(
         { type: "join-request", ...placeObject(group), name: person.name, account: person.account, by, time: isoTime(time) },
