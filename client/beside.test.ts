@@ -141,7 +141,7 @@ test("[S7] [C8] beside the holder, requests are told, accepted and put away, and
   };
   expect(await isOnline()).toBe(false);
   await beside.watchPresence([ivan.me.account]);
-  expect(await isOnline()).toBe(true);
+  await expect.poll(isOnline, { timeout: 30_000 }).toBe(true);
 
   await judy.say("heidi", "hello, too");
   await expect.poll(requests).toEqual(["judy"]);
