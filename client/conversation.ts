@@ -42,6 +42,8 @@ const DELETED_AT_ONCE = 1_000;
 const KEY_MISSING: ReadonlySet<string> = new Set(["key", "before-joining", "missed-joining"]);
 /** Kept for later: each account says two things, and says them anew. */
 const CLAIMS_AT_MOST = 64;
+/** Of epochs whose keys may still come, the newest. */
+const AWAITED_AT_MOST = 1_024;
 
 export interface ConversationParts extends LogReaderParts {
   readonly verified: VerifiedAccounts;
@@ -345,24 +347,31 @@ export class Conversation {
     });
   }
 
-  /** Opens what could not be opened, now that the server was asked again for keys of epochs [C6]. Whether any is open now. */
+  /** Asks the server for the keys of these epochs that are not here, and opens what they open [C6]. Whether any is open now. */
   retryKeys(epochs: readonly number[]): Promise<boolean> {
     return this.#lane.run(async () => {
       const { state } = this.chain;
       if (state === undefined) return false;
       const missing: number[] = [];
       for (const epoch of epochs) if ((await this.epochKeys.get(epoch)) === undefined) missing.push(epoch);
-      if (missing.length === 0) return true;
-      const draft = this.#draft();
-      await this.#reader.obtainKeys(draft, state, missing, []);
-      if (draft.keys.size === 0) return false;
-      await this.#reader.readProfile(draft);
-      await this.#commit(draft);
-      await this.#openAgain(new Set(draft.keys.keys()));
-      // Its name may be readable now.
-      this.#parts.listener.onChanged(this, []);
+      if (missing.length > 0) {
+        const draft = this.#draft();
+        await this.#reader.obtainKeys(draft, state, missing, []);
+        if (draft.keys.size === 0) return missing.length < epochs.length;
+        await this.#reader.readProfile(draft);
+        this.#await(draft, draft.keys.keys());
+        await this.#commit(draft);
+        // Its name may be readable now.
+        this.#parts.listener.onChanged(this, []);
+      }
+      await this.#openAwaited();
       return true;
     });
+  }
+
+  /** Keys that an earlier session waited for in vain may be there now. */
+  async retryAwaited(): Promise<void> {
+    if (this.record.awaitedEpochs.length > 0) await this.retryKeys(this.record.awaitedEpochs);
   }
 
   // ------------------------------------------------------------------ reading forward
@@ -383,10 +392,12 @@ export class Conversation {
     await this.#check.counters(draft, sequences, "forward");
     await this.#compareClaims(draft);
     this.#count(draft, sequences);
-    await this.#commit(draft);
+    this.#await(draft, unopened(draft));
     // Keys that come late open what came before them.
-    const late = new Set([...draft.keys.keys()].filter((epoch) => epoch <= before));
-    if (late.size > 0) await this.#openAgain(late);
+    const late = [...draft.keys.keys()].filter((epoch) => epoch <= before);
+    this.#await(draft, late);
+    await this.#commit(draft);
+    if (late.length > 0) await this.#openAwaited();
     this.#parts.listener.onStored(this, sequences, live);
     await this.#tellMissingKey();
   }
@@ -532,6 +543,7 @@ export class Conversation {
       draft.done.push(() => this.#parts.listener.onChanged(this, all));
       await this.#compareClaims(draft);
     }
+    this.#await(draft, unopened(draft));
     await this.#commit(draft);
     this.#parts.listener.onStored(this, sequences, false);
   }
@@ -611,8 +623,18 @@ export class Conversation {
     this.#parts.listener.onChanged(this, changed);
   }
 
-  async #openAgain(epochs: ReadonlySet<number>): Promise<void> {
+  /** Until what is kept of these epochs is opened, a crash included. */
+  #await({ record }: LogDraft, epochs: Iterable<number>): void {
+    record.awaitedEpochs = [...new Set([...record.awaitedEpochs, ...epochs])].sort((one, other) => one - other).slice(-AWAITED_AT_MOST);
+  }
+
+  /** Opens what is kept of the awaited epochs whose keys are here. */
+  async #openAwaited(): Promise<void> {
     const draft = this.#draft();
+    const epochs = new Set<number>();
+    for (const epoch of draft.record.awaitedEpochs) if ((await this.epochKeys.get(epoch)) !== undefined) epochs.add(epoch);
+    if (epochs.size === 0) return;
+    draft.record.awaitedEpochs = draft.record.awaitedEpochs.filter((epoch) => !epochs.has(epoch));
     const changed: number[] = [];
     for (const { key, value } of await this.#parts.storage.range(prefixRange(prefixes.entries(this.id)))) {
       const stored = fromBinary(schemas.entry, value);
@@ -628,12 +650,13 @@ export class Conversation {
       draft.stored.set(sequence, stored);
       changed.push(sequence);
     }
-    if (changed.length === 0) return;
-    await this.#check.witnesses(draft, changed);
-    this.#count(draft, changed);
-    draft.record.revision++;
+    if (changed.length > 0) {
+      await this.#check.witnesses(draft, changed);
+      this.#count(draft, changed);
+      draft.record.revision++;
+    }
     await this.#commit(draft);
-    this.#parts.listener.onChanged(this, changed);
+    if (changed.length > 0) this.#parts.listener.onChanged(this, changed);
   }
 
   async #nameOf(account: Uint8Array): Promise<string> {
@@ -660,6 +683,10 @@ const isGroupCreate = ({ link }: LinkEntry): boolean => {
 
 const mentionsIn = ({ kind }: MessageContent): readonly Uint8Array[] =>
   kind.case === "text" ? kind.value.mentions.slice(0, limits.mentionsPerMessage) : [];
+
+/** Epochs of what was read and could not be opened, where the key is this account's to have. */
+const unopened = ({ stored }: LogDraft): number[] =>
+  [...stored.values()].flatMap(({ body }) => (body.case === "unreadable" && body.value.reason === "key" ? [body.value.epoch] : []));
 
 function contiguous(entries: readonly Entry[], from: number): Entry[] {
   let next = from;

@@ -569,6 +569,7 @@ export class Holder {
         this.outbox.driveAll();
         await beside;
         await this.#fetchSlots(session);
+        for (const conversation of this.#conversations.all) if (!session.aborted) await conversation.retryAwaited();
         // That nobody asks any more, no head says.
         for (const conversation of this.#conversations.all) {
           if ((conversation.record.group?.joinRequests ?? 0) > 0) this.#trouble.quietly(this.#admissions.look(conversation));

@@ -283,9 +283,9 @@ export class LogReader {
     if (result.state.kind === "group" && joined.length > 0) draft.done.push(() => this.#parts.listener.onJoined(this.#id, joined));
     if (result.changes.some(({ kind }) => kind === "epoch-opened")) {
       const { epoch } = newestEpoch(result.state);
-      // With the link that lets one in come the older ones that the policy gives.
-      const given = draft.record.group?.memberSince === entry.sequence ? copies.map((copy) => copy.epoch) : [];
-      await this.#open(draft, result.state, [...given, epoch], copies);
+      const letsIn = draft.record.group?.memberSince === entry.sequence && draft.record.high > 0;
+      if (letsIn) await this.#obtainGiven(draft, result.state, copies);
+      else await this.#open(draft, result.state, [epoch], copies);
     }
     return result.state;
   }
@@ -354,6 +354,17 @@ export class LogReader {
     draft.changes.push(...opened.changes);
     draft.done.push(opened.done);
     for (const [epoch, key] of opened.opened) draft.keys.set(epoch, key);
+  }
+
+  /** [C4] With the link that lets one in, the policy gives older keys: those that one had no use for before, and what they open is here. */
+  async #obtainGiven(draft: LogDraft, state: ConversationState, copies: readonly SealedKey[]): Promise<void> {
+    const missing: number[] = [];
+    for (const { epoch } of state.epochs) {
+      if (isEntitled(state, this.#parts.me.account, epoch) && (await this.#epochKeys.get(epoch)) === undefined) missing.push(epoch);
+    }
+    // Asked before in this session, there was nothing to be had.
+    for (const epoch of missing) this.#askedKeys.delete(epoch);
+    await this.obtainKeys(draft, state, missing, copies);
   }
 
   /** Keys of these epochs, into the draft: from the copies at hand, else from the server, asked once in a session. */

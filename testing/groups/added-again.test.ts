@@ -44,3 +44,21 @@ test("[C4] [L53] who is away while being removed and added again reads both time
   await agree([alice, bob], id);
   await expect.poll(() => textsOf(bob, id)).toEqual(["unheard, but for erin", "with erin again"]);
 });
+
+test("[C4] [L53] who is away while being added again reads what the policy gives now of what it did not give before", async () => {
+  await using alice = await person(system, "frank");
+  await using bob = await person(system, "grace");
+  const { groups } = alice.client;
+  const id = await groups.create({ name: "Later given", members: ["carol"] });
+  await say(alice, id, "before grace");
+  await groups.add(id, ["grace"]);
+  await say(alice, id, "with grace");
+  await hears(bob, id, "with grace");
+  await groups.remove(id, ["grace"]);
+  await whileAway([bob], async () => {
+    await groups.setPolicy(id, { newcomersRead: "everything" });
+    await groups.add(id, ["grace"]);
+    await say(alice, id, "with grace again");
+  });
+  await expect.poll(() => textsOf(bob, id)).toEqual(["before grace", "with grace", "with grace again"]);
+});

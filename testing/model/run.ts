@@ -4,8 +4,10 @@ import { ConnectionLost } from "../../client/connection.ts";
 import type { Cast, Device, Player } from "./cast.ts";
 import { FaultyWire } from "./faulty-wire.ts";
 import { type Deed, judge } from "./judge.ts";
+import { historyOf } from "./history.ts";
 import type { Scenario, Step } from "./operations.ts";
 import { settle } from "./settle.ts";
+import { Divergence } from "./simple-group.ts";
 
 /** What people may be told; anything else is a mistake. */
 const refusals: ReadonlySet<ErrorCode> = new Set([
@@ -65,7 +67,12 @@ export async function play(cast: Cast, scenario: Scenario): Promise<void> {
     await wire.calm();
     for (const device of cast.devices) if (device.away) await comeBack(device);
     const run: Run = { cast, id, deeds, texts };
-    await judge(run, await settle(run));
+    try {
+      await judge(run, await settle(run));
+    } catch (error) {
+      if (!(error instanceof Divergence)) throw error;
+      throw new Divergence(`${error.message}\n${await historyOf(run)}`, { cause: error });
+    }
   } finally {
     await wire.calm();
     cast.wire = {};
