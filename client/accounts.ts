@@ -142,10 +142,10 @@ export class KnownAccounts {
 
   /** Whom the server calls by these names; whether that is whom one knows by them is not decided here [A3]. Throws NO_SUCH_USER. */
   async named(names: readonly string[]): Promise<KnownAccount[]> {
-    const found: KnownAccount[] = [];
-    const changes: Change[] = [];
+    const all: KnownAccount[] = [];
     for (let at = 0; at < names.length; at += FETCHED_AT_ONCE) {
       const some = names.slice(at, at + FETCHED_AT_ONCE);
+      const found: KnownAccount[] = [];
       const answers = await Promise.all(some.map((name) => this.#fetchNamed(name)));
       for (const [place, { links, account: bytes, accountPublicKey }] of answers.entries()) {
         const account = links[0] && accountIdOf(links[0]);
@@ -153,12 +153,13 @@ export class KnownAccounts {
         const known = await this.#judge(account, links, accountPublicKey);
         if (known.state.name !== some[place]) throw lie();
         found.push(known);
-        if (known !== this.#loaded.get(account)) changes.push(saveKnownAccount(known));
       }
+      const fresh = found.filter((known) => known !== this.#loaded.get(known.state.account));
+      await this.#storage.commit(fresh.map(saveKnownAccount));
+      for (const known of fresh) this.#keep(known);
+      all.push(...found);
     }
-    if (changes.length > 0) await this.#storage.commit(changes);
-    for (const known of found) if (known !== this.#loaded.get(known.state.account)) this.#keep(known);
-    return found;
+    return all;
   }
 
   #fetchNamed(name: string): Promise<Account> {

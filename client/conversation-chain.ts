@@ -11,7 +11,7 @@ import { ConversationLinkSchema, type LinkEntry, LinkEntrySchema } from "@fastch
 import type { KnownAccounts } from "./accounts.ts";
 import { breathe } from "./breathe.ts";
 import { keys, prefixes, put, read, schemas, sequenceOfKey } from "./records.ts";
-import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
+import { decodeLargeSnapshot, encodeLargeSnapshot } from "./snapshot.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
 
 /** A larger group's state is encoded that seldom: after so many links. */
@@ -56,7 +56,7 @@ export class ConversationChain {
   async load(): Promise<void> {
     const record = await read(this.#storage, keys.chain(this.conversation), schemas.chain);
     if (record === undefined) return;
-    const state = decodeSnapshot<ConversationState>(record.snapshot);
+    const state = await decodeLargeSnapshot<ConversationState>(record.snapshot);
     this.#complete = false;
     if (state === undefined) return this.#rebuild();
     this.#places = await this.#extended([{ sequence: record.sequence, state }]);
@@ -84,7 +84,11 @@ export class ConversationChain {
     if (this.#verified.size > VERIFIED_AT_MOST) this.#verified.clear();
     await this.#recall(entry);
     await verifyEvidence(state, entry, this.#verified, breathe);
-    return applyConversationLink(state, entry, this.#verified);
+    if (entry.evidence.length < LARGE_GROUP) return applyConversationLink(state, entry, this.#verified);
+    await breathe();
+    const result = applyConversationLink(state, entry, this.#verified);
+    await breathe();
+    return result;
   }
 
   /** Accounts that are known here at the very heads that come with evidence: this only saves the time of verifying them again. */
@@ -102,10 +106,10 @@ export class ConversationChain {
   }
 
   /** The state after the newest of these links, where it is due to be stored; the links themselves always are. */
-  save(places: readonly Place[]): Change[] {
+  async save(places: readonly Place[]): Promise<Change[]> {
     const place = places.at(-1);
     if (place === undefined || !places.some(({ state }) => this.#isDue(state))) return [];
-    const record = create(schemas.chain, { snapshot: encodeSnapshot(place.state), sequence: place.sequence });
+    const record = create(schemas.chain, { snapshot: await encodeLargeSnapshot(place.state), sequence: place.sequence });
     return [put(keys.chain(this.conversation), schemas.chain, record)];
   }
 

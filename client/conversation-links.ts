@@ -39,6 +39,7 @@ import type { AccountHead } from "@fastchat/protocol/wire/account";
 import type { KnownAccount, KnownAccounts } from "./accounts.ts";
 import { type Connection, ConnectionLost } from "./connection.ts";
 import type { Contacts } from "./contacts.ts";
+import { breathe } from "./breathe.ts";
 import type { Conversation } from "./conversation.ts";
 import { makeEpoch, publicKeysOf } from "./epoch-making.ts";
 import { signedProfileOf } from "./group-record.ts";
@@ -438,6 +439,7 @@ export class ConversationLinks {
     }
     const publicKeys = await publicKeysOf(opening.recipients, { accounts, connection });
     const made = await makeEpoch(draft, state, conversation?.epochKeys, publicKeys, onSealed);
+    await breathe();
     const kept = signed ?? (after.profileHash === undefined ? undefined : this.#currentProfile(conversation));
     const sealed = kept && sealProfile(made.key, opening.context, opening.epoch, kept);
     const commitments = {
@@ -460,7 +462,9 @@ export class ConversationLinks {
     const id = again ? new Uint8Array(0) : idBytes(conversation.id);
     const value = { conversation: id, entry, sealedKeys: [...sealedKeys] };
     // What no server takes would end the connection, again and again.
+    await breathe();
     if (sizeOf(entry, sealedKeys) > limits.packetBytes - PACKET_ROOM) throw new FastChatError(ErrorCode.TOO_LARGE);
+    await breathe();
     for (;;) {
       try {
         return await connection.request({ case: "appendLink", value }, "appended");

@@ -565,7 +565,7 @@ export class Conversation {
     await this.#parts.storage.commit([
       ...entries,
       ...draft.changes,
-      ...this.chain.save(draft.places),
+      ...(await this.chain.save(draft.places)),
       ...this.#parts.arrived(this.id, draft.ownIds),
       put(keys.conversation(this.id), schemas.conversation, draft.record),
     ]);

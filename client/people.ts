@@ -3,8 +3,12 @@ import { safetyCode, safetyNumber } from "@fastchat/protocol/seal";
 import type { KnownAccount, KnownAccounts } from "./accounts.ts";
 import type { Me, Person, SafetyNumber } from "./api.ts";
 import type { Connection } from "./connection.ts";
+import { breathe } from "./breathe.ts";
 import { type Contacts, NameConflict } from "./contacts.ts";
 import type { Presence } from "./presence.ts";
+
+/** People whose names are looked at between two pauses. */
+const MET_AT_ONCE = 128;
 
 export interface PeopleParts {
   readonly me: Me;
@@ -94,7 +98,10 @@ export class People {
     if (wrong !== undefined) throw new FastChatError(ErrorCode.NO_SUCH_USER, { sentence: `"${wrong}" is no username.` });
     if (asked.length > 0 && connection.state.kind !== "online") await connection.online();
     const found = asked.length === 0 ? [] : await accounts.named(asked);
-    await contacts.meet(found.map(({ state }) => state));
+    for (let at = 0; at < found.length; at += MET_AT_ONCE) {
+      if (found.length > MET_AT_ONCE) await breathe();
+      await contacts.meet(found.slice(at, at + MET_AT_ONCE).map(({ state }) => state));
+    }
     const byName = new Map(found.map((known) => [known.state.name, known]));
     const known: KnownAccount[] = [];
     for (const name of names) known.push(byName.get(name) ?? (await accounts.need(contacts.heldBy(name)!)));
@@ -104,8 +111,12 @@ export class People {
   /** [A3] Members of a group who are called what somebody else is are shown: they are not whom one knows. */
   async checkNames(members: readonly AccountId[]): Promise<void> {
     const { accounts, contacts, onConflict } = this.#parts;
-    const known = await Promise.all(members.map(async (account) => (await accounts.get(account))?.state ?? []));
-    for (const name of await contacts.meet(known.flat())) onConflict(new NameConflict(name));
+    for (let at = 0; at < members.length; at += MET_AT_ONCE) {
+      if (members.length > MET_AT_ONCE) await breathe();
+      const some = members.slice(at, at + MET_AT_ONCE);
+      const known = await Promise.all(some.map(async (account) => (await accounts.get(account))?.state ?? []));
+      for (const name of await contacts.meet(known.flat())) onConflict(new NameConflict(name));
+    }
   }
 
   /** Who writes is known by their name from then on; a second account under it is shown and cannot be written to [A3]. */

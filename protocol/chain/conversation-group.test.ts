@@ -421,7 +421,7 @@ test("[C1] evidence that was verified ahead changes no verdict, and garbage has 
   const verified: VerifiedAccounts = new Map();
   let pauses = 0;
   await verifyEvidence(undefined, entry, verified, async () => void (pauses += 1));
-  expect([verified.size, pauses]).toEqual([9, 3]);
+  expect([verified.size, pauses]).toEqual([9, 4]);
   expect(applyConversationLink(undefined, entry, verified)).toMatchObject({ kind: "valid", state: { head: state.head } });
   const [alice, newcomers] = [crowd[0]!, Array.from({ length: 9 }, (_, number) => signUp(`new${number}`))];
   const change = additionsOf(new Map(newcomers.map(({ account }) => [account, "member" as const])));

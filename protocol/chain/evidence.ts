@@ -3,7 +3,7 @@ import { ConversationLinkSchema, type LinkEntry } from "../generated/fastchat/v1
 import { type AccountId, accountId, deviceId, idBytes, isHash, type LinkHash, linkHash } from "../ids.ts";
 import { equal } from "../seal/bytes.ts";
 import { labels } from "../seal/labels.ts";
-import { verifyLink } from "../seal/signature.ts";
+import { judgeLinkAhead, verifyLink } from "../seal/signature.ts";
 import { limits } from "../limits.ts";
 import { type AccountState, applyAccountLinks, judgeAccountLinksAhead } from "./account.ts";
 import type { ConversationState } from "./conversation-state.ts";
@@ -110,7 +110,8 @@ function linksUpTo(links: readonly SignedLink[], named: LinkHash, from: number, 
   let wanted: LinkHash = named;
   for (let index = to; index > from; index--) {
     const link = links[end - (to - index)];
-    if (link === undefined || accountLinkHash(link) !== wanted) return { kind: "missing" };
+    // The last one was just found by its hash.
+    if (link === undefined || (index < to && accountLinkHash(link) !== wanted)) return { kind: "missing" };
     const body = decodeBody(AccountLinkSchema, link.body);
     if (body?.index !== index) return invalid("names a head of no valid chain");
     if (index === 1) break;
@@ -145,8 +146,13 @@ export async function verifyEvidence(
   const body = decodeBody(ConversationLinkSchema, link.body);
   if (body === undefined || !isHash(body.account) || !isHash(body.device)) return;
   const recorded = (account: AccountId) => (state?.members.get(account) ?? state?.former.get(account))?.chain;
-  const key = recorded(accountId(body.account))?.devices.get(deviceId(body.device))?.signingKey;
+  const author = accountId(body.account);
+  const keyIn = (chain: AccountState | undefined) => chain?.devices.get(deviceId(body.device))?.signingKey;
+  const judgeAhead = (signingKey: Uint8Array) => judgeLinkAhead(signingKey, link.signature, labels.signature.conversationLink, link.body);
+  const key = keyIn(recorded(author));
+  if (key !== undefined) await judgeAhead(key);
   if (key === undefined ? state !== undefined : !verifyLink(key, link.signature, labels.signature.conversationLink, link.body)) return;
+  await pause();
   const { heads } = body;
   const offered = partsByAccount(evidence);
   const unknown = heads.filter(({ account, hash }) => isHash(account) && isHash(hash) && !verified.has(linkHash(hash)));
@@ -159,6 +165,9 @@ export async function verifyEvidence(
     for (const { head, account } of some) resolveHead(head, account, offered.get(account) ?? [], recorded(account), verified);
     await pause();
   }
+  const named = heads.find(({ account, hash }) => equal(account, body.account) && isHash(hash))?.hash;
+  const brought = key === undefined && named !== undefined ? keyIn(verified.get(linkHash(named))) : undefined;
+  if (brought !== undefined) await judgeAhead(brought);
 }
 
 /** More evidence than a link may have is no evidence. */

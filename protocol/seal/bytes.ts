@@ -73,17 +73,23 @@ export function encodeParts(label: Label, ...parts: readonly Part[]): LabelledBy
 
 /** The same encoding without a label: a list inside one part. */
 export function encodeList(parts: readonly Part[]): Uint8Array {
-  const pieces = parts.map(encodePart);
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + 4 + piece.length, 0));
+  const pieces = parts.map((part) => (typeof part === "string" ? utf8(part) : part));
+  let length = 0;
+  for (const piece of pieces) length += 4 + lengthOf(piece);
+  const whole = new Uint8Array(length);
   const view = new DataView(whole.buffer);
   let offset = 0;
   for (const piece of pieces) {
-    view.setUint32(offset, piece.length);
-    whole.set(piece, offset + 4);
-    offset += 4 + piece.length;
+    view.setUint32(offset, lengthOf(piece));
+    offset += 4;
+    if (piece instanceof Uint8Array) whole.set(piece, offset);
+    else setU64(view, offset, piece);
+    offset += lengthOf(piece);
   }
   return whole;
 }
+
+const lengthOf = (piece: Uint8Array | number | bigint): number => (piece instanceof Uint8Array ? piece.length : 8);
 
 /** The parts of an encoding (a label is the first of them), or `undefined` for bytes that are none. */
 export function decodeList(bytes: Uint8Array): Uint8Array[] | undefined {
@@ -101,17 +107,10 @@ export function decodeList(bytes: Uint8Array): Uint8Array[] | undefined {
   return parts;
 }
 
-function encodePart(part: Part): Uint8Array {
-  if (typeof part === "string") return utf8(part);
-  if (typeof part === "number" || typeof part === "bigint") return u64(part);
-  return part;
-}
-
-function u64(value: number | bigint): Uint8Array {
+function setU64(view: DataView, offset: number, value: number | bigint): void {
   if (typeof value === "number" && !Number.isSafeInteger(value)) throw new RangeError("not a safe whole number");
-  const whole = BigInt(value);
-  if (whole < 0n || whole > largestU64) throw new RangeError("not a number of 64 bits");
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, whole);
-  return bytes;
+  if (value < 0 || value > largestU64) throw new RangeError("not a number of 64 bits");
+  if (typeof value === "bigint") return view.setBigUint64(offset, value);
+  view.setUint32(offset, Math.floor(value / 2 ** 32));
+  view.setUint32(offset + 4, value >>> 0);
 }

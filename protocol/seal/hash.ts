@@ -1,7 +1,8 @@
 import { hkdf as nobleHkdf } from "@noble/hashes/hkdf.js";
-import { sha256 } from "@noble/hashes/sha2.js";
+import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
 import { encodeParts, type Part } from "./bytes.ts";
 import type { DeriveLabel, HashLabel } from "./labels.ts";
+import { sha256 } from "./sha256.ts";
 
 /** Bytes of a hash, of a derived key and of every symmetric key. */
 export const hashLength = 32;
@@ -16,5 +17,5 @@ export function hash(label: HashLabel, ...parts: readonly Part[]): Uint8Array {
  * already: a random key, OPAQUE's export key, or the 128 bits of the recovery words. It is no place for a password.
  */
 export function hkdf(secret: Uint8Array, label: DeriveLabel, ...parts: readonly Part[]): Uint8Array {
-  return nobleHkdf(sha256, secret, undefined, encodeParts(label, ...parts), hashLength);
+  return nobleHkdf(nobleSha256, secret, undefined, encodeParts(label, ...parts), hashLength);
 }

@@ -1,7 +1,7 @@
 import { ed25519 } from "@noble/curves/ed25519.js";
-import { sha256 } from "@noble/hashes/sha2.js";
 import { concat, encodeParts, equal, fromHex, type Part, random, toHex } from "./bytes.ts";
 import type { SignatureLabel } from "./labels.ts";
+import { sha256 } from "./sha256.ts";
 
 /** An Ed25519 key (RFC 8032): the seed, 32 bytes, is the secret; the public key has 32 bytes. */
 export type SigningKey = { readonly seed: Uint8Array; readonly publicKey: Uint8Array };
