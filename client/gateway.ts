@@ -46,7 +46,7 @@ export class Gateway {
   /** Also tells whether it is FastChat at all that answers there. */
   async info(signal?: AbortSignal): Promise<GatewayInfo> {
     const response = await this.#fetch("/v1/info", { method: "GET" }, signal);
-    if (!response.ok) throw await errorOf(response);
+    if (!response.ok) throw await this.#errorOf(response);
     const info = await this.#parse(GatewayInfoSchema, response);
     if (info.product !== "fastchat") throw new GatewayUnreachable(this.url, new Error("another product"));
     if (!info.versions.some((version) => limits.protocolVersions.includes(version as never))) {
@@ -74,7 +74,7 @@ export class Gateway {
     return async (body: MessageInitShape<Request>, signal?: AbortSignal): Promise<MessageShape<Answer>> => {
       const bytes = toBinary(request, create(request, body)) as Uint8Array<ArrayBuffer>;
       const response = await this.#fetch(path, { method: "POST", body: bytes, headers: { "content-type": MEDIA_TYPE } }, signal);
-      if (!response.ok) throw await errorOf(response);
+      if (!response.ok) throw await this.#errorOf(response);
       return this.#parse(answer, response);
     };
   }
@@ -88,6 +88,16 @@ export class Gateway {
       signal?.throwIfAborted();
       throw new GatewayUnreachable(this.url, error);
     }
+  }
+
+  /** A page with an error is a proxy's, or another program's that has the port by now: it says nothing about what was asked. */
+  async #errorOf(response: Response): Promise<FastChatError | GatewayUnreachable> {
+    if (response.headers.get("content-type") !== MEDIA_TYPE) {
+      await response.body?.cancel().catch(() => undefined);
+      return new GatewayUnreachable(this.url, new Error(`answered with status ${response.status}, which is not FastChat's`));
+    }
+    const { code, detail, retryAfterMs } = await this.#parse(ErrorSchema, response);
+    return new FastChatError(code, { detail, ...(retryAfterMs > 0 && { retryAfterMs: believableWait(retryAfterMs) }) });
   }
 
   async #parse<Schema extends DescMessage>(schema: Schema, response: Response): Promise<MessageShape<Schema>> {
@@ -119,13 +129,4 @@ async function bodyOf(response: Response): Promise<Uint8Array> {
     length = end;
   }
   return bytes.subarray(0, length);
-}
-
-async function errorOf(response: Response): Promise<FastChatError> {
-  try {
-    const { code, detail, retryAfterMs } = fromBinary(ErrorSchema, await bodyOf(response));
-    return new FastChatError(code, { detail, ...(retryAfterMs > 0 && { retryAfterMs: believableWait(retryAfterMs) }) });
-  } catch (cause) {
-    return new FastChatError(ErrorCode.UNSPECIFIED, { detail: `The gateway answered with status ${response.status}.`, cause });
-  }
 }
