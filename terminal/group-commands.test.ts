@@ -175,6 +175,8 @@ test("a policy is set by words, shown in words, and kept by everybody", async ()
   expect(shown.errors).toBe(
     'fastchat: The public name "rules-club" can be read by the server and by everybody on it; the group\'s own name still cannot.\n',
   );
+  // He has not heard of it yet.
+  expect(await refused(as("bob", "send", group, "may I?"))).toContain("Only admins write here.");
   expect((await json(as("bob", "group", "policy", group)))[0]).toMatchObject({ mayWrite: "admins", retentionSeconds: 2_592_000 });
   expect(await refused(as("bob", "send", group, "may I?"))).toContain("Only admins write here.");
   await json(as("bob", "group", "add", group, "dave"));

@@ -1,11 +1,11 @@
 import type { Client } from "@fastchat/client";
 import { limits } from "@fastchat/protocol";
 import { ourCommand } from "../config.ts";
-import { type ExitCode, Failure, exitCodes, usage } from "../failure.ts";
+import { type ExitCode, exitCodes, usage } from "../failure.ts";
 import type { Output } from "../output.ts";
 import { linesOf, wholeText } from "../standard-input.ts";
 import { conversationWith } from "./destination.ts";
-import { allSent, letIn, queued, watchRefusals } from "./sending.ts";
+import { allSent, letIn, queued, refusedMessages, watchRefusals } from "./sending.ts";
 import { placeObject, safeNameOf, whomOf } from "./shapes.ts";
 import { signedInCommand } from "./signed-in-command.ts";
 
@@ -39,7 +39,7 @@ async function sendOne(client: Client, to: string, text: string, patience: numbe
   const id = await client.send(conversation.id, text);
   const isSent = await allSent(client, [conversation.id], patience);
   const name = safeNameOf(conversation);
-  if (watch.refused > 0) throw new Failure(exitCodes.refused, "not-sent", `The server refused the message to ${name}.`);
+  if (watch.refused > 0) throw await refusedMessages(client, conversation, `the message to ${name}`);
   await output.print(
     { type: "sent", id, ...placeObject(conversation), status: isSent ? "sent" : "queued" },
     isSent ? `Sent to ${whomOf(conversation)}.` : undefined,
@@ -67,8 +67,7 @@ async function sendLines(client: Client, to: string, patience: number, output: O
   }
   const isSent = await allSent(client, [conversation.id], patience);
   const name = safeNameOf(conversation);
-  if (watch.refused > 0)
-    throw new Failure(exitCodes.refused, "not-sent", `The server refused ${watch.refused} of ${count} messages to ${name}.`);
+  if (watch.refused > 0) throw await refusedMessages(client, conversation, `${watch.refused} of ${count} messages to ${name}`);
   await output.print(
     { type: "sent-lines", count, ...placeObject(conversation), status: isSent ? "sent" : "queued" },
     isSent ? `Sent ${count} to ${whomOf(conversation)}.` : undefined,

@@ -1,5 +1,5 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
-import { type ExitCode, exitCodes } from "../failure.ts";
+import { type ExitCode, exitCodes, Failure } from "../failure.ts";
 import type { Output } from "../output.ts";
 import { refuseBlocked } from "./blocked.ts";
 import { showSealing } from "./sealing.ts";
@@ -42,6 +42,14 @@ export function watchRefusals(client: Client, conversations: readonly Id[]): Dis
     },
     [Symbol.dispose]: unsubscribe,
   };
+}
+
+/** Why messages were refused, as far as their conversation tells by now: a rule may have changed while they were on their way. */
+export async function refusedMessages(client: Client, { id }: ConversationSummary, what: string): Promise<Failure> {
+  const now = await client.conversation(id);
+  if (now?.blocked === "announce-only") return new Failure(exitCodes.refused, "not-sent", `Only admins write here. Not sent: ${what}.`);
+  if (now?.blocked === "out") return new Failure(exitCodes.refused, "not-sent", `You are not in this group any more. Not sent: ${what}.`);
+  return new Failure(exitCodes.refused, "not-sent", `The server refused ${what}.`);
 }
 
 /** Says that what was to be sent is kept. */
