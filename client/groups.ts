@@ -44,7 +44,7 @@ import type { Conversation } from "./conversation.ts";
 import type { ConversationLinks, LinkAuthor, Wanted } from "./conversation-links.ts";
 import type { Conversations } from "./conversations.ts";
 import { profileOf } from "./group-record.ts";
-import { joinLinkText, parseJoinLink } from "./join-link.ts";
+import { joinLinkText, originOf, parseJoinLink } from "./join-link.ts";
 import { inPieces } from "./link-pieces.ts";
 import { pause } from "./pause.ts";
 import type { People } from "./people.ts";
@@ -229,8 +229,8 @@ export class GroupCalls implements Groups {
 
   async join(linkOrName: string): Promise<Joined> {
     const { me, author, accounts, connection, conversations } = this.#parts;
-    await connection.online();
     const link = parseJoinLink(linkOrName);
+    await connection.online();
     const id = link?.conversation ?? (await this.#publicGroup(linkOrName)).conversation;
     const known = conversations.get(id)?.chain.state;
     if (known?.removed.has(me.account) === true)
@@ -240,7 +240,9 @@ export class GroupCalls implements Groups {
     if (known?.members.has(me.account) === true) return { kind: "joined", conversation: id };
     const { state: chain } = await accounts.refresh(me.account);
     const request = await buildJoinRequest(id, { chain, device: author.device, signingSeed: author.signingSeed }, link?.seed);
-    const { member } = await connection.request({ case: "requestJoin", value: { request } }, "joinRequested");
+    const { member } = await connection.request({ case: "requestJoin", value: { request } }, "joinRequested").catch((error: unknown) => {
+      throw invitationFault(error, link?.origin, originOf(me.gateway));
+    });
     await this.#parts.accept(id);
     return { kind: member ? "joined" : "asked", conversation: id };
   }
@@ -380,6 +382,16 @@ const MOST_DAYS = 3_650;
 const done: Wanted = { kind: "done" };
 const change = (wanted: ConversationChange): Wanted => ({ kind: "change", change: wanted });
 const refuse = (sentence: string): FastChatError => new FastChatError(ErrorCode.LINK_INVALID, { sentence });
+
+/** A server knows only its own groups: whose link names another one is told so. */
+function invitationFault(error: unknown, named: string | undefined, ours: string | undefined): unknown {
+  if (!(error instanceof FastChatError) || error.code !== ErrorCode.INVITATION_INVALID || named === undefined || named === ours)
+    return error;
+  return new FastChatError(ErrorCode.INVITATION_INVALID, {
+    sentence: `This server knows no such invitation: the link is of ${named}, and you are signed in at ${ours}.`,
+    cause: error,
+  });
+}
 
 const knownAmong = (some: readonly KnownAccount[]): ReadonlyMap<AccountId, KnownAccount> =>
   new Map(some.map((each) => [each.state.account, each]));

@@ -13,6 +13,12 @@ export interface JoinLink {
   readonly seed: Uint8Array;
 }
 
+/** As found in a text. */
+export interface FoundLink extends JoinLink {
+  /** Of the server that it names; undefined: none. */
+  readonly origin: string | undefined;
+}
+
 /** The secret stands in the fragment, which no browser sends to anybody. */
 export function joinLinkText(gateway: string, { conversation, seed }: JoinLink): string {
   const code = concat(Uint8Array.of(VERSION), idBytes(conversation), seed);
@@ -20,16 +26,16 @@ export function joinLinkText(gateway: string, { conversation, seed }: JoinLink):
 }
 
 /** Reads a link, or what stands behind its `#`; undefined for what is none. */
-export function parseJoinLink(text: string): JoinLink | undefined {
-  const code = fromBase64Url(
-    text
-      .trim()
-      .replaceAll(/^<|[>.,)]+$/g, "")
-      .replace(/^[^#]*#/, ""),
-  );
+export function parseJoinLink(text: string): FoundLink | undefined {
+  const link = text.trim().replaceAll(/^<|[>.,)]+$/g, "");
+  const code = fromBase64Url(link.replace(/^[^#]*#/, ""));
   if (code?.length !== 1 + ID_BYTES + SEED_BYTES || code[0] !== VERSION) return undefined;
-  return { conversation: conversationId(code.slice(1, 1 + ID_BYTES)), seed: code.slice(1 + ID_BYTES) };
+  const origin = originOf(link);
+  return { conversation: conversationId(code.slice(1, 1 + ID_BYTES)), seed: code.slice(1 + ID_BYTES), origin };
 }
+
+/** Undefined for what is no address. */
+export const originOf = (url: string): string | undefined => (URL.canParse(url) ? new URL(url).origin : undefined);
 
 const toBase64Url = (bytes: Uint8Array): string =>
   btoa(String.fromCharCode(...bytes))

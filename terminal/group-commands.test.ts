@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { limits } from "@fastchat/protocol";
@@ -197,6 +198,10 @@ test("[C7] a link lets in while an admin's client runs, and not when it was take
   );
   const asked = await run(as("dave", "group", "join", link, "--timeout", "1s", "--json"));
   expect([asked.code, JSON.parse(asked.output)]).toEqual([8, expect.objectContaining({ type: "group-joined", status: "asked" })]);
+  const elsewhere = `https://chat.example/join#${Buffer.concat([Buffer.of(1), randomBytes(64)]).toString("base64url")}`;
+  expect(await refused(as("dave", "group", "join", elsewhere))).toContain(
+    "the link is of https://chat.example, and you are signed in at http://",
+  );
   await using admin = start(as("alice", "tail", "--peek"));
   const joined = await run(as("dave", "group", "join", link));
   expect([joined.code, joined.output]).toEqual([0, "You are in By link.\n"]);

@@ -32,6 +32,7 @@ import { addressKey } from "./address.ts";
 import { readBody } from "./body.ts";
 import type { GatewayContext } from "./context.ts";
 import { info } from "./info.ts";
+import { addJoinPage } from "./join-page.ts";
 import { SealedStates } from "./sealed-state.ts";
 import type { Secrets } from "./secret-file.ts";
 import { ServerChoice } from "./server-choice.ts";
@@ -106,6 +107,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   addHeaders(app, options);
   addMetrics(app);
   addHealth(app, gateway);
+  addJoinPage(app);
   addRoutes(app, gateway);
   await app.listen({ host, port: options.port });
   const { port } = app.server.address() as AddressInfo;
