@@ -122,7 +122,25 @@ export class KnownAccounts {
     if (changes.length > 0) await this.#storage.commit(changes);
   }
 
+  /** What a conversation proved meanwhile may be longer: it stays [G5]. */
+  async #store(judged: readonly KnownAccount[]): Promise<void> {
+    const news = judged.filter((known) => this.#isNews(known));
+    if (news.length === 0) return;
+    await this.#storage.commit(news.map(saveKnownAccount));
+    const overtaken = news.filter((known) => !this.#isNews(known));
+    for (const known of news) this.#keep(known);
+    if (overtaken.length === 0) return;
+    await this.#storage.commit(overtaken.map(({ state }) => saveKnownAccount(this.#loaded.get(state.account)!)));
+  }
+
+  #isNews({ state, links, publicKey }: KnownAccount): boolean {
+    const loaded = this.#loaded.get(state.account);
+    if (loaded === undefined || links.length > loaded.links.length) return true;
+    return links.length === loaded.links.length && loaded.publicKey === undefined && publicKey !== undefined;
+  }
+
   #keep(known: KnownAccount): void {
+    if (!this.#isNews(known)) return;
     this.#loaded.set(known.state.account, known);
     this.#changes++;
   }
@@ -154,9 +172,7 @@ export class KnownAccounts {
         if (known.state.name !== some[place]) throw lie();
         found.push(known);
       }
-      const fresh = found.filter((known) => known !== this.#loaded.get(known.state.account));
-      await this.#storage.commit(fresh.map(saveKnownAccount));
-      for (const known of fresh) this.#keep(known);
+      await this.#store(found);
       all.push(...found);
     }
     return all;
@@ -196,9 +212,7 @@ export class KnownAccounts {
 
   async #accept(account: AccountId, links: readonly SignedLink[], publicKey: Uint8Array): Promise<KnownAccount> {
     const next = await this.#judge(account, links, publicKey);
-    if (next === this.#loaded.get(account)) return next;
-    await this.#storage.commit([saveKnownAccount(next)]);
-    this.#keep(next);
+    await this.#store([next]);
     return next;
   }
 

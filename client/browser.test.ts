@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { newPassword, openBrowserPage, person, startSystem, type System } from "@fastchat/testing";
+import { launchBrowser, newPassword, openBrowserPage, person, startSystem, type System } from "@fastchat/testing";
 
 const module = fileURLToPath(new URL("browser.page.ts", import.meta.url));
 
@@ -30,4 +30,24 @@ test("the SDK signs up and chats in a browser, with somebody in Node", async () 
   expect(await call("signOutHere")).toBe("told");
   expect(await call("openHere")).toBe("nobody");
   expect(browser.faults).toEqual([]);
+});
+
+test("[C7] an invitation's link in a browser: it is shown, with what to do, and leaves the history", async () => {
+  const browser = await launchBrowser();
+  try {
+    const page = await browser.newPage();
+    const faults: string[] = [];
+    page.on("console", (message) => faults.push(message.text()));
+    const link = `${system.gatewayUrl}/join#secret`;
+    await page.goto(link);
+    expect(await page.locator("output").textContent()).toBe(link);
+    expect(page.url()).toBe(`${system.gatewayUrl}/join`);
+    expect(await page.locator("body").textContent()).toContain("fastchat group join");
+    await page.goto(`${system.gatewayUrl}/healthz`);
+    await page.goBack();
+    expect(await page.content()).not.toContain("secret");
+    expect(faults).toEqual([]);
+  } finally {
+    await browser.close();
+  }
 });

@@ -109,7 +109,7 @@ export class ConversationChain {
   async save(places: readonly Place[]): Promise<Change[]> {
     const place = places.at(-1);
     if (place === undefined || !places.some(({ state }) => this.#isDue(state))) return [];
-    const record = create(schemas.chain, { snapshot: await encodeLargeSnapshot(place.state), sequence: place.sequence });
+    const record = create(schemas.chain, { snapshot: await encodeLargeSnapshot({ ...place.state }), sequence: place.sequence });
     return [put(keys.chain(this.conversation), schemas.chain, record)];
   }
 

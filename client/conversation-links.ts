@@ -37,9 +37,9 @@ import {
 } from "@fastchat/protocol/wire/conversation";
 import type { AccountHead } from "@fastchat/protocol/wire/account";
 import type { KnownAccount, KnownAccounts } from "./accounts.ts";
+import { breathe } from "./breathe.ts";
 import { type Connection, ConnectionLost } from "./connection.ts";
 import type { Contacts } from "./contacts.ts";
-import { breathe } from "./breathe.ts";
 import type { Conversation } from "./conversation.ts";
 import { makeEpoch, publicKeysOf } from "./epoch-making.ts";
 import { signedProfileOf } from "./group-record.ts";
@@ -461,8 +461,9 @@ export class ConversationLinks {
     // A group's `create` has no id yet: it is the hash of that link.
     const id = again ? new Uint8Array(0) : idBytes(conversation.id);
     const value = { conversation: id, entry, sealedKeys: [...sealedKeys] };
-    // What no server takes would end the connection, again and again.
+    // A large one takes tens of milliseconds to make, to size and to send.
     await breathe();
+    // What no server takes would end the connection, again and again.
     if (sizeOf(entry, sealedKeys) > limits.packetBytes - PACKET_ROOM) throw new FastChatError(ErrorCode.TOO_LARGE);
     await breathe();
     for (;;) {

@@ -1,7 +1,7 @@
 import { clone, create, fromBinary } from "@bufbuild/protobuf";
 import { accountId, type AccountId, type ClientMessageId, type ConversationId, idBytes, isHash, limits } from "@fastchat/protocol";
-import { type ConversationState, deviceAt, newestEpoch } from "@fastchat/protocol/chain";
-import { entryHash, equal } from "@fastchat/protocol/seal";
+import { type ConversationState, deviceAt, isEntitled, newestEpoch } from "@fastchat/protocol/chain";
+import { entryHash, equal, toHex } from "@fastchat/protocol/seal";
 import {
   ConversationKind,
   ConversationLinkSchema,
@@ -354,10 +354,9 @@ export class Conversation {
       if (state === undefined) return false;
       const missing: number[] = [];
       for (const epoch of epochs) if ((await this.epochKeys.get(epoch)) === undefined) missing.push(epoch);
-      if (missing.length > 0) {
-        const draft = this.#draft();
-        await this.#reader.obtainKeys(draft, state, missing, []);
-        if (draft.keys.size === 0) return missing.length < epochs.length;
+      const draft = this.#draft();
+      await this.#reader.obtainKeys(draft, state, missing, []);
+      if (draft.keys.size > 0) {
         await this.#reader.readProfile(draft);
         this.#await(draft, draft.keys.keys());
         await this.#commit(draft);
@@ -365,13 +364,15 @@ export class Conversation {
         this.#parts.listener.onChanged(this, []);
       }
       await this.#openAwaited();
-      return true;
+      return draft.keys.size > 0 || missing.length < epochs.length;
     });
   }
 
   /** Keys that an earlier session waited for in vain may be there now. */
   async retryAwaited(): Promise<void> {
-    if (this.record.awaitedEpochs.length > 0) await this.retryKeys(this.record.awaitedEpochs);
+    const { state } = this.chain;
+    const awaited = this.record.awaitedEpochs.filter((epoch) => state && isEntitled(state, this.#parts.me.account, epoch));
+    if (awaited.length > 0) await this.retryKeys(awaited);
   }
 
   // ------------------------------------------------------------------ reading forward
@@ -397,7 +398,7 @@ export class Conversation {
     const late = [...draft.keys.keys()].filter((epoch) => epoch <= before);
     this.#await(draft, late);
     await this.#commit(draft);
-    if (late.length > 0) await this.#openAwaited();
+    if (late.length > 0) await this.#openAwaited(late);
     this.#parts.listener.onStored(this, sequences, live);
     await this.#tellMissingKey();
   }
@@ -543,8 +544,9 @@ export class Conversation {
       draft.done.push(() => this.#parts.listener.onChanged(this, all));
       await this.#compareClaims(draft);
     }
-    this.#await(draft, unopened(draft));
+    this.#await(draft, [...unopened(draft), ...draft.keys.keys()]);
     await this.#commit(draft);
+    if (draft.keys.size > 0) await this.#openAwaited();
     this.#parts.listener.onStored(this, sequences, false);
   }
 
@@ -623,40 +625,55 @@ export class Conversation {
     this.#parts.listener.onChanged(this, changed);
   }
 
-  /** Until what is kept of these epochs is opened, a crash included. */
+  /** Until what is kept of these epochs is opened, even if that is after a crash. */
   #await({ record }: LogDraft, epochs: Iterable<number>): void {
     record.awaitedEpochs = [...new Set([...record.awaitedEpochs, ...epochs])].sort((one, other) => one - other).slice(-AWAITED_AT_MOST);
   }
 
-  /** Opens what is kept of the awaited epochs whose keys are here. */
-  async #openAwaited(): Promise<void> {
+  /** Opens what is kept of the awaited epochs whose keys are here; an epoch of which nothing is kept any more is awaited no longer. */
+  async #openAwaited(late: readonly number[] = []): Promise<void> {
     const draft = this.#draft();
+    const { record } = draft;
     const epochs = new Set<number>();
-    for (const epoch of draft.record.awaitedEpochs) if ((await this.epochKeys.get(epoch)) !== undefined) epochs.add(epoch);
-    if (epochs.size === 0) return;
-    draft.record.awaitedEpochs = draft.record.awaitedEpochs.filter((epoch) => !epochs.has(epoch));
-    const changed: number[] = [];
+    for (const epoch of new Set([...record.awaitedEpochs, ...late])) if ((await this.epochKeys.get(epoch)) !== undefined) epochs.add(epoch);
+    if (record.awaitedEpochs.length === 0 && epochs.size === 0) return;
+    const said = new Set<string>();
+    const kept = new Set<number>();
+    const openable = new Map<number, StoredEntry>();
     for (const { key, value } of await this.#parts.storage.range(prefixRange(prefixes.entries(this.id)))) {
       const stored = fromBinary(schemas.entry, value);
-      if (stored.body.case !== "unreadable" || !epochs.has(stored.body.value.epoch)) continue;
-      if (!KEY_MISSING.has(stored.body.value.reason)) continue;
-      const sequence = sequenceOfKey(key);
-      const entry = fromBinary(EntrySchema, stored.body.value.entry);
-      if (!isMessage(entry)) continue;
-      const result = await readMessage(this.id, entry, await this.chain.at(sequence), (epoch) => this.epochKeys.get(epoch));
-      stored.notices = stored.notices.filter(({ kind }) => kind !== "unreadable");
-      storeMessage(stored, entry, result, doubtOf(draft.record, entry));
-      this.#reader.noteReference(draft, result);
-      draft.stored.set(sequence, stored);
-      changed.push(sequence);
+      if (stored.body.case === "message") said.add(nameOfMessage(stored, stored.body.value.clientMessageId));
+      if (stored.body.case !== "unreadable" || !KEY_MISSING.has(stored.body.value.reason)) continue;
+      const { epoch } = stored.body.value;
+      if (epochs.has(epoch)) openable.set(sequenceOfKey(key), stored);
+      else kept.add(epoch);
     }
+    for (const [sequence, stored] of openable) await this.#openKept(draft, sequence, stored, said);
+    record.awaitedEpochs = record.awaitedEpochs.filter((epoch) => kept.has(epoch));
+    const changed = [...draft.stored.keys()];
     if (changed.length > 0) {
       await this.#check.witnesses(draft, changed);
       this.#count(draft, changed);
-      draft.record.revision++;
+      record.revision++;
     }
-    await this.#commit(draft);
+    if (changed.length > 0 || record.awaitedEpochs.length < this.record.awaitedEpochs.length) await this.#commit(draft);
     if (changed.length > 0) this.#parts.listener.onChanged(this, changed);
+  }
+
+  /** @param said messages that stand in the log already: one that a server repeats is shown once [S2] */
+  async #openKept(draft: LogDraft, sequence: number, stored: StoredEntry, said: Set<string>): Promise<void> {
+    const entry = fromBinary(EntrySchema, stored.body.case === "unreadable" ? stored.body.value.entry : new Uint8Array(0));
+    if (!isMessage(entry)) return;
+    const result = await readMessage(this.id, entry, await this.chain.at(sequence), (epoch) => this.epochKeys.get(epoch));
+    stored.notices = stored.notices.filter(({ kind }) => kind !== "unreadable");
+    storeMessage(stored, entry, result, doubtOf(draft.record, entry));
+    const name = nameOfMessage(stored, entry.body.value.clientMessageId);
+    if (result.kind === "message" && said.has(name)) {
+      stored.body = { case: "duplicate", value: { $typeName: "fastchat.profile.v1.StoredDuplicate" } };
+    }
+    said.add(name);
+    this.#reader.noteReference(draft, result);
+    draft.stored.set(sequence, stored);
   }
 
   async #nameOf(account: Uint8Array): Promise<string> {
@@ -683,6 +700,8 @@ const isGroupCreate = ({ link }: LinkEntry): boolean => {
 
 const mentionsIn = ({ kind }: MessageContent): readonly Uint8Array[] =>
   kind.case === "text" ? kind.value.mentions.slice(0, limits.mentionsPerMessage) : [];
+
+const nameOfMessage = ({ device }: StoredEntry, id: Uint8Array): string => `${toHex(device)} ${toHex(id)}`;
 
 /** Epochs of what was read and could not be opened, where the key is this account's to have. */
 const unopened = ({ stored }: LogDraft): number[] =>

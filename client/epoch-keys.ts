@@ -1,4 +1,4 @@
-import { type AccountId, type ConversationId, idBytes, type KeyId } from "@fastchat/protocol";
+import { type AccountId, type ConversationId, idBytes, type KeyId, limits } from "@fastchat/protocol";
 import { type ConversationState, epochContext, type EpochState, linkBodyForDerivation } from "@fastchat/protocol/chain";
 import { deriveEpochKey, equal, keyIdOf, openEpochKey } from "@fastchat/protocol/seal";
 import type { SealedKey } from "@fastchat/protocol/wire/conversation";
@@ -20,6 +20,24 @@ export interface OpenedKeys {
 }
 
 const OPENED_AT_ONCE = 8;
+
+/**
+ * From which epochs on the server is asked for copies, so that those missing can be opened: of a derived epoch there may be none, but one of an
+ * epoch that it comes from. An answer has those of `limits.entriesPerPage` epochs; pages in which none is needed are left out.
+ *
+ * @param missing ascending
+ */
+export function pagesOfCopies(epochs: readonly Pick<EpochState, "kind">[], missing: readonly number[]): number[] {
+  const pages = new Set<number>();
+  let fresh = 1;
+  let place = 1;
+  for (const epoch of missing) {
+    for (; place <= epoch; place++) if (epochs[place - 1]?.kind === "fresh") fresh = place;
+    const last = Math.floor((epoch - 1) / limits.entriesPerPage);
+    for (let page = Math.floor((fresh - 1) / limits.entriesPerPage); page <= last; page++) pages.add(page);
+  }
+  return [...pages].sort((one, other) => one - other).map((page) => page * limits.entriesPerPage + 1);
+}
 
 /** The epoch keys of one conversation [C4]. Nothing counts as a key that the chain does not commit to. */
 export class EpochKeys {

@@ -92,7 +92,8 @@ export class Gateway {
 
   /** A page with an error is a proxy's, or another program's that has the port by now: it says nothing about what was asked. */
   async #errorOf(response: Response): Promise<FastChatError | GatewayUnreachable> {
-    if (response.headers.get("content-type") !== MEDIA_TYPE) {
+    const type = response.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+    if (type !== MEDIA_TYPE) {
       await response.body?.cancel().catch(() => undefined);
       return new GatewayUnreachable(this.url, new Error(`answered with status ${response.status}, which is not FastChat's`));
     }

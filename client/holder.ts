@@ -569,12 +569,12 @@ export class Holder {
         this.outbox.driveAll();
         await beside;
         await this.#fetchSlots(session);
-        for (const conversation of this.#conversations.all) if (!session.aborted) await conversation.retryAwaited();
         // That nobody asks any more, no head says.
         for (const conversation of this.#conversations.all) {
           if ((conversation.record.group?.joinRequests ?? 0) > 0) this.#trouble.quietly(this.#admissions.look(conversation));
         }
         this.#trouble.quietly(this.#turns.turn().then(() => this.#turns.keepTurning(session)));
+        this.#trouble.quietly(this.#retryAwaited(session));
         return;
       } catch (error) {
         if (session.aborted) return;
@@ -582,6 +582,13 @@ export class Holder {
         await pause(RETRY_MS, session);
         if (session.aborted) return;
       }
+    }
+  }
+
+  async #retryAwaited(session: AbortSignal): Promise<void> {
+    for (const conversation of this.#conversations.all) {
+      if (session.aborted) return;
+      await conversation.retryAwaited().catch(ignoreNotFound);
     }
   }
 
@@ -593,12 +600,14 @@ export class Holder {
       const { lastMessage, othersRead, memberSlots } = conversation.record;
       const isMember = conversation.chain.state?.members.has(this.#parts.profile.me.account) === true;
       if (!isMember || memberSlots.length === 0 || lastMessage <= othersRead) continue;
-      await this.#slots.fetch(conversation).catch((error: unknown) => {
-        // Put out of it just now: its link says so in a moment.
-        if (!(error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND)) throw error;
-      });
+      await this.#slots.fetch(conversation).catch(ignoreNotFound);
     }
   }
+}
+
+/** Put out of a conversation just now, its link says so in a moment; or the server does not have it any more. */
+function ignoreNotFound(error: unknown): void {
+  if (!(error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND)) throw error;
 }
 
 const NEW_DEVICE_WARNING = "A new device signed in to your account. If that was not you, change your password and revoke it.";

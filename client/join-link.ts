@@ -34,8 +34,8 @@ export function parseJoinLink(text: string): FoundLink | undefined {
   return { conversation: conversationId(code.slice(1, 1 + ID_BYTES)), seed: code.slice(1 + ID_BYTES), origin };
 }
 
-/** Undefined for what is no address. */
-export const originOf = (url: string): string | undefined => (URL.canParse(url) ? new URL(url).origin : undefined);
+/** Undefined for what is no address of a page. */
+export const originOf = (url: string): string | undefined => (/^https?:/i.test(url) && URL.canParse(url) ? new URL(url).origin : undefined);
 
 const toBase64Url = (bytes: Uint8Array): string =>
   btoa(String.fromCharCode(...bytes))

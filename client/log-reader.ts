@@ -1,5 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { accountId, type AccountId, type ConversationId, type DeviceId, idBytes, isHash, limits } from "@fastchat/protocol";
+import { accountId, type AccountId, type ConversationId, type DeviceId, idBytes, isHash } from "@fastchat/protocol";
 import { type ConversationResult, type ConversationState, isEntitled, isTooMuchEvidence, newestEpoch } from "@fastchat/protocol/chain";
 import { entryHash, equal } from "@fastchat/protocol/seal";
 import { type Entry, type LinkEntry, LinkEntrySchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
@@ -7,7 +7,7 @@ import { AccountForked, type KnownAccounts, type Learned } from "./accounts.ts";
 import { breathe } from "./breathe.ts";
 import type { Connection } from "./connection.ts";
 import type { ConversationChain } from "./conversation-chain.ts";
-import type { EpochKeys, LinkBodyOf } from "./epoch-keys.ts";
+import { type EpochKeys, type LinkBodyOf, pagesOfCopies } from "./epoch-keys.ts";
 import { RevokedDeviceSchema, type StoredEntry, type StoredNotice } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { keepProfile, lastProfileOf, openGroupProfile, recordStep, signedProfileOf } from "./group-record.ts";
 import { type LogDraft, witnessRecord } from "./log-check.ts";
@@ -50,6 +50,8 @@ export class LogReader {
   #revokedKnown: { readonly state: ConversationState; readonly changes: number } | undefined;
   /** Epochs whose copies the server was asked for since the connection began. */
   readonly #askedKeys = new Set<number>();
+  /** Drafts with a link that let this account in. */
+  readonly #askedAgain = new WeakSet<LogDraft>();
 
   constructor(
     id: ConversationId,
@@ -283,8 +285,9 @@ export class LogReader {
     if (result.state.kind === "group" && joined.length > 0) draft.done.push(() => this.#parts.listener.onJoined(this.#id, joined));
     if (result.changes.some(({ kind }) => kind === "epoch-opened")) {
       const { epoch } = newestEpoch(result.state);
-      const letsIn = draft.record.group?.memberSince === entry.sequence && draft.record.high > 0;
-      if (letsIn) await this.#obtainGiven(draft, result.state, copies);
+      // Who was here before has entries that older keys may open; a device that begins asks for all keys once it has all links.
+      const letsInAgain = draft.record.group?.memberSince === entry.sequence && draft.record.high > 0;
+      if (letsInAgain) await this.#obtainGiven(draft, result.state, copies);
       else await this.#open(draft, result.state, [epoch], copies);
     }
     return result.state;
@@ -356,38 +359,30 @@ export class LogReader {
     for (const [epoch, key] of opened.opened) draft.keys.set(epoch, key);
   }
 
-  /** [C4] With the link that lets one in, the policy gives older keys: those that one had no use for before, and what they open is here. */
+  /** [C4] The keys that are this account's now and are not here. */
   async #obtainGiven(draft: LogDraft, state: ConversationState, copies: readonly SealedKey[]): Promise<void> {
     const missing: number[] = [];
     for (const { epoch } of state.epochs) {
-      if (isEntitled(state, this.#parts.me.account, epoch) && (await this.#epochKeys.get(epoch)) === undefined) missing.push(epoch);
+      if (!isEntitled(state, this.#parts.me.account, epoch) || draft.keys.has(epoch)) continue;
+      if ((await this.#epochKeys.get(epoch)) === undefined) missing.push(epoch);
     }
-    // Asked before in this session, there was nothing to be had.
-    for (const epoch of missing) this.#askedKeys.delete(epoch);
+    // Asked before in this session, they were not to be had; where one is let in again and again, the server gave all of them the first time.
+    if (!this.#askedAgain.has(draft)) for (const epoch of missing) this.#askedKeys.delete(epoch);
+    this.#askedAgain.add(draft);
     await this.obtainKeys(draft, state, missing, copies);
   }
 
   /** Keys of these epochs, into the draft: from the copies at hand, else from the server, asked once in a session. */
   async obtainKeys(draft: LogDraft, state: ConversationState, epochs: readonly number[], copies: readonly SealedKey[]): Promise<void> {
     await this.#open(draft, state, epochs, copies);
-    const missing = epochs.filter((epoch) => !draft.keys.has(epoch) && !this.#askedKeys.has(epoch));
-    if (missing.length === 0) return;
+    const missing = epochs.filter((epoch) => !draft.keys.has(epoch) && !this.#askedKeys.has(epoch)).sort((one, other) => one - other);
     for (const epoch of missing) this.#askedKeys.add(epoch);
-    // Of a derived epoch there may be no copy, but one of an epoch that it comes from.
-    let fromEpoch = Math.min(...missing);
-    while (fromEpoch > 1 && state.epochs[fromEpoch - 1]?.kind === "derived") fromEpoch -= 1;
     const given: SealedKey[] = [];
-    for (;;) {
-      const { keys: page } = await this.#parts.connection.request(
-        { case: "fetchSealedKeys", value: { conversation: idBytes(this.#id), fromEpoch } },
-        "sealedKeys",
-      );
-      given.push(...page);
-      const last = page.at(-1)?.epoch ?? 0;
-      if (page.length < limits.entriesPerPage || last <= fromEpoch) break;
-      fromEpoch = last;
+    for (const fromEpoch of pagesOfCopies(state.epochs, missing)) {
+      const page = { case: "fetchSealedKeys", value: { conversation: idBytes(this.#id), fromEpoch } } as const;
+      given.push(...(await this.#parts.connection.request(page, "sealedKeys")).keys);
     }
-    await this.#open(draft, state, missing, given);
+    if (missing.length > 0) await this.#open(draft, state, missing, given);
   }
 }
 

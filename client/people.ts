@@ -2,8 +2,8 @@ import { accountId, type AccountId, ErrorCode, FastChatError, idBytes, isHash, l
 import { safetyCode, safetyNumber } from "@fastchat/protocol/seal";
 import type { KnownAccount, KnownAccounts } from "./accounts.ts";
 import type { Me, Person, SafetyNumber } from "./api.ts";
-import type { Connection } from "./connection.ts";
 import { breathe } from "./breathe.ts";
+import type { Connection } from "./connection.ts";
 import { type Contacts, NameConflict } from "./contacts.ts";
 import type { Presence } from "./presence.ts";
 
@@ -99,7 +99,7 @@ export class People {
     if (asked.length > 0 && connection.state.kind !== "online") await connection.online();
     const found = asked.length === 0 ? [] : await accounts.named(asked);
     for (let at = 0; at < found.length; at += MET_AT_ONCE) {
-      if (found.length > MET_AT_ONCE) await breathe();
+      if (at > 0) await breathe();
       await contacts.meet(found.slice(at, at + MET_AT_ONCE).map(({ state }) => state));
     }
     const byName = new Map(found.map((known) => [known.state.name, known]));
@@ -112,7 +112,7 @@ export class People {
   async checkNames(members: readonly AccountId[]): Promise<void> {
     const { accounts, contacts, onConflict } = this.#parts;
     for (let at = 0; at < members.length; at += MET_AT_ONCE) {
-      if (members.length > MET_AT_ONCE) await breathe();
+      if (at > 0) await breathe();
       const some = members.slice(at, at + MET_AT_ONCE);
       const known = await Promise.all(some.map(async (account) => (await accounts.get(account))?.state ?? []));
       for (const name of await contacts.meet(known.flat())) onConflict(new NameConflict(name));

@@ -17,8 +17,11 @@ export function encodeSnapshot(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify([version, toTree(value)]));
 }
 
-/** The same with pauses: the state of a group of 1,000 has a megabyte. Nothing of it may be changed in place meanwhile. */
-export async function encodeLargeSnapshot(value: object): Promise<Uint8Array> {
+/**
+ * The same of a record, with pauses in the maps that are its fields: the state of a group of 1,000 has a megabyte. Nothing of it may be changed
+ * in place meanwhile.
+ */
+export async function encodeLargeSnapshot(value: Readonly<Record<string, unknown>>): Promise<Uint8Array> {
   const fields: [string, unknown][] = [];
   let entries = 0;
   for (const [key, inner] of Object.entries(value)) {
@@ -46,8 +49,8 @@ export function decodeSnapshot<T>(bytes: Uint8Array): T | undefined {
   return itsVersion === version ? (fromTree(tree) as T) : undefined;
 }
 
-/** The same with pauses. */
-export async function decodeLargeSnapshot<T>(bytes: Uint8Array): Promise<T | undefined> {
+/** The same of a record, with pauses in the maps that are its fields. */
+export async function decodeLargeSnapshot<T extends object>(bytes: Uint8Array): Promise<T | undefined> {
   if (bytes.length === 0) return undefined;
   if (bytes.length > LARGE_BYTES) await breathe();
   const [itsVersion, tree] = JSON.parse(new TextDecoder().decode(bytes)) as [number, object];

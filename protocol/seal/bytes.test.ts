@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { concat, decodeList, encodeList, encodeParts, equal, fromHex, labels, random, toHex, utf8 } from "./index.ts";
@@ -16,6 +17,12 @@ test("[G1] the encoding is injective: what was encoded can be read back, and onl
       expect(equal(encodeList(one), encodeList(other))).toBe(alike);
     }),
   );
+});
+
+test("[G1] what is neither bytes nor a number nor text is not encoded, and bytes are bytes wherever they were made", () => {
+  for (const part of [undefined, null, {}, [1], new ArrayBuffer(2)]) expect(() => encodeList([part as never])).toThrow(TypeError);
+  const foreign = runInNewContext("Uint8Array.of(1, 2)") as Uint8Array;
+  expect(encodeList([foreign])).toEqual(encodeList([Uint8Array.of(1, 2)]));
 });
 
 test("[G1] bytes move between neighbouring parts: another encoding", () => {

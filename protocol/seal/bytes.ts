@@ -65,7 +65,7 @@ export function random(length: number): Uint8Array {
  * bytes, big-endian). Two different lists of byte strings never give the same bytes. The kind of a part is not encoded
  * (8 bytes and the number they spell are one), so one label always has the same kinds at the same places.
  *
- * @throws RangeError for a number that is negative, fractional, unsafe or above 64 bits, and for text as `utf8` says.
+ * @throws RangeError for a number that is negative, fractional, unsafe or above 64 bits, and for text as `utf8` says; TypeError for anything else.
  */
 export function encodeParts(label: Label, ...parts: readonly Part[]): LabelledBytes {
   return encodeList([label, ...parts]) as LabelledBytes;
@@ -82,14 +82,21 @@ export function encodeList(parts: readonly Part[]): Uint8Array {
   for (const piece of pieces) {
     view.setUint32(offset, lengthOf(piece));
     offset += 4;
-    if (piece instanceof Uint8Array) whole.set(piece, offset);
-    else setU64(view, offset, piece);
+    if (isNumber(piece)) setU64(view, offset, piece);
+    else whole.set(piece, offset);
     offset += lengthOf(piece);
   }
   return whole;
 }
 
-const lengthOf = (piece: Uint8Array | number | bigint): number => (piece instanceof Uint8Array ? piece.length : 8);
+const isNumber = (piece: Uint8Array | number | bigint): piece is number | bigint => typeof piece === "number" || typeof piece === "bigint";
+
+function lengthOf(piece: Uint8Array | number | bigint): number {
+  if (isNumber(piece)) return 8;
+  // Under a signature nothing may pass for what it is not; bytes of another realm are bytes.
+  if (!ArrayBuffer.isView(piece)) throw new TypeError("neither bytes nor a number nor text");
+  return piece.length;
+}
 
 /** The parts of an encoding (a label is the first of them), or `undefined` for bytes that are none. */
 export function decodeList(bytes: Uint8Array): Uint8Array[] | undefined {

@@ -209,15 +209,6 @@ test("pages of loopback may ask a gateway on loopback, others may not; health, r
   expect(info.invitationNeeded).toBe(false);
 });
 
-test("[C7] who opens an invitation's link in a browser is told what to do with it, by a page that runs nothing", async () => {
-  const response = await fetch(`${gateway}/join`);
-  expect([response.status, response.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
-  expect(response.headers.get("content-security-policy")).toMatch(/^default-src 'none'; style-src 'sha256-/);
-  const page = await response.text();
-  expect(page).toContain("fastchat group join");
-  expect(page).not.toContain("<script");
-});
-
 test("the secret file is readable for its owner alone, and the same for all gateways that start at once", async () => {
   expect((await stat(installation.secretFile)).mode & 0o777).toBe(0o600);
   const path = `${installation.secretFile}.other`;

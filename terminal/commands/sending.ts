@@ -47,9 +47,13 @@ export function watchRefusals(client: Client, conversations: readonly Id[]): Dis
 /** Why messages were refused, as far as their conversation tells by now: a rule may have changed while they were on their way. */
 export async function refusedMessages(client: Client, { id }: ConversationSummary, what: string): Promise<Failure> {
   const now = await client.conversation(id);
-  if (now?.blocked === "announce-only") return new Failure(exitCodes.refused, "not-sent", `Only admins write here. Not sent: ${what}.`);
-  if (now?.blocked === "out") return new Failure(exitCodes.refused, "not-sent", `You are not in this group any more. Not sent: ${what}.`);
-  return new Failure(exitCodes.refused, "not-sent", `The server refused ${what}.`);
+  const why = { "announce-only": "Only admins write here", out: "You are not in this group any more" } as const;
+  const blocked = now?.blocked === "announce-only" || now?.blocked === "out" ? why[now.blocked] : undefined;
+  return new Failure(
+    exitCodes.refused,
+    "not-sent",
+    blocked === undefined ? `The server refused ${what}.` : `${blocked}. Not sent: ${what}.`,
+  );
 }
 
 /** Says that what was to be sent is kept. */

@@ -48,7 +48,9 @@ test(
 test("[C3] [C4] what once failed does not fail any more", { timeout: size.timeoutMs }, async () => {
   await using system = await startSystem({ servers: 2 });
   await using cast = await Cast.assemble(system, casts[0]);
-  for (const { seed: once, path, devices } of seedsThatFailed) {
-    await playAll(cast, devices ? deviceScenarios : scenarios, { seed: once, path, numRuns: 1 });
+  for (const { why, seed: once, path, devices } of seedsThatFailed) {
+    await playAll(cast, devices ? deviceScenarios : scenarios, { seed: once, path, numRuns: 1 }).catch((error: unknown) => {
+      throw new Error(`Again: ${why}.`, { cause: error });
+    });
   }
 });

@@ -389,7 +389,7 @@ export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
   shortestRetentionSeconds: number;
 
   /**
-   * Epochs of messages that are kept unopened and whose keys are this account's: asked for again in each session [C6].
+   * Epochs of messages that are kept unopened: their keys may still come, or came just now [C6].
    *
    * @generated from field: repeated uint32 awaited_epochs = 38;
    */
