@@ -139,9 +139,10 @@ async function act({ cast, id, deeds, texts, number, player, device, step, wire 
         break;
       case "invite": {
         const { link } = await groups.invite(id, { uses: operation.uses });
-        // Whether the other one may ask is no answer to who invited.
+        // Whether the other one may ask is no answer to who invited; and who asks may go away at that very moment.
         const invited = (await concerned(operation.whom, "others")).devices[0]!;
-        if (!invited.away) await invited.person.client.groups.join(link).catch((error: unknown) => outcomeOf(error, wire));
+        const { client: asking } = invited.person;
+        if (!invited.away) await asking.groups.join(link).catch((error: unknown) => (invited.away ? undefined : outcomeOf(error, wire)));
         break;
       }
       case "send":
