@@ -147,6 +147,20 @@ export interface GroupSummary extends SummaryBase {
 export type ConversationSummary = DirectSummary | GroupSummary;
 
 /** People to whom one writes at once, each in their own direct conversation. */
+/** A device of this account, as its chain and its own notes say; the times are the server's word. */
+export interface DeviceInfo {
+  readonly device: DeviceId;
+  /** As its owner calls it; "" where nobody named it. */
+  readonly name: string;
+  readonly state: "active" | "signed-out" | "revoked";
+  /** The one that this program runs on. */
+  readonly me: boolean;
+  /** Milliseconds since 1970; undefined: not known. */
+  readonly added: number | undefined;
+  /** When it was last connected; while it is, some minutes ago at most. */
+  readonly lastSeen: number | undefined;
+}
+
 export interface BroadcastList {
   readonly name: string;
   readonly people: readonly Person[];
@@ -265,6 +279,10 @@ export interface Client {
   acceptFork(id: ConversationId): Promise<void>;
   setNote(name: string, note: string): Promise<void>;
 
+  /** All that this account ever had, newest first. Needs a connection. */
+  devices(): Promise<readonly DeviceInfo[]>;
+  /** What a device is called, on all devices. Throws FastChatError NOT_FOUND, TOO_LARGE. */
+  nameDevice(device: DeviceId, name: string): Promise<void>;
   /**
    * Takes all rights from devices of this account, also signed-out ones: new keys everywhere. Needs a connection and the
    * password. Throws FastChatError WRONG_PASSWORD, and UNAVAILABLE beside the holder.
@@ -310,6 +328,8 @@ export interface OpenOptions {
   readonly offline?: boolean;
   /** "fastchat-terminal/0.1.0", for the operator's logs. */
   readonly agent?: string;
+  /** What this device is called until its owner calls it otherwise: "Terminal on kitchen-pc". Sealed: the server does not learn it. */
+  readonly deviceName?: string;
 }
 
 export interface SignInOptions {

@@ -6,7 +6,7 @@ import type { PresenceState } from "./presence.ts";
 /** About people and this account's own settings. */
 export interface OwnCalls extends Pick<
   Client,
-  "setMute" | "accept" | "decline" | "setBlocked" | "setBroadcastList" | "broadcast" | "receipts"
+  "setMute" | "accept" | "decline" | "setBlocked" | "setBroadcastList" | "broadcast" | "receipts" | "devices" | "nameDevice"
 > {
   /** Reads a stranger's conversation that was left for later, now. */
   readRequest(id: ConversationId): Promise<void>;
@@ -37,7 +37,19 @@ const names = {
     "approve",
     "reject",
   ],
-  own: ["setMute", "accept", "decline", "setBlocked", "setBroadcastList", "broadcast", "receipts", "readRequest", "presences"],
+  own: [
+    "setMute",
+    "accept",
+    "decline",
+    "setBlocked",
+    "setBroadcastList",
+    "broadcast",
+    "receipts",
+    "devices",
+    "nameDevice",
+    "readRequest",
+    "presences",
+  ],
 } as const satisfies { readonly [Part in keyof Calls]: readonly (keyof Calls[Part])[] };
 
 type AnyCall = (...given: readonly unknown[]) => Promise<unknown>;

@@ -14,6 +14,7 @@ import { clientMessageId } from "@fastchat/protocol";
 import { directConversationId } from "@fastchat/protocol/chain";
 import type {
   BroadcastList,
+  DeviceInfo,
   ChatItem,
   Client,
   ClientEvent,
@@ -310,6 +311,14 @@ class OpenedClient<Place> implements Client {
     return this.#wish({ case: "note", value: { name, note } });
   }
 
+  devices(): Promise<readonly DeviceInfo[]> {
+    return this.#own.devices();
+  }
+
+  async nameDevice(device: DeviceId, name: string): Promise<void> {
+    await this.#own.nameDevice(device, name);
+  }
+
   async revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void> {
     if (this.#role.kind === "holder") return this.#role.holder.revokeDevices(password, devices);
     // A password is not left lying in the profile for somebody else to pick up.
@@ -370,12 +379,13 @@ class OpenedClient<Place> implements Client {
   }
 
   async #hold(lock: HeldLock): Promise<void> {
-    const { gateway, offline = false, agent = DEFAULT_AGENT } = { gateway: this.me.gateway, ...this.#options };
+    const { gateway, offline = false, agent = DEFAULT_AGENT, deviceName } = { gateway: this.me.gateway, ...this.#options };
     const holder = new Holder({
       storage: this.#storage,
       profile: this.#profile,
       gateway: new Gateway(gateway),
       agent,
+      ...(deviceName !== undefined && { deviceName }),
       offline,
       onWake: (listener) => this.#platform.onWake(listener),
       emit: this.#emit,

@@ -22,6 +22,7 @@ import { ConversationSettings } from "./conversation-settings.ts";
 import { ConversationLinks } from "./conversation-links.ts";
 import type { Conversation } from "./conversation.ts";
 import { Conversations } from "./conversations.ts";
+import { Devices } from "./devices.ts";
 import { Drafts } from "./drafts.ts";
 import type { Gateway } from "./gateway.ts";
 import { GroupCalls } from "./groups.ts";
@@ -58,6 +59,7 @@ export interface HolderParts {
   readonly profile: LocalProfile;
   readonly gateway: Gateway;
   readonly agent: string;
+  readonly deviceName?: string;
   readonly offline: boolean;
   readonly onWake: (listener: () => void) => () => void;
   readonly emit: (event: ClientEvent) => void;
@@ -82,6 +84,7 @@ export class Holder {
   readonly #links: ConversationLinks;
   readonly #vault: Vault;
   readonly #ownAccount: OwnAccount;
+  readonly #devices: Devices;
   readonly #slots: Slots;
   readonly #typing: Typing;
   readonly #presence: Presence;
@@ -336,6 +339,13 @@ export class Holder {
       outbox: this.outbox,
       openDirect: (name) => this.openDirect(name),
     });
+    const devices = new Devices({
+      ownAccount: this.#ownAccount,
+      vault: this.#vault,
+      connection: this.#connection,
+      me: this.#parts.profile.me,
+    });
+    this.#devices = devices;
     this.own = {
       setMute: (id, mute) => this.settings.setMute(id, mute),
       accept: async (id) => {
@@ -352,6 +362,8 @@ export class Holder {
       setBroadcastList: (name, people) => broadcasts.setList(name, people),
       broadcast: (people, text) => broadcasts.send(people, text),
       receipts: (id) => this.#receipts(id),
+      devices: () => devices.all(),
+      nameDevice: (device, name) => devices.name(device, name),
       readRequest: (id) => this.requests.read(id),
       presences: (people) => this.#presence.look(people),
     };
@@ -561,7 +573,7 @@ export class Holder {
         // Who was given a new account key reads the vault with it.
         const read = this.#ownAccount.refresh().then(() => this.#vault.online());
         this.#vaultRead = Promise.race([read.catch(() => undefined), pause(VAULT_MS, session)]);
-        const vault = read.then(() => this.#vault.writeWaiting());
+        const vault = read.then(() => this.#devices.introduce(this.#parts.deviceName)).then(() => this.#vault.writeWaiting());
         const beside = Promise.all([vault, this.#presence.online()]);
         // A connection that ends spoils all of them: whoever waits for the first hears of it.
         beside.catch(() => undefined);

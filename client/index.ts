@@ -1,5 +1,6 @@
 export type {
   BroadcastList,
+  DeviceInfo,
   ChatItem,
   ChatMessage,
   ChatNotice,

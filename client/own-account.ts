@@ -1,7 +1,8 @@
 import { type DeviceId, ErrorCode, FastChatError, idBytes } from "@fastchat/protocol";
-import { activeDevices, buildSignOut } from "@fastchat/protocol/chain";
+import { type AccountState, activeDevices, buildSignOut } from "@fastchat/protocol/chain";
 import { deviceSealingKeyHash, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
 import type { AccountAttachments, SignedLink } from "@fastchat/protocol/wire/account";
+import type { DeviceTimes } from "@fastchat/protocol/wire/frames";
 import { openNewAccountKeys } from "./account-keys.ts";
 import type { KnownAccounts } from "./accounts.ts";
 import type { Connection } from "./connection.ts";
@@ -76,6 +77,17 @@ export class OwnAccount {
     await this.#parts.storage.commit(fresh.map(saveAccountKey));
     this.#keys = [...this.#keys, ...fresh];
     return true;
+  }
+
+  /** Who they are says the chain, when they were seen the server. */
+  async fetchDevices(): Promise<{ readonly state: AccountState; readonly times: readonly DeviceTimes[] }> {
+    const { state } = await this.#parts.accounts.refresh(this.#parts.profile.me.account);
+    const { deviceTimes } = await this.#fetch(state.head.index);
+    return { state, times: deviceTimes };
+  }
+
+  async hasDevice(device: DeviceId): Promise<boolean> {
+    return (await this.#parts.accounts.need(this.#parts.profile.me.account)).state.devices.has(device);
   }
 
   #fetch(after: number) {

@@ -22,7 +22,14 @@ import { keys, prefixes, put, read, remove, schemas } from "./records.ts";
 import { type Change, prefixRange, type Storage, StorageFullError } from "./storage.ts";
 
 /** Entries that the manifest is of; drafts and read positions stand alone [P4]. */
-const LISTED: ReadonlySet<VaultPlace["kind"]> = new Set(["contact", "settings", "pins", "conversationSettings", "broadcastList"]);
+const LISTED: ReadonlySet<VaultPlace["kind"]> = new Set([
+  "contact",
+  "settings",
+  "pins",
+  "conversationSettings",
+  "broadcastList",
+  "deviceNote",
+]);
 const MANIFEST: VaultPlace = { kind: "manifest", key: "" };
 /** Entries that only a device which is active may write anew. */
 const SIGNED: ReadonlySet<VaultPlace["kind"]> = new Set([...LISTED, "manifest"]);

@@ -165,6 +165,9 @@ export const limits = {
   drainMs: 10_000,
   /** From the last socket's end until its account counts as away: a client that connects again is not told to be. */
   presenceLingerMs: 2_000,
+  /** How old what is noted of a connected device's presence may become. */
+  deviceSeenEveryMs: 600_000,
+  deviceNameBytes: 256,
   requestMs: 20_000,
   /** Servers that just failed a client, which it asks its gateway to spare it. */
   avoidedServers: 16,

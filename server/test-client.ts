@@ -363,7 +363,8 @@ export class TestSocket implements AsyncDisposable {
 
   /** The code of the error that a request is answered with. */
   async refusal(body: RequestBody): Promise<ErrorCode> {
-    const frame = await this.until((each, request = this.#next - 1) => each.request === request, this.say(body));
+    const request = this.say(body).at(-1);
+    const frame = await this.until((each) => each.request === request);
     if (frame.body.case !== "error") throw new Error(`answered ${frame.body.case} instead of an error`);
     return frame.body.value.code;
   }

@@ -44,16 +44,18 @@ interface Level {
   /** "fastchat", "fastchat group". */
   readonly typed: string;
   readonly description: string;
+  readonly alone?: Load;
   readonly commands: Readonly<Record<string, Load | Branch>>;
 }
 
 const top: Level = {
   typed: ourCommand,
   description: "Private messages between people who run their own server. Without a command: the terminal client.",
+  alone: loadClient,
   commands,
 };
 
-async function main(words: readonly string[], { typed, description, commands: table }: Level = top): Promise<number> {
+async function main(words: readonly string[], { typed, description, alone, commands: table }: Level = top): Promise<number> {
   const at = commandIndex(words);
   const name = at < 0 ? undefined : words[at]!;
   const before = at < 0 ? words : words.slice(0, at);
@@ -66,7 +68,7 @@ async function main(words: readonly string[], { typed, description, commands: ta
     process.stdout.write(shown(await helpOf(typed, description, table)));
     return exitCodes.done;
   }
-  if (name === undefined && table === commands) return run(await loadClient(), typed, rest);
+  if (name === undefined && alone !== undefined) return run(await alone(), typed, rest);
   const node = name !== undefined && Object.hasOwn(table, name) ? table[name] : undefined;
   if (typeof node === "object") return main(rest, { ...node, typed: `${typed} ${name}` });
   if (node !== undefined) return run(await node(), typed, rest);

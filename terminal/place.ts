@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Client } from "@fastchat/client";
@@ -67,7 +68,7 @@ export async function openSignedIn(config: Config, options: PlaceOptions): Promi
   const given = options.gateway ?? config.gateway;
   const client = await openClient(
     { home: homeOf(config, options), profile },
-    { agent, ...(given !== undefined && { gateway: checkedGateway(given) }) },
+    { agent, deviceName: `Terminal on ${hostname()}`, ...(given !== undefined && { gateway: checkedGateway(given) }) },
   );
   if (client === undefined) throw notSignedIn(profile);
   return { client, profile };

@@ -24,9 +24,9 @@ export interface VaultKeys {
   readonly reference: Uint8Array;
 }
 
-/** The kind of an entry, and its key within the kind: a contact's name, a conversation's id in hex, or "". */
+/** The kind of an entry, and its key within the kind: a contact's name, a conversation's or device's id in hex, or "". */
 export interface VaultPlace {
-  readonly kind: "manifest" | "contact" | "settings" | "draft" | "readPosition" | "pins" | "conversationSettings" | "broadcastList";
+  readonly kind: NonNullable<VaultContent["kind"]["case"]>;
   readonly key: string;
 }
 
@@ -60,6 +60,8 @@ export function vaultPlaceOf(content: VaultContent): VaultPlace | undefined {
       return { kind: "contact", key: content.kind.value.name };
     case "broadcastList":
       return { kind: "broadcastList", key: content.kind.value.name };
+    case "deviceNote":
+      return { kind: "deviceNote", key: toHex(content.kind.value.device) };
     case "draft":
     case "readPosition":
     case "conversationSettings":

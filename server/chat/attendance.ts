@@ -1,4 +1,5 @@
-import { type AccountId, limits } from "@fastchat/protocol";
+import { type AccountId, type DeviceId, limits } from "@fastchat/protocol";
+import { seeDevices } from "../store/accounts.ts";
 import { enterPresence, leavePresence } from "../store/servers.ts";
 import type { ChatContext } from "./context.ts";
 import type { Session } from "./session.ts";
@@ -20,7 +21,8 @@ export class Attendance {
   }
 
   /** To be called once `Delivery` has the session. */
-  entered({ account }: Session): void {
+  entered({ account, device }: Session): void {
+    this.#saw(device);
     // The first of its account here is the only one now.
     if (this.#chat.delivery.sessionsOf(account).size !== 1) return;
     clearTimeout(this.#leaving.get(account));
@@ -33,7 +35,8 @@ export class Attendance {
 
   /** Takes the session off the lists of those who are there and who watch. */
   left(session: Session): void {
-    const { account } = session;
+    const { account, device } = session;
+    this.#saw(device);
     this.#chat.presence.unwatch(session);
     if (!this.#chat.delivery.remove(session) || this.#stopped) return;
     const leftAt = Date.now();
@@ -61,6 +64,11 @@ export class Attendance {
     // It may have come back meanwhile.
     if (isBack()) await enterPresence(database, this.#run, [account]);
     this.#changed(account);
+  }
+
+  /** What fails is told by the next one. */
+  #saw(device: DeviceId): void {
+    void seeDevices(this.#chat.database, [device], 0).catch(() => undefined);
   }
 
   #changed(account: AccountId): void {

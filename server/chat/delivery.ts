@@ -67,6 +67,10 @@ export class Delivery {
     return [...this.#byAccount.keys()];
   }
 
+  devices(): DeviceId[] {
+    return [...this.#byAccount.values()].flatMap((sessions) => Array.from(sessions, ({ device }) => device));
+  }
+
   sessionsOf(account: AccountId): ReadonlySet<Session> {
     return this.#byAccount.get(account) ?? new Set();
   }

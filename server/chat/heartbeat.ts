@@ -1,4 +1,6 @@
+import { limits } from "@fastchat/protocol";
 import { reasonOf } from "../events.ts";
+import { seeDevices } from "../store/accounts.ts";
 import { beat, enterPresence, forgetDeadServers, type HeardHeartbeat, type Heartbeat, isFresh, readHeartbeats } from "../store/servers.ts";
 import type { ChatContext } from "./context.ts";
 
@@ -52,7 +54,9 @@ export class Heart {
       if (!known) await enterPresence(database, this.#self.run, delivery.accounts());
       this.#compare(await readHeartbeats(database));
       this.#beats += 1;
-      if (this.#beats % 30 === 0) await forgetDeadServers(database);
+      if (this.#beats % 30 !== 0) return;
+      await forgetDeadServers(database);
+      await seeDevices(database, delivery.devices(), limits.deviceSeenEveryMs);
     } catch (error) {
       log.event("warn", "heartbeat-failed", { reason: reasonOf(error) });
     }

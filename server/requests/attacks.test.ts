@@ -205,7 +205,9 @@ test("[W5] writes of the vault have a rate for each device: a stolen one cannot 
   const write = () =>
     ({ case: "writeVault", value: { entries: [{ slot: randomBytes(32), generation: 1, version: 2, sealed: randomBytes(9) }] } }) as const;
   const writes = (count: number) => Promise.all(Array.from({ length: count }, () => stolen.refusal(write())));
-  expect(new Set(await writes(limits.vaultWritesBurst))).toEqual(new Set([ErrorCode.VERSION_CONFLICT]));
+  const codes: ErrorCode[] = [];
+  while (codes.length < limits.vaultWritesBurst) codes.push(...(await writes(40)));
+  expect(new Set(codes)).toEqual(new Set([ErrorCode.VERSION_CONFLICT]));
   expect(await writes(limits.vaultWritesBurst)).toContain(ErrorCode.RATE_LIMITED);
   // The other devices are not held up.
   await using own = await welcome(alice);

@@ -1,10 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import { ErrorCode, FastChatError, idBytes, isHash, parseName } from "@fastchat/protocol";
 import { WrapPurpose } from "@fastchat/protocol/wire/account";
-import { AccountSchema, type FetchAccount } from "@fastchat/protocol/wire/frames";
+import { AccountSchema, DeviceTimesSchema, type FetchAccount } from "@fastchat/protocol/wire/frames";
 import { accessAccount, checkNumbers, malformed } from "../chat/access.ts";
 import type { Handler } from "../chat/context.ts";
-import { newestAccountKey, readAccountLinks, readDeviceCopies, readSealingKeys, readWraps } from "../store/accounts.ts";
+import { newestAccountKey, readAccountLinks, readDeviceCopies, readDeviceTimes, readSealingKeys, readWraps } from "../store/accounts.ts";
 
 export const fetchAccount: Handler<"fetchAccount"> = async (chat, session, { by, after }) => {
   checkNumbers(after);
@@ -18,6 +18,10 @@ export const fetchAccount: Handler<"fetchAccount"> = async (chat, session, { by,
     value.copies = (await readDeviceCopies(chat.database, account, session.device)).slice(-1);
     value.wraps = (await readWraps(chat.database, account)).filter(({ purpose }) => purpose === WrapPurpose.ACCOUNT_KEY_BY_NEXT);
     value.deviceSealingKeys = await readSealingKeys(chat.database, account);
+    const times = await readDeviceTimes(chat.database, account);
+    value.deviceTimes = times.map(({ device, added, lastSeen }) =>
+      create(DeviceTimesSchema, { device, added: BigInt(added), lastSeen: BigInt(lastSeen) }),
+    );
   }
   return { case: "account", value };
 };

@@ -132,6 +132,38 @@ export async function readSealingKeys(database: Database, account: AccountId): P
   return rows.map((row) => row.sealing_key);
 }
 
+export interface DeviceTimesOf {
+  readonly device: Uint8Array;
+  /** Milliseconds since 1970; 0: not known. */
+  readonly added: number;
+  readonly lastSeen: number;
+}
+
+/** Of all devices that an account ever had. */
+export async function readDeviceTimes(database: Database, account: AccountId): Promise<DeviceTimesOf[]> {
+  const rows = await database.query
+    .selectFrom("device")
+    .innerJoin("account_link", (join) =>
+      join.onRef("account_link.account", "=", "device.account").onRef("account_link.index", "=", "device.added"),
+    )
+    .select(["device.device", "account_link.time as added", "device.last_seen as lastSeen"])
+    .where("device.account", "=", idBytes(account))
+    .execute();
+  return rows;
+}
+
+/** These are connected, or were until now: noted where what is noted is older than `everyMs`. */
+export async function seeDevices(database: Database, devices: readonly DeviceId[], everyMs: number): Promise<void> {
+  if (devices.length === 0) return;
+  const now = Date.now();
+  await database.query
+    .updateTable("device")
+    .set({ last_seen: now })
+    .where("device", "=", anyOf(devices))
+    .where("last_seen", "<", now - everyMs)
+    .execute();
+}
+
 export async function readSignInRecord(
   database: Database,
   account: AccountId,

@@ -3,12 +3,14 @@ import { connectionOptions } from "./database.ts";
 import { start } from "./migrations/0001-start.ts";
 import { accountLinkTimes } from "./migrations/0002-account-link-times.ts";
 import { groups } from "./migrations/0003-groups.ts";
+import { deviceTimes } from "./migrations/0004-device-times.ts";
 
 /** In order; a migration that was released is never changed. */
 const migrations: readonly { readonly name: string; readonly statements: string }[] = [
   { name: "start", statements: start },
   { name: "account-link-times", statements: accountLinkTimes },
   { name: "groups", statements: groups },
+  { name: "device-times", statements: deviceTimes },
 ];
 
 /** Any fixed number: who holds this advisory lock migrates. */

@@ -31,6 +31,7 @@ export interface Tables {
     sealing_key: Uint8Array;
     added: number;
     ended: number | null;
+    last_seen: Generated<number>;
   };
   device_copy: { account: Uint8Array; device: Uint8Array; generation: number; sealed: Uint8Array };
   vault: { account: Uint8Array; revision: number; entries: number };

@@ -7,6 +7,8 @@ export type Load = () => Promise<Command>;
 /** A command of commands: `fastchat group create`. */
 export interface Branch {
   readonly description: string;
+  /** What it does without a further word. */
+  readonly alone?: Load;
   readonly commands: Readonly<Record<string, Load>>;
 }
 
@@ -44,6 +46,18 @@ const broadcast: Branch = {
   },
 };
 
+const listDevices: Load = () => import("./devices/list.ts").then(({ list }) => list);
+
+const devices: Branch = {
+  description: "The devices that are signed in to your account; take rights from one that is lost",
+  alone: listDevices,
+  commands: {
+    list: listDevices,
+    rename: () => import("./devices/rename.ts").then(({ rename }) => rename),
+    revoke: () => import("./devices/revoke.ts").then(({ revoke }) => revoke),
+  },
+};
+
 export const commands: Readonly<Record<string, Load | Branch>> = {
   up: () => import("../roles.ts").then(({ roleCommand }) => roleCommand("up")),
   gateway: () => import("../roles.ts").then(({ roleCommand }) => roleCommand("gateway")),
@@ -52,6 +66,7 @@ export const commands: Readonly<Record<string, Load | Branch>> = {
   signin: () => import("./signin.ts").then(({ signin }) => signin),
   signout: () => import("./signout.ts").then(({ signout }) => signout),
   whoami: () => import("./whoami.ts").then(({ whoami }) => whoami),
+  devices,
   people: () => import("./people.ts").then(({ people }) => people),
   conversations: () => import("./conversations.ts").then(({ conversations }) => conversations),
   send: () => import("./send.ts").then(({ send }) => send),

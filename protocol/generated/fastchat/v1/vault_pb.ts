@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file fastchat/v1/vault.proto.
  */
 export const file_fastchat_v1_vault: GenFile = /*@__PURE__*/
-  fileDesc("ChdmYXN0Y2hhdC92MS92YXVsdC5wcm90bxILZmFzdGNoYXQudjEiTwoKVmF1bHRFbnRyeRIMCgRzbG90GAEgASgMEhIKCmdlbmVyYXRpb24YAiABKA0SDwoHdmVyc2lvbhgDIAEoDRIOCgZzZWFsZWQYBCABKAwiSAoSU2lnbmVkVmF1bHRDb250ZW50Eg8KB2NvbnRlbnQYASABKAwSDgoGZGV2aWNlGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCKoAwoMVmF1bHRDb250ZW50Eg8KB2RlbGV0ZWQYASABKAgSKQoIbWFuaWZlc3QYCiABKAsyFS5mYXN0Y2hhdC52MS5NYW5pZmVzdEgAEicKB2NvbnRhY3QYCyABKAsyFC5mYXN0Y2hhdC52MS5Db250YWN0SAASKQoIc2V0dGluZ3MYDCABKAsyFS5mYXN0Y2hhdC52MS5TZXR0aW5nc0gAEiMKBWRyYWZ0GA0gASgLMhIuZmFzdGNoYXQudjEuRHJhZnRIABIyCg1yZWFkX3Bvc2l0aW9uGA4gASgLMhkuZmFzdGNoYXQudjEuUmVhZFBvc2l0aW9uSAASLQoEcGlucxgPIAEoCzIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvblBpbnNIABJCChVjb252ZXJzYXRpb25fc2V0dGluZ3MYECABKAsyIS5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5nc0gAEjQKDmJyb2FkY2FzdF9saXN0GBEgASgLMhouZmFzdGNoYXQudjEuQnJvYWRjYXN0TGlzdEgAQgYKBGtpbmQiJwoITWFuaWZlc3QSDQoFY291bnQYASABKA0SDAoEaGFzaBgCIAEoDCKAAQoHQ29udGFjdBIMCgRuYW1lGAEgASgJEg8KB2FjY291bnQYAiABKAwSFAoMaWRlbnRpdHlfa2V5GAMgASgMEhAKCHZlcmlmaWVkGAQgASgIEg8KB2J5X2xpbmsYBSABKAgSDAoEbm90ZRgGIAEoCRIPCgdibG9ja2VkGAcgASgIImcKCFNldHRpbmdzEhYKDnNoYXJlX3ByZXNlbmNlGAEgASgIEhIKCnNoYXJlX3JlYWQYAiABKAgSFAoMc2hhcmVfdHlwaW5nGAMgASgIEhkKEXJlcXVlc3RzX3B1dF9hd2F5GAQgASgEIjkKBURyYWZ0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIMCgR0ZXh0GAIgASgJEgwKBHRpbWUYAyABKAQiSAoMUmVhZFBvc2l0aW9uEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIiCgRyZWFkGAIgASgLMhQuZmFzdGNoYXQudjEuV2l0bmVzcyIpChBDb252ZXJzYXRpb25QaW5zEhUKDWNvbnZlcnNhdGlvbnMYASADKAwicQoUQ29udmVyc2F0aW9uU2V0dGluZ3MSFAoMY29udmVyc2F0aW9uGAEgASgMEh8KBG11dGUYAiABKA4yES5mYXN0Y2hhdC52MS5NdXRlEhAKCGFjY2VwdGVkGAMgASgIEhAKCGRlY2xpbmVkGAQgASgIIi8KDUJyb2FkY2FzdExpc3QSDAoEbmFtZRgBIAEoCRIQCghhY2NvdW50cxgCIAMoDCpECgRNdXRlEhQKEE1VVEVfVU5TUEVDSUZJRUQQABIYChRNVVRFX0VYQ0VQVF9NRU5USU9OUxABEgwKCE1VVEVfQUxMEAJiBnByb3RvMw", [file_fastchat_v1_conversation]);
+  fileDesc("ChdmYXN0Y2hhdC92MS92YXVsdC5wcm90bxILZmFzdGNoYXQudjEiTwoKVmF1bHRFbnRyeRIMCgRzbG90GAEgASgMEhIKCmdlbmVyYXRpb24YAiABKA0SDwoHdmVyc2lvbhgDIAEoDRIOCgZzZWFsZWQYBCABKAwiSAoSU2lnbmVkVmF1bHRDb250ZW50Eg8KB2NvbnRlbnQYASABKAwSDgoGZGV2aWNlGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCLYAwoMVmF1bHRDb250ZW50Eg8KB2RlbGV0ZWQYASABKAgSKQoIbWFuaWZlc3QYCiABKAsyFS5mYXN0Y2hhdC52MS5NYW5pZmVzdEgAEicKB2NvbnRhY3QYCyABKAsyFC5mYXN0Y2hhdC52MS5Db250YWN0SAASKQoIc2V0dGluZ3MYDCABKAsyFS5mYXN0Y2hhdC52MS5TZXR0aW5nc0gAEiMKBWRyYWZ0GA0gASgLMhIuZmFzdGNoYXQudjEuRHJhZnRIABIyCg1yZWFkX3Bvc2l0aW9uGA4gASgLMhkuZmFzdGNoYXQudjEuUmVhZFBvc2l0aW9uSAASLQoEcGlucxgPIAEoCzIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvblBpbnNIABJCChVjb252ZXJzYXRpb25fc2V0dGluZ3MYECABKAsyIS5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5nc0gAEjQKDmJyb2FkY2FzdF9saXN0GBEgASgLMhouZmFzdGNoYXQudjEuQnJvYWRjYXN0TGlzdEgAEi4KC2RldmljZV9ub3RlGBIgASgLMhcuZmFzdGNoYXQudjEuRGV2aWNlTm90ZUgAQgYKBGtpbmQiJwoITWFuaWZlc3QSDQoFY291bnQYASABKA0SDAoEaGFzaBgCIAEoDCKAAQoHQ29udGFjdBIMCgRuYW1lGAEgASgJEg8KB2FjY291bnQYAiABKAwSFAoMaWRlbnRpdHlfa2V5GAMgASgMEhAKCHZlcmlmaWVkGAQgASgIEg8KB2J5X2xpbmsYBSABKAgSDAoEbm90ZRgGIAEoCRIPCgdibG9ja2VkGAcgASgIImcKCFNldHRpbmdzEhYKDnNoYXJlX3ByZXNlbmNlGAEgASgIEhIKCnNoYXJlX3JlYWQYAiABKAgSFAoMc2hhcmVfdHlwaW5nGAMgASgIEhkKEXJlcXVlc3RzX3B1dF9hd2F5GAQgASgEIjkKBURyYWZ0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIMCgR0ZXh0GAIgASgJEgwKBHRpbWUYAyABKAQiSAoMUmVhZFBvc2l0aW9uEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIiCgRyZWFkGAIgASgLMhQuZmFzdGNoYXQudjEuV2l0bmVzcyIpChBDb252ZXJzYXRpb25QaW5zEhUKDWNvbnZlcnNhdGlvbnMYASADKAwicQoUQ29udmVyc2F0aW9uU2V0dGluZ3MSFAoMY29udmVyc2F0aW9uGAEgASgMEh8KBG11dGUYAiABKA4yES5mYXN0Y2hhdC52MS5NdXRlEhAKCGFjY2VwdGVkGAMgASgIEhAKCGRlY2xpbmVkGAQgASgIIi8KDUJyb2FkY2FzdExpc3QSDAoEbmFtZRgBIAEoCRIQCghhY2NvdW50cxgCIAMoDCIqCgpEZXZpY2VOb3RlEg4KBmRldmljZRgBIAEoDBIMCgRuYW1lGAIgASgJKkQKBE11dGUSFAoQTVVURV9VTlNQRUNJRklFRBAAEhgKFE1VVEVfRVhDRVBUX01FTlRJT05TEAESDAoITVVURV9BTEwQAmIGcHJvdG8z", [file_fastchat_v1_conversation]);
 
 /**
  * As the server keeps it. The slot is a keyed hash of kind and key, so that the server learns neither.
@@ -149,6 +149,12 @@ export type VaultContent = Message<"fastchat.v1.VaultContent"> & {
      */
     value: BroadcastList;
     case: "broadcastList";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.DeviceNote device_note = 18;
+     */
+    value: DeviceNote;
+    case: "deviceNote";
   } | { case: undefined; value?: undefined };
 };
 
@@ -405,6 +411,30 @@ export type BroadcastList = Message<"fastchat.v1.BroadcastList"> & {
  */
 export const BroadcastListSchema: GenMessage<BroadcastList> = /*@__PURE__*/
   messageDesc(file_fastchat_v1_vault, 10);
+
+/**
+ * What a device of this account is called. Key: the device's id.
+ *
+ * @generated from message fastchat.v1.DeviceNote
+ */
+export type DeviceNote = Message<"fastchat.v1.DeviceNote"> & {
+  /**
+   * @generated from field: bytes device = 1;
+   */
+  device: Uint8Array;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message fastchat.v1.DeviceNote.
+ * Use `create(DeviceNoteSchema)` to create a new message.
+ */
+export const DeviceNoteSchema: GenMessage<DeviceNote> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_vault, 11);
 
 /**
  * @generated from enum fastchat.v1.Mute

@@ -1,0 +1,63 @@
+import { deviceId, type DeviceId, ErrorCode, FastChatError, idBytes, isHash, limits } from "@fastchat/protocol";
+import { toHex, utf8 } from "@fastchat/protocol/seal";
+import type { DeviceInfo, Me } from "./api.ts";
+import type { Connection } from "./connection.ts";
+import type { OwnAccount } from "./own-account.ts";
+import { believableTime } from "./server-words.ts";
+import type { Vault } from "./vault.ts";
+
+export interface DevicesParts {
+  readonly me: Me;
+  readonly ownAccount: OwnAccount;
+  readonly vault: Vault;
+  readonly connection: Pick<Connection, "online">;
+}
+
+/** The devices of this account: who they are says its chain, what they are called its vault, and when they were seen the server. */
+export class Devices {
+  readonly #parts: DevicesParts;
+
+  constructor(parts: DevicesParts) {
+    this.#parts = parts;
+  }
+
+  /** Newest first. */
+  async all(): Promise<DeviceInfo[]> {
+    const { me, ownAccount, connection } = this.#parts;
+    await connection.online();
+    const { state, times } = await ownAccount.fetchDevices();
+    const byDevice = new Map(times.flatMap((each) => (isHash(each.device) ? [[deviceId(each.device), each]] : [])));
+    const known = (time: bigint | undefined) => (time === undefined || time === 0n ? undefined : Number(believableTime(time)));
+    return [...state.devices.values()]
+      .toSorted((one, other) => other.addedAt - one.addedAt)
+      .map(({ device, status }) => ({
+        device,
+        name: this.nameOf(device),
+        state: status.kind,
+        me: device === me.device,
+        added: known(byDevice.get(device)?.added),
+        lastSeen: known(byDevice.get(device)?.lastSeen),
+      }));
+  }
+
+  /** "" where nobody named it. */
+  nameOf(device: DeviceId): string {
+    const note = this.#parts.vault.get({ kind: "deviceNote", key: toHex(idBytes(device)) })?.kind;
+    return note?.case === "deviceNote" ? note.value.name : "";
+  }
+
+  async name(device: DeviceId, given: string): Promise<void> {
+    const name = given.toWellFormed().trim();
+    if (utf8(name).length > limits.deviceNameBytes)
+      throw new FastChatError(ErrorCode.TOO_LARGE, { sentence: "That name is too long for a device: choose a shorter one." });
+    if (!(await this.#parts.ownAccount.hasDevice(device)))
+      throw new FastChatError(ErrorCode.NOT_FOUND, { sentence: "This account has no such device." });
+    await this.#parts.vault.set({ kind: { case: "deviceNote", value: { device: idBytes(device), name } } });
+  }
+
+  /** Once the vault is read: what its owner called it stays. */
+  async introduce(name: string | undefined): Promise<void> {
+    const { device } = this.#parts.me;
+    if (name !== undefined && this.nameOf(device) === "") await this.name(device, name);
+  }
+}

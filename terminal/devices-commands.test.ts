@@ -1,0 +1,62 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type CommandOptions, enter, fastchat, fastchatJson, startFastchat, startSystem, type System } from "../testing/index.ts";
+
+// Devices as scripts see them: each has a home of its own.
+
+let system: System;
+let password: string;
+beforeAll(async () => {
+  system = await startSystem();
+  password = await enter(system, "alice", { home: system.home, gateway: system.gatewayUrl, profile: "alice" });
+});
+afterAll(() => system?.[Symbol.asyncDispose]());
+
+const at = (device: string): CommandOptions => ({ home: join(system.folder, device), environment: { FASTCHAT_PASSWORD: password } });
+const json = (device: string, ...args: string[]) =>
+  fastchatJson(system, args, device === "first" ? { environment: at("").environment! } : at(device));
+const run = (device: string, ...args: string[]) =>
+  fastchat(system, args, device === "first" ? { environment: at("").environment! } : at(device));
+
+test("[H3] [A5] devices have names, and times; one is called something else, and one is revoked with the password", async () => {
+  expect(await json("first", "devices", "--profile", "alice")).toMatchObject([{ type: "device", state: "active", me: true }]);
+  await json("phone", "signin", "alice");
+  const [second, first] = await json("phone", "devices");
+  expect([second, first]).toMatchObject([
+    { name: expect.stringMatching(/^Terminal on ./u), me: true, state: "active", added: expect.stringMatching(/^20/u) },
+    { me: false, state: "active", lastSeen: expect.stringMatching(/^20/u) },
+  ]);
+  const id = String(second!["device"]);
+  const renamed = await run("first", "devices", "rename", id.slice(0, 8), " Phone ", "--profile", "alice");
+  expect([renamed.code, renamed.output]).toEqual([0, `${id.slice(0, 8)} is called Phone now.\n`]);
+  await expect.poll(async () => (await json("phone", "devices")).map(({ name }) => name)).toContain("Phone");
+
+  const nobody = await run("first", "devices", "revoke", "0000", "--profile", "alice");
+  expect([nobody.code, nobody.errors]).toEqual([4, expect.stringContaining('No device of yours begins with "0000"')]);
+  const self = await run("phone", "devices", "revoke", id);
+  expect([self.code, self.errors]).toEqual([2, expect.stringContaining("the device you are on")]);
+  const wrong = await fastchat(system, ["devices", "revoke", id, "--profile", "alice"], { environment: { FASTCHAT_PASSWORD: "not it" } });
+  expect([wrong.code, wrong.errors]).toEqual([4, "fastchat: Wrong password: try again.\n"]);
+  await using open = startFastchat(system, ["tail", "--profile", "alice"]);
+  await expect.poll(async () => (await json("first", "whoami", "--profile", "alice"))[0]!["role"]).toBe("beside");
+  const inUse = await run("first", "devices", "revoke", id, "--profile", "alice");
+  expect([inUse.code, inUse.errors]).toEqual([4, expect.stringContaining("close it there first")]);
+  open.kill("SIGTERM");
+  await open.ended;
+  const revoked = await run("first", "devices", "revoke", id.slice(0, 6), "--profile", "alice");
+  expect([revoked.code, revoked.output]).toEqual([0, `Phone (${id.slice(0, 8)}) has no rights any more.\n`]);
+  expect((await run("phone", "whoami")).code).toBe(3);
+  expect(await json("first", "devices", "--profile", "alice")).toHaveLength(1);
+  expect((await json("first", "devices", "--all", "--profile", "alice")).map(({ state }) => state)).toEqual(["revoked", "active"]);
+});
+
+test("[H3] who signs out everywhere is signed in nowhere, and comes back by name and password", async () => {
+  await json("tablet", "signin", "alice");
+  await json("watch", "signin", "alice");
+  const gone = await run("tablet", "signout", "--everywhere");
+  expect([gone.code, gone.output]).toEqual([0, "alice is signed out everywhere.\n"]);
+  for (const device of ["watch", "tablet"]) expect((await run(device, "whoami")).code).toBe(3);
+  expect((await run("first", "whoami", "--profile", "alice")).code).toBe(3);
+  await json("laptop", "signin", "alice");
+  expect(await json("laptop", "devices")).toHaveLength(1);
+});
