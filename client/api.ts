@@ -279,6 +279,12 @@ export interface Client {
   acceptFork(id: ConversationId): Promise<void>;
   setNote(name: string, note: string): Promise<void>;
 
+  /**
+   * The old password opens nothing any more on the server, and devices stay signed in; with an old copy of the server's data it still opens
+   * the account [P2].
+   */
+  changePassword(old: string, fresh: string): Promise<PasswordChangeResult>;
+
   /** All that this account ever had, newest first. Needs a connection. */
   devices(): Promise<readonly DeviceInfo[]>;
   /** What a device is called, on all devices. Throws FastChatError NOT_FOUND, TOO_LARGE. */
@@ -307,17 +313,16 @@ export interface SignUpOptions {
 
 export type SignUpResult =
   | { readonly kind: "signed-up"; readonly me: Me; readonly recoveryWords: readonly string[] }
-  | { readonly kind: "refused"; readonly code: ErrorCode; readonly sentence: string }
-  | { readonly kind: "weak-password"; readonly bits: number; readonly suggestion: string };
+  | Refused
+  | WeakPassword;
 
-export type SignInResult =
-  | { readonly kind: "signed-in"; readonly me: Me }
-  | { readonly kind: "refused"; readonly code: ErrorCode; readonly sentence: string };
+export type SignInResult = { readonly kind: "signed-in"; readonly me: Me } | Refused;
 
 /**
  * The open functions, one pair per platform (`@fastchat/client/node`, `@fastchat/client/browser`), share these duties:
  *   signUp(place, options): Promise<SignUpResult>   — `place` must be an empty profile
  *   signIn(place, options): Promise<SignInResult>   — always adds a device [H1]
+ *   recover(place, options): Promise<RecoverResult>  — `place` must be an empty profile
  *   openClient(place, options): Promise<Client | undefined>  — undefined: nobody is signed in here
  * In Node a place is `{ home: string, profile: string }`, in a browser `{ profile: string }`.
  */
@@ -331,6 +336,21 @@ export interface OpenOptions {
   /** What this device is called until its owner calls it otherwise: "Terminal on kitchen-pc". Sealed: the server does not learn it. */
   readonly deviceName?: string;
 }
+
+export interface RecoverOptions {
+  readonly gateway: string;
+  readonly name: string;
+  /** The twelve words of the sign-up, in order, as they are typed. */
+  readonly words: string;
+  /** The new one. */
+  readonly password: string;
+}
+
+type Refused = { readonly kind: "refused"; readonly code: ErrorCode; readonly sentence: string };
+type WeakPassword = { readonly kind: "weak-password"; readonly bits: number; readonly suggestion: string };
+
+export type RecoverResult = { readonly kind: "signed-in"; readonly me: Me } | Refused | WeakPassword;
+export type PasswordChangeResult = { readonly kind: "changed" } | Refused | WeakPassword;
 
 export interface SignInOptions {
   readonly gateway: string;

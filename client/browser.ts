@@ -1,9 +1,18 @@
-import type { Client, OpenOptions, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
+import type {
+  Client,
+  OpenOptions,
+  RecoverOptions,
+  RecoverResult,
+  SignInOptions,
+  SignInResult,
+  SignUpOptions,
+  SignUpResult,
+} from "./api.ts";
 import { openClientOn } from "./client.ts";
 import { enterProfile } from "./enter-profile.ts";
 import { webLock } from "./lock-web.ts";
 import type { Platform } from "./platform.ts";
-import { signIn as signInAt, signUp as signUpAt } from "./sign-in.ts";
+import { recover as recoverAt, signIn as signInAt, signUp as signUpAt } from "./sign-in.ts";
 import { eraseIndexedDbStorage, existsIndexedDbStorage, openIndexedDbStorage } from "./storage-indexeddb.ts";
 
 /** A profile in a browser: databases of the page's origin. */
@@ -35,5 +44,7 @@ export const signUp = (place: Place, options: SignUpOptions): Promise<SignUpResu
   enterProfile(platform, place, (storage) => signUpAt(storage, options));
 export const signIn = (place: Place, options: SignInOptions): Promise<SignInResult> =>
   enterProfile(platform, place, (storage) => signInAt(storage, options));
+export const recover = (place: Place, options: RecoverOptions): Promise<RecoverResult> =>
+  enterProfile(platform, place, (storage) => recoverAt(storage, options));
 /** Undefined: nobody is signed in here. */
 export const openClient = (place: Place, options?: OpenOptions): Promise<Client | undefined> => openClientOn(platform, place, options);

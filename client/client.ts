@@ -15,6 +15,7 @@ import { directConversationId } from "@fastchat/protocol/chain";
 import type {
   BroadcastList,
   DeviceInfo,
+  PasswordChangeResult,
   ChatItem,
   Client,
   ClientEvent,
@@ -33,6 +34,7 @@ import { call, callsThrough, type OwnCalls } from "./calls.ts";
 import { ConnectionLost } from "./connection.ts";
 import { ConversationChain } from "./conversation-chain.ts";
 import { Gateway } from "./gateway.ts";
+import { loadKnownAccount } from "./accounts.ts";
 import type { Wish } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Holder } from "./holder.ts";
 import type { HeldLock } from "./lock.ts";
@@ -41,6 +43,7 @@ import type { Platform } from "./platform.ts";
 import { loadProfile, type LocalProfile } from "./profile.ts";
 import { keys, read, schemas } from "./records.ts";
 import { refusal } from "./refusals.ts";
+import { changePassword } from "./sign-in.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Storage, StorageFullError } from "./storage.ts";
 import { blockedIn } from "./views.ts";
@@ -309,6 +312,13 @@ class OpenedClient<Place> implements Client {
   async setNote(name: string, note: string): Promise<void> {
     if (this.#role.kind === "holder") return this.#role.holder.people.setNote(name, note);
     return this.#wish({ case: "note", value: { name, note } });
+  }
+
+  async changePassword(old: string, fresh: string): Promise<PasswordChangeResult> {
+    const { me, passwordServerKey } = this.#profile;
+    const own = await loadKnownAccount(this.#storage, me.account);
+    if (own === undefined) throw new FastChatError(ErrorCode.UNAVAILABLE);
+    return changePassword(new Gateway(me.gateway), me.name, { old, fresh, known: { state: own.state, passwordServerKey } });
   }
 
   devices(): Promise<readonly DeviceInfo[]> {

@@ -9,6 +9,13 @@ import {
   DeviceAddedSchema,
   type GatewayInfo,
   GatewayInfoSchema,
+  PasswordFinishedSchema,
+  PasswordFinishSchema,
+  PasswordStartedSchema,
+  PasswordStartSchema,
+  RecoveryFinishSchema,
+  RecoveryStartedSchema,
+  RecoveryStartSchema,
   SignInFinishedSchema,
   SignInFinishSchema,
   SignInStartedSchema,
@@ -59,6 +66,10 @@ export class Gateway {
   finishSignUp = this.#call("/v1/sign-up/finish", SignUpFinishSchema, SignUpFinishedSchema);
   startSignIn = this.#call("/v1/sign-in/start", SignInStartSchema, SignInStartedSchema);
   finishSignIn = this.#call("/v1/sign-in/finish", SignInFinishSchema, SignInFinishedSchema);
+  startRecovery = this.#call("/v1/recovery/start", RecoveryStartSchema, RecoveryStartedSchema);
+  finishRecovery = this.#call("/v1/recovery/finish", RecoveryFinishSchema, SignInFinishedSchema);
+  startPassword = this.#call("/v1/password/start", PasswordStartSchema, PasswordStartedSchema);
+  finishPassword = this.#call("/v1/password/finish", PasswordFinishSchema, PasswordFinishedSchema);
   addDevice = this.#call("/v1/devices", AddDeviceSchema, DeviceAddedSchema);
   #challenge = this.#call("/v1/challenge", ChallengeRequestSchema, ChallengeSchema);
   #ticket = this.#call("/v1/ticket", TicketRequestSchema, TicketSchema);

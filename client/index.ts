@@ -1,6 +1,9 @@
 export type {
   BroadcastList,
   DeviceInfo,
+  PasswordChangeResult,
+  RecoverOptions,
+  RecoverResult,
   ChatItem,
   ChatMessage,
   ChatNotice,

@@ -1,11 +1,20 @@
 import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { Client, OpenOptions, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
+import type {
+  Client,
+  OpenOptions,
+  RecoverOptions,
+  RecoverResult,
+  SignInOptions,
+  SignInResult,
+  SignUpOptions,
+  SignUpResult,
+} from "./api.ts";
 import { openClientOn } from "./client.ts";
 import { enterProfile } from "./enter-profile.ts";
 import { nodeLock } from "./lock-node.ts";
 import type { Platform } from "./platform.ts";
-import { signIn as signInAt, signUp as signUpAt } from "./sign-in.ts";
+import { recover as recoverAt, signIn as signInAt, signUp as signUpAt } from "./sign-in.ts";
 import { openSqliteStorage } from "./storage-sqlite.ts";
 
 /** A profile in Node: the folder `home/profile`. */
@@ -48,5 +57,7 @@ export const signUp = (place: Place, options: SignUpOptions): Promise<SignUpResu
   enterProfile(platform, place, (storage) => signUpAt(storage, options));
 export const signIn = (place: Place, options: SignInOptions): Promise<SignInResult> =>
   enterProfile(platform, place, (storage) => signInAt(storage, options));
+export const recover = (place: Place, options: RecoverOptions): Promise<RecoverResult> =>
+  enterProfile(platform, place, (storage) => recoverAt(storage, options));
 /** Undefined: nobody is signed in here. */
 export const openClient = (place: Place, options?: OpenOptions): Promise<Client | undefined> => openClientOn(platform, place, options);

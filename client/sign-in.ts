@@ -1,9 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import {
+  accountId,
   ErrorCode,
   errorRow,
   FastChatError,
   idBytes,
+  isHash,
   limits,
   parseName,
   passwordIdentifiers,
@@ -30,12 +32,15 @@ import {
   generateSealingKey,
   generateSigningKey,
   newMasterKey,
+  parseRecoveryWords,
   publicKeyOf,
   random,
   recoveryKeyOf,
   recoveryWordsOf,
   sealAccountKey,
   sealedCopyHash,
+  signNewRecord,
+  signRecovery,
   unwrapKey,
   wrapKey,
 } from "@fastchat/protocol/seal";
@@ -43,7 +48,16 @@ import { type SignedLink, type Wrap, WrapPurpose, WrapSchema } from "@fastchat/p
 import type { SignInFinished } from "@fastchat/protocol/wire/gateway";
 import { accountKeyRecord } from "./account-keys.ts";
 import { AccountForked, saveKnownAccount } from "./accounts.ts";
-import type { Me, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
+import type {
+  Me,
+  PasswordChangeResult,
+  RecoverOptions,
+  RecoverResult,
+  SignInOptions,
+  SignInResult,
+  SignUpOptions,
+  SignUpResult,
+} from "./api.ts";
 import { Gateway, GatewayUnreachable } from "./gateway.ts";
 import { judgePassword } from "./password.ts";
 import { type AccountKeySecret, loadProfile, type LocalProfile, saveProfile } from "./profile.ts";
@@ -134,11 +148,112 @@ export async function signIn(storage: Storage, options: SignInOptions): Promise<
     const account = await openAccount(gateway, parsed.name, options.password);
     const added = await addDevice(gateway, account);
     const me: Me = { name: parsed.name, account: account.state.account, device: added.device, gateway: gateway.url };
-    const profile: LocalProfile = { ...added, me, accountKeys: account.accountKeys, passwordServerKey: account.passwordServerKey };
-    const own = { state: added.state, links: added.links, publicKey: account.publicKey };
-    await storage.commit([...saveProfile(profile), saveKnownAccount(own)]);
+    await keepDevice(storage, { account, added, me, passwordServerKey: account.passwordServerKey });
     return { kind: "signed-in", me };
   });
+}
+
+interface NewDeviceOfAccount {
+  readonly account: Pick<OpenedAccount, "accountKeys" | "publicKey">;
+  readonly added: Awaited<ReturnType<typeof addDevice>>;
+  readonly me: Me;
+  readonly passwordServerKey: string;
+}
+
+async function keepDevice(storage: Storage, { account, added, me, passwordServerKey }: NewDeviceOfAccount): Promise<void> {
+  const profile: LocalProfile = { ...added, me, accountKeys: account.accountKeys, passwordServerKey };
+  const own = { state: added.state, links: added.links, publicKey: account.publicKey };
+  await storage.commit([...saveProfile(profile), saveKnownAccount(own)]);
+}
+
+/** [P2] Sets a new password with the recovery words, and adds this device. What was signed in before stays so. */
+export async function recover(storage: Storage, options: RecoverOptions): Promise<RecoverResult> {
+  return refusing(async () => {
+    await mustBeEmpty(storage);
+    const parsed = parseName(options.name);
+    if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER);
+    const entropy = entropyIn(options.words);
+    const gateway = new Gateway(options.gateway);
+    const [info] = await Promise.all([gateway.info(), loadOpaque()]);
+    mustKnowSuite(info.passwordSuite);
+    const account = await openByRecovery(gateway, parsed.name, entropy);
+    const set = await setPassword(gateway, account, options.password);
+    if (set.kind === "weak-password") return set;
+    const added = await addDevice(gateway, account);
+    const me: Me = { name: parsed.name, account: account.state.account, device: added.device, gateway: gateway.url };
+    await keepDevice(storage, { account, added, me, passwordServerKey: set.passwordServerKey });
+    return { kind: "signed-in", me };
+  });
+}
+
+/** What the words say, by themselves. Throws FastChatError WRONG_RECOVERY_WORDS, with what is wrong with them. */
+function entropyIn(words: string): Uint8Array {
+  const parsed = parseRecoveryWords(words);
+  if (parsed.kind === "entropy") return parsed.entropy;
+  const wrong = (sentence: string) => new FastChatError(ErrorCode.WRONG_RECOVERY_WORDS, { sentence });
+  switch (parsed.kind) {
+    case "wrong-count":
+      throw wrong(`There are twelve recovery words, and these are ${parsed.count}.`);
+    case "unknown-words":
+      throw wrong(
+        `${parsed.places.length === 1 ? "This is no recovery word: number" : "These are no recovery words: numbers"} ${parsed.places.join(", ")}.`,
+      );
+    case "wrong-checksum":
+      throw wrong("These words do not belong together: check each word and their order.");
+    default:
+      return parsed satisfies never;
+  }
+}
+
+/** [P2] Changes the password; the old one opens nothing any more, and everything else stays as it is. Throws AccountForked. */
+export async function changePassword(
+  gateway: Gateway,
+  name: string,
+  { old, fresh, known }: { readonly old: string; readonly fresh: string; readonly known: KnownOwnAccount },
+): Promise<PasswordChangeResult> {
+  return refusing(async () => {
+    const account = await openAccount(gateway, name, old, known);
+    const set = await setPassword(gateway, account, fresh);
+    if (set.kind === "weak-password") return set;
+    if (set.passwordServerKey !== known.passwordServerKey) throw serverLied("another password server");
+    return { kind: "changed" };
+  });
+}
+
+/** Registers a password and wraps the master key under it, in the place of the one before. */
+async function setPassword(gateway: Gateway, account: Omit<OpenedAccount, "passwordServerKey">, givenPassword: string) {
+  const { state, identitySeed, masterKey, grant, passwordVersion } = account;
+  const password = givenPassword.normalize("NFKC");
+  const verdict = await judgePassword(password, [state.name, "fastchat"]);
+  if (verdict.kind === "weak") return { kind: "weak-password", bits: verdict.bits, suggestion: verdict.suggestion } as const;
+  const opaque = await loadOpaque();
+  const { clientRegistrationState, registrationRequest } = opaque.startRegistration({ password });
+  const started = await gateway.startPassword({ grant, registrationRequest: fromBase64Url(registrationRequest) });
+  const registered = opaque.finishRegistration({
+    clientRegistrationState,
+    registrationResponse: toBase64Url(started.registrationResponse),
+    password,
+    identifiers: passwordIdentifiers(state.name),
+    keyStretching: passwordStretching,
+  });
+  const version = passwordVersion + 1;
+  const place = { account: state.nonce, record: places.password, version };
+  const wrap = { version, sealed: wrapKey("masterUnderExportKey", fromBase64Url(registered.exportKey), place, masterKey) };
+  const record = fromBase64Url(registered.registrationRecord);
+  const signature = await signNewRecord(identitySeed, { account: state.account, state: started.state, record, wrap });
+  await insist(
+    () =>
+      gateway.finishPassword({
+        state: started.state,
+        registrationRecord: record,
+        wrap: { purpose: WrapPurpose.MASTER_BY_PASSWORD, ...wrap },
+        signature,
+      }),
+    // Another record stands there: ours, if the answer to an earlier attempt was lost.
+    ErrorCode.VERSION_CONFLICT,
+    () => openAccount(gateway, state.name, password),
+  );
+  return { kind: "set", passwordServerKey: registered.serverStaticPublicKey } as const;
 }
 
 /** What the password opens. To be forgotten as soon as it was used [P3]. */
@@ -153,6 +268,8 @@ export interface OpenedAccount {
   readonly publicKey: Uint8Array;
   readonly grant: Uint8Array;
   readonly passwordServerKey: string;
+  /** Number of the password's record. */
+  readonly passwordVersion: number;
 }
 
 /** What a device that was signed in before knows of its account, and what must be the same again [G5], [P1]. */
@@ -181,17 +298,46 @@ export async function openAccount(gateway: Gateway, name: string, givenPassword:
   if (login === undefined) throw new FastChatError(ErrorCode.WRONG_PASSWORD);
   if (known !== undefined && known.passwordServerKey !== login.serverStaticPublicKey) throw serverLied("another password server");
   const finished = await gateway.finishSignIn({ state: started.state, loginFinish: fromBase64Url(login.finishLoginRequest) });
+  const opened = await openWith(finished, name, { purpose: "masterUnderExportKey", secret: fromBase64Url(login.exportKey) }, known);
+  return { ...opened, passwordServerKey: login.serverStaticPublicKey };
+}
+
+/** What opens the master key. */
+type MasterKeyUnder = { readonly purpose: "masterUnderExportKey" | "masterUnderRecoveryKey"; readonly secret: Uint8Array };
+
+/** The same by the recovery words, which this server must know as this account's [P2]. Throws FastChatError. */
+export async function openByRecovery(
+  gateway: Gateway,
+  name: string,
+  entropy: Uint8Array,
+): Promise<Omit<OpenedAccount, "passwordServerKey">> {
+  const recovery = recoveryKeyOf(entropy);
+  const { account: bytes, state } = await gateway.startRecovery({ name });
+  if (!isHash(bytes)) throw serverLied("no account");
+  const signature = await signRecovery(recovery.signing.seed, { account: accountId(bytes), state });
+  const finished = await gateway.finishRecovery({ state, signature });
+  const opened = await openWith(finished, name, { purpose: "masterUnderRecoveryKey", secret: recovery.wrapSecret });
+  if (!equal(opened.state.recoveryKey, recovery.signing.publicKey)) throw serverLied("another recovery key");
+  return opened;
+}
+
+async function openWith(
+  finished: SignInFinished,
+  name: string,
+  under: MasterKeyUnder,
+  known?: KnownOwnAccount,
+): Promise<Omit<OpenedAccount, "passwordServerKey">> {
   const state = verified(finished.links);
   if (state.name !== name || !equal(idBytes(state.account), finished.account)) throw serverLied("of another account");
   if (known !== undefined && !sameOrLonger(known.state.hashes, state.hashes)) throw new AccountForked(known.state);
   mustBeNewest(state, finished);
   if (state.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
-  const secrets = await unwrapAll(state, finished, fromBase64Url(login.exportKey));
+  const secrets = await unwrapAll(state, finished, under);
   if (!equal(secrets.publicKey, finished.accountPublicKey)) throw serverLied("not the public key of the account key");
-  return { ...secrets, state, links: finished.links, grant: finished.grant, passwordServerKey: login.serverStaticPublicKey };
+  return { ...secrets, state, links: finished.links, grant: finished.grant };
 }
 
-async function unwrapAll(state: AccountState, { wraps }: SignInFinished, exportKey: Uint8Array) {
+async function unwrapAll(state: AccountState, { wraps }: SignInFinished, { purpose: under, secret: underSecret }: MasterKeyUnder) {
   const { nonce } = state;
   const newest = (purpose: WrapPurpose) =>
     wraps.filter((wrap) => wrap.purpose === purpose).toSorted((one, other) => other.version - one.version)[0];
@@ -202,7 +348,13 @@ async function unwrapAll(state: AccountState, { wraps }: SignInFinished, exportK
     if (opened.kind !== "unwrapped") throw serverLied("a wrap does not open");
     return opened.secret;
   };
-  const masterKey = unwrap("masterUnderExportKey", exportKey, places.password, newest(WrapPurpose.MASTER_BY_PASSWORD));
+  const [place, wrapPurpose] =
+    under === "masterUnderExportKey"
+      ? [places.password, WrapPurpose.MASTER_BY_PASSWORD]
+      : [places.recovery, WrapPurpose.MASTER_BY_RECOVERY];
+  const masterWrap = newest(wrapPurpose);
+  const masterKey = unwrap(under, underSecret, place, masterWrap);
+  const passwordVersion = newest(WrapPurpose.MASTER_BY_PASSWORD)?.version ?? 0;
   const identitySeed = unwrap("identityUnderMaster", masterKey, places.identity, newest(WrapPurpose.IDENTITY_BY_MASTER));
   if (!equal(publicKeyOf(identitySeed), state.identityKey)) throw serverLied("not the identity key of the chain");
 
@@ -223,7 +375,7 @@ async function unwrapAll(state: AccountState, { wraps }: SignInFinished, exportK
     newer = secret;
   }
   if (publicKey === undefined) throw serverLied("no account key");
-  return { masterKey, identitySeed, accountKeys, publicKey };
+  return { masterKey, identitySeed, accountKeys, publicKey, passwordVersion };
 }
 
 async function makeAccount(name: string, exportKey: Uint8Array) {
@@ -279,7 +431,7 @@ async function makeDevice() {
   return { keys, signingSeed: signing.seed, sealing };
 }
 
-async function addDevice(gateway: Gateway, account: OpenedAccount) {
+async function addDevice(gateway: Gateway, account: Omit<OpenedAccount, "passwordServerKey">) {
   const { state, identitySeed, grant } = account;
   const { keys, signingSeed, sealing } = await makeDevice();
   const device = newDeviceId(keys);

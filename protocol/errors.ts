@@ -94,6 +94,12 @@ const rows: Record<ErrorCode, Omit<ErrorRow, "close">> = {
     409,
     "The server shows an older history of your account than your conversations have on record: nothing was signed. Try again; if that does not help, ask whoever runs it.",
   ),
+  [ErrorCode.WRONG_RECOVERY_WORDS]: row(
+    "wrong-recovery-words",
+    "tell",
+    401,
+    "These are not the recovery words of this account: check each word and their order.",
+  ),
   [ErrorCode.NOT_FOUND]: row("not-found", "tell", 404, "There is no such thing, or it is not yours to see."),
   [ErrorCode.STALE_EPOCH]: row("stale-epoch", "refresh", 409, "The conversation's key has changed; the message is sealed again."),
   [ErrorCode.STALE_HEAD]: row("stale-head", "refresh", 409, "Somebody else's change came first; it is tried again on top of it."),

@@ -30,6 +30,8 @@ export interface Events {
   "socket-closed": { code: Count; why: string };
   "request-failed": { request: string; reason: string };
   "sign-up": { outcome: "created" | "name-taken" | "refused" };
+  recovery: { outcome: "started" | "finished" | "wrong-words" | "expired" };
+  password: { outcome: "changed" | "conflict" };
   "sign-in": { outcome: "started" | "finished" | "no-such-user" | "wrong-password" | "expired" };
   "secret-made": { path: string };
   "invitation-made": Record<string, never>;

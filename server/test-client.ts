@@ -106,11 +106,13 @@ export interface SignUpParts {
   readonly person: TestPerson;
   readonly link: SignedLink;
   readonly attachments: AccountAttachments;
+  readonly recoverySeed: Uint8Array;
 }
 
 /** An account as a client would make it, before the server knows of it. The wraps hold nothing: the server cannot tell. */
 export async function makePerson(name: string): Promise<SignUpParts> {
   const identitySeed = randomBytes(32);
+  const recoverySeed = randomBytes(32);
   const accountKey = await generateSealingKey();
   const nonce = randomBytes(32);
   const signingSeed = randomBytes(32);
@@ -128,7 +130,7 @@ export async function makePerson(name: string): Promise<SignUpParts> {
     name,
     nonce,
     identitySeed,
-    recoveryPublicKey: publicKeyOf(randomBytes(32)),
+    recoveryPublicKey: publicKeyOf(recoverySeed),
     device: keys,
     accountKey: {
       publicKeyHash: accountPublicKeyHash(accountKey.publicKey),
@@ -146,7 +148,7 @@ export async function makePerson(name: string): Promise<SignUpParts> {
   const password = `${name}'s long password`;
   const devices = [{ device, signingSeed }];
   const person = { name, password, account: state.account, identitySeed, accountKey, links: [link], state, devices };
-  return { person, link, attachments };
+  return { person, link, attachments, recoverySeed };
 }
 
 export function stateOf(links: readonly SignedLink[], before?: AccountState): AccountState {
@@ -370,7 +372,7 @@ export class TestSocket implements AsyncDisposable {
   }
 
   /** The first frame, past or to come, for which this holds. */
-  async until(holds: (frame: ServerFrame) => boolean, _said?: unknown): Promise<ServerFrame> {
+  async until(holds: (frame: ServerFrame) => boolean): Promise<ServerFrame> {
     for (let seen = 0, tries = 0; ; tries++) {
       for (; seen < this.frames.length; seen++) if (holds(this.frames[seen]!)) return this.frames[seen]!;
       if (this.closeCode !== undefined) throw new Error(`the socket closed with ${this.closeCode}`);

@@ -7,16 +7,19 @@ const DELETE = "\u007f";
 const INTERRUPT = "\u0003";
 const END = "\u0004";
 
-/** One line of standard input, which is read to its end. Throws Failure when there is none. */
-async function firstLine(): Promise<string> {
+/** The first lines of standard input; "" for each that is not there. */
+async function firstLines(count: number): Promise<string[]> {
   let text = "";
   process.stdin.setEncoding("utf8");
   for await (const chunk of process.stdin) {
     text += String(chunk);
-    if (text.includes("\n")) break;
+    if (text.split("\n").length > count) break;
   }
-  return text.split(/\r?\n/u)[0]!;
+  const lines = text.split(/\r?\n/u);
+  return Array.from({ length: count }, (_, place) => lines[place] ?? "");
 }
+
+const firstLine = async (): Promise<string> => (await firstLines(1))[0]!;
 
 interface SecretPrompt extends Disposable {
   ask(words: string): Promise<string>;
@@ -87,7 +90,13 @@ export interface Password {
 
 const PASSWORD_TRIES = 3;
 /** Codes of failures after which another password may do. */
-const ABOUT_PASSWORD: ReadonlySet<string> = new Set(["empty-password", "passwords-differ", "weak-password", "wrong-password"]);
+const ABOUT_PASSWORD: ReadonlySet<string> = new Set([
+  "empty-password",
+  "passwords-differ",
+  "weak-password",
+  "wrong-password",
+  "wrong-recovery-words",
+]);
 
 /**
  * What `attempt` makes of the password from standard input, the environment, or the person, who may type another one when it fails because of
@@ -113,6 +122,52 @@ export async function withPassword<Result>(
     }
   }
 }
+
+/** One of several secrets. */
+export interface SecretQuestion {
+  /** "New password: ". */
+  readonly words: string;
+  /** From the environment. */
+  readonly given: string | undefined;
+  /** A new one is typed twice. */
+  readonly again?: boolean;
+}
+
+/**
+ * The same with several secrets, one a line where they come from standard input; the person may type all of them once more. Throws Failure.
+ */
+export async function withSecrets<Result>(
+  questions: readonly SecretQuestion[],
+  { fromStdin, output }: Omit<PasswordSource, "given">,
+  attempt: (secrets: readonly string[]) => Promise<Result>,
+): Promise<Result> {
+  if (fromStdin) return attempt(await firstLines(questions.length));
+  const given = questions.flatMap((question) => question.given ?? []);
+  if (given.length === questions.length) return attempt(given);
+  if (!process.stdin.isTTY)
+    throw usage("There is no terminal to ask at: give what is asked on standard input, one a line, with --password-stdin.");
+  using prompt = openSecretPrompt();
+  for (let tries = 1; ; tries++) {
+    try {
+      const typed: string[] = [];
+      for (const { words, again } of questions) {
+        const text = await prompt.ask(words);
+        if (again === true && (await prompt.ask("Again: ")) !== text)
+          throw new Failure(exitCodes.refused, "passwords-differ", "The two passwords differ: try again.");
+        typed.push(text);
+      }
+      return await attempt(typed);
+    } catch (error) {
+      const failure = asFailure(error);
+      if (tries === PASSWORD_TRIES || !ABOUT_PASSWORD.has(failure.code)) throw error;
+      output.remark(failure.message);
+    }
+  }
+}
+
+/** The failure for a new password that is too easy. */
+export const weakPassword = (suggestion: string): Failure =>
+  new Failure(exitCodes.refused, "weak-password", `That password is too easy to guess: take a longer one, for example "${suggestion}".`);
 
 async function typedPassword(prompt: SecretPrompt): Promise<Password> {
   const text = await prompt.ask("Password: ");

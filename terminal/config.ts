@@ -9,6 +9,8 @@ export interface Config {
   readonly profile: string | undefined;
   readonly gateway: string | undefined;
   readonly password: string | undefined;
+  readonly newPassword: string | undefined;
+  readonly recoveryWords: string | undefined;
   /** False with NO_COLOR (no-color.org) or a dumb terminal. */
   readonly colour: boolean;
   /** As it is, for the search of a server on this machine. */
@@ -26,6 +28,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     profile: value("FASTCHAT_PROFILE"),
     gateway: value("FASTCHAT_GATEWAY"),
     password: value("FASTCHAT_PASSWORD"),
+    newPassword: value("FASTCHAT_NEW_PASSWORD"),
+    recoveryWords: value("FASTCHAT_RECOVERY_WORDS"),
     environment,
     colour: value("NO_COLOR") === undefined && environment["TERM"] !== "dumb",
   };

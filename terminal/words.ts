@@ -1,4 +1,5 @@
 import { limits } from "@fastchat/protocol";
+import { ourCommand } from "./config.ts";
 
 /** "1 message", "1,000 members". */
 export const plural = (count: number, word: string, many = `${word}s`): string =>
@@ -25,3 +26,7 @@ export function typingWords(names: readonly string[]): string {
   if (names.length > 2) return `${names.length} people are typing…`;
   return `${andWords(names)} ${names.length === 1 ? "is" : "are"} typing…`;
 }
+
+/** Beside the words at a sign-up. */
+export const recoveryNotice = (name: string): string =>
+  `These twelve words open your account when the password is forgotten ("${ourCommand} recover ${name}"). They are shown only now: write them down, on paper. Without password and words nobody can open it, not even who runs the server.`;

@@ -137,3 +137,11 @@ export {
   vaultPlaceOf,
   vaultSlot,
 } from "./vault.ts";
+export {
+  type NewSignInRecord,
+  type RecoveryRequest,
+  signNewRecord,
+  signRecovery,
+  verifyNewRecord,
+  verifyRecovery,
+} from "./sign-in-record.ts";

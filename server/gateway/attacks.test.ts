@@ -1,9 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { ErrorCode, idBytes, limits, passwordIdentifiers } from "@fastchat/protocol";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type AccountId, accountId, ErrorCode, idBytes, limits, passwordIdentifiers } from "@fastchat/protocol";
+import { signNewRecord, signRecovery } from "@fastchat/protocol/seal";
+import { WrapPurpose } from "@fastchat/protocol/wire/account";
 import * as wire from "@fastchat/protocol/wire/gateway";
 import { client as opaque, ready } from "@serenity-kit/opaque";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { addDevice, addDeviceBy, codeOf, makePerson, post, signIn, signUp, startSignUp } from "../test-client.ts";
+import { addDevice, addDeviceBy, codeOf, makePerson, post, signIn, signUp, startSignUp, type TestPerson } from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
 
 // What strangers would try at the gateway, from one address and from many.
@@ -145,4 +148,86 @@ test("[W6] a sign-in's grant adds one device", async () => {
   expect(await codeOf(addDeviceBy(gateway, rosa, unused))).toBe(ErrorCode.SIGN_IN_EXPIRED);
   await addDevice(gateway, rosa);
   expect(rosa.devices).toHaveLength(3);
+});
+
+/** A new password as its owner's client sends it; `seed` signs it. */
+async function newPasswordOf(account: AccountId, grant: Uint8Array, seed: Uint8Array, version: number) {
+  const { clientRegistrationState, registrationRequest } = opaque.startRegistration({ password: "correct horse battery" });
+  const started = await post(gateway, "/v1/password/start", wire.PasswordStartSchema, wire.PasswordStartedSchema, {
+    grant,
+    registrationRequest: Buffer.from(registrationRequest, "base64url"),
+  });
+  const { registrationRecord } = opaque.finishRegistration({
+    clientRegistrationState,
+    registrationResponse: Buffer.from(started.registrationResponse).toString("base64url"),
+    password: "correct horse battery",
+    identifiers: passwordIdentifiers("x"),
+    keyStretching: { "argon2id-custom": { iterations: 1, memory: 64, parallelism: 1 } },
+  });
+  const record = Buffer.from(registrationRecord, "base64url");
+  const wrap = { version, sealed: randomBytes(64) };
+  const signature = await signNewRecord(seed, { account, state: started.state, record, wrap });
+  return { state: started.state, registrationRecord: record, wrap: { purpose: WrapPurpose.MASTER_BY_PASSWORD, ...wrap }, signature };
+}
+
+const setPassword = (body: MessageInitShape<typeof wire.PasswordFinishSchema>) =>
+  codeOf(post(gateway, "/v1/password/finish", wire.PasswordFinishSchema, wire.PasswordFinishedSchema, body));
+
+test("[P2] a password is replaced only with the identity key's signature over the very record, once", async () => {
+  const victim = await signUp(gateway, "vroni");
+  const thief = await signUp(gateway, "tassilo");
+  const grantOf = async (person: TestPerson) => ((await signIn(gateway, person.name, person.password)) as wire.SignInFinished).grant;
+  const grant = await grantOf(victim);
+  // A grant alone is not enough, nor is a device's key, nor another account's identity.
+  for (const seed of [thief.identitySeed, victim.devices[0]!.signingSeed, randomBytes(32)]) {
+    expect(await setPassword(await newPasswordOf(victim.account, grant, seed, 2))).toBe(ErrorCode.SIGNATURE_INVALID);
+  }
+  expect(await codeOf(newPasswordOf(victim.account, randomBytes(90), victim.identitySeed, 2))).toBe(ErrorCode.SIGN_IN_EXPIRED);
+  // Signed for one account, taken for no other.
+  const hers = await newPasswordOf(victim.account, grant, victim.identitySeed, 2);
+  const his = await newPasswordOf(thief.account, await grantOf(thief), thief.identitySeed, 2);
+  expect(await setPassword({ ...his, state: hers.state })).toBe(ErrorCode.SIGNATURE_INVALID);
+  for (const changed of [
+    { ...hers, registrationRecord: his.registrationRecord },
+    { ...hers, wrap: { ...hers.wrap, sealed: randomBytes(64) } },
+    { ...hers, wrap: { ...hers.wrap, version: 3 } },
+  ]) {
+    expect(await setPassword(changed)).toBe(ErrorCode.SIGNATURE_INVALID);
+  }
+  expect(await setPassword(await newPasswordOf(victim.account, grant, victim.identitySeed, 9))).toBe(ErrorCode.VERSION_CONFLICT);
+  expect(await setPassword({ ...hers, wrap: { ...hers.wrap, purpose: WrapPurpose.IDENTITY_BY_MASTER } })).toBe(ErrorCode.MALFORMED);
+  expect(await signIn(gateway, "vroni", victim.password)).not.toBe("wrong-password");
+  const late = await newPasswordOf(victim.account, grant, victim.identitySeed, 2);
+  expect(await setPassword(hers)).toBe(0);
+  expect(await signIn(gateway, "vroni", victim.password)).toBe("wrong-password");
+  // What was signed for the record before is worth nothing any more.
+  for (const again of [hers, late]) expect(await setPassword(again)).toBe(ErrorCode.VERSION_CONFLICT);
+});
+
+test("[P2] who has no recovery words gets nothing, and nothing twice; under uniform answers a missing name looks the same", async () => {
+  const { person, link, attachments, recoverySeed } = await makePerson("renate");
+  const { registrationRecord, state: signUpState } = await startSignUp(gateway, "renate", person.password);
+  const signedUp = { name: "renate", registrationRecord, create: link, attachments, state: signUpState };
+  await post(gateway, "/v1/sign-up/finish", wire.SignUpFinishSchema, wire.SignUpFinishedSchema, signedUp);
+  const start = (name: string, at = gateway) =>
+    post(at, "/v1/recovery/start", wire.RecoveryStartSchema, wire.RecoveryStartedSchema, { name });
+  const finish = async (state: Uint8Array, seed: Uint8Array, account: AccountId, at = gateway) =>
+    codeOf(
+      post(at, "/v1/recovery/finish", wire.RecoveryFinishSchema, wire.SignInFinishedSchema, {
+        state,
+        signature: await signRecovery(seed, { account, state }),
+      }),
+    );
+  const { account, state } = await start("renate");
+  expect(accountId(account)).toBe(person.account);
+  for (const seed of [randomBytes(32), person.identitySeed, person.devices[0]!.signingSeed]) {
+    expect(await finish(state, seed, person.account)).toBe(ErrorCode.WRONG_RECOVERY_WORDS);
+  }
+  expect(await finish(randomBytes(120), recoverySeed, person.account)).toBe(ErrorCode.SIGN_IN_EXPIRED);
+  expect(await finish(state, recoverySeed, person.account)).toBe(0);
+  expect(await finish(state, recoverySeed, person.account)).toBe(ErrorCode.SIGN_IN_EXPIRED);
+  expect(await codeOf(start("nobody"))).toBe(ErrorCode.NO_SUCH_USER);
+  await using uniform = await installation.addGateway({ signInAnswers: "uniform" });
+  const made = await start("nobody", uniform.url);
+  expect(await finish(made.state, recoverySeed, accountId(made.account), uniform.url)).toBe(ErrorCode.WRONG_RECOVERY_WORDS);
 });

@@ -8,6 +8,13 @@ import {
   ChallengeSchema,
   DeviceAddedSchema,
   GatewayInfoSchema,
+  PasswordFinishedSchema,
+  PasswordFinishSchema,
+  PasswordStartedSchema,
+  PasswordStartSchema,
+  RecoveryFinishSchema,
+  RecoveryStartedSchema,
+  RecoveryStartSchema,
   SignInFinishedSchema,
   SignInFinishSchema,
   SignInStartedSchema,
@@ -33,6 +40,8 @@ import { readBody } from "./body.ts";
 import type { GatewayContext } from "./context.ts";
 import { info } from "./info.ts";
 import { addJoinPage } from "./join-page.ts";
+import { finishPassword, startPassword } from "./new-password.ts";
+import { finishRecovery, startRecovery } from "./recovery.ts";
 import { SealedStates } from "./sealed-state.ts";
 import type { Secrets } from "./secret-file.ts";
 import { ServerChoice } from "./server-choice.ts";
@@ -149,6 +158,10 @@ function addRoutes(app: FastifyInstance, gateway: GatewayContext): void {
   post("/v1/sign-up/finish", SignUpFinishSchema, SignUpFinishedSchema, (body) => finishSignUp(gateway, body), limits.gatewayLinkBodyBytes);
   post("/v1/sign-in/start", SignInStartSchema, SignInStartedSchema, (body, address) => startSignIn(gateway, body, address));
   post("/v1/sign-in/finish", SignInFinishSchema, SignInFinishedSchema, (body) => finishSignIn(gateway, body));
+  post("/v1/recovery/start", RecoveryStartSchema, RecoveryStartedSchema, (body, address) => startRecovery(gateway, body, address));
+  post("/v1/recovery/finish", RecoveryFinishSchema, SignInFinishedSchema, (body) => finishRecovery(gateway, body));
+  post("/v1/password/start", PasswordStartSchema, PasswordStartedSchema, (body) => startPassword(gateway, body));
+  post("/v1/password/finish", PasswordFinishSchema, PasswordFinishedSchema, (body) => finishPassword(gateway, body));
   post("/v1/devices", AddDeviceSchema, DeviceAddedSchema, (body) => addDevice(gateway, body), limits.gatewayLinkBodyBytes);
   post("/v1/challenge", ChallengeRequestSchema, ChallengeSchema, (body) => giveChallenge(gateway, body));
   post("/v1/ticket", TicketRequestSchema, TicketSchema, (body) => giveTicket(gateway, body));

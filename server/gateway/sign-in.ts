@@ -1,7 +1,16 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
-import { accountId, ErrorCode, FastChatError, idBytes, limits, passwordIdentifiers, passwordSuite } from "@fastchat/protocol";
+import {
+  type AccountId,
+  accountId,
+  ErrorCode,
+  FastChatError,
+  idBytes,
+  limits,
+  passwordIdentifiers,
+  passwordSuite,
+} from "@fastchat/protocol";
 import { accountLinkHash } from "@fastchat/protocol/chain";
 import type { SignedLink } from "@fastchat/protocol/wire/account";
 import {
@@ -18,14 +27,19 @@ import { readRecordedLinks } from "../store/conversations.ts";
 import { fromText, type GatewayContext, toText } from "./context.ts";
 import { checkName, understood } from "./sign-up.ts";
 
-/** KE1 in, KE2 out (RFC 9807, 6). The server's own state goes to the client, sealed, so that any gateway can finish. */
-export async function startSignIn(gateway: GatewayContext, body: SignInStart, address: string): Promise<SignInStarted> {
-  const name = checkName(body.name);
-  const { signInsByNameAndAddress, signInsByName, signInsByAddress } = gateway.rates;
+/** Counts an attempt to sign in. */
+export async function takeSignIn({ rates }: GatewayContext, name: string, address: string): Promise<void> {
+  const { signInsByNameAndAddress, signInsByName, signInsByAddress } = rates;
   signInsByAddress.takeOrThrow(address);
   signInsByNameAndAddress.takeOrThrow(`${name} ${address}`);
   // By the name alone nobody is refused: whoever knows it could lock its owner out.
   if (!signInsByName.tryTake(name)) await wait(limits.signInDelayMs, undefined, { ref: false });
+}
+
+/** KE1 in, KE2 out (RFC 9807, 6). The server's own state goes to the client, sealed, so that any gateway can finish. */
+export async function startSignIn(gateway: GatewayContext, body: SignInStart, address: string): Promise<SignInStarted> {
+  const name = checkName(body.name);
+  await takeSignIn(gateway, name, address);
   const account = await findAccount(gateway.database, { name });
   const stored = account === undefined || account.closed ? undefined : await readSignInRecord(gateway.database, account.account);
   if (stored === undefined && gateway.signInAnswers === "distinct") {
@@ -63,7 +77,6 @@ export async function startSignIn(gateway: GatewayContext, body: SignInStart, ad
 
 /** KE3 in: who sends the right one knows the password, and gets the account's chain and wrapped keys; once, from one gateway. */
 export async function finishSignIn(gateway: GatewayContext, body: SignInFinish): Promise<SignInFinished> {
-  const { database } = gateway;
   const state = gateway.states.open("sign-in", body.state);
   if (state === undefined) {
     gateway.log.event("info", "sign-in", { outcome: "expired" });
@@ -79,10 +92,21 @@ export async function finishSignIn(gateway: GatewayContext, body: SignInFinish):
     gateway.log.event("info", "sign-in", { outcome: "wrong-password" });
     throw new FastChatError(ErrorCode.WRONG_PASSWORD, { cause: error });
   }
-  const { id = "", name = "", address = "" } = state;
+  const account = accountId(Buffer.from(state["account"] ?? "", "hex"));
+  return signedIn(gateway, account, state, "sign-in");
+}
+
+/** What who proved to be an account's owner gets, once. @param state of the start: `id`, `name`, `address` */
+export async function signedIn(
+  gateway: GatewayContext,
+  account: AccountId,
+  { id = "", name = "", address = "" }: Readonly<Record<string, string>>,
+  how: "sign-in" | "recovery",
+): Promise<SignInFinished> {
+  const { database } = gateway;
   // Or one right answer, repeated, would pay for any number of guesses.
   if (!gateway.finishedSignIns.use(id)) {
-    gateway.log.event("info", "sign-in", { outcome: "expired" });
+    gateway.log.event("info", how, { outcome: "expired" });
     throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
   }
   const { signInsByNameAndAddress, signInsByName, signInsByAddress } = gateway.rates;
@@ -90,13 +114,12 @@ export async function finishSignIn(gateway: GatewayContext, body: SignInFinish):
   signInsByAddress.giveBack(address);
   signInsByNameAndAddress.giveBack(`${name} ${address}`);
   signInsByName.giveBack(name);
-  const account = accountId(Buffer.from(state["account"] ?? "", "hex"));
   // Before the chain: what is recorded anywhere by now is in it.
   const recorded = await readRecordedLinks(database, account);
   const links = await readAccountLinks(database, account);
   const wraps = await readWraps(database, account);
   const key = await newestAccountKey(database, account);
-  gateway.log.event("info", "sign-in", { outcome: "finished" });
+  gateway.log.event("info", how, { outcome: "finished" });
   return create(SignInFinishedSchema, {
     account: idBytes(account),
     links,

@@ -91,7 +91,7 @@ export async function finishSignUp(gateway: GatewayContext, body: SignUpFinish):
 }
 
 /** RegistrationRecord (RFC 9807, 5.1): client public key 32, masking key 64, envelope nonce 32 and tag 64 bytes. */
-const REGISTRATION_RECORD_BYTES = 192;
+export const REGISTRATION_RECORD_BYTES = 192;
 
 /** [P2] One of each, or the account could never be opened again. */
 function hasAllWraps({ wraps }: AccountAttachments): boolean {

@@ -164,6 +164,31 @@ export async function seeDevices(database: Database, devices: readonly DeviceId[
     .execute();
 }
 
+export interface NewPassword {
+  readonly account: AccountId;
+  readonly record: Uint8Array;
+  readonly setup: string;
+  /** MASTER_BY_PASSWORD. */
+  readonly wrap: Wrap;
+}
+
+/** The record and the wrap that belongs to it in one transaction: the old password opens nothing any more [P2]. False: another one came first. */
+export async function replacePassword(database: Database, { account, record, setup, wrap }: NewPassword): Promise<boolean> {
+  const id = idBytes(account);
+  return database.query.transaction().execute(async (transaction) => {
+    const replaced = await transaction
+      .updateTable("account_wrap")
+      .set({ version: wrap.version, sealed: wrap.sealed })
+      .where("account", "=", id)
+      .where("purpose", "=", wrap.purpose)
+      .where("version", "=", wrap.version - 1)
+      .executeTakeFirst();
+    if (replaced.numUpdatedRows !== 1n) return false;
+    await transaction.updateTable("sign_in_record").set({ record, setup }).where("account", "=", id).execute();
+    return true;
+  });
+}
+
 export async function readSignInRecord(
   database: Database,
   account: AccountId,

@@ -1,10 +1,11 @@
 import { ErrorCode, FastChatError, parseName } from "@fastchat/protocol";
 import { openClient, signUp } from "@fastchat/client/node";
-import { withPassword } from "../ask.ts";
+import { weakPassword, withPassword } from "../ask.ts";
 import { ourCommand } from "../config.ts";
 import { parseDuration } from "../durations.ts";
 import { Failure, exitCodes, failureOf } from "../failure.ts";
 import { agent, checkedProfile, chooseGateway, homeOf, rememberProfile, withPatience } from "../place.ts";
+import { recoveryNotice } from "../words.ts";
 import { command, passwordOptions, timeoutOption } from "./command.ts";
 
 export const signup = command({
@@ -32,11 +33,7 @@ export const signup = command({
         signUp({ home, profile }, { gateway, name, password, confirm: () => confirm().finally(restart), ...invitation }),
       );
       if (result.kind === "signed-up") return result;
-      throw new Failure(
-        exitCodes.refused,
-        "weak-password",
-        `That password is too easy to guess: take a longer one, for example "${result.suggestion}".`,
-      );
+      throw weakPassword(result.suggestion);
     });
     await rememberProfile(home, profile);
     await output.print(
@@ -44,7 +41,7 @@ export const signup = command({
       [
         `Welcome, ${me.name}! You are signed up and signed in at ${me.gateway}.`,
         "",
-        "These twelve words will open your account when the password is forgotten (the command for that comes with a later version). They are shown only now: write them down, on paper.",
+        recoveryNotice(me.name),
         "",
         ...[0, 4, 8].map((at) =>
           `    ${recoveryWords

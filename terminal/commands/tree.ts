@@ -65,6 +65,8 @@ export const commands: Readonly<Record<string, Load | Branch>> = {
   signup: () => import("./signup.ts").then(({ signup }) => signup),
   signin: () => import("./signin.ts").then(({ signin }) => signin),
   signout: () => import("./signout.ts").then(({ signout }) => signout),
+  passwd: () => import("./passwd.ts").then(({ passwd }) => passwd),
+  recover: () => import("./recover.ts").then(({ recover }) => recover),
   whoami: () => import("./whoami.ts").then(({ whoami }) => whoami),
   devices,
   people: () => import("./people.ts").then(({ people }) => people),

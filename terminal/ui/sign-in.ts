@@ -1,5 +1,6 @@
 import { wrap } from "../cells.ts";
 import { safeLine } from "../safe-text.ts";
+import { recoveryNotice } from "../words.ts";
 import { type Editor, editorOf, emptyEditor, insert, layOut } from "./editor.ts";
 import type { Frame } from "./frame.ts";
 import type { Key } from "./keys.ts";
@@ -128,10 +129,7 @@ export function signInFrame(state: SignInState, columns: number, rows: number, g
   const roomy = rows >= 14;
   lines.push([span("FastChat", "bold")], [span("─".repeat(width), "dim")]);
   if (state.recoveryWords !== undefined) {
-    say(
-      "You are signed up. These twelve words will open your account when the password is forgotten (the command for that comes with a later version). They are shown only now: write them down, on paper.",
-      "text",
-    );
+    say(`You are signed up. ${recoveryNotice(state.fields.name.text)}`, "text");
     lines.push(blankRow);
     const each = Math.floor(width / 3);
     for (let at = 0; at < state.recoveryWords.length; at += 3) {

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/v1/gateway.proto.
  */
 export const file_fastchat_v1_gateway: GenFile = /*@__PURE__*/
-  fileDesc("ChlmYXN0Y2hhdC92MS9nYXRld2F5LnByb3RvEgtmYXN0Y2hhdC52MSKTAQoLR2F0ZXdheUluZm8SDwoHcHJvZHVjdBgBIAEoCRIQCghzb2Z0d2FyZRgCIAEoCRIQCgh2ZXJzaW9ucxgDIAMoDRIOCgZzdWl0ZXMYBCADKA0SFgoOcGFzc3dvcmRfc3VpdGUYBSABKA0SGQoRaW52aXRhdGlvbl9uZWVkZWQYBiABKAgSDAoEdGltZRgHIAEoBCJNCgtTaWduVXBTdGFydBIMCgRuYW1lGAEgASgJEhwKFHJlZ2lzdHJhdGlvbl9yZXF1ZXN0GAIgASgMEhIKCmludml0YXRpb24YAyABKAkiPQoNU2lnblVwU3RhcnRlZBIdChVyZWdpc3RyYXRpb25fcmVzcG9uc2UYASABKAwSDQoFc3RhdGUYAiABKAwiuwEKDFNpZ25VcEZpbmlzaBIMCgRuYW1lGAEgASgJEhsKE3JlZ2lzdHJhdGlvbl9yZWNvcmQYAiABKAwSJwoGY3JlYXRlGAMgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxI0CgthdHRhY2htZW50cxgEIAEoCzIfLmZhc3RjaGF0LnYxLkFjY291bnRBdHRhY2htZW50cxISCgppbnZpdGF0aW9uGAUgASgJEg0KBXN0YXRlGAYgASgMIhAKDlNpZ25VcEZpbmlzaGVkIjIKC1NpZ25JblN0YXJ0EgwKBG5hbWUYASABKAkSFQoNbG9naW5fcmVxdWVzdBgCIAEoDCJOCg1TaWduSW5TdGFydGVkEhYKDmxvZ2luX3Jlc3BvbnNlGAEgASgMEg0KBXN0YXRlGAIgASgMEhYKDnBhc3N3b3JkX3N1aXRlGAMgASgNIjMKDFNpZ25JbkZpbmlzaBINCgVzdGF0ZRgBIAEoDBIUCgxsb2dpbl9maW5pc2gYAiABKAwiwQEKDlNpZ25JbkZpbmlzaGVkEg8KB2FjY291bnQYASABKAwSJgoFbGlua3MYAiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEiAKBXdyYXBzGAMgAygLMhEuZmFzdGNoYXQudjEuV3JhcBIaChJhY2NvdW50X3B1YmxpY19rZXkYBCABKAwSDQoFZ3JhbnQYBSABKAwSKQoIcmVjb3JkZWQYBiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rIncKCUFkZERldmljZRINCgVncmFudBgBIAEoDBIlCgRsaW5rGAIgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxI0CgthdHRhY2htZW50cxgDIAEoCzIfLmZhc3RjaGF0LnYxLkFjY291bnRBdHRhY2htZW50cyINCgtEZXZpY2VBZGRlZCIiChBDaGFsbGVuZ2VSZXF1ZXN0Eg4KBmRldmljZRgBIAEoDCIeCglDaGFsbGVuZ2USEQoJY2hhbGxlbmdlGAEgASgMIlQKDVRpY2tldFJlcXVlc3QSDgoGZGV2aWNlGAEgASgMEhEKCWNoYWxsZW5nZRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSDQoFYXZvaWQYBCADKAkiNQoGVGlja2V0Eg4KBnRpY2tldBgBIAEoDBILCgN1cmwYAiABKAkSDgoGc2VydmVyGAMgASgJYgZwcm90bzM", [file_fastchat_v1_account]);
+  fileDesc("ChlmYXN0Y2hhdC92MS9nYXRld2F5LnByb3RvEgtmYXN0Y2hhdC52MSKTAQoLR2F0ZXdheUluZm8SDwoHcHJvZHVjdBgBIAEoCRIQCghzb2Z0d2FyZRgCIAEoCRIQCgh2ZXJzaW9ucxgDIAMoDRIOCgZzdWl0ZXMYBCADKA0SFgoOcGFzc3dvcmRfc3VpdGUYBSABKA0SGQoRaW52aXRhdGlvbl9uZWVkZWQYBiABKAgSDAoEdGltZRgHIAEoBCJNCgtTaWduVXBTdGFydBIMCgRuYW1lGAEgASgJEhwKFHJlZ2lzdHJhdGlvbl9yZXF1ZXN0GAIgASgMEhIKCmludml0YXRpb24YAyABKAkiPQoNU2lnblVwU3RhcnRlZBIdChVyZWdpc3RyYXRpb25fcmVzcG9uc2UYASABKAwSDQoFc3RhdGUYAiABKAwiuwEKDFNpZ25VcEZpbmlzaBIMCgRuYW1lGAEgASgJEhsKE3JlZ2lzdHJhdGlvbl9yZWNvcmQYAiABKAwSJwoGY3JlYXRlGAMgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxI0CgthdHRhY2htZW50cxgEIAEoCzIfLmZhc3RjaGF0LnYxLkFjY291bnRBdHRhY2htZW50cxISCgppbnZpdGF0aW9uGAUgASgJEg0KBXN0YXRlGAYgASgMIhAKDlNpZ25VcEZpbmlzaGVkIjIKC1NpZ25JblN0YXJ0EgwKBG5hbWUYASABKAkSFQoNbG9naW5fcmVxdWVzdBgCIAEoDCJOCg1TaWduSW5TdGFydGVkEhYKDmxvZ2luX3Jlc3BvbnNlGAEgASgMEg0KBXN0YXRlGAIgASgMEhYKDnBhc3N3b3JkX3N1aXRlGAMgASgNIjMKDFNpZ25JbkZpbmlzaBINCgVzdGF0ZRgBIAEoDBIUCgxsb2dpbl9maW5pc2gYAiABKAwiwQEKDlNpZ25JbkZpbmlzaGVkEg8KB2FjY291bnQYASABKAwSJgoFbGlua3MYAiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEiAKBXdyYXBzGAMgAygLMhEuZmFzdGNoYXQudjEuV3JhcBIaChJhY2NvdW50X3B1YmxpY19rZXkYBCABKAwSDQoFZ3JhbnQYBSABKAwSKQoIcmVjb3JkZWQYBiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rIh0KDVJlY292ZXJ5U3RhcnQSDAoEbmFtZRgBIAEoCSIxCg9SZWNvdmVyeVN0YXJ0ZWQSDwoHYWNjb3VudBgBIAEoDBINCgVzdGF0ZRgCIAEoDCIyCg5SZWNvdmVyeUZpbmlzaBINCgVzdGF0ZRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwiPAoNUGFzc3dvcmRTdGFydBINCgVncmFudBgBIAEoDBIcChRyZWdpc3RyYXRpb25fcmVxdWVzdBgCIAEoDCI/Cg9QYXNzd29yZFN0YXJ0ZWQSHQoVcmVnaXN0cmF0aW9uX3Jlc3BvbnNlGAEgASgMEg0KBXN0YXRlGAIgASgMInAKDlBhc3N3b3JkRmluaXNoEg0KBXN0YXRlGAEgASgMEhsKE3JlZ2lzdHJhdGlvbl9yZWNvcmQYAiABKAwSHwoEd3JhcBgDIAEoCzIRLmZhc3RjaGF0LnYxLldyYXASEQoJc2lnbmF0dXJlGAQgASgMIhIKEFBhc3N3b3JkRmluaXNoZWQidwoJQWRkRGV2aWNlEg0KBWdyYW50GAEgASgMEiUKBGxpbmsYAiABKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEjQKC2F0dGFjaG1lbnRzGAMgASgLMh8uZmFzdGNoYXQudjEuQWNjb3VudEF0dGFjaG1lbnRzIg0KC0RldmljZUFkZGVkIiIKEENoYWxsZW5nZVJlcXVlc3QSDgoGZGV2aWNlGAEgASgMIh4KCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwiVAoNVGlja2V0UmVxdWVzdBIOCgZkZXZpY2UYASABKAwSEQoJY2hhbGxlbmdlGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDBINCgVhdm9pZBgEIAMoCSI1CgZUaWNrZXQSDgoGdGlja2V0GAEgASgMEgsKA3VybBgCIAEoCRIOCgZzZXJ2ZXIYAyABKAliBnByb3RvMw", [file_fastchat_v1_account]);
 
 /**
  * GET /v1/info
@@ -317,6 +317,180 @@ export const SignInFinishedSchema: GenMessage<SignInFinished> = /*@__PURE__*/
   messageDesc(file_fastchat_v1_gateway, 8);
 
 /**
+ * POST /v1/recovery/start: a sign-in with the recovery words in the place of the password [P2].
+ *
+ * @generated from message fastchat.v1.RecoveryStart
+ */
+export type RecoveryStart = Message<"fastchat.v1.RecoveryStart"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message fastchat.v1.RecoveryStart.
+ * Use `create(RecoveryStartSchema)` to create a new message.
+ */
+export const RecoveryStartSchema: GenMessage<RecoveryStart> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 9);
+
+/**
+ * @generated from message fastchat.v1.RecoveryStarted
+ */
+export type RecoveryStarted = Message<"fastchat.v1.RecoveryStarted"> & {
+  /**
+   * @generated from field: bytes account = 1;
+   */
+  account: Uint8Array;
+
+  /**
+   * The gateway's own state, sealed to itself, short-lived: what is signed.
+   *
+   * @generated from field: bytes state = 2;
+   */
+  state: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.RecoveryStarted.
+ * Use `create(RecoveryStartedSchema)` to create a new message.
+ */
+export const RecoveryStartedSchema: GenMessage<RecoveryStarted> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 10);
+
+/**
+ * POST /v1/recovery/finish; answered by SignInFinished
+ *
+ * @generated from message fastchat.v1.RecoveryFinish
+ */
+export type RecoveryFinish = Message<"fastchat.v1.RecoveryFinish"> & {
+  /**
+   * @generated from field: bytes state = 1;
+   */
+  state: Uint8Array;
+
+  /**
+   * Ed25519 of the recovery key over label, account, state and an empty hash of a record.
+   *
+   * @generated from field: bytes signature = 2;
+   */
+  signature: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.RecoveryFinish.
+ * Use `create(RecoveryFinishSchema)` to create a new message.
+ */
+export const RecoveryFinishSchema: GenMessage<RecoveryFinish> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 11);
+
+/**
+ * POST /v1/password/start: a new password, by who has just signed in or recovered.
+ *
+ * @generated from message fastchat.v1.PasswordStart
+ */
+export type PasswordStart = Message<"fastchat.v1.PasswordStart"> & {
+  /**
+   * As it came with SignInFinished.
+   *
+   * @generated from field: bytes grant = 1;
+   */
+  grant: Uint8Array;
+
+  /**
+   * OPAQUE RegistrationRequest.
+   *
+   * @generated from field: bytes registration_request = 2;
+   */
+  registrationRequest: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.PasswordStart.
+ * Use `create(PasswordStartSchema)` to create a new message.
+ */
+export const PasswordStartSchema: GenMessage<PasswordStart> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 12);
+
+/**
+ * @generated from message fastchat.v1.PasswordStarted
+ */
+export type PasswordStarted = Message<"fastchat.v1.PasswordStarted"> & {
+  /**
+   * @generated from field: bytes registration_response = 1;
+   */
+  registrationResponse: Uint8Array;
+
+  /**
+   * The gateway's own state, sealed to itself, short-lived, good for one new record.
+   *
+   * @generated from field: bytes state = 2;
+   */
+  state: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.PasswordStarted.
+ * Use `create(PasswordStartedSchema)` to create a new message.
+ */
+export const PasswordStartedSchema: GenMessage<PasswordStarted> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 13);
+
+/**
+ * POST /v1/password/finish
+ *
+ * @generated from message fastchat.v1.PasswordFinish
+ */
+export type PasswordFinish = Message<"fastchat.v1.PasswordFinish"> & {
+  /**
+   * @generated from field: bytes state = 1;
+   */
+  state: Uint8Array;
+
+  /**
+   * OPAQUE RegistrationRecord.
+   *
+   * @generated from field: bytes registration_record = 2;
+   */
+  registrationRecord: Uint8Array;
+
+  /**
+   * MASTER_BY_PASSWORD, of the version after the stored one.
+   *
+   * @generated from field: fastchat.v1.Wrap wrap = 3;
+   */
+  wrap?: Wrap | undefined;
+
+  /**
+   * Ed25519 of the identity key over label, account, state, hash of the record and of the wrap.
+   *
+   * @generated from field: bytes signature = 4;
+   */
+  signature: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.PasswordFinish.
+ * Use `create(PasswordFinishSchema)` to create a new message.
+ */
+export const PasswordFinishSchema: GenMessage<PasswordFinish> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 14);
+
+/**
+ * @generated from message fastchat.v1.PasswordFinished
+ */
+export type PasswordFinished = Message<"fastchat.v1.PasswordFinished"> & {
+};
+
+/**
+ * Describes the message fastchat.v1.PasswordFinished.
+ * Use `create(PasswordFinishedSchema)` to create a new message.
+ */
+export const PasswordFinishedSchema: GenMessage<PasswordFinished> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 15);
+
+/**
  * POST /v1/devices
  *
  * @generated from message fastchat.v1.AddDevice
@@ -345,7 +519,7 @@ export type AddDevice = Message<"fastchat.v1.AddDevice"> & {
  * Use `create(AddDeviceSchema)` to create a new message.
  */
 export const AddDeviceSchema: GenMessage<AddDevice> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_gateway, 9);
+  messageDesc(file_fastchat_v1_gateway, 16);
 
 /**
  * @generated from message fastchat.v1.DeviceAdded
@@ -358,7 +532,7 @@ export type DeviceAdded = Message<"fastchat.v1.DeviceAdded"> & {
  * Use `create(DeviceAddedSchema)` to create a new message.
  */
 export const DeviceAddedSchema: GenMessage<DeviceAdded> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_gateway, 10);
+  messageDesc(file_fastchat_v1_gateway, 17);
 
 /**
  * POST /v1/challenge
@@ -377,7 +551,7 @@ export type ChallengeRequest = Message<"fastchat.v1.ChallengeRequest"> & {
  * Use `create(ChallengeRequestSchema)` to create a new message.
  */
 export const ChallengeRequestSchema: GenMessage<ChallengeRequest> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_gateway, 11);
+  messageDesc(file_fastchat_v1_gateway, 18);
 
 /**
  * @generated from message fastchat.v1.Challenge
@@ -396,7 +570,7 @@ export type Challenge = Message<"fastchat.v1.Challenge"> & {
  * Use `create(ChallengeSchema)` to create a new message.
  */
 export const ChallengeSchema: GenMessage<Challenge> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_gateway, 12);
+  messageDesc(file_fastchat_v1_gateway, 19);
 
 /**
  * POST /v1/ticket
@@ -434,7 +608,7 @@ export type TicketRequest = Message<"fastchat.v1.TicketRequest"> & {
  * Use `create(TicketRequestSchema)` to create a new message.
  */
 export const TicketRequestSchema: GenMessage<TicketRequest> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_gateway, 13);
+  messageDesc(file_fastchat_v1_gateway, 20);
 
 /**
  * @generated from message fastchat.v1.Ticket
@@ -465,5 +639,5 @@ export type Ticket = Message<"fastchat.v1.Ticket"> & {
  * Use `create(TicketSchema)` to create a new message.
  */
 export const TicketSchema: GenMessage<Ticket> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_gateway, 14);
+  messageDesc(file_fastchat_v1_gateway, 21);
 

@@ -1,0 +1,73 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { newPassword, person, startSystem, type System } from "../testing/index.ts";
+import { openClient, recover, signIn, signUp } from "./node.ts";
+
+let system: System;
+beforeAll(async () => {
+  system = await startSystem({ servers: 1 });
+});
+afterAll(() => system[Symbol.asyncDispose]());
+
+const gatewayOf = () => ({ gateway: system.gatewayUrl });
+const home = (name: string): { home: string; profile: string } => ({ home: join(system.folder, "passwords"), profile: name });
+
+test("[P2] a new password: the old one is dead, nothing is lost, the other device goes on, and the words still open the account", async () => {
+  const first = newPassword();
+  const signedUp = await signUp(home("quinn"), { ...gatewayOf(), name: "quinn", password: first });
+  if (signedUp.kind !== "signed-up") throw new Error(signedUp.kind);
+  await using bob = await person(system, "bob");
+  await using quinn = (await openClient(home("quinn"), gatewayOf()))!;
+  const id = await quinn.openDirect("bob");
+  await quinn.send(id, "before");
+  await quinn.sent(id);
+  await bob.hears("quinn", "before");
+
+  const wrong = await quinn.changePassword("not it", newPassword());
+  expect(wrong).toMatchObject({ kind: "refused", sentence: "Wrong password: try again." });
+  expect(await quinn.changePassword(first, "quinn")).toMatchObject({ kind: "weak-password" });
+  let current = first;
+  for (let times = 1; times <= 3; times++) {
+    const next = newPassword();
+    expect(await quinn.changePassword(current, next)).toEqual({ kind: "changed" });
+    expect(await signIn(home("nobody"), { ...gatewayOf(), name: "quinn", password: current })).toMatchObject({ kind: "refused" });
+    current = next;
+  }
+  // The device that was signed in before is so still.
+  await quinn.send(id, "after");
+  await bob.hears("quinn", "after");
+
+  // A device of its own, by the words: they set another password.
+  const words = signedUp.recoveryWords.join(" ");
+  const misspelt = await recover(home("lost"), {
+    ...gatewayOf(),
+    name: "quinn",
+    words: words.replace(/^\w+/u, "quinnn"),
+    password: newPassword(),
+  });
+  expect(misspelt).toMatchObject({ kind: "refused", sentence: "This is no recovery word: number 1." });
+  const found = newPassword();
+  expect(await recover(home("lost"), { ...gatewayOf(), name: "quinn", words, password: found })).toMatchObject({ kind: "signed-in" });
+  expect(await signIn(home("nobody"), { ...gatewayOf(), name: "quinn", password: current })).toMatchObject({ kind: "refused" });
+  await using fresh = (await openClient(home("lost"), gatewayOf()))!;
+  await fresh.caughtUp();
+  const { items } = await fresh.items(id, { limit: 10 });
+  expect(items.flatMap((item) => (item.kind === "message" ? [item.text] : []))).toEqual(["before", "after"]);
+  expect(await signIn(home("third"), { ...gatewayOf(), name: "quinn", password: found })).toMatchObject({ kind: "signed-in" });
+  // Revoking needs the password of now.
+  const [third] = await fresh.devices();
+  await expect(fresh.revokeDevices(current, [third!.device])).rejects.toThrow("Wrong password");
+  await fresh.revokeDevices(found, [third!.device]);
+  expect((await fresh.devices()).map(({ state }) => state)).toEqual(["revoked", "active", "active"]);
+});
+
+test("[P2] words of another account open nothing", async () => {
+  const { recoveryWords } = (await signUp(home("rita"), { ...gatewayOf(), name: "rita", password: newPassword() })) as {
+    readonly recoveryWords: readonly string[];
+  };
+  await using sam = await person(system, "sam");
+  const words = recoveryWords.join(" ");
+  const refused = await recover(home("thief"), { ...gatewayOf(), name: sam.name, words, password: newPassword() });
+  expect(refused).toMatchObject({ kind: "refused", sentence: expect.stringContaining("not the recovery words of this account") });
+  expect(await openClient(home("thief"), gatewayOf())).toBeUndefined();
+});

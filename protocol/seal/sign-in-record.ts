@@ -1,0 +1,39 @@
+import { type AccountId, idBytes } from "../ids.ts";
+import { hash } from "./hash.ts";
+import { labels } from "./labels.ts";
+import { sign, verify } from "./signature.ts";
+
+/** A new password, as the identity key signs it [P2]. */
+export interface NewSignInRecord {
+  readonly account: AccountId;
+  /** The gateway's state, which names the record that is replaced. */
+  readonly state: Uint8Array;
+  /** OPAQUE RegistrationRecord. */
+  readonly record: Uint8Array;
+  /** The master key under the new export key, and its number. */
+  readonly wrap: { readonly version: number; readonly sealed: Uint8Array };
+}
+
+const partsOf = ({ account, state, record, wrap }: NewSignInRecord) =>
+  [idBytes(account), state, hash(labels.hash.signInRecord, record), hash(labels.hash.wraps, wrap.version, wrap.sealed)] as const;
+
+export const signNewRecord = (identitySeed: Uint8Array, record: NewSignInRecord): Promise<Uint8Array> =>
+  sign(identitySeed, labels.signature.signInRecord, ...partsOf(record));
+
+export const verifyNewRecord = (identityKey: Uint8Array, record: NewSignInRecord, signature: Uint8Array): Promise<boolean> =>
+  verify(identityKey, signature, labels.signature.signInRecord, ...partsOf(record));
+
+/** What the recovery key signs: with an empty hash of a record it asks for its wrap alone [P2]. */
+export interface RecoveryRequest {
+  readonly account: AccountId;
+  /** The gateway's state: its nonce. */
+  readonly state: Uint8Array;
+}
+
+const NO_RECORD = new Uint8Array(0);
+
+export const signRecovery = (recoverySeed: Uint8Array, { account, state }: RecoveryRequest): Promise<Uint8Array> =>
+  sign(recoverySeed, labels.signature.recoveryReset, idBytes(account), state, NO_RECORD);
+
+export const verifyRecovery = (recoveryKey: Uint8Array, { account, state }: RecoveryRequest, signature: Uint8Array): Promise<boolean> =>
+  verify(recoveryKey, signature, labels.signature.recoveryReset, idBytes(account), state, NO_RECORD);

@@ -1,0 +1,42 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type CommandOptions, fastchat, fastchatJson, newPassword, startSystem, type System } from "../testing/index.ts";
+
+let system: System;
+beforeAll(async () => {
+  system = await startSystem({ servers: 1 });
+});
+afterAll(() => system?.[Symbol.asyncDispose]());
+
+const at = (device: string, environment: Record<string, string> = {}): CommandOptions => ({
+  home: join(system.folder, device),
+  environment,
+});
+
+test("[P2] a password is changed, and set anew with the recovery words; what is wrong is said, and no secret is", async () => {
+  const [first, second, third] = [newPassword(), newPassword(), newPassword()];
+  const [signedUp] = await fastchatJson(system, ["signup", "pamela"], at("home", { FASTCHAT_PASSWORD: first }));
+  const words = (signedUp!["recoveryWords"] as string[]).join(" ");
+  const run = (device: string, environment: Record<string, string>, ...args: string[]) => fastchat(system, args, at(device, environment));
+
+  const wrong = await run("home", { FASTCHAT_PASSWORD: "not it", FASTCHAT_NEW_PASSWORD: second }, "passwd");
+  expect([wrong.code, wrong.errors]).toEqual([4, "fastchat: Wrong password: try again.\n"]);
+  const weak = await run("home", { FASTCHAT_PASSWORD: first, FASTCHAT_NEW_PASSWORD: "pamela" }, "passwd");
+  expect([weak.code, weak.errors]).toEqual([4, expect.stringContaining("too easy to guess")]);
+  const nowhere = await run("home", { FASTCHAT_PASSWORD: first }, "passwd");
+  expect([nowhere.code, nowhere.errors]).toEqual([2, expect.stringContaining("There is no terminal to ask at")]);
+  const changed = await fastchat(system, ["passwd", "--password-stdin"], { ...at("home"), input: `${first}\n${second}\n` });
+  expect([changed.code, changed.output]).toEqual([0, "Your password is changed.\n"]);
+  expect((await run("other", { FASTCHAT_PASSWORD: first }, "signin", "pamela")).code).toBe(4);
+  expect((await run("home", {}, "whoami")).code).toBe(0);
+
+  const misspelt = { FASTCHAT_RECOVERY_WORDS: `${words} more`, FASTCHAT_NEW_PASSWORD: third };
+  const count = await run("other", misspelt, "recover", "pamela");
+  expect([count.code, count.errors]).toEqual([4, "fastchat: There are twelve recovery words, and these are 13.\n"]);
+  const recovered = await run("other", { FASTCHAT_RECOVERY_WORDS: words, FASTCHAT_NEW_PASSWORD: third }, "recover", "pamela");
+  expect([recovered.code, recovered.output]).toEqual([0, expect.stringMatching(/^Welcome back, pamela! Your password is changed/u)]);
+  expect((await run("third", { FASTCHAT_PASSWORD: second }, "signin", "pamela")).code).toBe(4);
+  expect((await run("third", { FASTCHAT_PASSWORD: third }, "signin", "pamela")).code).toBe(0);
+  for (const { output, errors } of [wrong, weak, nowhere, changed, count, recovered])
+    for (const secret of [first, second, third, words]) expect(output + errors).not.toContain(secret);
+});
