@@ -7,7 +7,7 @@ import { type Log, reasonOf } from "../events.ts";
 import { readSealedKeys } from "../store/conversations.ts";
 import type { Database } from "../store/database.ts";
 import { entryKinds, readEntries, readHead, type StoredEntry } from "../store/entries.ts";
-import { formerAmong, membersOf } from "../store/members.ts";
+import { formerAmong, formerSince, membersOf } from "../store/members.ts";
 import type { Session } from "./session.ts";
 import { type EncodedFrame, encodeEntries, encodeEntry } from "./wire.ts";
 
@@ -238,6 +238,7 @@ export class Delivery {
       this.known(conversation, watched.known);
       return;
     }
+    await this.#tellPassing(watched, entries, candidates);
     watched.judged = Math.max(watched.judged, entries.at(-1)?.sequence ?? 0);
     for (const session of here) {
       session.conversations.add(conversation);
@@ -249,6 +250,17 @@ export class Delivery {
       const readable = entries.filter((entry) => entry.sequence <= (ended.get(session.account) ?? 0));
       if (sessions.has(session)) sendEntries([session], conversation, readable, readable.at(-1)?.sequence ?? 0);
       this.unwatch(session, conversation);
+    }
+  }
+
+  /** Who was brought in and is out again before anybody looked gets what it may read, like others who are put out. */
+  async #tellPassing({ conversation }: Watched, entries: readonly StoredEntry[], watching: readonly Session[]): Promise<void> {
+    const [first] = entries;
+    if (first === undefined) return;
+    for (const [account, until] of await formerSince(this.#database, conversation, first.sequence)) {
+      const readable = entries.filter((entry) => entry.sequence <= until);
+      const sessions = [...this.sessionsOf(account)].filter((session) => !watching.includes(session));
+      if (sessions.length > 0) sendEntries(sessions, conversation, readable, readable.at(-1)?.sequence ?? 0);
     }
   }
 

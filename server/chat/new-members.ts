@@ -1,9 +1,12 @@
 import type { ConversationId } from "@fastchat/protocol";
 import type { Database } from "../store/database.ts";
-import { membersOf } from "../store/members.ts";
+import { formerSince, membersOf } from "../store/members.ts";
 import type { Delivery } from "./delivery.ts";
 
-/** The link with this sequence number brought members: those who are connected here watch from it on. */
+/**
+ * The link with this sequence number brought members: those who are connected here watch from it on, and so does who is out again by now, until
+ * it has what put it out.
+ */
 export async function watchNewMembers(
   { database, delivery }: { readonly database: Database; readonly delivery: Delivery },
   conversation: ConversationId,
@@ -11,8 +14,9 @@ export async function watchNewMembers(
 ): Promise<void> {
   // Where somebody watches, delivery sees by the link itself who came.
   if (delivery.watches(conversation)) return;
-  for (const account of await membersOf(database, conversation)) {
+  const former = await formerSince(database, conversation, sequence);
+  for (const account of [...(await membersOf(database, conversation)), ...former.keys()]) {
     for (const session of delivery.sessionsOf(account)) delivery.watch(session, conversation, sequence - 1);
   }
-  delivery.known(conversation, sequence);
+  delivery.known(conversation, Math.max(sequence, ...former.values()));
 }

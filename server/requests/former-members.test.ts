@@ -241,3 +241,31 @@ test("[C2] who is brought back reads everything again, and hears it live", async
   await b.ask(group.send(await group.message("I am back", bob)), "sent");
   await b.until(() => b.live(group.id).includes(10));
 });
+
+const linksTo = (socket: TestSocket) =>
+  socket.frames.flatMap(({ body }) =>
+    body.case === "entries" && Buffer.from(body.value.conversation).equals(id())
+      ? body.value.entries.flatMap((entry) => (entry.body.case === "link" ? [entry.sequence] : []))
+      : [],
+  );
+
+test.each([["nobody else is there", false] as const, ["others watch there", true] as const])(
+  "[D8] who is brought in and put out before the server hears of it is told of both, where %s",
+  async (_, isWatched) => {
+    await using a = await at(alice, "chat-1");
+    await using b = await at(bob, "chat-2");
+    await using c = await at(carol, "chat-2");
+    group = isWatched ? new TestGroup(alice, carol) : new TestGroup(alice, bob);
+    if (isWatched) {
+      await group.create(a);
+      await expect.poll(() => linksTo(c)).toEqual([1]);
+    }
+    held = [];
+    const first = isWatched ? await group.add(a, alice, bob) : await group.create(a);
+    const last = await group.remove(a, alice, bob);
+    const waiting = held;
+    held = undefined;
+    for (const pass of waiting) pass();
+    await expect.poll(() => linksTo(b)).toEqual([first, last]);
+  },
+);

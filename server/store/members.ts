@@ -35,6 +35,17 @@ export async function formerAmong(
   return new Map(rows.map((row) => [accountId(row.account), row.until]));
 }
 
+/** Who was put out, or left, by this entry or a later one, with the last entry that each may read. */
+export async function formerSince(database: Database, conversation: ConversationId, sequence: number): Promise<Map<AccountId, number>> {
+  const rows = await database.query
+    .selectFrom("former_member")
+    .select(["account", "until"])
+    .where("conversation", "=", idBytes(conversation))
+    .where("until", ">=", sequence)
+    .execute();
+  return new Map(rows.map((row) => [accountId(row.account), row.until]));
+}
+
 /** The members who may add others: the admins, or everybody where the policy says so. */
 export async function membersWhoAdd(database: Database, conversation: ConversationId): Promise<AccountId[]> {
   const rows = await database.query
