@@ -14,7 +14,10 @@ export interface PlaceOptions {
   readonly gateway: string | undefined;
 }
 
-export const agent = "fastchat-terminal/0.1.0";
+const agent = "fastchat-terminal/0.1.0";
+
+/** How this program is known: to the operator of the server, and to the other devices of its account. */
+export const thisProgram = { agent, deviceName: `Terminal on ${hostname()}` };
 
 export const homeOf = (config: Config, options: PlaceOptions): string => resolve(options.home ?? config.home);
 
@@ -68,7 +71,7 @@ export async function openSignedIn(config: Config, options: PlaceOptions): Promi
   const given = options.gateway ?? config.gateway;
   const client = await openClient(
     { home: homeOf(config, options), profile },
-    { agent, deviceName: `Terminal on ${hostname()}`, ...(given !== undefined && { gateway: checkedGateway(given) }) },
+    { ...thisProgram, ...(given !== undefined && { gateway: checkedGateway(given) }) },
   );
   if (client === undefined) throw notSignedIn(profile);
   return { client, profile };

@@ -4,7 +4,7 @@ import { weakPassword, withPassword } from "../ask.ts";
 import { ourCommand } from "../config.ts";
 import { parseDuration } from "../durations.ts";
 import { Failure, exitCodes, failureOf } from "../failure.ts";
-import { agent, checkedProfile, chooseGateway, homeOf, rememberProfile, withPatience } from "../place.ts";
+import { checkedProfile, chooseGateway, homeOf, rememberProfile, thisProgram, withPatience } from "../place.ts";
 import { recoveryNotice } from "../words.ts";
 import { command, passwordOptions, timeoutOption } from "./command.ts";
 
@@ -58,7 +58,7 @@ export const signup = command({
 
 /** Throws Failure when somebody is signed in with this profile already. */
 export async function refuseTakenProfile(home: string, profile: string): Promise<void> {
-  const client = await openClient({ home, profile }, { offline: true, agent });
+  const client = await openClient({ home, profile }, { ...thisProgram, offline: true });
   if (client === undefined) return;
   const { name } = client.me;
   await client.close();

@@ -73,6 +73,11 @@ function hintsOf(state: State): readonly Hint[] {
         ["D", "decline all"],
         ["Esc", "back"],
       ];
+    case "devices":
+      return [
+        ["↑↓", "choose"],
+        ["Esc", "back"],
+      ];
     case "found":
       return [
         ["↑↓", "choose"],

@@ -3,6 +3,7 @@ import { exactWords, listTime } from "../time.ts";
 import { plural, unreadWords } from "../words.ts";
 import { callsAttention } from "./attention.ts";
 import { layOut } from "./editor.ts";
+import { devicesRows } from "./devices.ts";
 import { foundRows } from "./found.ts";
 import { askersRows, infoRows, invitationRows, policyRows, receiptRows, requestsRows } from "./group-panels.ts";
 import { helpRows } from "./help.ts";
@@ -96,6 +97,8 @@ export function overlayRows(state: State, width: number, height: number): Panel 
       return { rows: invitationRows(overlay.invitation, overlay.link, width), cursor: undefined };
     case "requests":
       return { rows: requestsRows(state, overlay.index, width, height), cursor: undefined };
+    case "devices":
+      return { rows: devicesRows(overlay, state.now, width, height), cursor: undefined };
     case "found":
       return { rows: foundRows(overlay.groups, overlay.index, width, height), cursor: undefined };
     case "none":

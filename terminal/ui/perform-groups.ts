@@ -15,6 +15,7 @@ export type GroupEffect = Extract<
       | "invite"
       | "join"
       | "find-groups"
+      | "list-devices"
       | "set-mute"
       | "set-blocked"
       | "accept-request"
@@ -67,6 +68,8 @@ export async function performGroups({ client, dispatch, say }: Performing, effec
       const { text } = effect;
       return dispatch({ kind: "found-groups", text, groups: await client.groups.find(text), now: Date.now() });
     }
+    case "list-devices":
+      return dispatch({ kind: "devices", devices: await client.devices(), now: Date.now() });
     case "set-mute": {
       await client.setMute(effect.id, effect.mute);
       const words = {

@@ -1,4 +1,5 @@
 import { openEntry } from "./enter.ts";
+import { pressDevices } from "./devices.ts";
 import { pressFound } from "./found.ts";
 import type { Command, Key } from "./keys.ts";
 import { findEntries } from "./list.ts";
@@ -13,7 +14,7 @@ const closed = (state: State): State => ({ ...state, overlay: { kind: "none" } }
 const goOn = (state: State, key: Key): Step => (key.name === "text" ? typeText(closed(state), key.text) : step(closed(state)));
 
 /** Where letters do something to somebody: a command that is typed there must not. */
-const LETTERS_ACT: ReadonlySet<State["overlay"]["kind"]> = new Set(["members", "askers", "requests", "found", "verify"]);
+const LETTERS_ACT: ReadonlySet<State["overlay"]["kind"]> = new Set(["members", "askers", "requests", "found", "devices", "verify"]);
 
 const isCommand = (key: Key): boolean => key.name === "text" && key.text.startsWith("/");
 
@@ -41,6 +42,8 @@ export function pressOverlay(state: State, key: Key, command: Command | undefine
       return pressAskers(state, key, command);
     case "requests":
       return pressRequests(state, key, command);
+    case "devices":
+      return pressDevices(state, key, command);
     case "found":
       return pressFound(state, key, command);
     case "invitation":

@@ -82,6 +82,8 @@ function run(state: State, name: SlashCommand, typed: Typed): Step {
       if (conversation?.peer === undefined)
         return step(said(state, "Open the chat with somebody first: the note is about that person.", "error"));
       return step(state, { kind: "set-note", name: conversation.peer.name, note: argument });
+    case "devices":
+      return step(state, { kind: "list-devices", line: typed.line });
     case "signout": {
       const question = "Sign this device out and erase its messages here? Your account keeps them.";
       return step({ ...state, overlay: { kind: "confirm", question, effect: { kind: "sign-out" } } });

@@ -6,7 +6,7 @@ import type { Client } from "@fastchat/client";
 import { openClient } from "@fastchat/client/node";
 import type { Config } from "../config.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
-import { agent, rememberProfile } from "../place.ts";
+import { rememberProfile, thisProgram } from "../place.ts";
 import { readKeymap } from "./keys.ts";
 import { ChatScreen } from "./screen.tsx";
 import { SignInScreen, type SignedIn } from "./sign-in-screen.tsx";
@@ -38,7 +38,7 @@ export async function runClient({ config, home, profile, fixedProfile, gateway, 
   process.stdin.setRawMode(true);
   const { keymap, faults } = readKeymap(await readFile(join(home, "keys.json"), "utf8").catch(() => undefined));
   const open = (name: string): Promise<Client | undefined> =>
-    openClient({ home, profile: name }, { agent, ...(givenGateway !== undefined && { gateway: givenGateway }) });
+    openClient({ home, profile: name }, { ...thisProgram, ...(givenGateway !== undefined && { gateway: givenGateway }) });
   let client = profile === undefined ? undefined : await open(profile);
   const signInAt = client === undefined ? await gateway() : "";
 

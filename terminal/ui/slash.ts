@@ -50,6 +50,7 @@ const entries = {
     names: { how: "commas", of: "people", from: 0 },
   },
   note: { argument: "TEXT", help: "Your own note about this person" },
+  devices: { argument: "", help: "What is signed in to your account" },
   signout: { argument: "", help: "Sign this device out and erase its messages here" },
   quit: { argument: "", help: "Quit" },
 } as const satisfies Readonly<Record<string, SlashEntry>>;

@@ -5,6 +5,7 @@ import type {
   ClientEvent,
   ConnectionState,
   ConversationSummary,
+  DeviceInfo,
   FoundGroup,
   GroupInfo,
   GroupInvitation,
@@ -72,6 +73,7 @@ export type Overlay =
   | { readonly kind: "requests"; readonly index: number }
   /** Groups with a public name. */
   | { readonly kind: "found"; readonly groups: readonly FoundGroup[]; readonly index: number }
+  | { readonly kind: "devices"; readonly devices: readonly DeviceInfo[]; readonly index: number }
   /** `back`: what lay there before, and does again after the answer. */
   | { readonly kind: "confirm"; readonly question: string; readonly effect: Effect; readonly back?: Overlay };
 
@@ -156,6 +158,7 @@ export type Effect =
   | { readonly kind: "invite"; readonly id: ConversationId; readonly uses?: number; readonly days?: number }
   | { readonly kind: "join"; readonly to: string; readonly line: string }
   | { readonly kind: "find-groups"; readonly text: string; readonly line: string }
+  | { readonly kind: "list-devices"; readonly line: string }
   | { readonly kind: "set-mute"; readonly id: ConversationId; readonly mute: Mute }
   | { readonly kind: "set-blocked"; readonly name: string; readonly blocked: boolean }
   | { readonly kind: "accept-request"; readonly id: ConversationId }
@@ -181,6 +184,7 @@ export type Action =
   | { readonly kind: "requests"; readonly requests: Requests }
   | { readonly kind: "declined"; readonly id: ConversationId | undefined }
   | { readonly kind: "asked-to-join"; readonly id: ConversationId; readonly now: number }
+  | { readonly kind: "devices"; readonly devices: readonly DeviceInfo[]; readonly now: number }
   | { readonly kind: "found-groups"; readonly text: string; readonly groups: readonly FoundGroup[]; readonly now: number }
   | { readonly kind: "group"; readonly group: OpenGroup }
   | { readonly kind: "invitation"; readonly id: ConversationId; readonly invitation: GroupInvitation; readonly link: string }

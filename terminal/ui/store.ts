@@ -190,6 +190,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
       case "invite":
       case "join":
       case "find-groups":
+      case "list-devices":
       case "set-mute":
       case "set-blocked":
       case "accept-request":

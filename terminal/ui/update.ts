@@ -4,6 +4,7 @@ import { forget, receive } from "./arrivals.ts";
 import { changed, reloaded, withConversation, withGroup } from "./conversation-change.ts";
 import { editorOf } from "./editor.ts";
 import { LOAD_AT_ONCE, atFirstUnread, open } from "./enter.ts";
+import { withDevices } from "./devices.ts";
 import { withFound } from "./found.ts";
 import { isCovered, layoutOf, lookOf } from "./layout.ts";
 import { listEntries } from "./list.ts";
@@ -68,6 +69,8 @@ function act(state: State, action: Action): Step {
       const words = "Asked: the group is in your list as soon as an admin lets you in.";
       return step({ ...said(state, words), joining: action.id }, { kind: "load-conversation", id: action.id });
     }
+    case "devices":
+      return step(withDevices(state, action.devices));
     case "found-groups":
       return step(withFound(state, action.text, action.groups));
     case "group":

@@ -1,0 +1,53 @@
+import type { DeviceInfo } from "@fastchat/client";
+import { ourCommand } from "../config.ts";
+import { safeLine } from "../safe-text.ts";
+import { agoWords } from "../time.ts";
+import type { Command, Key } from "./keys.ts";
+import { movedIndex } from "./press-members.ts";
+import { type Row, blankRow, chosen, listTop, paragraph, span, spread } from "./rows.ts";
+import { type State, type Step, step } from "./state.ts";
+
+// The devices that are signed in to this account.
+
+const SHORT_ID = 8;
+
+/** Over what lies there already nothing opens. */
+export const withDevices = (state: State, devices: readonly DeviceInfo[]): State =>
+  state.overlay.kind === "none"
+    ? { ...state, overlay: { kind: "devices", devices: devices.filter((device) => device.state === "active"), index: 0 } }
+    : state;
+
+export function devicesRows(
+  { devices, index }: { readonly devices: readonly DeviceInfo[]; readonly index: number },
+  now: number,
+  width: number,
+  height: number,
+): readonly Row[] {
+  const id = devices[index]?.device.slice(0, SHORT_ID) ?? "";
+  // A password is typed at a prompt alone, where nothing shows it.
+  const advice = paragraph(
+    `Lost it? Quit here and run "${ourCommand} devices revoke ${id}": it reads nothing more from then on.`,
+    width,
+    "dim",
+  );
+  const room = Math.max(1, height - 3 - advice.length);
+  const top = listTop(index, devices.length, room);
+  const rows = devices.slice(top, top + room).map((each, at): Row => {
+    const seen = each.me ? "this one" : each.lastSeen === undefined ? "" : `seen ${agoWords(each.lastSeen, now)}`;
+    const row = spread(
+      [span("  "), span(safeLine(each.name) || "(no name)"), span(`  ${each.device.slice(0, SHORT_ID)}`, "dim")],
+      [span(`${seen}  `, each.me ? "accent" : "dim")],
+      width,
+    );
+    return at + top === index ? chosen(row) : row;
+  });
+  const isOther = devices[index]?.me === false;
+  return [...paragraph("Signed in to your account:", width, "bold"), blankRow, ...rows, blankRow, ...(isOther ? advice : [])];
+}
+
+export function pressDevices(state: State, key: Key, command: Command | undefined): Step {
+  const { overlay } = state;
+  if (overlay.kind !== "devices") return step(state);
+  const index = movedIndex(overlay.index, overlay.devices.length, key, command);
+  return step(index === undefined ? state : { ...state, overlay: { ...overlay, index } });
+}
