@@ -280,8 +280,8 @@ export interface Client {
   setNote(name: string, note: string): Promise<void>;
 
   /**
-   * The old password opens nothing any more on the server, and devices stay signed in; with an old copy of the server's data it still opens
-   * the account [P2].
+   * The old password signs nobody in any more, and devices stay signed in. Together with a copy of the server's data, what it opened before still
+   * opens the account [P2].
    */
   changePassword(old: string, fresh: string): Promise<PasswordChangeResult>;
 

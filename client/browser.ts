@@ -12,7 +12,8 @@ import { openClientOn } from "./client.ts";
 import { enterProfile } from "./enter-profile.ts";
 import { webLock } from "./lock-web.ts";
 import type { Platform } from "./platform.ts";
-import { recover as recoverAt, signIn as signInAt, signUp as signUpAt } from "./sign-in.ts";
+import { recover as recoverAt } from "./new-password.ts";
+import { signIn as signInAt, signUp as signUpAt } from "./sign-in.ts";
 import { eraseIndexedDbStorage, existsIndexedDbStorage, openIndexedDbStorage } from "./storage-indexeddb.ts";
 
 /** A profile in a browser: databases of the page's origin. */

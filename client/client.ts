@@ -43,7 +43,7 @@ import type { Platform } from "./platform.ts";
 import { loadProfile, type LocalProfile } from "./profile.ts";
 import { keys, read, schemas } from "./records.ts";
 import { refusal } from "./refusals.ts";
-import { changePassword } from "./sign-in.ts";
+import { changePassword } from "./new-password.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Storage, StorageFullError } from "./storage.ts";
 import { blockedIn } from "./views.ts";
@@ -318,7 +318,11 @@ class OpenedClient<Place> implements Client {
     const { me, passwordServerKey } = this.#profile;
     const own = await loadKnownAccount(this.#storage, me.account);
     if (own === undefined) throw new FastChatError(ErrorCode.UNAVAILABLE);
-    return changePassword(new Gateway(me.gateway), me.name, { old, fresh, known: { state: own.state, passwordServerKey } });
+    return changePassword(new Gateway(this.#options.gateway ?? me.gateway), me.name, {
+      old,
+      fresh,
+      known: { state: own.state, passwordServerKey },
+    });
   }
 
   devices(): Promise<readonly DeviceInfo[]> {

@@ -6,11 +6,16 @@ import type { OwnAccount } from "./own-account.ts";
 import { believableTime } from "./server-words.ts";
 import type { Vault } from "./vault.ts";
 
+/** Letters of a name that a program gives; in bytes below `limits.deviceNameBytes`. */
+const LONGEST_GIVEN_NAME = 60;
+
 export interface DevicesParts {
   readonly me: Me;
   readonly ownAccount: OwnAccount;
   readonly vault: Vault;
   readonly connection: Pick<Connection, "online">;
+  /** What this device is called until its owner calls it otherwise. */
+  readonly givenName: string | undefined;
 }
 
 /** The devices of this account: who they are says its chain, what they are called its vault, and when they were seen the server. */
@@ -32,7 +37,7 @@ export class Devices {
       .toSorted((one, other) => other.addedAt - one.addedAt)
       .map(({ device, status }) => ({
         device,
-        name: this.nameOf(device),
+        name: this.#noteOf(device) ?? (device === me.device ? (this.#givenName ?? "") : ""),
         state: status.kind,
         me: device === me.device,
         added: known(byDevice.get(device)?.added),
@@ -40,10 +45,13 @@ export class Devices {
       }));
   }
 
-  /** "" where nobody named it. */
-  nameOf(device: DeviceId): string {
+  get #givenName(): string | undefined {
+    return this.#parts.givenName?.slice(0, LONGEST_GIVEN_NAME);
+  }
+
+  #noteOf(device: DeviceId): string | undefined {
     const note = this.#parts.vault.get({ kind: "deviceNote", key: toHex(idBytes(device)) })?.kind;
-    return note?.case === "deviceNote" ? note.value.name : "";
+    return note?.case === "deviceNote" ? note.value.name : undefined;
   }
 
   async name(device: DeviceId, given: string): Promise<void> {
@@ -55,9 +63,10 @@ export class Devices {
     await this.#parts.vault.set({ kind: { case: "deviceNote", value: { device: idBytes(device), name } } });
   }
 
-  /** Once the vault is read: what its owner called it stays. */
-  async introduce(name: string | undefined): Promise<void> {
+  /** Once the vault is read: what its owner called it stays, also where that is nothing. A session does not depend on it. */
+  async introduce(): Promise<void> {
     const { device } = this.#parts.me;
-    if (name !== undefined && this.nameOf(device) === "") await this.name(device, name);
+    const name = this.#givenName;
+    if (name !== undefined && this.#noteOf(device) === undefined) await this.name(device, name).catch(() => undefined);
   }
 }

@@ -344,6 +344,7 @@ export class Holder {
       vault: this.#vault,
       connection: this.#connection,
       me: this.#parts.profile.me,
+      givenName: parts.deviceName,
     });
     this.#devices = devices;
     this.own = {
@@ -573,7 +574,7 @@ export class Holder {
         // Who was given a new account key reads the vault with it.
         const read = this.#ownAccount.refresh().then(() => this.#vault.online());
         this.#vaultRead = Promise.race([read.catch(() => undefined), pause(VAULT_MS, session)]);
-        const vault = read.then(() => this.#devices.introduce(this.#parts.deviceName)).then(() => this.#vault.writeWaiting());
+        const vault = read.then(() => this.#devices.introduce()).then(() => this.#vault.writeWaiting());
         const beside = Promise.all([vault, this.#presence.online()]);
         // A connection that ends spoils all of them: whoever waits for the first hears of it.
         beside.catch(() => undefined);

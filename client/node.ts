@@ -14,7 +14,8 @@ import { openClientOn } from "./client.ts";
 import { enterProfile } from "./enter-profile.ts";
 import { nodeLock } from "./lock-node.ts";
 import type { Platform } from "./platform.ts";
-import { recover as recoverAt, signIn as signInAt, signUp as signUpAt } from "./sign-in.ts";
+import { recover as recoverAt } from "./new-password.ts";
+import { signIn as signInAt, signUp as signUpAt } from "./sign-in.ts";
 import { openSqliteStorage } from "./storage-sqlite.ts";
 
 /** A profile in Node: the folder `home/profile`. */

@@ -1,11 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import {
-  accountId,
   ErrorCode,
   errorRow,
   FastChatError,
   idBytes,
-  isHash,
   limits,
   parseName,
   passwordIdentifiers,
@@ -32,14 +30,12 @@ import {
   generateSealingKey,
   generateSigningKey,
   newMasterKey,
-  parseRecoveryWords,
   publicKeyOf,
   random,
   recoveryKeyOf,
   recoveryWordsOf,
   sealAccountKey,
   sealedCopyHash,
-  signNewRecord,
   signRecovery,
   unwrapKey,
   wrapKey,
@@ -48,16 +44,7 @@ import { type SignedLink, type Wrap, WrapPurpose, WrapSchema } from "@fastchat/p
 import type { SignInFinished } from "@fastchat/protocol/wire/gateway";
 import { accountKeyRecord } from "./account-keys.ts";
 import { AccountForked, saveKnownAccount } from "./accounts.ts";
-import type {
-  Me,
-  PasswordChangeResult,
-  RecoverOptions,
-  RecoverResult,
-  SignInOptions,
-  SignInResult,
-  SignUpOptions,
-  SignUpResult,
-} from "./api.ts";
+import type { Me, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
 import { Gateway, GatewayUnreachable } from "./gateway.ts";
 import { judgePassword } from "./password.ts";
 import { type AccountKeySecret, loadProfile, type LocalProfile, saveProfile } from "./profile.ts";
@@ -66,14 +53,14 @@ import type { Storage } from "./storage.ts";
 const FINISH_ATTEMPTS = 3;
 
 /** Only who has just given a password needs it, and its WebAssembly takes long to load. */
-async function loadOpaque() {
+export async function loadOpaque() {
   const { client, ready } = await import("@serenity-kit/opaque");
   await ready;
   return client;
 }
 
 /** Names of the places of an account's wraps [P2]. */
-const places = { password: "password", recovery: "recovery", identity: "identity", accountKey: accountKeyRecord } as const;
+export const places = { password: "password", recovery: "recovery", identity: "identity", accountKey: accountKeyRecord } as const;
 
 /** Makes an account and its first device, and keeps the device's part in an empty profile. */
 export async function signUp(storage: Storage, options: SignUpOptions): Promise<SignUpResult> {
@@ -160,100 +147,10 @@ interface NewDeviceOfAccount {
   readonly passwordServerKey: string;
 }
 
-async function keepDevice(storage: Storage, { account, added, me, passwordServerKey }: NewDeviceOfAccount): Promise<void> {
+export async function keepDevice(storage: Storage, { account, added, me, passwordServerKey }: NewDeviceOfAccount): Promise<void> {
   const profile: LocalProfile = { ...added, me, accountKeys: account.accountKeys, passwordServerKey };
   const own = { state: added.state, links: added.links, publicKey: account.publicKey };
   await storage.commit([...saveProfile(profile), saveKnownAccount(own)]);
-}
-
-/** [P2] Sets a new password with the recovery words, and adds this device. What was signed in before stays so. */
-export async function recover(storage: Storage, options: RecoverOptions): Promise<RecoverResult> {
-  return refusing(async () => {
-    await mustBeEmpty(storage);
-    const parsed = parseName(options.name);
-    if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER);
-    const entropy = entropyIn(options.words);
-    const gateway = new Gateway(options.gateway);
-    const [info] = await Promise.all([gateway.info(), loadOpaque()]);
-    mustKnowSuite(info.passwordSuite);
-    const account = await openByRecovery(gateway, parsed.name, entropy);
-    const set = await setPassword(gateway, account, options.password);
-    if (set.kind === "weak-password") return set;
-    const added = await addDevice(gateway, account);
-    const me: Me = { name: parsed.name, account: account.state.account, device: added.device, gateway: gateway.url };
-    await keepDevice(storage, { account, added, me, passwordServerKey: set.passwordServerKey });
-    return { kind: "signed-in", me };
-  });
-}
-
-/** What the words say, by themselves. Throws FastChatError WRONG_RECOVERY_WORDS, with what is wrong with them. */
-function entropyIn(words: string): Uint8Array {
-  const parsed = parseRecoveryWords(words);
-  if (parsed.kind === "entropy") return parsed.entropy;
-  const wrong = (sentence: string) => new FastChatError(ErrorCode.WRONG_RECOVERY_WORDS, { sentence });
-  switch (parsed.kind) {
-    case "wrong-count":
-      throw wrong(`There are twelve recovery words, and these are ${parsed.count}.`);
-    case "unknown-words":
-      throw wrong(
-        `${parsed.places.length === 1 ? "This is no recovery word: number" : "These are no recovery words: numbers"} ${parsed.places.join(", ")}.`,
-      );
-    case "wrong-checksum":
-      throw wrong("These words do not belong together: check each word and their order.");
-    default:
-      return parsed satisfies never;
-  }
-}
-
-/** [P2] Changes the password; the old one opens nothing any more, and everything else stays as it is. Throws AccountForked. */
-export async function changePassword(
-  gateway: Gateway,
-  name: string,
-  { old, fresh, known }: { readonly old: string; readonly fresh: string; readonly known: KnownOwnAccount },
-): Promise<PasswordChangeResult> {
-  return refusing(async () => {
-    const account = await openAccount(gateway, name, old, known);
-    const set = await setPassword(gateway, account, fresh);
-    if (set.kind === "weak-password") return set;
-    if (set.passwordServerKey !== known.passwordServerKey) throw serverLied("another password server");
-    return { kind: "changed" };
-  });
-}
-
-/** Registers a password and wraps the master key under it, in the place of the one before. */
-async function setPassword(gateway: Gateway, account: Omit<OpenedAccount, "passwordServerKey">, givenPassword: string) {
-  const { state, identitySeed, masterKey, grant, passwordVersion } = account;
-  const password = givenPassword.normalize("NFKC");
-  const verdict = await judgePassword(password, [state.name, "fastchat"]);
-  if (verdict.kind === "weak") return { kind: "weak-password", bits: verdict.bits, suggestion: verdict.suggestion } as const;
-  const opaque = await loadOpaque();
-  const { clientRegistrationState, registrationRequest } = opaque.startRegistration({ password });
-  const started = await gateway.startPassword({ grant, registrationRequest: fromBase64Url(registrationRequest) });
-  const registered = opaque.finishRegistration({
-    clientRegistrationState,
-    registrationResponse: toBase64Url(started.registrationResponse),
-    password,
-    identifiers: passwordIdentifiers(state.name),
-    keyStretching: passwordStretching,
-  });
-  const version = passwordVersion + 1;
-  const place = { account: state.nonce, record: places.password, version };
-  const wrap = { version, sealed: wrapKey("masterUnderExportKey", fromBase64Url(registered.exportKey), place, masterKey) };
-  const record = fromBase64Url(registered.registrationRecord);
-  const signature = await signNewRecord(identitySeed, { account: state.account, state: started.state, record, wrap });
-  await insist(
-    () =>
-      gateway.finishPassword({
-        state: started.state,
-        registrationRecord: record,
-        wrap: { purpose: WrapPurpose.MASTER_BY_PASSWORD, ...wrap },
-        signature,
-      }),
-    // Another record stands there: ours, if the answer to an earlier attempt was lost.
-    ErrorCode.VERSION_CONFLICT,
-    () => openAccount(gateway, state.name, password),
-  );
-  return { kind: "set", passwordServerKey: registered.serverStaticPublicKey } as const;
 }
 
 /** What the password opens. To be forgotten as soon as it was used [P3]. */
@@ -312,9 +209,8 @@ export async function openByRecovery(
   entropy: Uint8Array,
 ): Promise<Omit<OpenedAccount, "passwordServerKey">> {
   const recovery = recoveryKeyOf(entropy);
-  const { account: bytes, state } = await gateway.startRecovery({ name });
-  if (!isHash(bytes)) throw serverLied("no account");
-  const signature = await signRecovery(recovery.signing.seed, { account: accountId(bytes), state });
+  const { state } = await gateway.startRecovery({ name });
+  const signature = await signRecovery(recovery.signing.seed, { name, state });
   const finished = await gateway.finishRecovery({ state, signature });
   const opened = await openWith(finished, name, { purpose: "masterUnderRecoveryKey", secret: recovery.wrapSecret });
   if (!equal(opened.state.recoveryKey, recovery.signing.publicKey)) throw serverLied("another recovery key");
@@ -431,7 +327,7 @@ async function makeDevice() {
   return { keys, signingSeed: signing.seed, sealing };
 }
 
-async function addDevice(gateway: Gateway, account: Omit<OpenedAccount, "passwordServerKey">) {
+export async function addDevice(gateway: Gateway, account: Omit<OpenedAccount, "passwordServerKey">) {
   const { state, identitySeed, grant } = account;
   const { keys, signingSeed, sealing } = await makeDevice();
   const device = newDeviceId(keys);
@@ -458,7 +354,7 @@ async function addDevice(gateway: Gateway, account: Omit<OpenedAccount, "passwor
  * Tries a request again whose outcome is unknown. Where an answer with `code` then may mean that the first attempt had
  * succeeded, `proof` tells: it throws when it had not.
  */
-async function insist(request: () => Promise<unknown>, code: ErrorCode, proof: () => Promise<unknown>): Promise<void> {
+export async function insist(request: () => Promise<unknown>, code: ErrorCode, proof: () => Promise<unknown>): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       await request();
@@ -477,11 +373,11 @@ async function insist(request: () => Promise<unknown>, code: ErrorCode, proof: (
   }
 }
 
-async function mustBeEmpty(storage: Storage): Promise<void> {
+export async function mustBeEmpty(storage: Storage): Promise<void> {
   if ((await loadProfile(storage)) !== undefined) throw new Error("Somebody is signed in in this profile: sign out first, or use another.");
 }
 
-function mustKnowSuite(suite: number): void {
+export function mustKnowSuite(suite: number): void {
   if (suite !== passwordSuite) throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
 }
 
@@ -504,11 +400,11 @@ function mustBeNewest(state: AccountState, { links, recorded }: Pick<SignInFinis
 }
 
 /** What came from the server is not what the account's keys and chain say: nothing of it is used. */
-const serverLied = (detail: string) =>
+export const serverLied = (detail: string) =>
   new FastChatError(ErrorCode.SIGNATURE_INVALID, { detail: `The server answered with something that is not this account's: ${detail}.` });
 
 /** Errors of the table as a result; unexpected ones stay exceptions. */
-async function refusing<T>(work: () => Promise<T>): Promise<T | { kind: "refused"; code: ErrorCode; sentence: string }> {
+export async function refusing<T>(work: () => Promise<T>): Promise<T | { kind: "refused"; code: ErrorCode; sentence: string }> {
   try {
     return await work();
   } catch (error) {
@@ -519,12 +415,12 @@ async function refusing<T>(work: () => Promise<T>): Promise<T | { kind: "refused
   }
 }
 
-function fromBase64Url(text: string): Uint8Array {
+export function fromBase64Url(text: string): Uint8Array {
   const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
   return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }
 
-function toBase64Url(bytes: Uint8Array): string {
+export function toBase64Url(bytes: Uint8Array): string {
   const binary = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }

@@ -60,7 +60,7 @@ import { WebSocket } from "ws";
 // For tests: people with real keys who speak the protocol frame by frame, so that a test can also say what no real client would.
 
 /** As cheap as it gets: the server never sees it. */
-const keyStretching = { "argon2id-custom": { iterations: 1, memory: 8, parallelism: 1 } } as const;
+export const keyStretching = { "argon2id-custom": { iterations: 1, memory: 8, parallelism: 1 } } as const;
 const bytes = (text: string): Uint8Array => Buffer.from(text, "base64url");
 const text = (content: Uint8Array): string => Buffer.from(content).toString("base64url");
 

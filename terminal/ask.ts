@@ -141,18 +141,22 @@ export async function withSecrets<Result>(
   { fromStdin, output }: Omit<PasswordSource, "given">,
   attempt: (secrets: readonly string[]) => Promise<Result>,
 ): Promise<Result> {
-  if (fromStdin) return attempt(await firstLines(questions.length));
-  const given = questions.flatMap((question) => question.given ?? []);
-  if (given.length === questions.length) return attempt(given);
+  const lines = fromStdin ? await firstLines(questions.length) : [];
+  const given = questions.map((question, place) => lines[place] ?? question.given);
+  const empty = given.indexOf("");
+  if (empty >= 0) throw usage(`This is empty: ${questions[empty]!.words.replace(": ", "").toLowerCase()}.`);
+  const known = given.filter((secret) => secret !== undefined);
+  if (known.length === questions.length) return attempt(known);
   if (!process.stdin.isTTY)
     throw usage("There is no terminal to ask at: give what is asked on standard input, one a line, with --password-stdin.");
   using prompt = openSecretPrompt();
   for (let tries = 1; ; tries++) {
     try {
       const typed: string[] = [];
-      for (const { words, again } of questions) {
-        const text = await prompt.ask(words);
-        if (again === true && (await prompt.ask("Again: ")) !== text)
+      for (const [place, { words, again }] of questions.entries()) {
+        const text = given[place] ?? (await prompt.ask(words));
+        if (text === "") throw new Failure(exitCodes.refused, "empty-password", "Nothing was typed: try again.");
+        if (given[place] === undefined && again === true && (await prompt.ask("Again: ")) !== text)
           throw new Failure(exitCodes.refused, "passwords-differ", "The two passwords differ: try again.");
         typed.push(text);
       }

@@ -13,7 +13,10 @@ const version = "0.1.0";
 
 const loadClient: Load = () => import("./commands/client.ts").then(({ client }) => client);
 
-const valueOptions = new Set(Object.entries(commonOptions).flatMap(([name, { type }]) => (type === "string" ? [`--${name}`] : [])));
+/** Options that take a word, which is no command. */
+const valueOptions = new Set(
+  ["--timeout"].concat(Object.entries(commonOptions).flatMap(([name, { type }]) => (type === "string" ? [`--${name}`] : []))),
+);
 
 /** Where the command's name stands: options that every command takes may come before it. */
 function commandIndex(words: readonly string[]): number {

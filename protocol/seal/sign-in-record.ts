@@ -25,15 +25,16 @@ export const verifyNewRecord = (identityKey: Uint8Array, record: NewSignInRecord
 
 /** What the recovery key signs: with an empty hash of a record it asks for its wrap alone [P2]. */
 export interface RecoveryRequest {
-  readonly account: AccountId;
+  /** Of the account: the id is told to nobody who has not proved to be its owner. */
+  readonly name: string;
   /** The gateway's state: its nonce. */
   readonly state: Uint8Array;
 }
 
 const NO_RECORD = new Uint8Array(0);
 
-export const signRecovery = (recoverySeed: Uint8Array, { account, state }: RecoveryRequest): Promise<Uint8Array> =>
-  sign(recoverySeed, labels.signature.recoveryReset, idBytes(account), state, NO_RECORD);
+export const signRecovery = (recoverySeed: Uint8Array, { name, state }: RecoveryRequest): Promise<Uint8Array> =>
+  sign(recoverySeed, labels.signature.recoveryReset, name, state, NO_RECORD);
 
-export const verifyRecovery = (recoveryKey: Uint8Array, { account, state }: RecoveryRequest, signature: Uint8Array): Promise<boolean> =>
-  verify(recoveryKey, signature, labels.signature.recoveryReset, idBytes(account), state, NO_RECORD);
+export const verifyRecovery = (recoveryKey: Uint8Array, { name, state }: RecoveryRequest, signature: Uint8Array): Promise<boolean> =>
+  verify(recoveryKey, signature, labels.signature.recoveryReset, name, state, NO_RECORD);

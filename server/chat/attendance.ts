@@ -36,7 +36,7 @@ export class Attendance {
   /** Takes the session off the lists of those who are there and who watch. */
   left(session: Session): void {
     const { account, device } = session;
-    this.#saw(device);
+    if (!this.#stopped) this.#saw(device);
     this.#chat.presence.unwatch(session);
     if (!this.#chat.delivery.remove(session) || this.#stopped) return;
     const leftAt = Date.now();

@@ -55,8 +55,9 @@ export class Heart {
       this.#compare(await readHeartbeats(database));
       this.#beats += 1;
       if (this.#beats % 30 !== 0) return;
+      // Beside the beat, which must not be late for it; what fails is told by the next one.
+      void seeDevices(database, delivery.devices(), limits.deviceSeenEveryMs).catch(() => undefined);
       await forgetDeadServers(database);
-      await seeDevices(database, delivery.devices(), limits.deviceSeenEveryMs);
     } catch (error) {
       log.event("warn", "heartbeat-failed", { reason: reasonOf(error) });
     }

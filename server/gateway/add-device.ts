@@ -9,6 +9,7 @@ import { encodeHints } from "../bus/hint.ts";
 import { appendAccountLink } from "../store/accounts.ts";
 import { tooManyToday } from "../chat/access.ts";
 import type { GatewayContext } from "./context.ts";
+import { mustHaveRecord } from "./sign-in.ts";
 
 /**
  * Lets a device into the chain of the account that its grant names; the identity key's signature is what counts [A1]. The grant also names the head
@@ -25,6 +26,7 @@ export async function addDevice(gateway: GatewayContext, body: AddDevice): Promi
   if (before === undefined) throw new FastChatError(ErrorCode.NO_SUCH_USER);
   // An answer that got lost, asked for again.
   if (before.hashes.includes(accountLinkHash(link))) return create(DeviceAddedSchema);
+  await mustHaveRecord(gateway, before.account, grant["record"]);
   if (toHex(previous) !== grant["head"]) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
   if (before.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
   const state = acceptAccountLink(before, link, attachments);

@@ -1,12 +1,23 @@
 import { randomBytes } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type AccountId, accountId, ErrorCode, idBytes, limits, passwordIdentifiers } from "@fastchat/protocol";
+import { type AccountId, ErrorCode, idBytes, limits, passwordIdentifiers } from "@fastchat/protocol";
 import { signNewRecord, signRecovery } from "@fastchat/protocol/seal";
 import { WrapPurpose } from "@fastchat/protocol/wire/account";
 import * as wire from "@fastchat/protocol/wire/gateway";
 import { client as opaque, ready } from "@serenity-kit/opaque";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { addDevice, addDeviceBy, codeOf, makePerson, post, signIn, signUp, startSignUp, type TestPerson } from "../test-client.ts";
+import {
+  addDevice,
+  addDeviceBy,
+  codeOf,
+  keyStretching,
+  makePerson,
+  post,
+  signIn,
+  signUp,
+  startSignUp,
+  type TestPerson,
+} from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
 
 // What strangers would try at the gateway, from one address and from many.
@@ -162,12 +173,31 @@ async function newPasswordOf(account: AccountId, grant: Uint8Array, seed: Uint8A
     registrationResponse: Buffer.from(started.registrationResponse).toString("base64url"),
     password: "correct horse battery",
     identifiers: passwordIdentifiers("x"),
-    keyStretching: { "argon2id-custom": { iterations: 1, memory: 64, parallelism: 1 } },
+    keyStretching,
   });
   const record = Buffer.from(registrationRecord, "base64url");
   const wrap = { version, sealed: randomBytes(64) };
   const signature = await signNewRecord(seed, { account, state: started.state, record, wrap });
   return { state: started.state, registrationRecord: record, wrap: { purpose: WrapPurpose.MASTER_BY_PASSWORD, ...wrap }, signature };
+}
+
+/** With the right password, up to the last step. */
+async function startedSignIn({ name, password }: TestPerson) {
+  const { clientLoginState, startLoginRequest } = opaque.startLogin({ password });
+  const started = await post(gateway, "/v1/sign-in/start", wire.SignInStartSchema, wire.SignInStartedSchema, {
+    name,
+    loginRequest: Buffer.from(startLoginRequest, "base64url"),
+  });
+  const finished = opaque.finishLogin({
+    clientLoginState,
+    loginResponse: Buffer.from(started.loginResponse).toString("base64url"),
+    password,
+    identifiers: passwordIdentifiers(name),
+    keyStretching,
+  });
+  const loginFinish = Buffer.from(finished!.finishLoginRequest, "base64url");
+  return () =>
+    post(gateway, "/v1/sign-in/finish", wire.SignInFinishSchema, wire.SignInFinishedSchema, { state: started.state, loginFinish });
 }
 
 const setPassword = (body: MessageInitShape<typeof wire.PasswordFinishSchema>) =>
@@ -198,7 +228,12 @@ test("[P2] a password is replaced only with the identity key's signature over th
   expect(await setPassword({ ...hers, wrap: { ...hers.wrap, purpose: WrapPurpose.IDENTITY_BY_MASTER } })).toBe(ErrorCode.MALFORMED);
   expect(await signIn(gateway, "vroni", victim.password)).not.toBe("wrong-password");
   const late = await newPasswordOf(victim.account, grant, victim.identitySeed, 2);
+  const underWay = await startedSignIn(victim);
   expect(await setPassword(hers)).toBe(0);
+  // Neither a sign-in with the old password that was under way, nor what was gained with it: no third password, and no device.
+  expect(await codeOf(underWay())).toBe(ErrorCode.SIGN_IN_EXPIRED);
+  expect(await codeOf(newPasswordOf(victim.account, grant, victim.identitySeed, 3))).toBe(ErrorCode.SIGN_IN_EXPIRED);
+  expect(await codeOf(addDeviceBy(gateway, victim, grant))).toBe(ErrorCode.SIGN_IN_EXPIRED);
   expect(await signIn(gateway, "vroni", victim.password)).toBe("wrong-password");
   // What was signed for the record before is worth nothing any more.
   for (const again of [hers, late]) expect(await setPassword(again)).toBe(ErrorCode.VERSION_CONFLICT);
@@ -211,23 +246,31 @@ test("[P2] who has no recovery words gets nothing, and nothing twice; under unif
   await post(gateway, "/v1/sign-up/finish", wire.SignUpFinishSchema, wire.SignUpFinishedSchema, signedUp);
   const start = (name: string, at = gateway) =>
     post(at, "/v1/recovery/start", wire.RecoveryStartSchema, wire.RecoveryStartedSchema, { name });
-  const finish = async (state: Uint8Array, seed: Uint8Array, account: AccountId, at = gateway) =>
+  const finish = async (state: Uint8Array, seed: Uint8Array, name: string, at = gateway) =>
     codeOf(
       post(at, "/v1/recovery/finish", wire.RecoveryFinishSchema, wire.SignInFinishedSchema, {
         state,
-        signature: await signRecovery(seed, { account, state }),
+        signature: await signRecovery(seed, { name, state }),
       }),
     );
-  const { account, state } = await start("renate");
-  expect(accountId(account)).toBe(person.account);
-  for (const seed of [randomBytes(32), person.identitySeed, person.devices[0]!.signingSeed]) {
-    expect(await finish(state, seed, person.account)).toBe(ErrorCode.WRONG_RECOVERY_WORDS);
-  }
-  expect(await finish(randomBytes(120), recoverySeed, person.account)).toBe(ErrorCode.SIGN_IN_EXPIRED);
-  expect(await finish(state, recoverySeed, person.account)).toBe(0);
-  expect(await finish(state, recoverySeed, person.account)).toBe(ErrorCode.SIGN_IN_EXPIRED);
+  const { account } = person;
+  const wrongSeeds = [randomBytes(32), person.identitySeed, person.devices[0]!.signingSeed];
+  for (const seed of wrongSeeds) expect(await finish((await start("renate")).state, seed, "renate")).toBe(ErrorCode.WRONG_RECOVERY_WORDS);
+  // One attempt for each start, right or wrong; and a signature is for its state and name.
+  const { state } = await start("renate");
+  expect(await finish(state, randomBytes(32), "renate")).toBe(ErrorCode.WRONG_RECOVERY_WORDS);
+  expect(await finish(state, recoverySeed, "renate")).toBe(ErrorCode.SIGN_IN_EXPIRED);
+  expect(await finish(randomBytes(120), recoverySeed, "renate")).toBe(ErrorCode.SIGN_IN_EXPIRED);
+  expect(await finish((await start("renate")).state, recoverySeed, "rosa")).toBe(ErrorCode.WRONG_RECOVERY_WORDS);
+  expect(await finish((await start("renate")).state, recoverySeed, "renate")).toBe(0);
+  // What was begun before the password changed ends with it.
+  const before = await start("renate");
+  const { grant } = (await signIn(gateway, "renate", person.password)) as wire.SignInFinished;
+  expect(await setPassword(await newPasswordOf(account, grant, person.identitySeed, 2))).toBe(0);
+  expect(await finish(before.state, recoverySeed, "renate")).toBe(ErrorCode.SIGN_IN_EXPIRED);
   expect(await codeOf(start("nobody"))).toBe(ErrorCode.NO_SUCH_USER);
   await using uniform = await installation.addGateway({ signInAnswers: "uniform" });
   const made = await start("nobody", uniform.url);
-  expect(await finish(made.state, recoverySeed, accountId(made.account), uniform.url)).toBe(ErrorCode.WRONG_RECOVERY_WORDS);
+  expect(made.state).toHaveLength((await start("nobody", uniform.url)).state.length);
+  expect(await finish(made.state, recoverySeed, "nobody", uniform.url)).toBe(ErrorCode.WRONG_RECOVERY_WORDS);
 });

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Bus } from "../bus/bus.ts";
 import type { SignInAnswers, SignUpPolicy } from "../config.ts";
 import type { Log } from "../events.ts";
@@ -31,6 +32,9 @@ export interface GatewayContext {
   };
   readonly log: Log;
 }
+
+/** Of a sign-in record: what was begun with one is worth nothing once another stands there [P2]. Always as long. */
+export const recordTag = (record: Uint8Array): string => createHash("sha256").update(record).digest("hex");
 
 /** The wire has bytes, the OPAQUE library base64url. */
 export const toText = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");

@@ -13,7 +13,8 @@ import {
 import { server } from "@serenity-kit/opaque";
 import { checkNumbers } from "../chat/access.ts";
 import { readSignInRecord, readWraps, replacePassword } from "../store/accounts.ts";
-import { fromText, type GatewayContext, toText } from "./context.ts";
+import { fromText, type GatewayContext, recordTag, toText } from "./context.ts";
+import { makeGrant } from "./sign-in.ts";
 import { REGISTRATION_RECORD_BYTES, understood } from "./sign-up.ts";
 
 /** The first half of a registration (RFC 9807, 5.1) for an account that is there, under the setup that it has: devices know that one's key. */
@@ -23,8 +24,12 @@ export async function startPassword(gateway: GatewayContext, body: PasswordStart
   if (grant === undefined) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
   const account = grant["account"] as AccountId;
   const state = await gateway.chains.account(account);
+  // Before the record: whoever changes the password in between makes this version an old one.
+  const wraps = await readWraps(database, account);
   const stored = await readSignInRecord(database, account);
   if (state === undefined || stored === undefined) throw new FastChatError(ErrorCode.NO_SUCH_USER);
+  // Gained with a password that is another one by now, or before somebody was put out: it is worth nothing any more.
+  if (grant["record"] !== recordTag(stored.record) || grant["head"] !== state.head.hash) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
   if (state.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
   const setup = secrets.setups.get(stored.setup);
   if (setup === undefined)
@@ -36,7 +41,6 @@ export async function startPassword(gateway: GatewayContext, body: PasswordStart
       registrationRequest: toText(body.registrationRequest),
     }),
   );
-  const wraps = await readWraps(database, account);
   const version = Math.max(0, ...wraps.filter(({ purpose }) => purpose === WrapPurpose.MASTER_BY_PASSWORD).map((wrap) => wrap.version));
   return create(PasswordStartedSchema, {
     registrationResponse: fromText(registrationResponse),
@@ -62,5 +66,5 @@ export async function finishPassword(gateway: GatewayContext, body: PasswordFini
   const isReplaced = await replacePassword(gateway.database, { account, record, setup: opened["setup"] ?? "", wrap });
   gateway.log.event("info", "password", { outcome: isReplaced ? "changed" : "conflict" });
   if (!isReplaced) throw new FastChatError(ErrorCode.VERSION_CONFLICT);
-  return create(PasswordFinishedSchema);
+  return create(PasswordFinishedSchema, { grant: makeGrant(gateway, { account, head: state.head.hash, record: recordTag(record) }) });
 }

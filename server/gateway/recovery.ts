@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { accountId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
-import { verifyRecovery } from "@fastchat/protocol/seal";
+import { accountId, ErrorCode, FastChatError, limits } from "@fastchat/protocol";
+import { publicKeyOf, verifyRecovery } from "@fastchat/protocol/seal";
 import {
   type RecoveryFinish,
   type RecoveryStart,
@@ -9,8 +9,8 @@ import {
   RecoveryStartedSchema,
   type SignInFinished,
 } from "@fastchat/protocol/wire/gateway";
-import { findAccount } from "../store/accounts.ts";
-import type { GatewayContext } from "./context.ts";
+import { findAccount, readSignInRecord } from "../store/accounts.ts";
+import { type GatewayContext, recordTag } from "./context.ts";
 import { signedIn, takeSignIn } from "./sign-in.ts";
 import { checkName } from "./sign-up.ts";
 
@@ -21,30 +21,31 @@ export async function startRecovery(gateway: GatewayContext, body: RecoveryStart
   const found = await findAccount(gateway.database, { name });
   if ((found === undefined || found.closed) && gateway.signInAnswers === "distinct")
     throw new FastChatError(found?.closed === true ? ErrorCode.ACCOUNT_CLOSED : ErrorCode.NO_SUCH_USER);
-  const account = found === undefined ? randomBytes(32) : idBytes(found.account);
+  const stored = found && (await readSignInRecord(gateway.database, found.account));
   gateway.log.event("info", "recovery", { outcome: "started" });
-  return create(RecoveryStartedSchema, {
-    account,
-    state: gateway.states.seal("recovery", limits.signInStateMs, {
-      id: randomUUID(),
-      name,
-      account: Buffer.from(account).toString("hex"),
-      address,
-    }),
-  });
+  const content = {
+    id: randomUUID(),
+    name,
+    account: found?.account ?? randomBytes(32).toString("hex"),
+    record: recordTag(stored?.record ?? randomBytes(32)),
+    address,
+  };
+  return create(RecoveryStartedSchema, { state: gateway.states.seal("recovery", limits.signInStateMs, content) });
 }
 
-/** [P2] Who signs with the recovery key gets what who knows the password gets: once, from one gateway. */
+/** Nobody has the secret: what is signed for an account that is not there takes as long to be refused. */
+const NOBODYS_KEY = publicKeyOf(randomBytes(32));
+
+/** [P2] Who signs with the recovery key gets what who knows the password gets: one attempt for each start, at one gateway. */
 export async function finishRecovery(gateway: GatewayContext, body: RecoveryFinish): Promise<SignInFinished> {
   const opened = gateway.states.open("recovery", body.state);
-  if (opened === undefined) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
-  const account = accountId(Buffer.from(opened["account"] ?? "", "hex"));
-  const state = await gateway.chains.account(account);
-  const isRight =
-    state !== undefined && !state.closed && (await verifyRecovery(state.recoveryKey, { account, state: body.state }, body.signature));
-  if (!isRight) {
+  if (opened === undefined || !gateway.finishedSignIns.use(opened["id"] ?? "")) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
+  const state = await gateway.chains.account(accountId(Buffer.from(opened["account"] ?? "", "hex")));
+  const request = { name: opened["name"] ?? "", state: body.state };
+  const isSigned = await verifyRecovery(state?.recoveryKey ?? NOBODYS_KEY, request, body.signature);
+  if (state === undefined || state.closed || !isSigned) {
     gateway.log.event("info", "recovery", { outcome: "wrong-words" });
     throw new FastChatError(ErrorCode.WRONG_RECOVERY_WORDS);
   }
-  return signedIn(gateway, account, opened, "recovery");
+  return signedIn(gateway, opened, "recovery");
 }

@@ -24,7 +24,7 @@ import {
 import { server } from "@serenity-kit/opaque";
 import { findAccount, newestAccountKey, readAccountLinks, readSignInRecord, readWraps } from "../store/accounts.ts";
 import { readRecordedLinks } from "../store/conversations.ts";
-import { fromText, type GatewayContext, toText } from "./context.ts";
+import { fromText, type GatewayContext, recordTag, toText } from "./context.ts";
 import { checkName, understood } from "./sign-up.ts";
 
 /** Counts an attempt to sign in. */
@@ -66,6 +66,7 @@ export async function startSignIn(gateway: GatewayContext, body: SignInStart, ad
     name,
     account: account?.account ?? randomBytes(32).toString("hex"),
     login: serverLoginState,
+    record: recordTag(stored?.record ?? randomBytes(32)),
     address,
   };
   return create(SignInStartedSchema, {
@@ -92,23 +93,22 @@ export async function finishSignIn(gateway: GatewayContext, body: SignInFinish):
     gateway.log.event("info", "sign-in", { outcome: "wrong-password" });
     throw new FastChatError(ErrorCode.WRONG_PASSWORD, { cause: error });
   }
-  const account = accountId(Buffer.from(state["account"] ?? "", "hex"));
-  return signedIn(gateway, account, state, "sign-in");
+  // Or one right answer, repeated, would pay for any number of guesses.
+  if (!gateway.finishedSignIns.use(state["id"] ?? "")) {
+    gateway.log.event("info", "sign-in", { outcome: "expired" });
+    throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
+  }
+  return signedIn(gateway, state, "sign-in");
 }
 
-/** What who proved to be an account's owner gets, once. @param state of the start: `id`, `name`, `address` */
+/** What who proved to be an account's owner gets. @param state of the start: `name`, `account` in hex, `record`, `address` */
 export async function signedIn(
   gateway: GatewayContext,
-  account: AccountId,
-  { id = "", name = "", address = "" }: Readonly<Record<string, string>>,
+  { name = "", account: hex = "", record = "", address = "" }: Readonly<Record<string, string>>,
   how: "sign-in" | "recovery",
 ): Promise<SignInFinished> {
   const { database } = gateway;
-  // Or one right answer, repeated, would pay for any number of guesses.
-  if (!gateway.finishedSignIns.use(id)) {
-    gateway.log.event("info", how, { outcome: "expired" });
-    throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
-  }
+  const account = accountId(Buffer.from(hex, "hex"));
   const { signInsByNameAndAddress, signInsByName, signInsByAddress } = gateway.rates;
   // It was no guess.
   signInsByAddress.giveBack(address);
@@ -119,6 +119,8 @@ export async function signedIn(
   const links = await readAccountLinks(database, account);
   const wraps = await readWraps(database, account);
   const key = await newestAccountKey(database, account);
+  // The password may have been changed since the start: then these wraps are not those of the one that was given.
+  await mustHaveRecord(gateway, account, record);
   gateway.log.event("info", how, { outcome: "finished" });
   return create(SignInFinishedSchema, {
     account: idBytes(account),
@@ -126,8 +128,20 @@ export async function signedIn(
     recorded,
     wraps,
     accountPublicKey: key?.publicKey ?? new Uint8Array(0),
-    grant: gateway.states.seal("grant", limits.grantMs, { account, head: headOf(links) }),
+    grant: makeGrant(gateway, { account, head: headOf(links), record }),
   });
+}
+
+/** @param record tag of the sign-in record with which it was gained, and with which it ends */
+export const makeGrant = (
+  { states }: GatewayContext,
+  content: { readonly account: AccountId; readonly head: string; readonly record: string },
+): Uint8Array => states.seal("grant", limits.grantMs, content);
+
+/** Throws when another sign-in record stands there than the one with this tag. */
+export async function mustHaveRecord({ database }: GatewayContext, account: AccountId, tag: string | undefined): Promise<void> {
+  const stored = await readSignInRecord(database, account);
+  if (stored === undefined || recordTag(stored.record) !== tag) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
 }
 
 /** Hash of the last link that the client gets; empty: none, and the grant is good for nothing. */

@@ -132,6 +132,9 @@ export async function readSealingKeys(database: Database, account: AccountId): P
   return rows.map((row) => row.sealing_key);
 }
 
+/** Devices noted with one statement. */
+const SEEN_AT_ONCE = 500;
+
 export interface DeviceTimesOf {
   readonly device: Uint8Array;
   /** Milliseconds since 1970; 0: not known. */
@@ -146,22 +149,31 @@ export async function readDeviceTimes(database: Database, account: AccountId): P
     .innerJoin("account_link", (join) =>
       join.onRef("account_link.account", "=", "device.account").onRef("account_link.index", "=", "device.added"),
     )
-    .select(["device.device", "account_link.time as added", "device.last_seen as lastSeen"])
+    .leftJoin("device_seen", "device_seen.device", "device.device")
+    .select(["device.device", "account_link.time as added", "device_seen.last_seen as lastSeen"])
     .where("device.account", "=", idBytes(account))
     .execute();
-  return rows;
+  return rows.map((row) => ({ ...row, lastSeen: row.lastSeen ?? 0 }));
 }
 
 /** These are connected, or were until now: noted where what is noted is older than `everyMs`. */
-export async function seeDevices(database: Database, devices: readonly DeviceId[], everyMs: number): Promise<void> {
-  if (devices.length === 0) return;
+export async function seeDevices(database: Database, devices: Iterable<DeviceId>, everyMs: number): Promise<void> {
   const now = Date.now();
-  await database.query
-    .updateTable("device")
-    .set({ last_seen: now })
-    .where("device", "=", anyOf(devices))
-    .where("last_seen", "<", now - everyMs)
-    .execute();
+  // In order, so that two servers do not wait for each other in a circle.
+  const all = [...new Set(devices)].sort();
+  for (let at = 0; at < all.length; at += SEEN_AT_ONCE) {
+    const some = all.slice(at, at + SEEN_AT_ONCE).map((device) => ({ device: idBytes(device), last_seen: now }));
+    await database.query
+      .insertInto("device_seen")
+      .values(some)
+      .onConflict((conflict) =>
+        conflict
+          .column("device")
+          .doUpdateSet({ last_seen: now })
+          .where("device_seen.last_seen", "<", now - everyMs),
+      )
+      .execute();
+  }
 }
 
 export interface NewPassword {

@@ -31,8 +31,8 @@ export interface Tables {
     sealing_key: Uint8Array;
     added: number;
     ended: number | null;
-    last_seen: Generated<number>;
   };
+  device_seen: { device: Uint8Array; last_seen: number };
   device_copy: { account: Uint8Array; device: Uint8Array; generation: number; sealed: Uint8Array };
   vault: { account: Uint8Array; revision: number; entries: number };
   vault_entry: {

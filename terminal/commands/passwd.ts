@@ -1,5 +1,6 @@
 import { type ErrorCode, errorRow, FastChatError } from "@fastchat/protocol";
 import { weakPassword, withSecrets } from "../ask.ts";
+import { ourCommand } from "../config.ts";
 import { needOnline } from "../place.ts";
 import { passwordOptions } from "./command.ts";
 import { signedInCommand } from "./signed-in-command.ts";
@@ -23,7 +24,7 @@ export const passwd = signedInCommand({
     });
     await output.print({ type: "password-changed", name: client.me.name }, "Your password is changed.");
     output.remark(
-      "The old one opens nothing on the server any more; together with an old copy of the server's data it still would. If somebody knows it, revoke the devices that are not yours as well.",
+      `The old one signs nobody in any more. Who signed in with it before keeps what it opened: if that was somebody else, look at "${ourCommand} devices" and revoke what is not yours.`,
     );
   },
 });

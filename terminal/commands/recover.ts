@@ -1,5 +1,6 @@
 import { recover as recoverAt } from "@fastchat/client/node";
 import { weakPassword, withSecrets } from "../ask.ts";
+import { ourCommand } from "../config.ts";
 import { parseDuration } from "../durations.ts";
 import { checkedProfile, chooseGateway, homeOf, rememberProfile, withPatience } from "../place.ts";
 import { command, passwordOptions, timeoutOption } from "./command.ts";
@@ -39,7 +40,7 @@ export const recover = command({
     await rememberProfile(home, profile);
     await output.print(
       { type: "signed-in", name: me.name, account: me.account, device: me.device, profile, gateway: me.gateway },
-      `Welcome back, ${me.name}! Your password is changed, and you are signed in at ${me.gateway}. The recovery words stay the same.`,
+      `Welcome back, ${me.name}! Your password is changed, and you are signed in at ${me.gateway}. The recovery words stay the same; devices that were signed in still are: see "${ourCommand} devices".`,
     );
   },
 });

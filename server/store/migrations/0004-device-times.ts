@@ -1,4 +1,7 @@
-/** When each device was last connected, for its owner. Milliseconds since 1970; 0: not since this is written down. */
+/** When each device was last connected, for its owner. Like presence, it need not survive a crash of the database. */
 export const deviceTimes = `
-ALTER TABLE device ADD COLUMN last_seen bigint NOT NULL DEFAULT 0;
+CREATE UNLOGGED TABLE device_seen (
+  device bytea PRIMARY KEY,
+  last_seen bigint NOT NULL
+);
 `;

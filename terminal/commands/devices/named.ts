@@ -14,7 +14,7 @@ export const deviceWords = (each: DeviceInfo): string =>
 /** The devices whose ids begin with these words. Throws Failure. */
 export async function devicesNamed(client: Client, words: readonly string[]): Promise<DeviceInfo[]> {
   const devices = await client.devices();
-  return words.map((word) => {
+  const named = words.map((word) => {
     const found = devices.filter(({ device }) => device.startsWith(word.toLowerCase()));
     if (found.length > 1) throw usage(`More than one device begins with "${safeLine(word)}": write more of its id.`);
     if (found.length === 0)
@@ -25,4 +25,5 @@ export async function devicesNamed(client: Client, words: readonly string[]): Pr
       );
     return found[0]!;
   });
+  return [...new Set(named)];
 }

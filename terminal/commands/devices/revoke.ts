@@ -29,7 +29,9 @@ export const revoke = signedInCommand({
     await revokeWithPassword(client, devices, { fromStdin: args["password-stdin"] === true, given: config.password, output });
     for (const each of devices)
       await output.print(deviceObject({ ...each, state: "revoked" }), `${deviceWords(each)} has no rights any more.`);
-    output.remark("Everything that is written from now on has new keys. If somebody may know your password, change it as well.");
+    output.remark(
+      `Everything that is written from now on has new keys. If somebody may know your password, run "${ourCommand} passwd", and look at "${ourCommand} devices" once more.`,
+    );
   },
 });
 

@@ -1,0 +1,140 @@
+import { ErrorCode, FastChatError, parseName, passwordIdentifiers, passwordStretching } from "@fastchat/protocol";
+import { parseRecoveryWords, signNewRecord, wrapKey } from "@fastchat/protocol/seal";
+import { WrapPurpose } from "@fastchat/protocol/wire/account";
+import { AccountForked } from "./accounts.ts";
+import type { Me, PasswordChangeResult, RecoverOptions, RecoverResult } from "./api.ts";
+import { Gateway } from "./gateway.ts";
+import { judgePassword } from "./password.ts";
+import {
+  addDevice,
+  fromBase64Url,
+  insist,
+  keepDevice,
+  type KnownOwnAccount,
+  loadOpaque,
+  mustBeEmpty,
+  mustKnowSuite,
+  openAccount,
+  openByRecovery,
+  type OpenedAccount,
+  places,
+  refusing,
+  serverLied,
+  toBase64Url,
+} from "./sign-in.ts";
+import type { Storage } from "./storage.ts";
+
+/** [P2] Sets a new password with the recovery words, and adds this device. What was signed in before stays so. */
+export async function recover(storage: Storage, options: RecoverOptions): Promise<RecoverResult> {
+  return refusing(async () => {
+    await mustBeEmpty(storage);
+    const parsed = parseName(options.name);
+    if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER);
+    const { name } = parsed;
+    const entropy = entropyIn(options.words);
+    const weak = await weaknessOf(options.password, name);
+    if (weak !== undefined) return weak;
+    const gateway = new Gateway(options.gateway);
+    const [info] = await Promise.all([gateway.info(), loadOpaque()]);
+    mustKnowSuite(info.passwordSuite);
+    const account = await openByRecovery(gateway, name, entropy);
+    const { passwordServerKey, grant } = await setPassword(gateway, account, options.password);
+    const added = await addDevice(gateway, { ...account, grant }).catch((error: unknown) => {
+      if (!(error instanceof FastChatError)) throw error;
+      const sentence = `The new password is set, but this device could not be added: sign in with it. ${error.row.sentence}`;
+      throw new FastChatError(error.code, { sentence, cause: error });
+    });
+    const me: Me = { name, account: account.state.account, device: added.device, gateway: gateway.url };
+    await keepDevice(storage, { account, added, me, passwordServerKey });
+    return { kind: "signed-in", me };
+  });
+}
+
+/** What the words say, by themselves. Throws FastChatError WRONG_RECOVERY_WORDS, with what is wrong with them. */
+function entropyIn(words: string): Uint8Array {
+  const parsed = parseRecoveryWords(words);
+  if (parsed.kind === "entropy") return parsed.entropy;
+  const wrong = (sentence: string) => new FastChatError(ErrorCode.WRONG_RECOVERY_WORDS, { sentence });
+  switch (parsed.kind) {
+    case "wrong-count":
+      throw wrong(`There are twelve recovery words, and these are ${parsed.count}.`);
+    case "unknown-words": {
+      const these = parsed.places.length === 1 ? "This is no recovery word: number" : "These are no recovery words: numbers";
+      throw wrong(`${these} ${parsed.places.join(", ")}.`);
+    }
+    case "wrong-checksum":
+      throw wrong("These words do not belong together: check each word and their order.");
+    default:
+      return parsed satisfies never;
+  }
+}
+
+/** [P2] Changes the password: the old one signs nobody in any more, and everything else stays as it is. */
+export async function changePassword(
+  gateway: Gateway,
+  name: string,
+  { old, fresh, known }: { readonly old: string; readonly fresh: string; readonly known: KnownOwnAccount },
+): Promise<PasswordChangeResult> {
+  return refusing(async () => {
+    const weak = await weaknessOf(fresh, name);
+    if (weak !== undefined) return weak;
+    const account = await openAccount(gateway, name, old, known).catch((error: unknown) => {
+      throw error instanceof AccountForked ? serverLied("another history of this account") : error;
+    });
+    await setPassword(gateway, account, fresh, known.passwordServerKey);
+    return { kind: "changed" };
+  });
+}
+
+async function weaknessOf(password: string, name: string) {
+  const verdict = await judgePassword(password.normalize("NFKC"), [name, "fastchat"]);
+  if (verdict.kind === "strong") return undefined;
+  return { kind: "weak-password", bits: verdict.bits, suggestion: verdict.suggestion } as const;
+}
+
+/**
+ * Registers a password and wraps the master key under it, in the place of the one before.
+ *
+ * @param expectedServerKey of the password server, as this account's devices know it; undefined: not known here
+ */
+async function setPassword(
+  gateway: Gateway,
+  account: Omit<OpenedAccount, "passwordServerKey">,
+  givenPassword: string,
+  expectedServerKey?: string,
+): Promise<{ readonly passwordServerKey: string; readonly grant: Uint8Array }> {
+  const { state, identitySeed, masterKey, passwordVersion } = account;
+  const password = givenPassword.normalize("NFKC");
+  const opaque = await loadOpaque();
+  const { clientRegistrationState, registrationRequest } = opaque.startRegistration({ password });
+  const started = await gateway.startPassword({ grant: account.grant, registrationRequest: fromBase64Url(registrationRequest) });
+  const registered = opaque.finishRegistration({
+    clientRegistrationState,
+    registrationResponse: toBase64Url(started.registrationResponse),
+    password,
+    identifiers: passwordIdentifiers(state.name),
+    keyStretching: passwordStretching,
+  });
+  const passwordServerKey = registered.serverStaticPublicKey;
+  if (expectedServerKey !== undefined && passwordServerKey !== expectedServerKey) throw serverLied("another password server");
+  const version = passwordVersion + 1;
+  const place = { account: state.nonce, record: places.password, version };
+  const wrap = { version, sealed: wrapKey("masterUnderExportKey", fromBase64Url(registered.exportKey), place, masterKey) };
+  const record = fromBase64Url(registered.registrationRecord);
+  const signature = await signNewRecord(identitySeed, { account: state.account, state: started.state, record, wrap });
+  const body = { state: started.state, registrationRecord: record, wrap: { purpose: WrapPurpose.MASTER_BY_PASSWORD, ...wrap }, signature };
+  let grant = new Uint8Array(0);
+  const finish = async () => {
+    ({ grant } = (await gateway.finishPassword(body)) as { grant: Uint8Array<ArrayBuffer> });
+  };
+  // Another record stands there: ours, if the answer to an earlier attempt was lost.
+  const prove = async () => {
+    ({ grant } = (await openAccount(gateway, state.name, password)) as { grant: Uint8Array<ArrayBuffer> });
+  };
+  await insist(finish, ErrorCode.VERSION_CONFLICT, prove).catch((error: unknown) => {
+    if (!(error instanceof FastChatError && error.code === ErrorCode.VERSION_CONFLICT)) throw error;
+    const sentence = "The password was changed somewhere else at the same time: that one counts.";
+    throw new FastChatError(ErrorCode.VERSION_CONFLICT, { sentence, cause: error });
+  });
+  return { passwordServerKey, grant };
+}
