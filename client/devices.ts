@@ -49,8 +49,13 @@ export class Devices {
     return this.#parts.givenName?.slice(0, LONGEST_GIVEN_NAME);
   }
 
+  /** As its owner calls it, else as it calls itself. */
   #noteOf(device: DeviceId): string | undefined {
-    const note = this.#parts.vault.get({ kind: "deviceNote", key: toHex(idBytes(device)) })?.kind;
+    return this.#note(device) ?? this.#note(device, "/own");
+  }
+
+  #note(device: DeviceId, which = ""): string | undefined {
+    const note = this.#parts.vault.get({ kind: "deviceNote", key: `${toHex(idBytes(device))}${which}` })?.kind;
     return note?.case === "deviceNote" ? note.value.name : undefined;
   }
 
@@ -63,10 +68,11 @@ export class Devices {
     await this.#parts.vault.set({ kind: { case: "deviceNote", value: { device: idBytes(device), name } } });
   }
 
-  /** Once the vault is read: what its owner called it stays, also where that is nothing. A session does not depend on it. */
+  /** Once the vault is read: says what this device calls itself. A session does not depend on it. */
   async introduce(): Promise<void> {
-    const { device } = this.#parts.me;
+    const { me, vault } = this.#parts;
     const name = this.#givenName;
-    if (name !== undefined && this.#noteOf(device) === undefined) await this.name(device, name).catch(() => undefined);
+    if (name === undefined || this.#note(me.device, "/own") !== undefined) return;
+    await vault.set({ kind: { case: "deviceNote", value: { device: idBytes(me.device), name, own: true } } }).catch(() => undefined);
   }
 }

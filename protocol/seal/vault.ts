@@ -61,7 +61,7 @@ export function vaultPlaceOf(content: VaultContent): VaultPlace | undefined {
     case "broadcastList":
       return { kind: "broadcastList", key: content.kind.value.name };
     case "deviceNote":
-      return { kind: "deviceNote", key: toHex(content.kind.value.device) };
+      return { kind: "deviceNote", key: `${toHex(content.kind.value.device)}${content.kind.value.own ? "/own" : ""}` };
     case "draft":
     case "readPosition":
     case "conversationSettings":
