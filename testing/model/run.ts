@@ -36,12 +36,13 @@ export async function play(cast: Cast, scenario: Scenario): Promise<void> {
   const founder = cast.players[0]!.devices[0]!.person;
   await founder.client.caughtUp(AbortSignal.timeout(ONLINE_MS));
   const nameOf = (number: number): string => cast.players[number]!.name;
-  const id = await founder.client.groups.create({
+  const created = {
     name: `${founder.name} 0`,
     members: scenario.members.map(nameOf),
     admins: scenario.admins.filter((number) => scenario.members.includes(number)).map(nameOf),
     policy: scenario.policy,
-  });
+  };
+  const id = await patiently(() => founder.client.groups.create(created));
   const wire = new FaultyWire(scenario.wire);
   cast.wire = wire.script;
   const deeds: Deed[] = [];
@@ -113,7 +114,7 @@ async function act({ cast, id, deeds, texts, number, player, device, step, wire 
   const headNow = async (): Promise<number> => (await groups.info(id))?.head.index ?? 0;
   const begun = await headNow();
   let outcome: Deed["outcome"] = "done";
-  try {
+  const perform = async (): Promise<void> => {
     switch (operation.kind) {
       case "add":
         whom = await concerned(operation.whom, "others");
@@ -142,7 +143,8 @@ async function act({ cast, id, deeds, texts, number, player, device, step, wire 
         // Whether the other one may ask is no answer to who invited; and who asks may go away at that very moment.
         const invited = (await concerned(operation.whom, "others")).devices[0]!;
         const { client: asking } = invited.person;
-        if (!invited.away) await asking.groups.join(link).catch((error: unknown) => (invited.away ? undefined : outcomeOf(error, wire)));
+        if (!invited.away)
+          await patiently(() => asking.groups.join(link)).catch((error: unknown) => (invited.away ? undefined : outcomeOf(error, wire)));
         break;
       }
       case "send":
@@ -169,7 +171,7 @@ async function act({ cast, id, deeds, texts, number, player, device, step, wire 
         const last = player.devices.at(-1)!;
         if (player.devices.length === 1 || last.ended || last === device) break;
         last.ended = true;
-        await client.revokeDevices(device.person.password, [last.person.me.device]);
+        await patiently(() => client.revokeDevices(device.person.password, [last.person.me.device]));
         break;
       }
       case "pause":
@@ -177,10 +179,25 @@ async function act({ cast, id, deeds, texts, number, player, device, step, wire 
       default:
         operation satisfies never;
     }
+  };
+  try {
+    await patiently(perform);
   } catch (error) {
     outcome = outcomeOf(error, wire);
   }
   if (!device.away) deeds.push({ player, operation, whom, outcome, from: begun, until: await headNow() });
+}
+
+/** Who does too much at once is told to wait, and does it then. */
+async function patiently<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof FastChatError && error.code === ErrorCode.RATE_LIMITED)) throw error;
+      await wait(error.retryAfterMs);
+    }
+  }
 }
 
 function outcomeOf(error: unknown, { cutsPerThousand }: Scenario["wire"]): Deed["outcome"] {
