@@ -146,7 +146,6 @@ export interface GroupSummary extends SummaryBase {
 
 export type ConversationSummary = DirectSummary | GroupSummary;
 
-/** People to whom one writes at once, each in their own direct conversation. */
 /** A device of this account, as its chain and its own notes say; the times are the server's word. */
 export interface DeviceInfo {
   readonly device: DeviceId;
@@ -161,6 +160,7 @@ export interface DeviceInfo {
   readonly lastSeen: number | undefined;
 }
 
+/** People to whom one writes at once, each in their own direct conversation. */
 export interface BroadcastList {
   readonly name: string;
   readonly people: readonly Person[];

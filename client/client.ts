@@ -12,18 +12,19 @@ import {
 } from "@fastchat/protocol";
 import { clientMessageId } from "@fastchat/protocol";
 import { directConversationId } from "@fastchat/protocol/chain";
+import { loadKnownAccount } from "./accounts.ts";
 import type {
   BroadcastList,
-  DeviceInfo,
-  PasswordChangeResult,
   ChatItem,
   Client,
   ClientEvent,
   ConnectionState,
   ConversationSummary,
+  DeviceInfo,
   Me,
   Mute,
   OpenOptions,
+  PasswordChangeResult,
   Person,
   ProfileRole,
   SafetyNumber,
@@ -34,16 +35,15 @@ import { call, callsThrough, type OwnCalls } from "./calls.ts";
 import { ConnectionLost } from "./connection.ts";
 import { ConversationChain } from "./conversation-chain.ts";
 import { Gateway } from "./gateway.ts";
-import { loadKnownAccount } from "./accounts.ts";
 import type { Wish } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Holder } from "./holder.ts";
 import type { HeldLock } from "./lock.ts";
 import { readOutbox } from "./outbox.ts";
+import { changePassword } from "./new-password.ts";
 import type { Platform } from "./platform.ts";
 import { loadProfile, type LocalProfile } from "./profile.ts";
 import { keys, read, schemas } from "./records.ts";
 import { refusal } from "./refusals.ts";
-import { changePassword } from "./new-password.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Storage, StorageFullError } from "./storage.ts";
 import { blockedIn } from "./views.ts";

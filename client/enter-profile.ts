@@ -1,12 +1,15 @@
+import type { RecoverOptions, RecoverResult, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
+import { recover } from "./new-password.ts";
 import type { Platform } from "./platform.ts";
 import { keys } from "./records.ts";
+import { signIn, signUp } from "./sign-in.ts";
 import type { Storage } from "./storage.ts";
 
 /**
  * Runs a sign-up or a sign-in on a profile. One that it made is erased again when nobody is signed in afterwards. The lock
  * keeps a second attempt from standing on what this one erases [S7].
  */
-export async function enterProfile<Place, Result>(
+async function enterProfile<Place, Result>(
   platform: Platform<Place>,
   place: Place,
   enter: (storage: Storage) => Promise<Result>,
@@ -28,3 +31,13 @@ export async function enterProfile<Place, Result>(
     await lock.release();
   }
 }
+
+/** How one comes into a profile, on each platform. */
+export const entrances = <Place>(platform: Platform<Place>) => ({
+  signUp: (place: Place, options: SignUpOptions): Promise<SignUpResult> =>
+    enterProfile(platform, place, (storage) => signUp(storage, options)),
+  signIn: (place: Place, options: SignInOptions): Promise<SignInResult> =>
+    enterProfile(platform, place, (storage) => signIn(storage, options)),
+  recover: (place: Place, options: RecoverOptions): Promise<RecoverResult> =>
+    enterProfile(platform, place, (storage) => recover(storage, options)),
+});

@@ -1,13 +1,12 @@
-import { ErrorCode, FastChatError, parseName, passwordIdentifiers, passwordStretching } from "@fastchat/protocol";
+import { ErrorCode, FastChatError, parseName } from "@fastchat/protocol";
 import { parseRecoveryWords, signNewRecord, wrapKey } from "@fastchat/protocol/seal";
 import { WrapPurpose } from "@fastchat/protocol/wire/account";
 import { AccountForked } from "./accounts.ts";
 import type { Me, PasswordChangeResult, RecoverOptions, RecoverResult } from "./api.ts";
 import { Gateway } from "./gateway.ts";
-import { judgePassword } from "./password.ts";
+import { weaknessOf } from "./password.ts";
 import {
   addDevice,
-  fromBase64Url,
   insist,
   keepDevice,
   type KnownOwnAccount,
@@ -19,8 +18,8 @@ import {
   type OpenedAccount,
   places,
   refusing,
+  registerPassword,
   serverLied,
-  toBase64Url,
 } from "./sign-in.ts";
 import type { Storage } from "./storage.ts";
 
@@ -32,7 +31,7 @@ export async function recover(storage: Storage, options: RecoverOptions): Promis
     if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER);
     const { name } = parsed;
     const entropy = entropyIn(options.words);
-    const weak = await weaknessOf(options.password, name);
+    const weak = await weaknessOf(options.password.normalize("NFKC"), name);
     if (weak !== undefined) return weak;
     const gateway = new Gateway(options.gateway);
     const [info] = await Promise.all([gateway.info(), loadOpaque()]);
@@ -76,7 +75,7 @@ export async function changePassword(
   { old, fresh, known }: { readonly old: string; readonly fresh: string; readonly known: KnownOwnAccount },
 ): Promise<PasswordChangeResult> {
   return refusing(async () => {
-    const weak = await weaknessOf(fresh, name);
+    const weak = await weaknessOf(fresh.normalize("NFKC"), name);
     if (weak !== undefined) return weak;
     const account = await openAccount(gateway, name, old, known).catch((error: unknown) => {
       throw error instanceof AccountForked ? serverLied("another history of this account") : error;
@@ -84,12 +83,6 @@ export async function changePassword(
     await setPassword(gateway, account, fresh, known.passwordServerKey);
     return { kind: "changed" };
   });
-}
-
-async function weaknessOf(password: string, name: string) {
-  const verdict = await judgePassword(password.normalize("NFKC"), [name, "fastchat"]);
-  if (verdict.kind === "strong") return undefined;
-  return { kind: "weak-password", bits: verdict.bits, suggestion: verdict.suggestion } as const;
 }
 
 /**
@@ -105,33 +98,26 @@ async function setPassword(
 ): Promise<{ readonly passwordServerKey: string; readonly grant: Uint8Array }> {
   const { state, identitySeed, masterKey, passwordVersion } = account;
   const password = givenPassword.normalize("NFKC");
-  const opaque = await loadOpaque();
-  const { clientRegistrationState, registrationRequest } = opaque.startRegistration({ password });
-  const started = await gateway.startPassword({ grant: account.grant, registrationRequest: fromBase64Url(registrationRequest) });
-  const registered = opaque.finishRegistration({
-    clientRegistrationState,
-    registrationResponse: toBase64Url(started.registrationResponse),
-    password,
-    identifiers: passwordIdentifiers(state.name),
-    keyStretching: passwordStretching,
-  });
-  const passwordServerKey = registered.serverStaticPublicKey;
+  const {
+    state: sealedState,
+    record,
+    exportKey,
+    passwordServerKey,
+  } = await registerPassword(state.name, password, (registrationRequest) =>
+    gateway.startPassword({ grant: account.grant, registrationRequest }),
+  );
   if (expectedServerKey !== undefined && passwordServerKey !== expectedServerKey) throw serverLied("another password server");
   const version = passwordVersion + 1;
   const place = { account: state.nonce, record: places.password, version };
-  const wrap = { version, sealed: wrapKey("masterUnderExportKey", fromBase64Url(registered.exportKey), place, masterKey) };
-  const record = fromBase64Url(registered.registrationRecord);
-  const signature = await signNewRecord(identitySeed, { account: state.account, state: started.state, record, wrap });
-  const body = { state: started.state, registrationRecord: record, wrap: { purpose: WrapPurpose.MASTER_BY_PASSWORD, ...wrap }, signature };
-  let grant = new Uint8Array(0);
-  const finish = async () => {
-    ({ grant } = (await gateway.finishPassword(body)) as { grant: Uint8Array<ArrayBuffer> });
-  };
-  // Another record stands there: ours, if the answer to an earlier attempt was lost.
-  const prove = async () => {
-    ({ grant } = (await openAccount(gateway, state.name, password)) as { grant: Uint8Array<ArrayBuffer> });
-  };
-  await insist(finish, ErrorCode.VERSION_CONFLICT, prove).catch((error: unknown) => {
+  const wrap = { version, sealed: wrapKey("masterUnderExportKey", exportKey, place, masterKey) };
+  const signature = await signNewRecord(identitySeed, { account: state.account, state: sealedState, record, wrap });
+  const body = { state: sealedState, registrationRecord: record, wrap: { purpose: WrapPurpose.MASTER_BY_PASSWORD, ...wrap }, signature };
+  const { grant } = await insist(
+    () => gateway.finishPassword(body),
+    // Another record stands there: ours, if the answer to an earlier attempt was lost.
+    ErrorCode.VERSION_CONFLICT,
+    () => openAccount(gateway, state.name, password),
+  ).catch((error: unknown) => {
     if (!(error instanceof FastChatError && error.code === ErrorCode.VERSION_CONFLICT)) throw error;
     const sentence = "The password was changed somewhere else at the same time: that one counts.";
     throw new FastChatError(ErrorCode.VERSION_CONFLICT, { sentence, cause: error });

@@ -1,21 +1,10 @@
 import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type {
-  Client,
-  OpenOptions,
-  RecoverOptions,
-  RecoverResult,
-  SignInOptions,
-  SignInResult,
-  SignUpOptions,
-  SignUpResult,
-} from "./api.ts";
+import type { Client, OpenOptions } from "./api.ts";
 import { openClientOn } from "./client.ts";
-import { enterProfile } from "./enter-profile.ts";
+import { entrances } from "./enter-profile.ts";
 import { nodeLock } from "./lock-node.ts";
 import type { Platform } from "./platform.ts";
-import { recover as recoverAt } from "./new-password.ts";
-import { signIn as signInAt, signUp as signUpAt } from "./sign-in.ts";
 import { openSqliteStorage } from "./storage-sqlite.ts";
 
 /** A profile in Node: the folder `home/profile`. */
@@ -54,11 +43,6 @@ const platform: Platform<Place> = {
   },
 };
 
-export const signUp = (place: Place, options: SignUpOptions): Promise<SignUpResult> =>
-  enterProfile(platform, place, (storage) => signUpAt(storage, options));
-export const signIn = (place: Place, options: SignInOptions): Promise<SignInResult> =>
-  enterProfile(platform, place, (storage) => signInAt(storage, options));
-export const recover = (place: Place, options: RecoverOptions): Promise<RecoverResult> =>
-  enterProfile(platform, place, (storage) => recoverAt(storage, options));
+export const { signUp, signIn, recover } = entrances(platform);
 /** Undefined: nobody is signed in here. */
 export const openClient = (place: Place, options?: OpenOptions): Promise<Client | undefined> => openClientOn(platform, place, options);

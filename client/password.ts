@@ -43,6 +43,13 @@ export async function judgePassword(password: string, about: readonly string[]):
   return bits >= limits.passwordMinimumBits ? { kind: "strong", bits } : { kind: "weak", bits, suggestion: suggestion() };
 }
 
+/** What a new password of an account is refused for; undefined: nothing. */
+export async function weaknessOf(password: string, name: string) {
+  const verdict = await judgePassword(password, [name, "fastchat"]);
+  if (verdict.kind === "strong") return undefined;
+  return { kind: "weak-password", bits: verdict.bits, suggestion: verdict.suggestion } as const;
+}
+
 function suggest(words: readonly string[]): string {
   return Array.from({ length: SUGGESTED_WORDS }, () => words[below(words.length)]).join(" ");
 }

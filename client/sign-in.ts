@@ -46,7 +46,7 @@ import { accountKeyRecord } from "./account-keys.ts";
 import { AccountForked, saveKnownAccount } from "./accounts.ts";
 import type { Me, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
 import { Gateway, GatewayUnreachable } from "./gateway.ts";
-import { judgePassword } from "./password.ts";
+import { weaknessOf } from "./password.ts";
 import { type AccountKeySecret, loadProfile, type LocalProfile, saveProfile } from "./profile.ts";
 import type { Storage } from "./storage.ts";
 
@@ -70,34 +70,24 @@ export async function signUp(storage: Storage, options: SignUpOptions): Promise<
     if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NAME_INVALID);
     const { name } = parsed;
     const password = options.password.normalize("NFKC");
-    const verdict = await judgePassword(password, [name, "fastchat"]);
-    if (verdict.kind === "weak") return { kind: "weak-password", bits: verdict.bits, suggestion: verdict.suggestion };
+    const weak = await weaknessOf(password, name);
+    if (weak !== undefined) return weak;
 
     const gateway = new Gateway(options.gateway);
-    const [info, opaque] = await Promise.all([gateway.info(), loadOpaque()]);
+    const [info] = await Promise.all([gateway.info(), loadOpaque()]);
     mustKnowSuite(info.passwordSuite);
-    const { clientRegistrationState, registrationRequest } = opaque.startRegistration({ password });
     const invitation = options.invitation ?? "";
-    const { registrationResponse, state } = await gateway.startSignUp({
-      name,
-      registrationRequest: fromBase64Url(registrationRequest),
-      invitation,
-    });
-    await options.confirm?.();
-    const registered = opaque.finishRegistration({
-      clientRegistrationState,
-      registrationResponse: toBase64Url(registrationResponse),
-      password,
-      identifiers: passwordIdentifiers(name),
-      keyStretching: passwordStretching,
+    const { record, exportKey, passwordServerKey, state } = await registerPassword(name, password, async (registrationRequest) => {
+      const started = await gateway.startSignUp({ name, registrationRequest, invitation });
+      await options.confirm?.();
+      return started;
     });
 
-    const exportKey = fromBase64Url(registered.exportKey);
     const made = await makeAccount(name, exportKey);
     const me: Me = { name, account: accountIdOf(made.create), device: made.device, gateway: gateway.url };
     const finish = {
       name,
-      registrationRecord: fromBase64Url(registered.registrationRecord),
+      registrationRecord: record,
       create: made.create,
       attachments: made.attachments,
       invitation,
@@ -114,13 +104,44 @@ export async function signUp(storage: Storage, options: SignUpOptions): Promise<
       signingSeed: made.signingSeed,
       sealingSecret: made.sealingSecret,
       accountKeys: [made.accountKey],
-      passwordServerKey: registered.serverStaticPublicKey,
+      passwordServerKey,
     };
     const links = [made.create];
     const own = { state: verified(links), links, publicKey: made.attachments.accountPublicKey };
     await storage.commit([...saveProfile(profile), saveKnownAccount(own)]);
     return { kind: "signed-up", me, recoveryWords: made.recoveryWords };
   });
+}
+
+/** What the server answers to OPAQUE's RegistrationRequest. */
+interface StartedRegistration {
+  readonly registrationResponse: Uint8Array;
+  /** The gateway's own. */
+  readonly state: Uint8Array;
+}
+
+/** OPAQUE's registration (RFC 9807, 5) up to its record, which is to be sent. */
+export async function registerPassword(
+  name: string,
+  password: string,
+  start: (registrationRequest: Uint8Array<ArrayBuffer>) => Promise<StartedRegistration>,
+) {
+  const opaque = await loadOpaque();
+  const { clientRegistrationState, registrationRequest } = opaque.startRegistration({ password });
+  const { registrationResponse, state } = await start(fromBase64Url(registrationRequest));
+  const registered = opaque.finishRegistration({
+    clientRegistrationState,
+    registrationResponse: toBase64Url(registrationResponse),
+    password,
+    identifiers: passwordIdentifiers(name),
+    keyStretching: passwordStretching,
+  });
+  return {
+    state,
+    record: fromBase64Url(registered.registrationRecord),
+    exportKey: fromBase64Url(registered.exportKey),
+    passwordServerKey: registered.serverStaticPublicKey,
+  };
 }
 
 /** [H1] Adds this device to an account, by name and password alone. */
@@ -352,20 +373,22 @@ export async function addDevice(gateway: Gateway, account: Omit<OpenedAccount, "
 
 /**
  * Tries a request again whose outcome is unknown. Where an answer with `code` then may mean that the first attempt had
- * succeeded, `proof` tells: it throws when it had not.
+ * succeeded, `proof` tells, in the place of the answer: it throws when it had not.
  */
-export async function insist(request: () => Promise<unknown>, code: ErrorCode, proof: () => Promise<unknown>): Promise<void> {
+export async function insist<Answer, Proof>(
+  request: () => Promise<Answer>,
+  code: ErrorCode,
+  proof: () => Promise<Proof>,
+): Promise<Answer | Proof> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await request();
-      return;
+      return await request();
     } catch (error) {
       const unknown = error instanceof GatewayUnreachable;
       if (unknown && attempt < FINISH_ATTEMPTS) continue;
       if (attempt === 1 || !(error instanceof FastChatError && error.code === code)) throw error;
       try {
-        await proof();
-        return;
+        return await proof();
       } catch {
         throw error;
       }
@@ -415,12 +438,12 @@ export async function refusing<T>(work: () => Promise<T>): Promise<T | { kind: "
   }
 }
 
-export function fromBase64Url(text: string): Uint8Array {
+function fromBase64Url(text: string): Uint8Array<ArrayBuffer> {
   const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
   return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }
 
-export function toBase64Url(bytes: Uint8Array): string {
+function toBase64Url(bytes: Uint8Array): string {
   const binary = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }

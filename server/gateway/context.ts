@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { ErrorCode, FastChatError } from "@fastchat/protocol";
 import type { Bus } from "../bus/bus.ts";
 import type { SignInAnswers, SignUpPolicy } from "../config.ts";
 import type { Log } from "../events.ts";
@@ -35,6 +36,14 @@ export interface GatewayContext {
 
 /** Of a sign-in record: what was begun with one is worth nothing once another stands there [P2]. Always as long. */
 export const recordTag = (record: Uint8Array): string => createHash("sha256").update(record).digest("hex");
+
+/** The OPAQUE setup that a stored record was made with. Throws FastChatError UNAVAILABLE. */
+export function setupOf({ secrets }: GatewayContext, { setup: id }: { readonly setup: string }): string {
+  const found = secrets.setups.get(id);
+  if (found === undefined)
+    throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "The secret file of this server does not hold this account's setup." });
+  return found.setup;
+}
 
 /** The wire has bytes, the OPAQUE library base64url. */
 export const toText = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");

@@ -13,13 +13,13 @@ import {
 import { server } from "@serenity-kit/opaque";
 import { checkNumbers } from "../chat/access.ts";
 import { readSignInRecord, readWraps, replacePassword } from "../store/accounts.ts";
-import { fromText, type GatewayContext, recordTag, toText } from "./context.ts";
+import { fromText, type GatewayContext, recordTag, setupOf, toText } from "./context.ts";
 import { makeGrant } from "./sign-in.ts";
 import { REGISTRATION_RECORD_BYTES, understood } from "./sign-up.ts";
 
 /** The first half of a registration (RFC 9807, 5.1) for an account that is there, under the setup that it has: devices know that one's key. */
 export async function startPassword(gateway: GatewayContext, body: PasswordStart): Promise<PasswordStarted> {
-  const { database, secrets, states } = gateway;
+  const { database, states } = gateway;
   const grant = states.open("grant", body.grant);
   if (grant === undefined) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
   const account = grant["account"] as AccountId;
@@ -31,12 +31,10 @@ export async function startPassword(gateway: GatewayContext, body: PasswordStart
   // Gained with a password that is another one by now, or before somebody was put out: it is worth nothing any more.
   if (grant["record"] !== recordTag(stored.record) || grant["head"] !== state.head.hash) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
   if (state.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
-  const setup = secrets.setups.get(stored.setup);
-  if (setup === undefined)
-    throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "The secret file of this server does not hold this account's setup." });
+  const serverSetup = setupOf(gateway, stored);
   const { registrationResponse } = understood(() =>
     server.createRegistrationResponse({
-      serverSetup: setup.setup,
+      serverSetup,
       userIdentifier: state.name,
       registrationRequest: toText(body.registrationRequest),
     }),

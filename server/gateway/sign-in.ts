@@ -24,7 +24,7 @@ import {
 import { server } from "@serenity-kit/opaque";
 import { findAccount, newestAccountKey, readAccountLinks, readSignInRecord, readWraps } from "../store/accounts.ts";
 import { readRecordedLinks } from "../store/conversations.ts";
-import { fromText, type GatewayContext, recordTag, toText } from "./context.ts";
+import { fromText, type GatewayContext, recordTag, setupOf, toText } from "./context.ts";
 import { checkName, understood } from "./sign-up.ts";
 
 /** Counts an attempt to sign in. */
@@ -46,13 +46,11 @@ export async function startSignIn(gateway: GatewayContext, body: SignInStart, ad
     gateway.log.event("info", "sign-in", { outcome: "no-such-user" });
     throw new FastChatError(account?.closed === true ? ErrorCode.ACCOUNT_CLOSED : ErrorCode.NO_SUCH_USER);
   }
-  const setup = stored === undefined ? gateway.secrets.setup : gateway.secrets.setups.get(stored.setup);
-  if (setup === undefined)
-    throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "The secret file of this server does not hold this account's setup." });
+  const serverSetup = stored === undefined ? gateway.secrets.setup.setup : setupOf(gateway, stored);
   // Without a record the library answers with a fake one (RFC 9807, 6.3.2.2), which no password fits.
   const { serverLoginState, loginResponse } = understood(() =>
     server.startLogin({
-      serverSetup: setup.setup,
+      serverSetup,
       registrationRecord: stored === undefined ? null : toText(stored.record),
       startLoginRequest: toText(body.loginRequest),
       userIdentifier: name,
