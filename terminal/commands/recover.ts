@@ -1,11 +1,10 @@
 import { recover as recoverAt } from "@fastchat/client/node";
 import { weakPassword, withSecrets } from "../ask.ts";
 import { ourCommand } from "../config.ts";
-import { parseDuration } from "../durations.ts";
-import { checkedProfile, chooseGateway, homeOf, rememberProfile, withPatience } from "../place.ts";
+import { withPatience } from "../place.ts";
 import { command, passwordOptions, timeoutOption } from "./command.ts";
+import { freshPlace, signedIn } from "./entering.ts";
 import { refusedWith } from "./passwd.ts";
-import { refuseTakenProfile } from "./signup.ts";
 
 export const recover = command({
   name: "recover",
@@ -15,13 +14,10 @@ export const recover = command({
     timeout: { ...timeoutOption, default: "10s" },
     ...passwordOptions,
   },
-  async run({ config, output, place }, args) {
+  async run(context, args) {
+    const { config, output } = context;
     const name = args.name.toLowerCase();
-    const profile = checkedProfile(place.profile ?? config.profile ?? name);
-    const home = homeOf(config, place);
-    await refuseTakenProfile(home, profile);
-    const gateway = await chooseGateway(config, place);
-    const milliseconds = parseDuration(args.timeout, "timeout");
+    const { home, profile, gateway, milliseconds } = await freshPlace(context, name, args.timeout);
     const questions = [
       { words: "Your twelve recovery words: ", given: config.recoveryWords },
       { words: "New password: ", given: config.newPassword, again: true },
@@ -37,10 +33,7 @@ export const recover = command({
       if (result.kind === "weak-password") throw weakPassword(result.suggestion);
       return result.me;
     });
-    await rememberProfile(home, profile);
-    await output.print(
-      { type: "signed-in", name: me.name, account: me.account, device: me.device, profile, gateway: me.gateway },
-      `Welcome back, ${me.name}! Your password is changed, and you are signed in at ${me.gateway}. The recovery words stay the same; devices that were signed in still are: see "${ourCommand} devices".`,
-    );
+    const sentence = `Welcome back, ${me.name}! Your password is changed, and you are signed in at ${me.gateway}. The recovery words stay the same; devices that were signed in still are: see "${ourCommand} devices".`;
+    await signedIn(context, { home, profile, me }, sentence);
   },
 });

@@ -1,12 +1,12 @@
 import { ErrorCode, FastChatError, parseName } from "@fastchat/protocol";
-import { openClient, signUp } from "@fastchat/client/node";
+import { signUp } from "@fastchat/client/node";
 import { weakPassword, withPassword } from "../ask.ts";
 import { ourCommand } from "../config.ts";
-import { parseDuration } from "../durations.ts";
-import { Failure, exitCodes, failureOf } from "../failure.ts";
-import { checkedProfile, chooseGateway, homeOf, rememberProfile, thisProgram, withPatience } from "../place.ts";
+import { failureOf } from "../failure.ts";
+import { rememberProfile, withPatience } from "../place.ts";
 import { recoveryNotice } from "../words.ts";
 import { command, passwordOptions, timeoutOption } from "./command.ts";
+import { freshPlace } from "./entering.ts";
 
 export const signup = command({
   name: "signup",
@@ -17,15 +17,12 @@ export const signup = command({
     timeout: { ...timeoutOption, default: "10s" },
     ...passwordOptions,
   },
-  async run({ config, output, place }, args) {
+  async run(context, args) {
+    const { config, output } = context;
     const parsed = parseName(args.name);
     if (parsed.kind === "invalid") throw failureOf(new FastChatError(ErrorCode.NAME_INVALID));
     const { name } = parsed;
-    const profile = checkedProfile(place.profile ?? config.profile ?? name);
-    const home = homeOf(config, place);
-    await refuseTakenProfile(home, profile);
-    const gateway = await chooseGateway(config, place);
-    const milliseconds = parseDuration(args.timeout, "timeout");
+    const { home, profile, gateway, milliseconds } = await freshPlace(context, name, args.timeout);
     const invitation = args.invitation === undefined ? {} : { invitation: args.invitation };
     const source = { fromStdin: args["password-stdin"] === true, given: config.password, output };
     const { me, recoveryWords } = await withPassword(source, async ({ text: password, confirm }) => {
@@ -55,16 +52,3 @@ export const signup = command({
     );
   },
 });
-
-/** Throws Failure when somebody is signed in with this profile already. */
-export async function refuseTakenProfile(home: string, profile: string): Promise<void> {
-  const client = await openClient({ home, profile }, { ...thisProgram, offline: true });
-  if (client === undefined) return;
-  const { name } = client.me;
-  await client.close();
-  throw new Failure(
-    exitCodes.refused,
-    "profile-in-use",
-    `${name} is signed in with the profile ${profile} already: use another with --profile, or "${ourCommand} signout --profile ${profile}" first.`,
-  );
-}
