@@ -9,7 +9,7 @@ import {
   type SignedLink,
   SignedLinkSchema,
   type Wrap,
-  type WrapPurpose,
+  WrapPurpose,
   WrapSchema,
 } from "@fastchat/protocol/wire/account";
 import type { VaultEntry } from "@fastchat/protocol/wire/vault";
@@ -178,6 +178,8 @@ export async function seeDevices(database: Database, devices: Iterable<DeviceId>
 
 export interface NewPassword {
   readonly account: AccountId;
+  /** SHA-256 of the sign-in record that it takes the place of. */
+  readonly before: Uint8Array;
   readonly record: Uint8Array;
   readonly setup: string;
   /** MASTER_BY_PASSWORD. */
@@ -185,18 +187,22 @@ export interface NewPassword {
 }
 
 /** The record and the wrap that belongs to it in one transaction: the old password opens nothing any more [P2]. False: another one came first. */
-export async function replacePassword(database: Database, { account, record, setup, wrap }: NewPassword): Promise<boolean> {
+export async function replacePassword(database: Database, { account, before, record, setup, wrap }: NewPassword): Promise<boolean> {
   const id = idBytes(account);
   return database.query.transaction().execute(async (transaction) => {
     const replaced = await transaction
+      .updateTable("sign_in_record")
+      .set({ record, setup })
+      .where("account", "=", id)
+      .where(sql<Uint8Array>`sha256(record)`, "=", before)
+      .executeTakeFirst();
+    if (replaced.numUpdatedRows !== 1n) return false;
+    await transaction
       .updateTable("account_wrap")
       .set({ version: wrap.version, sealed: wrap.sealed })
       .where("account", "=", id)
       .where("purpose", "=", wrap.purpose)
-      .where("version", "=", wrap.version - 1)
-      .executeTakeFirst();
-    if (replaced.numUpdatedRows !== 1n) return false;
-    await transaction.updateTable("sign_in_record").set({ record, setup }).where("account", "=", id).execute();
+      .execute();
     return true;
   });
 }
@@ -317,6 +323,8 @@ export interface AccountAppend {
   readonly now: number;
   /** With a new account key: the whole vault, sealed again, and its revision when it was read. */
   readonly vault: { readonly revision: number; readonly entries: readonly VaultEntry[] };
+  /** With a `succeed`: the record of the new password. All that the account's old master key wraps goes [P2]. */
+  readonly signInRecord?: Uint8Array;
 }
 
 export type AccountAppendResult =
@@ -346,6 +354,7 @@ export async function appendAccountLink(database: Database, append: AccountAppen
       .executeTakeFirst();
     if (moved.numUpdatedRows !== 1n) return { kind: "stale" };
     if (!(await isWithinDay(transaction, append))) throw new TooManyLinks();
+    if (append.signInRecord !== undefined) await replaceSignIn(transaction, account, append.signInRecord);
     await insertLink(transaction, state, link, attachments, append.now);
     const ended = [...state.devices.values()]
       .filter(({ device, endedAt }) => (state.closed || endedAt !== undefined) && !wasEnded(before, device))
@@ -362,6 +371,19 @@ export async function appendAccountLink(database: Database, append: AccountAppen
     if (error instanceof TooManyLinks) return { kind: "too-many" };
     throw error;
   });
+}
+
+/** The wraps that follow a master key. */
+const byMaster: readonly WrapPurpose[] = [
+  WrapPurpose.MASTER_BY_PASSWORD,
+  WrapPurpose.MASTER_BY_RECOVERY,
+  WrapPurpose.IDENTITY_BY_MASTER,
+  WrapPurpose.ACCOUNT_KEY_BY_MASTER,
+];
+
+async function replaceSignIn(transaction: Transaction<Tables>, account: Uint8Array, record: Uint8Array): Promise<void> {
+  await transaction.updateTable("sign_in_record").set({ record }).where("account", "=", account).execute();
+  await transaction.deleteFrom("account_wrap").where("account", "=", account).where("purpose", "in", byMaster).execute();
 }
 
 /** Takes the transaction back. */
