@@ -290,7 +290,8 @@ test("[P2] what opens the account goes with a succession, whole and signed by th
   const { link, attachments, newIdentitySeed } = made;
   const record = randomBytes(192);
   const signedBy = async (seed: Uint8Array, registrationRecord = record, over = link) => {
-    const signed = { account: alice.account, link: accountLinkHash(over), record: registrationRecord };
+    const wraps = attachments.wraps.slice(-3);
+    const signed = { account: alice.account, link: accountLinkHash(over), record: registrationRecord, wraps };
     return { registrationRecord, signature: await signSuccessionRecord(seed, signed) };
   };
   const good = { link, attachments, vault: [], vaultRevision: 0, signInRecord: await signedBy(newIdentitySeed) };
