@@ -68,8 +68,8 @@ export interface ChatMessage {
   /** Server's time, held to log order; while queued the local time. Milliseconds since 1970. */
   readonly time: number;
   readonly status: MessageStatus;
-  /** Written by a device that was known to be revoked, or before the reader's time: kept apart and shown as such. */
-  readonly doubt: "none" | "revoked-device" | "before-joining";
+  /** Written by a device that was known to be revoked, before the reader's time, or lost by the server: kept apart and shown as such. */
+  readonly doubt: "none" | "revoked-device" | "before-joining" | "lost";
 }
 
 /** Something that happened in a conversation, or a warning about it, for people to read. */
