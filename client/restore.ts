@@ -71,6 +71,8 @@ export class Restore {
     const record = create(schemas.running, { running });
     // A device that begins knows nothing that could have been lost.
     if (known === undefined) return storage.commit([put(keys.running, schemas.running, record)]);
+    // Until all is done, every session begins with it.
+    await storage.commit([put(keys.running, schemas.running, create(schemas.running))]);
     // Accounts first: conversations name their heads, and nothing may be sealed to a key that was replaced.
     const accounts = await this.#putBackAccounts(session);
     const conversations = await this.#putBackConversations(session);
