@@ -111,8 +111,12 @@ export class Restore {
         const each = known.get(accountId(account));
         if (each === undefined || index >= each.links.length || session.aborted) continue;
         lost++;
-        await this.#putBack(each, index, accountId(account) === own ? await besideOwn() : {}, session);
+        await this.#putBack(each, index, {}, session);
       }
+      const mine = known.get(own);
+      // Others may have put back the links: what lay beside them nobody else has.
+      if (mine !== undefined && !session.aborted)
+        await this.#putBack(mine, Math.max(0, mine.state.lastTurn - 1), await besideOwn(), session);
     }
     return lost;
   }

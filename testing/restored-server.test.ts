@@ -6,7 +6,8 @@ import type { ConversationId } from "@fastchat/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { COMMAND } from "./fastchat.ts";
 import { freePort } from "./free-port.ts";
-import { anotherDevice, type Home, type Person, person } from "./person.ts";
+import { signIn } from "@fastchat/client/node";
+import { anotherDevice, type Home, newPassword, type Person, person } from "./person.ts";
 import { TemporaryFolder } from "./temporary-folder.ts";
 
 /** All of `fastchat up` on a folder, which can be stopped, copied and put back. */
@@ -113,13 +114,16 @@ test(
       await someone.client.accept(group);
     }
     await alice.client.setNote("bob", "a friend");
+    await using dave = await person(at, "dave");
+    await dave.say("carol", "hello carol");
+    await carol.hears("dave", "hello carol");
     await using oldPhone = await anotherDevice(at, carol, { profile: "carol-old" });
     await expect.poll(() => textsIn(oldPhone, group).catch(() => [])).toEqual(["to all"]);
 
     await installation.stop();
     installation.backUp();
     await installation.start();
-    for (const { client } of [alice, bob, carol]) await client.caughtUp(AbortSignal.timeout(30_000));
+    for (const { client } of [alice, bob, carol, dave]) await client.caughtUp(AbortSignal.timeout(30_000));
 
     // What the backup does not have.
     await say(alice, direct, "one that is lost");
@@ -130,6 +134,8 @@ test(
     await expect.poll(() => textsIn(laptop, direct).catch(() => [])).toContain("and another");
     await carol.client.revokeDevices(carol.password, [oldPhone.me.device]);
     await expect.poll(() => oldPhone.client.connection.kind).toBe("ended");
+    const password = newPassword();
+    expect(await dave.client.succeed(dave.password, password)).toMatchObject({ kind: "succeeded" });
     await alice.client.groups.remove(group, ["carol"]);
     await say(alice, group, "without carol");
     await expect.poll(() => textsIn(bob, group)).toContain("without carol");
@@ -140,7 +146,7 @@ test(
     await alice.client.setVerified("bob", true);
     await expect.poll(async () => (await alice.client.conversation(direct))?.peer?.verification).toBe("verified");
 
-    const people = [alice, bob, carol, laptop];
+    const people = [alice, bob, carol, dave, laptop];
     for (const { client } of people) await client.caughtUp(AbortSignal.timeout(30_000));
     await installation.stop();
     installation.restore();
@@ -174,6 +180,15 @@ test(
     await oldPhone.reopen();
     await expect.poll(() => oldPhone.client.connection.kind).toBe("ended");
     await oldPhone.client.close();
+
+    // Neither is the password that somebody knew worth anything again.
+    const place = (profile: string) => ({ home: at.home, profile });
+    const signInAs = (profile: string, given: string) => signIn(place(profile), { gateway: at.gatewayUrl, name: "dave", password: given });
+    expect(await signInAs("thief", dave.password)).toMatchObject({ kind: "refused" });
+    expect(await signInAs("dave-fresh", password)).toMatchObject({ kind: "signed-in" });
+    await carol.client.acceptIdentity("dave");
+    await carol.say("dave", "only for you");
+    await dave.hears("carol", "only for you");
 
     await say(alice, late, "and back again");
     for (const someone of [alice, bob, laptop])
