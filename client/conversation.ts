@@ -51,6 +51,8 @@ export interface ConversationParts extends LogReaderParts {
   readonly accountKeyOf: (generation: number) => Uint8Array | undefined;
   /** Own messages whose entries are about to be stored: what deletes them from the outbox in the same commit. */
   readonly arrived: (conversation: ConversationId, ids: readonly ClientMessageId[]) => Change[];
+  /** Whether it is in the outbox. */
+  readonly isOutgoing: (id: ClientMessageId) => boolean;
   /** They are stored. */
   readonly settled: (conversation: ConversationId, ids: readonly ClientMessageId[]) => void;
   readonly listener: ConversationListener;
@@ -63,6 +65,8 @@ export interface ConversationListener extends LogListener {
   onChanged(conversation: Conversation, sequences: readonly number[]): void;
   /** Messages are gone: what is shown of them is not there any more. */
   onDeleted(conversation: Conversation): void;
+  /** This device wrote messages that this profile knows nothing of: it is an older copy of it. */
+  onOlderCopy(): void;
   /** The current epoch's key cannot be opened here [C6]. */
   onKeyMissing(conversation: Conversation, epoch: number): void;
 }
@@ -454,6 +458,8 @@ export class Conversation {
       if (!mine) record.lastReceived = Math.max(record.lastReceived, sequence);
       if (!mine && sequence > record.readUpTo) this.#countUnread(record, entry);
       if (mine && equal(entry.device, idBytes(this.#parts.me.device))) {
+        const isUnknown = message.content.counter > record.counter && !this.#parts.isOutgoing(message.id);
+        if (isUnknown) draft.done.push(() => this.#parts.listener.onOlderCopy());
         record.counter = Math.max(record.counter, message.content.counter);
         draft.ownIds.push(message.id);
       }
