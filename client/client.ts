@@ -48,6 +48,7 @@ import { refusal } from "./refusals.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Storage, StorageFullError } from "./storage.ts";
 import { blockedIn } from "./views.ts";
+import { type SecretCalls, sealedCallsThrough } from "./sealed-calls.ts";
 import { wish, WishGranter, type WishKind } from "./wishes.ts";
 
 const DEFAULT_AGENT = "fastchat-sdk/0.1.0";
@@ -327,7 +328,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async succeed(old: string, fresh: string): Promise<SuccessionResult> {
-    return this.#needHolder().succeed(old, fresh);
+    return this.#secretCalls.succeed(old, fresh);
   }
 
   devices(): Promise<readonly DeviceInfo[]> {
@@ -339,7 +340,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void> {
-    return this.#needHolder().revokeDevices(password, devices);
+    return this.#secretCalls.revokeDevices(password, devices);
   }
 
   async signOut(): Promise<{ readonly server: "told" | "not-reached" }> {
@@ -390,10 +391,10 @@ class OpenedClient<Place> implements Client {
     return wish<Result>(this.#storage, kind, ending);
   }
 
-  /** For what needs the password, which is not left lying in the profile for another process to pick up. Throws FastChatError. */
-  #needHolder(): Holder {
+  /** What needs the password, which is not left lying readable in the profile. */
+  get #secretCalls(): SecretCalls {
     if (this.#role.kind === "holder") return this.#role.holder;
-    throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Close the other process of this profile, and try again then." });
+    return sealedCallsThrough(this.#storage, (sealed) => this.#callsBeside.own.sealed(sealed));
   }
 
   #fetchDownTo(id: ConversationId, sequence: number): Promise<boolean> {
