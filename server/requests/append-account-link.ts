@@ -56,12 +56,14 @@ export const appendAccountLink: Handler<"appendAccountLink"> = async (chat, sess
   if (stored.kind === "vault-moved") throw new FastChatError(ErrorCode.VERSION_CONFLICT);
   if (stored.kind === "too-many") throw tooManyToday();
   chat.chains.rememberAccount(state);
-  for (const ended of stored.ended) chat.hints.tell(["ended", ended]);
+  if (state.closed) chat.hints.tell(["closed", state.account]);
+  else for (const ended of stored.ended) chat.hints.tell(["ended", ended]);
   chat.hints.tell(["account", state.account, state.head.index, state.head.hash]);
   await tellAccountMoved(chat, { account: state.account, ...state.head });
   // The answer comes first where the session is among the ended ones.
   setImmediate(() => {
-    for (const ended of stored.ended) chat.delivery.endDevice(ended);
+    if (state.closed) chat.delivery.endAccount(state.account);
+    else for (const ended of stored.ended) chat.delivery.endDevice(ended, ErrorCode.DEVICE_REVOKED);
   });
   return answer(state.head.index);
 };
