@@ -166,6 +166,12 @@ export interface BroadcastList {
   readonly people: readonly Person[];
 }
 
+/** Those groups that could not be left by themselves are left with the account, once somebody in them hears of it. */
+export interface AccountDeletion {
+  readonly groupsLeft: number;
+  readonly groupsNotLeft: number;
+}
+
 export type ClientEvent =
   | { readonly kind: "connection"; readonly connection: ConnectionState }
   | { readonly kind: "role"; readonly role: ProfileRole }
@@ -294,6 +300,12 @@ export interface Client {
    * password. Throws FastChatError WRONG_PASSWORD, and UNAVAILABLE beside the holder.
    */
   revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void>;
+
+  /**
+   * Deletes the account for good: its name is never given again, the server removes what is its alone, its groups are left, and this device's profile is erased. Other devices are
+   * put out and keep what they have. Needs a connection and the password. Throws FastChatError WRONG_PASSWORD, and UNAVAILABLE beside the holder.
+   */
+  deleteAccount(password: string): Promise<AccountDeletion>;
 
   /** Signs this device out and erases its profile, also when the server cannot be reached (said in the result). */
   signOut(): Promise<{ readonly server: "told" | "not-reached" }>;

@@ -14,6 +14,7 @@ import { clientMessageId } from "@fastchat/protocol";
 import { directConversationId } from "@fastchat/protocol/chain";
 import { loadKnownAccount } from "./accounts.ts";
 import type {
+  AccountDeletion,
   BroadcastList,
   ChatItem,
   Client,
@@ -46,7 +47,6 @@ import { keys, read, schemas } from "./records.ts";
 import { refusal } from "./refusals.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Storage, StorageFullError } from "./storage.ts";
-import { blockedIn } from "./views.ts";
 import { wish, WishGranter, type WishKind } from "./wishes.ts";
 
 const DEFAULT_AGENT = "fastchat-sdk/0.1.0";
@@ -196,7 +196,8 @@ class OpenedClient<Place> implements Client {
   /** What would only fail later is refused at once, and stands in nobody's outbox. */
   async #checkMayWrite(id: ConversationId): Promise<void> {
     const record = await read(this.#storage, keys.conversation(id), schemas.conversation);
-    const blocked = record && blockedIn(record);
+    const blocked = record && (await this.#views.blockedIn(record));
+    if (blocked === "closed") throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
     if (blocked === "out") throw new FastChatError(ErrorCode.NOT_A_MEMBER);
     if (blocked === "announce-only") throw refusal("write");
   }
@@ -337,6 +338,14 @@ class OpenedClient<Place> implements Client {
     if (this.#role.kind === "holder") return this.#role.holder.revokeDevices(password, devices);
     // A password is not left lying in the profile for somebody else to pick up.
     throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Close the other process of this profile, and revoke then." });
+  }
+
+  async deleteAccount(password: string): Promise<AccountDeletion> {
+    if (this.#role.kind !== "holder")
+      throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Close the other process of this profile, and delete the account then." });
+    const deletion = await this.#role.holder.deleteAccount(password);
+    await this.#erase();
+    return deletion;
   }
 
   async signOut(): Promise<{ readonly server: "told" | "not-reached" }> {

@@ -9,9 +9,10 @@ import {
   parseName,
 } from "@fastchat/protocol";
 import { directConversationId, newestEpoch } from "@fastchat/protocol/chain";
+import { deleteAccount } from "./account-deletion.ts";
 import { AccountForked, KnownAccounts } from "./accounts.ts";
 import { Admissions } from "./admissions.ts";
-import type { BroadcastList, ClientEvent, ConnectionState } from "./api.ts";
+import type { AccountDeletion, BroadcastList, ClientEvent, ConnectionState } from "./api.ts";
 import type { Receipt } from "./api-groups.ts";
 import { Broadcasts, broadcastListsIn } from "./broadcasts.ts";
 import type { OwnCalls } from "./calls.ts";
@@ -468,6 +469,15 @@ export class Holder {
     });
     await this.#turns.turn();
     this.#trouble.quietly(this.#turns.keepTurning(this.#session.signal));
+  }
+
+  async deleteAccount(password: string): Promise<AccountDeletion> {
+    const { profile, gateway } = this.#parts;
+    const shared = { profile, gateway, accounts: this.accounts, conversations: this.#conversations, connection: this.#connection };
+    return deleteAccount({ ...shared, leaveGroup: (id) => this.groups.leave(id) }, password).catch((error: unknown) => {
+      if (error instanceof AccountForked) this.#trouble.tellFork(error);
+      throw error;
+    });
   }
 
   broadcastLists(): Promise<BroadcastList[]> {

@@ -1,4 +1,5 @@
 export type {
+  AccountDeletion,
   BroadcastList,
   DeviceInfo,
   PasswordChangeResult,

@@ -211,7 +211,7 @@ export class Views {
     };
     const { group } = record;
     if (group !== undefined) {
-      const blocked = blockedIn(record);
+      const blocked = await this.blockedIn(record);
       const isChanged = blocked === "none" && (await live.isIdentityChanged(id));
       const overview = await this.#overview(record, group);
       return { ...base, kind: "group", title: groupTitle(record), group: overview, blocked: isChanged ? "identity-changed" : blocked };
@@ -219,7 +219,7 @@ export class Views {
     const account = accountId(record.peer);
     const peer = await this.person(account);
     const isSelf = account === this.#parts.me.account;
-    const blocked = blockedIn(record);
+    const blocked = await this.blockedIn(record);
     return {
       ...base,
       kind: isSelf ? "note-to-self" : "direct",
@@ -227,6 +227,17 @@ export class Views {
       title: isSelf ? "Note to self" : peer.name,
       blocked: blocked === "none" && peer.verification === "changed" ? "identity-changed" : blocked,
     };
+  }
+
+  /** Why nothing can be sent into a conversation, as far as is known here. */
+  async blockedIn(record: ConversationRecord): Promise<ConversationSummary["blocked"]> {
+    const { peer, updateNeeded, forked, group } = record;
+    if (updateNeeded) return "update-needed";
+    if (group !== undefined && group.role === Role.UNSPECIFIED) return "out";
+    if (forked) return "forked";
+    // Known before it is on record in the conversation [C1].
+    if (record.closed || (isHash(peer) && (await this.#parts.accounts.get(accountId(peer)))?.state.closed === true)) return "closed";
+    return group === undefined || group.mayWrite ? "none" : "announce-only";
   }
 
   /** Below what is stored everything counts as unread that was not read elsewhere, until it is counted. */
@@ -340,15 +351,6 @@ const roles: Readonly<Record<Role, GroupOverview["role"]>> = {
   [Role.MEMBER]: "member",
   [Role.ADMIN]: "admin",
 };
-
-/** Why nothing can be sent into a conversation, as far as its record tells. */
-export function blockedIn({ updateNeeded, forked, closed, group }: ConversationRecord): ConversationSummary["blocked"] {
-  if (updateNeeded) return "update-needed";
-  if (group !== undefined && group.role === Role.UNSPECIFIED) return "out";
-  if (forked) return "forked";
-  if (closed) return "closed";
-  return group === undefined || group.mayWrite ? "none" : "announce-only";
-}
 
 /** A server's clock may be so far ahead. */
 const CLOCK_SLACK_MS = 600_000;
