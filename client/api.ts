@@ -1,4 +1,5 @@
 import type { AccountId, ClientMessageId, ConversationId, DeviceId, ErrorCode } from "@fastchat/protocol";
+import type { ExportOptions, ExportResult } from "./api-export.ts";
 import type { GroupOverview, Groups, Receipt } from "./api-groups.ts";
 
 // What programs see of the SDK: the terminal client, the web client and bots are written against this page.
@@ -301,6 +302,9 @@ export interface Client {
    */
   revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void>;
 
+  /** Everything that this account can read, as one archive. What this device lacks is fetched while there is a connection. */
+  export(options: ExportOptions): Promise<ExportResult>;
+
   /**
    * Deletes the account for good: its name is never given again, the server removes what is its alone, its groups are left, and this device's profile is erased. Other devices are
    * put out and keep what they have. Needs a connection and the password. Throws FastChatError WRONG_PASSWORD, and UNAVAILABLE beside the holder.
@@ -359,7 +363,7 @@ export interface RecoverOptions {
 }
 
 type Refused = { readonly kind: "refused"; readonly code: ErrorCode; readonly sentence: string };
-type WeakPassword = { readonly kind: "weak-password"; readonly bits: number; readonly suggestion: string };
+export type WeakPassword = { readonly kind: "weak-password"; readonly bits: number; readonly suggestion: string };
 
 export type RecoverResult = { readonly kind: "signed-in"; readonly me: Me } | Refused | WeakPassword;
 export type PasswordChangeResult = { readonly kind: "changed" } | Refused | WeakPassword;

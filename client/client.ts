@@ -30,11 +30,13 @@ import type {
   ProfileRole,
   SafetyNumber,
 } from "./api.ts";
+import type { ExportOptions, ExportResult } from "./api-export.ts";
 import type { GroupInfo, Groups, Receipt } from "./api-groups.ts";
 import { Beside } from "./beside.ts";
 import { call, callsThrough, type OwnCalls } from "./calls.ts";
 import { ConnectionLost } from "./connection.ts";
 import { ConversationChain } from "./conversation-chain.ts";
+import type { ExportSource } from "./export-source.ts";
 import { Gateway } from "./gateway.ts";
 import type { Wish } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Holder } from "./holder.ts";
@@ -338,6 +340,31 @@ class OpenedClient<Place> implements Client {
     if (this.#role.kind === "holder") return this.#role.holder.revokeDevices(password, devices);
     // A password is not left lying in the profile for somebody else to pick up.
     throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Close the other process of this profile, and revoke then." });
+  }
+
+  async export(options: ExportOptions): Promise<ExportResult> {
+    // Few ever need it.
+    const { exportArchive } = await import("./export-archive.ts");
+    return exportArchive(this.#exportSource, options);
+  }
+
+  get #exportSource(): ExportSource {
+    return {
+      me: this.me,
+      conversations: () => this.#views.all(),
+      requestsNotRead: async () => {
+        const { count, conversations } = await this.requests();
+        return Math.max(0, count - conversations.length);
+      },
+      group: (id) => this.groups.info(id),
+      contacts: () => this.#views.contacts(),
+      devices: () => this.devices().catch(ignoreWithoutConnection),
+      broadcastLists: () => this.broadcastLists(),
+      placesHere: (id) => this.#views.placesHere(id),
+      fetchDownTo: async (id, sequence) => (await this.#fetchDownTo(id, sequence).catch(ignoreWithoutConnection)) === true,
+      itemsAt: (id, sequences) => this.#views.itemsAt(id, sequences),
+      outgoing: (id) => this.#views.outgoing(id),
+    };
   }
 
   async deleteAccount(password: string): Promise<AccountDeletion> {

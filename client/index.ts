@@ -28,6 +28,7 @@ export type {
   SignUpResult,
   Verification,
 } from "./api.ts";
+export type { ExportLock, ExportOptions, ExportProgress, ExportResult, ExportSummary } from "./api-export.ts";
 export type {
   FoundGroup,
   GroupInfo,

@@ -7,6 +7,7 @@ import type { GroupInfo, GroupInvitation, GroupMember, GroupOverview } from "./a
 import type { ChatItem, ChatMessage, ChatNotice, ConversationSummary, Me, MessageStatus, NoticeKind, Person } from "./api.ts";
 import type { Contacts } from "./contacts.ts";
 import type { ConversationSettings } from "./conversation-settings.ts";
+import type { StandingConversation } from "./export-source.ts";
 import type { Conversation as ConversationRecord, Group as GroupRecord, StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { groupTitle, isOwn, profileOf } from "./group-record.ts";
 import { storedMessage } from "./log-page.ts";
@@ -93,15 +94,32 @@ export class Views {
   }
 
   async #standing(standing: Standing): Promise<ConversationSummary[]> {
+    return (await this.all((each) => each === standing)).map(({ conversation }) => conversation);
+  }
+
+  /** With how each stands, newest first. */
+  async all(isWanted: (standing: Standing) => boolean = () => true): Promise<StandingConversation[]> {
     const items = await this.#parts.storage.range(prefixRange(prefixes.conversations));
     const summaries = await Promise.all(
       items.map(async ({ key, value }) => {
         const id = key.slice(prefixes.conversations.length) as ConversationId;
         const record = fromBinary(schemas.conversation, value);
-        return this.standing(id, record) === standing ? this.#summary(id, record) : undefined;
+        const standing = this.standing(id, record);
+        const conversation = isWanted(standing) ? await this.#summary(id, record) : undefined;
+        return conversation === undefined ? [] : [{ standing, conversation }];
       }),
     );
-    return summaries.filter((each) => each !== undefined).sort((one, other) => other.time - one.time);
+    return summaries.flat().sort((one, other) => other.conversation.time - one.conversation.time);
+  }
+
+  /** The places of a log that are here, both included. */
+  async placesHere(id: ConversationId): Promise<{ readonly low: number; readonly high: number }> {
+    const { low = 1, high = 0 } = (await read(this.#parts.storage, keys.conversation(id), schemas.conversation)) ?? {};
+    return { low, high };
+  }
+
+  contacts(): Promise<Person[]> {
+    return Promise.all(this.#parts.contacts.all().map(({ account, name }) => this.#person(accountId(account), name)));
   }
 
   async conversation(id: ConversationId): Promise<ConversationSummary | undefined> {
