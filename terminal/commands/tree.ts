@@ -77,6 +77,7 @@ export const commands: Readonly<Record<string, Load | Branch>> = {
   whoami: () => import("./whoami.ts").then(({ whoami }) => whoami),
   devices,
   account,
+  export: () => import("./export.ts").then(({ exportCommand }) => exportCommand),
   people: () => import("./people.ts").then(({ people }) => people),
   conversations: () => import("./conversations.ts").then(({ conversations }) => conversations),
   send: () => import("./send.ts").then(({ send }) => send),
