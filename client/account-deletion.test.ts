@@ -50,7 +50,7 @@ const textsIn = async ({ client }: Person, id: Awaited<ReturnType<typeof groupWi
 const namesIn = async ({ client }: Person, id: Awaited<ReturnType<typeof groupWith>>) =>
   (await client.groups.info(id))?.members.map(({ person: { name }, role }) => `${name} ${role}`);
 
-test("[A1] [C2] [C4] who deletes the account leaves nothing of its own in the database, is put out everywhere, and the others go on", async () => {
+test("[A1] [C2] [C4] [H7] who deletes the account leaves nothing of its own in the database, is put out everywhere, and the others go on", async () => {
   await using alice = await person(system, "alice");
   await using bob = await person(system, "bob");
   await using carol = await person(system, "carol");

@@ -17,7 +17,7 @@ export async function lockConversationsOf(transaction: Transaction<Tables>, acco
 }
 
 /**
- * Removes what is a closed account's alone, in the transaction that closes it: what its password opens, its vault, copies of keys, slots, join requests and when its
+ * [H7] Removes what is a closed account's alone, in the transaction that closes it: what its password opens, its vault, copies of keys, slots, join requests and when its
  * devices were there; and whole conversations in which nobody else is or was whose account is open, such as the note to self. What others still read or check their
  * chains by stays: the account's own chain with its public keys, and the logs that it shares with them.
  */
