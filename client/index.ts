@@ -3,6 +3,7 @@ export type {
   BroadcastList,
   DeviceInfo,
   PasswordChangeResult,
+  SuccessionResult,
   RecoverOptions,
   RecoverResult,
   ChatItem,
