@@ -22,9 +22,10 @@ export interface AccountDeletionParts {
 }
 
 /**
- * [H7] Closes the account for good [A1], in three phases. The password opens the identity key: until then nothing has changed. The account leaves its groups, so that their
- * members see it at once, and a last admin has a successor; what cannot be left is left all the same by the first link there that names the closed account [C2].
- * Then the `close` is signed and sent. Whatever interrupts this leaves an account that is whole, or closed: who begins again goes on where it stopped.
+ * [H7] Closes the account for good [A1], in three phases. The password opens the identity key: until then nothing has changed. The account
+ * leaves its groups, so that their members see it at once, and a last admin has a successor; what cannot be left is left all the same by
+ * the first link there that names the closed account [C2]. Then the `close` is signed and sent. Whatever interrupts this leaves an account
+ * that is whole, or closed: who begins again goes on where it stopped.
  */
 export async function deleteAccount(parts: AccountDeletionParts, password: string): Promise<AccountDeletion> {
   const { profile, accounts, connection, gateway } = parts;

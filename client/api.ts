@@ -312,8 +312,9 @@ export interface Client {
   export(options: ExportOptions): Promise<ExportResult>;
 
   /**
-   * Deletes the account for good: its name is never given again, the server removes what is its alone, its groups are left, and this device's profile is erased. Other devices are
-   * put out and keep what they have. Needs a connection and the password. Throws FastChatError WRONG_PASSWORD, and UNAVAILABLE beside the holder.
+   * Deletes the account for good: its name is never given again, the server removes what is its alone, its groups are left, and this
+   * device's profile is erased. Other devices are put out and keep what they have. Needs a connection and the password. Throws
+   * FastChatError WRONG_PASSWORD, and UNAVAILABLE beside the holder.
    */
   deleteAccount(password: string): Promise<AccountDeletion>;
 

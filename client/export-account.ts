@@ -13,7 +13,8 @@ import {
   type ExportOverview,
   isoTime,
 } from "./export-shapes.ts";
-import type { ExportSource, StandingConversation } from "./export-source.ts";
+import type { ExportSource } from "./export-source.ts";
+import type { StandingConversation } from "./standing.ts";
 
 /** One file of an archive, as its text comes. */
 export interface ArchiveFile {
@@ -33,9 +34,9 @@ interface Log {
 }
 
 /**
- * The files of an archive, one after the other: each is read to its end before the next is asked for. Every log is read from its oldest place on, twice: once for its own
- * file, and once more, from this device's storage, for the viewer, which has to hold everything itself because a page from the disk can open no other file. What is
- * written while that goes on is in neither.
+ * The files of an archive, one after the other: each is read to its end before the next is asked for. Every log is read from its oldest
+ * place on, twice: once for its own file, and once more, from this device's storage, for the viewer, which has to hold everything itself
+ * because a page from the disk can open no other file. What is written while that goes on is in neither.
  *
  * @param tell called with what came into the archive, before the last file is read
  */

@@ -34,7 +34,9 @@ const HEAD = `<!doctype html>
 </main>
 `;
 
-/** The viewer with all that it shows, in pieces. The content stands in blocks of data, which no browser runs, and in which no tag can end. */
+/**
+ * The viewer with all that it shows, in pieces. The content stands in blocks of data, which no browser runs, and in which no tag can end.
+ */
 export async function* viewerPage(
   overview: ExportOverview,
   conversations: readonly AsyncIterable<readonly ExportedItem[]>[],

@@ -1,12 +1,7 @@
 import type { ConversationId } from "@fastchat/protocol";
 import type { GroupInfo } from "./api-groups.ts";
-import type { BroadcastList, ChatItem, ConversationSummary, DeviceInfo, Me, Person } from "./api.ts";
-import type { Standing } from "./standing.ts";
-
-export interface StandingConversation {
-  readonly standing: Standing;
-  readonly conversation: ConversationSummary;
-}
+import type { BroadcastList, ChatItem, DeviceInfo, Me, Person } from "./api.ts";
+import type { StandingConversation } from "./standing.ts";
 
 /** What an export is made of: the same for the process that holds a profile and for one beside it. */
 export interface ExportSource {

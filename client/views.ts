@@ -7,13 +7,12 @@ import type { GroupInfo, GroupInvitation, GroupMember, GroupOverview } from "./a
 import type { ChatItem, ChatMessage, ChatNotice, ConversationSummary, Me, MessageStatus, NoticeKind, Person } from "./api.ts";
 import type { Contacts } from "./contacts.ts";
 import type { ConversationSettings } from "./conversation-settings.ts";
-import type { StandingConversation } from "./export-source.ts";
 import type { Conversation as ConversationRecord, Group as GroupRecord, StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { groupTitle, isOwn, profileOf } from "./group-record.ts";
 import { storedMessage } from "./log-page.ts";
 import { type Outgoing, readOutbox } from "./outbox.ts";
 import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
-import { beginningOf, type Standing, type Standings } from "./standing.ts";
+import { beginningOf, type Standing, type StandingConversation, type Standings } from "./standing.ts";
 import { prefixRange, type Storage } from "./storage.ts";
 
 const PAGE = 200;

@@ -104,7 +104,7 @@ test("a plain export warns; what is written wrongly is said, and beside an open 
   expect(readdirSync(folder.path).filter((name) => name.includes("other") || name.includes("partial"))).toEqual([]);
 });
 
-test("the passphrase is asked for twice at a terminal, and the work is seen", async () => {
+test("the passphrase is asked for twice at a terminal, and is not shown", async () => {
   const file = inFolder("asked.zip.age");
   await using screen = new TestScreen({ args: as("alice", "export", file), environment: environmentIn(system), columns: 150 });
   await screen.shows("Passphrase for the archive:");

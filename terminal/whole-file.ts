@@ -5,8 +5,8 @@ import { exitCodes, Failure } from "./failure.ts";
 const NO_LINKS: ReadonlySet<string | undefined> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EXDEV"]);
 
 /**
- * A file that appears whole under its name, or not at all. It is written under another name beside it, readable by its owner alone, which is gone when this is disposed;
- * only `kill -9` and the loss of power leave that behind.
+ * A file that appears whole under its name, or not at all. It is written under another name beside it, readable by its owner alone, which
+ * is gone when this is disposed; only `kill -9` and the loss of power leave that behind.
  */
 export class WholeFile implements AsyncDisposable {
   readonly #path: string;

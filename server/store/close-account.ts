@@ -7,9 +7,9 @@ const conversationsOf = (account: Uint8Array): RawBuilder<unknown> => sql`
   SELECT conversation FROM member WHERE account = ${account} UNION SELECT conversation FROM former_member WHERE account = ${account}`;
 
 /**
- * Before anything else of the transaction that closes an account: nobody appends a link to its conversations until that is committed. Whose copies of
- * keys were written before, are removed by it; who writes some afterwards sees that the account is closed. In the order of the ids, as who
- * appends messages locks them.
+ * Before anything else of the transaction that closes an account: nobody appends a link to its conversations until that is committed. Whose
+ * copies of keys were written before, are removed by it; who writes some afterwards sees that the account is closed. In the order of the
+ * ids, as who appends messages locks them.
  */
 export async function lockConversationsOf(transaction: Transaction<Tables>, account: AccountId): Promise<void> {
   await sql`SELECT 1 FROM conversation WHERE conversation IN (${conversationsOf(idBytes(account))}) ORDER BY conversation
@@ -17,9 +17,10 @@ export async function lockConversationsOf(transaction: Transaction<Tables>, acco
 }
 
 /**
- * [H7] Removes what is a closed account's alone, in the transaction that closes it: what its password opens, its vault, copies of keys, slots, join requests and when its
- * devices were there; and whole conversations in which nobody else is or was whose account is open, such as the note to self. What others still read or check their
- * chains by stays: the account's own chain with its public keys, and the logs that it shares with them.
+ * [H7] Removes what is a closed account's alone, in the transaction that closes it: what its password opens, its vault, copies of keys,
+ * slots, join requests and when its devices were there; and whole conversations in which nobody else is or was whose account is open, such
+ * as the note to self. What others still read or check their chains by stays: the account's own chain with its public keys, and the logs
+ * that it shares with them.
  */
 export async function eraseClosedAccount(transaction: Transaction<Tables>, id: AccountId): Promise<void> {
   const account = idBytes(id);
