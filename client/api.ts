@@ -69,8 +69,8 @@ export interface ChatMessage {
   /** Server's time, held to log order; while queued the local time. Milliseconds since 1970. */
   readonly time: number;
   readonly status: MessageStatus;
-  /** Written by a device that was known to be revoked, or before the reader's time: kept apart and shown as such. */
-  readonly doubt: "none" | "revoked-device" | "before-joining";
+  /** Written by a device that was known to be revoked, before the reader's time, or lost by the server: kept apart and shown as such. */
+  readonly doubt: "none" | "revoked-device" | "before-joining" | "lost";
 }
 
 /** Something that happened in a conversation, or a warning about it, for people to read. */
@@ -194,10 +194,13 @@ export type ClientEvent =
   | { readonly kind: "requests"; readonly count: number }
   /** Everything that arrived while this device was away is stored now. */
   | { readonly kind: "caught-up" }
-  /** About the account, the server or this device as a whole. `storage`: the disk is full; what arrives waits on the server. */
+  /**
+   * About the account, the server or this device as a whole. `storage`: the disk is full; what arrives waits on the server. `older-copy`: the profile
+   * was put back from a copy.
+   */
   | {
       readonly kind: "warning";
-      readonly warning: "vault" | "account-fork" | "new-device" | "incarnation" | "storage";
+      readonly warning: "vault" | "account-fork" | "new-device" | "incarnation" | "older-copy" | "storage";
       readonly text: string;
     };
 

@@ -26,8 +26,9 @@ import { Lane } from "./lane.ts";
 import { incarnationAt, LogCheck, type LogDraft, witnessRecord } from "./log-check.ts";
 import { type LogListener, LogReader, type LogReaderParts } from "./log-reader.ts";
 import { doubtOf, isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
-import { forkNotice } from "./notices.ts";
-import { keys, prefixes, put, read, schemas, sequenceOfKey } from "./records.ts";
+import { forkNotice, lostNotice } from "./notices.ts";
+import { keys, prefixes, put, read, remove, schemas, sequenceOfKey } from "./records.ts";
+import { leaveBehind, lostMessages, type Repair, repairLog } from "./restored-log.ts";
 import { type Change, prefixRange } from "./storage.ts";
 import type { VerifiedAccounts } from "@fastchat/protocol/chain";
 
@@ -50,6 +51,8 @@ export interface ConversationParts extends LogReaderParts {
   readonly accountKeyOf: (generation: number) => Uint8Array | undefined;
   /** Own messages whose entries are about to be stored: what deletes them from the outbox in the same commit. */
   readonly arrived: (conversation: ConversationId, ids: readonly ClientMessageId[]) => Change[];
+  /** Whether it is in the outbox. */
+  readonly isOutgoing: (id: ClientMessageId) => boolean;
   /** They are stored. */
   readonly settled: (conversation: ConversationId, ids: readonly ClientMessageId[]) => void;
   readonly listener: ConversationListener;
@@ -62,6 +65,8 @@ export interface ConversationListener extends LogListener {
   onChanged(conversation: Conversation, sequences: readonly number[]): void;
   /** Messages are gone: what is shown of them is not there any more. */
   onDeleted(conversation: Conversation): void;
+  /** This device wrote messages that this profile knows nothing of: it is an older copy of it. */
+  onOlderCopy(): void;
   /** The current epoch's key cannot be opened here [C6]. */
   onKeyMissing(conversation: Conversation, epoch: number): void;
 }
@@ -210,6 +215,24 @@ export class Conversation {
       for (const { value } of page) this.#countUnread(left, fromBinary(schemas.entry, value));
     }
     return left;
+  }
+
+  /** What is unread and what came last, of all that is stored up to `high`. */
+  async #recount({ low, high, readUpTo }: ConversationRecord) {
+    const counted = { unread: 0, mentions: 0, lastMessage: 0, lastReceived: 0 };
+    for (let to = high; to >= low; to -= COUNTED_AT_ONCE) {
+      const range = { from: keys.entry(this.id, Math.max(low, to - COUNTED_AT_ONCE + 1)), to: keys.entry(this.id, to + 1), reverse: true };
+      for (const { key, value } of await this.#parts.storage.range(range)) {
+        const sequence = sequenceOfKey(key);
+        const entry = fromBinary(schemas.entry, value);
+        if (storedMessage(entry) === undefined) continue;
+        counted.lastMessage ||= sequence;
+        if (!equal(entry.account, idBytes(this.#parts.me.account))) counted.lastReceived ||= sequence;
+        if (sequence > readUpTo && counted.unread < limits.unreadCounted) this.#countUnread(counted, entry);
+      }
+      if (counted.lastReceived > 0 && to - COUNTED_AT_ONCE <= readUpTo) break;
+    }
+    return counted;
   }
 
   #countUnread(counted: { unread: number; mentions: number }, entry: StoredEntry): void {
@@ -393,6 +416,7 @@ export class Conversation {
     await this.#check.counters(draft, sequences, "forward");
     await this.#compareClaims(draft);
     this.#count(draft, sequences);
+    await this.#showLost(draft, sequences[0]);
     this.#await(draft, unopened(draft));
     // Keys that come late open what came before them.
     const late = [...draft.keys.keys()].filter((epoch) => epoch <= before);
@@ -401,6 +425,18 @@ export class Conversation {
     if (late.length > 0) await this.#openAwaited(late);
     this.#parts.listener.onStored(this, sequences, live);
     await this.#tellMissingKey();
+  }
+
+  /** What the server lost is shown beside this entry [H6]. */
+  async #showLost(draft: LogDraft, beside: number | undefined): Promise<void> {
+    const entry = beside === undefined ? undefined : draft.stored.get(beside);
+    if (draft.record.lost === 0 || entry === undefined) return;
+    const kept = await this.#parts.storage.range(prefixRange(prefixes.lost(this.id)));
+    const lost = lostMessages(kept.map(({ value }) => fromBinary(schemas.entry, value)));
+    if (lost.length > 0) entry.notices.push(lostNotice(lost.length));
+    entry.others.push(...lost);
+    draft.changes.push(...kept.map(({ key }) => remove(key)));
+    draft.record.lost = 0;
   }
 
   async #tellMissingKey(): Promise<void> {
@@ -422,6 +458,8 @@ export class Conversation {
       if (!mine) record.lastReceived = Math.max(record.lastReceived, sequence);
       if (!mine && sequence > record.readUpTo) this.#countUnread(record, entry);
       if (mine && equal(entry.device, idBytes(this.#parts.me.device))) {
+        const isUnknown = message.content.counter > record.counter && !this.#parts.isOutgoing(message.id);
+        if (isUnknown) draft.done.push(() => this.#parts.listener.onOlderCopy());
         record.counter = Math.max(record.counter, message.content.counter);
         draft.ownIds.push(message.id);
       }
@@ -537,6 +575,7 @@ export class Conversation {
     record.low = sequences[0]!;
     await this.#check.counters(draft, sequences.toReversed(), "back");
     this.#count(draft, sequences);
+    await this.#showLost(draft, sequences[0]);
     // What the policy has deleted is looked for from there on again.
     record.deletedUpTo = Math.min(record.deletedUpTo, record.low - 1);
     if (record.low === 1) {
@@ -581,6 +620,43 @@ export class Conversation {
   }
 
   // ------------------------------------------------------------------ what is not as it was
+
+  /**
+   * [H6] The server's data were put in place anew: has it make good what it lost, and follows its log from where it is the same. What it lost stays here,
+   * marked. Throws FastChatError, ConnectionLost; then all stays as it is.
+   */
+  async restore(): Promise<Repair> {
+    const repair = await this.#lane.run(() => this.#restore());
+    if (repair.kind === "repaired") await this.catchUp();
+    return repair;
+  }
+
+  async #restore(): Promise<Repair> {
+    const { id, record, chain } = this;
+    if (record.high === 0 || record.low > record.high) return { kind: "same" };
+    const { storage, connection } = this.#parts;
+    const repair = await repairLog({ id, storage, chain, check: this.#check, connection }, record);
+    const draft = this.#draft();
+    if (repair.kind === "forked") {
+      draft.record.forked = true;
+      await this.#commit(draft);
+    }
+    if (repair.kind !== "repaired") return repair;
+    const { from } = repair;
+    const behind = (await chain.linksAfter(from)).map(({ sequence }) => sequence);
+    const placeOf = (sequence: number) => (sequence <= from ? sequence : (repair.places[behind.indexOf(sequence)] ?? from));
+    const placed = await chain.placeAgain(from, repair.places);
+    const stored = await storage.range({ ...prefixRange(prefixes.entries(id)), from: keys.entry(id, from + 1) });
+    draft.changes.push(...leaveBehind(id, draft.record, { from, stored, placeOf }), ...placed.changes);
+    await this.#check.endAt(draft.record, from);
+    Object.assign(draft.record, await this.#recount(draft.record));
+    draft.record.revision++;
+    this.record.head = draft.record.head = repair.head;
+    draft.done.push(placed.done);
+    await this.#commit(draft);
+    this.#parts.listener.onChanged(this, []);
+    return repair;
+  }
 
   /** The server says that it has less than this device: looks whether what it has is the same. */
   compareWithServer(head: number): Promise<void> {

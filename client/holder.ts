@@ -38,6 +38,7 @@ import type { LocalProfile } from "./profile.ts";
 import { type PushReceivers, receivePush } from "./pushes.ts";
 import { ReadPositions } from "./read-positions.ts";
 import { Requests } from "./requests.ts";
+import { Restore } from "./restore.ts";
 import { Retention } from "./retention.ts";
 import { Slots } from "./slots.ts";
 import { Standings } from "./standing.ts";
@@ -96,13 +97,17 @@ export class Holder {
   readonly #news: News;
   readonly #trouble: Trouble;
   readonly #admissions: Admissions;
+  readonly #restore: Restore;
   readonly groups: GroupCalls;
+  #isOlderCopy = false;
   /** Conversations whose unread messages are being counted. */
   readonly #counting = new Set<Conversation>();
   readonly #closing = new AbortController();
   /** Aborted when the connection ends: work of an earlier session stops. */
   #session = new AbortController();
   #synced: Promise<void> | undefined;
+  /** Settles when what the server lost was made good; undefined: that is done. */
+  #restored: Promise<void> | undefined;
   /** The vault of this connection was read, or could not be. */
   #vaultRead: Promise<unknown> = Promise.resolve();
 
@@ -126,13 +131,18 @@ export class Holder {
       { gateway: parts.gateway, device: me.device, signingSeed, agent: parts.agent, onWake: parts.onWake },
       {
         onState: (state) => this.#onState(state),
-        onOnline: () => this.#onOnline(),
-        onPush: (body) => quietly(receivePush(body, receivers)),
+        onOnline: (running) => this.#onOnline(running),
+        onUnknown: () => this.#ownAccount.putBack(),
+        // What a restored server says is read on top of what was made good.
+        onPush: (body) =>
+          quietly(this.#restored === undefined ? receivePush(body, receivers) : this.#restored.then(() => receivePush(body, receivers))),
       },
     );
     this.#connection = connection;
     this.#toldConnection = new ToldConnection(storage);
     const isOnline = () => connection.state.kind === "online";
+    /** And nothing is left to be made good: what is written follows what the server has. */
+    const isReady = () => isOnline() && this.#restored === undefined;
     this.accounts = new KnownAccounts(
       storage,
       (request) => connection.request({ case: "fetchAccount", value: request }, "account"),
@@ -186,7 +196,7 @@ export class Holder {
       author,
       links: this.#links,
       connection,
-      isOnline,
+      isOnline: isReady,
       conversationOf: (id) => this.#conversations.need(id),
       manifestReference: () => this.#vault.manifestReference(),
       onChanged: (conversation, outgoing) => {
@@ -199,7 +209,7 @@ export class Holder {
     this.#slots = new Slots({
       author,
       connection,
-      isOnline,
+      isOnline: isReady,
       isQuiet: (conversation) => this.requests.isQuiet(conversation),
       onOthers: (conversation, from, to) => quietly(this.#news.othersMoved(conversation, from, to)),
       onUnexpected,
@@ -250,6 +260,7 @@ export class Holder {
       verified: new Map(),
       connection,
       accountKeyOf: (generation) => this.#ownAccount.secretOf(generation),
+      isOutgoing: (id) => this.outbox.find(id) !== undefined,
       arrived: (id, ids) => this.outbox.arrived(id, ids),
       settled: (id, ids) => this.outbox.settled(id, ids),
       onReference: (manifest) => quietly(this.#vault.compare(manifest)),
@@ -273,8 +284,20 @@ export class Holder {
           const conversation = this.#conversations.get(id);
           if (conversation !== undefined && !this.requests.isQuiet(conversation)) quietly(this.people.checkNames(accounts));
         },
+        onOlderCopy: () => this.#warnOlderCopy(),
         onKeyMissing: (conversation, epoch) => quietly(this.#findKey(conversation, epoch)),
       },
+    });
+    this.#restore = new Restore({
+      account: me.account,
+      storage,
+      accounts: this.accounts,
+      conversations: this.#conversations,
+      links: this.#links,
+      connection,
+      vault: this.#vault,
+      besideOwn: () => this.#ownAccount.besideLinks(),
+      emit,
     });
     this.requests = new Requests({
       storage,
@@ -510,6 +533,13 @@ export class Holder {
     this.outbox.drive(id);
   }
 
+  /** [S2] Once: it has caught up, and sends under counters that follow. */
+  #warnOlderCopy(): void {
+    if (this.#isOlderCopy) return;
+    this.#isOlderCopy = true;
+    this.#parts.emit({ kind: "warning", warning: "older-copy", text: OLDER_COPY_WARNING });
+  }
+
   async #receipts(id: ConversationId): Promise<Receipt[]> {
     const conversation = await this.#conversations.need(id);
     const receipts = await this.#slots.receipts(conversation);
@@ -582,12 +612,14 @@ export class Holder {
     await this.#toldConnection.tell(state).catch(this.#trouble.tell);
   }
 
-  #onOnline(): void {
+  #onOnline(running: Uint8Array): void {
     this.#session.abort();
     this.#session = new AbortController();
     const session = AbortSignal.any([this.#session.signal, this.#closing.signal]);
     this.#links.newSession();
     for (const conversation of this.#conversations.all) conversation.newSession();
+    this.#restored = this.#restore.look(running, session).finally(() => (this.#restored = undefined));
+    this.#restored.catch(() => undefined);
     this.#synced = this.#begin(session);
     this.#trouble.quietly(this.#synced);
     this.#trouble.quietly(this.#catchUp.nowAndThen(session));
@@ -597,8 +629,12 @@ export class Holder {
   async #begin(session: AbortSignal): Promise<void> {
     for (;;) {
       try {
+        await this.#restored;
         // Who was given a new account key reads the vault with it.
-        const read = this.#ownAccount.refresh().then(() => this.#vault.online());
+        const read = this.#ownAccount
+          .refresh()
+          .then(() => this.#restore.lookAtVault())
+          .then(() => this.#vault.online());
         this.#vaultRead = Promise.race([read.catch(() => undefined), pause(VAULT_MS, session)]);
         const vault = read.then(() => this.#devices.introduce()).then(() => this.#vault.writeWaiting());
         const beside = Promise.all([vault, this.#presence.online()]);
@@ -650,5 +686,7 @@ function ignoreNotFound(error: unknown): void {
 }
 
 const NEW_DEVICE_WARNING = "A new device signed in to your account. If that was not you, change your password and revoke it.";
+const OLDER_COPY_WARNING =
+  "This is an older copy of this device's profile: it has caught up with what was sent since. If another copy is still in use, sign out on one of the two.";
 const VAULT_WARNING =
   "Your contacts and settings on the server are not what your devices wrote: something was changed, swapped, held back or is old. What this device has was kept.";

@@ -122,7 +122,12 @@ const warnings: ReadonlySet<string> = new Set([
   "unreadable",
   "device-runs-twice",
 ]);
-const doubts = { none: "", "revoked-device": "written by a device that was revoked", "before-joining": "written before its author's time" };
+const doubts: Readonly<Record<Extract<ExportedItem, { type: "message" }>["doubt"], string>> = {
+  none: "",
+  "revoked-device": "written by a device that was revoked",
+  "before-joining": "written before its author's time",
+  lost: "lost by the server",
+};
 
 function rowsOf(item: ExportedItem, before: ExportedItem | undefined): HTMLElement[] {
   const time = new Date(item.time);
