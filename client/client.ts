@@ -14,6 +14,7 @@ import { clientMessageId } from "@fastchat/protocol";
 import { directConversationId } from "@fastchat/protocol/chain";
 import { loadKnownAccount } from "./accounts.ts";
 import type {
+  AccountDeletion,
   BroadcastList,
   ChatItem,
   Client,
@@ -30,11 +31,13 @@ import type {
   ProfileRole,
   SafetyNumber,
 } from "./api.ts";
+import type { ExportOptions, ExportResult } from "./api-export.ts";
 import type { GroupInfo, Groups, Receipt } from "./api-groups.ts";
 import { Beside } from "./beside.ts";
 import { call, callsThrough, type OwnCalls } from "./calls.ts";
 import { ConnectionLost } from "./connection.ts";
 import { ConversationChain } from "./conversation-chain.ts";
+import type { ExportSource } from "./export-source.ts";
 import { Gateway } from "./gateway.ts";
 import type { Wish } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Holder } from "./holder.ts";
@@ -47,7 +50,6 @@ import { keys, read, schemas } from "./records.ts";
 import { refusal } from "./refusals.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Storage, StorageFullError } from "./storage.ts";
-import { blockedIn } from "./views.ts";
 import { type SecretCalls, sealedCallsThrough } from "./sealed-calls.ts";
 import { wish, WishGranter, type WishKind } from "./wishes.ts";
 
@@ -198,7 +200,8 @@ class OpenedClient<Place> implements Client {
   /** What would only fail later is refused at once, and stands in nobody's outbox. */
   async #checkMayWrite(id: ConversationId): Promise<void> {
     const record = await read(this.#storage, keys.conversation(id), schemas.conversation);
-    const blocked = record && blockedIn(record);
+    const blocked = record && (await this.#views.blockedIn(record));
+    if (blocked === "closed") throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
     if (blocked === "out") throw new FastChatError(ErrorCode.NOT_A_MEMBER);
     if (blocked === "announce-only") throw refusal("write");
   }
@@ -341,6 +344,37 @@ class OpenedClient<Place> implements Client {
 
   async revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void> {
     return this.#secretCalls.revokeDevices(password, devices);
+  }
+
+  async export(options: ExportOptions): Promise<ExportResult> {
+    // Few ever need it.
+    const { exportArchive } = await import("./export-archive.ts");
+    return exportArchive(this.#exportSource, options);
+  }
+
+  get #exportSource(): ExportSource {
+    return {
+      me: this.me,
+      conversations: () => this.#views.all(),
+      requestsNotRead: async () => {
+        const { count, conversations } = await this.requests();
+        return Math.max(0, count - conversations.length);
+      },
+      group: (id) => this.groups.info(id),
+      contacts: () => this.#views.contacts(),
+      devices: () => this.devices().catch(ignoreWithoutConnection),
+      broadcastLists: () => this.broadcastLists(),
+      placesHere: (id) => this.#views.placesHere(id),
+      fetchDownTo: async (id, sequence) => (await this.#fetchDownTo(id, sequence).catch(ignoreWithoutConnection)) === true,
+      itemsAt: (id, sequences) => this.#views.itemsAt(id, sequences),
+      outgoing: (id) => this.#views.outgoing(id),
+    };
+  }
+
+  async deleteAccount(password: string): Promise<AccountDeletion> {
+    const deletion = await this.#secretCalls.deleteAccount(password);
+    await this.#erase();
+    return deletion;
   }
 
   async signOut(): Promise<{ readonly server: "told" | "not-reached" }> {

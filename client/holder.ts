@@ -9,9 +9,10 @@ import {
   parseName,
 } from "@fastchat/protocol";
 import { directConversationId, newestEpoch } from "@fastchat/protocol/chain";
+import { deleteAccount } from "./account-deletion.ts";
 import { AccountForked, KnownAccounts } from "./accounts.ts";
 import { Admissions } from "./admissions.ts";
-import type { BroadcastList, ClientEvent, ConnectionState, SuccessionResult } from "./api.ts";
+import type { AccountDeletion, BroadcastList, ClientEvent, ConnectionState, SuccessionResult } from "./api.ts";
 import type { Receipt } from "./api-groups.ts";
 import { Broadcasts, broadcastListsIn } from "./broadcasts.ts";
 import type { OwnCalls } from "./calls.ts";
@@ -143,6 +144,7 @@ export class Holder {
     this.#sealedCalls = new SealedCalls({
       revokeDevices: (password, devices) => this.revokeDevices(password, devices),
       succeed: (old, fresh) => this.succeed(old, fresh),
+      deleteAccount: (password) => this.deleteAccount(password),
     });
     this.#toldConnection = new ToldConnection(storage, () => this.#sealedCalls.publicKey);
     const isOnline = () => connection.state.kind === "online";
@@ -514,6 +516,15 @@ export class Holder {
   async #turnAll(): Promise<void> {
     await this.#turns.turn();
     this.#trouble.quietly(this.#turns.keepTurning(this.#session.signal));
+  }
+
+  async deleteAccount(password: string): Promise<AccountDeletion> {
+    const { profile, gateway } = this.#parts;
+    const shared = { profile, gateway, accounts: this.accounts, conversations: this.#conversations, connection: this.#connection };
+    return deleteAccount({ ...shared, leaveGroup: (id) => this.groups.leave(id) }, password).catch((error: unknown) => {
+      if (error instanceof AccountForked) this.#trouble.tellFork(error);
+      throw error;
+    });
   }
 
   broadcastLists(): Promise<BroadcastList[]> {

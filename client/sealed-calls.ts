@@ -19,10 +19,10 @@ import { keys, read, schemas } from "./records.ts";
 import type { Storage } from "./storage.ts";
 
 /** What needs a password, or answers with recovery words. */
-export type SecretCalls = Pick<Client, "revokeDevices" | "succeed">;
+export type SecretCalls = Pick<Client, "revokeDevices" | "succeed" | "deleteAccount">;
 type Name = keyof SecretCalls;
 
-const names: readonly string[] = ["revokeDevices", "succeed"] satisfies readonly Name[];
+const names: readonly string[] = ["revokeDevices", "succeed", "deleteAccount"] satisfies readonly Name[];
 const NOBODY = new Uint8Array(32);
 const NONE = new Uint8Array(0);
 
@@ -78,6 +78,7 @@ export function sealedCallsThrough(storage: Storage, carry: (sealed: SealedCall)
   };
   return {
     revokeDevices: (password, devices) => call("revokeDevices", [password, devices]) as Promise<void>,
+    deleteAccount: (password) => call("deleteAccount", [password]) as ReturnType<SecretCalls["deleteAccount"]>,
     succeed: (old, fresh) => call("succeed", [old, fresh]) as ReturnType<SecretCalls["succeed"]>,
   };
 }
