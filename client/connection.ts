@@ -51,6 +51,8 @@ export interface ConnectionListener {
   onOnline(): void;
   /** What the server says by itself. */
   onPush(body: ServerBody): void;
+  /** The server says what time it is there, milliseconds since 1970. */
+  onTime(time: bigint): void;
 }
 
 interface Waiting {
@@ -198,6 +200,7 @@ export class Connection {
         const welcome = await this.#hello(session, ticket.ticket);
         onlineAt = performance.now();
         this.#session = session;
+        this.#listener.onTime(welcome.time);
         this.#become({ kind: "online", server: welcome.server, since: Date.now() });
         this.#listener.onOnline();
         const error = await session.ended.promise;
@@ -341,7 +344,10 @@ export class Connection {
   }
 
   #ping(session: Session, timeoutMs: number): void {
-    this.#ask(session, { case: "ping", value: {} }, "pong", timeoutMs).catch(() => undefined);
+    this.#ask(session, { case: "ping", value: {} }, "pong", timeoutMs).then(
+      ({ time }) => this.#listener.onTime(time),
+      () => undefined,
+    );
   }
 
   /** Cuts a wait short; asks a connection that may have died in its sleep for a sign of life. */

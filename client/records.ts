@@ -9,7 +9,9 @@ import {
   KnownAccountSchema,
   OutboxItemSchema,
   ProfileSchema,
+  ServerClockSchema,
   StoredEntrySchema,
+  TimerSchema,
   UnreadRequestSchema,
   VaultCursorSchema,
   VaultRecordSchema,
@@ -33,6 +35,8 @@ export const keys = {
   link: (conversation: ConversationId, sequence: number) => `link/${conversation}/${number(sequence)}`,
   epochKey: (conversation: ConversationId, epoch: number) => `epoch-key/${conversation}/${number(epoch)}`,
   entry: (conversation: ConversationId, sequence: number) => `entry/${conversation}/${number(sequence)}`,
+  /** Of an entry whose message has a lifetime. */
+  timer: (conversation: ConversationId, sequence: number) => `timer/${conversation}/${number(sequence)}`,
   /** `order` counts up within a conversation; the id keeps two processes that chose the same one apart. */
   outbox: (conversation: ConversationId, order: number, id: ClientMessageId) => `outbox/${conversation}/${number(order)}/${id}`,
   vault: (place: { readonly kind: string; readonly key: string }) => `vault/${place.kind}/${place.key}`,
@@ -44,6 +48,7 @@ export const keys = {
   /** A stranger's conversation that was not read. */
   unread: (conversation: ConversationId) => `unread-request/${conversation}`,
   holderConnection: "holder-connection",
+  serverClock: "server-clock",
   wish: (id: string) => `wish/${id}`,
   granted: (id: string) => `granted/${id}`,
 } as const;
@@ -55,6 +60,8 @@ export const prefixes = {
   links: (conversation: ConversationId) => `link/${conversation}/`,
   epochKeys: (conversation: ConversationId) => `epoch-key/${conversation}/`,
   entries: (conversation: ConversationId) => `entry/${conversation}/`,
+  allTimers: "timer/",
+  timers: (conversation: ConversationId) => `timer/${conversation}/`,
   outbox: "outbox/",
   outboxOf: (conversation: ConversationId) => `outbox/${conversation}/`,
   vault: "vault/",
@@ -79,6 +86,7 @@ export const schemas = {
   conversation: ConversationSchema,
   chain: ChainRecordSchema,
   entry: StoredEntrySchema,
+  timer: TimerSchema,
   outbox: OutboxItemSchema,
   unread: UnreadRequestSchema,
   vault: VaultRecordSchema,
@@ -86,6 +94,7 @@ export const schemas = {
   wish: WishSchema,
   granted: GrantedSchema,
   holderConnection: HolderConnectionSchema,
+  serverClock: ServerClockSchema,
 } as const;
 
 /** A change that stores a record. */

@@ -58,6 +58,8 @@ const untouched = {
   time: morning,
   blocked: "none",
   mute: "none",
+  retentionSeconds: 0,
+  timerSeconds: 0,
   request: false,
 } as const;
 
@@ -159,6 +161,8 @@ export function message(
     mentionsMe: false,
     time: morning + sequence * minute,
     status: "read" satisfies MessageStatus,
+    expiresAfter: 0,
+    expires: undefined,
     doubt: "none",
     ...fields,
   };

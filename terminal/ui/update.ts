@@ -136,7 +136,11 @@ function hear(state: State, event: ClientEvent): Step {
     case "items":
       return receive(state, event.conversation, event.items, event.live);
     case "deleted":
-      return step(forget(state, event.conversation, event.upTo));
+      return step(forget(state, event.conversation, ({ sequence }) => sequence !== undefined && sequence <= event.upTo));
+    case "expired": {
+      const gone = new Set(event.sequences);
+      return step(forget(state, event.conversation, ({ sequence }) => sequence !== undefined && gone.has(sequence)));
+    }
     case "presence":
       return step(withPresence(state, event.people));
     case "typing":

@@ -1,4 +1,5 @@
 import { toBinary, create, fromBinary } from "@bufbuild/protobuf";
+import { openClient } from "@fastchat/client/node";
 import { type ConversationId, idBytes } from "@fastchat/protocol";
 import { ErasedSchema } from "@fastchat/protocol/wire/conversation";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -28,11 +29,12 @@ async function sweepAfter(milliseconds: number): Promise<void> {
   await new Retention({ database, log: silentLog, metrics: openChatMetrics(), now, everyMs: 1 }).sweep();
 }
 
-/** What a client shows by a clock that is so much later, too. */
-async function contradictionsOf({ client }: Person, id: ConversationId): Promise<string[]> {
+/** What a process beside this client shows by a clock that is so much later, too. */
+async function contradictionsOf({ home, profile }: Person, id: ConversationId): Promise<string[]> {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + LATER_MS });
   try {
-    const { items } = await client.items(id, { limit: 500 });
+    await using beside = (await openClient({ home, profile }))!;
+    const { items } = await beside.items(id, { limit: 500 });
     return items.flatMap((item) => (item.kind === "notice" && item.notice === "contradiction" ? [item.text] : []));
   } finally {
     vi.useRealTimers();
