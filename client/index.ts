@@ -21,6 +21,7 @@ export type {
   Person,
   ProfileRole,
   SafetyNumber,
+  SendOptions,
   SignInOptions,
   SignInResult,
   SignUpOptions,

@@ -1,4 +1,4 @@
-import type { ChatItem, ClientEvent, Person } from "@fastchat/client";
+import type { ChatItem, ChatMessage, ClientEvent, Person } from "@fastchat/client";
 import { activityOf } from "../activity.ts";
 import { forget, receive } from "./arrivals.ts";
 import { changed, reloaded, withConversation, withGroup } from "./conversation-change.ts";
@@ -22,6 +22,7 @@ import {
   openChat,
   openConversation,
   said,
+  serverTimeIn,
   step,
   withChat,
 } from "./state.ts";
@@ -52,7 +53,7 @@ function act(state: State, action: Action): Step {
     case "resize":
       return step({ ...state, columns: action.columns, rows: action.rows });
     case "tick":
-      return step(state.flash !== undefined && state.flash.until <= state.now ? { ...state, flash: undefined } : state);
+      return step(tick({ ...state, serverAhead: action.serverAhead }));
     case "event":
       return hear(state, action.event);
     case "conversation":
@@ -119,6 +120,16 @@ function act(state: State, action: Action): Step {
     default:
       return action satisfies never;
   }
+}
+
+/** Answers have their time, and messages theirs. */
+function tick(state: State): State {
+  const next = state.flash !== undefined && state.flash.until <= state.now ? { ...state, flash: undefined } : state;
+  const end = serverTimeIn(next);
+  const isOver = ({ expires }: ChatMessage): boolean => expires !== undefined && expires <= end;
+  const chat = openChat(next);
+  const some = chat?.entries.some(({ item }) => item.kind === "message" && isOver(item)) ?? false;
+  return some && next.open !== undefined ? forget(next, next.open, isOver) : next;
 }
 
 function hear(state: State, event: ClientEvent): Step {
