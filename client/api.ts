@@ -310,6 +310,12 @@ export interface Client {
    */
   changePassword(old: string, fresh: string): Promise<PasswordChangeResult>;
 
+  /**
+   * [P2] Somebody may know the old password: besides it, the recovery words and every key are replaced, and all devices but this one lose their
+   * rights. Contacts see it, and that the old keys signed it. Needs a connection. Throws FastChatError UNAVAILABLE beside the holder.
+   */
+  succeed(old: string, fresh: string): Promise<SuccessionResult>;
+
   /** All that this account ever had, newest first. Needs a connection. */
   devices(): Promise<readonly DeviceInfo[]>;
   /** What a device is called, on all devices. Throws FastChatError NOT_FOUND, TOO_LARGE. */
@@ -376,6 +382,7 @@ type WeakPassword = { readonly kind: "weak-password"; readonly bits: number; rea
 
 export type RecoverResult = { readonly kind: "signed-in"; readonly me: Me } | Refused | WeakPassword;
 export type PasswordChangeResult = { readonly kind: "changed" } | Refused | WeakPassword;
+export type SuccessionResult = { readonly kind: "succeeded"; readonly recoveryWords: readonly string[] } | Refused | WeakPassword;
 
 export interface SignInOptions {
   readonly gateway: string;

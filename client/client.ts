@@ -25,6 +25,7 @@ import type {
   Mute,
   OpenOptions,
   PasswordChangeResult,
+  SuccessionResult,
   Person,
   ProfileRole,
   SafetyNumber,
@@ -342,6 +343,10 @@ class OpenedClient<Place> implements Client {
     });
   }
 
+  async succeed(old: string, fresh: string): Promise<SuccessionResult> {
+    return this.#needHolder().succeed(old, fresh);
+  }
+
   devices(): Promise<readonly DeviceInfo[]> {
     return this.#own.devices();
   }
@@ -351,9 +356,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void> {
-    if (this.#role.kind === "holder") return this.#role.holder.revokeDevices(password, devices);
-    // A password is not left lying in the profile for somebody else to pick up.
-    throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Close the other process of this profile, and revoke then." });
+    return this.#needHolder().revokeDevices(password, devices);
   }
 
   async signOut(): Promise<{ readonly server: "told" | "not-reached" }> {
@@ -402,6 +405,12 @@ class OpenedClient<Place> implements Client {
   #wish<Result = void>(kind: WishKind, signal?: AbortSignal): Promise<Result> {
     const ending = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
     return wish<Result>(this.#storage, kind, ending);
+  }
+
+  /** For what needs the password, which is not left lying in the profile for another process to pick up. Throws FastChatError. */
+  #needHolder(): Holder {
+    if (this.#role.kind === "holder") return this.#role.holder;
+    throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Close the other process of this profile, and try again then." });
   }
 
   #fetchDownTo(id: ConversationId, sequence: number): Promise<boolean> {

@@ -11,7 +11,7 @@ import {
 import { directConversationId, newestEpoch } from "@fastchat/protocol/chain";
 import { AccountForked, KnownAccounts } from "./accounts.ts";
 import { Admissions } from "./admissions.ts";
-import type { BroadcastList, ClientEvent, ConnectionState } from "./api.ts";
+import type { BroadcastList, ClientEvent, ConnectionState, SuccessionResult } from "./api.ts";
 import type { Receipt } from "./api-groups.ts";
 import { Broadcasts, broadcastListsIn } from "./broadcasts.ts";
 import type { OwnCalls } from "./calls.ts";
@@ -152,6 +152,7 @@ export class Holder {
       connection,
       gateway: parts.gateway,
       vault: () => this.#vault,
+      closing: this.#closing.signal,
       onNewDevice: () => emit({ kind: "warning", warning: "new-device", text: NEW_DEVICE_WARNING }),
     });
     this.#vault = new Vault({
@@ -509,10 +510,25 @@ export class Holder {
 
   /** [H3] Also `heads` with a new epoch in every conversation [C1]. */
   async revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void> {
-    await this.#ownAccount.revoke(password, devices).catch((error: unknown) => {
+    await this.#tellingForks(this.#ownAccount.revoke(password, devices));
+    await this.#turnAll();
+  }
+
+  /** [P2] The same with everything that opens the account. */
+  async succeed(old: string, fresh: string): Promise<SuccessionResult> {
+    const result = await this.#tellingForks(this.#ownAccount.succeed(old, fresh));
+    if (result.kind === "succeeded") await this.#turnAll();
+    return result;
+  }
+
+  async #tellingForks<Result>(work: Promise<Result>): Promise<Result> {
+    return work.catch((error: unknown) => {
       if (error instanceof AccountForked) this.#trouble.tellFork(error);
       throw error;
     });
+  }
+
+  async #turnAll(): Promise<void> {
     await this.#turns.turn();
     this.#trouble.quietly(this.#turns.keepTurning(this.#session.signal));
   }

@@ -2,6 +2,7 @@ export type {
   BroadcastList,
   DeviceInfo,
   PasswordChangeResult,
+  SuccessionResult,
   RecoverOptions,
   RecoverResult,
   ChatItem,

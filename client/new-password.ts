@@ -86,6 +86,22 @@ export async function changePassword(
 }
 
 /**
+ * OPAQUE's registration of a password that is to take the place of another one, up to its record.
+ *
+ * @param expectedServerKey as in `setPassword`
+ */
+export async function registerNewPassword(
+  gateway: Gateway,
+  { state: { name }, grant }: Pick<OpenedAccount, "grant" | "state">,
+  password: string,
+  expectedServerKey?: string,
+): ReturnType<typeof registerPassword> {
+  const registered = await registerPassword(name, password, (registrationRequest) => gateway.startPassword({ grant, registrationRequest }));
+  if (expectedServerKey !== undefined && registered.passwordServerKey !== expectedServerKey) throw serverLied("another password server");
+  return registered;
+}
+
+/**
  * Registers a password and wraps the master key under it, in the place of the one before.
  *
  * @param expectedServerKey of the password server, as this account's devices know it; undefined: not known here
@@ -96,18 +112,11 @@ async function setPassword(
   givenPassword: string,
   expectedServerKey?: string,
 ): Promise<{ readonly passwordServerKey: string; readonly grant: Uint8Array }> {
-  const { state, identitySeed, masterKey, passwordVersion } = account;
+  const { state, identitySeed, masterKey, wrapVersions } = account;
   const password = givenPassword.normalize("NFKC");
-  const {
-    state: sealedState,
-    record,
-    exportKey,
-    passwordServerKey,
-  } = await registerPassword(state.name, password, (registrationRequest) =>
-    gateway.startPassword({ grant: account.grant, registrationRequest }),
-  );
-  if (expectedServerKey !== undefined && passwordServerKey !== expectedServerKey) throw serverLied("another password server");
-  const version = passwordVersion + 1;
+  const registered = await registerNewPassword(gateway, account, password, expectedServerKey);
+  const { state: sealedState, record, exportKey, passwordServerKey } = registered;
+  const version = (wrapVersions.get(WrapPurpose.MASTER_BY_PASSWORD) ?? 0) + 1;
   const place = { account: state.nonce, record: places.password, version };
   const wrap = { version, sealed: wrapKey("masterUnderExportKey", exportKey, place, masterKey) };
   const signature = await signNewRecord(identitySeed, { account: state.account, state: sealedState, record, wrap });

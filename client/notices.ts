@@ -132,7 +132,12 @@ export function linkNotices(step: LinkStep): StoredNotice[] {
         return [notice("device-ended", `${subject(change.account)} ${how}.`)];
       }
       case "identity-changed":
-        return [notice("identity-changed", `${possessive(subject(change.account))} identity changed: compare safety numbers.`)];
+        return [
+          notice(
+            "identity-changed",
+            `${possessive(subject(change.account))} identity was replaced; the old one signed it. Compare safety numbers.`,
+          ),
+        ];
       case "account-closed":
         return [notice("device-ended", `${subject(change.account)} closed the account.`)];
       case "epoch-opened":

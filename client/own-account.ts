@@ -1,20 +1,27 @@
 import { type DeviceId, ErrorCode, FastChatError, idBytes } from "@fastchat/protocol";
 import { type AccountState, activeDevices, buildSignOut } from "@fastchat/protocol/chain";
 import { deviceSealingKeyHash, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
-import type { AccountAttachments, SignedLink } from "@fastchat/protocol/wire/account";
-import type { DeviceTimes } from "@fastchat/protocol/wire/frames";
+import type { AppendAccountLink, DeviceTimes } from "@fastchat/protocol/wire/frames";
 import { openNewAccountKeys } from "./account-keys.ts";
 import type { KnownAccounts } from "./accounts.ts";
-import type { Connection } from "./connection.ts";
+import type { SuccessionResult } from "./api.ts";
+import { type Connection, ConnectionLost } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
+import { registerNewPassword } from "./new-password.ts";
+import { weaknessOf } from "./password.ts";
+import { pause } from "./pause.ts";
 import { type AccountKeySecret, type LocalProfile, saveAccountKey } from "./profile.ts";
-import { buildRevocation } from "./revocation.ts";
-import { openAccount } from "./sign-in.ts";
+import { buildRevocation, type KeyTurn } from "./revocation.ts";
+import { openAccount, type OpenedAccount, refusing } from "./sign-in.ts";
 import type { Storage } from "./storage.ts";
+import { buildSuccession, makeSecrets, recoveryWordsIn } from "./succession.ts";
 import type { Vault } from "./vault.ts";
 
 /** How often a link is written anew when somebody else's came first. */
 const LINK_ATTEMPTS = 5;
+/** Of a change whose answer was lost: whether it counts is asked again, so often and after this time. */
+const UNKNOWN_ATTEMPTS = 20;
+const UNKNOWN_RETRY_MS = 1_000;
 
 export interface OwnAccountParts {
   readonly storage: Storage;
@@ -24,6 +31,7 @@ export interface OwnAccountParts {
   readonly gateway: Gateway;
   readonly vault: () => Vault;
   readonly onNewDevice: () => void;
+  readonly closing: AbortSignal;
 }
 
 /** The account that is signed in here: its chain as it moves, and its keys. */
@@ -100,38 +108,99 @@ export class OwnAccount {
    * because a device alone can change nothing [A1].
    */
   async revoke(password: string, devices: readonly DeviceId[]): Promise<void> {
+    const account = await this.#open(password);
+    await this.#turnKey(account, (state, sealingKeys) => buildRevocation(account, state, { devices, sealingKeys }));
+  }
+
+  /**
+   * [P2] Somebody knows the password: a new one, and new keys in the place of all that opened the account. Only this device stays.
+   *
+   * @returns the new recovery words
+   */
+  async succeed(old: string, givenPassword: string): Promise<SuccessionResult> {
+    return refusing(async () => {
+      const { gateway, profile } = this.#parts;
+      const { me, passwordServerKey } = profile;
+      const password = givenPassword.normalize("NFKC");
+      const weak = await weaknessOf(password, me.name);
+      if (weak !== undefined) return weak;
+      const account = await this.#open(old);
+      const secrets = makeSecrets(await registerNewPassword(gateway, account, password, passwordServerKey));
+      const { device } = me;
+      await this.#turnKey(account, (state, sealingKeys) => buildSuccession(account, state, { device, sealingKeys, secrets }));
+      return { kind: "succeeded", recoveryWords: recoveryWordsIn(secrets) };
+    });
+  }
+
+  /** With the password, on top of what this device knows. */
+  async #open(password: string): Promise<OpenedAccount> {
     const { me, passwordServerKey } = this.#parts.profile;
     await this.#parts.connection.online();
     await this.#parts.vault().refresh();
     const { state } = await this.#parts.accounts.refresh(me.account);
-    const account = await openAccount(this.#parts.gateway, me.name, password, { state, passwordServerKey });
-    const { deviceSealingKeys } = await this.#fetch(account.state.head.index);
+    return openAccount(this.#parts.gateway, me.name, password, { state, passwordServerKey });
+  }
+
+  /**
+   * Writes a link that brings a new account key, and with it the vault, sealed again [P4]. Should another device write to the vault in between,
+   * it is read and sealed again; should another link come first, this one is made anew on top of it.
+   */
+  async #turnKey(
+    account: OpenedAccount,
+    build: (state: AccountState, sealingKeys: ReadonlyMap<DeviceId, Uint8Array>) => Promise<KeyTurn>,
+  ): Promise<void> {
+    const { accounts, profile, vault } = this.#parts;
+    let { state } = account;
+    let turn = await build(state, await this.#sealingKeys(state));
+    for (let attempt = 1; ; attempt++) {
+      const { accountKey, ...change } = turn;
+      const { revision: vaultRevision, entries } = await vault().sealedUnder(vaultKeysOf(accountKey));
+      try {
+        await this.#append({ ...change, vault: [...entries], vaultRevision });
+        break;
+      } catch (error) {
+        if (!(error instanceof FastChatError) || attempt === LINK_ATTEMPTS) throw error;
+        if (error.code === ErrorCode.VERSION_CONFLICT) await vault().refresh();
+        else if (error.code === ErrorCode.STALE_HEAD) {
+          const newer = (await accounts.refresh(profile.me.account)).state;
+          // What was opened is not what the account has now.
+          if (newer.lastTurn !== state.lastTurn) throw error;
+          state = newer;
+          turn = await build(state, await this.#sealingKeys(state));
+        } else throw error;
+      }
+    }
+    await this.refresh();
+  }
+
+  /** A link that is stored already is answered as when it was stored: so an answer that was lost is asked for again. */
+  async #append(value: Omit<AppendAccountLink, "$typeName" | "$unknown">): Promise<void> {
+    const { connection } = this.#parts;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await connection.request({ case: "appendAccountLink", value }, "appended");
+        return;
+      } catch (error) {
+        if (!(error instanceof ConnectionLost)) throw error;
+        if (attempt === UNKNOWN_ATTEMPTS) {
+          const sentence = "The connection was lost before the answer came: look whether the change was made, and make it again if not.";
+          throw new FastChatError(ErrorCode.UNAVAILABLE, { sentence, cause: error });
+        }
+        await pause(UNKNOWN_RETRY_MS, this.#parts.closing);
+        await connection.online().catch(() => undefined);
+      }
+    }
+  }
+
+  async #sealingKeys(state: AccountState): Promise<ReadonlyMap<DeviceId, Uint8Array>> {
+    const { deviceSealingKeys } = await this.#fetch(state.head.index);
     const byHash = new Map(deviceSealingKeys.map((key) => [toHex(deviceSealingKeyHash(key)), key]));
-    const sealingKeys = new Map(
-      [...account.state.devices.values()].flatMap(({ device, sealingKeyHash }) => {
+    return new Map(
+      [...state.devices.values()].flatMap(({ device, sealingKeyHash }) => {
         const key = byHash.get(toHex(sealingKeyHash));
         return key === undefined ? [] : [[device, key] as const];
       }),
     );
-    const { link, attachments, accountKey } = await buildRevocation(account, devices, sealingKeys);
-    await this.#replaceAccountKey(link, attachments, vaultKeysOf(accountKey));
-    await this.refresh();
-  }
-
-  /** [P4] The vault goes with the link. Should another device write to the vault in between, it is read and sealed again. */
-  async #replaceAccountKey(link: SignedLink, attachments: AccountAttachments, vaultKeys: VaultKeys): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      const { revision: vaultRevision, entries } = await this.#parts.vault().sealedUnder(vaultKeys);
-      const vault = [...entries];
-      try {
-        await this.#parts.connection.request({ case: "appendAccountLink", value: { link, attachments, vault, vaultRevision } }, "appended");
-        return;
-      } catch (error) {
-        const conflict = error instanceof FastChatError && error.code === ErrorCode.VERSION_CONFLICT;
-        if (!conflict || attempt === LINK_ATTEMPTS) throw error;
-        await this.#parts.vault().refresh();
-      }
-    }
   }
 
   /** [H3] The device signs itself out; whether the server heard it. The profile is erased by whoever owns it. */

@@ -186,8 +186,8 @@ export interface OpenedAccount {
   readonly publicKey: Uint8Array;
   readonly grant: Uint8Array;
   readonly passwordServerKey: string;
-  /** Number of the password's record. */
-  readonly passwordVersion: number;
+  /** The newest version of each wrap [P2]. */
+  readonly wrapVersions: ReadonlyMap<WrapPurpose, number>;
 }
 
 /** What a device that was signed in before knows of its account, and what must be the same again [G5], [P1]. */
@@ -271,7 +271,7 @@ async function unwrapAll(state: AccountState, { wraps }: SignInFinished, { purpo
       : [places.recovery, WrapPurpose.MASTER_BY_RECOVERY];
   const masterWrap = newest(wrapPurpose);
   const masterKey = unwrap(under, underSecret, place, masterWrap);
-  const passwordVersion = newest(WrapPurpose.MASTER_BY_PASSWORD)?.version ?? 0;
+  const wrapVersions = new Map(wraps.map(({ purpose }) => [purpose, newest(purpose)!.version]));
   const identitySeed = unwrap("identityUnderMaster", masterKey, places.identity, newest(WrapPurpose.IDENTITY_BY_MASTER));
   if (!equal(publicKeyOf(identitySeed), state.identityKey)) throw serverLied("not the identity key of the chain");
 
@@ -292,7 +292,7 @@ async function unwrapAll(state: AccountState, { wraps }: SignInFinished, { purpo
     newer = secret;
   }
   if (publicKey === undefined) throw serverLied("no account key");
-  return { masterKey, identitySeed, accountKeys, publicKey, passwordVersion };
+  return { masterKey, identitySeed, accountKeys, publicKey, wrapVersions };
 }
 
 async function makeAccount(name: string, exportKey: Uint8Array) {

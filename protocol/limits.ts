@@ -131,6 +131,12 @@ export const limits = {
   joinRequestsBurst: 30,
   /** `revoke` and `succeed`: each brings a new account key and a turn of every conversation. */
   keyTurnsPerDayPerAccount: 20,
+  /** Places of logs and account chains that are compared at once, after a restore [H6]. */
+  comparedAtOnce: 500,
+  comparisonsPerMinute: 60,
+  comparisonsBurst: 100,
+  /** Of one conversation: the whole log is read for each. */
+  incarnationsPerHour: 4,
   /** All other account links but `sign_out` and `close`, which are never refused. */
   accountLinksPerDayPerAccount: 100,
   signInsPerMinutePerNameAndAddress: 10,

@@ -19,6 +19,7 @@ import {
   buildAccountCreate,
   buildAddDevice,
   buildRevoke,
+  buildSucceed,
   type ConversationChange,
   type ConversationState,
   directConversationId,
@@ -253,9 +254,8 @@ export async function addDeviceBy(gateway: string, person: TestPerson, grant: Ui
   return added;
 }
 
-/** A `revoke` of one device with what lies beside it. The others get copies that nobody can open: the server cannot tell. */
-export async function buildRevocation(person: TestPerson, ended: TestDevice) {
-  const remaining = remainingDevices(person.state, [ended.device]);
+/** A new account key for these devices, and what lies beside the link that brings it. Nobody can open the copies: the server cannot tell. */
+async function nextAccountKey(person: TestPerson, remaining: readonly DeviceId[]) {
   const generation = person.state.accountKeys.length + 1;
   const key = await generateSealingKey();
   const wraps = [WrapPurpose.ACCOUNT_KEY_BY_MASTER, WrapPurpose.ACCOUNT_KEY_BY_NEXT].map((purpose, index) => ({
@@ -269,22 +269,40 @@ export async function buildRevocation(person: TestPerson, ended: TestDevice) {
       return { device, sealed: (await sealAccountKey({ generation, secret: key.secret }, person.state.nonce, { device, publicKey }))! };
     }),
   );
-  const link = buildRevoke(person.state, {
-    identitySeed: person.identitySeed,
-    devices: [ended.device],
-    accountKey: {
-      publicKeyHash: accountPublicKeyHash(key.publicKey),
-      wrappedHash: sealedCopyHash(wraps[0]!.sealed),
-      previousHash: sealedCopyHash(wraps[1]!.sealed),
-      copies: new Map(copies.map(({ device, sealed }) => [device, sealedCopyHash(sealed)])),
-    },
-  });
+  const accountKey = {
+    publicKeyHash: accountPublicKeyHash(key.publicKey),
+    wrappedHash: sealedCopyHash(wraps[0]!.sealed),
+    previousHash: sealedCopyHash(wraps[1]!.sealed),
+    copies: new Map(copies.map(({ device, sealed }) => [device, sealedCopyHash(sealed)])),
+  };
   const attachments = {
     accountPublicKey: key.publicKey,
     copies: copies.map(({ device, sealed }) => ({ device: idBytes(device), generation, sealed })),
     wraps,
   };
+  return { accountKey, attachments };
+}
+
+/** A `revoke` of one device with what lies beside it. */
+export async function buildRevocation(person: TestPerson, ended: TestDevice) {
+  const { accountKey, attachments } = await nextAccountKey(person, remainingDevices(person.state, [ended.device]));
+  const link = buildRevoke(person.state, { identitySeed: person.identitySeed, devices: [ended.device], accountKey });
   return { link, attachments };
+}
+
+/** A `succeed` after which one device stays, with what lies beside it; the new secrets are random bytes, and the record is nobody's. */
+export async function buildSuccession(person: TestPerson, { device }: TestDevice) {
+  const { accountKey, attachments } = await nextAccountKey(person, [device]);
+  const newIdentitySeed = randomBytes(32);
+  const recoveryPublicKey = publicKeyOf(randomBytes(32));
+  const link = buildSucceed(person.state, { identitySeed: person.identitySeed, newIdentitySeed, recoveryPublicKey, device, accountKey });
+  const { MASTER_BY_PASSWORD, MASTER_BY_RECOVERY, IDENTITY_BY_MASTER } = WrapPurpose;
+  const others = [MASTER_BY_PASSWORD, MASTER_BY_RECOVERY, IDENTITY_BY_MASTER].map((purpose) => ({
+    purpose,
+    version: 2,
+    sealed: randomBytes(74),
+  }));
+  return { link, attachments: { ...attachments, wraps: [...attachments.wraps, ...others] }, newIdentitySeed };
 }
 
 export async function getTicket(gateway: string, { device, signingSeed }: TestDevice, avoid: string[] = []): Promise<wire.Ticket> {

@@ -40,3 +40,25 @@ test("[P2] a password is changed, and set anew with the recovery words; what is 
   for (const { output, errors } of [wrong, weak, nowhere, changed, count, recovered])
     for (const secret of [first, second, third, words]) expect(output + errors).not.toContain(secret);
 });
+
+test("[P2] passwd --somebody-knows: new words are shown once, and old password, old words and other devices are out", async () => {
+  const [first, second, third] = [newPassword(), newPassword(), newPassword()];
+  const [signedUp] = await fastchatJson(system, ["signup", "quirin"], at("his", { FASTCHAT_PASSWORD: first }));
+  const oldWords = (signedUp!["recoveryWords"] as string[]).join(" ");
+  const run = (device: string, environment: Record<string, string>, ...args: string[]) => fastchat(system, args, at(device, environment));
+  expect((await run("stolen", { FASTCHAT_PASSWORD: first }, "signin", "quirin")).code).toBe(0);
+
+  const secrets = { FASTCHAT_PASSWORD: first, FASTCHAT_NEW_PASSWORD: second };
+  const [replaced] = await fastchatJson(system, ["passwd", "--somebody-knows"], at("his", secrets));
+  expect(replaced).toMatchObject({ type: "account-succeeded", name: "quirin" });
+  const words = replaced!["recoveryWords"] as string[];
+  expect(words).toHaveLength(12);
+
+  const stolen = await run("stolen", {}, "devices");
+  expect([stolen.code, stolen.errors]).toEqual([3, expect.stringContaining("signed out")]);
+  expect((await run("other", { FASTCHAT_PASSWORD: first }, "signin", "quirin")).code).toBe(4);
+  const environment = { FASTCHAT_RECOVERY_WORDS: oldWords, FASTCHAT_NEW_PASSWORD: third };
+  const byOld = await run("other", environment, "recover", "quirin");
+  expect([byOld.code, byOld.errors]).toEqual([4, expect.stringContaining("not the recovery words")]);
+  expect((await run("other", { ...environment, FASTCHAT_RECOVERY_WORDS: words.join(" ") }, "recover", "quirin")).code).toBe(0);
+});

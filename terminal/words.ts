@@ -27,6 +27,15 @@ export function typingWords(names: readonly string[]): string {
   return `${andWords(names)} ${names.length === 1 ? "is" : "are"} typing…`;
 }
 
-/** Beside the words at a sign-up. */
+/** The recovery words, numbered, in rows of four. */
+export const recoveryRows = (words: readonly string[]): string[] =>
+  [0, 4, 8].map((at) =>
+    `    ${words
+      .slice(at, at + 4)
+      .map((word, index) => `${String(at + index + 1).padStart(2)} ${word.padEnd(10)}`)
+      .join(" ")}`.trimEnd(),
+  );
+
+/** Beside the words where they are shown. */
 export const recoveryNotice = (name: string): string =>
   `These twelve words open your account when the password is forgotten ("${ourCommand} recover ${name}"). They are shown only now: write them down, on paper. Without password and words nobody can open it, not even who runs the server.`;

@@ -142,6 +142,9 @@ export {
   type RecoveryRequest,
   signNewRecord,
   signRecovery,
+  signSuccessionRecord,
+  type SuccessionRecord,
   verifyNewRecord,
   verifyRecovery,
+  verifySuccessionRecord,
 } from "./sign-in-record.ts";

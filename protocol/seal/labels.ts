@@ -29,6 +29,8 @@ export const labels = {
     recoveryReset: "fastchat/1/sign/recovery-reset",
     /** Identity key, over a new sign-in record [P2]. */
     signInRecord: "fastchat/1/sign/sign-in-record",
+    /** The new identity key, over the sign-in record that comes with a `succeed` [P2]. */
+    successionRecord: "fastchat/1/sign/succession-record",
     /** Invitation key, over `{conversation, invitation, account, head}` [C7]. */
     invitation: "fastchat/1/sign/invitation",
     /** Device, over the same [C7]. */

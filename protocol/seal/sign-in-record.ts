@@ -1,4 +1,4 @@
-import { type AccountId, idBytes } from "../ids.ts";
+import { type AccountId, idBytes, type LinkHash } from "../ids.ts";
 import { hash } from "./hash.ts";
 import { labels } from "./labels.ts";
 import { sign, verify } from "./signature.ts";
@@ -22,6 +22,31 @@ export const signNewRecord = (identitySeed: Uint8Array, record: NewSignInRecord)
 
 export const verifyNewRecord = (identityKey: Uint8Array, record: NewSignInRecord, signature: Uint8Array): Promise<boolean> =>
   verify(identityKey, signature, labels.signature.signInRecord, ...partsOf(record));
+
+/** The password that comes with a `succeed`, as the new identity key signs it [P2]. */
+export interface SuccessionRecord {
+  readonly account: AccountId;
+  /** The `succeed`. */
+  readonly link: LinkHash;
+  /** OPAQUE RegistrationRecord. */
+  readonly record: Uint8Array;
+  /** The new wraps, in order of their purposes. */
+  readonly wraps: readonly { readonly version: number; readonly sealed: Uint8Array }[];
+}
+
+const partsOfSuccession = ({ account, link, record, wraps }: SuccessionRecord) =>
+  [
+    idBytes(account),
+    idBytes(link),
+    hash(labels.hash.signInRecord, record),
+    hash(labels.hash.wraps, ...wraps.flatMap(({ version, sealed }) => [version, sealed])),
+  ] as const;
+
+export const signSuccessionRecord = (newIdentitySeed: Uint8Array, record: SuccessionRecord): Promise<Uint8Array> =>
+  sign(newIdentitySeed, labels.signature.successionRecord, ...partsOfSuccession(record));
+
+export const verifySuccessionRecord = (newIdentityKey: Uint8Array, record: SuccessionRecord, signature: Uint8Array): Promise<boolean> =>
+  verify(newIdentityKey, signature, labels.signature.successionRecord, ...partsOfSuccession(record));
 
 /** What the recovery key signs: with an empty hash of a record it asks for its wrap alone [P2]. */
 export interface RecoveryRequest {

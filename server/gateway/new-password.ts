@@ -15,7 +15,8 @@ import { checkNumbers } from "../chat/access.ts";
 import { readSignInRecord, readWraps, replacePassword } from "../store/accounts.ts";
 import { fromText, type GatewayContext, recordTag, setupOf, toText } from "./context.ts";
 import { makeGrant } from "./sign-in.ts";
-import { REGISTRATION_RECORD_BYTES, understood } from "./sign-up.ts";
+import { isSignInRecord } from "../sign-in-record.ts";
+import { understood } from "./sign-up.ts";
 
 /** The first half of a registration (RFC 9807, 5.1) for an account that is there, under the setup that it has: devices know that one's key. */
 export async function startPassword(gateway: GatewayContext, body: PasswordStart): Promise<PasswordStarted> {
@@ -42,7 +43,12 @@ export async function startPassword(gateway: GatewayContext, body: PasswordStart
   const version = Math.max(0, ...wraps.filter(({ purpose }) => purpose === WrapPurpose.MASTER_BY_PASSWORD).map((wrap) => wrap.version));
   return create(PasswordStartedSchema, {
     registrationResponse: fromText(registrationResponse),
-    state: states.seal("password", limits.signUpStateMs, { account, setup: stored.setup, version: String(version) }),
+    state: states.seal("password", limits.signUpStateMs, {
+      account,
+      record: recordTag(stored.record),
+      setup: stored.setup,
+      version: String(version),
+    }),
   });
 }
 
@@ -52,7 +58,7 @@ export async function finishPassword(gateway: GatewayContext, body: PasswordFini
   if (opened === undefined) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
   const { registrationRecord: record, wrap, state: sealedState, signature } = body;
   const isFormed = wrap?.purpose === WrapPurpose.MASTER_BY_PASSWORD && wrap.sealed.length > 0 && wrap.sealed.length <= limits.wrapBytes;
-  if (record.length !== REGISTRATION_RECORD_BYTES || !isFormed) throw new FastChatError(ErrorCode.MALFORMED);
+  if (!isSignInRecord(record) || !isFormed) throw new FastChatError(ErrorCode.MALFORMED);
   checkNumbers(wrap.version);
   const account = opened["account"] as AccountId;
   const state = await gateway.chains.account(account);
@@ -61,7 +67,13 @@ export async function finishPassword(gateway: GatewayContext, body: PasswordFini
   if (!(await verifyNewRecord(state.identityKey, { account, state: sealedState, record, wrap }, signature)))
     throw new FastChatError(ErrorCode.SIGNATURE_INVALID);
   if (wrap.version !== Number(opened["version"]) + 1) throw new FastChatError(ErrorCode.VERSION_CONFLICT);
-  const isReplaced = await replacePassword(gateway.database, { account, record, setup: opened["setup"] ?? "", wrap });
+  const isReplaced = await replacePassword(gateway.database, {
+    account,
+    before: Buffer.from(opened["record"] ?? "", "hex"),
+    record,
+    setup: opened["setup"] ?? "",
+    wrap,
+  });
   gateway.log.event("info", "password", { outcome: isReplaced ? "changed" : "conflict" });
   if (!isReplaced) throw new FastChatError(ErrorCode.VERSION_CONFLICT);
   return create(PasswordFinishedSchema, { grant: makeGrant(gateway, { account, head: state.head.hash, record: recordTag(record) }) });

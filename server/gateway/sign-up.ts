@@ -14,6 +14,7 @@ import {
 import { server } from "@serenity-kit/opaque";
 import { checkNumbers } from "../chat/access.ts";
 import { createAccount, findAccount, isInvitationGood } from "../store/accounts.ts";
+import { isSignInRecord } from "../sign-in-record.ts";
 import { fromText, type GatewayContext, toText } from "./context.ts";
 
 /** The first half of OPAQUE's registration (RFC 9807, 5.1), after all that would make the second half fail. */
@@ -49,7 +50,7 @@ export async function finishSignUp(gateway: GatewayContext, body: SignUpFinish):
   if (gateway.states.open("sign-up", body.state)?.["name"] !== name) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
   const { create: link, attachments } = body;
   if (link === undefined || attachments === undefined) throw new FastChatError(ErrorCode.MALFORMED);
-  if (body.registrationRecord.length !== REGISTRATION_RECORD_BYTES) throw new FastChatError(ErrorCode.MALFORMED);
+  if (!isSignInRecord(body.registrationRecord)) throw new FastChatError(ErrorCode.MALFORMED);
   const result = applyAccountLink(undefined, link);
   if (result.kind === "incomplete") throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
   if (result.kind === "invalid")
@@ -89,9 +90,6 @@ export async function finishSignUp(gateway: GatewayContext, body: SignUpFinish):
       return created satisfies never;
   }
 }
-
-/** RegistrationRecord (RFC 9807, 5.1): client public key 32, masking key 64, envelope nonce 32 and tag 64 bytes. */
-export const REGISTRATION_RECORD_BYTES = 192;
 
 /** [P2] One of each, or the account could never be opened again. */
 function hasAllWraps({ wraps }: AccountAttachments): boolean {

@@ -1,14 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ErrorCode, idBytes, limits } from "@fastchat/protocol";
-import { additionsOf, buildSignOut, groupCreate } from "@fastchat/protocol/chain";
-import { toHex } from "@fastchat/protocol/seal";
+import { accountLinkHash, additionsOf, buildSignOut, groupCreate } from "@fastchat/protocol/chain";
+import { signSuccessionRecord, toHex } from "@fastchat/protocol/seal";
 import { type SignedLink, WrapPurpose } from "@fastchat/protocol/wire/account";
 import { ConversationLinkSchema } from "@fastchat/protocol/wire/conversation";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   addDevice,
   buildRevocation,
+  buildSuccession,
   codeOf,
   signIn,
   signUp,
@@ -277,6 +278,67 @@ test("[P2] a stolen device's links bring no wrapped keys but those that they nam
   if (before === "wrong-password" || after === "wrong-password") throw new Error("the test's own password is wrong");
   expect(after.wraps).toEqual(before.wraps);
   await s.ask({ case: "appendAccountLink", value: { link, vault: [] } }, "appended");
+});
+
+test("[P2] what opens the account goes with a succession, whole and signed by the new identity, and with nothing else", async () => {
+  const alice = await signUp(gateway, "alice-of-successions");
+  const stolen = await addDevice(gateway, alice);
+  await using a = await welcome(alice);
+  await using s = await welcome(alice, stolen);
+  const [staying] = alice.devices;
+  const made = await buildSuccession(alice, staying!);
+  const { link, attachments, newIdentitySeed } = made;
+  const record = randomBytes(192);
+  const signedBy = async (seed: Uint8Array, registrationRecord = record, over = link) => {
+    const wraps = attachments.wraps.slice(-3);
+    const signed = { account: alice.account, link: accountLinkHash(over), record: registrationRecord, wraps };
+    return { registrationRecord, signature: await signSuccessionRecord(seed, signed) };
+  };
+  const good = { link, attachments, vault: [], vaultRevision: 0, signInRecord: await signedBy(newIdentitySeed) };
+  const refusal = (value: Partial<typeof good>) => s.refusal({ case: "appendAccountLink", value: { ...good, ...value } });
+
+  const { signInRecord: _none, ...without } = good;
+  expect(await s.refusal({ case: "appendAccountLink", value: without })).toBe(ErrorCode.LINK_INVALID);
+  for (const missing of attachments.wraps) {
+    const wraps = attachments.wraps.filter((wrap) => wrap !== missing);
+    expect(await refusal({ attachments: { ...attachments, wraps } })).toBe(ErrorCode.LINK_INVALID);
+    expect(await refusal({ attachments: { ...attachments, wraps: [...wraps, missing, missing] } })).toBe(ErrorCode.LINK_INVALID);
+  }
+  const ofAnother = await buildSuccession(alice, stolen);
+  for (const signInRecord of [
+    await signedBy(alice.identitySeed),
+    await signedBy(staying!.signingSeed),
+    await signedBy(newIdentitySeed, record, ofAnother.link),
+    { ...(await signedBy(newIdentitySeed)), registrationRecord: randomBytes(192) },
+  ]) {
+    expect(await refusal({ signInRecord })).toBe(ErrorCode.SIGNATURE_INVALID);
+  }
+  expect(await refusal({ signInRecord: await signedBy(newIdentitySeed, randomBytes(191)) })).toBe(ErrorCode.MALFORMED);
+  // A thief who has a device signs no succession, and takes no password along with a sign-out.
+  const forged = await buildSuccession({ ...alice, identitySeed: stolen.signingSeed }, stolen);
+  const his = {
+    link: forged.link,
+    attachments: forged.attachments,
+    signInRecord: await signedBy(forged.newIdentitySeed, record, forged.link),
+  };
+  expect(await refusal(his)).toBe(ErrorCode.LINK_INVALID);
+  const signOut = { link: buildSignOut(alice.state, stolen), attachments: {}, vault: [], signInRecord: await signedBy(newIdentitySeed) };
+  expect(await s.refusal({ case: "appendAccountLink", value: signOut })).toBe(ErrorCode.LINK_INVALID);
+
+  expect(await signIn(gateway, alice.name, alice.password)).not.toBe("wrong-password");
+  await a.ask({ case: "appendAccountLink", value: good }, "appended");
+  expect(await s.closed()).toBe(4000 + ErrorCode.DEVICE_REVOKED);
+  const account = idBytes(alice.account);
+  const { query } = installation.database;
+  const rows = await query.selectFrom("account_wrap").select(["purpose", "version"]).where("account", "=", account).execute();
+  const { MASTER_BY_PASSWORD, MASTER_BY_RECOVERY, IDENTITY_BY_MASTER, ACCOUNT_KEY_BY_MASTER, ACCOUNT_KEY_BY_NEXT } = WrapPurpose;
+  const newer = [MASTER_BY_PASSWORD, MASTER_BY_RECOVERY, IDENTITY_BY_MASTER, ACCOUNT_KEY_BY_MASTER].map((purpose) => ({
+    purpose,
+    version: 2,
+  }));
+  expect(rows.toSorted((one, other) => one.purpose - other.purpose)).toEqual([...newer, { purpose: ACCOUNT_KEY_BY_NEXT, version: 1 }]);
+  const stored = await query.selectFrom("sign_in_record").select("record").where("account", "=", account).executeTakeFirst();
+  expect(stored?.record).toEqual(record);
 });
 
 test("[A1] added devices are limited per account and day", async () => {

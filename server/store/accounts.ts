@@ -1,6 +1,6 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { type AccountId, accountId, type DeviceId, deviceId, idBytes, limits } from "@fastchat/protocol";
-import type { AccountState } from "@fastchat/protocol/chain";
+import { type AccountId, accountId, type DeviceId, deviceId, idBytes, limits, linkHash } from "@fastchat/protocol";
+import type { AccountState, ChainHead } from "@fastchat/protocol/chain";
 import {
   type AccountAttachments,
   AccountLinkSchema,
@@ -9,14 +9,14 @@ import {
   type SignedLink,
   SignedLinkSchema,
   type Wrap,
-  type WrapPurpose,
+  WrapPurpose,
   WrapSchema,
 } from "@fastchat/protocol/wire/account";
 import type { VaultEntry } from "@fastchat/protocol/wire/vault";
 import { sql, type Transaction } from "kysely";
 import { anyOf, type Database } from "./database.ts";
 import type { Tables } from "./tables.ts";
-import { replaceVault, VaultMoved } from "./vault.ts";
+import { emptyVault, replaceVault, VaultMoved } from "./vault.ts";
 
 export interface StoredAccount {
   readonly account: AccountId;
@@ -128,8 +128,20 @@ export async function readSealingKeys(database: Database, account: AccountId): P
     .select("sealing_key")
     .where("account", "=", idBytes(account))
     .where("ended", "is", null)
+    .where(sql`octet_length(sealing_key)`, ">", 0)
     .execute();
   return rows.map((row) => row.sealing_key);
+}
+
+/** Where these chains end; those that are not known are left out. */
+export async function readAccountHeads(database: Database, accounts: readonly AccountId[]): Promise<ReadonlyMap<AccountId, ChainHead>> {
+  if (accounts.length === 0) return new Map();
+  const rows = await database.query
+    .selectFrom("account")
+    .select(["account", "head_index", "head_hash"])
+    .where("account", "=", anyOf(accounts))
+    .execute();
+  return new Map(rows.map((row) => [accountId(row.account), { index: row.head_index, hash: linkHash(row.head_hash) }]));
 }
 
 /** Devices noted with one statement. */
@@ -178,6 +190,8 @@ export async function seeDevices(database: Database, devices: Iterable<DeviceId>
 
 export interface NewPassword {
   readonly account: AccountId;
+  /** SHA-256 of the sign-in record that it takes the place of. */
+  readonly before: Uint8Array;
   readonly record: Uint8Array;
   readonly setup: string;
   /** MASTER_BY_PASSWORD. */
@@ -185,18 +199,22 @@ export interface NewPassword {
 }
 
 /** The record and the wrap that belongs to it in one transaction: the old password opens nothing any more [P2]. False: another one came first. */
-export async function replacePassword(database: Database, { account, record, setup, wrap }: NewPassword): Promise<boolean> {
+export async function replacePassword(database: Database, { account, before, record, setup, wrap }: NewPassword): Promise<boolean> {
   const id = idBytes(account);
   return database.query.transaction().execute(async (transaction) => {
     const replaced = await transaction
+      .updateTable("sign_in_record")
+      .set({ record, setup })
+      .where("account", "=", id)
+      .where(sql<Uint8Array>`sha256(record)`, "=", before)
+      .executeTakeFirst();
+    if (replaced.numUpdatedRows !== 1n) return false;
+    await transaction
       .updateTable("account_wrap")
       .set({ version: wrap.version, sealed: wrap.sealed })
       .where("account", "=", id)
       .where("purpose", "=", wrap.purpose)
-      .where("version", "=", wrap.version - 1)
-      .executeTakeFirst();
-    if (replaced.numUpdatedRows !== 1n) return false;
-    await transaction.updateTable("sign_in_record").set({ record, setup }).where("account", "=", id).execute();
+      .execute();
     return true;
   });
 }
@@ -315,8 +333,10 @@ export interface AccountAppend {
   readonly attachments: AccountAttachments;
   /** Milliseconds since 1970. */
   readonly now: number;
-  /** With a new account key: the whole vault, sealed again, and its revision when it was read. */
-  readonly vault: { readonly revision: number; readonly entries: readonly VaultEntry[] };
+  /** With a new account key: the whole vault, sealed again, and its revision when it was read; lost when only the link is put back [H6]. */
+  readonly vault: { readonly revision: number; readonly entries: readonly VaultEntry[] } | "lost";
+  /** With a `succeed`: the record of the new password. All that the account's old master key wraps goes [P2]. */
+  readonly signInRecord?: Uint8Array;
 }
 
 export type AccountAppendResult =
@@ -346,6 +366,7 @@ export async function appendAccountLink(database: Database, append: AccountAppen
       .executeTakeFirst();
     if (moved.numUpdatedRows !== 1n) return { kind: "stale" };
     if (!(await isWithinDay(transaction, append))) throw new TooManyLinks();
+    if (append.signInRecord !== undefined) await replaceSignIn(transaction, account, append.signInRecord);
     await insertLink(transaction, state, link, attachments, append.now);
     const ended = [...state.devices.values()]
       .filter(({ device, endedAt }) => (state.closed || endedAt !== undefined) && !wasEnded(before, device))
@@ -354,7 +375,10 @@ export async function appendAccountLink(database: Database, append: AccountAppen
       await transaction.updateTable("device").set({ ended: state.head.index }).where("device", "=", idBytes(device)).execute();
       await transaction.deleteFrom("ticket").where("device", "=", idBytes(device)).execute();
     }
-    if (state.accountKeys.length > before.accountKeys.length) await replaceVault(transaction, state.account, append.vault);
+    if (state.accountKeys.length > before.accountKeys.length) {
+      if (append.vault === "lost") await emptyVault(transaction, state.account);
+      else await replaceVault(transaction, state.account, append.vault);
+    }
     return { kind: "appended", ended };
   });
   return appending.catch((error: unknown) => {
@@ -362,6 +386,19 @@ export async function appendAccountLink(database: Database, append: AccountAppen
     if (error instanceof TooManyLinks) return { kind: "too-many" };
     throw error;
   });
+}
+
+/** The wraps that follow a master key. */
+const byMaster: readonly WrapPurpose[] = [
+  WrapPurpose.MASTER_BY_PASSWORD,
+  WrapPurpose.MASTER_BY_RECOVERY,
+  WrapPurpose.IDENTITY_BY_MASTER,
+  WrapPurpose.ACCOUNT_KEY_BY_MASTER,
+];
+
+async function replaceSignIn(transaction: Transaction<Tables>, account: Uint8Array, record: Uint8Array): Promise<void> {
+  await transaction.updateTable("sign_in_record").set({ record }).where("account", "=", account).execute();
+  await transaction.deleteFrom("account_wrap").where("account", "=", account).where("purpose", "in", byMaster).execute();
 }
 
 /** Takes the transaction back. */
@@ -423,23 +460,96 @@ async function insertLink(
       })
       .execute();
   }
-  const key = state.accountKeys.at(-1);
-  if (key?.from === index) {
+  await insertKeys(transaction, state, index, attachments);
+}
+
+/** The account key that link number `index` brought, as far as it is at hand; what is there stays. */
+async function insertKeys(
+  transaction: Transaction<Tables>,
+  state: AccountState,
+  index: number,
+  { accountPublicKey, copies, wraps }: AccountAttachments,
+): Promise<void> {
+  const account = idBytes(state.account);
+  const key = state.accountKeys.find(({ from }) => from === index);
+  if (key !== undefined && accountPublicKey.length > 0) {
     await transaction
       .insertInto("account_key")
-      .values({ account, generation: key.generation, public_key: attachments.accountPublicKey })
+      .values({ account, generation: key.generation, public_key: accountPublicKey })
+      .onConflict((conflict) => conflict.doNothing())
       .execute();
   }
-  for (const { device, generation, sealed } of attachments.copies) {
-    await transaction.insertInto("device_copy").values({ account, device, generation, sealed }).execute();
+  for (const { device, generation, sealed } of copies) {
+    await transaction
+      .insertInto("device_copy")
+      .values({ account, device, generation, sealed })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
   }
-  for (const { purpose, version, sealed } of attachments.wraps) {
+  for (const { purpose, version, sealed } of wraps) {
     await transaction
       .insertInto("account_wrap")
       .values({ account, purpose, version, sealed })
-      .onConflict((conflict) => conflict.columns(["account", "purpose", "version"]).doUpdateSet({ sealed }))
+      .onConflict((conflict) => conflict.doNothing())
       .execute();
   }
+}
+
+/** What opens an account after a `succeed`. */
+export interface NewSignIn {
+  readonly record: Uint8Array;
+  /** One of each that follows the master key, but for the account key's. */
+  readonly wraps: readonly Wrap[];
+}
+
+/** [H6] What belongs to links that are stored already and was lost: of the link with this index, or of the newest `succeed`. */
+export async function fillAttachments(
+  database: Database,
+  state: AccountState,
+  lost: { readonly index: number; readonly attachments: AccountAttachments } | { readonly signIn: NewSignIn },
+): Promise<void> {
+  const account = idBytes(state.account);
+  await database.query.transaction().execute(async (transaction) => {
+    // Nobody appends a link meanwhile.
+    await transaction.selectFrom("account").select("account").where("account", "=", account).forUpdate().execute();
+    if ("signIn" in lost) return fillSignIn(transaction, account, lost.signIn);
+    const { index, attachments } = lost;
+    await insertKeys(transaction, state, index, attachments);
+    if (attachments.deviceSealingKey.length === 0) return;
+    await transaction
+      .updateTable("device")
+      .set({ sealing_key: attachments.deviceSealingKey })
+      .where("account", "=", account)
+      .where("added", "=", index)
+      .where(sql`octet_length(sealing_key)`, "=", 0)
+      .execute();
+  });
+}
+
+/** Only where the identity key of before is wrapped still: a password may have been changed since. */
+async function fillSignIn(transaction: Transaction<Tables>, account: Uint8Array, { record, wraps }: NewSignIn): Promise<void> {
+  const identity = wraps.find(({ purpose }) => purpose === WrapPurpose.IDENTITY_BY_MASTER);
+  const stored = await transaction
+    .selectFrom("account_wrap")
+    .select("version")
+    .where("account", "=", account)
+    .where("purpose", "=", WrapPurpose.IDENTITY_BY_MASTER)
+    .executeTakeFirst();
+  if (identity === undefined || (stored !== undefined && stored.version >= identity.version)) return;
+  await transaction.updateTable("sign_in_record").set({ record }).where("account", "=", account).execute();
+  await transaction
+    .deleteFrom("account_wrap")
+    .where("account", "=", account)
+    .where(
+      "purpose",
+      "in",
+      wraps.map(({ purpose }) => purpose),
+    )
+    .execute();
+  await transaction
+    .insertInto("account_wrap")
+    .values(wraps.map(({ purpose, version, sealed }) => ({ account, purpose, version, sealed })))
+    .execute();
 }
 
 /** For `LIKE`: whatever contains the text, as it is. */

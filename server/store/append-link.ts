@@ -16,6 +16,8 @@ export interface LinkAppend {
   readonly conversation: ConversationId;
   readonly account: AccountId;
   readonly device: DeviceId;
+  /** Its device brings it, and so must have its rights; false: it was written, and lost, and its chain decides [H6]. */
+  readonly isAuthors: boolean;
   /** Serialized LinkEntry. */
   readonly entry: Uint8Array;
   /** As `checkSealedKeys` finds them good: all of one length. */
@@ -54,7 +56,7 @@ export async function appendLink(database: Database, append: LinkAppend): Promis
       const { conversation, state } = append;
       throw new NotAppended((await findLink(transaction, conversation, state.head.index, state.head.hash)) ?? { kind: "stale" });
     }
-    if (!(await lockDevice(transaction, append.device))) throw new NotAppended({ kind: "device-ended" });
+    if (append.isAuthors && !(await lockDevice(transaction, append.device))) throw new NotAppended({ kind: "device-ended" });
     if (!(await hasHeads(transaction, append.heads))) throw new NotAppended({ kind: "unknown-heads" });
     const place = { sequence: row.head + 1, time: Math.max(row.head_time, append.now) };
     if (!(await writePublicName(transaction, append))) throw new NotAppended({ kind: "public-name-taken" });

@@ -4,7 +4,7 @@ import { weakPassword, withPassword } from "../ask.ts";
 import { ourCommand } from "../config.ts";
 import { failureOf } from "../failure.ts";
 import { rememberProfile, withPatience } from "../place.ts";
-import { recoveryNotice } from "../words.ts";
+import { recoveryNotice, recoveryRows } from "../words.ts";
 import { command, passwordOptions, timeoutOption } from "./command.ts";
 import { freshPlace } from "./entering.ts";
 
@@ -40,12 +40,7 @@ export const signup = command({
         "",
         recoveryNotice(me.name),
         "",
-        ...[0, 4, 8].map((at) =>
-          `    ${recoveryWords
-            .slice(at, at + 4)
-            .map((word, index) => `${String(at + index + 1).padStart(2)} ${word.padEnd(10)}`)
-            .join(" ")}`.trimEnd(),
-        ),
+        ...recoveryRows(recoveryWords),
         "",
         `Next: "${ourCommand}" opens the client; "${ourCommand} send NAME TEXT" sends a message.`,
       ].join("\n"),

@@ -1,0 +1,134 @@
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { anotherDevice, newPassword, person, startSystem, type System } from "../testing/index.ts";
+import { openClient, recover, signIn, signUp } from "./node.ts";
+
+let system: System;
+beforeAll(async () => {
+  system = await startSystem({ servers: 1 });
+});
+afterAll(() => system[Symbol.asyncDispose]());
+
+const at = (profile: string) => ({ home: join(system.folder, "successions"), profile });
+const gatewayOf = () => ({ gateway: system.gatewayUrl });
+const notices = (items: readonly { kind: string; notice?: string; text?: string }[]) => items.filter(({ kind }) => kind === "notice");
+
+test("[P2] somebody knows the password: nothing that opened the account does, this device alone stays, and nothing is lost", async () => {
+  const first = newPassword();
+  const signedUp = await signUp(at("quentin"), { ...gatewayOf(), name: "quentin", password: first });
+  if (signedUp.kind !== "signed-up") throw new Error(signedUp.kind);
+  const oldWords = signedUp.recoveryWords.join(" ");
+  await using alice = await person(system, "alice");
+  await using bob = await person(system, "bob");
+  await using quentin = (await openClient(at("quentin"), gatewayOf()))!;
+  const id = await quentin.openDirect("alice");
+  await quentin.send(id, "before");
+  await quentin.sent(id);
+  await alice.hears("quentin", "before");
+  const group = await quentin.groups.create({ name: "friends", members: ["alice", "bob"] });
+  await quentin.send(group, "to all");
+  await quentin.sent(group);
+  await quentin.setNote("alice", "from school");
+  await quentin.setVerified("alice", true);
+  // Somebody who found the password out has a device of it.
+  expect(await signIn(at("thief"), { ...gatewayOf(), name: "quentin", password: first })).toMatchObject({ kind: "signed-in" });
+  await using thief = (await openClient(at("thief"), gatewayOf()))!;
+  await thief.caughtUp();
+
+  expect(await quentin.succeed(first, "quentin")).toMatchObject({ kind: "weak-password" });
+  expect(await quentin.succeed("not it", newPassword())).toMatchObject({ kind: "refused", sentence: "Wrong password: try again." });
+  const second = newPassword();
+  const succeeded = await quentin.succeed(first, second);
+  if (succeeded.kind !== "succeeded") throw new Error(JSON.stringify(succeeded));
+  const newWords = succeeded.recoveryWords.join(" ");
+  expect(newWords).not.toBe(oldWords);
+
+  await expect.poll(() => thief.connection.kind).toBe("ended");
+  expect((await quentin.devices()).map(({ me, state }) => [me, state])).toEqual([
+    [false, "revoked"],
+    [true, "active"],
+  ]);
+  expect(await signIn(at("again"), { ...gatewayOf(), name: "quentin", password: first })).toMatchObject({ kind: "refused" });
+  expect(await recover(at("again"), { ...gatewayOf(), name: "quentin", words: oldWords, password: newPassword() })).toMatchObject({
+    kind: "refused",
+    sentence: expect.stringContaining("not the recovery words of this account"),
+  });
+
+  // Others see it, and that the old identity signed it; to write they say that they know.
+  await quentin.send(id, "after");
+  await quentin.send(group, "after, to all");
+  await quentin.sent(undefined, AbortSignal.timeout(20_000));
+  await alice.hears("quentin", "after");
+  const seen = notices(await alice.items("quentin"));
+  expect(seen).toContainEqual(
+    expect.objectContaining({ notice: "identity-changed", text: expect.stringContaining("the old one signed it") }),
+  );
+  expect((await alice.client.conversation(id))?.blocked).toBe("identity-changed");
+  await alice.client.acceptIdentity("quentin");
+  await alice.say("quentin", "still you?");
+  const texts = async (client: typeof quentin, conversation: typeof id) =>
+    (await client.items(conversation, { limit: 50 })).items.flatMap((item) => (item.kind === "message" ? [item.text] : []));
+  await expect.poll(() => texts(quentin, id)).toEqual(["before", "after", "still you?"]);
+  await expect.poll(() => texts(bob.client, group)).toEqual(["to all", "after, to all"]);
+
+  // A fresh device with the new password has everything; so has one by the new words.
+  expect(await signIn(at("fresh"), { ...gatewayOf(), name: "quentin", password: second })).toMatchObject({ kind: "signed-in" });
+  await using fresh = (await openClient(at("fresh"), gatewayOf()))!;
+  await fresh.caughtUp();
+  expect(await texts(fresh, id)).toEqual(["before", "after", "still you?"]);
+  expect(await texts(fresh, group)).toEqual(["to all", "after, to all"]);
+  await expect.poll(async () => (await fresh.conversation(id))?.peer?.note).toBe("from school");
+  expect((await fresh.conversation(id))?.peer?.verification).toBe("verified");
+  const third = newPassword();
+  expect(await recover(at("words"), { ...gatewayOf(), name: "quentin", words: newWords, password: third })).toMatchObject({
+    kind: "signed-in",
+  });
+
+  // And once more, with what stands there now.
+  const again = await fresh.succeed(third, newPassword());
+  expect(again).toMatchObject({ kind: "succeeded" });
+  await expect.poll(() => quentin.connection.kind).toBe("ended");
+  await fresh.send(id, "the second time");
+  await fresh.sent(id);
+  await alice.hears("quentin", "the second time");
+});
+
+test("[P2] [P4] the thief signs in, changes the password and writes the vault while the owner takes the account back", async () => {
+  await using theo = await person(system, "theo");
+  await using carla = await person(system, "carla");
+  await using thief = await anotherDevice(system, theo, { profile: "theo-thief" });
+  await theo.say("carla", "hello");
+  await carla.hears("theo", "hello");
+  const fresh = newPassword();
+  const [succeeded] = await Promise.all([
+    theo.client.succeed(theo.password, fresh),
+    signIn(at("theo-late"), { ...gatewayOf(), name: "theo", password: theo.password }),
+    thief.client.setNote("carla", "changed by the thief").catch(() => undefined),
+  ]);
+  expect(succeeded).toMatchObject({ kind: "succeeded" });
+  const active = (await theo.client.devices()).filter(({ state }) => state === "active");
+  expect(active.map(({ device }) => device)).toEqual([theo.me.device]);
+  expect(await signIn(at("theo-new"), { ...gatewayOf(), name: "theo", password: fresh })).toMatchObject({ kind: "signed-in" });
+  await carla.client.acceptIdentity("theo");
+  await carla.say("theo", "hello again");
+  await theo.hears("carla", "hello again");
+});
+
+test("[P2] a thief's copy of the whole profile opens nothing that is written afterwards", async () => {
+  await using vera = await person(system, "vera");
+  await using dora = await person(system, "dora");
+  const id = await vera.say("dora", "one");
+  await dora.hears("vera", "one");
+  const stolen = await anotherDevice(system, vera, { profile: "vera-stolen" });
+  await expect.poll(() => stolen.texts("dora")).toEqual(["one"]);
+  await stolen.client.close();
+  await cp(join(stolen.home, stolen.profile), join(stolen.home, "vera-copy"), { recursive: true });
+  expect(await vera.client.succeed(vera.password, newPassword())).toMatchObject({ kind: "succeeded" });
+  await vera.client.send(id, "two");
+  await vera.client.sent(id);
+  await using copy = (await openClient({ home: stolen.home, profile: "vera-copy" }, gatewayOf()))!;
+  await expect.poll(() => copy.connection.kind).toBe("ended");
+  const { items } = await copy.items(id, { limit: 10 });
+  expect(items.some((item) => item.kind === "message" && item.text === "two")).toBe(false);
+});
