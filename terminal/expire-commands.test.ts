@@ -94,7 +94,7 @@ test("[H4] at two terminals: set with a question, shown in the header and beside
     await screen.shows(`Message to ${other}`);
   }
   alice.type(`/expire 1d${ENTER}`);
-  await alice.shows("Delete messages here 1 day after they were sent");
+  await alice.shows("y  yes");
   alice.type("y");
   for (const screen of [alice, bob]) await screen.shows("disappear after 1 day");
   await bob.shows("alice set messages to disappear after 1 day.");

@@ -23,7 +23,7 @@ export function readLifetime(text: string, longestSeconds: number): number | und
 
 /** What everybody should know who relies on it [H4]. */
 export const lifetimeLimits =
-  "This protects from people who look later: not from one who copies what is there, nor from a server that keeps what was sealed.";
+  "Messages that disappear protect from people who look later: not from who copies them, nor from a server that keeps them sealed.";
 
 /** What becomes of what one writes in a chat. */
 export const timerSentence = (seconds: number): string => `What you write here disappears ${lengthWords(seconds)} after it was read.`;

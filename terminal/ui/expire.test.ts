@@ -14,8 +14,11 @@ const typed = (alice: Alice, line: string): Alice => alice.presses(line, enter);
 test("[H4] /expire sets it for everybody, after a question that says what it deletes", () => {
   const alice = typed(inBobs(), "/expire 1d");
   expect(alice.asked("set-retention")).toEqual([]);
-  expect(shows(alice, "Delete messages here 1 day after they were sent")).toBe(true);
-  expect(shows(alice, "This protects from people")).toBe(true);
+  const { overlay } = alice.state;
+  expect(overlay.kind === "confirm" && overlay.question).toMatch(
+    /^Messages that disappear protect .* Delete messages here 1 day after .*older now\?$/u,
+  );
+  expect(shows(alice, "y  yes")).toBe(true);
   alice.presses("y");
   expect(alice.asked("set-retention")).toEqual([{ kind: "set-retention", id: withBob.id, seconds: 86_400, line: "/expire 1d" }]);
   typed(alice, "/expire off");
@@ -38,10 +41,10 @@ test("[H4] /expire mine is for what one writes oneself, and one message can have
 
 test("the first one in a session is told how far that goes, and no other", () => {
   const alice = typed(inBobs(), "/expire 1h first");
-  expect(shows(alice, "This protects from people who look later")).toBe(true);
+  expect(shows(alice, "protect from people who look later")).toBe(true);
   alice.does({ kind: "tick", now: morning + 10_000, serverAhead: 0 });
   typed(alice, "/expire 1h second");
-  expect(shows(alice, "This protects from people")).toBe(false);
+  expect(shows(alice, "protect from people")).toBe(false);
   expect(alice.asked("send").length).toBe(2);
 });
 
@@ -92,10 +95,10 @@ test("[H4] beside a message stands how long it lives, and at its end it is gone,
   });
   expect(rowWith(alice, "for ever")).not.toContain("◔");
   expect(rowWith(alice, "counting").trimEnd()).toMatch(/◔ 59m$/u);
-  expect(rowWith(alice, "to be read").trimEnd()).toMatch(/◔ 2h ✓✓$/u);
-  expect(rowWith(alice, "soon").trimEnd()).toMatch(/◔ 2s$/u);
+  expect(rowWith(alice, "to be read").trimEnd()).toMatch(/◔ +2h ✓✓$/u);
+  expect(rowWith(alice, "soon").trimEnd()).toMatch(/◔ +2s$/u);
   alice.presses(key("up"), "i");
-  expect(rowWith(alice, "Disappears")).toContain("in 2s, ");
+  expect(rowWith(alice, "Ends")).toContain("in 2s, ");
   alice.presses(key("escape"));
 
   const at = (seconds: number) => [alice.state, morning + 1_000 * seconds, ahead] as const;
@@ -108,10 +111,11 @@ test("[H4] beside a message stands how long it lives, and at its end it is gone,
 });
 
 test("[H4] without colour the same is said in words", () => {
-  const alice = inBobs({ retentionSeconds: 86_400 }, { columns: 60, rows: 20 });
+  const alice = inBobs({ retentionSeconds: 86_400 }, { columns: 48, rows: 20 });
   alice.state = { ...alice.state, colour: false };
   alice.does({ kind: "items", id: withBob.id, items: [message(withBob, 1, "soon", { expiresAfter: 60 })], more: false, newest: true });
-  expect(rowWith(alice, "soon").trimEnd()).toMatch(/gone in 1m$/u);
+  expect(rowWith(alice, "soon").trimEnd()).toMatch(/gone in +1m$/u);
+  expect(rowWith(alice, "bob")).toMatch(/· gone after 1d +not verified $/u);
   expect(shows(alice, "◔")).toBe(false);
 });
 

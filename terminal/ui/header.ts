@@ -30,7 +30,8 @@ function directHeader(state: State, conversation: DirectSummary, width: number):
   ];
   const room = width - rowCells(left);
   // Whether somebody is verified goes before it.
-  const kept = retentionSpan(conversation, room - rowCells(trustRow(conversation, Math.min(room, SHORT_TRUST_CELLS))), !state.colour);
+  const short = rowCells(trustRow(conversation, Math.min(room, SHORT_TRUST_CELLS)));
+  const kept = retentionSpan(conversation, room - short - 2, !state.colour);
   return spread([...left, kept], trustRow(conversation, room - rowCells([kept])), width);
 }
 

@@ -189,9 +189,9 @@ function detailRows(state: State, { message, receipts }: Extract<State["overlay"
 function lifetimeField(state: State, { expiresAfter, expires }: ChatMessage, width: number): readonly Row[] {
   if (expires !== undefined) {
     const left = shortLength((expires - serverTimeIn(state)) / 1_000);
-    return field("Disappears", `in ${left}, ${exactWords(expires)}`, width);
+    return field("Ends", `in ${left}, ${exactWords(expires)}`, width);
   }
-  return expiresAfter === 0 ? [] : field("Disappears", `${lengthWords(expiresAfter)} after it was read`, width);
+  return expiresAfter === 0 ? [] : field("Ends", `${lengthWords(expiresAfter)} after it was read`, width);
 }
 
 function verifyRows({ name, number }: Extract<State["overlay"], { kind: "verify" }>, width: number): readonly Row[] {

@@ -1,5 +1,4 @@
 import type { ChatMessage } from "@fastchat/client";
-import { cells } from "../cells.ts";
 import { shortLength } from "../lifetimes.ts";
 import { type Span, span } from "./rows.ts";
 import { type State, openChat, serverTimeIn } from "./state.ts";
@@ -13,11 +12,11 @@ export function lifetimeMark(message: Lifetime, serverNow: number, words: boolea
   const { expiresAfter, expires } = message;
   if (expires === undefined && expiresAfter === 0) return undefined;
   const length = shortLength(expires === undefined ? expiresAfter : (expires - serverNow) / 1_000);
-  return span(`${words ? "gone in" : "◔"} ${length}`, expires === undefined ? "dim" : "accent");
+  // As wide with what is left as in the beginning, mostly: the text beside it is not wrapped anew.
+  return span(`${words ? "gone in" : "◔"} ${length.padStart(SHORTEST_CELLS)} `, expires === undefined ? "dim" : "accent");
 }
 
-/** Room for the longest such mark, and a blank. */
-export const markCells = (words: boolean): number => cells(words ? "gone in 49710d" : "◔ 49710d") + 1;
+const SHORTEST_CELLS = "59m".length;
 
 /** A tick may say another time beside a message than stands there now, or take one away. */
 export function changesWithTime(state: State, now: number, serverAhead: number): boolean {

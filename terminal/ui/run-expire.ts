@@ -47,7 +47,7 @@ function setRetention(state: State, conversation: ConversationSummary, seconds: 
   if (why !== undefined) return step(said(state, why, "error"));
   const effect = { kind: "set-retention", id: conversation.id, seconds, line } as const;
   if (seconds === 0) return step(state, effect);
-  const question = `Delete messages here ${lengthWords(seconds)} after they were sent, for everybody and on the server, also those that are older now? ${lifetimeLimits}`;
+  const question = `${lifetimeLimits} Delete messages here ${lengthWords(seconds)} after they were sent, for everybody and on the server, also those that are older now?`;
   return step({ ...state, lifetimesTold: true, overlay: { kind: "confirm", question, effect } });
 }
 
