@@ -80,3 +80,21 @@ test("[S4] [H4] what the server erased is gone for a new device, which finds the
   await hears(misled, id, "six");
   expect(await contradictionsOf(misled, id)).not.toEqual([]);
 });
+
+test("[L35] [H4] in a direct conversation the server erases by the policy that one of the two set, and what a new device finds is whole and true", async () => {
+  await using carol = await person(system, "carol");
+  await using dave = await person(system, "dave");
+  const id = await carol.say("dave", "one");
+  await dave.hears("carol", "one");
+  await dave.client.setRetention(id, 3_600);
+  await carol.say("dave", "two");
+  await sweepAfter(LATER_MS);
+  const rows = await system.query("SELECT kind FROM entry WHERE conversation = $1 ORDER BY sequence", [idBytes(id)]);
+  const kinds = rows.map(({ kind }) => kind);
+  expect([kinds.includes(entryKinds.message), kinds.filter((kind) => kind === entryKinds.erased).length]).toEqual([false, 2]);
+  await carol.say("dave", "three");
+  await using fresh = await anotherDevice(system, dave, { profile: "dave-later" });
+  await hears(fresh, id, "three");
+  expect(await textsOf(fresh, id)).toEqual(["three"]);
+  for (const each of [fresh, carol, dave]) expect(await contradictionsOf(each, id)).toEqual([]);
+});
