@@ -72,8 +72,8 @@ export interface ChatMessage {
   readonly expiresAfter: number;
   /** When it is deleted here, by that or by the policy of the conversation, server's time; undefined: never, or not before it is read. */
   readonly expires: number | undefined;
-  /** Written by a device that was known to be revoked, or before the reader's time: kept apart and shown as such. */
-  readonly doubt: "none" | "revoked-device" | "before-joining";
+  /** Written by a device that was known to be revoked, before the reader's time, or lost by the server: kept apart and shown as such. */
+  readonly doubt: "none" | "revoked-device" | "before-joining" | "lost";
 }
 
 /** Something that happened in a conversation, or a warning about it, for people to read. */

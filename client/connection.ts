@@ -47,8 +47,10 @@ export interface ConnectionOptions {
 
 export interface ConnectionListener {
   onState(state: ConnectionState): void;
-  /** A session begins; what was sent in an earlier one and not answered has failed with ConnectionLost. */
-  onOnline(): void;
+  /** A session begins; what was sent in an earlier one and not answered has failed with ConnectionLost. @param running see Welcome */
+  onOnline(running: Uint8Array): void;
+  /** The gateway does not know this device: it may have lost it. */
+  onUnknown(): Promise<void>;
   /** What the server says by itself. */
   onPush(body: ServerBody): void;
   /** The server says what time it is there, milliseconds since 1970. */
@@ -202,7 +204,7 @@ export class Connection {
         this.#session = session;
         this.#listener.onTime(welcome.time);
         this.#become({ kind: "online", server: welcome.server, since: Date.now() });
-        this.#listener.onOnline();
+        this.#listener.onOnline(welcome.running);
         const error = await session.ended.promise;
         return { error, server, stoodMs: stood(), unreachable: false };
       } finally {
@@ -217,6 +219,7 @@ export class Connection {
     } catch (error) {
       const known =
         error instanceof FastChatError ? error : new FastChatError(ErrorCode.UNAVAILABLE, { detail: String(error), retryAfterMs: 0 });
+      if (known.code === ErrorCode.DEVICE_UNKNOWN) await this.#listener.onUnknown().catch(() => undefined);
       return { error: known, server, stoodMs: stood(), unreachable: error instanceof GatewayUnreachable };
     }
   }

@@ -36,8 +36,9 @@ import { endOf, erase, isErasable, lifetimeOf, type ReadMoment } from "./lifetim
 import { incarnationAt, LogCheck, type LogDraft, witnessRecord } from "./log-check.ts";
 import { type LogListener, LogReader, type LogReaderParts } from "./log-reader.ts";
 import { doubtOf, identityOf, isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
-import { forkNotice } from "./notices.ts";
-import { keys, prefixes, put, read, schemas, sequenceOfKey } from "./records.ts";
+import { forkNotice, lostNotice } from "./notices.ts";
+import { keys, prefixes, put, read, remove, schemas, sequenceOfKey } from "./records.ts";
+import { leaveBehind, lostMessages, type Repair, repairLog } from "./restored-log.ts";
 import type { ServerTime } from "./server-clock.ts";
 import { type Change, prefixRange } from "./storage.ts";
 import { Timers } from "./timers.ts";
@@ -256,6 +257,24 @@ export class Conversation {
     return left;
   }
 
+  /** What is unread and what came last, of all that is stored up to `high`. */
+  async #recount({ low, high, readUpTo }: ConversationRecord) {
+    const counted = { unread: 0, mentions: 0, lastMessage: 0, lastReceived: 0 };
+    for (let to = high; to >= low; to -= COUNTED_AT_ONCE) {
+      const range = { from: keys.entry(this.id, Math.max(low, to - COUNTED_AT_ONCE + 1)), to: keys.entry(this.id, to + 1), reverse: true };
+      for (const { key, value } of await this.#parts.storage.range(range)) {
+        const sequence = sequenceOfKey(key);
+        const entry = fromBinary(schemas.entry, value);
+        if (storedMessage(entry) === undefined) continue;
+        counted.lastMessage ||= sequence;
+        if (!equal(entry.account, idBytes(this.#parts.me.account))) counted.lastReceived ||= sequence;
+        if (sequence > readUpTo && counted.unread < limits.unreadCounted) this.#countUnread(counted, entry);
+      }
+      if (counted.lastReceived > 0 && to - COUNTED_AT_ONCE <= readUpTo) break;
+    }
+    return counted;
+  }
+
   #countUnread(counted: { unread: number; mentions: number }, entry: StoredEntry): void {
     const message = storedMessage(entry);
     const me = idBytes(this.#parts.me.account);
@@ -451,15 +470,18 @@ export class Conversation {
   /** What a page brings that is over already is never stored; of the rest it is noted when it will be. */
   #keepTime(draft: LogDraft, sequences: readonly number[]): void {
     const now = this.#parts.clock.now();
-    const { retentionSeconds } = draft.record;
     for (const sequence of sequences) {
       const entry = draft.stored.get(sequence)!;
       if (!isErasable(entry)) continue;
-      const isTooOld = retentionSeconds > 0 && Number(entry.time) + 1_000 * retentionSeconds <= now;
       const ends = this.#endOf(draft, sequence, entry);
-      if (isTooOld || (ends !== undefined && ends !== 0 && ends <= now)) this.#erase(draft, sequence, entry);
+      if (this.#isTooOld(draft, entry) || (ends !== undefined && ends !== 0 && ends <= now)) this.#erase(draft, sequence, entry);
       else if (ends !== undefined) this.#timers.set(draft, sequence, ends);
     }
+  }
+
+  /** By the policy. */
+  #isTooOld({ record: { retentionSeconds } }: LogDraft, { time }: StoredEntry): boolean {
+    return retentionSeconds > 0 && Number(time) + 1_000 * retentionSeconds <= this.#parts.clock.now();
   }
 
   /** Undefined: the message has no lifetime. */
@@ -520,6 +542,7 @@ export class Conversation {
     await this.#compareClaims(draft);
     this.#keepTime(draft, sequences);
     this.#count(draft, sequences);
+    await this.#showLost(draft, sequences[0]);
     this.#await(draft, unopened(draft));
     // Keys that come late open what came before them.
     const late = [...draft.keys.keys()].filter((epoch) => epoch <= before);
@@ -528,6 +551,19 @@ export class Conversation {
     if (late.length > 0) await this.#openAwaited(late);
     this.#parts.listener.onStored(this, sequences, live);
     await this.#tellMissingKey();
+  }
+
+  /** What the server lost is shown beside this entry [H6]. */
+  async #showLost(draft: LogDraft, beside: number | undefined): Promise<void> {
+    const entry = beside === undefined ? undefined : draft.stored.get(beside);
+    if (draft.record.lost === 0 || entry === undefined) return;
+    const kept = await this.#parts.storage.range(prefixRange(prefixes.lost(this.id)));
+    const entries = kept.map(({ value }) => fromBinary(schemas.entry, value));
+    const lost = lostMessages(entries).filter((each) => !this.#isTooOld(draft, each));
+    if (lost.length > 0) entry.notices.push(lostNotice(lost.length));
+    entry.others.push(...lost);
+    draft.changes.push(...kept.map(({ key }) => remove(key)));
+    draft.record.lost = 0;
   }
 
   async #tellMissingKey(): Promise<void> {
@@ -665,6 +701,7 @@ export class Conversation {
     }
     record.low = sequences[0]!;
     await this.#check.counters(draft, sequences.toReversed(), "back");
+    await this.#showLost(draft, sequences[0]);
     // What the policy has deleted is looked for from there on again.
     record.deletedUpTo = Math.min(record.deletedUpTo, record.low - 1);
     if (record.low === 1) {
@@ -711,6 +748,50 @@ export class Conversation {
   }
 
   // ------------------------------------------------------------------ what is not as it was
+
+  /**
+   * [H6] The server's data were put in place anew: has it make good what it lost, and follows its log from where it is the same. What it lost stays here,
+   * marked. Throws FastChatError, ConnectionLost; then all stays as it is.
+   */
+  async restore(): Promise<Repair> {
+    const repair = await this.#lane.run(() => this.#restore());
+    if (repair.kind === "repaired") await this.catchUp();
+    return repair;
+  }
+
+  async #restore(): Promise<Repair> {
+    const { id, record, chain } = this;
+    if (record.high === 0 || record.low > record.high) return { kind: "same" };
+    const { storage, connection } = this.#parts;
+    const repair = await repairLog({ id, storage, chain, check: this.#check, connection }, record);
+    const draft = this.#draft();
+    if (repair.kind === "forked") {
+      draft.record.forked = true;
+      await this.#commit(draft);
+    }
+    if (repair.kind !== "repaired") return repair;
+    const { from } = repair;
+    const behind = (await chain.linksAfter(from)).map(({ sequence }) => sequence);
+    const placeOf = (sequence: number) => (sequence <= from ? sequence : (repair.places[behind.indexOf(sequence)] ?? from));
+    const placed = await chain.placeAgain(from, repair.places);
+    const stored = await storage.range({ ...prefixRange(prefixes.entries(id)), from: keys.entry(id, from + 1) });
+    // What has a lifetime is lost with the server's: whose it was to read when cannot be told any more [H4].
+    const timed = new Set(this.#timers.behind(from));
+    for (const sequence of timed) {
+      this.#timers.remove(draft, sequence);
+      draft.changes.push(remove(keys.entry(id, sequence)));
+    }
+    const left = stored.filter(({ key }) => !timed.has(sequenceOfKey(key)));
+    draft.changes.push(...leaveBehind(id, draft.record, { from, stored: left, placeOf }), ...placed.changes);
+    await this.#check.endAt(draft.record, from);
+    Object.assign(draft.record, await this.#recount(draft.record));
+    draft.record.revision++;
+    this.record.head = draft.record.head = repair.head;
+    draft.done.push(placed.done);
+    await this.#commit(draft);
+    this.#parts.listener.onChanged(this, []);
+    return repair;
+  }
 
   /** The server says that it has less than this device: looks whether what it has is the same. */
   compareWithServer(head: number): Promise<void> {

@@ -38,6 +38,7 @@ import type { LocalProfile } from "./profile.ts";
 import { type PushReceivers, receivePush } from "./pushes.ts";
 import { ReadPositions } from "./read-positions.ts";
 import { Requests } from "./requests.ts";
+import { Restore } from "./restore.ts";
 import { setRetention } from "./retention.ts";
 import { type Clocks, ServerClock } from "./server-clock.ts";
 import { Slots } from "./slots.ts";
@@ -101,6 +102,7 @@ export class Holder {
   readonly #admissions: Admissions;
   readonly #expiry: Expiry;
   #expiring: Promise<void> = Promise.resolve();
+  readonly #restore: Restore;
   readonly groups: GroupCalls;
   /** Conversations whose unread messages are being counted. */
   readonly #counting = new Set<Conversation>();
@@ -108,6 +110,8 @@ export class Holder {
   /** Aborted when the connection ends: work of an earlier session stops. */
   #session = new AbortController();
   #synced: Promise<void> | undefined;
+  /** Settles when what the server lost was made good; undefined: that is done. */
+  #restored: Promise<void> | undefined;
   /** The vault of this connection was read, or could not be. */
   #vaultRead: Promise<unknown> = Promise.resolve();
 
@@ -131,8 +135,11 @@ export class Holder {
       { gateway: parts.gateway, device: me.device, signingSeed, agent: parts.agent, onWake: parts.onWake },
       {
         onState: (state) => this.#onState(state),
-        onOnline: () => this.#onOnline(),
-        onPush: (body) => quietly(receivePush(body, receivers)),
+        onOnline: (running) => this.#onOnline(running),
+        onUnknown: () => this.#ownAccount.putBack(),
+        // What a restored server says is read on top of what was made good.
+        onPush: (body) =>
+          quietly(this.#restored === undefined ? receivePush(body, receivers) : this.#restored.then(() => receivePush(body, receivers))),
         onTime: (time) => quietly(this.clock.hear(time)),
       },
     );
@@ -140,6 +147,8 @@ export class Holder {
     this.#connection = connection;
     this.#toldConnection = new ToldConnection(storage);
     const isOnline = () => connection.state.kind === "online";
+    /** And nothing is left to be made good: what is written follows what the server has. */
+    const isReady = () => isOnline() && this.#restored === undefined;
     this.accounts = new KnownAccounts(
       storage,
       (request) => connection.request({ case: "fetchAccount", value: request }, "account"),
@@ -193,7 +202,7 @@ export class Holder {
       author,
       links: this.#links,
       connection,
-      isOnline,
+      isOnline: isReady,
       conversationOf: (id) => this.#conversations.need(id),
       manifestReference: () => this.#vault.manifestReference(),
       onChanged: (conversation, outgoing) => {
@@ -206,7 +215,7 @@ export class Holder {
     this.#slots = new Slots({
       author,
       connection,
-      isOnline,
+      isOnline: isReady,
       isQuiet: (conversation) => this.requests.isQuiet(conversation),
       onOthers: (conversation, from, to) => quietly(this.#news.othersMoved(conversation, from, to)),
       onUnexpected,
@@ -296,6 +305,17 @@ export class Holder {
         },
         onKeyMissing: (conversation, epoch) => quietly(this.#findKey(conversation, epoch)),
       },
+    });
+    this.#restore = new Restore({
+      account: me.account,
+      storage,
+      accounts: this.accounts,
+      conversations: this.#conversations,
+      links: this.#links,
+      connection,
+      vault: this.#vault,
+      besideOwn: () => this.#ownAccount.besideLinks(),
+      emit,
     });
     this.requests = new Requests({
       storage,
@@ -620,12 +640,14 @@ export class Holder {
     await this.#toldConnection.tell(state).catch(this.#trouble.tell);
   }
 
-  #onOnline(): void {
+  #onOnline(running: Uint8Array): void {
     this.#session.abort();
     this.#session = new AbortController();
     const session = AbortSignal.any([this.#session.signal, this.#closing.signal]);
     this.#links.newSession();
     for (const conversation of this.#conversations.all) conversation.newSession();
+    this.#restored = this.#restore.look(running, session).finally(() => (this.#restored = undefined));
+    this.#restored.catch(() => undefined);
     this.#synced = this.#begin(session);
     this.#trouble.quietly(this.#synced);
     this.#trouble.quietly(this.#catchUp.nowAndThen(session));
@@ -635,8 +657,12 @@ export class Holder {
   async #begin(session: AbortSignal): Promise<void> {
     for (;;) {
       try {
+        await this.#restored;
         // Who was given a new account key reads the vault with it.
-        const read = this.#ownAccount.refresh().then(() => this.#vault.online());
+        const read = this.#ownAccount
+          .refresh()
+          .then(() => this.#restore.lookAtVault())
+          .then(() => this.#vault.online());
         this.#vaultRead = Promise.race([read.catch(() => undefined), pause(VAULT_MS, session)]);
         const vault = read.then(() => this.#devices.introduce()).then(() => this.#vault.writeWaiting());
         const beside = Promise.all([vault, this.#presence.online()]);

@@ -37,17 +37,21 @@ export function endOf(message: TimedMessage, reader: { readonly upTo: number; re
   return begun + 1_000 * lifetime;
 }
 
-/** Deletes what was written; that it was, who did, and its hash stay [S4]. Also what the server showed in its place at other times. */
+/** Deletes what was written; that it was, who did, and its hash stay [S4]. Also what stands beside it: shown by the server at other times, or lost by it. */
 export function erase(entry: StoredEntry): void {
-  const said = identityOf(entry);
-  entry.body = { case: "erased", value: create(StoredErasedSchema, said && { clientMessageId: said.id, counter: said.counter }) };
+  if (isWriting(entry)) {
+    const said = identityOf(entry);
+    entry.body = { case: "erased", value: create(StoredErasedSchema, said && { clientMessageId: said.id, counter: said.counter }) };
+  }
   // Why it could not be read is of no interest any more; that something was dropped or forged is.
   entry.notices = entry.notices.filter(({ kind }) => kind !== "unreadable");
-  for (const other of entry.others) if (isErasable(other)) erase(other);
+  for (const other of entry.others) erase(other);
 }
 
-/** Whether an entry holds what was written, opened or not. */
-export const isErasable = ({ body }: StoredEntry): boolean => body.case === "message" || body.case === "unreadable";
+/** Whether an entry, or what stands beside it, holds what was written, opened or not. */
+export const isErasable = (entry: StoredEntry): boolean => isWriting(entry) || entry.others.some(isErasable);
+
+const isWriting = ({ body }: StoredEntry): boolean => body.case === "message" || body.case === "unreadable";
 
 /** Seconds that somebody wants a message to live. Throws RangeError. */
 export function checkedLifetime(seconds: number): number {

@@ -110,6 +110,21 @@ export class LogCheck {
     return found;
   }
 
+  /** The log ends at this place from now on [H6]: what was known of the places behind it is not so any more. */
+  async endAt(record: ConversationRecord, sequence: number): Promise<void> {
+    for (const place of this.#recent.keys()) if (place > sequence) this.#recent.delete(place);
+    this.#disordered.clear();
+    const incarnation = incarnationAt(record, sequence) ?? 0;
+    const hash = (await read(this.#storage, keys.entry(this.#conversation, sequence), schemas.entry))?.runningHash ?? new Uint8Array(0);
+    record.incarnationStarts = record.incarnationStarts.filter((start) => start <= sequence);
+    record.incarnation = incarnation;
+    if (hash.length > 0) record.newest = witnessRecord({ incarnation, sequence, hash });
+    else {
+      delete record.anchor;
+      delete record.newest;
+    }
+  }
+
   /** Computes running hashes up to the newest entry, where they have a beginning [S4]. */
   async extendHashes(draft: LogDraft): Promise<void> {
     const { record } = draft;

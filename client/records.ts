@@ -1,3 +1,4 @@
+import { PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import type { AccountId, ClientMessageId, ConversationId } from "@fastchat/protocol";
 import {
@@ -9,6 +10,7 @@ import {
   KnownAccountSchema,
   OutboxItemSchema,
   ProfileSchema,
+  RunningSchema,
   ServerClockSchema,
   StoredEntrySchema,
   TimerSchema,
@@ -37,6 +39,8 @@ export const keys = {
   entry: (conversation: ConversationId, sequence: number) => `entry/${conversation}/${number(sequence)}`,
   /** Of an entry whose message has a lifetime. */
   timer: (conversation: ConversationId, sequence: number) => `timer/${conversation}/${number(sequence)}`,
+  /** An entry that stood at this place, and that the server lost [H6]. */
+  lost: (conversation: ConversationId, sequence: number) => `lost/${conversation}/${number(sequence)}`,
   /** `order` counts up within a conversation; the id keeps two processes that chose the same one apart. */
   outbox: (conversation: ConversationId, order: number, id: ClientMessageId) => `outbox/${conversation}/${number(order)}/${id}`,
   vault: (place: { readonly kind: string; readonly key: string }) => `vault/${place.kind}/${place.key}`,
@@ -49,6 +53,10 @@ export const keys = {
   unread: (conversation: ConversationId) => `unread-request/${conversation}`,
   holderConnection: "holder-connection",
   serverClock: "server-clock",
+  /** Of the server's data, when it was last held against what is here [H6]. */
+  running: "running",
+  /** What lay beside this device's newest link with a new account key: for putting it back [H6]. */
+  keyTurn: "key-turn",
   wish: (id: string) => `wish/${id}`,
   granted: (id: string) => `granted/${id}`,
 } as const;
@@ -62,6 +70,7 @@ export const prefixes = {
   entries: (conversation: ConversationId) => `entry/${conversation}/`,
   allTimers: "timer/",
   timers: (conversation: ConversationId) => `timer/${conversation}/`,
+  lost: (conversation: ConversationId) => `lost/${conversation}/`,
   outbox: "outbox/",
   outboxOf: (conversation: ConversationId) => `outbox/${conversation}/`,
   vault: "vault/",
@@ -95,6 +104,8 @@ export const schemas = {
   granted: GrantedSchema,
   holderConnection: HolderConnectionSchema,
   serverClock: ServerClockSchema,
+  running: RunningSchema,
+  keyTurn: PutBackAccountSchema,
 } as const;
 
 /** A change that stores a record. */

@@ -41,6 +41,11 @@ export class Timers {
     return this.#where((sequence, ends) => ends === 0 && sequence <= upTo);
   }
 
+  /** Those behind this number, ascending. */
+  behind(from: number): number[] {
+    return this.#where((sequence) => sequence > from);
+  }
+
   set({ changes, done }: TimerDraft, sequence: number, ends: number): void {
     changes.push(put(keys.timer(this.#id, sequence), schemas.timer, create(schemas.timer, { ends: BigInt(ends) })));
     done.push(() => this.#ends.set(sequence, ends));

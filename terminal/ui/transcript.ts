@@ -79,14 +79,19 @@ function messageRows(message: ChatMessage, header: boolean, look: Look): Row[] {
     rows.push(spread([bar, ...mentionSpans(message, row, look.me)], right, look.width));
   }
   if (message.doubt !== "none") {
-    const why =
-      message.doubt === "revoked-device" ? "written by a device that had been signed out or revoked" : "from before you could read here";
-    for (const { text } of wrap(`! ${why}`, look.width - INDENT)) rows.push(fitRow([span("  "), span(text, "warning")], look.width));
+    for (const { text } of wrap(`! ${doubtWords[message.doubt]}`, look.width - INDENT))
+      rows.push(fitRow([span("  "), span(text, "warning")], look.width));
   }
   if (message.status === "failed")
     rows.push(fitRow([bar, span("not sent: select it with ↑ and press Enter to try again", "error")], look.width));
   return rows;
 }
+
+const doubtWords: Record<Exclude<ChatMessage["doubt"], "none">, string> = {
+  "revoked-device": "written by a device that had been signed out or revoked",
+  "before-joining": "from before you could read here",
+  lost: "kept here; the server lost it",
+};
 
 const CALM: ReadonlySet<NoticeKind> = new Set([
   "created",
