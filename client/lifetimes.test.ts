@@ -3,7 +3,7 @@ import { limits } from "@fastchat/protocol";
 import { MessageContentSchema } from "@fastchat/protocol/wire/conversation";
 import { expect, test } from "vitest";
 import { StoredEntrySchema } from "./generated/fastchat/profile/v1/profile_pb.ts";
-import { checkedLifetime, endOf, erase, lifetimeOf } from "./lifetimes.ts";
+import { checkedLifetime, endOf, erase, isErasable, lifetimeOf } from "./lifetimes.ts";
 import { identityOf } from "./log-page.ts";
 
 const sent = { sequence: 7, time: 1_000_000, lifetime: 60, mine: false };
@@ -50,4 +50,13 @@ test("[S2] [H4] what is deleted leaves nothing but by what it is known again, an
   expect(Buffer.from(toBinary(StoredEntrySchema, entry)).includes(secret)).toBe(false);
   expect(identityOf(entry)).toEqual({ id, counter: 3 });
   expect(entry.notices.map(({ kind }) => kind)).toEqual(["contradiction"]);
+});
+
+test("[H6] [H4] what a server lost is deleted beside a change of the conversation, which stays", () => {
+  const content = toBinary(MessageContentSchema, create(MessageContentSchema, { counter: 1 }));
+  const lost = create(StoredEntrySchema, { body: { case: "message", value: { content } } });
+  const link = create(StoredEntrySchema, { body: { case: "link", value: {} }, others: [lost] });
+  expect(isErasable(link)).toBe(true);
+  erase(link);
+  expect([link.body.case, link.others[0]!.body.case, isErasable(link)]).toEqual(["link", "erased", false]);
 });
