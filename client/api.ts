@@ -197,10 +197,13 @@ export type ClientEvent =
   | { readonly kind: "requests"; readonly count: number }
   /** Everything that arrived while this device was away is stored now. */
   | { readonly kind: "caught-up" }
-  /** About the account, the server or this device as a whole. `storage`: the disk is full; what arrives waits on the server. */
+  /**
+   * About the account, the server or this device as a whole. `storage`: the disk is full; what arrives waits on the server. `older-copy`: the profile
+   * was put back from a copy.
+   */
   | {
       readonly kind: "warning";
-      readonly warning: "vault" | "account-fork" | "new-device" | "incarnation" | "storage";
+      readonly warning: "vault" | "account-fork" | "new-device" | "incarnation" | "older-copy" | "storage";
       readonly text: string;
     };
 

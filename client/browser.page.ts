@@ -15,6 +15,9 @@ Object.assign(globalThis, {
     await client?.caughtUp();
     return client?.connection.kind ?? "nobody";
   },
+  roleHere(): string {
+    return client?.role ?? "nobody";
+  },
   async sayHere(to: string, text: string): Promise<void> {
     const conversation = await client!.openDirect(to);
     await client!.send(conversation, text);

@@ -63,6 +63,8 @@ export interface ConversationParts extends LogReaderParts {
   readonly accountKeyOf: (generation: number) => Uint8Array | undefined;
   /** Own messages whose entries are about to be stored: what deletes them from the outbox in the same commit. */
   readonly arrived: (conversation: ConversationId, ids: readonly ClientMessageId[]) => Change[];
+  /** Whether it is in the outbox. */
+  readonly isOutgoing: (id: ClientMessageId) => boolean;
   /** They are stored. */
   readonly settled: (conversation: ConversationId, ids: readonly ClientMessageId[]) => void;
   readonly clock: ServerTime;
@@ -86,6 +88,8 @@ export interface ConversationListener extends LogListener {
   onDeleted(conversation: Conversation): void;
   /** The same of these, which were over [H4]. */
   onExpired(conversation: Conversation, sequences: readonly number[]): void;
+  /** This device wrote messages that this profile knows nothing of: it is an older copy of it. */
+  onOlderCopy(): void;
   /** The current epoch's key cannot be opened here [C6]. */
   onKeyMissing(conversation: Conversation, epoch: number): void;
 }
@@ -586,8 +590,11 @@ export class Conversation {
       if (entry.body.case === "message") record.lastMessage = Math.max(record.lastMessage, sequence);
       if (!mine && sequence > record.readUpTo) this.#countUnread(record, entry);
       if (mine && equal(entry.device, idBytes(this.#parts.me.device))) {
+        const id = clientMessageId(said.id);
+        const isUnknown = said.counter > record.counter && !this.#parts.isOutgoing(id);
+        if (isUnknown) draft.done.push(() => this.#parts.listener.onOlderCopy());
         record.counter = Math.max(record.counter, said.counter);
-        draft.ownIds.push(clientMessageId(said.id));
+        draft.ownIds.push(id);
       }
     }
   }

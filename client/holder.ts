@@ -104,6 +104,7 @@ export class Holder {
   #expiring: Promise<void> = Promise.resolve();
   readonly #restore: Restore;
   readonly groups: GroupCalls;
+  #isOlderCopy = false;
   /** Conversations whose unread messages are being counted. */
   readonly #counting = new Set<Conversation>();
   readonly #closing = new AbortController();
@@ -267,6 +268,7 @@ export class Holder {
       verified: new Map(),
       connection,
       accountKeyOf: (generation) => this.#ownAccount.secretOf(generation),
+      isOutgoing: (id) => this.outbox.find(id) !== undefined,
       arrived: (id, ids) => this.outbox.arrived(id, ids),
       settled: (id, ids) => this.outbox.settled(id, ids),
       onReference: (manifest) => quietly(this.#vault.compare(manifest)),
@@ -303,6 +305,7 @@ export class Holder {
           const conversation = this.#conversations.get(id);
           if (conversation !== undefined && !this.requests.isQuiet(conversation)) quietly(this.people.checkNames(accounts));
         },
+        onOlderCopy: () => this.#warnOlderCopy(),
         onKeyMissing: (conversation, epoch) => quietly(this.#findKey(conversation, epoch)),
       },
     });
@@ -567,6 +570,13 @@ export class Holder {
     this.outbox.drive(id);
   }
 
+  /** [S2] Once: it has caught up, and sends under counters that follow. */
+  #warnOlderCopy(): void {
+    if (this.#isOlderCopy) return;
+    this.#isOlderCopy = true;
+    this.#parts.emit({ kind: "warning", warning: "older-copy", text: OLDER_COPY_WARNING });
+  }
+
   async #receipts(id: ConversationId): Promise<Receipt[]> {
     const conversation = await this.#conversations.need(id);
     const receipts = await this.#slots.receipts(conversation);
@@ -714,5 +724,7 @@ function ignoreNotFound(error: unknown): void {
 }
 
 const NEW_DEVICE_WARNING = "A new device signed in to your account. If that was not you, change your password and revoke it.";
+const OLDER_COPY_WARNING =
+  "This is an older copy of this device's profile: it has caught up with what was sent since. If another copy is still in use, sign out on one of the two.";
 const VAULT_WARNING =
   "Your contacts and settings on the server are not what your devices wrote: something was changed, swapped, held back or is old. What this device has was kept.";
