@@ -31,6 +31,8 @@ export interface ExportSummary {
   readonly messages: number;
   /** Messages that are there and could not be opened. */
   readonly unreadable: number;
+  /** Messages that were left out: who wrote them set that they disappear [H4]. */
+  readonly disappearing: number;
   /** Entries of logs that this device does not have and the server did not give. */
   readonly notFetched: number;
   /** Conversations of strangers that were never read. */

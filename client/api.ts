@@ -69,6 +69,10 @@ export interface ChatMessage {
   /** Server's time, held to log order; while queued the local time. Milliseconds since 1970. */
   readonly time: number;
   readonly status: MessageStatus;
+  /** Seconds for which it lives after it was read, as who wrote it set; 0: without an end [H4]. */
+  readonly expiresAfter: number;
+  /** When it is deleted here, by that or by the policy of the conversation, server's time; undefined: never, or not before it is read. */
+  readonly expires: number | undefined;
   /** Written by a device that was known to be revoked, before the reader's time, or lost by the server: kept apart and shown as such. */
   readonly doubt: "none" | "revoked-device" | "before-joining" | "lost";
 }
@@ -129,6 +133,10 @@ interface SummaryBase {
   /** Why nothing can be sent now; with `identity-changed` and `forked` sending asks first. `out`: one is no member any more. */
   readonly blocked: "none" | "identity-changed" | "forked" | "closed" | "update-needed" | "out" | "announce-only";
   readonly mute: Mute;
+  /** Seconds after which its messages are deleted, everywhere and for everybody, as its policy says; 0: never. */
+  readonly retentionSeconds: number;
+  /** Lifetime of what this account writes there, in seconds; 0: none. */
+  readonly timerSeconds: number;
   /** Begun by a stranger: it waits quietly until it is accepted, and tells the stranger nothing. */
   readonly request: boolean;
 }
@@ -182,6 +190,8 @@ export type ClientEvent =
   | { readonly kind: "items"; readonly conversation: ConversationId; readonly items: readonly ChatItem[]; readonly live: boolean }
   /** Messages up to here were deleted, as the policy of the conversation says. */
   | { readonly kind: "deleted"; readonly conversation: ConversationId; readonly upTo: number }
+  /** These messages were deleted: they were over. */
+  | { readonly kind: "expired"; readonly conversation: ConversationId; readonly sequences: readonly number[] }
   | { readonly kind: "presence"; readonly people: readonly Person[] }
   | { readonly kind: "typing"; readonly conversation: ConversationId; readonly account: AccountId; readonly active: boolean }
   /** A new key is being sealed to the members of a large group: what is written there waits for it. `done` = `total` when it is over. A group
@@ -204,6 +214,11 @@ export type ClientEvent =
       readonly text: string;
     };
 
+export interface SendOptions {
+  /** Seconds for which it lives after it was read, up to `limits.messageLifetimeSeconds`; 0: without an end. Left out: as `setTimer` says. */
+  readonly expiresAfter?: number;
+}
+
 export interface SafetyNumber {
   /** 60 digits in groups of five. */
   readonly digits: string;
@@ -218,6 +233,8 @@ export interface Client {
   readonly role: ProfileRole;
   /** Beside the holder: the holder's. */
   readonly connection: ConnectionState;
+  /** The server's time now, as this device has it, milliseconds since 1970: by it messages are over, whatever the machine's clock says. */
+  readonly serverTime: number;
 
   /** Returns the function that ends the subscription. Listeners are called after the change is durable, never inside a transaction. */
   subscribe(listener: (event: ClientEvent) => void): () => void;
@@ -246,9 +263,9 @@ export interface Client {
    * Resolves when the message is durable in the outbox. "@name" of a member mentions that member. Throws FastChatError TOO_LARGE,
    * NOT_A_MEMBER, FORBIDDEN (only admins write there).
    */
-  send(id: ConversationId, text: string): Promise<ClientMessageId>;
+  send(id: ConversationId, text: string, options?: SendOptions): Promise<ClientMessageId>;
   /** Many at once, in order, one transaction. */
-  sendAll(id: ConversationId, texts: readonly string[]): Promise<readonly ClientMessageId[]>;
+  sendAll(id: ConversationId, texts: readonly string[], options?: SendOptions): Promise<readonly ClientMessageId[]>;
   /** Resolves when nothing of this conversation (undefined: of any) is queued any more; rejects when the signal aborts. */
   sent(id: ConversationId | undefined, signal?: AbortSignal): Promise<void>;
   retry(message: ClientMessageId): Promise<void>;
@@ -263,6 +280,14 @@ export interface Client {
   readonly groups: Groups;
 
   setMute(id: ConversationId, mute: Mute): Promise<void>;
+
+  /** What this account writes there from now on lives so many seconds after it was read; 0: without an end. On all its devices. */
+  setTimer(id: ConversationId, seconds: number): Promise<void>;
+  /**
+   * Messages there, also those of before, are deleted so many seconds after they were sent, everywhere and for everybody; 0: never. Either of two may
+   * set it, in a group an admin. It begins a direct conversation that has not begun. Needs a connection. Throws FastChatError FORBIDDEN, NOT_A_MEMBER.
+   */
+  setRetention(id: ConversationId, seconds: number): Promise<void>;
 
   /** Conversations that strangers began, newest first: how many, and those of them that were read so far. */
   requests(): Promise<{ readonly count: number; readonly conversations: readonly ConversationSummary[] }>;

@@ -6,7 +6,17 @@ import type { PresenceState } from "./presence.ts";
 /** About people and this account's own settings. */
 export interface OwnCalls extends Pick<
   Client,
-  "setMute" | "accept" | "decline" | "setBlocked" | "setBroadcastList" | "broadcast" | "receipts" | "devices" | "nameDevice"
+  | "setMute"
+  | "setTimer"
+  | "setRetention"
+  | "accept"
+  | "decline"
+  | "setBlocked"
+  | "setBroadcastList"
+  | "broadcast"
+  | "receipts"
+  | "devices"
+  | "nameDevice"
 > {
   /** Reads a stranger's conversation that was left for later, now. */
   readRequest(id: ConversationId): Promise<void>;
@@ -41,6 +51,8 @@ const names = {
   ],
   own: [
     "setMute",
+    "setTimer",
+    "setRetention",
     "accept",
     "decline",
     "setBlocked",

@@ -30,6 +30,7 @@ import type {
   Person,
   ProfileRole,
   SafetyNumber,
+  SendOptions,
 } from "./api.ts";
 import type { ExportOptions, ExportResult } from "./api-export.ts";
 import type { GroupInfo, Groups, Receipt } from "./api-groups.ts";
@@ -42,6 +43,7 @@ import { Gateway } from "./gateway.ts";
 import type { Wish } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Holder } from "./holder.ts";
 import type { HeldLock } from "./lock.ts";
+import { checkedLifetime } from "./lifetimes.ts";
 import { readOutbox } from "./outbox.ts";
 import { changePassword } from "./new-password.ts";
 import type { Platform } from "./platform.ts";
@@ -111,7 +113,7 @@ class OpenedClient<Place> implements Client {
       await this.#hold(held);
       return;
     }
-    const beside = new Beside(this.#storage, this.#profile, this.#emit, this.#onUnexpected);
+    const beside = new Beside(this.#storage, this.#profile, this.#platform.clocks, this.#emit, this.#onUnexpected);
     this.#role = { kind: "beside", beside };
     await beside.open();
     this.#takingOver = lock.acquire(this.#closing.signal).then(
@@ -126,6 +128,10 @@ class OpenedClient<Place> implements Client {
 
   get connection(): ConnectionState {
     return this.#role.kind === "holder" ? this.#role.holder.connection : this.#role.beside.connection;
+  }
+
+  get serverTime(): number {
+    return this.#role.kind === "holder" ? this.#role.holder.clock.now() : this.#role.beside.clock.now();
   }
 
   subscribe(listener: (event: ClientEvent) => void): () => void {
@@ -186,15 +192,18 @@ class OpenedClient<Place> implements Client {
     }
   }
 
-  async send(id: ConversationId, text: string): Promise<ClientMessageId> {
-    return (await this.sendAll(id, [text]))[0]!;
+  async send(id: ConversationId, text: string, options: SendOptions = {}): Promise<ClientMessageId> {
+    return (await this.sendAll(id, [text], options))[0]!;
   }
 
-  async sendAll(id: ConversationId, texts: readonly string[]): Promise<readonly ClientMessageId[]> {
+  async sendAll(id: ConversationId, texts: readonly string[], options: SendOptions = {}): Promise<readonly ClientMessageId[]> {
+    const given = options.expiresAfter === undefined ? undefined : checkedLifetime(options.expiresAfter);
     await this.#readRequest(id);
     await this.#checkMayWrite(id);
-    if (this.#role.kind === "holder") return this.#role.holder.outbox.add([{ conversation: id, texts }]);
-    return this.#role.beside.send([{ conversation: id, texts }]);
+    const { settings } = this.#role.kind === "holder" ? this.#role.holder : this.#role.beside;
+    const writing = { conversation: id, texts, expiresAfter: given ?? settings.timerOf(id) };
+    if (this.#role.kind === "holder") return this.#role.holder.outbox.add([writing]);
+    return this.#role.beside.send([writing]);
   }
 
   /** What would only fail later is refused at once, and stands in nobody's outbox. */
@@ -262,6 +271,14 @@ class OpenedClient<Place> implements Client {
 
   async setMute(id: ConversationId, mute: Mute): Promise<void> {
     await this.#own.setMute(id, mute);
+  }
+
+  async setTimer(id: ConversationId, seconds: number): Promise<void> {
+    await this.#own.setTimer(id, checkedLifetime(seconds));
+  }
+
+  async setRetention(id: ConversationId, seconds: number): Promise<void> {
+    await this.#own.setRetention(id, seconds);
   }
 
   async requests(): Promise<{ readonly count: number; readonly conversations: readonly ConversationSummary[] }> {
@@ -445,6 +462,7 @@ class OpenedClient<Place> implements Client {
       agent,
       ...(deviceName !== undefined && { deviceName }),
       offline,
+      clocks: this.#platform.clocks,
       onWake: (listener) => this.#platform.onWake(listener),
       emit: this.#emit,
       onUnexpected: this.#onUnexpected,

@@ -53,6 +53,8 @@ export interface ConnectionListener {
   onUnknown(): Promise<void>;
   /** What the server says by itself. */
   onPush(body: ServerBody): void;
+  /** The server says what time it is there, milliseconds since 1970. */
+  onTime(time: bigint): void;
 }
 
 interface Waiting {
@@ -200,6 +202,7 @@ export class Connection {
         const welcome = await this.#hello(session, ticket.ticket);
         onlineAt = performance.now();
         this.#session = session;
+        this.#listener.onTime(welcome.time);
         this.#become({ kind: "online", server: welcome.server, since: Date.now() });
         this.#listener.onOnline(welcome.running);
         const error = await session.ended.promise;
@@ -344,7 +347,10 @@ export class Connection {
   }
 
   #ping(session: Session, timeoutMs: number): void {
-    this.#ask(session, { case: "ping", value: {} }, "pong", timeoutMs).catch(() => undefined);
+    this.#ask(session, { case: "ping", value: {} }, "pong", timeoutMs).then(
+      ({ time }) => this.#listener.onTime(time),
+      () => undefined,
+    );
   }
 
   /** Cuts a wait short; asks a connection that may have died in its sleep for a sign of life. */

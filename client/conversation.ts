@@ -1,5 +1,14 @@
 import { clone, create, fromBinary } from "@bufbuild/protobuf";
-import { accountId, type AccountId, type ClientMessageId, type ConversationId, idBytes, isHash, limits } from "@fastchat/protocol";
+import {
+  accountId,
+  type AccountId,
+  clientMessageId,
+  type ClientMessageId,
+  type ConversationId,
+  idBytes,
+  isHash,
+  limits,
+} from "@fastchat/protocol";
 import { type ConversationState, deviceAt, isEntitled, newestEpoch } from "@fastchat/protocol/chain";
 import { entryHash, equal, toHex } from "@fastchat/protocol/seal";
 import {
@@ -23,13 +32,16 @@ import {
 } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { isOwn } from "./group-record.ts";
 import { Lane } from "./lane.ts";
+import { endOf, erase, isErasable, lifetimeOf, type ReadMoment } from "./lifetimes.ts";
 import { incarnationAt, LogCheck, type LogDraft, witnessRecord } from "./log-check.ts";
 import { type LogListener, LogReader, type LogReaderParts } from "./log-reader.ts";
-import { doubtOf, isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
+import { doubtOf, identityOf, isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
 import { forkNotice, lostNotice } from "./notices.ts";
 import { keys, prefixes, put, read, remove, schemas, sequenceOfKey } from "./records.ts";
 import { leaveBehind, lostMessages, type Repair, repairLog } from "./restored-log.ts";
+import type { ServerTime } from "./server-clock.ts";
 import { type Change, prefixRange } from "./storage.ts";
+import { Timers } from "./timers.ts";
 import type { VerifiedAccounts } from "@fastchat/protocol/chain";
 
 /** A fresh device reads a log of up to this many entries from its start, a longer one from its newest page back [H1]. */
@@ -55,7 +67,16 @@ export interface ConversationParts extends LogReaderParts {
   readonly isOutgoing: (id: ClientMessageId) => boolean;
   /** They are stored. */
   readonly settled: (conversation: ConversationId, ids: readonly ClientMessageId[]) => void;
+  readonly clock: ServerTime;
+  /** How far this account has read, as its devices told each other: as of this connection, where there is one. */
+  readonly readElsewhere: (conversation: ConversationId) => Promise<ReadPosition | undefined>;
   readonly listener: ConversationListener;
+}
+
+/** Everything up to this number was read. */
+export interface ReadPosition {
+  readonly sequence: number;
+  readonly moment: ReadMoment;
 }
 
 export interface ConversationListener extends LogListener {
@@ -65,6 +86,8 @@ export interface ConversationListener extends LogListener {
   onChanged(conversation: Conversation, sequences: readonly number[]): void;
   /** Messages are gone: what is shown of them is not there any more. */
   onDeleted(conversation: Conversation): void;
+  /** The same of these, which were over [H4]. */
+  onExpired(conversation: Conversation, sequences: readonly number[]): void;
   /** This device wrote messages that this profile knows nothing of: it is an older copy of it. */
   onOlderCopy(): void;
   /** The current epoch's key cannot be opened here [C6]. */
@@ -87,6 +110,7 @@ export class Conversation {
   readonly #lane = new Lane();
   readonly #check: LogCheck;
   readonly #reader: LogReader;
+  readonly #timers: Timers;
   readonly #awaited = new Set<{ readonly sequence: number; readonly resolve: () => void }>();
   /** That came ahead of their link. */
   readonly #copies: SealedKey[] = [];
@@ -99,6 +123,7 @@ export class Conversation {
     this.epochKeys = new EpochKeys(parts.storage, id, parts.me.account, parts.accountKeyOf);
     this.#check = new LogCheck(parts.storage, id, parts.me.account, (account) => this.#nameOf(account));
     this.#reader = new LogReader(id, parts, this.chain, this.epochKeys, (account) => this.#nameOf(account));
+    this.#timers = new Timers(id);
   }
 
   static async load(parts: ConversationParts, id: ConversationId): Promise<Conversation | undefined> {
@@ -106,6 +131,7 @@ export class Conversation {
     if (record === undefined) return undefined;
     const conversation = new Conversation(parts, id, record);
     await conversation.chain.load();
+    await conversation.#timers.load(parts.storage);
     return conversation;
   }
 
@@ -191,18 +217,36 @@ export class Conversation {
   }
 
   /** Everything up to here was read, on this device or another. False: that was known. */
-  readUpTo(sequence: number): Promise<boolean> {
-    return this.#lane.run(async () => {
-      if (sequence <= this.record.readUpTo) return false;
-      const record = clone(ConversationSchema, this.record);
-      record.readUpTo = sequence;
-      const left = sequence >= record.lastReceived ? { unread: 0, mentions: 0 } : await this.#countReceived(sequence + 1);
-      Object.assign(record, left);
-      await this.#parts.storage.commit([put(keys.conversation(this.id), schemas.conversation, record)]);
-      record.head = Math.max(record.head, this.record.head);
-      this.record = record;
-      return true;
-    });
+  readUpTo(sequence: number, moment: ReadMoment): Promise<boolean> {
+    return this.#lane.run(() => this.#readUpTo({ sequence, moment }));
+  }
+
+  async #readUpTo({ sequence, moment }: ReadPosition): Promise<boolean> {
+    if (sequence <= this.record.readUpTo) return false;
+    const draft = this.#draft();
+    const { record } = draft;
+    Object.assign(record, { readUpTo: sequence, readFrom: moment.from, readAt: BigInt(moment.at) });
+    const left = sequence >= record.lastReceived ? { unread: 0, mentions: 0 } : await this.#countReceived(sequence + 1);
+    Object.assign(record, left);
+    const begun = this.#timers.waiting(sequence);
+    for (const place of begun) {
+      const entry = await read(this.#parts.storage, keys.entry(this.id, place), schemas.entry);
+      const ends = entry && this.#endOf(draft, place, entry);
+      if (ends !== undefined) this.#timers.set(draft, place, ends);
+    }
+    await this.#commit(draft);
+    if (begun.length > 0) this.#parts.listener.onChanged(this, begun);
+    return true;
+  }
+
+  /** What was read on another device is no news here: nothing of it that is over is stored. */
+  async #takeReadPosition(): Promise<void> {
+    const position = await this.#parts.readElsewhere(this.id);
+    if (position === undefined || position.sequence <= this.record.readUpTo) return;
+    if (this.record.high > 0) return void (await this.#readUpTo(position));
+    // Nothing is here to be counted, nor perhaps ever will be.
+    const { sequence, moment } = position;
+    Object.assign(this.record, { readUpTo: sequence, readFrom: moment.from, readAt: BigInt(moment.at) });
   }
 
   /** Messages of others from here on: as many as are counted at all, and those of them that mention this account. */
@@ -339,35 +383,119 @@ export class Conversation {
   }
 
   /**
-   * Deletes the messages that were sent before this time, milliseconds since 1970, server's clock: their hashes stay, so that the log can
-   * still be checked [S4]. False: there is none, as far as was looked.
+   * [H4] Deletes what is over by now: messages older than the policy keeps them, and those whose own lifetime has passed. Their hashes stay, so that
+   * the log can still be checked [S4]. False: there is none, as far as was looked.
    */
-  deleteBefore(time: number): Promise<boolean> {
+  deleteOver(): Promise<boolean> {
     return this.#lane.run(async () => {
-      const draft = this.#draft();
-      const { record } = draft;
-      const range = {
-        from: keys.entry(this.id, record.deletedUpTo + 1),
-        to: keys.entry(this.id, limits.largestNumber),
-        limit: DELETED_AT_ONCE,
-      };
-      for (const { key, value } of await this.#parts.storage.range(range)) {
-        const entry = fromBinary(schemas.entry, value);
-        if (Number(entry.time) >= time) break;
-        record.deletedUpTo = sequenceOfKey(key);
-        if (entry.body.case !== "message" && entry.body.case !== "unreadable") continue;
-        entry.body = { case: "erased", value: { $typeName: "fastchat.profile.v1.StoredErased" } };
-        entry.notices = [];
-        draft.stored.set(record.deletedUpTo, entry);
-      }
-      if (record.deletedUpTo === this.record.deletedUpTo) return false;
-      if (record.lastMessage <= record.deletedUpTo) record.lastMessage = 0;
-      if (record.unread > 0) Object.assign(record, await this.#countReceived(Math.max(record.readUpTo, record.deletedUpTo) + 1));
-      record.revision++;
-      await this.#commit(draft);
-      if (draft.stored.size > 0) this.#parts.listener.onDeleted(this);
-      return true;
+      const now = this.#parts.clock.now();
+      const { retentionSeconds } = this.record;
+      const deleted = retentionSeconds > 0 && (await this.#deleteBefore(now - 1_000 * retentionSeconds));
+      return (await this.#deleteEnded(now)) || deleted;
     });
+  }
+
+  /** When something here is over next, server's time; Infinity: nothing is, as far as this device has it. */
+  async nextEnd(): Promise<number> {
+    const { retentionSeconds, deletedUpTo } = this.record;
+    if (retentionSeconds === 0) return this.#timers.next;
+    const range = { from: keys.entry(this.id, deletedUpTo + 1), to: keys.entry(this.id, limits.largestNumber), limit: 1 };
+    const [oldest] = await this.#parts.storage.range(range);
+    if (oldest === undefined) return this.#timers.next;
+    return Math.min(this.#timers.next, Number(fromBinary(schemas.entry, oldest.value).time) + 1_000 * retentionSeconds);
+  }
+
+  /** Whether anything here is ever over. */
+  get isTimed(): boolean {
+    return this.record.retentionSeconds > 0 || this.#timers.next < Infinity;
+  }
+
+  async #deleteBefore(time: number): Promise<boolean> {
+    const draft = this.#draft();
+    const { record } = draft;
+    const range = {
+      from: keys.entry(this.id, record.deletedUpTo + 1),
+      to: keys.entry(this.id, limits.largestNumber),
+      limit: DELETED_AT_ONCE,
+    };
+    for (const { key, value } of await this.#parts.storage.range(range)) {
+      const entry = fromBinary(schemas.entry, value);
+      if (Number(entry.time) > time) break;
+      record.deletedUpTo = sequenceOfKey(key);
+      if (!isErasable(entry)) continue;
+      this.#erase(draft, record.deletedUpTo, entry);
+    }
+    if (record.deletedUpTo === this.record.deletedUpTo) return false;
+    if (record.lastMessage <= record.deletedUpTo) record.lastMessage = 0;
+    if (record.unread > 0) Object.assign(record, await this.#countReceived(Math.max(record.readUpTo, record.deletedUpTo) + 1));
+    record.revision++;
+    await this.#commit(draft);
+    if (draft.stored.size > 0) this.#parts.listener.onDeleted(this);
+    return true;
+  }
+
+  async #deleteEnded(now: number): Promise<boolean> {
+    const ended = this.#timers.over(now).slice(0, DELETED_AT_ONCE);
+    if (ended.length === 0) return false;
+    const draft = this.#draft();
+    const { record } = draft;
+    for (const sequence of ended) {
+      const entry = await read(this.#parts.storage, keys.entry(this.id, sequence), schemas.entry);
+      if (entry !== undefined && isErasable(entry)) this.#erase(draft, sequence, entry);
+      else this.#timers.remove(draft, sequence);
+    }
+    if (draft.stored.has(record.lastMessage)) record.lastMessage = await this.#newestMessage(draft);
+    record.revision++;
+    await this.#commit(draft);
+    this.#parts.listener.onExpired(this, ended);
+    return true;
+  }
+
+  #erase(draft: LogDraft, sequence: number, entry: StoredEntry): void {
+    erase(entry);
+    draft.stored.set(sequence, entry);
+    this.#timers.remove(draft, sequence);
+  }
+
+  /** Of those that the draft leaves; 0: none is left. */
+  async #newestMessage({ record, stored }: LogDraft): Promise<number> {
+    for (let before = record.lastMessage; before > record.deletedUpTo + 1;) {
+      const range = { from: keys.entry(this.id, record.deletedUpTo + 1), to: keys.entry(this.id, before), limit: COUNTED_AT_ONCE };
+      const page = await this.#parts.storage.range({ ...range, reverse: true });
+      if (page.length === 0) return 0;
+      for (const { key, value } of page) {
+        before = sequenceOfKey(key);
+        if (storedMessage(stored.get(before) ?? fromBinary(schemas.entry, value)) !== undefined) return before;
+      }
+    }
+    return 0;
+  }
+
+  /** What a page brings that is over already is never stored; of the rest it is noted when it will be. */
+  #keepTime(draft: LogDraft, sequences: readonly number[]): void {
+    const now = this.#parts.clock.now();
+    for (const sequence of sequences) {
+      const entry = draft.stored.get(sequence)!;
+      if (!isErasable(entry)) continue;
+      const ends = this.#endOf(draft, sequence, entry);
+      if (this.#isTooOld(draft, entry) || (ends !== undefined && ends !== 0 && ends <= now)) this.#erase(draft, sequence, entry);
+      else if (ends !== undefined) this.#timers.set(draft, sequence, ends);
+    }
+  }
+
+  /** By the policy. */
+  #isTooOld({ record: { retentionSeconds } }: LogDraft, { time }: StoredEntry): boolean {
+    return retentionSeconds > 0 && Number(time) + 1_000 * retentionSeconds <= this.#parts.clock.now();
+  }
+
+  /** Undefined: the message has no lifetime. */
+  #endOf({ record }: LogDraft, sequence: number, entry: StoredEntry): number | undefined {
+    const content = storedMessage(entry)?.content;
+    const lifetime = content === undefined ? 0 : lifetimeOf(content);
+    if (lifetime === 0) return undefined;
+    const mine = equal(entry.account, idBytes(this.#parts.me.account));
+    const moment = { from: record.readFrom, at: Number(record.readAt) };
+    return endOf({ sequence, time: Number(entry.time), lifetime, mine }, { upTo: record.readUpTo, moment, now: this.#parts.clock.now() });
   }
 
   /** Asks the server for the keys of these epochs that are not here, and opens what they open [C6]. Whether any is open now. */
@@ -403,6 +531,7 @@ export class Conversation {
   async #append(entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
     const next = contiguous(entries, this.record.high + 1);
     if (next.length === 0 || this.record.updateNeeded) return;
+    await this.#takeReadPosition();
     const draft = this.#draft();
     const before = this.chain.state?.epochs.length ?? 0;
     await this.#reader.read(draft, next, copies);
@@ -415,6 +544,7 @@ export class Conversation {
     await this.#check.witnesses(draft, sequences);
     await this.#check.counters(draft, sequences, "forward");
     await this.#compareClaims(draft);
+    this.#keepTime(draft, sequences);
     this.#count(draft, sequences);
     await this.#showLost(draft, sequences[0]);
     this.#await(draft, unopened(draft));
@@ -432,7 +562,8 @@ export class Conversation {
     const entry = beside === undefined ? undefined : draft.stored.get(beside);
     if (draft.record.lost === 0 || entry === undefined) return;
     const kept = await this.#parts.storage.range(prefixRange(prefixes.lost(this.id)));
-    const lost = lostMessages(kept.map(({ value }) => fromBinary(schemas.entry, value)));
+    const entries = kept.map(({ value }) => fromBinary(schemas.entry, value));
+    const lost = lostMessages(entries).filter((each) => !this.#isTooOld(draft, each));
     if (lost.length > 0) entry.notices.push(lostNotice(lost.length));
     entry.others.push(...lost);
     draft.changes.push(...kept.map(({ key }) => remove(key)));
@@ -451,17 +582,19 @@ export class Conversation {
     for (const sequence of sequences) {
       const entry = stored.get(sequence)!;
       if (entry.time > record.time) record.time = entry.time;
-      const message = storedMessage(entry);
-      if (message === undefined) continue;
-      record.lastMessage = Math.max(record.lastMessage, sequence);
+      const said = identityOf(entry);
+      if (said === undefined) continue;
       const mine = equal(entry.account, idBytes(this.#parts.me.account));
+      // One that was over when it came was received, and is neither shown nor counted.
       if (!mine) record.lastReceived = Math.max(record.lastReceived, sequence);
+      if (entry.body.case === "message") record.lastMessage = Math.max(record.lastMessage, sequence);
       if (!mine && sequence > record.readUpTo) this.#countUnread(record, entry);
       if (mine && equal(entry.device, idBytes(this.#parts.me.device))) {
-        const isUnknown = message.content.counter > record.counter && !this.#parts.isOutgoing(message.id);
+        const id = clientMessageId(said.id);
+        const isUnknown = said.counter > record.counter && !this.#parts.isOutgoing(id);
         if (isUnknown) draft.done.push(() => this.#parts.listener.onOlderCopy());
-        record.counter = Math.max(record.counter, message.content.counter);
-        draft.ownIds.push(message.id);
+        record.counter = Math.max(record.counter, said.counter);
+        draft.ownIds.push(id);
       }
     }
   }
@@ -560,6 +693,7 @@ export class Conversation {
   async #prepend(entries: readonly Entry[]): Promise<void> {
     const page = contiguousBefore(entries, this.record.low);
     if (page.length === 0) return;
+    await this.#takeReadPosition();
     const draft = this.#draft();
     await this.#reader.read(draft, page, []);
     const sequences = [...draft.stored.keys()];
@@ -574,7 +708,6 @@ export class Conversation {
     }
     record.low = sequences[0]!;
     await this.#check.counters(draft, sequences.toReversed(), "back");
-    this.#count(draft, sequences);
     await this.#showLost(draft, sequences[0]);
     // What the policy has deleted is looked for from there on again.
     record.deletedUpTo = Math.min(record.deletedUpTo, record.low - 1);
@@ -583,6 +716,8 @@ export class Conversation {
       draft.done.push(() => this.#parts.listener.onChanged(this, all));
       await this.#compareClaims(draft);
     }
+    this.#keepTime(draft, sequences);
+    this.#count(draft, sequences);
     this.#await(draft, [...unopened(draft), ...draft.keys.keys()]);
     await this.#commit(draft);
     if (draft.keys.size > 0) await this.#openAwaited();
@@ -647,7 +782,14 @@ export class Conversation {
     const placeOf = (sequence: number) => (sequence <= from ? sequence : (repair.places[behind.indexOf(sequence)] ?? from));
     const placed = await chain.placeAgain(from, repair.places);
     const stored = await storage.range({ ...prefixRange(prefixes.entries(id)), from: keys.entry(id, from + 1) });
-    draft.changes.push(...leaveBehind(id, draft.record, { from, stored, placeOf }), ...placed.changes);
+    // What has a lifetime is lost with the server's: whose it was to read when cannot be told any more [H4].
+    const timed = new Set(this.#timers.behind(from));
+    for (const sequence of timed) {
+      this.#timers.remove(draft, sequence);
+      draft.changes.push(remove(keys.entry(id, sequence)));
+    }
+    const left = stored.filter(({ key }) => !timed.has(sequenceOfKey(key)));
+    draft.changes.push(...leaveBehind(id, draft.record, { from, stored: left, placeOf }), ...placed.changes);
     await this.#check.endAt(draft.record, from);
     Object.assign(draft.record, await this.#recount(draft.record));
     draft.record.revision++;
@@ -718,7 +860,8 @@ export class Conversation {
     const openable = new Map<number, StoredEntry>();
     for (const { key, value } of await this.#parts.storage.range(prefixRange(prefixes.entries(this.id)))) {
       const stored = fromBinary(schemas.entry, value);
-      if (stored.body.case === "message") said.add(nameOfMessage(stored, stored.body.value.clientMessageId));
+      const known = identityOf(stored);
+      if (known !== undefined) said.add(nameOfMessage(stored, known.id));
       if (stored.body.case !== "unreadable" || !KEY_MISSING.has(stored.body.value.reason)) continue;
       const { epoch } = stored.body.value;
       if (epochs.has(epoch)) openable.set(sequenceOfKey(key), stored);
@@ -729,6 +872,7 @@ export class Conversation {
     const changed = [...draft.stored.keys()];
     if (changed.length > 0) {
       await this.#check.witnesses(draft, changed);
+      this.#keepTime(draft, changed);
       this.#count(draft, changed);
       record.revision++;
     }

@@ -1,3 +1,4 @@
+import type { ChatItem } from "./api.ts";
 import type { ExportOptions, ExportSummary } from "./api-export.ts";
 import { breathe } from "./breathe.ts";
 import { viewerPage } from "./export-page.ts";
@@ -54,18 +55,20 @@ export async function* exportFiles(
   const logs: Log[] = [];
   for (const each of all) {
     const log = await fetchLog(source, each, progress);
-    const counted = { messages: 0, unreadable: 0 };
+    const counted = { messages: 0, unreadable: 0, disappearing: 0 };
     const file = `conversations/${log.id}.jsonl`;
-    yield { name: file, text: linesOf(counting(itemsOf(source, log, progress), counted)) };
+    const disappears = () => counted.disappearing++;
+    yield { name: file, text: linesOf(counting(itemsOf(source, log, progress, disappears), counted)) };
     logs.push(log);
     written.push(await conversationObject(source, each, { ...counted, notFetched: log.from - 1, file }));
   }
   const devices = await source.devices();
-  const sum = (of: "messages" | "unreadable" | "notFetched") => written.reduce((total, each) => total + each[of], 0);
+  const sum = (of: "messages" | "unreadable" | "disappearing" | "notFetched") => written.reduce((total, each) => total + each[of], 0);
   const summary: ExportSummary = {
     conversations: written.length,
     messages: sum("messages"),
     unreadable: sum("unreadable"),
+    disappearing: sum("disappearing"),
     notFetched: sum("notFetched"),
     requestsNotRead: wanted === undefined ? await source.requestsNotRead() : 0,
     withoutDevices: devices === undefined,
@@ -132,16 +135,28 @@ async function fetchLog(source: ExportSource, { conversation: { id, head } }: St
   return { id, from, to: (await source.placesHere(id)).high };
 }
 
-async function* itemsOf(source: ExportSource, { id, from, to }: Log, progress: Progress): AsyncGenerator<readonly ExportedItem[]> {
+/** @param disappears called for each message with a lifetime, which is not in it [H4] */
+async function* itemsOf(
+  source: ExportSource,
+  { id, from, to }: Log,
+  progress: Progress,
+  disappears: () => void = () => undefined,
+): AsyncGenerator<readonly ExportedItem[]> {
+  const kept = (items: readonly ChatItem[]): ExportedItem[] =>
+    items.flatMap((item) => {
+      if (item.kind !== "message" || item.expiresAfter === 0) return [exportedItem(item)];
+      disappears();
+      return [];
+    });
   for (let first = from; first <= to; first += READ_AT_ONCE) {
     const places = Array.from({ length: Math.min(READ_AT_ONCE, to + 1 - first) }, (_, index) => first + index);
-    const items = await source.itemsAt(id, places);
+    const items = kept(await source.itemsAt(id, places));
     progress.step(places.length);
-    if (items.length > 0) yield items.map(exportedItem);
+    if (items.length > 0) yield items;
     await breathe();
   }
-  const waiting = await source.outgoing(id);
-  if (waiting.length > 0) yield waiting.map(exportedItem);
+  const waiting = kept(await source.outgoing(id));
+  if (waiting.length > 0) yield waiting;
 }
 
 async function* counting(
@@ -181,7 +196,7 @@ function accountObject({ me }: ExportSource, summary: ExportSummary): ExportedAc
 async function conversationObject(
   source: ExportSource,
   { standing, conversation }: StandingConversation,
-  counted: Pick<ExportedConversation, "messages" | "unreadable" | "notFetched" | "file">,
+  counted: Pick<ExportedConversation, "messages" | "unreadable" | "disappearing" | "notFetched" | "file">,
 ): Promise<ExportedConversation> {
   const { id, kind, title, time, readUpTo, mute, draft, peer } = conversation;
   const group = kind === "group" ? await source.group(id) : undefined;
@@ -201,7 +216,7 @@ async function conversationObject(
   };
 }
 
-function missingIn({ unreadable, notFetched, requestsNotRead, withoutDevices }: ExportSummary): string[] {
+function missingIn({ unreadable, disappearing, notFetched, requestsNotRead, withoutDevices }: ExportSummary): string[] {
   const counted = (count: number, one: string, many: string) => (count === 0 ? [] : [count === 1 ? one : `${count} ${many}`]);
   return [
     ...counted(
@@ -210,6 +225,7 @@ function missingIn({ unreadable, notFetched, requestsNotRead, withoutDevices }: 
       "entries of logs could not be fetched from the server.",
     ),
     ...counted(unreadable, "One message could not be opened.", "messages could not be opened."),
+    ...counted(disappearing, "One message that disappears was left out.", "messages that disappear were left out."),
     ...counted(
       requestsNotRead,
       "One conversation that a stranger began was never read, and is not in it.",

@@ -31,6 +31,8 @@ function longLog(places: number, failsAt = Infinity): ExportSource & { read: num
     time: 0,
     blocked: "none",
     mute: "none",
+    retentionSeconds: 0,
+    timerSeconds: 0,
     request: false,
   };
   const messageAt = (sequence: number): ChatMessage => ({
@@ -45,6 +47,8 @@ function longLog(places: number, failsAt = Infinity): ExportSource & { read: num
     mentionsMe: false,
     time: sequence * 1_000,
     status: "sent",
+    expiresAfter: 0,
+    expires: undefined,
     doubt: "none",
   });
   return {

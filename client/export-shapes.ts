@@ -91,6 +91,8 @@ export interface ExportedConversation {
   readonly draft: string;
   readonly messages: number;
   readonly unreadable: number;
+  /** Left out: who wrote them set that they disappear. */
+  readonly disappearing: number;
   /** Places of the log before the first one that is here. */
   readonly notFetched: number;
   /** In the archive. */

@@ -22,7 +22,16 @@ function message(sequence: number, text: string, from = "bob"): ExportedItem {
 }
 
 function conversation(title: string, messages: number, more: Partial<ExportedConversation> = {}): ExportedConversation {
-  const settings = { standing: "ordinary", with: null, readUpTo: 0, mute: "none", draft: "", unreadable: 0, notFetched: 0 } as const;
+  const settings = {
+    standing: "ordinary",
+    with: null,
+    readUpTo: 0,
+    mute: "none",
+    draft: "",
+    unreadable: 0,
+    disappearing: 0,
+    notFetched: 0,
+  } as const;
   const time = new Date(BEGAN).toISOString();
   return { type: "conversation", conversation: conversationId(id), kind: "direct", title, time, messages, file: "f", ...settings, ...more };
 }

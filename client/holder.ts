@@ -25,6 +25,7 @@ import type { Conversation } from "./conversation.ts";
 import { Conversations } from "./conversations.ts";
 import { Devices } from "./devices.ts";
 import { Drafts } from "./drafts.ts";
+import { Expiry } from "./expiry.ts";
 import type { Gateway } from "./gateway.ts";
 import { GroupCalls } from "./groups.ts";
 import { ToldConnection } from "./holder-connection.ts";
@@ -39,8 +40,9 @@ import { type PushReceivers, receivePush } from "./pushes.ts";
 import { ReadPositions } from "./read-positions.ts";
 import { Requests } from "./requests.ts";
 import { Restore } from "./restore.ts";
-import { Retention } from "./retention.ts";
 import { SealedCalls } from "./sealed-calls.ts";
+import { setRetention } from "./retention.ts";
+import { type Clocks, ServerClock } from "./server-clock.ts";
 import { Slots } from "./slots.ts";
 import { Standings } from "./standing.ts";
 import type { Storage } from "./storage.ts";
@@ -54,7 +56,7 @@ const CLOSE_FLUSH_MS = 2_000;
 const RETRY_MS = 1_000;
 /** So long, at most, is waited for who is being let in, by who only looks in for a moment. */
 const LETTING_IN_MS = 5_000;
-/** So long it is waited for the vault to tell strangers from contacts; whom it tells of later is looked at again then. */
+/** So long it is waited for the vault to tell strangers from contacts, and what was read elsewhere; what it tells later is looked at again then. */
 const VAULT_MS = 2_000;
 
 export interface HolderParts {
@@ -64,6 +66,7 @@ export interface HolderParts {
   readonly agent: string;
   readonly deviceName?: string;
   readonly offline: boolean;
+  readonly clocks: Clocks;
   readonly onWake: (listener: () => void) => () => void;
   readonly emit: (event: ClientEvent) => void;
   /** Something that no rule foresees: a full disk, a bug. Whoever uses the SDK gets to know. */
@@ -82,6 +85,7 @@ export class Holder {
   readonly settings: ConversationSettings;
   readonly requests: Requests;
   readonly own: OwnCalls;
+  readonly clock: ServerClock;
   readonly #connection: Connection;
   readonly #toldConnection: ToldConnection;
   readonly #sealedCalls: SealedCalls;
@@ -99,6 +103,8 @@ export class Holder {
   readonly #news: News;
   readonly #trouble: Trouble;
   readonly #admissions: Admissions;
+  readonly #expiry: Expiry;
+  #expiring: Promise<void> = Promise.resolve();
   readonly #restore: Restore;
   readonly groups: GroupCalls;
   #isOlderCopy = false;
@@ -138,8 +144,10 @@ export class Holder {
         // What a restored server says is read on top of what was made good.
         onPush: (body) =>
           quietly(this.#restored === undefined ? receivePush(body, receivers) : this.#restored.then(() => receivePush(body, receivers))),
+        onTime: (time) => quietly(this.clock.hear(time)),
       },
     );
+    this.clock = new ServerClock(storage, parts.clocks);
     this.#connection = connection;
     this.#sealedCalls = new SealedCalls({
       revokeDevices: (password, devices) => this.revokeDevices(password, devices),
@@ -249,6 +257,7 @@ export class Holder {
       },
       settings: this.settings,
       standings,
+      clock: this.clock,
     });
     this.people = new People({
       me,
@@ -271,15 +280,28 @@ export class Holder {
       arrived: (id, ids) => this.outbox.arrived(id, ids),
       settled: (id, ids) => this.outbox.settled(id, ids),
       onReference: (manifest) => quietly(this.#vault.compare(manifest)),
+      clock: this.clock,
+      readElsewhere: async (id) => {
+        await this.#vaultRead;
+        return this.#readPositions.readElsewhere(id);
+      },
       listener: {
         onStored: (conversation, sequences, live) => {
+          this.#expiry.look(conversation);
           quietly(this.#news.stored(conversation, sequences, live));
           if (!live && conversation.record.low > 1) quietly(this.#countUnread(conversation));
         },
-        onChanged: (conversation, sequences) => quietly(this.#news.itemsChanged(conversation, sequences)),
+        onChanged: (conversation, sequences) => {
+          this.#expiry.look(conversation);
+          quietly(this.#news.itemsChanged(conversation, sequences));
+        },
         onFork: tellFork,
         onDeleted: ({ id, record }) => {
           emit({ kind: "deleted", conversation: id, upTo: record.deletedUpTo });
+          emit({ kind: "conversations", conversations: [id] });
+        },
+        onExpired: ({ id }, sequences) => {
+          emit({ kind: "expired", conversation: id, sequences });
           emit({ kind: "conversations", conversations: [id] });
         },
         onRules: (id) => {
@@ -333,7 +355,15 @@ export class Holder {
     });
     const shared = { account: me.account, accounts: this.accounts, conversations: this.#conversations };
     this.#turns = new Turns({ ...shared, links: this.#links, onTrouble: onUnexpected });
-    this.#readPositions = new ReadPositions({ account: me.account, vault: this.#vault, slots: this.#slots, emit, quietly });
+    this.#readPositions = new ReadPositions({
+      account: me.account,
+      vault: this.#vault,
+      slots: this.#slots,
+      clock: this.clock,
+      emit,
+      quietly,
+    });
+    this.#expiry = new Expiry({ conversations: this.#conversations, clock: this.clock, storage, onTrouble: onUnexpected });
     this.#news = new News({
       conversations: this.#conversations,
       contacts: this.contacts,
@@ -370,6 +400,7 @@ export class Holder {
       people: this.people,
       outbox: this.outbox,
       openDirect: (name) => this.openDirect(name),
+      timerOf: (id) => this.settings.timerOf(id),
     });
     const devices = new Devices({
       ownAccount: this.#ownAccount,
@@ -381,6 +412,21 @@ export class Holder {
     this.#devices = devices;
     this.own = {
       setMute: (id, mute) => this.settings.setMute(id, mute),
+      setTimer: (id, seconds) => this.settings.setTimer(id, seconds),
+      setRetention: (id, seconds) =>
+        setRetention(
+          {
+            connection,
+            links: this.#links,
+            closing: this.#closing.signal,
+            conversations: this.#conversations,
+            groups: this.groups,
+            onChanged: (changed) => this.requests.spoke(changed),
+            emit,
+          },
+          id,
+          seconds,
+        ),
       accept: async (id) => {
         await this.requests.accept(id);
         const conversation = this.#conversations.get(id);
@@ -420,12 +466,13 @@ export class Holder {
   async open(): Promise<void> {
     // Before anything else: what an earlier holder said is not true any more.
     await this.#tellConnection(this.connection);
+    await this.clock.load();
     await this.#vault.load();
     await this.contacts.load();
     await this.#conversations.load();
     await this.requests.load();
     await this.outbox.load();
-    this.#trouble.quietly(new Retention(this.#conversations).keep(this.#closing.signal));
+    this.#expiring = this.#expiry.keep(this.#closing.signal);
     if (!this.#parts.offline) this.#connection.start();
   }
 
@@ -593,6 +640,7 @@ export class Holder {
     }
     this.#closing.abort();
     this.#session.abort();
+    await this.#expiring;
     await this.#connection.close();
     await this.outbox.close();
     await this.requests.close().catch(this.#trouble.tell);

@@ -23,6 +23,7 @@ export type {
   Person,
   ProfileRole,
   SafetyNumber,
+  SendOptions,
   SignInOptions,
   SignInResult,
   SignUpOptions,

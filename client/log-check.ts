@@ -1,5 +1,5 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { type AccountId, type ClientMessageId, type ConversationId, idBytes } from "@fastchat/protocol";
+import { type AccountId, clientMessageId, type ClientMessageId, type ConversationId, idBytes } from "@fastchat/protocol";
 import type { ConversationState } from "@fastchat/protocol/chain";
 import { equal, runningHash, startHash, toHex } from "@fastchat/protocol/seal";
 import type { LinkEntry, Witness } from "@fastchat/protocol/wire/conversation";
@@ -11,7 +11,7 @@ import {
   type WitnessRecord,
   WitnessRecordSchema,
 } from "./generated/fastchat/profile/v1/profile_pb.ts";
-import { storedMessage } from "./log-page.ts";
+import { identityOf, storedMessage } from "./log-page.ts";
 import { claimNotice, contradictionNotice, falseIncarnationNotice, orderNotice, runsTwiceNotice } from "./notices.ts";
 import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
@@ -281,8 +281,8 @@ interface Places {
 
 function notePlaces(places: Places, sequence: number, entry: StoredEntry, device: Uint8Array): void {
   for (const each of [entry, ...entry.others]) {
-    const message = equal(each.device, device) ? storedMessage(each) : undefined;
-    if (message !== undefined) notePlace(places, sequence, message.id, message.content.counter);
+    const said = equal(each.device, device) ? identityOf(each) : undefined;
+    if (said !== undefined) notePlace(places, sequence, clientMessageId(said.id), said.counter);
   }
 }
 

@@ -224,7 +224,7 @@ function policySentences({ before, after }: LinkStep): string[] {
     told.push(
       is.retentionSeconds === 0
         ? "set messages to be kept for ever."
-        : `set messages to be deleted after ${durationWords(is.retentionSeconds)}.`,
+        : `set messages to disappear after ${durationWords(is.retentionSeconds)}.`,
     );
   }
   if (was.publicName !== is.publicName) {

@@ -11,7 +11,9 @@ import {
   OutboxItemSchema,
   ProfileSchema,
   RunningSchema,
+  ServerClockSchema,
   StoredEntrySchema,
+  TimerSchema,
   UnreadRequestSchema,
   VaultCursorSchema,
   VaultRecordSchema,
@@ -35,6 +37,8 @@ export const keys = {
   link: (conversation: ConversationId, sequence: number) => `link/${conversation}/${number(sequence)}`,
   epochKey: (conversation: ConversationId, epoch: number) => `epoch-key/${conversation}/${number(epoch)}`,
   entry: (conversation: ConversationId, sequence: number) => `entry/${conversation}/${number(sequence)}`,
+  /** Of an entry whose message has a lifetime. */
+  timer: (conversation: ConversationId, sequence: number) => `timer/${conversation}/${number(sequence)}`,
   /** An entry that stood at this place, and that the server lost [H6]. */
   lost: (conversation: ConversationId, sequence: number) => `lost/${conversation}/${number(sequence)}`,
   /** `order` counts up within a conversation; the id keeps two processes that chose the same one apart. */
@@ -48,6 +52,7 @@ export const keys = {
   /** A stranger's conversation that was not read. */
   unread: (conversation: ConversationId) => `unread-request/${conversation}`,
   holderConnection: "holder-connection",
+  serverClock: "server-clock",
   /** Of the server's data, when it was last held against what is here [H6]. */
   running: "running",
   /** What lay beside this device's newest link with a new account key: for putting it back [H6]. */
@@ -63,6 +68,8 @@ export const prefixes = {
   links: (conversation: ConversationId) => `link/${conversation}/`,
   epochKeys: (conversation: ConversationId) => `epoch-key/${conversation}/`,
   entries: (conversation: ConversationId) => `entry/${conversation}/`,
+  allTimers: "timer/",
+  timers: (conversation: ConversationId) => `timer/${conversation}/`,
   lost: (conversation: ConversationId) => `lost/${conversation}/`,
   outbox: "outbox/",
   outboxOf: (conversation: ConversationId) => `outbox/${conversation}/`,
@@ -88,6 +95,7 @@ export const schemas = {
   conversation: ConversationSchema,
   chain: ChainRecordSchema,
   entry: StoredEntrySchema,
+  timer: TimerSchema,
   outbox: OutboxItemSchema,
   unread: UnreadRequestSchema,
   vault: VaultRecordSchema,
@@ -95,6 +103,7 @@ export const schemas = {
   wish: WishSchema,
   granted: GrantedSchema,
   holderConnection: HolderConnectionSchema,
+  serverClock: ServerClockSchema,
   running: RunningSchema,
   keyTurn: PutBackAccountSchema,
 } as const;

@@ -120,6 +120,19 @@ export const storageContract: readonly ContractCase[] = [
     },
   },
   {
+    title: "scrubs what was deleted, and nothing else",
+    async run(platform, place) {
+      const storage = await platform.open(place);
+      await storage.commit([put("kept", 1), put("replaced", 2), put("deleted", 3)]);
+      await storage.commit([put("replaced", 4), { kind: "delete", key: "deleted" }]);
+      same(await storage.scrub(), true, "nobody is in the way");
+      same(await storage.getMany(["kept", "replaced", "deleted"]), [bytes(1), bytes(4), undefined], "after scrubbing");
+      await storage.commit([put("kept", 5)]);
+      same(await storage.get("kept"), bytes(5), "and it goes on");
+      await storage.close();
+    },
+  },
+  {
     title: "tells of commits of another process, and not of its own",
     async run(platform, place) {
       const mine = await platform.open(place);

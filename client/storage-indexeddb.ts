@@ -74,6 +74,9 @@ export async function openIndexedDbStorage(profile: string): Promise<Storage> {
       channel.postMessage("changed");
     },
 
+    // Browsers overwrite what was deleted when they see fit, and cannot be asked to.
+    scrub: () => Promise.resolve(true),
+
     onForeignChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

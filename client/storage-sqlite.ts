@@ -8,6 +8,8 @@ const profileFile = "profile.sqlite";
 const FOREIGN_CHANGE_POLL_MS = 40;
 /** How long a commit waits for that of another process of the profile. */
 const BUSY_MS = 10_000;
+/** How long scrubbing waits for others: it is tried again. */
+const SCRUB_BUSY_MS = 50;
 /** SQLITE_FULL, and SQLITE_IOERR_WRITE, which some file systems give instead. */
 const FULL_CODES = new Set([13, 778]);
 
@@ -42,6 +44,8 @@ export function openSqliteStorage(folder: string, maximumBytes?: number): Storag
   const remove = database.prepare("DELETE FROM items WHERE key = ?");
   // Changes exactly when another connection committed (https://sqlite.org/pragma.html#pragma_data_version).
   const dataVersion = database.prepare("PRAGMA data_version");
+  // https://sqlite.org/pragma.html#pragma_wal_checkpoint
+  const truncate = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)");
 
   const listeners = new Set<() => void>();
   let seenVersion = versionNow();
@@ -88,6 +92,16 @@ export function openSqliteStorage(folder: string, maximumBytes?: number): Storag
       } catch (error) {
         if (database.isTransaction) database.exec("ROLLBACK");
         throw isFull(error) ? new StorageFullError(error) : error;
+      }
+    },
+
+    // What is deleted is overwritten (secure_delete), but the log of changes still has the pages as they were before.
+    async scrub() {
+      database.exec(`PRAGMA busy_timeout = ${SCRUB_BUSY_MS}`);
+      try {
+        return truncate.get()?.["busy"] === 0;
+      } finally {
+        database.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
       }
     },
 

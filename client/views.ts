@@ -9,10 +9,12 @@ import type { Contacts } from "./contacts.ts";
 import type { ConversationSettings } from "./conversation-settings.ts";
 import type { Conversation as ConversationRecord, Group as GroupRecord, StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { groupTitle, isOwn, profileOf } from "./group-record.ts";
+import { lifetimeOf } from "./lifetimes.ts";
 import { storedMessage } from "./log-page.ts";
 import { type Outgoing, readOutbox } from "./outbox.ts";
 import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
 import { beginningOf, type Standing, type StandingConversation, type Standings } from "./standing.ts";
+import type { ServerTime } from "./server-clock.ts";
 import { prefixRange, type Storage } from "./storage.ts";
 
 const PAGE = 200;
@@ -38,6 +40,7 @@ export interface ViewParts {
   readonly live: Live;
   readonly settings: ConversationSettings;
   readonly standings: Standings;
+  readonly clock: ServerTime;
 }
 
 /** What people see, out of what the profile holds: the same for the holder and for who reads beside it. */
@@ -203,6 +206,8 @@ export class Views {
       mentionsMe: false,
       time: Number(item.time),
       status,
+      expiresAfter: item.expiresAfter,
+      expires: undefined,
       doubt: "none",
     };
   }
@@ -224,6 +229,8 @@ export class Views {
       typing: typing.filter((name) => name !== undefined),
       time: Math.max(Number(record.time), queued?.time ?? 0),
       mute: this.#parts.settings.muteOf(id),
+      retentionSeconds: record.retentionSeconds,
+      timerSeconds: this.#parts.settings.timerOf(id),
       request: standing === "request" || standing === "declined",
     };
     const { group } = record;
@@ -319,7 +326,11 @@ export class Views {
       notice: kind as NoticeKind,
       text,
     }));
-    if (entry.body.case === "erased" && !mayBeErased(record, time)) {
+    if (
+      entry.body.case === "erased" &&
+      entry.body.value.clientMessageId.length === 0 &&
+      !mayBeErased(record, time, this.#parts.clock.now())
+    ) {
       const text = "The server does not give what was written here, and no rule of this conversation lets it delete it.";
       notices.push({ kind: "notice", conversation: id, sequence, time, notice: "contradiction", text });
     }
@@ -345,6 +356,10 @@ export class Views {
   ): Promise<ChatMessage | undefined> {
     const message = storedMessage(entry);
     if (message === undefined) return undefined;
+    const expiresAfter = lifetimeOf(message.content);
+    const expires = await this.#endOf(conversation, record, { sequence, time, expiresAfter });
+    // It is about to be deleted.
+    if (expires !== undefined && expires <= this.#parts.clock.now()) return undefined;
     const account = accountId(entry.account);
     const mine = account === this.#parts.me.account;
     const name = (await this.#nameOf(account)) ?? account.slice(0, 8);
@@ -358,8 +373,22 @@ export class Views {
       ...(await this.#text(message.content)),
       time,
       status: statusOf(record, sequence, mine),
+      expiresAfter,
+      expires,
       doubt: message.doubt as ChatMessage["doubt"],
     };
+  }
+
+  /** [H4] By its own lifetime or by the policy, whichever is over first. */
+  async #endOf(
+    conversation: ConversationId,
+    { retentionSeconds }: ConversationRecord,
+    { sequence, time, expiresAfter }: { readonly sequence: number; readonly time: number; readonly expiresAfter: number },
+  ): Promise<number | undefined> {
+    const kept = retentionSeconds === 0 ? Infinity : time + 1_000 * retentionSeconds;
+    const timer = expiresAfter === 0 ? undefined : await read(this.#parts.storage, keys.timer(conversation, sequence), schemas.timer);
+    const end = Math.min(kept, Number(timer?.ends ?? 0n) || Infinity);
+    return end === Infinity ? undefined : end;
   }
 }
 
@@ -373,8 +402,8 @@ const roles: Readonly<Record<Role, GroupOverview["role"]>> = {
 const CLOCK_SLACK_MS = 600_000;
 
 /** [S4] Whether the policy, now or once, let the server delete what was sent at this time. */
-function mayBeErased({ shortestRetentionSeconds: shortest }: ConversationRecord, time: number): boolean {
-  return shortest > 0 && time + shortest * 1_000 <= Date.now() + CLOCK_SLACK_MS;
+function mayBeErased({ shortestRetentionSeconds: shortest }: ConversationRecord, time: number, now: number): boolean {
+  return shortest > 0 && time + shortest * 1_000 <= now + CLOCK_SLACK_MS;
 }
 
 function invitationInfo(invitation: InvitationState): GroupInvitation {

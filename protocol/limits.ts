@@ -30,6 +30,8 @@ export const limits = {
   mentionsPerMessage: 64,
   withdrawsPerMessage: 256,
   draftBytes: 65_536,
+  /** Seconds, a year: the longest lifetime that a message can carry; a longer one counts as this [H4]. */
+  messageLifetimeSeconds: 31_536_000,
 
   // Chains
   linkBodyBytes: 1_048_576,

@@ -131,6 +131,9 @@ test(
     await bob.hears("alice", "one that is lost");
     await say(bob, direct, "and another");
     await alice.hears("bob", "and another");
+    // What has a lifetime lives no longer for being lost [H4].
+    await alice.client.send(direct, "for an hour", { expiresAfter: 3_600 });
+    await bob.hears("alice", "for an hour");
     await using laptop = await anotherDevice(at, bob, { profile: "bob-laptop" });
     await expect.poll(() => textsIn(laptop, direct).catch(() => [])).toContain("and another");
     await carol.client.revokeDevices(carol.password, [oldPhone.me.device]);

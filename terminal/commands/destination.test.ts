@@ -15,6 +15,8 @@ const base = {
   time: 0,
   blocked: "none",
   mute: "none",
+  retentionSeconds: 0,
+  timerSeconds: 0,
   request: false,
 } as const;
 

@@ -95,11 +95,13 @@ async function locked(
   );
 }
 
-function remarkMissing(output: Output, { unreadable, notFetched, requestsNotRead, withoutDevices }: ExportSummary): void {
+function remarkMissing(output: Output, { unreadable, disappearing, notFetched, requestsNotRead, withoutDevices }: ExportSummary): void {
   if (notFetched > 0)
     output.remark(
       `${plural(notFetched, "entry", "entries")} could not be fetched from the server: run "${ourCommand} export" again while it answers.`,
     );
+  if (disappearing > 0)
+    output.remark(`${plural(disappearing, "message")} that ${disappearing === 1 ? "disappears was" : "disappear were"} left out.`);
   if (unreadable > 0)
     output.remark(`${plural(unreadable, "message")} could not be opened, and ${unreadable === 1 ? "is" : "are"} only named in it.`);
   if (requestsNotRead > 0)

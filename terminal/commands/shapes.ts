@@ -1,4 +1,5 @@
-import type { ChatItem, ConversationSummary, Person } from "@fastchat/client";
+import type { ChatItem, ChatMessage, ConversationSummary, Person } from "@fastchat/client";
+import { lengthWords } from "../durations.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { calendarTime, stampWords } from "../time.ts";
 import { unreadWords } from "../words.ts";
@@ -46,6 +47,8 @@ export function itemObject(item: ChatItem, conversation: ConversationSummary): J
     mentions: item.mentions,
     mentionsMe: item.mentionsMe,
     status: item.status,
+    expiresAfter: item.expiresAfter,
+    expires: isoTime(item.expires),
     doubt: item.doubt,
   };
 }
@@ -57,7 +60,13 @@ export function itemLine(item: ChatItem, conversation: ConversationSummary): str
   if (item.kind === "notice") return `${start}* ${safeLine(item.text)}`;
   const status = item.mine && item.status !== "read" && item.status !== "delivered" && item.status !== "sent" ? ` [${item.status}]` : "";
   const doubt = item.doubt === "none" ? "" : ` [${item.doubt}]`;
-  return `${start}${safeName(item.from.name)}:${status}${doubt} ${safeText(item.text).replaceAll("\n", "\n    ")}`;
+  return `${start}${safeName(item.from.name)}:${status}${doubt}${lifetimeMark(item)} ${safeText(item.text).replaceAll("\n", "\n    ")}`;
+}
+
+/** Of a message that carries a lifetime of its own. */
+function lifetimeMark({ expiresAfter, expires }: ChatMessage): string {
+  if (expiresAfter === 0) return "";
+  return expires === undefined ? ` [for ${lengthWords(expiresAfter)} once read]` : ` [until ${stampWords(expires)}]`;
 }
 
 export function personObject(person: Person): JsonObject {
@@ -76,7 +85,7 @@ export function personLine(person: Person): string {
 }
 
 export function conversationObject(conversation: ConversationSummary): JsonObject {
-  const { unread, mentions, head, readUpTo, time, blocked, mute, request, draft, last } = conversation;
+  const { unread, mentions, head, readUpTo, time, blocked, mute, retentionSeconds, timerSeconds, request, draft, last } = conversation;
   return {
     type: "conversation",
     ...placeObject(conversation),
@@ -87,6 +96,8 @@ export function conversationObject(conversation: ConversationSummary): JsonObjec
     time: isoTime(time),
     blocked,
     mute,
+    retentionSeconds,
+    timerSeconds,
     request,
     draft,
     last: last === undefined ? null : itemObject(last, conversation),

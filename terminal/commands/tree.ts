@@ -91,6 +91,7 @@ export const commands: Readonly<Record<string, Load | Branch>> = {
   decline: () => import("./answers.ts").then(({ decline }) => decline),
   block: () => import("./block.ts").then(({ block }) => block),
   unblock: () => import("./block.ts").then(({ unblock }) => unblock),
+  expire: () => import("./expire.ts").then(({ expire }) => expire),
   mute: () => import("./mute.ts").then(({ mute }) => mute),
   unmute: () => import("./mute.ts").then(({ unmute }) => unmute),
   verify: () => import("./verify.ts").then(({ verify }) => verify),

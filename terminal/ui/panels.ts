@@ -1,3 +1,6 @@
+import type { ChatMessage } from "@fastchat/client";
+import { lengthWords } from "../durations.ts";
+import { shortLength } from "../lifetimes.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { exactWords, listTime } from "../time.ts";
 import { plural, unreadWords } from "../words.ts";
@@ -10,7 +13,7 @@ import { helpRows } from "./help.ts";
 import { type ListEntry, findEntries, leadOf, presenceDot, titleOf } from "./list.ts";
 import { membersRows } from "./members.ts";
 import { type Row, blankRow, chosen, field, fitRow, paragraph, span, spread } from "./rows.ts";
-import { type State, findConversation } from "./state.ts";
+import { type State, findConversation, serverTimeIn } from "./state.ts";
 
 // What stands in the place of a conversation: the greeting, the switcher, help, details, safety numbers.
 
@@ -174,12 +177,21 @@ function detailRows(state: State, { message, receipts }: Extract<State["overlay"
         ? field("Read by", "One moment…", width)
         : receiptRows(receipts, sequence, state.me.name, width)
       : []),
+    ...lifetimeField(state, message, width),
     ...field("Number", sequence === undefined ? "not yet in the log" : String(sequence), width),
     ...field("Device", message.from.device.slice(0, 16), width),
     ...field("Id", message.id, width),
     blankRow,
     ...paragraph(safeText(message.text), width),
   ];
+}
+
+function lifetimeField(state: State, { expiresAfter, expires }: ChatMessage, width: number): readonly Row[] {
+  if (expires !== undefined) {
+    const left = shortLength((expires - serverTimeIn(state)) / 1_000);
+    return field("Ends", `in ${left}, ${exactWords(expires)}`, width);
+  }
+  return expiresAfter === 0 ? [] : field("Ends", `${lengthWords(expiresAfter)} after it was read`, width);
 }
 
 function verifyRows({ name, number }: Extract<State["overlay"], { kind: "verify" }>, width: number): readonly Row[] {

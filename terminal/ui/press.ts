@@ -5,7 +5,7 @@ import * as editing from "./editor.ts";
 import { leave, open, openEntry } from "./enter.ts";
 import { type Command, type Key, chordOf } from "./keys.ts";
 import { layoutOf, lookOf } from "./layout.ts";
-import { blockedWords } from "./lines.ts";
+import { hindranceOf } from "./lines.ts";
 import { listEntries } from "./list.ts";
 import { toggleMembers } from "./press-members.ts";
 import { pressOverlay } from "./press-overlay.ts";
@@ -157,19 +157,12 @@ function submitted(state: State, text: string, trimmed: string): Step {
     return step({ ...state, homeEditor: editing.emptyEditor }, { kind: "join", to: trimmed, line: trimmed });
   if (state.open === undefined) return openNamed({ ...state, homeEditor: editing.emptyEditor }, trimmed);
   const id = state.open;
-  const hindrance = hindranceOf(state);
+  const conversation = openConversation(state);
+  const hindrance = conversation && hindranceOf(conversation);
   if (hindrance !== undefined) return step(said(state, hindrance, "error"));
   const message = text.replace(/\s+$/u, "").replace(/^\/\//u, "/");
   const sent = withChat(cleared(state).state, id, (chat) => ({ ...chat, position: { kind: "bottom" }, below: 0 }));
   return step(sent, { kind: "send", id, text: message }, { kind: "draft", id, text: "" }, { kind: "typing", id, active: false });
-}
-
-/** Why what is written stays in the field; what is only held back for a question may wait in the outbox. */
-function hindranceOf(state: State): string | undefined {
-  const conversation = openConversation(state);
-  if (conversation === undefined) return undefined;
-  if (conversation.request) return "They are strangers to you: /accept first, then send this.";
-  return conversation.blocked === "out" || conversation.blocked === "announce-only" ? blockedWords(conversation) : undefined;
 }
 
 const cleared = (state: State): Step => setEditor(state, editing.emptyEditor);

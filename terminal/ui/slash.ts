@@ -42,6 +42,10 @@ const entries = {
   decline: { argument: "", help: "Put a request away; nobody hears of it" },
   block: { argument: "[NAME]", help: "See nothing more that somebody writes to you alone", names: one("near") },
   unblock: { argument: "NAME", help: "See it again", names: one("blocked") },
+  expire: {
+    argument: "[TIME|off] [TEXT]",
+    help: "Messages here disappear after 1d, for everybody; /expire mine 1h: what you write, once read; /expire 1h TEXT: one message",
+  },
   mute: { argument: "[mentions]", help: "No news from here; with mentions: only when you are mentioned" },
   unmute: { argument: "", help: "News from here again" },
   broadcast: {

@@ -98,6 +98,8 @@ export interface State {
   readonly rows: number;
   /** This machine's clock, as of the last change. */
   readonly now: number;
+  /** How far the server's clock is ahead of it, milliseconds: by that one messages are over. */
+  readonly serverAhead: number;
   readonly colour: boolean;
   readonly keymap: Keymap;
   readonly me: Me;
@@ -129,6 +131,8 @@ export interface State {
   readonly flash: Flash | undefined;
   /** Everything from the time away is here. */
   readonly caughtUp: boolean;
+  /** It was said what messages that disappear protect from. */
+  readonly lifetimesTold: boolean;
 }
 
 export type Effect =
@@ -142,7 +146,8 @@ export type Effect =
   | { readonly kind: "load-items"; readonly id: ConversationId; readonly before: number | undefined; readonly limit: number }
   /** `orGroup`: a group that is called so, for the case that nobody is. */
   | { readonly kind: "open-direct"; readonly name: string; readonly orGroup?: ConversationId }
-  | { readonly kind: "send"; readonly id: ConversationId; readonly text: string }
+  /** `expiresAfter`: seconds; left out: as is set for the chat. `line`: what was typed, where that is more than the text. */
+  | { readonly kind: "send"; readonly id: ConversationId; readonly text: string; readonly expiresAfter?: number; readonly line?: string }
   | { readonly kind: "retry"; readonly message: ChatMessage["id"] }
   | { readonly kind: "mark-read"; readonly id: ConversationId; readonly sequence: number }
   | { readonly kind: "draft"; readonly id: ConversationId; readonly text: string }
@@ -159,6 +164,8 @@ export type Effect =
   | { readonly kind: "join"; readonly to: string; readonly line: string }
   | { readonly kind: "find-groups"; readonly text: string; readonly line: string }
   | { readonly kind: "list-devices"; readonly line: string }
+  | { readonly kind: "set-timer"; readonly id: ConversationId; readonly seconds: number; readonly line: string }
+  | { readonly kind: "set-retention"; readonly id: ConversationId; readonly seconds: number; readonly line: string }
   | { readonly kind: "set-mute"; readonly id: ConversationId; readonly mute: Mute }
   | { readonly kind: "set-blocked"; readonly name: string; readonly blocked: boolean }
   | { readonly kind: "accept-request"; readonly id: ConversationId }
@@ -177,7 +184,7 @@ export type Action =
   | { readonly kind: "key"; readonly key: Key; readonly now: number }
   | { readonly kind: "paste"; readonly text: string; readonly now: number }
   | { readonly kind: "resize"; readonly columns: number; readonly rows: number }
-  | { readonly kind: "tick"; readonly now: number }
+  | { readonly kind: "tick"; readonly now: number; readonly serverAhead: number }
   | { readonly kind: "event"; readonly event: ClientEvent; readonly now: number }
   | { readonly kind: "conversation"; readonly conversation: ConversationSummary; readonly news?: ChatMessage }
   | { readonly kind: "conversations"; readonly conversations: readonly ConversationSummary[] }
@@ -211,13 +218,14 @@ export interface Step {
 export const step = (state: State, ...effects: readonly Effect[]): Step => ({ state, effects });
 
 export function initialState(
-  client: Pick<Client, "me" | "connection">,
+  client: Pick<Client, "me" | "connection" | "serverTime">,
   options: Pick<State, "columns" | "rows" | "now" | "colour" | "keymap">,
 ): State {
   return {
     ...options,
     me: client.me,
     connection: client.connection,
+    serverAhead: client.serverTime - options.now,
     offlineSince: client.connection.kind === "online" ? undefined : options.now,
     conversations: [],
     requests: { count: 0, conversations: [] },
@@ -235,6 +243,7 @@ export function initialState(
     news: undefined,
     flash: undefined,
     caughtUp: false,
+    lifetimesTold: false,
   };
 }
 
@@ -258,6 +267,9 @@ export function findConversation(state: State, id: ConversationId | undefined): 
   const isIt = (conversation: ConversationSummary): boolean => conversation.id === id;
   return state.conversations.find(isIt) ?? state.requests.conversations.find(isIt);
 }
+
+/** The server's time, as of the last change. */
+export const serverTimeIn = ({ now, serverAhead }: State): number => now + serverAhead;
 
 export const openConversation = (state: State): ConversationSummary | undefined => findConversation(state, state.open);
 

@@ -3,6 +3,7 @@ import type { Client } from "@fastchat/client";
 import { mayDo } from "../group-rights.ts";
 import { atMostOnce } from "./again.ts";
 import { performGroups } from "./perform-groups.ts";
+import { changesWithTime } from "./remaining.ts";
 import { type Action, type Effect, type State, initialState } from "./state.ts";
 import { update } from "./update.ts";
 
@@ -71,7 +72,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
     perform(effect).catch((error: unknown) => {
       if (over.signal.aborted) return;
       if (effect.kind === "send")
-        dispatch({ kind: "not-sent", id: effect.id, text: effect.text, sentence: sentenceOf(error), now: Date.now() });
+        dispatch({ kind: "not-sent", id: effect.id, text: effect.line ?? effect.text, sentence: sentenceOf(error), now: Date.now() });
       else if ("line" in effect && effect.line !== undefined)
         dispatch({ kind: "refused", line: effect.line, sentence: sentenceOf(error), now: Date.now() });
       else say(sentenceOf(error), "error");
@@ -140,9 +141,11 @@ export function startStore(client: Client, options: StoreOptions): Store {
         if (conversation !== undefined) dispatch({ kind: "opened", conversation });
         return;
       }
-      case "send":
-        await client.send(effect.id, effect.text);
+      case "send": {
+        const { expiresAfter } = effect;
+        await client.send(effect.id, effect.text, expiresAfter === undefined ? {} : { expiresAfter });
         return;
+      }
       case "retry":
         await client.retry(effect.message);
         return;
@@ -191,6 +194,8 @@ export function startStore(client: Client, options: StoreOptions): Store {
       case "join":
       case "find-groups":
       case "list-devices":
+      case "set-timer":
+      case "set-retention":
       case "set-mute":
       case "set-blocked":
       case "accept-request":
@@ -241,8 +246,11 @@ export function startStore(client: Client, options: StoreOptions): Store {
   // Without a connection there is nothing to tell: the line above the field says it.
   begin().catch(() => undefined);
   const ticker = setInterval(() => {
+    const now = Date.now();
+    const serverAhead = client.serverTime - now;
     const { flash, offlineSince } = state;
-    if (flash !== undefined || offlineSince !== undefined) dispatch({ kind: "tick", now: Date.now() });
+    if (flash !== undefined || offlineSince !== undefined || changesWithTime(state, now, serverAhead))
+      dispatch({ kind: "tick", now, serverAhead });
   }, TICK_MS);
 
   return {

@@ -58,6 +58,8 @@ const untouched = {
   time: morning,
   blocked: "none",
   mute: "none",
+  retentionSeconds: 0,
+  timerSeconds: 0,
   request: false,
 } as const;
 
@@ -159,6 +161,8 @@ export function message(
     mentionsMe: false,
     time: morning + sequence * minute,
     status: "read" satisfies MessageStatus,
+    expiresAfter: 0,
+    expires: undefined,
     doubt: "none",
     ...fields,
   };
@@ -182,7 +186,7 @@ export class Alice {
   effects: Effect[] = [];
 
   constructor(size: { readonly columns: number; readonly rows: number } = { columns: 100, rows: 30 }) {
-    const online = { me, connection: { kind: "online", server: "chat-1", since: morning } } as const;
+    const online = { me, connection: { kind: "online", server: "chat-1", since: morning }, serverTime: morning } as const;
     this.state = initialState(online, { ...size, now: morning, colour: true, keymap: readKeymap(undefined).keymap });
   }
 

@@ -1,4 +1,4 @@
-import type { ChatItem, ClientEvent, Person } from "@fastchat/client";
+import type { ChatItem, ChatMessage, ClientEvent, Person } from "@fastchat/client";
 import { activityOf } from "../activity.ts";
 import { forget, receive } from "./arrivals.ts";
 import { changed, reloaded, withConversation, withGroup } from "./conversation-change.ts";
@@ -22,6 +22,7 @@ import {
   openChat,
   openConversation,
   said,
+  serverTimeIn,
   step,
   withChat,
 } from "./state.ts";
@@ -52,7 +53,7 @@ function act(state: State, action: Action): Step {
     case "resize":
       return step({ ...state, columns: action.columns, rows: action.rows });
     case "tick":
-      return step(state.flash !== undefined && state.flash.until <= state.now ? { ...state, flash: undefined } : state);
+      return step(tick({ ...state, serverAhead: action.serverAhead }));
     case "event":
       return hear(state, action.event);
     case "conversation":
@@ -121,6 +122,16 @@ function act(state: State, action: Action): Step {
   }
 }
 
+/** Answers have their time, and messages theirs. */
+function tick(state: State): State {
+  const next = state.flash !== undefined && state.flash.until <= state.now ? { ...state, flash: undefined } : state;
+  const end = serverTimeIn(next);
+  const isOver = ({ expires }: ChatMessage): boolean => expires !== undefined && expires <= end;
+  const chat = openChat(next);
+  const some = chat?.entries.some(({ item }) => item.kind === "message" && isOver(item)) ?? false;
+  return some && next.open !== undefined ? forget(next, next.open, isOver) : next;
+}
+
 function hear(state: State, event: ClientEvent): Step {
   switch (event.kind) {
     case "connection":
@@ -136,7 +147,11 @@ function hear(state: State, event: ClientEvent): Step {
     case "items":
       return receive(state, event.conversation, event.items, event.live);
     case "deleted":
-      return step(forget(state, event.conversation, event.upTo));
+      return step(forget(state, event.conversation, ({ sequence }) => sequence !== undefined && sequence <= event.upTo));
+    case "expired": {
+      const gone = new Set(event.sequences);
+      return step(forget(state, event.conversation, ({ sequence }) => sequence !== undefined && gone.has(sequence)));
+    }
     case "presence":
       return step(withPresence(state, event.people));
     case "typing":

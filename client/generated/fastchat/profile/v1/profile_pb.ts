@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/profile/v1/profile.proto.
  */
 export const file_fastchat_profile_v1_profile: GenFile = /*@__PURE__*/
-  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiGgoHUnVubmluZxIPCgdydW5uaW5nGAEgASgMIkQKDVdpdG5lc3NSZWNvcmQSEwoLaW5jYXJuYXRpb24YASABKA0SEAoIc2VxdWVuY2UYAiABKA0SDAoEaGFzaBgDIAEoDCLyBwoMQ29udmVyc2F0aW9uEgwKBHBlZXIYASABKAwSDAoEaGVhZBgCIAEoDRILCgNsb3cYAyABKA0SDAoEaGlnaBgEIAEoDRITCgtpbmNhcm5hdGlvbhgFIAEoDRIyCgZhbmNob3IYBiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSMgoGbmV3ZXN0GAcgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkEg8KB2NvdW50ZXIYCCABKA0SNQoIY291bnRlcnMYCSADKAsyIy5mYXN0Y2hhdC5wcm9maWxlLnYxLkRldmljZUNvdW50ZXJzEhIKCnJlYWRfdXBfdG8YCiABKA0SDgoGdW5yZWFkGAsgASgNEhQKDGxhc3RfbWVzc2FnZRgMIAEoDRIMCgR0aW1lGA0gASgEEhgKEG90aGVyc19kZWxpdmVyZWQYDiABKA0SEwoLb3RoZXJzX3JlYWQYDyABKA0SNQoMbWVtYmVyX3Nsb3RzGBAgAygLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5NZW1iZXJTbG90EhgKEG93bl9zbG90X2NvdW50ZXIYESABKA0SGQoRZGVsaXZlcmVkX3dyaXR0ZW4YEiABKA0SFAoMcmVhZF93cml0dGVuGBMgASgNEg4KBmZvcmtlZBgUIAEoCBIVCg11cGRhdGVfbmVlZGVkGBUgASgIEhAKCHJldmlzaW9uGBYgASgNEhUKDWxhc3RfcmVjZWl2ZWQYFyABKA0SKgoGY2xhaW1zGBggAygLMhouZmFzdGNoYXQucHJvZmlsZS52MS5DbGFpbRIUCgxjb250cmFkaWN0ZWQYGSADKAwSFwoPZm9ya2VkX2FjY291bnRzGBogAygMEhYKDm93bl9zbG90X2Vwb2NoGBwgASgNEhoKEmluY2FybmF0aW9uX3N0YXJ0cxgdIAMoDRIzCgdyZXZva2VkGB4gAygLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5SZXZva2VkRGV2aWNlEg4KBmNsb3NlZBgfIAEoCBIQCghtZW50aW9ucxggIAEoDRIpCgVncm91cBghIAEoCzIaLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXASEAoIYWRkZWRfYnkYIiABKAwSGQoRcmV0ZW50aW9uX3NlY29uZHMYIyABKA0SFQoNZGVsZXRlZF91cF90bxgkIAEoDRIiChpzaG9ydGVzdF9yZXRlbnRpb25fc2Vjb25kcxglIAEoDRIWCg5hd2FpdGVkX2Vwb2NocxgmIAMoDRIMCgRsb3N0GDIgASgNIocDCgVHcm91cBIUCgxtZW1iZXJfY291bnQYASABKA0SDAoEcm9sZRgCIAEoDRIRCgltYXlfd3JpdGUYAyABKAgSDwoHbWF5X2FkZBgEIAEoCBIaChJtYXlfY2hhbmdlX3Byb2ZpbGUYBSABKAgSDQoFbmFtZXMYBiADKAkSFAoMbWVtYmVyX3NpbmNlGAcgASgNEioKA2VuZBgIIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBFbmQSMgoHcHJvZmlsZRgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBQcm9maWxlEjkKDnByb2ZpbGVfcGxhY2VzGBAgAygLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5Qcm9maWxlUGxhY2USEgoKcHJvZmlsZV9hdBgMIAEoDRIXCg9wcm9maWxlX2FjY291bnQYDSABKAwSFgoOcHJvZmlsZV9kZXZpY2UYDiABKAwSFQoNam9pbl9yZXF1ZXN0cxgPIAEoDSInCghHcm91cEVuZBIPCgdyZW1vdmVkGAEgASgIEgoKAmJ5GAIgASgMIjkKDFByb2ZpbGVQbGFjZRIMCgRsaW5rGAEgASgNEg0KBWVwb2NoGAIgASgNEgwKBGhhc2gYAyABKAwiLQoMR3JvdXBQcm9maWxlEg0KBWluZGV4GAEgASgNEg4KBnNpZ25lZBgCIAEoDCJtCgpNZW1iZXJTbG90Eg8KB2FjY291bnQYASABKAwSDQoFc2luY2UYAiABKA0SDQoFZXBvY2gYAyABKA0SDwoHY291bnRlchgEIAEoDRIRCglkZWxpdmVyZWQYBSABKA0SDAoEcmVhZBgGIAEoDSItCg1SZXZva2VkRGV2aWNlEg4KBmRldmljZRgBIAEoDBIMCgRoaWdoGAIgASgNIk0KBUNsYWltEg8KB2FjY291bnQYASABKAwSMwoHd2l0bmVzcxgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZCJBCg5EZXZpY2VDb3VudGVycxIOCgZkZXZpY2UYASABKAwSDgoGbG93ZXN0GAIgASgNEg8KB2hpZ2hlc3QYAyABKA0iMQoLQ2hhaW5SZWNvcmQSEAoIc25hcHNob3QYASABKAwSEAoIc2VxdWVuY2UYAiABKA0ingQKC1N0b3JlZEVudHJ5EgwKBHRpbWUYASABKAQSDwoHYWNjb3VudBgCIAEoDBIOCgZkZXZpY2UYAyABKAwSEgoKZW50cnlfaGFzaBgEIAEoDBIUCgxydW5uaW5nX2hhc2gYBSABKAwSNQoHbWVzc2FnZRgKIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTWVzc2FnZUgAEi8KBGxpbmsYCyABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZExpbmtIABI5CgtpbmNhcm5hdGlvbhgMIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZEgAEjMKBmVyYXNlZBgNIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRXJhc2VkSAASNQoKdW5yZWFkYWJsZRgOIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuVW5yZWFkYWJsZUgAEjkKCWR1cGxpY2F0ZRgPIAEoCzIkLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRHVwbGljYXRlSAASMgoHbm90aWNlcxgUIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTm90aWNlEjAKBm90aGVycxgVIAMoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRW50cnlCBgoEYm9keSJZCg1TdG9yZWRNZXNzYWdlEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEg0KBWVwb2NoGAIgASgNEg8KB2NvbnRlbnQYAyABKAwSDQoFZG91YnQYBCABKAkiDAoKU3RvcmVkTGluayIOCgxTdG9yZWRFcmFzZWQiEQoPU3RvcmVkRHVwbGljYXRlIjoKClVucmVhZGFibGUSDQoFZW50cnkYASABKAwSDgoGcmVhc29uGAIgASgJEg0KBWVwb2NoGAMgASgNIioKDFN0b3JlZE5vdGljZRIMCgRraW5kGAEgASgJEgwKBHRleHQYAiABKAkiZAoKT3V0Ym94SXRlbRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBIMCgR0ZXh0GAIgASgJEgwKBHRpbWUYAyABKAQSDwoHY291bnRlchgEIAEoDRIOCgZmYWlsZWQYBSABKA0iTgoLVmF1bHRSZWNvcmQSDQoFZW50cnkYASABKAwSDwoHY29udGVudBgCIAEoDBIPCgd2ZXJzaW9uGAMgASgNEg4KBmRldmljZRgEIAEoDCJgCgtWYXVsdEN1cnNvchIQCghyZXZpc2lvbhgBIAEoDRIxCgVuYW1lZBgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuTmFtZWRNYW5pZmVzdBIMCgRoZWFkGAMgASgNIkIKDU5hbWVkTWFuaWZlc3QSEgoKZ2VuZXJhdGlvbhgBIAEoDRIPCgd2ZXJzaW9uGAIgASgNEgwKBGhhc2gYAyABKAwizAQKBFdpc2gSFQoLb3Blbl9kaXJlY3QYASABKAlIABItCgRyZWFkGAIgASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoUmVhZEgAEi8KBWRyYWZ0GAMgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoRHJhZnRIABIvCgVvbGRlchgEIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE9sZGVySAASNQoIdmVyaWZpZWQYBSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hWZXJpZmllZEgAEhkKD2FjY2VwdF9pZGVudGl0eRgGIAEoCUgAEi0KBG5vdGUYByABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hOb3RlSAASLwoFcmV0cnkYCCABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZXRyeUgAEjYKCWNhdWdodF91cBgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaENhdWdodFVwSAASFQoLZmluZF9wZW9wbGUYCiABKAlIABI0CghzaWduX291dBgLIAEoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFNpZ25PdXRIABIXCg1zYWZldHlfbnVtYmVyGAwgASgJSAASFQoLYWNjZXB0X2ZvcmsYDSABKAxIABItCgRjYWxsGA4gASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoQ2FsbEgAQgYKBGtpbmQiMgoIV2lzaFJlYWQSFAoMY29udmVyc2F0aW9uGAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIi8KCVdpc2hEcmFmdBIUCgxjb252ZXJzYXRpb24YASABKAwSDAoEdGV4dBgCIAEoCSJACglXaXNoT2xkZXISFAoMY29udmVyc2F0aW9uGAEgASgMEg4KBmJlZm9yZRgCIAEoDRINCgVsaW1pdBgDIAEoDSIuCgxXaXNoVmVyaWZpZWQSDAoEbmFtZRgBIAEoCRIQCgh2ZXJpZmllZBgCIAEoCCImCghXaXNoTm90ZRIMCgRuYW1lGAEgASgJEgwKBG5vdGUYAiABKAkiJgoJV2lzaFJldHJ5EhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMIg4KDFdpc2hDYXVnaHRVcCIrCghXaXNoQ2FsbBIMCgRuYW1lGAEgASgJEhEKCWFyZ3VtZW50cxgCIAEoDCINCgtXaXNoU2lnbk91dCJKCgdHcmFudGVkEg0KBWVycm9yGAEgASgNEg4KBmRldGFpbBgCIAEoCRIOCgZyZXN1bHQYAyABKAkSEAoIc2VudGVuY2UYBCABKAkiMwoQSG9sZGVyQ29ubmVjdGlvbhINCgVzdGF0ZRgBIAEoCRIQCghjYWxsX2tleRgCIAEoDCI3Cg1VbnJlYWRSZXF1ZXN0EgoKAmJ5GAEgASgMEgwKBGhlYWQYAiABKA0SDAoEdGltZRgDIAEoBGIGcHJvdG8z");
+  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiGgoHUnVubmluZxIPCgdydW5uaW5nGAEgASgMIkQKDVdpdG5lc3NSZWNvcmQSEwoLaW5jYXJuYXRpb24YASABKA0SEAoIc2VxdWVuY2UYAiABKA0SDAoEaGFzaBgDIAEoDCKWCAoMQ29udmVyc2F0aW9uEgwKBHBlZXIYASABKAwSDAoEaGVhZBgCIAEoDRILCgNsb3cYAyABKA0SDAoEaGlnaBgEIAEoDRITCgtpbmNhcm5hdGlvbhgFIAEoDRIyCgZhbmNob3IYBiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSMgoGbmV3ZXN0GAcgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkEg8KB2NvdW50ZXIYCCABKA0SNQoIY291bnRlcnMYCSADKAsyIy5mYXN0Y2hhdC5wcm9maWxlLnYxLkRldmljZUNvdW50ZXJzEhIKCnJlYWRfdXBfdG8YCiABKA0SDgoGdW5yZWFkGAsgASgNEhQKDGxhc3RfbWVzc2FnZRgMIAEoDRIMCgR0aW1lGA0gASgEEhgKEG90aGVyc19kZWxpdmVyZWQYDiABKA0SEwoLb3RoZXJzX3JlYWQYDyABKA0SNQoMbWVtYmVyX3Nsb3RzGBAgAygLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5NZW1iZXJTbG90EhgKEG93bl9zbG90X2NvdW50ZXIYESABKA0SGQoRZGVsaXZlcmVkX3dyaXR0ZW4YEiABKA0SFAoMcmVhZF93cml0dGVuGBMgASgNEg4KBmZvcmtlZBgUIAEoCBIVCg11cGRhdGVfbmVlZGVkGBUgASgIEhAKCHJldmlzaW9uGBYgASgNEhUKDWxhc3RfcmVjZWl2ZWQYFyABKA0SKgoGY2xhaW1zGBggAygLMhouZmFzdGNoYXQucHJvZmlsZS52MS5DbGFpbRIUCgxjb250cmFkaWN0ZWQYGSADKAwSFwoPZm9ya2VkX2FjY291bnRzGBogAygMEhYKDm93bl9zbG90X2Vwb2NoGBwgASgNEhoKEmluY2FybmF0aW9uX3N0YXJ0cxgdIAMoDRIzCgdyZXZva2VkGB4gAygLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5SZXZva2VkRGV2aWNlEg4KBmNsb3NlZBgfIAEoCBIQCghtZW50aW9ucxggIAEoDRIpCgVncm91cBghIAEoCzIaLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXASEAoIYWRkZWRfYnkYIiABKAwSGQoRcmV0ZW50aW9uX3NlY29uZHMYIyABKA0SFQoNZGVsZXRlZF91cF90bxgkIAEoDRIiChpzaG9ydGVzdF9yZXRlbnRpb25fc2Vjb25kcxglIAEoDRIWCg5hd2FpdGVkX2Vwb2NocxgmIAMoDRIRCglyZWFkX2Zyb20YJyABKA0SDwoHcmVhZF9hdBgoIAEoBBIMCgRsb3N0GDIgASgNIocDCgVHcm91cBIUCgxtZW1iZXJfY291bnQYASABKA0SDAoEcm9sZRgCIAEoDRIRCgltYXlfd3JpdGUYAyABKAgSDwoHbWF5X2FkZBgEIAEoCBIaChJtYXlfY2hhbmdlX3Byb2ZpbGUYBSABKAgSDQoFbmFtZXMYBiADKAkSFAoMbWVtYmVyX3NpbmNlGAcgASgNEioKA2VuZBgIIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBFbmQSMgoHcHJvZmlsZRgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBQcm9maWxlEjkKDnByb2ZpbGVfcGxhY2VzGBAgAygLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5Qcm9maWxlUGxhY2USEgoKcHJvZmlsZV9hdBgMIAEoDRIXCg9wcm9maWxlX2FjY291bnQYDSABKAwSFgoOcHJvZmlsZV9kZXZpY2UYDiABKAwSFQoNam9pbl9yZXF1ZXN0cxgPIAEoDSInCghHcm91cEVuZBIPCgdyZW1vdmVkGAEgASgIEgoKAmJ5GAIgASgMIjkKDFByb2ZpbGVQbGFjZRIMCgRsaW5rGAEgASgNEg0KBWVwb2NoGAIgASgNEgwKBGhhc2gYAyABKAwiLQoMR3JvdXBQcm9maWxlEg0KBWluZGV4GAEgASgNEg4KBnNpZ25lZBgCIAEoDCJtCgpNZW1iZXJTbG90Eg8KB2FjY291bnQYASABKAwSDQoFc2luY2UYAiABKA0SDQoFZXBvY2gYAyABKA0SDwoHY291bnRlchgEIAEoDRIRCglkZWxpdmVyZWQYBSABKA0SDAoEcmVhZBgGIAEoDSItCg1SZXZva2VkRGV2aWNlEg4KBmRldmljZRgBIAEoDBIMCgRoaWdoGAIgASgNIk0KBUNsYWltEg8KB2FjY291bnQYASABKAwSMwoHd2l0bmVzcxgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZCJBCg5EZXZpY2VDb3VudGVycxIOCgZkZXZpY2UYASABKAwSDgoGbG93ZXN0GAIgASgNEg8KB2hpZ2hlc3QYAyABKA0iMQoLQ2hhaW5SZWNvcmQSEAoIc25hcHNob3QYASABKAwSEAoIc2VxdWVuY2UYAiABKA0ingQKC1N0b3JlZEVudHJ5EgwKBHRpbWUYASABKAQSDwoHYWNjb3VudBgCIAEoDBIOCgZkZXZpY2UYAyABKAwSEgoKZW50cnlfaGFzaBgEIAEoDBIUCgxydW5uaW5nX2hhc2gYBSABKAwSNQoHbWVzc2FnZRgKIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTWVzc2FnZUgAEi8KBGxpbmsYCyABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZExpbmtIABI5CgtpbmNhcm5hdGlvbhgMIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZEgAEjMKBmVyYXNlZBgNIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRXJhc2VkSAASNQoKdW5yZWFkYWJsZRgOIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuVW5yZWFkYWJsZUgAEjkKCWR1cGxpY2F0ZRgPIAEoCzIkLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRHVwbGljYXRlSAASMgoHbm90aWNlcxgUIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTm90aWNlEjAKBm90aGVycxgVIAMoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRW50cnlCBgoEYm9keSJZCg1TdG9yZWRNZXNzYWdlEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEg0KBWVwb2NoGAIgASgNEg8KB2NvbnRlbnQYAyABKAwSDQoFZG91YnQYBCABKAkiDAoKU3RvcmVkTGluayI6CgxTdG9yZWRFcmFzZWQSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwSDwoHY291bnRlchgCIAEoDSIRCg9TdG9yZWREdXBsaWNhdGUiOgoKVW5yZWFkYWJsZRINCgVlbnRyeRgBIAEoDBIOCgZyZWFzb24YAiABKAkSDQoFZXBvY2gYAyABKA0iKgoMU3RvcmVkTm90aWNlEgwKBGtpbmQYASABKAkSDAoEdGV4dBgCIAEoCSJ7CgpPdXRib3hJdGVtEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEgwKBHRleHQYAiABKAkSDAoEdGltZRgDIAEoBBIPCgdjb3VudGVyGAQgASgNEg4KBmZhaWxlZBgFIAEoDRIVCg1leHBpcmVzX2FmdGVyGAYgASgNIhUKBVRpbWVyEgwKBGVuZHMYASABKAQiLAoLU2VydmVyQ2xvY2sSDgoGb2Zmc2V0GAEgASgSEg0KBWhlYXJkGAIgASgEIk4KC1ZhdWx0UmVjb3JkEg0KBWVudHJ5GAEgASgMEg8KB2NvbnRlbnQYAiABKAwSDwoHdmVyc2lvbhgDIAEoDRIOCgZkZXZpY2UYBCABKAwiYAoLVmF1bHRDdXJzb3ISEAoIcmV2aXNpb24YASABKA0SMQoFbmFtZWQYAiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLk5hbWVkTWFuaWZlc3QSDAoEaGVhZBgDIAEoDSJCCg1OYW1lZE1hbmlmZXN0EhIKCmdlbmVyYXRpb24YASABKA0SDwoHdmVyc2lvbhgCIAEoDRIMCgRoYXNoGAMgASgMIswECgRXaXNoEhUKC29wZW5fZGlyZWN0GAEgASgJSAASLQoEcmVhZBgCIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFJlYWRIABIvCgVkcmFmdBgDIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaERyYWZ0SAASLwoFb2xkZXIYBCABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hPbGRlckgAEjUKCHZlcmlmaWVkGAUgASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoVmVyaWZpZWRIABIZCg9hY2NlcHRfaWRlbnRpdHkYBiABKAlIABItCgRub3RlGAcgASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoTm90ZUgAEi8KBXJldHJ5GAggASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoUmV0cnlIABI2CgljYXVnaHRfdXAYCSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hDYXVnaHRVcEgAEhUKC2ZpbmRfcGVvcGxlGAogASgJSAASNAoIc2lnbl9vdXQYCyABKAsyIC5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hTaWduT3V0SAASFwoNc2FmZXR5X251bWJlchgMIAEoCUgAEhUKC2FjY2VwdF9mb3JrGA0gASgMSAASLQoEY2FsbBgOIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaENhbGxIAEIGCgRraW5kIjIKCFdpc2hSZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSIvCglXaXNoRHJhZnQSFAoMY29udmVyc2F0aW9uGAEgASgMEgwKBHRleHQYAiABKAkiQAoJV2lzaE9sZGVyEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIOCgZiZWZvcmUYAiABKA0SDQoFbGltaXQYAyABKA0iLgoMV2lzaFZlcmlmaWVkEgwKBG5hbWUYASABKAkSEAoIdmVyaWZpZWQYAiABKAgiJgoIV2lzaE5vdGUSDAoEbmFtZRgBIAEoCRIMCgRub3RlGAIgASgJIiYKCVdpc2hSZXRyeRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDCIOCgxXaXNoQ2F1Z2h0VXAiKwoIV2lzaENhbGwSDAoEbmFtZRgBIAEoCRIRCglhcmd1bWVudHMYAiABKAwiDQoLV2lzaFNpZ25PdXQiSgoHR3JhbnRlZBINCgVlcnJvchgBIAEoDRIOCgZkZXRhaWwYAiABKAkSDgoGcmVzdWx0GAMgASgJEhAKCHNlbnRlbmNlGAQgASgJIjMKEEhvbGRlckNvbm5lY3Rpb24SDQoFc3RhdGUYASABKAkSEAoIY2FsbF9rZXkYAiABKAwiNwoNVW5yZWFkUmVxdWVzdBIKCgJieRgBIAEoDBIMCgRoZWFkGAIgASgNEgwKBHRpbWUYAyABKARiBnByb3RvMw");
 
 /**
  * Who is signed in here.
@@ -413,6 +413,18 @@ export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
    * @generated from field: repeated uint32 awaited_epochs = 38;
    */
   awaitedEpochs: number[];
+
+  /**
+   * When this account read the newest of what it has read: entries after `read_from`, up to `read_up_to`; server's time; 0: not known.
+   *
+   * @generated from field: uint32 read_from = 39;
+   */
+  readFrom: number;
+
+  /**
+   * @generated from field: uint64 read_at = 40;
+   */
+  readAt: bigint;
 
   /**
    * Entries that the server lost, and that nothing shows yet: the next one that arrives does [H6].
@@ -903,9 +915,20 @@ export const StoredLinkSchema: GenMessage<StoredLink> = /*@__PURE__*/
   messageDesc(file_fastchat_profile_v1_profile, 17);
 
 /**
+ * With an id it was read here before: a server that repeats it brings nothing back.
+ *
  * @generated from message fastchat.profile.v1.StoredErased
  */
 export type StoredErased = Message<"fastchat.profile.v1.StoredErased"> & {
+  /**
+   * @generated from field: bytes client_message_id = 1;
+   */
+  clientMessageId: Uint8Array;
+
+  /**
+   * @generated from field: uint32 counter = 2;
+   */
+  counter: number;
 };
 
 /**
@@ -1015,6 +1038,13 @@ export type OutboxItem = Message<"fastchat.profile.v1.OutboxItem"> & {
    * @generated from field: uint32 failed = 5;
    */
   failed: number;
+
+  /**
+   * Lifetime in seconds; 0: none.
+   *
+   * @generated from field: uint32 expires_after = 6;
+   */
+  expiresAfter: number;
 };
 
 /**
@@ -1023,6 +1053,55 @@ export type OutboxItem = Message<"fastchat.profile.v1.OutboxItem"> & {
  */
 export const OutboxItemSchema: GenMessage<OutboxItem> = /*@__PURE__*/
   messageDesc(file_fastchat_profile_v1_profile, 22);
+
+/**
+ * A message with a lifetime that is stored here.
+ *
+ * @generated from message fastchat.profile.v1.Timer
+ */
+export type Timer = Message<"fastchat.profile.v1.Timer"> & {
+  /**
+   * When it is over, server's time; 0: it was not read yet.
+   *
+   * @generated from field: uint64 ends = 1;
+   */
+  ends: bigint;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.Timer.
+ * Use `create(TimerSchema)` to create a new message.
+ */
+export const TimerSchema: GenMessage<Timer> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 23);
+
+/**
+ * What this device knows of the server's clock, for when there is no connection.
+ *
+ * @generated from message fastchat.profile.v1.ServerClock
+ */
+export type ServerClock = Message<"fastchat.profile.v1.ServerClock"> & {
+  /**
+   * The server's less this machine's, milliseconds.
+   *
+   * @generated from field: sint64 offset = 1;
+   */
+  offset: bigint;
+
+  /**
+   * The server's, when it was heard last: it never goes back behind that.
+   *
+   * @generated from field: uint64 heard = 2;
+   */
+  heard: bigint;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.ServerClock.
+ * Use `create(ServerClockSchema)` to create a new message.
+ */
+export const ServerClockSchema: GenMessage<ServerClock> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 24);
 
 /**
  * A vault entry as last accepted.
@@ -1062,7 +1141,7 @@ export type VaultRecord = Message<"fastchat.profile.v1.VaultRecord"> & {
  * Use `create(VaultRecordSchema)` to create a new message.
  */
 export const VaultRecordSchema: GenMessage<VaultRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 23);
+  messageDesc(file_fastchat_profile_v1_profile, 25);
 
 /**
  * @generated from message fastchat.profile.v1.VaultCursor
@@ -1093,7 +1172,7 @@ export type VaultCursor = Message<"fastchat.profile.v1.VaultCursor"> & {
  * Use `create(VaultCursorSchema)` to create a new message.
  */
 export const VaultCursorSchema: GenMessage<VaultCursor> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 24);
+  messageDesc(file_fastchat_profile_v1_profile, 26);
 
 /**
  * @generated from message fastchat.profile.v1.NamedManifest
@@ -1120,7 +1199,7 @@ export type NamedManifest = Message<"fastchat.profile.v1.NamedManifest"> & {
  * Use `create(NamedManifestSchema)` to create a new message.
  */
 export const NamedManifestSchema: GenMessage<NamedManifest> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 25);
+  messageDesc(file_fastchat_profile_v1_profile, 27);
 
 /**
  * What a process beside the holder asks it to do.
@@ -1225,7 +1304,7 @@ export type Wish = Message<"fastchat.profile.v1.Wish"> & {
  * Use `create(WishSchema)` to create a new message.
  */
 export const WishSchema: GenMessage<Wish> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 26);
+  messageDesc(file_fastchat_profile_v1_profile, 28);
 
 /**
  * @generated from message fastchat.profile.v1.WishRead
@@ -1247,7 +1326,7 @@ export type WishRead = Message<"fastchat.profile.v1.WishRead"> & {
  * Use `create(WishReadSchema)` to create a new message.
  */
 export const WishReadSchema: GenMessage<WishRead> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 27);
+  messageDesc(file_fastchat_profile_v1_profile, 29);
 
 /**
  * @generated from message fastchat.profile.v1.WishDraft
@@ -1269,7 +1348,7 @@ export type WishDraft = Message<"fastchat.profile.v1.WishDraft"> & {
  * Use `create(WishDraftSchema)` to create a new message.
  */
 export const WishDraftSchema: GenMessage<WishDraft> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 28);
+  messageDesc(file_fastchat_profile_v1_profile, 30);
 
 /**
  * @generated from message fastchat.profile.v1.WishOlder
@@ -1296,7 +1375,7 @@ export type WishOlder = Message<"fastchat.profile.v1.WishOlder"> & {
  * Use `create(WishOlderSchema)` to create a new message.
  */
 export const WishOlderSchema: GenMessage<WishOlder> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 29);
+  messageDesc(file_fastchat_profile_v1_profile, 31);
 
 /**
  * @generated from message fastchat.profile.v1.WishVerified
@@ -1318,7 +1397,7 @@ export type WishVerified = Message<"fastchat.profile.v1.WishVerified"> & {
  * Use `create(WishVerifiedSchema)` to create a new message.
  */
 export const WishVerifiedSchema: GenMessage<WishVerified> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 30);
+  messageDesc(file_fastchat_profile_v1_profile, 32);
 
 /**
  * @generated from message fastchat.profile.v1.WishNote
@@ -1340,7 +1419,7 @@ export type WishNote = Message<"fastchat.profile.v1.WishNote"> & {
  * Use `create(WishNoteSchema)` to create a new message.
  */
 export const WishNoteSchema: GenMessage<WishNote> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 31);
+  messageDesc(file_fastchat_profile_v1_profile, 33);
 
 /**
  * @generated from message fastchat.profile.v1.WishRetry
@@ -1357,7 +1436,7 @@ export type WishRetry = Message<"fastchat.profile.v1.WishRetry"> & {
  * Use `create(WishRetrySchema)` to create a new message.
  */
 export const WishRetrySchema: GenMessage<WishRetry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 32);
+  messageDesc(file_fastchat_profile_v1_profile, 34);
 
 /**
  * @generated from message fastchat.profile.v1.WishCaughtUp
@@ -1370,7 +1449,7 @@ export type WishCaughtUp = Message<"fastchat.profile.v1.WishCaughtUp"> & {
  * Use `create(WishCaughtUpSchema)` to create a new message.
  */
 export const WishCaughtUpSchema: GenMessage<WishCaughtUp> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 33);
+  messageDesc(file_fastchat_profile_v1_profile, 35);
 
 /**
  * One of the calls in calls.ts.
@@ -1396,7 +1475,7 @@ export type WishCall = Message<"fastchat.profile.v1.WishCall"> & {
  * Use `create(WishCallSchema)` to create a new message.
  */
 export const WishCallSchema: GenMessage<WishCall> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 34);
+  messageDesc(file_fastchat_profile_v1_profile, 36);
 
 /**
  * @generated from message fastchat.profile.v1.WishSignOut
@@ -1409,7 +1488,7 @@ export type WishSignOut = Message<"fastchat.profile.v1.WishSignOut"> & {
  * Use `create(WishSignOutSchema)` to create a new message.
  */
 export const WishSignOutSchema: GenMessage<WishSignOut> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 35);
+  messageDesc(file_fastchat_profile_v1_profile, 37);
 
 /**
  * The holder's answer.
@@ -1449,7 +1528,7 @@ export type Granted = Message<"fastchat.profile.v1.Granted"> & {
  * Use `create(GrantedSchema)` to create a new message.
  */
 export const GrantedSchema: GenMessage<Granted> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 36);
+  messageDesc(file_fastchat_profile_v1_profile, 38);
 
 /**
  * How the holder is connected, for processes beside it. Written before anything else by who takes the lock, so that whoever
@@ -1478,7 +1557,7 @@ export type HolderConnection = Message<"fastchat.profile.v1.HolderConnection"> &
  * Use `create(HolderConnectionSchema)` to create a new message.
  */
 export const HolderConnectionSchema: GenMessage<HolderConnection> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 37);
+  messageDesc(file_fastchat_profile_v1_profile, 39);
 
 /**
  * A conversation that a stranger began, and that is left for later.
@@ -1513,5 +1592,5 @@ export type UnreadRequest = Message<"fastchat.profile.v1.UnreadRequest"> & {
  * Use `create(UnreadRequestSchema)` to create a new message.
  */
 export const UnreadRequestSchema: GenMessage<UnreadRequest> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 38);
+  messageDesc(file_fastchat_profile_v1_profile, 40);
 
