@@ -208,7 +208,7 @@ test(
     await expect.poll(() => note(fresh)).toBe("a good friend");
     expect((await fresh.client.conversation(direct))?.peer?.verification).toBe("verified");
     for (const someone of [alice, bob, laptop, fresh])
-      for (const id of [direct, group, late]) expect(await wrongIn(someone, id), someone.name).toEqual([]);
+      for (const id of [direct, group, late]) expect([someone.name, await wrongIn(someone, id)]).toEqual([someone.name, []]);
   },
 );
 
