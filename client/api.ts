@@ -297,7 +297,7 @@ export interface Client {
 
   /**
    * [P2] Somebody may know the old password: besides it, the recovery words and every key are replaced, and all devices but this one lose their
-   * rights. Contacts see it, and that the old keys signed it. Needs a connection. Throws FastChatError UNAVAILABLE beside the holder.
+   * rights. Contacts see it, and that the old keys signed it. Needs a connection.
    */
   succeed(old: string, fresh: string): Promise<SuccessionResult>;
 
@@ -307,7 +307,7 @@ export interface Client {
   nameDevice(device: DeviceId, name: string): Promise<void>;
   /**
    * Takes all rights from devices of this account, also signed-out ones: new keys everywhere. Needs a connection and the
-   * password. Throws FastChatError WRONG_PASSWORD, and UNAVAILABLE beside the holder.
+   * password. Throws FastChatError WRONG_PASSWORD.
    */
   revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void>;
 

@@ -50,6 +50,7 @@ import { keys, read, schemas } from "./records.ts";
 import { refusal } from "./refusals.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Storage, StorageFullError } from "./storage.ts";
+import { type SecretCalls, sealedCallsThrough } from "./sealed-calls.ts";
 import { wish, WishGranter, type WishKind } from "./wishes.ts";
 
 const DEFAULT_AGENT = "fastchat-sdk/0.1.0";
@@ -330,7 +331,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async succeed(old: string, fresh: string): Promise<SuccessionResult> {
-    return this.#needHolder().succeed(old, fresh);
+    return this.#secretCalls.succeed(old, fresh);
   }
 
   devices(): Promise<readonly DeviceInfo[]> {
@@ -342,7 +343,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void> {
-    return this.#needHolder().revokeDevices(password, devices);
+    return this.#secretCalls.revokeDevices(password, devices);
   }
 
   async export(options: ExportOptions): Promise<ExportResult> {
@@ -371,9 +372,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async deleteAccount(password: string): Promise<AccountDeletion> {
-    if (this.#role.kind !== "holder")
-      throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Close the other process of this profile, and delete the account then." });
-    const deletion = await this.#role.holder.deleteAccount(password);
+    const deletion = await this.#secretCalls.deleteAccount(password);
     await this.#erase();
     return deletion;
   }
@@ -426,10 +425,10 @@ class OpenedClient<Place> implements Client {
     return wish<Result>(this.#storage, kind, ending);
   }
 
-  /** For what needs the password, which is not left lying in the profile for another process to pick up. Throws FastChatError. */
-  #needHolder(): Holder {
+  /** What needs the password, which is not left lying readable in the profile. */
+  get #secretCalls(): SecretCalls {
     if (this.#role.kind === "holder") return this.#role.holder;
-    throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Close the other process of this profile, and try again then." });
+    return sealedCallsThrough(this.#storage, (sealed) => this.#callsBeside.own.sealed(sealed));
   }
 
   #fetchDownTo(id: ConversationId, sequence: number): Promise<boolean> {

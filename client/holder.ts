@@ -40,6 +40,7 @@ import { ReadPositions } from "./read-positions.ts";
 import { Requests } from "./requests.ts";
 import { Restore } from "./restore.ts";
 import { Retention } from "./retention.ts";
+import { SealedCalls } from "./sealed-calls.ts";
 import { Slots } from "./slots.ts";
 import { Standings } from "./standing.ts";
 import type { Storage } from "./storage.ts";
@@ -83,6 +84,7 @@ export class Holder {
   readonly own: OwnCalls;
   readonly #connection: Connection;
   readonly #toldConnection: ToldConnection;
+  readonly #sealedCalls: SealedCalls;
   readonly #links: ConversationLinks;
   readonly #vault: Vault;
   readonly #ownAccount: OwnAccount;
@@ -139,7 +141,12 @@ export class Holder {
       },
     );
     this.#connection = connection;
-    this.#toldConnection = new ToldConnection(storage);
+    this.#sealedCalls = new SealedCalls({
+      revokeDevices: (password, devices) => this.revokeDevices(password, devices),
+      succeed: (old, fresh) => this.succeed(old, fresh),
+      deleteAccount: (password) => this.deleteAccount(password),
+    });
+    this.#toldConnection = new ToldConnection(storage, () => this.#sealedCalls.publicKey);
     const isOnline = () => connection.state.kind === "online";
     /** And nothing is left to be made good: what is written follows what the server has. */
     const isReady = () => isOnline() && this.#restored === undefined;
@@ -391,6 +398,7 @@ export class Holder {
       devices: () => devices.all(),
       nameDevice: (device, name) => devices.name(device, name),
       readRequest: (id) => this.requests.read(id),
+      sealed: (call) => this.#sealedCalls.take(call),
       presences: (people) => this.#presence.look(people),
     };
     const receivers: PushReceivers = {

@@ -6,7 +6,6 @@ import type { Output } from "../../output.ts";
 import { needOnline } from "../../place.ts";
 import { fewWords } from "../../words.ts";
 import { passwordOptions } from "../command.ts";
-import { mustHold } from "../devices/revoke.ts";
 import { safeNameOf } from "../shapes.ts";
 import { signedInCommand } from "../signed-in-command.ts";
 
@@ -17,7 +16,6 @@ export const remove = signedInCommand({
   waitsFor: "news",
   timeout: "15s",
   async run({ client, config, output, patience }, args) {
-    mustHold(client);
     await needOnline(client, patience);
     const { name } = client.me;
     if (args.yes !== true) await askForName(client, output);
