@@ -342,7 +342,7 @@ export interface Client {
   /**
    * Deletes the account for good: its name is never given again, the server removes what is its alone, its groups are left, and this
    * device's profile is erased. Other devices are put out and keep what they have. Needs a connection and the password. Throws
-   * FastChatError WRONG_PASSWORD, and UNAVAILABLE beside the holder.
+   * FastChatError WRONG_PASSWORD.
    */
   deleteAccount(password: string): Promise<AccountDeletion>;
 
