@@ -1,4 +1,5 @@
 import type { AccountId, ClientMessageId, ConversationId, DeviceId, ErrorCode } from "@fastchat/protocol";
+import type { ExportOptions, ExportResult } from "./api-export.ts";
 import type { GroupOverview, Groups, Receipt } from "./api-groups.ts";
 
 // What programs see of the SDK: the terminal client, the web client and bots are written against this page.
@@ -174,6 +175,12 @@ export interface BroadcastList {
   readonly people: readonly Person[];
 }
 
+/** Those groups that could not be left by themselves are left with the account, once somebody in them hears of it. */
+export interface AccountDeletion {
+  readonly groupsLeft: number;
+  readonly groupsNotLeft: number;
+}
+
 export type ClientEvent =
   | { readonly kind: "connection"; readonly connection: ConnectionState }
   | { readonly kind: "role"; readonly role: ProfileRole }
@@ -315,7 +322,7 @@ export interface Client {
 
   /**
    * [P2] Somebody may know the old password: besides it, the recovery words and every key are replaced, and all devices but this one lose their
-   * rights. Contacts see it, and that the old keys signed it. Needs a connection. Throws FastChatError UNAVAILABLE beside the holder.
+   * rights. Contacts see it, and that the old keys signed it. Needs a connection.
    */
   succeed(old: string, fresh: string): Promise<SuccessionResult>;
 
@@ -325,9 +332,19 @@ export interface Client {
   nameDevice(device: DeviceId, name: string): Promise<void>;
   /**
    * Takes all rights from devices of this account, also signed-out ones: new keys everywhere. Needs a connection and the
-   * password. Throws FastChatError WRONG_PASSWORD, and UNAVAILABLE beside the holder.
+   * password. Throws FastChatError WRONG_PASSWORD.
    */
   revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void>;
+
+  /** Everything that this account can read, as one archive. What this device lacks is fetched while there is a connection. */
+  export(options: ExportOptions): Promise<ExportResult>;
+
+  /**
+   * Deletes the account for good: its name is never given again, the server removes what is its alone, its groups are left, and this
+   * device's profile is erased. Other devices are put out and keep what they have. Needs a connection and the password. Throws
+   * FastChatError WRONG_PASSWORD, and UNAVAILABLE beside the holder.
+   */
+  deleteAccount(password: string): Promise<AccountDeletion>;
 
   /** Signs this device out and erases its profile, also when the server cannot be reached (said in the result). */
   signOut(): Promise<{ readonly server: "told" | "not-reached" }>;
@@ -381,7 +398,7 @@ export interface RecoverOptions {
 }
 
 type Refused = { readonly kind: "refused"; readonly code: ErrorCode; readonly sentence: string };
-type WeakPassword = { readonly kind: "weak-password"; readonly bits: number; readonly suggestion: string };
+export type WeakPassword = { readonly kind: "weak-password"; readonly bits: number; readonly suggestion: string };
 
 export type RecoverResult = { readonly kind: "signed-in"; readonly me: Me } | Refused | WeakPassword;
 export type PasswordChangeResult = { readonly kind: "changed" } | Refused | WeakPassword;

@@ -29,6 +29,12 @@ Object.assign(globalThis, {
     const { items } = await client!.items(found.id, { limit: 100 });
     return items.flatMap((item) => (item.kind === "message" ? [item.text] : []));
   },
+  async exportHere(): Promise<[bytes: number, messages: number]> {
+    const result = await client!.export({ lock: { kind: "plain" } });
+    if (result.kind !== "archive") throw new Error(result.kind);
+    const archive = await new Response(result.stream).blob();
+    return [archive.size, (await result.summary).messages];
+  },
   async closeHere(): Promise<void> {
     await client?.close();
   },

@@ -27,6 +27,7 @@ test("the SDK signs up and chats in a browser, with somebody in Node", async () 
   await page.reload();
   expect(await call("openHere")).toBe("online");
   expect(await call("textsHere", "bob")).toEqual(["hello from a browser", "hello from Node"]);
+  expect(await call("exportHere")).toEqual([expect.any(Number), 2]);
   expect(await call("signOutHere")).toBe("told");
   expect(await call("openHere")).toBe("nobody");
   expect(browser.faults).toEqual([]);

@@ -20,6 +20,8 @@ export interface OwnCalls extends Pick<
 > {
   /** Reads a stranger's conversation that was left for later, now. */
   readRequest(id: ConversationId): Promise<void>;
+  /** See SealedCalls. */
+  sealed(call: { readonly key: string; readonly call: string }): Promise<string>;
   /** Watches the presence of these as well. Gives what is known of them. */
   presences(people: readonly AccountId[]): Promise<readonly (PresenceState & { readonly account: AccountId })[]>;
 }
@@ -60,6 +62,7 @@ const names = {
     "devices",
     "nameDevice",
     "readRequest",
+    "sealed",
     "presences",
   ],
 } as const satisfies { readonly [Part in keyof Calls]: readonly (keyof Calls[Part])[] };

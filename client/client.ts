@@ -14,6 +14,7 @@ import { clientMessageId } from "@fastchat/protocol";
 import { directConversationId } from "@fastchat/protocol/chain";
 import { loadKnownAccount } from "./accounts.ts";
 import type {
+  AccountDeletion,
   BroadcastList,
   ChatItem,
   Client,
@@ -31,11 +32,13 @@ import type {
   SafetyNumber,
   SendOptions,
 } from "./api.ts";
+import type { ExportOptions, ExportResult } from "./api-export.ts";
 import type { GroupInfo, Groups, Receipt } from "./api-groups.ts";
 import { Beside } from "./beside.ts";
 import { call, callsThrough, type OwnCalls } from "./calls.ts";
 import { ConnectionLost } from "./connection.ts";
 import { ConversationChain } from "./conversation-chain.ts";
+import type { ExportSource } from "./export-source.ts";
 import { Gateway } from "./gateway.ts";
 import type { Wish } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Holder } from "./holder.ts";
@@ -49,7 +52,7 @@ import { keys, read, schemas } from "./records.ts";
 import { refusal } from "./refusals.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Storage, StorageFullError } from "./storage.ts";
-import { blockedIn } from "./views.ts";
+import { type SecretCalls, sealedCallsThrough } from "./sealed-calls.ts";
 import { wish, WishGranter, type WishKind } from "./wishes.ts";
 
 const DEFAULT_AGENT = "fastchat-sdk/0.1.0";
@@ -206,7 +209,8 @@ class OpenedClient<Place> implements Client {
   /** What would only fail later is refused at once, and stands in nobody's outbox. */
   async #checkMayWrite(id: ConversationId): Promise<void> {
     const record = await read(this.#storage, keys.conversation(id), schemas.conversation);
-    const blocked = record && blockedIn(record);
+    const blocked = record && (await this.#views.blockedIn(record));
+    if (blocked === "closed") throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
     if (blocked === "out") throw new FastChatError(ErrorCode.NOT_A_MEMBER);
     if (blocked === "announce-only") throw refusal("write");
   }
@@ -344,7 +348,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async succeed(old: string, fresh: string): Promise<SuccessionResult> {
-    return this.#needHolder().succeed(old, fresh);
+    return this.#secretCalls.succeed(old, fresh);
   }
 
   devices(): Promise<readonly DeviceInfo[]> {
@@ -356,7 +360,38 @@ class OpenedClient<Place> implements Client {
   }
 
   async revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void> {
-    return this.#needHolder().revokeDevices(password, devices);
+    return this.#secretCalls.revokeDevices(password, devices);
+  }
+
+  async export(options: ExportOptions): Promise<ExportResult> {
+    // Few ever need it.
+    const { exportArchive } = await import("./export-archive.ts");
+    return exportArchive(this.#exportSource, options);
+  }
+
+  get #exportSource(): ExportSource {
+    return {
+      me: this.me,
+      conversations: () => this.#views.all(),
+      requestsNotRead: async () => {
+        const { count, conversations } = await this.requests();
+        return Math.max(0, count - conversations.length);
+      },
+      group: (id) => this.groups.info(id),
+      contacts: () => this.#views.contacts(),
+      devices: () => this.devices().catch(ignoreWithoutConnection),
+      broadcastLists: () => this.broadcastLists(),
+      placesHere: (id) => this.#views.placesHere(id),
+      fetchDownTo: async (id, sequence) => (await this.#fetchDownTo(id, sequence).catch(ignoreWithoutConnection)) === true,
+      itemsAt: (id, sequences) => this.#views.itemsAt(id, sequences),
+      outgoing: (id) => this.#views.outgoing(id),
+    };
+  }
+
+  async deleteAccount(password: string): Promise<AccountDeletion> {
+    const deletion = await this.#secretCalls.deleteAccount(password);
+    await this.#erase();
+    return deletion;
   }
 
   async signOut(): Promise<{ readonly server: "told" | "not-reached" }> {
@@ -407,10 +442,10 @@ class OpenedClient<Place> implements Client {
     return wish<Result>(this.#storage, kind, ending);
   }
 
-  /** For what needs the password, which is not left lying in the profile for another process to pick up. Throws FastChatError. */
-  #needHolder(): Holder {
+  /** What needs the password, which is not left lying readable in the profile. */
+  get #secretCalls(): SecretCalls {
     if (this.#role.kind === "holder") return this.#role.holder;
-    throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Close the other process of this profile, and try again then." });
+    return sealedCallsThrough(this.#storage, (sealed) => this.#callsBeside.own.sealed(sealed));
   }
 
   #fetchDownTo(id: ConversationId, sequence: number): Promise<boolean> {

@@ -9,9 +9,10 @@ import {
   parseName,
 } from "@fastchat/protocol";
 import { directConversationId, newestEpoch } from "@fastchat/protocol/chain";
+import { deleteAccount } from "./account-deletion.ts";
 import { AccountForked, KnownAccounts } from "./accounts.ts";
 import { Admissions } from "./admissions.ts";
-import type { BroadcastList, ClientEvent, ConnectionState, SuccessionResult } from "./api.ts";
+import type { AccountDeletion, BroadcastList, ClientEvent, ConnectionState, SuccessionResult } from "./api.ts";
 import type { Receipt } from "./api-groups.ts";
 import { Broadcasts, broadcastListsIn } from "./broadcasts.ts";
 import type { OwnCalls } from "./calls.ts";
@@ -40,6 +41,7 @@ import { ReadPositions } from "./read-positions.ts";
 import { Requests } from "./requests.ts";
 import { Restore } from "./restore.ts";
 import { setRetention } from "./retention.ts";
+import { SealedCalls } from "./sealed-calls.ts";
 import { type Clocks, ServerClock } from "./server-clock.ts";
 import { Slots } from "./slots.ts";
 import { Standings } from "./standing.ts";
@@ -86,6 +88,7 @@ export class Holder {
   readonly clock: ServerClock;
   readonly #connection: Connection;
   readonly #toldConnection: ToldConnection;
+  readonly #sealedCalls: SealedCalls;
   readonly #links: ConversationLinks;
   readonly #vault: Vault;
   readonly #ownAccount: OwnAccount;
@@ -146,7 +149,12 @@ export class Holder {
     );
     this.clock = new ServerClock(storage, parts.clocks);
     this.#connection = connection;
-    this.#toldConnection = new ToldConnection(storage);
+    this.#sealedCalls = new SealedCalls({
+      revokeDevices: (password, devices) => this.revokeDevices(password, devices),
+      succeed: (old, fresh) => this.succeed(old, fresh),
+      deleteAccount: (password) => this.deleteAccount(password),
+    });
+    this.#toldConnection = new ToldConnection(storage, () => this.#sealedCalls.publicKey);
     const isOnline = () => connection.state.kind === "online";
     /** And nothing is left to be made good: what is written follows what the server has. */
     const isReady = () => isOnline() && this.#restored === undefined;
@@ -436,6 +444,7 @@ export class Holder {
       devices: () => devices.all(),
       nameDevice: (device, name) => devices.name(device, name),
       readRequest: (id) => this.requests.read(id),
+      sealed: (call) => this.#sealedCalls.take(call),
       presences: (people) => this.#presence.look(people),
     };
     const receivers: PushReceivers = {
@@ -554,6 +563,15 @@ export class Holder {
   async #turnAll(): Promise<void> {
     await this.#turns.turn();
     this.#trouble.quietly(this.#turns.keepTurning(this.#session.signal));
+  }
+
+  async deleteAccount(password: string): Promise<AccountDeletion> {
+    const { profile, gateway } = this.#parts;
+    const shared = { profile, gateway, accounts: this.accounts, conversations: this.#conversations, connection: this.#connection };
+    return deleteAccount({ ...shared, leaveGroup: (id) => this.groups.leave(id) }, password).catch((error: unknown) => {
+      if (error instanceof AccountForked) this.#trouble.tellFork(error);
+      throw error;
+    });
   }
 
   broadcastLists(): Promise<BroadcastList[]> {

@@ -1,4 +1,5 @@
 export type {
+  AccountDeletion,
   BroadcastList,
   DeviceInfo,
   PasswordChangeResult,
@@ -29,6 +30,7 @@ export type {
   SignUpResult,
   Verification,
 } from "./api.ts";
+export type { ExportLock, ExportOptions, ExportProgress, ExportResult, ExportSummary } from "./api-export.ts";
 export type {
   FoundGroup,
   GroupInfo,

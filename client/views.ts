@@ -14,7 +14,7 @@ import { storedMessage } from "./log-page.ts";
 import { type Outgoing, readOutbox } from "./outbox.ts";
 import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
 import type { ServerTime } from "./server-clock.ts";
-import { beginningOf, type Standing, type Standings } from "./standing.ts";
+import { beginningOf, type Standing, type StandingConversation, type Standings } from "./standing.ts";
 import { prefixRange, type Storage } from "./storage.ts";
 
 const PAGE = 200;
@@ -96,15 +96,32 @@ export class Views {
   }
 
   async #standing(standing: Standing): Promise<ConversationSummary[]> {
+    return (await this.all((each) => each === standing)).map(({ conversation }) => conversation);
+  }
+
+  /** With how each stands, newest first. */
+  async all(isWanted: (standing: Standing) => boolean = () => true): Promise<StandingConversation[]> {
     const items = await this.#parts.storage.range(prefixRange(prefixes.conversations));
     const summaries = await Promise.all(
       items.map(async ({ key, value }) => {
         const id = key.slice(prefixes.conversations.length) as ConversationId;
         const record = fromBinary(schemas.conversation, value);
-        return this.standing(id, record) === standing ? this.#summary(id, record) : undefined;
+        const standing = this.standing(id, record);
+        const conversation = isWanted(standing) ? await this.#summary(id, record) : undefined;
+        return conversation === undefined ? [] : [{ standing, conversation }];
       }),
     );
-    return summaries.filter((each) => each !== undefined).sort((one, other) => other.time - one.time);
+    return summaries.flat().sort((one, other) => other.conversation.time - one.conversation.time);
+  }
+
+  /** The places of a log that are here, both included. */
+  async placesHere(id: ConversationId): Promise<{ readonly low: number; readonly high: number }> {
+    const { low = 1, high = 0 } = (await read(this.#parts.storage, keys.conversation(id), schemas.conversation)) ?? {};
+    return { low, high };
+  }
+
+  contacts(): Promise<Person[]> {
+    return Promise.all(this.#parts.contacts.all().map(({ account, name }) => this.#person(accountId(account), name)));
   }
 
   async conversation(id: ConversationId): Promise<ConversationSummary | undefined> {
@@ -218,7 +235,7 @@ export class Views {
     };
     const { group } = record;
     if (group !== undefined) {
-      const blocked = blockedIn(record);
+      const blocked = await this.blockedIn(record);
       const isChanged = blocked === "none" && (await live.isIdentityChanged(id));
       const overview = await this.#overview(record, group);
       return { ...base, kind: "group", title: groupTitle(record), group: overview, blocked: isChanged ? "identity-changed" : blocked };
@@ -226,7 +243,7 @@ export class Views {
     const account = accountId(record.peer);
     const peer = await this.person(account);
     const isSelf = account === this.#parts.me.account;
-    const blocked = blockedIn(record);
+    const blocked = await this.blockedIn(record);
     return {
       ...base,
       kind: isSelf ? "note-to-self" : "direct",
@@ -234,6 +251,17 @@ export class Views {
       title: isSelf ? "Note to self" : peer.name,
       blocked: blocked === "none" && peer.verification === "changed" ? "identity-changed" : blocked,
     };
+  }
+
+  /** Why nothing can be sent into a conversation, as far as is known here. */
+  async blockedIn(record: ConversationRecord): Promise<ConversationSummary["blocked"]> {
+    const { peer, updateNeeded, forked, group } = record;
+    if (updateNeeded) return "update-needed";
+    if (group !== undefined && group.role === Role.UNSPECIFIED) return "out";
+    if (forked) return "forked";
+    // Known before it is on record in the conversation [C1].
+    if (record.closed || (isHash(peer) && (await this.#parts.accounts.get(accountId(peer)))?.state.closed === true)) return "closed";
+    return group === undefined || group.mayWrite ? "none" : "announce-only";
   }
 
   /** Below what is stored everything counts as unread that was not read elsewhere, until it is counted. */
@@ -369,15 +397,6 @@ const roles: Readonly<Record<Role, GroupOverview["role"]>> = {
   [Role.MEMBER]: "member",
   [Role.ADMIN]: "admin",
 };
-
-/** Why nothing can be sent into a conversation, as far as its record tells. */
-export function blockedIn({ updateNeeded, forked, closed, group }: ConversationRecord): ConversationSummary["blocked"] {
-  if (updateNeeded) return "update-needed";
-  if (group !== undefined && group.role === Role.UNSPECIFIED) return "out";
-  if (forked) return "forked";
-  if (closed) return "closed";
-  return group === undefined || group.mayWrite ? "none" : "announce-only";
-}
 
 /** A server's clock may be so far ahead. */
 const CLOCK_SLACK_MS = 600_000;

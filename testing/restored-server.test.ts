@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ChatItem } from "@fastchat/client";
-import type { ConversationId } from "@fastchat/protocol";
+import { type ConversationId, ErrorCode } from "@fastchat/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { COMMAND } from "./fastchat.ts";
 import { freePort } from "./free-port.ts";
@@ -54,6 +54,7 @@ class Installation implements AsyncDisposable {
 
   /** While it is stopped; under root the database belongs to another user. */
   backUp(): void {
+    rmSync(this.#backup, { recursive: true, force: true });
     execFileSync("cp", ["-a", this.#data, this.#backup]);
   }
 
@@ -210,3 +211,26 @@ test(
       for (const id of [direct, group, late]) expect([someone.name, await wrongIn(someone, id)]).toEqual([someone.name, []]);
   },
 );
+
+test("[H6] [H7] an account that was deleted after the backup is deleted again, by whoever knows of it", { timeout: 300_000 }, async () => {
+  await using erin = await person(at, "erin");
+  await using frank = await person(at, "frank");
+  const direct = await erin.say("frank", "hi");
+  await frank.hears("erin", "hi");
+  await installation.stop();
+  installation.backUp();
+  await installation.start();
+  await erin.client.caughtUp(AbortSignal.timeout(30_000));
+  await erin.client.deleteAccount(erin.password);
+  await expect.poll(async () => (await frank.client.conversation(direct))?.blocked).toBe("closed");
+  await frank.client.close();
+
+  await installation.stop();
+  installation.restore();
+  await installation.start();
+  // It is whole again, until he is there.
+  const enter = () => signIn({ home: at.home, profile: "erin-again" }, { gateway: at.gatewayUrl, name: "erin", password: "not hers" });
+  expect(await enter()).toMatchObject({ kind: "refused", code: ErrorCode.WRONG_PASSWORD });
+  await frank.reopen();
+  await expect.poll(enter).toMatchObject({ kind: "refused", code: ErrorCode.ACCOUNT_CLOSED });
+});

@@ -59,7 +59,7 @@ export async function openSession(
     for (const { conversation, sequence } of heads) chat.delivery.watch(session, conversation, sequence);
     // A revocation between the ticket and the line above found no session to close.
     void endedAmong(chat.database, [device]).then(
-      (ended) => ended.length > 0 && connection.close(ErrorCode.DEVICE_REVOKED),
+      ([ended]) => ended !== undefined && connection.close(ended.why),
       () => undefined,
     );
     return session;

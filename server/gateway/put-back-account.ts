@@ -3,6 +3,7 @@ import { idBytes } from "@fastchat/protocol";
 import { AccountHeadSchema } from "@fastchat/protocol/wire/account";
 import { type AccountPutBack, AccountPutBackSchema, type PutBackAccount } from "@fastchat/protocol/wire/frames";
 import { encodeHints, type Hint } from "../bus/hint.ts";
+import { hintsOfEnding } from "../chat/account-news.ts";
 import { putBackLinks } from "../put-back-account.ts";
 import type { GatewayContext } from "./context.ts";
 
@@ -12,7 +13,7 @@ export async function putBackAccount(gateway: GatewayContext, body: PutBackAccou
   const { index, hash } = state.head;
   if (isLonger) {
     gateway.log.event("info", "account-put-back", { links: body.links.length });
-    const hints: Hint[] = [...ended.map((device) => ["ended", device] as const), ["account", state.account, index, hash]];
+    const hints: Hint[] = [...hintsOfEnding(state, ended), ["account", state.account, index, hash]];
     for (const payload of encodeHints("gateway", new Map(), hints, gateway.bus.payloadBytes, () => 0)) {
       await gateway.bus.publish(payload).catch(() => undefined);
     }

@@ -6,7 +6,7 @@ import { AppendedSchema, type SuccessionRecord } from "@fastchat/protocol/wire/f
 import { acceptAccountLink } from "../account-link.ts";
 import { checkSuccession } from "../succession.ts";
 import { malformed, tooManyToday } from "../chat/access.ts";
-import { tellAccountMoved } from "../chat/account-news.ts";
+import { endSessions, hintsOfEnding, tellAccountMoved } from "../chat/account-news.ts";
 import type { Handler } from "../chat/context.ts";
 import type { AnswerBody } from "../chat/wire.ts";
 import { appendAccountLink as storeLink } from "../store/accounts.ts";
@@ -64,12 +64,9 @@ export const appendAccountLink: Handler<"appendAccountLink"> = async (chat, sess
   if (stored.kind === "vault-moved") throw new FastChatError(ErrorCode.VERSION_CONFLICT);
   if (stored.kind === "too-many") throw tooManyToday();
   chat.chains.rememberAccount(state);
-  for (const ended of stored.ended) chat.hints.tell(["ended", ended]);
+  for (const hint of hintsOfEnding(state, stored.ended)) chat.hints.tell(hint);
   chat.hints.tell(["account", state.account, state.head.index, state.head.hash]);
   await tellAccountMoved(chat, { account: state.account, ...state.head });
-  // The answer comes first where the session is among the ended ones.
-  setImmediate(() => {
-    for (const ended of stored.ended) chat.delivery.endDevice(ended);
-  });
+  endSessions(chat.delivery, state, stored.ended);
   return answer(state.head.index);
 };

@@ -1,5 +1,5 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { type AccountId, accountId, type DeviceId, deviceId, idBytes, limits, linkHash } from "@fastchat/protocol";
+import { type AccountId, accountId, type DeviceId, deviceId, ErrorCode, idBytes, limits, linkHash } from "@fastchat/protocol";
 import type { AccountState, ChainHead } from "@fastchat/protocol/chain";
 import {
   type AccountAttachments,
@@ -14,6 +14,7 @@ import {
 } from "@fastchat/protocol/wire/account";
 import type { VaultEntry } from "@fastchat/protocol/wire/vault";
 import { sql, type Transaction } from "kysely";
+import { eraseClosedAccount, lockConversationsOf } from "./close-account.ts";
 import { anyOf, type Database } from "./database.ts";
 import type { Tables } from "./tables.ts";
 import { emptyVault, replaceVault, VaultMoved } from "./vault.ts";
@@ -174,17 +175,14 @@ export async function seeDevices(database: Database, devices: Iterable<DeviceId>
   // In order, so that two servers do not wait for each other in a circle.
   const all = [...new Set(devices)].sort();
   for (let at = 0; at < all.length; at += SEEN_AT_ONCE) {
-    const some = all.slice(at, at + SEEN_AT_ONCE).map((device) => ({ device: idBytes(device), last_seen: now }));
-    await database.query
-      .insertInto("device_seen")
-      .values(some)
-      .onConflict((conflict) =>
-        conflict
-          .column("device")
-          .doUpdateSet({ last_seen: now })
-          .where("device_seen.last_seen", "<", now - everyMs),
-      )
-      .execute();
+    // Of a closed account nothing is noted any more.
+    await sql`
+      INSERT INTO device_seen (device, last_seen)
+      SELECT device.device, ${now}::bigint FROM device JOIN account ON account.account = device.account
+      WHERE device.device = ${anyOf(all.slice(at, at + SEEN_AT_ONCE))} AND NOT account.closed ORDER BY device.device
+      ON CONFLICT (device) DO UPDATE SET last_seen = excluded.last_seen WHERE device_seen.last_seen < ${now - everyMs}`.execute(
+      database.query,
+    );
   }
 }
 
@@ -230,29 +228,40 @@ export interface StoredDevice {
   readonly device: DeviceId;
   readonly account: AccountId;
   readonly signingKey: Uint8Array;
-  readonly ended: boolean;
+  /** Why it has no rights any more. */
+  readonly ended: ErrorCode | undefined;
 }
+
+const endOf = (row: { readonly ended: number | null; readonly closed: boolean }): ErrorCode | undefined => {
+  if (row.closed) return ErrorCode.ACCOUNT_CLOSED;
+  return row.ended === null ? undefined : ErrorCode.DEVICE_REVOKED;
+};
 
 export async function findDevice(database: Database, device: Uint8Array): Promise<StoredDevice | undefined> {
   const row = await database.query
     .selectFrom("device")
-    .select(["account", "signing_key", "ended"])
+    .innerJoin("account", "account.account", "device.account")
+    .select(["account.account", "signing_key", "ended", "closed"])
     .where("device", "=", device)
     .executeTakeFirst();
   if (row === undefined) return undefined;
-  return { device: deviceId(device), account: accountId(row.account), signingKey: row.signing_key, ended: row.ended !== null };
+  return { device: deviceId(device), account: accountId(row.account), signingKey: row.signing_key, ended: endOf(row) };
 }
 
-/** Of these devices the ones that were revoked or signed out. */
-export async function endedAmong(database: Database, devices: readonly DeviceId[]): Promise<DeviceId[]> {
+/** Of these devices the ones that were revoked or signed out, or whose account is closed. */
+export async function endedAmong(
+  database: Database,
+  devices: readonly DeviceId[],
+): Promise<{ readonly device: DeviceId; readonly why: ErrorCode }[]> {
   if (devices.length === 0) return [];
   const rows = await database.query
     .selectFrom("device")
-    .select("device")
+    .innerJoin("account", "account.account", "device.account")
+    .select(["device", "ended", "closed"])
     .where("device", "=", anyOf(devices))
     .where("ended", "is not", null)
     .execute();
-  return rows.map((row) => deviceId(row.device));
+  return rows.map((row) => ({ device: deviceId(row.device), why: endOf(row)! }));
 }
 
 export interface NewAccount {
@@ -351,12 +360,13 @@ export type AccountAppendResult =
 
 /**
  * Appends a link that was found valid after `before`, if the chain still ends there: link, keys, devices, tickets and vault in one transaction, so
- * that a revoked device is refused everywhere from its commit on.
+ * that a revoked device is refused everywhere from its commit on. With a `close` goes what is the account's alone.
  */
 export async function appendAccountLink(database: Database, append: AccountAppend): Promise<AccountAppendResult> {
   const { before, state, link, attachments } = append;
   const account = idBytes(state.account);
   const appending = database.query.transaction().execute(async (transaction): Promise<AccountAppendResult> => {
+    if (state.closed) await lockConversationsOf(transaction, state.account);
     const moved = await transaction
       .updateTable("account")
       .set({ head_index: state.head.index, head_hash: idBytes(state.head.hash), closed: state.closed })
@@ -379,6 +389,7 @@ export async function appendAccountLink(database: Database, append: AccountAppen
       if (append.vault === "lost") await emptyVault(transaction, state.account);
       else await replaceVault(transaction, state.account, append.vault);
     }
+    if (state.closed) await eraseClosedAccount(transaction, state.account);
     return { kind: "appended", ended };
   });
   return appending.catch((error: unknown) => {
@@ -511,7 +522,9 @@ export async function fillAttachments(
   const account = idBytes(state.account);
   await database.query.transaction().execute(async (transaction) => {
     // Nobody appends a link meanwhile.
-    await transaction.selectFrom("account").select("account").where("account", "=", account).forUpdate().execute();
+    const row = await transaction.selectFrom("account").select("closed").where("account", "=", account).forUpdate().executeTakeFirst();
+    // What was removed with the account, not lost, nobody brings back [H7].
+    if (row?.closed === true) return;
     if ("signIn" in lost) return fillSignIn(transaction, account, lost.signIn);
     const { index, attachments } = lost;
     await insertKeys(transaction, state, index, attachments);
