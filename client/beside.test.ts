@@ -182,7 +182,7 @@ test("[S7] [P3] beside the holder, devices are revoked and keys replaced by pass
   for (const file of files) {
     const bytes = await readFile(join(file.parentPath, file.name));
     for (const secret of [heather.password, fresh, succeeded.recoveryWords.join(" "), succeeded.recoveryWords.join('","')])
-      expect(bytes.includes(secret), file.name).toBe(false);
+      expect([file.name, bytes.includes(secret)]).toEqual([file.name, false]);
   }
 });
 
