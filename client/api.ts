@@ -117,6 +117,8 @@ interface SummaryBase {
   readonly mentions: number;
   /** Newest sequence number stored here; 0: none. */
   readonly head: number;
+  /** From here on everything is stored here; what is older is fetched when it is asked for. */
+  readonly oldest: number;
   /** Up to where this account has read, on any device. */
   readonly readUpTo: number;
   readonly last: ChatMessage | undefined;
@@ -128,6 +130,8 @@ interface SummaryBase {
   /** Why nothing can be sent now; with `identity-changed` and `forked` sending asks first. `out`: one is no member any more. */
   readonly blocked: "none" | "identity-changed" | "forked" | "closed" | "update-needed" | "out" | "announce-only";
   readonly mute: Mute;
+  /** When it was pinned to the top of the list, milliseconds since 1970; undefined: it is not. */
+  readonly pinnedAt: number | undefined;
   /** Begun by a stranger: it waits quietly until it is accepted, and tells the stranger nothing. */
   readonly request: boolean;
 }
@@ -185,6 +189,8 @@ export type ClientEvent =
   | { readonly kind: "join-request"; readonly conversation: ConversationId }
   /** How many conversations of strangers wait to be accepted. */
   | { readonly kind: "requests"; readonly count: number }
+  /** Of the conversations in which something happened while this device was away, so many are here: all on a fresh device. */
+  | { readonly kind: "catching-up"; readonly done: number; readonly total: number }
   /** Everything that arrived while this device was away is stored now. */
   | { readonly kind: "caught-up" }
   /** About the account, the server or this device as a whole. `storage`: the disk is full; what arrives waits on the server. */
@@ -220,7 +226,7 @@ export interface Client {
   /** Live presence of these people from now on; events `presence`. */
   watchPresence(people: readonly AccountId[]): Promise<void>;
 
-  /** Those of strangers are not among them; see `requests`. */
+  /** Pinned ones first, then newest first. Those of strangers are not among them; see `requests`. */
   conversations(): Promise<readonly ConversationSummary[]>;
   conversation(id: ConversationId): Promise<ConversationSummary | undefined>;
   /**
@@ -253,6 +259,8 @@ export interface Client {
   readonly groups: Groups;
 
   setMute(id: ConversationId, mute: Mute): Promise<void>;
+  /** Pinned conversations stand at the top of the list, in the order in which they were pinned. */
+  setPinned(id: ConversationId, pinned: boolean): Promise<void>;
 
   /** Conversations that strangers began, newest first: how many, and those of them that were read so far. */
   requests(): Promise<{ readonly count: number; readonly conversations: readonly ConversationSummary[] }>;

@@ -6,7 +6,7 @@ import type { PresenceState } from "./presence.ts";
 /** About people and this account's own settings. */
 export interface OwnCalls extends Pick<
   Client,
-  "setMute" | "accept" | "decline" | "setBlocked" | "setBroadcastList" | "broadcast" | "receipts" | "devices" | "nameDevice"
+  "setMute" | "setPinned" | "accept" | "decline" | "setBlocked" | "setBroadcastList" | "broadcast" | "receipts" | "devices" | "nameDevice"
 > {
   /** Reads a stranger's conversation that was left for later, now. */
   readRequest(id: ConversationId): Promise<void>;
@@ -39,6 +39,7 @@ const names = {
   ],
   own: [
     "setMute",
+    "setPinned",
     "accept",
     "decline",
     "setBlocked",

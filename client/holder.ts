@@ -16,6 +16,7 @@ import type { Receipt } from "./api-groups.ts";
 import { Broadcasts, broadcastListsIn } from "./broadcasts.ts";
 import type { OwnCalls } from "./calls.ts";
 import { CatchUp } from "./catch-up.ts";
+import { Completion } from "./completion.ts";
 import { Connection, ConnectionLost, isWorthRetrying } from "./connection.ts";
 import { Contacts } from "./contacts.ts";
 import { ConversationSettings } from "./conversation-settings.ts";
@@ -96,8 +97,7 @@ export class Holder {
   readonly #trouble: Trouble;
   readonly #admissions: Admissions;
   readonly groups: GroupCalls;
-  /** Conversations whose unread messages are being counted. */
-  readonly #counting = new Set<Conversation>();
+  readonly #completion: Completion;
   readonly #closing = new AbortController();
   /** Aborted when the connection ends: work of an earlier session stops. */
   #session = new AbortController();
@@ -252,9 +252,9 @@ export class Holder {
       settled: (id, ids) => this.outbox.settled(id, ids),
       onReference: (manifest) => quietly(this.#vault.compare(manifest)),
       listener: {
-        onStored: (conversation, sequences, live) => {
-          quietly(this.#news.stored(conversation, sequences, live));
-          if (!live && conversation.record.low > 1) quietly(this.#countUnread(conversation));
+        onStored: (conversation, sequences, came) => {
+          quietly(this.#news.stored(conversation, sequences, came));
+          if (came !== "live") this.#completion.add(conversation);
         },
         onChanged: (conversation, sequences) => quietly(this.#news.itemsChanged(conversation, sequences)),
         onFork: tellFork,
@@ -286,6 +286,7 @@ export class Holder {
       emit,
       quietly,
     });
+    this.#completion = new Completion(quietly);
     const contactsKnown = async (): Promise<void> => {
       await this.#vaultRead;
     };
@@ -349,6 +350,7 @@ export class Holder {
     this.#devices = devices;
     this.own = {
       setMute: (id, mute) => this.settings.setMute(id, mute),
+      setPinned: (id, pinned) => this.settings.setPinned(id, pinned),
       accept: async (id) => {
         await this.requests.accept(id);
         const conversation = this.#conversations.get(id);
@@ -446,7 +448,8 @@ export class Holder {
 
   async fetchDownTo(id: ConversationId, sequence: number): Promise<boolean> {
     const conversation = this.#conversations.get(id);
-    return conversation !== undefined && this.#connection.state.kind === "online" && conversation.fetchDownTo(sequence);
+    if (conversation === undefined || this.#connection.state.kind !== "online") return false;
+    return this.#completion.first(conversation.fetchDownTo(sequence));
   }
 
   async markRead(id: ConversationId, sequence: number): Promise<void> {
@@ -498,14 +501,6 @@ export class Holder {
     await pause(limits.healingMs, this.#session.signal);
     conversation.newSession();
     if (!this.#session.signal.aborted) await conversation.retryKeys([epoch]);
-  }
-
-  async #countUnread(conversation: Conversation): Promise<void> {
-    if (this.#counting.has(conversation)) return;
-    this.#counting.add(conversation);
-    const { unread } = conversation.record;
-    await conversation.countUnread(this.#session.signal).finally(() => this.#counting.delete(conversation));
-    if (conversation.record.unread !== unread) this.#parts.emit({ kind: "conversations", conversations: [conversation.id] });
   }
 
   retry(message: ClientMessageId): Promise<void> {
@@ -580,6 +575,7 @@ export class Holder {
         beside.catch(() => undefined);
         await this.#catchUp.all(session);
         this.outbox.driveAll();
+        this.#completion.begin(session, this.#conversations.all);
         await beside;
         await this.#fetchSlots(session);
         // That nobody asks any more, no head says.

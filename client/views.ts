@@ -101,7 +101,7 @@ export class Views {
         return this.standing(id, record) === standing ? this.#summary(id, record) : undefined;
       }),
     );
-    return summaries.filter((each) => each !== undefined).sort((one, other) => other.time - one.time);
+    return summaries.filter((each) => each !== undefined).sort(inListOrder);
   }
 
   async conversation(id: ConversationId): Promise<ConversationSummary | undefined> {
@@ -201,12 +201,14 @@ export class Views {
       id,
       ...(standing === "blocked" ? { unread: 0, mentions: 0 } : this.#unread(record)),
       head: record.high,
+      oldest: record.low,
       readUpTo: record.readUpTo,
       last,
       draft: live.draft(id),
       typing: typing.filter((name) => name !== undefined),
       time: Math.max(Number(record.time), queued?.time ?? 0),
       mute: this.#parts.settings.muteOf(id),
+      pinnedAt: this.#parts.settings.pinnedAt(id),
       request: standing === "request" || standing === "declined",
     };
     const { group } = record;
@@ -367,6 +369,12 @@ function invitationInfo(invitation: InvitationState): GroupInvitation {
 function byRoleAndName(one: GroupMember, other: GroupMember): number {
   if (one.role !== other.role) return one.role === "admin" ? -1 : 1;
   return one.person.name < other.person.name ? -1 : 1;
+}
+
+/** Pinned ones first, as they were pinned; the others newest first. */
+function inListOrder(one: ConversationSummary, other: ConversationSummary): number {
+  if (one.pinnedAt !== other.pinnedAt) return (one.pinnedAt ?? Infinity) - (other.pinnedAt ?? Infinity);
+  return other.time - one.time;
 }
 
 const isChatMessage = (item: ChatItem): item is ChatMessage => item.kind === "message";

@@ -84,5 +84,7 @@ export const commands: Readonly<Record<string, Load | Branch>> = {
   unblock: () => import("./block.ts").then(({ unblock }) => unblock),
   mute: () => import("./mute.ts").then(({ mute }) => mute),
   unmute: () => import("./mute.ts").then(({ unmute }) => unmute),
+  pin: () => import("./pin.ts").then(({ pin }) => pin),
+  unpin: () => import("./pin.ts").then(({ unpin }) => unpin),
   verify: () => import("./verify.ts").then(({ verify }) => verify),
 };

@@ -17,6 +17,7 @@ export type GroupEffect = Extract<
       | "find-groups"
       | "list-devices"
       | "set-mute"
+      | "set-pinned"
       | "set-blocked"
       | "accept-request"
       | "decline-request"
@@ -80,6 +81,10 @@ export async function performGroups({ client, dispatch, say }: Performing, effec
       say(words[effect.mute]);
       return changed(effect.id);
     }
+    case "set-pinned":
+      await client.setPinned(effect.id, effect.pinned);
+      say(effect.pinned ? "Pinned: it stays at the top of the list." : "Not pinned any more.");
+      return changed(effect.id);
     case "set-blocked": {
       const { name, blocked } = effect;
       await client.setBlocked(name, blocked);
