@@ -26,7 +26,7 @@ interface Panel {
 export function homeRows(state: State, width: number, height: number): readonly Row[] {
   const rows: Row[] = [blankRow];
   const unread = state.conversations.filter((conversation) => conversation.unread > 0);
-  if (!state.caughtUp) rows.push(...paragraph("Looking for new messages…", width, "dim"));
+  if (!state.caughtUp) rows.push(...paragraph(catchingUpWords(state), width, "dim"));
   else if (unread.length === 0) rows.push(...paragraph("No new messages!", width, "bold"));
   else {
     rows.push(...paragraph("New messages:", width, "bold"), blankRow);
@@ -68,6 +68,11 @@ export function homeRows(state: State, width: number, height: number): readonly 
       : ["Enter opens the chosen chat. Or type a name below."];
   rows.push(blankRow, ...tips.flatMap((tip) => paragraph(tip, width, "dim")));
   return rows;
+}
+
+function catchingUpWords({ catchingUp }: State): string {
+  if (catchingUp === undefined) return "Looking for new messages…";
+  return `Fetching what is new: ${catchingUp.done} of ${plural(catchingUp.total, "conversation")}…`;
 }
 
 export function overlayRows(state: State, width: number, height: number): Panel {

@@ -26,7 +26,10 @@ export interface StoreOptions extends Pick<State, "columns" | "rows" | "colour" 
 }
 
 const TICK_MS = 500;
-const DRAFT_MS = 400;
+/** The client waits a moment, too, before it tells other devices. */
+const DRAFT_MS = 200;
+/** Nobody is told of what is there sooner. */
+const SLOW_MS = 200;
 const WATCH_MS = 200;
 const LAST_DRAFTS_MS = 1_000;
 
@@ -127,8 +130,13 @@ export function startStore(client: Client, options: StoreOptions): Store {
       }
       case "load-items": {
         const { before, limit } = effect;
-        const { items, more } = await client.items(effect.id, before === undefined ? { limit } : { before, limit });
-        dispatch({ kind: "items", id: effect.id, items, more, newest: before === undefined });
+        const slow = setTimeout(() => dispatch({ kind: "slow", id: effect.id }), SLOW_MS);
+        try {
+          const { items, more } = await client.items(effect.id, before === undefined ? { limit } : { before, limit });
+          dispatch({ kind: "items", id: effect.id, items, more, newest: before === undefined });
+        } finally {
+          clearTimeout(slow);
+        }
         return;
       }
       case "open-direct": {
@@ -197,6 +205,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
       case "set-timer":
       case "set-retention":
       case "set-mute":
+      case "set-pinned":
       case "set-blocked":
       case "accept-request":
       case "decline-request":

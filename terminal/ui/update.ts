@@ -1,7 +1,7 @@
 import type { ChatItem, ChatMessage, ClientEvent, Person } from "@fastchat/client";
-import { activityOf } from "../activity.ts";
+import { inListOrder } from "../activity.ts";
 import { forget, receive } from "./arrivals.ts";
-import { changed, reloaded, withConversation, withGroup } from "./conversation-change.ts";
+import { changed, reloaded, withConversation, withGroup, withoutReadNews } from "./conversation-change.ts";
 import { editorOf } from "./editor.ts";
 import { LOAD_AT_ONCE, atFirstUnread, open } from "./enter.ts";
 import { withDevices } from "./devices.ts";
@@ -18,6 +18,7 @@ import {
   type Effect,
   type State,
   type Step,
+  unstalled,
   isSeen,
   openChat,
   openConversation,
@@ -60,7 +61,7 @@ function act(state: State, action: Action): Step {
       return changed(state, action.conversation, action.news);
     case "conversations": {
       const accepted = action.conversations.filter(({ request }) => !request);
-      return step({ ...state, conversations: accepted.toSorted((a, b) => activityOf(b) - activityOf(a)) });
+      return step(withoutReadNews({ ...state, conversations: accepted.toSorted(inListOrder) }));
     }
     case "requests":
       return step(withRequests(state, action.requests));
@@ -97,6 +98,8 @@ function act(state: State, action: Action): Step {
       });
     case "items":
       return step(withItems(state, action.id, action.items, action.more, action.newest));
+    case "slow":
+      return step(withSlow(state, action.id));
     case "opened":
       return open(withConversation(state, action.conversation), action.conversation.id);
     case "not-sent": {
@@ -136,7 +139,7 @@ function hear(state: State, event: ClientEvent): Step {
   switch (event.kind) {
     case "connection":
       return step({
-        ...state,
+        ...(event.connection.kind === "online" ? unstalled(state) : state),
         connection: event.connection,
         offlineSince: event.connection.kind === "online" ? undefined : (state.offlineSince ?? state.now),
       });
@@ -165,8 +168,10 @@ function hear(state: State, event: ClientEvent): Step {
       const requests = { ...state.requests, count: event.count };
       return step({ ...state, requests }, ...(state.overlay.kind === "requests" ? [{ kind: "load-requests" } as const] : []));
     }
+    case "catching-up":
+      return step({ ...state, catchingUp: { done: event.done, total: event.total } });
     case "caught-up":
-      return step({ ...state, caughtUp: true });
+      return step({ ...state, caughtUp: true, catchingUp: undefined });
     case "warning":
       return step(said(state, event.text, "warning"));
     default:
@@ -212,13 +217,18 @@ function withSealing(sealing: State["sealing"], { conversation, done, total }: S
   return next;
 }
 
+function withSlow(state: State, id: ConversationId): State {
+  if (state.chats.get(id)?.loading !== "asked") return state;
+  return withChat(state, id, (chat) => ({ ...chat, loading: "slow" }));
+}
+
 function withItems(state: State, id: ConversationId, items: readonly ChatItem[], more: boolean, newest: boolean): State {
   const wasLoaded = state.chats.get(id)?.loaded ?? false;
   const next = withChat(state, id, (chat) => ({
     ...chat,
     entries: merge(chat.entries, items),
     more,
-    loading: false,
+    loading: items.length === 0 && more ? "stalled" : "no",
     loaded: chat.loaded || newest,
   }));
   return newest && !wasLoaded ? atFirstUnread(next, id) : next;
@@ -232,8 +242,8 @@ function settle({ state, effects }: Step): Step {
   if (chat === undefined || state.open === undefined) return step(state, ...effects);
   const more: Effect[] = [];
   let next = state;
-  if (chat.loaded && chat.more && !chat.loading && isNearTop(state, chat)) {
-    next = withChat(next, state.open, (known) => ({ ...known, loading: true }));
+  if (chat.loaded && chat.more && chat.loading === "no" && isNearTop(state, chat)) {
+    next = withChat(next, state.open, (known) => ({ ...known, loading: "asked" }));
     more.push({ kind: "load-items", id: state.open, before: oldestSequence(chat.entries), limit: LOAD_AT_ONCE });
   }
   const newest = newestSequence(chat.entries);
