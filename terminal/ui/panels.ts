@@ -7,6 +7,7 @@ import { plural, unreadWords } from "../words.ts";
 import { callsAttention } from "./attention.ts";
 import { layOut } from "./editor.ts";
 import { devicesRows } from "./devices.ts";
+import { revokePanel } from "./revoke.ts";
 import { foundRows } from "./found.ts";
 import { askersRows, infoRows, invitationRows, policyRows, receiptRows, requestsRows } from "./group-panels.ts";
 import { helpRows } from "./help.ts";
@@ -107,6 +108,8 @@ export function overlayRows(state: State, width: number, height: number): Panel 
       return { rows: requestsRows(state, overlay.index, width, height), cursor: undefined };
     case "devices":
       return { rows: devicesRows(overlay, state.now, width, height), cursor: undefined };
+    case "revoke":
+      return revokePanel(overlay, width);
     case "found":
       return { rows: foundRows(overlay.groups, overlay.index, width, height), cursor: undefined };
     case "none":

@@ -80,6 +80,14 @@ export type Overlay =
   /** Groups with a public name. */
   | { readonly kind: "found"; readonly groups: readonly FoundGroup[]; readonly index: number }
   | { readonly kind: "devices"; readonly devices: readonly DeviceInfo[]; readonly index: number }
+  /** The password is being typed; `isBusy`: it was, and the answer is awaited. */
+  | {
+      readonly kind: "revoke";
+      readonly device: DeviceInfo;
+      readonly password: Editor;
+      readonly isBusy: boolean;
+      readonly fault: string | undefined;
+    }
   /** `back`: what lay there before, and does again after the answer. */
   | { readonly kind: "confirm"; readonly question: string; readonly effect: Effect; readonly back?: Overlay };
 
@@ -172,6 +180,7 @@ export type Effect =
   | { readonly kind: "join"; readonly to: string; readonly line: string }
   | { readonly kind: "find-groups"; readonly text: string; readonly line: string }
   | { readonly kind: "list-devices"; readonly line: string }
+  | { readonly kind: "revoke-device"; readonly device: DeviceInfo; readonly password: string }
   | { readonly kind: "set-timer"; readonly id: ConversationId; readonly seconds: number; readonly line: string }
   | { readonly kind: "set-retention"; readonly id: ConversationId; readonly seconds: number; readonly line: string }
   | { readonly kind: "set-mute"; readonly id: ConversationId; readonly mute: Mute }
@@ -201,6 +210,8 @@ export type Action =
   | { readonly kind: "declined"; readonly id: ConversationId | undefined }
   | { readonly kind: "asked-to-join"; readonly id: ConversationId; readonly now: number }
   | { readonly kind: "devices"; readonly devices: readonly DeviceInfo[]; readonly now: number }
+  | { readonly kind: "revoked"; readonly device: DeviceInfo; readonly now: number }
+  | { readonly kind: "revoke-refused"; readonly sentence: string; readonly now: number }
   | { readonly kind: "found-groups"; readonly text: string; readonly groups: readonly FoundGroup[]; readonly now: number }
   | { readonly kind: "group"; readonly group: OpenGroup }
   | { readonly kind: "invitation"; readonly id: ConversationId; readonly invitation: GroupInvitation; readonly link: string }

@@ -196,6 +196,15 @@ export function startStore(client: Client, options: StoreOptions): Store {
         await client.setNote(effect.name, effect.note);
         say(effect.note === "" ? "The note is gone." : "Noted, for your eyes only.");
         return;
+      case "revoke-device": {
+        const { device, password } = effect;
+        try {
+          await client.revokeDevices(password, [device.device]);
+        } catch (error) {
+          return dispatch({ kind: "revoke-refused", sentence: sentenceOf(error), now: Date.now() });
+        }
+        return dispatch({ kind: "revoked", device, now: Date.now() });
+      }
       case "create-group":
       case "change-group":
       case "invite":

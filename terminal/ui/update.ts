@@ -5,6 +5,7 @@ import { changed, reloaded, withConversation, withGroup, withoutReadNews } from 
 import { editorOf } from "./editor.ts";
 import { LOAD_AT_ONCE, atFirstUnread, open } from "./enter.ts";
 import { withDevices } from "./devices.ts";
+import { nameOf, revokeRefused } from "./revoke.ts";
 import { withFound } from "./found.ts";
 import { isCovered, layoutOf, lookOf } from "./layout.ts";
 import { listEntries } from "./list.ts";
@@ -73,6 +74,12 @@ function act(state: State, action: Action): Step {
     }
     case "devices":
       return step(withDevices(state, action.devices));
+    case "revoked": {
+      const closed: State = state.overlay.kind === "revoke" ? { ...state, overlay: { kind: "none" } } : state;
+      return step(said(closed, `${nameOf(action.device)} has no rights any more.`));
+    }
+    case "revoke-refused":
+      return step(revokeRefused(state, action.sentence));
     case "found-groups":
       return step(withFound(state, action.text, action.groups));
     case "group":
