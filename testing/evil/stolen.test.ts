@@ -90,6 +90,7 @@ const topmostSlot = (counter: number): EvilCase => ({
       await alice.client.markRead(conversation, (await alice.client.conversation(conversation))!.head);
       await alice.client.revokeDevices(alice.password, [device]);
       await alice.reopen();
+      await alice.client.caughtUp();
       // An evil one shows it again afterwards.
       stage.connectionOf(alice).push({ case: "slots", value: { conversation: idBytes(conversation), slots: [slot] } });
       await bob.say(alice.name, "read me");
