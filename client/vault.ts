@@ -44,8 +44,8 @@ export interface VaultParts {
   readonly connection: Pick<Connection, "request">;
   /** Of the newest account-key generation. */
   readonly vaultKeys: () => VaultKeys;
-  /** An entry of a newer generation turned up: false when there is none for this device. */
-  readonly renewKeys: () => Promise<boolean>;
+  /** An entry of a newer generation turned up: looks whether there is a newer key for this device. */
+  readonly renewKeys: () => Promise<unknown>;
   /** These places have other contents now, from this device or another. */
   readonly onChanged: (places: readonly VaultPlace[]) => void;
   /** [P4]: one and the same for everything that is not as it must be; the old values stay. */
@@ -364,7 +364,9 @@ export class Vault {
       if (offered.length > limits.vaultEntriesPerAccount) return this.#refuse();
       ({ revision, more } = page);
     }
-    if (offered.some(({ generation }) => generation > vaultKeys.generation) && (await this.#parts.renewKeys())) {
+    if (offered.some(({ generation }) => generation > vaultKeys.generation)) {
+      await this.#parts.renewKeys();
+      // Also where somebody else has renewed them meanwhile.
       vaultKeys = this.#parts.vaultKeys();
     }
     const fresh = new Map<string, Kept>();
