@@ -1,4 +1,5 @@
 import type { AccountId, ClientMessageId, ConversationId, DeviceId, ErrorCode } from "@fastchat/protocol";
+import type { ExportOptions, ExportResult } from "./api-export.ts";
 import type { GroupOverview, Groups, Receipt } from "./api-groups.ts";
 
 // What programs see of the SDK: the terminal client, the web client and bots are written against this page.
@@ -68,8 +69,12 @@ export interface ChatMessage {
   /** Server's time, held to log order; while queued the local time. Milliseconds since 1970. */
   readonly time: number;
   readonly status: MessageStatus;
-  /** Written by a device that was known to be revoked, or before the reader's time: kept apart and shown as such. */
-  readonly doubt: "none" | "revoked-device" | "before-joining";
+  /** Seconds for which it lives after it was read, as who wrote it set; 0: without an end [H4]. */
+  readonly expiresAfter: number;
+  /** When it is deleted here, by that or by the policy of the conversation, server's time; undefined: never, or not before it is read. */
+  readonly expires: number | undefined;
+  /** Written by a device that was known to be revoked, before the reader's time, or lost by the server: kept apart and shown as such. */
+  readonly doubt: "none" | "revoked-device" | "before-joining" | "lost";
 }
 
 /** Something that happened in a conversation, or a warning about it, for people to read. */
@@ -117,6 +122,8 @@ interface SummaryBase {
   readonly mentions: number;
   /** Newest sequence number stored here; 0: none. */
   readonly head: number;
+  /** From here on everything is stored here; what is older is fetched when it is asked for. */
+  readonly oldest: number;
   /** Up to where this account has read, on any device. */
   readonly readUpTo: number;
   readonly last: ChatMessage | undefined;
@@ -128,6 +135,12 @@ interface SummaryBase {
   /** Why nothing can be sent now; with `identity-changed` and `forked` sending asks first. `out`: one is no member any more. */
   readonly blocked: "none" | "identity-changed" | "forked" | "closed" | "update-needed" | "out" | "announce-only";
   readonly mute: Mute;
+  /** Seconds after which its messages are deleted, everywhere and for everybody, as its policy says; 0: never. */
+  readonly retentionSeconds: number;
+  /** Lifetime of what this account writes there, in seconds; 0: none. */
+  readonly timerSeconds: number;
+  /** When it was pinned to the top of the list, milliseconds since 1970; undefined: it is not. */
+  readonly pinnedAt: number | undefined;
   /** Begun by a stranger: it waits quietly until it is accepted, and tells the stranger nothing. */
   readonly request: boolean;
 }
@@ -166,6 +179,12 @@ export interface BroadcastList {
   readonly people: readonly Person[];
 }
 
+/** Those groups that could not be left by themselves are left with the account, once somebody in them hears of it. */
+export interface AccountDeletion {
+  readonly groupsLeft: number;
+  readonly groupsNotLeft: number;
+}
+
 export type ClientEvent =
   | { readonly kind: "connection"; readonly connection: ConnectionState }
   | { readonly kind: "role"; readonly role: ProfileRole }
@@ -175,6 +194,8 @@ export type ClientEvent =
   | { readonly kind: "items"; readonly conversation: ConversationId; readonly items: readonly ChatItem[]; readonly live: boolean }
   /** Messages up to here were deleted, as the policy of the conversation says. */
   | { readonly kind: "deleted"; readonly conversation: ConversationId; readonly upTo: number }
+  /** These messages were deleted: they were over. */
+  | { readonly kind: "expired"; readonly conversation: ConversationId; readonly sequences: readonly number[] }
   | { readonly kind: "presence"; readonly people: readonly Person[] }
   | { readonly kind: "typing"; readonly conversation: ConversationId; readonly account: AccountId; readonly active: boolean }
   /** A new key is being sealed to the members of a large group: what is written there waits for it. `done` = `total` when it is over. A group
@@ -185,14 +206,24 @@ export type ClientEvent =
   | { readonly kind: "join-request"; readonly conversation: ConversationId }
   /** How many conversations of strangers wait to be accepted. */
   | { readonly kind: "requests"; readonly count: number }
+  /** Of the conversations in which something happened while this device was away, so many are here: all on a fresh device. */
+  | { readonly kind: "catching-up"; readonly done: number; readonly total: number }
   /** Everything that arrived while this device was away is stored now. */
   | { readonly kind: "caught-up" }
-  /** About the account, the server or this device as a whole. `storage`: the disk is full; what arrives waits on the server. */
+  /**
+   * About the account, the server or this device as a whole. `storage`: the disk is full; what arrives waits on the server. `older-copy`: the profile
+   * was put back from a copy.
+   */
   | {
       readonly kind: "warning";
-      readonly warning: "vault" | "account-fork" | "new-device" | "incarnation" | "storage";
+      readonly warning: "vault" | "account-fork" | "new-device" | "incarnation" | "older-copy" | "storage";
       readonly text: string;
     };
+
+export interface SendOptions {
+  /** Seconds for which it lives after it was read, up to `limits.messageLifetimeSeconds`; 0: without an end. Left out: as `setTimer` says. */
+  readonly expiresAfter?: number;
+}
 
 export interface SafetyNumber {
   /** 60 digits in groups of five. */
@@ -208,6 +239,8 @@ export interface Client {
   readonly role: ProfileRole;
   /** Beside the holder: the holder's. */
   readonly connection: ConnectionState;
+  /** The server's time now, as this device has it, milliseconds since 1970: by it messages are over, whatever the machine's clock says. */
+  readonly serverTime: number;
 
   /** Returns the function that ends the subscription. Listeners are called after the change is durable, never inside a transaction. */
   subscribe(listener: (event: ClientEvent) => void): () => void;
@@ -220,7 +253,7 @@ export interface Client {
   /** Live presence of these people from now on; events `presence`. */
   watchPresence(people: readonly AccountId[]): Promise<void>;
 
-  /** Those of strangers are not among them; see `requests`. */
+  /** Pinned ones first, then newest first. Those of strangers are not among them; see `requests`. */
   conversations(): Promise<readonly ConversationSummary[]>;
   conversation(id: ConversationId): Promise<ConversationSummary | undefined>;
   /**
@@ -236,9 +269,9 @@ export interface Client {
    * Resolves when the message is durable in the outbox. "@name" of a member mentions that member. Throws FastChatError TOO_LARGE,
    * NOT_A_MEMBER, FORBIDDEN (only admins write there).
    */
-  send(id: ConversationId, text: string): Promise<ClientMessageId>;
+  send(id: ConversationId, text: string, options?: SendOptions): Promise<ClientMessageId>;
   /** Many at once, in order, one transaction. */
-  sendAll(id: ConversationId, texts: readonly string[]): Promise<readonly ClientMessageId[]>;
+  sendAll(id: ConversationId, texts: readonly string[], options?: SendOptions): Promise<readonly ClientMessageId[]>;
   /** Resolves when nothing of this conversation (undefined: of any) is queued any more; rejects when the signal aborts. */
   sent(id: ConversationId | undefined, signal?: AbortSignal): Promise<void>;
   retry(message: ClientMessageId): Promise<void>;
@@ -253,6 +286,16 @@ export interface Client {
   readonly groups: Groups;
 
   setMute(id: ConversationId, mute: Mute): Promise<void>;
+  /** Pinned conversations stand at the top of the list, in the order in which they were pinned. */
+  setPinned(id: ConversationId, pinned: boolean): Promise<void>;
+
+  /** What this account writes there from now on lives so many seconds after it was read; 0: without an end. On all its devices. */
+  setTimer(id: ConversationId, seconds: number): Promise<void>;
+  /**
+   * Messages there, also those of before, are deleted so many seconds after they were sent, everywhere and for everybody; 0: never. Either of two may
+   * set it, in a group an admin. It begins a direct conversation that has not begun. Needs a connection. Throws FastChatError FORBIDDEN, NOT_A_MEMBER.
+   */
+  setRetention(id: ConversationId, seconds: number): Promise<void>;
 
   /** Conversations that strangers began, newest first: how many, and those of them that were read so far. */
   requests(): Promise<{ readonly count: number; readonly conversations: readonly ConversationSummary[] }>;
@@ -287,7 +330,7 @@ export interface Client {
 
   /**
    * [P2] Somebody may know the old password: besides it, the recovery words and every key are replaced, and all devices but this one lose their
-   * rights. Contacts see it, and that the old keys signed it. Needs a connection. Throws FastChatError UNAVAILABLE beside the holder.
+   * rights. Contacts see it, and that the old keys signed it. Needs a connection.
    */
   succeed(old: string, fresh: string): Promise<SuccessionResult>;
 
@@ -297,9 +340,19 @@ export interface Client {
   nameDevice(device: DeviceId, name: string): Promise<void>;
   /**
    * Takes all rights from devices of this account, also signed-out ones: new keys everywhere. Needs a connection and the
-   * password. Throws FastChatError WRONG_PASSWORD, and UNAVAILABLE beside the holder.
+   * password. Throws FastChatError WRONG_PASSWORD.
    */
   revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void>;
+
+  /** Everything that this account can read, as one archive. What this device lacks is fetched while there is a connection. */
+  export(options: ExportOptions): Promise<ExportResult>;
+
+  /**
+   * Deletes the account for good: its name is never given again, the server removes what is its alone, its groups are left, and this
+   * device's profile is erased. Other devices are put out and keep what they have. Needs a connection and the password. Throws
+   * FastChatError WRONG_PASSWORD.
+   */
+  deleteAccount(password: string): Promise<AccountDeletion>;
 
   /** Signs this device out and erases its profile, also when the server cannot be reached (said in the result). */
   signOut(): Promise<{ readonly server: "told" | "not-reached" }>;
@@ -353,7 +406,7 @@ export interface RecoverOptions {
 }
 
 type Refused = { readonly kind: "refused"; readonly code: ErrorCode; readonly sentence: string };
-type WeakPassword = { readonly kind: "weak-password"; readonly bits: number; readonly suggestion: string };
+export type WeakPassword = { readonly kind: "weak-password"; readonly bits: number; readonly suggestion: string };
 
 export type RecoverResult = { readonly kind: "signed-in"; readonly me: Me } | Refused | WeakPassword;
 export type PasswordChangeResult = { readonly kind: "changed" } | Refused | WeakPassword;

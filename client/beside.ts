@@ -12,8 +12,9 @@ import { readHolderConnection } from "./holder-connection.ts";
 import { leaveInOutbox, type Writing } from "./outbox.ts";
 import type { PresenceState } from "./presence.ts";
 import type { LocalProfile } from "./profile.ts";
-import { keys, prefixes, read, schemas } from "./records.ts";
+import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
 import { loadUnread } from "./requests.ts";
+import { type Clocks, ServerClock } from "./server-clock.ts";
 import { Standings } from "./standing.ts";
 import { prefixRange, type Storage } from "./storage.ts";
 import { Vault } from "./vault.ts";
@@ -43,6 +44,8 @@ const notHere = { request: () => Promise.reject(new ConnectionLost()) };
 export class Beside {
   readonly views: Views;
   readonly contacts: Contacts;
+  readonly settings: ConversationSettings;
+  readonly clock: ServerClock;
   readonly #storage: Storage;
   readonly #vault: Vault;
   readonly #standings: Standings;
@@ -51,6 +54,9 @@ export class Beside {
   /** Conversation records as last seen. */
   #seen = new Map<ConversationId, Uint8Array>();
   #queued = new Map<string, Uint8Array>();
+  /** Messages with a lifetime, by the keys of their timers: when they are over. */
+  #timers = new Map<string, number>();
+  #notes = new Map<string, Uint8Array>();
   /** How many requests there were. */
   #told = 0;
   #telling: ReturnType<typeof setTimeout> | undefined;
@@ -60,7 +66,13 @@ export class Beside {
   #end: (() => void) | undefined;
   #looking: Promise<void> = Promise.resolve();
 
-  constructor(storage: Storage, profile: LocalProfile, emit: (event: ClientEvent) => void, onUnexpected: (error: unknown) => void) {
+  constructor(
+    storage: Storage,
+    profile: LocalProfile,
+    clocks: Clocks,
+    emit: (event: ClientEvent) => void,
+    onUnexpected: (error: unknown) => void,
+  ) {
     this.#storage = storage;
     this.#emit = emit;
     this.#onUnexpected = onUnexpected;
@@ -78,8 +90,9 @@ export class Beside {
       onUnexpected,
     });
     this.contacts = new Contacts({ me, vault: this.#vault, accounts, storage });
-    const settings = new ConversationSettings(this.#vault);
-    this.#standings = new Standings(me.account, this.contacts, settings);
+    this.settings = new ConversationSettings(this.#vault);
+    this.clock = new ServerClock(storage, clocks);
+    this.#standings = new Standings(me.account, this.contacts, this.settings);
     const draft = (conversation: ConversationId) => {
       const content = this.#vault.get({ kind: "draft", key: conversation });
       return content?.kind.case === "draft" ? content.kind.value.text : "";
@@ -92,7 +105,8 @@ export class Beside {
       draft,
       acknowledged: () => undefined,
     };
-    this.views = new Views({ storage, me, accounts, contacts: this.contacts, live, settings, standings: this.#standings });
+    const { contacts, settings, clock } = this;
+    this.views = new Views({ storage, me, accounts, contacts, live, settings, standings: this.#standings, clock });
   }
 
   async open(): Promise<void> {
@@ -109,8 +123,11 @@ export class Beside {
     await this.#vault.load();
     await this.contacts.load();
     this.#told = await this.requestCount();
+    await this.clock.load();
+    this.#timers = await this.#timersIn(prefixes.allTimers);
     this.#seen = await this.#conversations();
     this.#queued = await this.#outbox();
+    this.#notes = await this.#notesOfConversations();
     this.#connection = (await readHolderConnection(this.#storage)) ?? unknown;
   }
 
@@ -160,23 +177,31 @@ export class Beside {
   /** What the holder stored since: told as if it had happened here. */
   async #look(): Promise<void> {
     await this.#lookAtConnection();
+    await this.clock.load();
     await this.#vault.load();
     await this.contacts.load();
     const now = await this.#conversations();
     const queued = await this.#outbox();
+    const notes = await this.#notesOfConversations();
     const changed = new Set<ConversationId>();
     for (const [id, value] of now) {
       const before = this.#seen.get(id);
       if (before !== undefined && equal(before, value)) continue;
       changed.add(id);
       await this.#tellItems(id, before, value);
+      await this.#tellTimers(id);
     }
     for (const [key, value] of queued) {
       const before = this.#queued.get(key);
       if (before === undefined || !equal(before, value)) changed.add(key.split("/")[1] as ConversationId);
     }
+    for (const key of new Set([...notes.keys(), ...this.#notes.keys()])) {
+      const [before, after] = [this.#notes.get(key), notes.get(key)];
+      if (before === undefined || after === undefined || !equal(before, after)) changed.add(key.split("/")[2] as ConversationId);
+    }
     this.#seen = now;
     this.#queued = queued;
+    this.#notes = notes;
     if (changed.size > 0) this.#emit({ kind: "conversations", conversations: [...changed] });
     this.#telling ??= setTimeout(() => {
       this.#telling = undefined;
@@ -227,6 +252,24 @@ export class Beside {
     }
   }
 
+  /** What is over is gone, and what was read counts from now on. */
+  async #tellTimers(id: ConversationId): Promise<void> {
+    const prefix = prefixes.timers(id);
+    const before = new Map([...this.#timers].filter(([key]) => key.startsWith(prefix)));
+    const now = await this.#timersIn(prefix);
+    const gone = [...before.keys()].filter((key) => !now.has(key));
+    const begun = [...now].filter(([key, ends]) => before.has(key) && before.get(key) !== ends).map(([key]) => sequenceOfKey(key));
+    for (const key of gone) this.#timers.delete(key);
+    for (const [key, ends] of now) this.#timers.set(key, ends);
+    if (gone.length > 0) this.#emit({ kind: "expired", conversation: id, sequences: gone.map(sequenceOfKey) });
+    if (begun.length > 0) this.#emit({ kind: "items", conversation: id, items: await this.views.itemsAt(id, begun), live: false });
+  }
+
+  async #timersIn(prefix: string): Promise<Map<string, number>> {
+    const items = await this.#storage.range(prefixRange(prefix));
+    return new Map(items.map(({ key, value }) => [key, Number(fromBinary(schemas.timer, value).ends)]));
+  }
+
   async #conversations(): Promise<Map<ConversationId, Uint8Array>> {
     const items = await this.#storage.range(prefixRange(prefixes.conversations));
     return new Map(items.map(({ key, value }) => [key.slice(prefixes.conversations.length) as ConversationId, value]));
@@ -234,6 +277,14 @@ export class Beside {
 
   async #outbox(): Promise<Map<string, Uint8Array>> {
     return new Map((await this.#storage.range(prefixRange(prefixes.outbox))).map(({ key, value }) => [key, value]));
+  }
+
+  /** Drafts and settings, also those that wait to be written to the server. */
+  async #notesOfConversations(): Promise<Map<string, Uint8Array>> {
+    const kinds = ["draft", "conversationSettings"];
+    const ranges = kinds.flatMap((kind) => [prefixes.vaultOf(kind), prefixes.vaultPendingOf(kind)]);
+    const items = await Promise.all(ranges.map((prefix) => this.#storage.range(prefixRange(prefix))));
+    return new Map(items.flat().map(({ key, value }) => [key, value]));
   }
 
   /** Whether it is a stranger's conversation that was left for later. */

@@ -14,6 +14,8 @@ export interface BroadcastsParts {
   readonly people: People;
   readonly outbox: Outbox;
   readonly openDirect: (name: string) => Promise<ConversationId>;
+  /** Lifetime of what is written there, in seconds. */
+  readonly timerOf: (conversation: ConversationId) => number;
 }
 
 /** Lists of people to whom one writes at once, the same on all devices [P4]; each of them gets what is written as a direct message. */
@@ -48,7 +50,8 @@ export class Broadcasts {
     // Before any conversation is made: a name that is nobody's stops it all.
     await this.#parts.people.whoAre(names);
     const conversations = await inOrder(names, (name) => this.#parts.openDirect(name));
-    await this.#parts.outbox.add(conversations.map((conversation) => ({ conversation, texts: [text] })));
+    const { outbox, timerOf } = this.#parts;
+    await outbox.add(conversations.map((conversation) => ({ conversation, texts: [text], expiresAfter: timerOf(conversation) })));
     return conversations;
   }
 }

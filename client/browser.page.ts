@@ -15,6 +15,9 @@ Object.assign(globalThis, {
     await client?.caughtUp();
     return client?.connection.kind ?? "nobody";
   },
+  roleHere(): string {
+    return client?.role ?? "nobody";
+  },
   async sayHere(to: string, text: string): Promise<void> {
     const conversation = await client!.openDirect(to);
     await client!.send(conversation, text);
@@ -25,6 +28,12 @@ Object.assign(globalThis, {
     if (found === undefined) return [];
     const { items } = await client!.items(found.id, { limit: 100 });
     return items.flatMap((item) => (item.kind === "message" ? [item.text] : []));
+  },
+  async exportHere(): Promise<[bytes: number, messages: number]> {
+    const result = await client!.export({ lock: { kind: "plain" } });
+    if (result.kind !== "archive") throw new Error(result.kind);
+    const archive = await new Response(result.stream).blob();
+    return [archive.size, (await result.summary).messages];
   },
   async closeHere(): Promise<void> {
     await client?.close();

@@ -27,8 +27,37 @@ test("the SDK signs up and chats in a browser, with somebody in Node", async () 
   await page.reload();
   expect(await call("openHere")).toBe("online");
   expect(await call("textsHere", "bob")).toEqual(["hello from a browser", "hello from Node"]);
+  expect(await call("exportHere")).toEqual([expect.any(Number), 2]);
   expect(await call("signOutHere")).toBe("told");
   expect(await call("openHere")).toBe("nobody");
+  expect(browser.faults).toEqual([]);
+});
+
+test("[S7] a second tab works through the first, and takes its place when that is closed", async () => {
+  await using bob = await person(system, "bob-of-tabs");
+  await using browser = await openBrowserPage(module, system.gatewayUrl);
+  const { page } = browser;
+  const second = await page.context().newPage();
+  await second.goto(page.url());
+  const call = (tab: typeof page, name: string, ...given: unknown[]) =>
+    tab.evaluate(`${name}(${given.map((one) => JSON.stringify(one)).join(", ")})`);
+  expect(await call(page, "signUpHere", system.gatewayUrl, "tabby", newPassword())).toBe("signed-up");
+  expect(await call(page, "openHere")).toBe("online");
+  expect(await call(second, "openHere")).toBe("online");
+  expect([await call(page, "roleHere"), await call(second, "roleHere")]).toEqual(["holder", "beside"]);
+  await call(page, "sayHere", "bob-of-tabs", "from the first");
+  await call(second, "sayHere", "bob-of-tabs", "from the second");
+  await bob.hears("tabby", "from the second");
+  await bob.say("tabby", "to both");
+  const all = ["from the first", "from the second", "to both"];
+  for (const tab of [page, second]) await expect.poll(() => call(tab, "textsHere", "bob-of-tabs")).toEqual(all);
+
+  // Without a word, as tabs are closed.
+  await page.close();
+  await expect.poll(() => call(second, "roleHere")).toBe("holder");
+  await call(second, "sayHere", "bob-of-tabs", "from the second alone");
+  await bob.hears("tabby", "from the second alone");
+  expect(await bob.texts("tabby")).toEqual([...all, "from the second alone"]);
   expect(browser.faults).toEqual([]);
 });
 

@@ -15,6 +15,7 @@ const platform: Platform<Place> = {
   openStorage: ({ profile }) => openIndexedDbStorage(profile),
   lock: ({ profile }) => webLock(profile),
   erase: ({ profile }) => eraseIndexedDbStorage(profile),
+  clocks: { wall: () => Date.now(), steady: () => performance.now() },
   onWake(listener) {
     const shown = () => {
       if (document.visibilityState === "visible") listener();

@@ -6,10 +6,23 @@ import type { PresenceState } from "./presence.ts";
 /** About people and this account's own settings. */
 export interface OwnCalls extends Pick<
   Client,
-  "setMute" | "accept" | "decline" | "setBlocked" | "setBroadcastList" | "broadcast" | "receipts" | "devices" | "nameDevice"
+  | "setMute"
+  | "setPinned"
+  | "setTimer"
+  | "setRetention"
+  | "accept"
+  | "decline"
+  | "setBlocked"
+  | "setBroadcastList"
+  | "broadcast"
+  | "receipts"
+  | "devices"
+  | "nameDevice"
 > {
   /** Reads a stranger's conversation that was left for later, now. */
   readRequest(id: ConversationId): Promise<void>;
+  /** See SealedCalls. */
+  sealed(call: { readonly key: string; readonly call: string }): Promise<string>;
   /** Watches the presence of these as well. Gives what is known of them. */
   presences(people: readonly AccountId[]): Promise<readonly (PresenceState & { readonly account: AccountId })[]>;
 }
@@ -39,6 +52,9 @@ const names = {
   ],
   own: [
     "setMute",
+    "setTimer",
+    "setRetention",
+    "setPinned",
     "accept",
     "decline",
     "setBlocked",
@@ -48,6 +64,7 @@ const names = {
     "devices",
     "nameDevice",
     "readRequest",
+    "sealed",
     "presences",
   ],
 } as const satisfies { readonly [Part in keyof Calls]: readonly (keyof Calls[Part])[] };

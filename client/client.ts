@@ -14,6 +14,7 @@ import { clientMessageId } from "@fastchat/protocol";
 import { directConversationId } from "@fastchat/protocol/chain";
 import { loadKnownAccount } from "./accounts.ts";
 import type {
+  AccountDeletion,
   BroadcastList,
   ChatItem,
   Client,
@@ -29,16 +30,20 @@ import type {
   Person,
   ProfileRole,
   SafetyNumber,
+  SendOptions,
 } from "./api.ts";
+import type { ExportOptions, ExportResult } from "./api-export.ts";
 import type { GroupInfo, Groups, Receipt } from "./api-groups.ts";
 import { Beside } from "./beside.ts";
 import { call, callsThrough, type OwnCalls } from "./calls.ts";
 import { ConnectionLost } from "./connection.ts";
 import { ConversationChain } from "./conversation-chain.ts";
+import type { ExportSource } from "./export-source.ts";
 import { Gateway } from "./gateway.ts";
 import type { Wish } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Holder } from "./holder.ts";
 import type { HeldLock } from "./lock.ts";
+import { checkedLifetime } from "./lifetimes.ts";
 import { readOutbox } from "./outbox.ts";
 import { changePassword } from "./new-password.ts";
 import type { Platform } from "./platform.ts";
@@ -47,7 +52,7 @@ import { keys, read, schemas } from "./records.ts";
 import { refusal } from "./refusals.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { type Storage, StorageFullError } from "./storage.ts";
-import { blockedIn } from "./views.ts";
+import { type SecretCalls, sealedCallsThrough } from "./sealed-calls.ts";
 import { wish, WishGranter, type WishKind } from "./wishes.ts";
 
 const DEFAULT_AGENT = "fastchat-sdk/0.1.0";
@@ -108,7 +113,7 @@ class OpenedClient<Place> implements Client {
       await this.#hold(held);
       return;
     }
-    const beside = new Beside(this.#storage, this.#profile, this.#emit, this.#onUnexpected);
+    const beside = new Beside(this.#storage, this.#profile, this.#platform.clocks, this.#emit, this.#onUnexpected);
     this.#role = { kind: "beside", beside };
     await beside.open();
     this.#takingOver = lock.acquire(this.#closing.signal).then(
@@ -123,6 +128,10 @@ class OpenedClient<Place> implements Client {
 
   get connection(): ConnectionState {
     return this.#role.kind === "holder" ? this.#role.holder.connection : this.#role.beside.connection;
+  }
+
+  get serverTime(): number {
+    return this.#role.kind === "holder" ? this.#role.holder.clock.now() : this.#role.beside.clock.now();
   }
 
   subscribe(listener: (event: ClientEvent) => void): () => void {
@@ -183,21 +192,25 @@ class OpenedClient<Place> implements Client {
     }
   }
 
-  async send(id: ConversationId, text: string): Promise<ClientMessageId> {
-    return (await this.sendAll(id, [text]))[0]!;
+  async send(id: ConversationId, text: string, options: SendOptions = {}): Promise<ClientMessageId> {
+    return (await this.sendAll(id, [text], options))[0]!;
   }
 
-  async sendAll(id: ConversationId, texts: readonly string[]): Promise<readonly ClientMessageId[]> {
+  async sendAll(id: ConversationId, texts: readonly string[], options: SendOptions = {}): Promise<readonly ClientMessageId[]> {
+    const given = options.expiresAfter === undefined ? undefined : checkedLifetime(options.expiresAfter);
     await this.#readRequest(id);
     await this.#checkMayWrite(id);
-    if (this.#role.kind === "holder") return this.#role.holder.outbox.add([{ conversation: id, texts }]);
-    return this.#role.beside.send([{ conversation: id, texts }]);
+    const { settings } = this.#role.kind === "holder" ? this.#role.holder : this.#role.beside;
+    const writing = { conversation: id, texts, expiresAfter: given ?? settings.timerOf(id) };
+    if (this.#role.kind === "holder") return this.#role.holder.outbox.add([writing]);
+    return this.#role.beside.send([writing]);
   }
 
   /** What would only fail later is refused at once, and stands in nobody's outbox. */
   async #checkMayWrite(id: ConversationId): Promise<void> {
     const record = await read(this.#storage, keys.conversation(id), schemas.conversation);
-    const blocked = record && blockedIn(record);
+    const blocked = record && (await this.#views.blockedIn(record));
+    if (blocked === "closed") throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
     if (blocked === "out") throw new FastChatError(ErrorCode.NOT_A_MEMBER);
     if (blocked === "announce-only") throw refusal("write");
   }
@@ -258,6 +271,18 @@ class OpenedClient<Place> implements Client {
 
   async setMute(id: ConversationId, mute: Mute): Promise<void> {
     await this.#own.setMute(id, mute);
+  }
+
+  async setTimer(id: ConversationId, seconds: number): Promise<void> {
+    await this.#own.setTimer(id, checkedLifetime(seconds));
+  }
+
+  async setRetention(id: ConversationId, seconds: number): Promise<void> {
+    await this.#own.setRetention(id, seconds);
+  }
+
+  async setPinned(id: ConversationId, pinned: boolean): Promise<void> {
+    await this.#own.setPinned(id, pinned);
   }
 
   async requests(): Promise<{ readonly count: number; readonly conversations: readonly ConversationSummary[] }> {
@@ -327,7 +352,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async succeed(old: string, fresh: string): Promise<SuccessionResult> {
-    return this.#needHolder().succeed(old, fresh);
+    return this.#secretCalls.succeed(old, fresh);
   }
 
   devices(): Promise<readonly DeviceInfo[]> {
@@ -339,7 +364,38 @@ class OpenedClient<Place> implements Client {
   }
 
   async revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void> {
-    return this.#needHolder().revokeDevices(password, devices);
+    return this.#secretCalls.revokeDevices(password, devices);
+  }
+
+  async export(options: ExportOptions): Promise<ExportResult> {
+    // Few ever need it.
+    const { exportArchive } = await import("./export-archive.ts");
+    return exportArchive(this.#exportSource, options);
+  }
+
+  get #exportSource(): ExportSource {
+    return {
+      me: this.me,
+      conversations: () => this.#views.all(),
+      requestsNotRead: async () => {
+        const { count, conversations } = await this.requests();
+        return Math.max(0, count - conversations.length);
+      },
+      group: (id) => this.groups.info(id),
+      contacts: () => this.#views.contacts(),
+      devices: () => this.devices().catch(ignoreWithoutConnection),
+      broadcastLists: () => this.broadcastLists(),
+      placesHere: (id) => this.#views.placesHere(id),
+      fetchDownTo: async (id, sequence) => (await this.#fetchDownTo(id, sequence).catch(ignoreWithoutConnection)) === true,
+      itemsAt: (id, sequences) => this.#views.itemsAt(id, sequences),
+      outgoing: (id) => this.#views.outgoing(id),
+    };
+  }
+
+  async deleteAccount(password: string): Promise<AccountDeletion> {
+    const deletion = await this.#secretCalls.deleteAccount(password);
+    await this.#erase();
+    return deletion;
   }
 
   async signOut(): Promise<{ readonly server: "told" | "not-reached" }> {
@@ -390,10 +446,10 @@ class OpenedClient<Place> implements Client {
     return wish<Result>(this.#storage, kind, ending);
   }
 
-  /** For what needs the password, which is not left lying in the profile for another process to pick up. Throws FastChatError. */
-  #needHolder(): Holder {
+  /** What needs the password, which is not left lying readable in the profile. */
+  get #secretCalls(): SecretCalls {
     if (this.#role.kind === "holder") return this.#role.holder;
-    throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "Close the other process of this profile, and try again then." });
+    return sealedCallsThrough(this.#storage, (sealed) => this.#callsBeside.own.sealed(sealed));
   }
 
   #fetchDownTo(id: ConversationId, sequence: number): Promise<boolean> {
@@ -410,6 +466,7 @@ class OpenedClient<Place> implements Client {
       agent,
       ...(deviceName !== undefined && { deviceName }),
       offline,
+      clocks: this.#platform.clocks,
       onWake: (listener) => this.#platform.onWake(listener),
       emit: this.#emit,
       onUnexpected: this.#onUnexpected,

@@ -47,10 +47,14 @@ export interface ConnectionOptions {
 
 export interface ConnectionListener {
   onState(state: ConnectionState): void;
-  /** A session begins; what was sent in an earlier one and not answered has failed with ConnectionLost. */
-  onOnline(): void;
+  /** A session begins; what was sent in an earlier one and not answered has failed with ConnectionLost. @param running see Welcome */
+  onOnline(running: Uint8Array): void;
+  /** The gateway does not know this device: it may have lost it. */
+  onUnknown(): Promise<void>;
   /** What the server says by itself. */
   onPush(body: ServerBody): void;
+  /** The server says what time it is there, milliseconds since 1970. */
+  onTime(time: bigint): void;
 }
 
 interface Waiting {
@@ -198,8 +202,9 @@ export class Connection {
         const welcome = await this.#hello(session, ticket.ticket);
         onlineAt = performance.now();
         this.#session = session;
+        this.#listener.onTime(welcome.time);
         this.#become({ kind: "online", server: welcome.server, since: Date.now() });
-        this.#listener.onOnline();
+        this.#listener.onOnline(welcome.running);
         const error = await session.ended.promise;
         return { error, server, stoodMs: stood(), unreachable: false };
       } finally {
@@ -214,6 +219,7 @@ export class Connection {
     } catch (error) {
       const known =
         error instanceof FastChatError ? error : new FastChatError(ErrorCode.UNAVAILABLE, { detail: String(error), retryAfterMs: 0 });
+      if (known.code === ErrorCode.DEVICE_UNKNOWN) await this.#listener.onUnknown().catch(() => undefined);
       return { error: known, server, stoodMs: stood(), unreachable: error instanceof GatewayUnreachable };
     }
   }
@@ -341,7 +347,10 @@ export class Connection {
   }
 
   #ping(session: Session, timeoutMs: number): void {
-    this.#ask(session, { case: "ping", value: {} }, "pong", timeoutMs).catch(() => undefined);
+    this.#ask(session, { case: "ping", value: {} }, "pong", timeoutMs).then(
+      ({ time }) => this.#listener.onTime(time),
+      () => undefined,
+    );
   }
 
   /** Cuts a wait short; asks a connection that may have died in its sleep for a sign of life. */

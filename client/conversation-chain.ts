@@ -10,7 +10,7 @@ import {
 import { ConversationLinkSchema, type LinkEntry, LinkEntrySchema } from "@fastchat/protocol/wire/conversation";
 import type { KnownAccounts } from "./accounts.ts";
 import { breathe } from "./breathe.ts";
-import { keys, prefixes, put, read, schemas, sequenceOfKey } from "./records.ts";
+import { keys, prefixes, put, read, remove, schemas, sequenceOfKey } from "./records.ts";
 import { decodeLargeSnapshot, encodeLargeSnapshot } from "./snapshot.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
 
@@ -119,6 +119,43 @@ export class ConversationChain {
 
   saveLink(sequence: number, entry: LinkEntry): Change {
     return { kind: "put", key: keys.link(this.conversation, sequence), value: toBinary(LinkEntrySchema, entry) };
+  }
+
+  /** The links behind this place, in order. */
+  async linksAfter(sequence: number): Promise<{ readonly sequence: number; readonly entry: LinkEntry }[]> {
+    const range = { ...prefixRange(prefixes.links(this.conversation)), from: keys.link(this.conversation, sequence + 1) };
+    const stored = await this.#storage.range(range);
+    return stored.map(({ key, value }) => ({ sequence: sequenceOfKey(key), entry: fromBinary(LinkEntrySchema, value) }));
+  }
+
+  /**
+   * [H6] The links behind this place stand at others from now on, in the same order: the chain stays what it is [G5]. The changes are to be committed,
+   * `done` called afterwards.
+   */
+  async placeAgain(
+    after: number,
+    sequences: readonly number[],
+  ): Promise<{ readonly changes: readonly Change[]; readonly done: () => void }> {
+    const moved = await this.linksAfter(after);
+    if (moved.length !== sequences.length) throw new RangeError("a place for each link");
+    await this.#rebuild();
+    const places = new Map(moved.map(({ sequence }, index) => [sequence, sequences[index]!]));
+    const changes: Change[] = [
+      ...moved.map(({ sequence }) => remove(keys.link(this.conversation, sequence))),
+      ...moved.map(({ entry }, index) => this.saveLink(sequences[index]!, entry)),
+    ];
+    const again = this.#places.map(({ sequence, state }) => ({ state, sequence: places.get(sequence) ?? sequence }));
+    const last = again.at(-1);
+    if (last !== undefined) {
+      const snapshot = await encodeLargeSnapshot({ ...last.state });
+      changes.push(put(keys.chain(this.conversation), schemas.chain, create(schemas.chain, { snapshot, sequence: last.sequence })));
+    }
+    const done = () => {
+      this.#places = again;
+      this.#saved = last?.state.head.index ?? 0;
+      this.#sequences = undefined;
+    };
+    return { changes, done };
   }
 
   /** Where the link with this index stands in the log; undefined when it is not stored here. */

@@ -194,7 +194,10 @@ export class ConversationLinks {
       if (conversation.isBehind) await conversation.catchUp();
       if (conversation.record.updateNeeded) throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
       const { state } = conversation.chain;
-      if (state === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
+      if (state === undefined) {
+        await this.#create(conversation);
+        continue;
+      }
       this.#ownDevice(conversation, state);
       const wanted = await decide(state);
       if (wanted.kind === "done") return;

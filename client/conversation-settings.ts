@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type ConversationId, idBytes } from "@fastchat/protocol";
+import { type ConversationId, idBytes, limits } from "@fastchat/protocol";
 import {
   type ConversationSettings as Content,
   ConversationSettingsSchema,
@@ -39,6 +39,26 @@ export class ConversationSettings {
     return this.#change(conversation, { mute: wireMutes[mute] });
   }
 
+  /** Lifetime of what this person writes there, in seconds; 0: none [H4]. */
+  timerOf(conversation: ConversationId): number {
+    return Math.min(this.#of(conversation)?.timerSeconds ?? 0, limits.messageLifetimeSeconds);
+  }
+
+  setTimer(conversation: ConversationId, seconds: number): Promise<void> {
+    return this.#change(conversation, { timerSeconds: seconds });
+  }
+
+  /** When it was pinned to the top of the list, milliseconds since 1970; undefined: it is not. */
+  pinnedAt(conversation: ConversationId): number | undefined {
+    const pinned = Number(this.#of(conversation)?.pinned ?? 0n);
+    return pinned === 0 ? undefined : pinned;
+  }
+
+  async setPinned(conversation: ConversationId, pinned: boolean): Promise<void> {
+    if (pinned === (this.pinnedAt(conversation) !== undefined)) return;
+    await this.#change(conversation, { pinned: pinned ? BigInt(Date.now()) : 0n });
+  }
+
   isAccepted(conversation: ConversationId): boolean {
     return this.#of(conversation)?.accepted ?? false;
   }
@@ -76,7 +96,10 @@ export class ConversationSettings {
     return content?.kind.case === "conversationSettings" ? content.kind.value : undefined;
   }
 
-  async #change(conversation: ConversationId, change: Partial<Pick<Content, "mute" | "accepted" | "declined">>): Promise<void> {
+  async #change(
+    conversation: ConversationId,
+    change: Partial<Pick<Content, "mute" | "accepted" | "declined" | "timerSeconds" | "pinned">>,
+  ): Promise<void> {
     const settings = this.#of(conversation) ?? create(ConversationSettingsSchema, { conversation: idBytes(conversation) });
     await this.#vault.set({ kind: { case: "conversationSettings", value: { ...settings, ...change } } });
   }

@@ -1,5 +1,14 @@
 import { clone, create, fromBinary } from "@bufbuild/protobuf";
-import { accountId, type AccountId, type ClientMessageId, type ConversationId, idBytes, isHash, limits } from "@fastchat/protocol";
+import {
+  accountId,
+  type AccountId,
+  clientMessageId,
+  type ClientMessageId,
+  type ConversationId,
+  idBytes,
+  isHash,
+  limits,
+} from "@fastchat/protocol";
 import { type ConversationState, deviceAt, isEntitled, newestEpoch } from "@fastchat/protocol/chain";
 import { entryHash, equal, toHex } from "@fastchat/protocol/seal";
 import {
@@ -23,17 +32,27 @@ import {
 } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { isOwn } from "./group-record.ts";
 import { Lane } from "./lane.ts";
+import { endOf, erase, isErasable, lifetimeOf, type ReadMoment } from "./lifetimes.ts";
 import { incarnationAt, LogCheck, type LogDraft, witnessRecord } from "./log-check.ts";
 import { type LogListener, LogReader, type LogReaderParts } from "./log-reader.ts";
-import { doubtOf, isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
-import { forkNotice } from "./notices.ts";
-import { keys, prefixes, put, read, schemas, sequenceOfKey } from "./records.ts";
+import { doubtOf, identityOf, isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
+import { forkNotice, lostNotice } from "./notices.ts";
+import { keys, prefixes, put, read, remove, schemas, sequenceOfKey } from "./records.ts";
+import { leaveBehind, lostMessages, type Repair, repairLog } from "./restored-log.ts";
+import type { ServerTime } from "./server-clock.ts";
 import { type Change, prefixRange } from "./storage.ts";
+import { Timers } from "./timers.ts";
 import type { VerifiedAccounts } from "@fastchat/protocol/chain";
+import type { Entries } from "@fastchat/protocol/wire/frames";
 
-/** A fresh device reads a log of up to this many entries from its start, a longer one from its newest page back [H1]. */
+/** A fresh device has the whole of a log of up to this many entries soon, of a longer one what is asked for [H1]. */
 const WHOLE_LOG_ENTRIES = limits.entriesPerPage;
-const FIRST_PAGE_ENTRIES = 100;
+/** With which it begins: as many as a screen shows. A shorter log is read from its start. */
+const FIRST_PAGE_ENTRIES = 30;
+/** Older entries that are fetched at once, at least. */
+const OLDER_PAGE_ENTRIES = 100;
+/** Of a log that was read from its newest page back, checked between two pauses. */
+const CHECKED_AT_ONCE = limits.entriesPerPage;
 const COUNTED_AT_ONCE = 500;
 const PUSH_MS = 400;
 const HELD_COPIES = 1_024;
@@ -50,18 +69,35 @@ export interface ConversationParts extends LogReaderParts {
   readonly accountKeyOf: (generation: number) => Uint8Array | undefined;
   /** Own messages whose entries are about to be stored: what deletes them from the outbox in the same commit. */
   readonly arrived: (conversation: ConversationId, ids: readonly ClientMessageId[]) => Change[];
+  /** Whether it is in the outbox. */
+  readonly isOutgoing: (id: ClientMessageId) => boolean;
   /** They are stored. */
   readonly settled: (conversation: ConversationId, ids: readonly ClientMessageId[]) => void;
+  readonly clock: ServerTime;
+  /** How far this account has read, as its devices told each other: as of this connection, where there is one. */
+  readonly readElsewhere: (conversation: ConversationId) => Promise<ReadPosition | undefined>;
   readonly listener: ConversationListener;
 }
 
+/** Everything up to this number was read. */
+export interface ReadPosition {
+  readonly sequence: number;
+  readonly moment: ReadMoment;
+}
+/** How entries came: by themselves, while everything before was here; from the time away; as a page of what is older. */
+export type Came = "live" | "missed" | "older";
+
 export interface ConversationListener extends LogListener {
-  /** After the commit; ascending sequence numbers. `live`: arrived while everything before was here. */
-  onStored(conversation: Conversation, sequences: readonly number[], live: boolean): void;
+  /** After the commit; ascending sequence numbers. */
+  onStored(conversation: Conversation, sequences: readonly number[], came: Came): void;
   /** The record changed in another way, or entries stored before did. */
   onChanged(conversation: Conversation, sequences: readonly number[]): void;
   /** Messages are gone: what is shown of them is not there any more. */
   onDeleted(conversation: Conversation): void;
+  /** The same of these, which were over [H4]. */
+  onExpired(conversation: Conversation, sequences: readonly number[]): void;
+  /** This device wrote messages that this profile knows nothing of: it is an older copy of it. */
+  onOlderCopy(): void;
   /** The current epoch's key cannot be opened here [C6]. */
   onKeyMissing(conversation: Conversation, epoch: number): void;
 }
@@ -82,6 +118,7 @@ export class Conversation {
   readonly #lane = new Lane();
   readonly #check: LogCheck;
   readonly #reader: LogReader;
+  readonly #timers: Timers;
   readonly #awaited = new Set<{ readonly sequence: number; readonly resolve: () => void }>();
   /** That came ahead of their link. */
   readonly #copies: SealedKey[] = [];
@@ -94,6 +131,7 @@ export class Conversation {
     this.epochKeys = new EpochKeys(parts.storage, id, parts.me.account, parts.accountKeyOf);
     this.#check = new LogCheck(parts.storage, id, parts.me.account, (account) => this.#nameOf(account));
     this.#reader = new LogReader(id, parts, this.chain, this.epochKeys, (account) => this.#nameOf(account));
+    this.#timers = new Timers(id);
   }
 
   static async load(parts: ConversationParts, id: ConversationId): Promise<Conversation | undefined> {
@@ -101,6 +139,7 @@ export class Conversation {
     if (record === undefined) return undefined;
     const conversation = new Conversation(parts, id, record);
     await conversation.chain.load();
+    await conversation.#timers.load(parts.storage);
     return conversation;
   }
 
@@ -186,30 +225,67 @@ export class Conversation {
   }
 
   /** Everything up to here was read, on this device or another. False: that was known. */
-  readUpTo(sequence: number): Promise<boolean> {
-    return this.#lane.run(async () => {
-      if (sequence <= this.record.readUpTo) return false;
-      const record = clone(ConversationSchema, this.record);
-      record.readUpTo = sequence;
-      const left = sequence >= record.lastReceived ? { unread: 0, mentions: 0 } : await this.#countReceived(sequence + 1);
-      Object.assign(record, left);
-      await this.#parts.storage.commit([put(keys.conversation(this.id), schemas.conversation, record)]);
-      record.head = Math.max(record.head, this.record.head);
-      this.record = record;
-      return true;
-    });
+  readUpTo(sequence: number, moment: ReadMoment): Promise<boolean> {
+    return this.#lane.run(() => this.#readUpTo({ sequence, moment }));
+  }
+
+  async #readUpTo({ sequence, moment }: ReadPosition): Promise<boolean> {
+    if (sequence <= this.record.readUpTo) return false;
+    const draft = this.#draft();
+    const { record } = draft;
+    Object.assign(record, { readUpTo: sequence, readFrom: moment.from, readAt: BigInt(moment.at) });
+    const left = sequence >= record.lastReceived ? { unread: 0, mentions: 0 } : await this.#countReceived(sequence + 1);
+    Object.assign(record, left);
+    const begun = this.#timers.waiting(sequence);
+    for (const place of begun) {
+      const entry = await read(this.#parts.storage, keys.entry(this.id, place), schemas.entry);
+      const ends = entry && this.#endOf(draft, place, entry);
+      if (ends !== undefined) this.#timers.set(draft, place, ends);
+    }
+    await this.#commit(draft);
+    if (begun.length > 0) this.#parts.listener.onChanged(this, begun);
+    return true;
+  }
+
+  /** What was read on another device is no news here: nothing of it that is over is stored. */
+  async #takeReadPosition(): Promise<void> {
+    const position = await this.#parts.readElsewhere(this.id);
+    if (position === undefined || position.sequence <= this.record.readUpTo) return;
+    if (this.record.high > 0) return void (await this.#readUpTo(position));
+    // Nothing is here to be counted, nor perhaps ever will be.
+    const { sequence, moment } = position;
+    Object.assign(this.record, { readUpTo: sequence, readFrom: moment.from, readAt: BigInt(moment.at) });
   }
 
   /** Messages of others from here on: as many as are counted at all, and those of them that mention this account. */
   async #countReceived(from: number): Promise<{ unread: number; mentions: number }> {
     const left = { unread: 0, mentions: 0 };
-    for (let next = from; left.unread < limits.unreadCounted; next += COUNTED_AT_ONCE) {
+    // What is older than all that is here is counted as it comes.
+    for (let next = Math.max(from, this.record.low); left.unread < limits.unreadCounted; next += COUNTED_AT_ONCE) {
       const range = { from: keys.entry(this.id, next), to: keys.entry(this.id, next + COUNTED_AT_ONCE) };
       const page = await this.#parts.storage.range(range);
       if (page.length === 0) break;
       for (const { value } of page) this.#countUnread(left, fromBinary(schemas.entry, value));
     }
     return left;
+  }
+
+  /** What is unread and what came last, of all that is stored up to `high`. */
+  async #recount({ low, high, readUpTo }: ConversationRecord) {
+    const counted = { unread: 0, mentions: 0, lastMessage: 0, lastReceived: 0 };
+    for (let to = high; to >= low; to -= COUNTED_AT_ONCE) {
+      const range = { from: keys.entry(this.id, Math.max(low, to - COUNTED_AT_ONCE + 1)), to: keys.entry(this.id, to + 1), reverse: true };
+      for (const { key, value } of await this.#parts.storage.range(range)) {
+        const sequence = sequenceOfKey(key);
+        const entry = fromBinary(schemas.entry, value);
+        if (storedMessage(entry) === undefined) continue;
+        counted.lastMessage ||= sequence;
+        if (!equal(entry.account, idBytes(this.#parts.me.account))) counted.lastReceived ||= sequence;
+        if (sequence > readUpTo && counted.unread < limits.unreadCounted) this.#countUnread(counted, entry);
+      }
+      if (counted.lastReceived > 0 && to - COUNTED_AT_ONCE <= readUpTo) break;
+    }
+    return counted;
   }
 
   #countUnread(counted: { unread: number; mentions: number }, entry: StoredEntry): void {
@@ -288,17 +364,47 @@ export class Conversation {
     await this.catchUp();
   }
 
+  /** Whether nothing is left to do for `complete`. */
+  get isComplete(): boolean {
+    return this.record.high === 0 || (this.record.low === 1 ? this.#isChecked : this.#reachesBack);
+  }
+
+  /** The log's beginning is not here, and need not be: it is long, and all is here that is counted as unread. */
+  get #reachesBack(): boolean {
+    const { low, head, readUpTo, unread } = this.record;
+    return head > WHOLE_LOG_ENTRIES && (low - 1 <= readUpTo || unread >= limits.unreadCounted);
+  }
+
+  get #isChecked(): boolean {
+    const { anchor, newest, high } = this.record;
+    return anchor?.sequence === 0 && newest?.sequence === high;
+  }
+
   /**
    * On a device that began with the newest page: goes back until what is unread is counted exactly, as far as it is counted at all. The
-   * whole of a short log is fetched, so that it can be checked from its beginning [S4].
+   * whole of a short log is fetched, so that it can be checked from its beginning [S4]; so is a long one once it was fetched.
+   *
+   * @param turn waited for before each piece of work
    */
-  async countUnread(session: AbortSignal): Promise<void> {
-    const isShort = this.record.head <= WHOLE_LOG_ENTRIES;
-    while (!session.aborted && this.record.high > 0 && this.record.low > 1) {
-      const { low, readUpTo, unread } = this.record;
-      if (!isShort && (low - 1 <= readUpTo || unread >= limits.unreadCounted)) return;
-      if (!(await this.fetchDownTo(Math.max(1, low - limits.entriesPerPage)))) return;
+  async complete(session: AbortSignal, turn: () => Promise<void>): Promise<void> {
+    while (!session.aborted && this.record.high > 0 && this.record.low > 1 && !this.#reachesBack) {
+      await turn();
+      if (!(await this.fetchDownTo(Math.max(1, this.record.low - limits.entriesPerPage)))) return;
     }
+    while (!session.aborted && (await this.#lane.run(() => this.#checkFurther()))) await turn();
+  }
+
+  /** [S4] A piece of a log that is here from its beginning, and was read from its newest page back. False: nothing is left to check. */
+  async #checkFurther(): Promise<boolean> {
+    if (this.record.low > 1 || this.record.high === 0 || this.#isChecked) return false;
+    const draft = this.#draft();
+    const changed = await this.#check.fromStart(draft, CHECKED_AT_ONCE);
+    if (draft.record.newest?.sequence === this.record.newest?.sequence && this.record.anchor?.sequence === 0) return false;
+    if (changed.length > 0) draft.record.revision++;
+    await this.#compareClaims(draft);
+    await this.#commit(draft);
+    if (changed.length > 0) this.#parts.listener.onChanged(this, changed);
+    return true;
   }
 
   /** Makes entries down to (and with) this sequence number available here; false: the server does not give them. */
@@ -306,7 +412,7 @@ export class Conversation {
     return this.#lane.run(async () => {
       while (this.record.low > Math.max(1, sequence)) {
         const before = this.record.low;
-        const wanted = Math.min(limits.entriesPerPage, Math.max(FIRST_PAGE_ENTRIES, before - sequence));
+        const wanted = Math.min(limits.entriesPerPage, Math.max(OLDER_PAGE_ENTRIES, before - sequence));
         const page = await this.#fetch({ before, limit: wanted });
         await this.#prepend(page.entries);
         if (this.record.low === before) return false;
@@ -316,35 +422,119 @@ export class Conversation {
   }
 
   /**
-   * Deletes the messages that were sent before this time, milliseconds since 1970, server's clock: their hashes stay, so that the log can
-   * still be checked [S4]. False: there is none, as far as was looked.
+   * [H4] Deletes what is over by now: messages older than the policy keeps them, and those whose own lifetime has passed. Their hashes stay, so that
+   * the log can still be checked [S4]. False: there is none, as far as was looked.
    */
-  deleteBefore(time: number): Promise<boolean> {
+  deleteOver(): Promise<boolean> {
     return this.#lane.run(async () => {
-      const draft = this.#draft();
-      const { record } = draft;
-      const range = {
-        from: keys.entry(this.id, record.deletedUpTo + 1),
-        to: keys.entry(this.id, limits.largestNumber),
-        limit: DELETED_AT_ONCE,
-      };
-      for (const { key, value } of await this.#parts.storage.range(range)) {
-        const entry = fromBinary(schemas.entry, value);
-        if (Number(entry.time) >= time) break;
-        record.deletedUpTo = sequenceOfKey(key);
-        if (entry.body.case !== "message" && entry.body.case !== "unreadable") continue;
-        entry.body = { case: "erased", value: { $typeName: "fastchat.profile.v1.StoredErased" } };
-        entry.notices = [];
-        draft.stored.set(record.deletedUpTo, entry);
-      }
-      if (record.deletedUpTo === this.record.deletedUpTo) return false;
-      if (record.lastMessage <= record.deletedUpTo) record.lastMessage = 0;
-      if (record.unread > 0) Object.assign(record, await this.#countReceived(Math.max(record.readUpTo, record.deletedUpTo) + 1));
-      record.revision++;
-      await this.#commit(draft);
-      if (draft.stored.size > 0) this.#parts.listener.onDeleted(this);
-      return true;
+      const now = this.#parts.clock.now();
+      const { retentionSeconds } = this.record;
+      const deleted = retentionSeconds > 0 && (await this.#deleteBefore(now - 1_000 * retentionSeconds));
+      return (await this.#deleteEnded(now)) || deleted;
     });
+  }
+
+  /** When something here is over next, server's time; Infinity: nothing is, as far as this device has it. */
+  async nextEnd(): Promise<number> {
+    const { retentionSeconds, deletedUpTo } = this.record;
+    if (retentionSeconds === 0) return this.#timers.next;
+    const range = { from: keys.entry(this.id, deletedUpTo + 1), to: keys.entry(this.id, limits.largestNumber), limit: 1 };
+    const [oldest] = await this.#parts.storage.range(range);
+    if (oldest === undefined) return this.#timers.next;
+    return Math.min(this.#timers.next, Number(fromBinary(schemas.entry, oldest.value).time) + 1_000 * retentionSeconds);
+  }
+
+  /** Whether anything here is ever over. */
+  get isTimed(): boolean {
+    return this.record.retentionSeconds > 0 || this.#timers.next < Infinity;
+  }
+
+  async #deleteBefore(time: number): Promise<boolean> {
+    const draft = this.#draft();
+    const { record } = draft;
+    const range = {
+      from: keys.entry(this.id, record.deletedUpTo + 1),
+      to: keys.entry(this.id, limits.largestNumber),
+      limit: DELETED_AT_ONCE,
+    };
+    for (const { key, value } of await this.#parts.storage.range(range)) {
+      const entry = fromBinary(schemas.entry, value);
+      if (Number(entry.time) > time) break;
+      record.deletedUpTo = sequenceOfKey(key);
+      if (!isErasable(entry)) continue;
+      this.#erase(draft, record.deletedUpTo, entry);
+    }
+    if (record.deletedUpTo === this.record.deletedUpTo) return false;
+    if (record.lastMessage <= record.deletedUpTo) record.lastMessage = 0;
+    if (record.unread > 0) Object.assign(record, await this.#countReceived(Math.max(record.readUpTo, record.deletedUpTo) + 1));
+    record.revision++;
+    await this.#commit(draft);
+    if (draft.stored.size > 0) this.#parts.listener.onDeleted(this);
+    return true;
+  }
+
+  async #deleteEnded(now: number): Promise<boolean> {
+    const ended = this.#timers.over(now).slice(0, DELETED_AT_ONCE);
+    if (ended.length === 0) return false;
+    const draft = this.#draft();
+    const { record } = draft;
+    for (const sequence of ended) {
+      const entry = await read(this.#parts.storage, keys.entry(this.id, sequence), schemas.entry);
+      if (entry !== undefined && isErasable(entry)) this.#erase(draft, sequence, entry);
+      else this.#timers.remove(draft, sequence);
+    }
+    if (draft.stored.has(record.lastMessage)) record.lastMessage = await this.#newestMessage(draft);
+    record.revision++;
+    await this.#commit(draft);
+    this.#parts.listener.onExpired(this, ended);
+    return true;
+  }
+
+  #erase(draft: LogDraft, sequence: number, entry: StoredEntry): void {
+    erase(entry);
+    draft.stored.set(sequence, entry);
+    this.#timers.remove(draft, sequence);
+  }
+
+  /** Of those that the draft leaves; 0: none is left. */
+  async #newestMessage({ record, stored }: LogDraft): Promise<number> {
+    for (let before = record.lastMessage; before > record.deletedUpTo + 1;) {
+      const range = { from: keys.entry(this.id, record.deletedUpTo + 1), to: keys.entry(this.id, before), limit: COUNTED_AT_ONCE };
+      const page = await this.#parts.storage.range({ ...range, reverse: true });
+      if (page.length === 0) return 0;
+      for (const { key, value } of page) {
+        before = sequenceOfKey(key);
+        if (storedMessage(stored.get(before) ?? fromBinary(schemas.entry, value)) !== undefined) return before;
+      }
+    }
+    return 0;
+  }
+
+  /** What a page brings that is over already is never stored; of the rest it is noted when it will be. */
+  #keepTime(draft: LogDraft, sequences: readonly number[]): void {
+    const now = this.#parts.clock.now();
+    for (const sequence of sequences) {
+      const entry = draft.stored.get(sequence)!;
+      if (!isErasable(entry)) continue;
+      const ends = this.#endOf(draft, sequence, entry);
+      if (this.#isTooOld(draft, entry) || (ends !== undefined && ends !== 0 && ends <= now)) this.#erase(draft, sequence, entry);
+      else if (ends !== undefined) this.#timers.set(draft, sequence, ends);
+    }
+  }
+
+  /** By the policy. */
+  #isTooOld({ record: { retentionSeconds } }: LogDraft, { time }: StoredEntry): boolean {
+    return retentionSeconds > 0 && Number(time) + 1_000 * retentionSeconds <= this.#parts.clock.now();
+  }
+
+  /** Undefined: the message has no lifetime. */
+  #endOf({ record }: LogDraft, sequence: number, entry: StoredEntry): number | undefined {
+    const content = storedMessage(entry)?.content;
+    const lifetime = content === undefined ? 0 : lifetimeOf(content);
+    if (lifetime === 0) return undefined;
+    const mine = equal(entry.account, idBytes(this.#parts.me.account));
+    const moment = { from: record.readFrom, at: Number(record.readAt) };
+    return endOf({ sequence, time: Number(entry.time), lifetime, mine }, { upTo: record.readUpTo, moment, now: this.#parts.clock.now() });
   }
 
   /** Asks the server for the keys of these epochs that are not here, and opens what they open [C6]. Whether any is open now. */
@@ -382,6 +572,7 @@ export class Conversation {
   async #append(entries: readonly Entry[], copies: readonly SealedKey[], live: boolean): Promise<void> {
     const next = contiguous(entries, this.record.high + 1);
     if (next.length === 0 || this.record.updateNeeded) return;
+    await this.#takeReadPosition();
     const draft = this.#draft();
     const before = this.chain.state?.epochs.length ?? 0;
     await this.#reader.read(draft, next, copies);
@@ -390,19 +581,37 @@ export class Conversation {
     const { record } = draft;
     record.high = sequences.at(-1) ?? record.high;
     record.head = Math.max(record.head, record.high);
-    await this.#check.extendHashes(draft);
-    await this.#check.witnesses(draft, sequences);
+    // Where the beginning is still being checked, so is this in its turn.
+    if (this.record.high === 0 || this.record.low > 1 || this.#isChecked) {
+      await this.#check.extendHashes(draft);
+      await this.#check.witnesses(draft, sequences);
+    }
     await this.#check.counters(draft, sequences, "forward");
     await this.#compareClaims(draft);
+    this.#keepTime(draft, sequences);
     this.#count(draft, sequences);
+    await this.#showLost(draft, sequences[0]);
     this.#await(draft, unopened(draft));
     // Keys that come late open what came before them.
     const late = [...draft.keys.keys()].filter((epoch) => epoch <= before);
     this.#await(draft, late);
     await this.#commit(draft);
     if (late.length > 0) await this.#openAwaited(late);
-    this.#parts.listener.onStored(this, sequences, live);
+    this.#parts.listener.onStored(this, sequences, live ? "live" : "missed");
     await this.#tellMissingKey();
+  }
+
+  /** What the server lost is shown beside this entry [H6]. */
+  async #showLost(draft: LogDraft, beside: number | undefined): Promise<void> {
+    const entry = beside === undefined ? undefined : draft.stored.get(beside);
+    if (draft.record.lost === 0 || entry === undefined) return;
+    const kept = await this.#parts.storage.range(prefixRange(prefixes.lost(this.id)));
+    const entries = kept.map(({ value }) => fromBinary(schemas.entry, value));
+    const lost = lostMessages(entries).filter((each) => !this.#isTooOld(draft, each));
+    if (lost.length > 0) entry.notices.push(lostNotice(lost.length));
+    entry.others.push(...lost);
+    draft.changes.push(...kept.map(({ key }) => remove(key)));
+    draft.record.lost = 0;
   }
 
   async #tellMissingKey(): Promise<void> {
@@ -417,15 +626,19 @@ export class Conversation {
     for (const sequence of sequences) {
       const entry = stored.get(sequence)!;
       if (entry.time > record.time) record.time = entry.time;
-      const message = storedMessage(entry);
-      if (message === undefined) continue;
-      record.lastMessage = Math.max(record.lastMessage, sequence);
+      const said = identityOf(entry);
+      if (said === undefined) continue;
       const mine = equal(entry.account, idBytes(this.#parts.me.account));
+      // One that was over when it came was received, and is neither shown nor counted.
       if (!mine) record.lastReceived = Math.max(record.lastReceived, sequence);
+      if (entry.body.case === "message") record.lastMessage = Math.max(record.lastMessage, sequence);
       if (!mine && sequence > record.readUpTo) this.#countUnread(record, entry);
       if (mine && equal(entry.device, idBytes(this.#parts.me.device))) {
-        record.counter = Math.max(record.counter, message.content.counter);
-        draft.ownIds.push(message.id);
+        const id = clientMessageId(said.id);
+        const isUnknown = said.counter > record.counter && !this.#parts.isOutgoing(id);
+        if (isUnknown) draft.done.push(() => this.#parts.listener.onOlderCopy());
+        record.counter = Math.max(record.counter, said.counter);
+        draft.ownIds.push(id);
       }
     }
   }
@@ -433,14 +646,20 @@ export class Conversation {
   // ------------------------------------------------------------------ reading from the newest back
 
   /**
-   * Nothing is here yet. A short log of a direct conversation is read from its start, everything else from its newest page back: in a
-   * group, most of what is old may not be for this account, and the keys for the rest come with the links.
+   * Nothing is here yet. What is no more than a page of a direct conversation is read from its start, everything else from its newest page
+   * back: in a group, most of what is old may not be for this account, and the keys for the rest come with the links.
    */
   async #begin(): Promise<void> {
-    const { entries } = await this.#fetchLinks(0);
+    const { head } = this.record;
+    const links = this.#fetchLinks(0);
+    if (head > FIRST_PAGE_ENTRIES) return this.#beginFromNewest(await Promise.all([links, this.#newestPage(head)]));
+    const { entries } = await links;
     const first = entries[0]?.body.case === "link" ? entries[0].body.value : undefined;
-    if (first === undefined) return;
-    if (this.record.head > WHOLE_LOG_ENTRIES || isGroupCreate(first)) await this.#beginFromNewest(entries);
+    if (first !== undefined && isGroupCreate(first)) await this.#beginFromNewest([{ entries }, await this.#newestPage(head)]);
+  }
+
+  #newestPage(head: number) {
+    return this.#fetch({ before: head + 1, limit: FIRST_PAGE_ENTRIES });
   }
 
   /**
@@ -466,8 +685,8 @@ export class Conversation {
    * Links first, so that what counted at every place is known; then the newest page [H1]. Where the log ends is told by the newest
    * entry that came, not by what head the server names: a false one would leave nothing that continues it.
    */
-  async #beginFromNewest(firstLinks: readonly Entry[]): Promise<void> {
-    const page = await this.#fetch({ before: this.record.head + 1, limit: FIRST_PAGE_ENTRIES });
+  async #beginFromNewest([firstLinks, page]: readonly [links: Pick<Entries, "entries">, page: Entries]): Promise<void> {
+    if (firstLinks.entries.length === 0) return;
     const head = page.entries.at(-1)?.sequence ?? 0;
     // What is newer is told again when there is something.
     this.record.head = head;
@@ -476,14 +695,11 @@ export class Conversation {
     // What is known of the chain stays [G5].
     let { state } = this.chain;
     let after = this.chain.sequence;
-    const linksRead = () => state?.head.index ?? 0;
-    for (
-      let part = state === undefined ? firstLinks : (await this.#fetchLinks(linksRead())).entries;
-      ;
-      part = (await this.#fetchLinks(linksRead())).entries
-    ) {
-      const links = part.filter(({ sequence }) => sequence > after && sequence <= head);
-      if (links.length === 0) break;
+    let linksRead = state?.head.index ?? 0;
+    let part = state === undefined ? firstLinks : await this.#fetchLinks(linksRead);
+    for (let links = newLinks(part.entries, after, head); links.length > 0; links = newLinks(part.entries, after, head)) {
+      linksRead += part.entries.length;
+      const next = ahead(this.#fetchLinks(linksRead));
       for (const entry of links) {
         if (entry.body.case !== "link") continue;
         const result = await this.#reader.applyLink(draft, entry, entry.body.value, state, []);
@@ -491,6 +707,7 @@ export class Conversation {
         state = result;
       }
       after = links.at(-1)!.sequence;
+      part = await next;
     }
     if (state !== undefined) {
       const epochs = state.epochs.map(({ epoch }) => epoch);
@@ -524,6 +741,8 @@ export class Conversation {
   async #prepend(entries: readonly Entry[]): Promise<void> {
     const page = contiguousBefore(entries, this.record.low);
     if (page.length === 0) return;
+    await this.#takeReadPosition();
+    const came = this.record.low > this.record.high ? "missed" : "older";
     const draft = this.#draft();
     await this.#reader.read(draft, page, []);
     const sequences = [...draft.stored.keys()];
@@ -538,18 +757,21 @@ export class Conversation {
     }
     record.low = sequences[0]!;
     await this.#check.counters(draft, sequences.toReversed(), "back");
-    this.#count(draft, sequences);
+    await this.#showLost(draft, sequences[0]);
     // What the policy has deleted is looked for from there on again.
     record.deletedUpTo = Math.min(record.deletedUpTo, record.low - 1);
-    if (record.low === 1) {
-      const all = await this.#check.fromStart(draft);
-      draft.done.push(() => this.#parts.listener.onChanged(this, all));
+    // A short log is checked before any of it is shown; a long one piece by piece, behind.
+    if (record.low === 1 && record.high <= CHECKED_AT_ONCE) {
+      const changed = await this.#check.fromStart(draft, CHECKED_AT_ONCE);
+      if (changed.length > 0) draft.done.push(() => this.#parts.listener.onChanged(this, changed));
       await this.#compareClaims(draft);
     }
+    this.#keepTime(draft, sequences);
+    this.#count(draft, sequences);
     this.#await(draft, [...unopened(draft), ...draft.keys.keys()]);
     await this.#commit(draft);
     if (draft.keys.size > 0) await this.#openAwaited();
-    this.#parts.listener.onStored(this, sequences, false);
+    this.#parts.listener.onStored(this, sequences, came);
   }
 
   async #compareClaims(draft: LogDraft): Promise<void> {
@@ -593,6 +815,50 @@ export class Conversation {
   }
 
   // ------------------------------------------------------------------ what is not as it was
+
+  /**
+   * [H6] The server's data were put in place anew: has it make good what it lost, and follows its log from where it is the same. What it lost stays here,
+   * marked. Throws FastChatError, ConnectionLost; then all stays as it is.
+   */
+  async restore(): Promise<Repair> {
+    const repair = await this.#lane.run(() => this.#restore());
+    if (repair.kind === "repaired") await this.catchUp();
+    return repair;
+  }
+
+  async #restore(): Promise<Repair> {
+    const { id, record, chain } = this;
+    if (record.high === 0 || record.low > record.high) return { kind: "same" };
+    const { storage, connection } = this.#parts;
+    const repair = await repairLog({ id, storage, chain, check: this.#check, connection }, record);
+    const draft = this.#draft();
+    if (repair.kind === "forked") {
+      draft.record.forked = true;
+      await this.#commit(draft);
+    }
+    if (repair.kind !== "repaired") return repair;
+    const { from } = repair;
+    const behind = (await chain.linksAfter(from)).map(({ sequence }) => sequence);
+    const placeOf = (sequence: number) => (sequence <= from ? sequence : (repair.places[behind.indexOf(sequence)] ?? from));
+    const placed = await chain.placeAgain(from, repair.places);
+    const stored = await storage.range({ ...prefixRange(prefixes.entries(id)), from: keys.entry(id, from + 1) });
+    // What has a lifetime is lost with the server's: whose it was to read when cannot be told any more [H4].
+    const timed = new Set(this.#timers.behind(from));
+    for (const sequence of timed) {
+      this.#timers.remove(draft, sequence);
+      draft.changes.push(remove(keys.entry(id, sequence)));
+    }
+    const left = stored.filter(({ key }) => !timed.has(sequenceOfKey(key)));
+    draft.changes.push(...leaveBehind(id, draft.record, { from, stored: left, placeOf }), ...placed.changes);
+    await this.#check.endAt(draft.record, from);
+    Object.assign(draft.record, await this.#recount(draft.record));
+    draft.record.revision++;
+    this.record.head = draft.record.head = repair.head;
+    draft.done.push(placed.done);
+    await this.#commit(draft);
+    this.#parts.listener.onChanged(this, []);
+    return repair;
+  }
 
   /** The server says that it has less than this device: looks whether what it has is the same. */
   compareWithServer(head: number): Promise<void> {
@@ -654,7 +920,8 @@ export class Conversation {
     const openable = new Map<number, StoredEntry>();
     for (const { key, value } of await this.#parts.storage.range(prefixRange(prefixes.entries(this.id)))) {
       const stored = fromBinary(schemas.entry, value);
-      if (stored.body.case === "message") said.add(nameOfMessage(stored, stored.body.value.clientMessageId));
+      const known = identityOf(stored);
+      if (known !== undefined) said.add(nameOfMessage(stored, known.id));
       if (stored.body.case !== "unreadable" || !KEY_MISSING.has(stored.body.value.reason)) continue;
       const { epoch } = stored.body.value;
       if (epochs.has(epoch)) openable.set(sequenceOfKey(key), stored);
@@ -665,6 +932,7 @@ export class Conversation {
     const changed = [...draft.stored.keys()];
     if (changed.length > 0) {
       await this.#check.witnesses(draft, changed);
+      this.#keepTime(draft, changed);
       this.#count(draft, changed);
       record.revision++;
     }
@@ -703,6 +971,16 @@ export class Conversation {
     if (member === undefined) return "no-member";
     return deviceAt(member.chain, this.#parts.me.device, member.chain.head.index);
   }
+}
+
+/** Links of a part of the chain that are new, and no newer than the newest page. */
+const newLinks = (entries: readonly Entry[], after: number, head: number): Entry[] =>
+  entries.filter(({ sequence }) => sequence > after && sequence <= head);
+
+/** Asked for before it is needed: whoever waits for it later hears of its failure. */
+function ahead<T>(asked: Promise<T>): Promise<T> {
+  asked.catch(() => undefined);
+  return asked;
 }
 
 const isGroupCreate = ({ link }: LinkEntry): boolean => {

@@ -28,6 +28,7 @@ import {
   TicketRequestSchema,
   TicketSchema,
 } from "@fastchat/protocol/wire/gateway";
+import { AccountPutBackSchema, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import { signTicketRequest } from "@fastchat/protocol/seal";
 
 const MEDIA_TYPE = "application/x-protobuf";
@@ -71,6 +72,7 @@ export class Gateway {
   startPassword = this.#call("/v1/password/start", PasswordStartSchema, PasswordStartedSchema);
   finishPassword = this.#call("/v1/password/finish", PasswordFinishSchema, PasswordFinishedSchema);
   addDevice = this.#call("/v1/devices", AddDeviceSchema, DeviceAddedSchema);
+  putBackAccount = this.#call("/v1/accounts/put-back", PutBackAccountSchema, AccountPutBackSchema);
   #challenge = this.#call("/v1/challenge", ChallengeRequestSchema, ChallengeSchema);
   #ticket = this.#call("/v1/ticket", TicketRequestSchema, TicketSchema);
 

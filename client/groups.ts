@@ -38,7 +38,8 @@ import type {
   JoinRequestInfo,
   NewGroup,
 } from "./api-groups.ts";
-import { type Connection, ConnectionLost } from "./connection.ts";
+import { makeChange } from "./change.ts";
+import type { Connection } from "./connection.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Conversation } from "./conversation.ts";
 import type { ConversationLinks, LinkAuthor, Wanted } from "./conversation-links.ts";
@@ -46,16 +47,12 @@ import type { Conversations } from "./conversations.ts";
 import { profileOf } from "./group-record.ts";
 import { joinLinkText, originOf, parseJoinLink } from "./join-link.ts";
 import { inPieces } from "./link-pieces.ts";
-import { pause } from "./pause.ts";
 import type { People } from "./people.ts";
 import { refusal } from "./refusals.ts";
 import type { Views } from "./views.ts";
 
 const DEFAULT_USES = 100;
 const DEFAULT_DAYS = 7;
-/** A change whose answer was lost with the connection is looked for, and made again where it is missing, for so long. */
-const LOST_ANSWER_MS = 30_000;
-const RETRY_MS = 200;
 
 export interface GroupsParts {
   readonly me: Me;
@@ -77,8 +74,6 @@ export interface GroupsParts {
   /** The client is being closed: nothing is tried again. */
   readonly closing: AbortSignal;
 }
-
-const isUnreachable: ReadonlySet<ErrorCode> = new Set([ErrorCode.UNAVAILABLE, ErrorCode.NO_SERVER]);
 
 /** What people do with groups: each call says what is wanted, and `ConversationLinks` brings it about on whatever state there is. */
 export class GroupCalls implements Groups {
@@ -345,23 +340,11 @@ export class GroupCalls implements Groups {
     return newestEpoch(conversation.chain.state!).epoch;
   }
 
-  /** An answer that is lost with its connection says nothing: the next one shows whether the change was made. */
   async #change(conversation: Conversation, decide: (state: ConversationState) => Promise<Wanted>): Promise<void> {
-    const { me, connection, links, emit, onChanged, closing } = this.#parts;
-    await connection.online();
-    for (const end = Date.now() + LOST_ANSWER_MS; ;) {
-      try {
-        await connection.online();
-        await links.change(conversation, decide);
-        if (conversation.chain.state?.members.has(me.account) === true) await onChanged(conversation);
-        emit({ kind: "conversations", conversations: [conversation.id] });
-        return;
-      } catch (error) {
-        const isLost = error instanceof ConnectionLost || (error instanceof FastChatError && isUnreachable.has(error.code));
-        if (!isLost || Date.now() > end || closing.aborted) throw error;
-        await pause(RETRY_MS, closing);
-      }
-    }
+    const { me, emit, onChanged } = this.#parts;
+    await makeChange(this.#parts, conversation, decide);
+    if (conversation.chain.state?.members.has(me.account) === true) await onChanged(conversation);
+    emit({ kind: "conversations", conversations: [conversation.id] });
   }
 
   #group(id: ConversationId): Conversation {

@@ -7,15 +7,20 @@ import type { Storage } from "./storage.ts";
 /** What the holder of a profile says about its connection to processes beside it; in the order in which it was said. */
 export class ToldConnection {
   readonly #storage: Storage;
+  readonly #callKey: () => Promise<Uint8Array>;
   readonly #lane = new Lane();
 
-  constructor(storage: Storage) {
+  /** @param callKey see HolderConnection */
+  constructor(storage: Storage, callKey: () => Promise<Uint8Array>) {
     this.#storage = storage;
+    this.#callKey = callKey;
   }
 
   tell(state: ConnectionState): Promise<void> {
-    const record = create(schemas.holderConnection, { state: JSON.stringify(state) });
-    return this.#lane.run(() => this.#storage.commit([put(keys.holderConnection, schemas.holderConnection, record)]));
+    return this.#lane.run(async () => {
+      const record = create(schemas.holderConnection, { state: JSON.stringify(state), callKey: await this.#callKey() });
+      await this.#storage.commit([put(keys.holderConnection, schemas.holderConnection, record)]);
+    });
   }
 
   /** The holder goes. */

@@ -9,13 +9,15 @@ import {
   parseName,
 } from "@fastchat/protocol";
 import { directConversationId, newestEpoch } from "@fastchat/protocol/chain";
+import { deleteAccount } from "./account-deletion.ts";
 import { AccountForked, KnownAccounts } from "./accounts.ts";
 import { Admissions } from "./admissions.ts";
-import type { BroadcastList, ClientEvent, ConnectionState, SuccessionResult } from "./api.ts";
+import type { AccountDeletion, BroadcastList, ClientEvent, ConnectionState, SuccessionResult } from "./api.ts";
 import type { Receipt } from "./api-groups.ts";
 import { Broadcasts, broadcastListsIn } from "./broadcasts.ts";
 import type { OwnCalls } from "./calls.ts";
 import { CatchUp } from "./catch-up.ts";
+import { Completion } from "./completion.ts";
 import { Connection, ConnectionLost, isWorthRetrying } from "./connection.ts";
 import { Contacts } from "./contacts.ts";
 import { ConversationSettings } from "./conversation-settings.ts";
@@ -24,6 +26,7 @@ import type { Conversation } from "./conversation.ts";
 import { Conversations } from "./conversations.ts";
 import { Devices } from "./devices.ts";
 import { Drafts } from "./drafts.ts";
+import { Expiry } from "./expiry.ts";
 import type { Gateway } from "./gateway.ts";
 import { GroupCalls } from "./groups.ts";
 import { ToldConnection } from "./holder-connection.ts";
@@ -37,7 +40,10 @@ import type { LocalProfile } from "./profile.ts";
 import { type PushReceivers, receivePush } from "./pushes.ts";
 import { ReadPositions } from "./read-positions.ts";
 import { Requests } from "./requests.ts";
-import { Retention } from "./retention.ts";
+import { Restore } from "./restore.ts";
+import { SealedCalls } from "./sealed-calls.ts";
+import { setRetention } from "./retention.ts";
+import { type Clocks, ServerClock } from "./server-clock.ts";
 import { Slots } from "./slots.ts";
 import { Standings } from "./standing.ts";
 import type { Storage } from "./storage.ts";
@@ -51,7 +57,7 @@ const CLOSE_FLUSH_MS = 2_000;
 const RETRY_MS = 1_000;
 /** So long, at most, is waited for who is being let in, by who only looks in for a moment. */
 const LETTING_IN_MS = 5_000;
-/** So long it is waited for the vault to tell strangers from contacts; whom it tells of later is looked at again then. */
+/** So long it is waited for the vault to tell strangers from contacts, and what was read elsewhere; what it tells later is looked at again then. */
 const VAULT_MS = 2_000;
 
 export interface HolderParts {
@@ -61,6 +67,7 @@ export interface HolderParts {
   readonly agent: string;
   readonly deviceName?: string;
   readonly offline: boolean;
+  readonly clocks: Clocks;
   readonly onWake: (listener: () => void) => () => void;
   readonly emit: (event: ClientEvent) => void;
   /** Something that no rule foresees: a full disk, a bug. Whoever uses the SDK gets to know. */
@@ -79,8 +86,10 @@ export class Holder {
   readonly settings: ConversationSettings;
   readonly requests: Requests;
   readonly own: OwnCalls;
+  readonly clock: ServerClock;
   readonly #connection: Connection;
   readonly #toldConnection: ToldConnection;
+  readonly #sealedCalls: SealedCalls;
   readonly #links: ConversationLinks;
   readonly #vault: Vault;
   readonly #ownAccount: OwnAccount;
@@ -95,13 +104,18 @@ export class Holder {
   readonly #news: News;
   readonly #trouble: Trouble;
   readonly #admissions: Admissions;
+  readonly #expiry: Expiry;
+  #expiring: Promise<void> = Promise.resolve();
+  readonly #restore: Restore;
   readonly groups: GroupCalls;
-  /** Conversations whose unread messages are being counted. */
-  readonly #counting = new Set<Conversation>();
+  #isOlderCopy = false;
+  readonly #completion: Completion;
   readonly #closing = new AbortController();
   /** Aborted when the connection ends: work of an earlier session stops. */
   #session = new AbortController();
   #synced: Promise<void> | undefined;
+  /** Settles when what the server lost was made good; undefined: that is done. */
+  #restored: Promise<void> | undefined;
   /** The vault of this connection was read, or could not be. */
   #vaultRead: Promise<unknown> = Promise.resolve();
 
@@ -125,13 +139,25 @@ export class Holder {
       { gateway: parts.gateway, device: me.device, signingSeed, agent: parts.agent, onWake: parts.onWake },
       {
         onState: (state) => this.#onState(state),
-        onOnline: () => this.#onOnline(),
-        onPush: (body) => quietly(receivePush(body, receivers)),
+        onOnline: (running) => this.#onOnline(running),
+        onUnknown: () => this.#ownAccount.putBack(),
+        // What a restored server says is read on top of what was made good.
+        onPush: (body) =>
+          quietly(this.#restored === undefined ? receivePush(body, receivers) : this.#restored.then(() => receivePush(body, receivers))),
+        onTime: (time) => quietly(this.clock.hear(time)),
       },
     );
+    this.clock = new ServerClock(storage, parts.clocks);
     this.#connection = connection;
-    this.#toldConnection = new ToldConnection(storage);
+    this.#sealedCalls = new SealedCalls({
+      revokeDevices: (password, devices) => this.revokeDevices(password, devices),
+      succeed: (old, fresh) => this.succeed(old, fresh),
+      deleteAccount: (password) => this.deleteAccount(password),
+    });
+    this.#toldConnection = new ToldConnection(storage, () => this.#sealedCalls.publicKey);
     const isOnline = () => connection.state.kind === "online";
+    /** And nothing is left to be made good: what is written follows what the server has. */
+    const isReady = () => isOnline() && this.#restored === undefined;
     this.accounts = new KnownAccounts(
       storage,
       (request) => connection.request({ case: "fetchAccount", value: request }, "account"),
@@ -190,7 +216,7 @@ export class Holder {
       author,
       links: this.#links,
       connection,
-      isOnline,
+      isOnline: isReady,
       conversationOf: (id) => this.#conversations.need(id),
       manifestReference: () => this.#vault.manifestReference(),
       onChanged: (conversation, outgoing) => {
@@ -203,7 +229,7 @@ export class Holder {
     this.#slots = new Slots({
       author,
       connection,
-      isOnline,
+      isOnline: isReady,
       isQuiet: (conversation) => this.requests.isQuiet(conversation),
       onOthers: (conversation, from, to) => quietly(this.#news.othersMoved(conversation, from, to)),
       onUnexpected,
@@ -236,6 +262,7 @@ export class Holder {
       },
       settings: this.settings,
       standings,
+      clock: this.clock,
     });
     this.people = new People({
       me,
@@ -254,18 +281,32 @@ export class Holder {
       verified: new Map(),
       connection,
       accountKeyOf: (generation) => this.#ownAccount.secretOf(generation),
+      isOutgoing: (id) => this.outbox.find(id) !== undefined,
       arrived: (id, ids) => this.outbox.arrived(id, ids),
       settled: (id, ids) => this.outbox.settled(id, ids),
       onReference: (manifest) => quietly(this.#vault.compare(manifest)),
+      clock: this.clock,
+      readElsewhere: async (id) => {
+        await this.#vaultRead;
+        return this.#readPositions.readElsewhere(id);
+      },
       listener: {
-        onStored: (conversation, sequences, live) => {
-          quietly(this.#news.stored(conversation, sequences, live));
-          if (!live && conversation.record.low > 1) quietly(this.#countUnread(conversation));
+        onStored: (conversation, sequences, came) => {
+          this.#expiry.look(conversation);
+          quietly(this.#news.stored(conversation, sequences, came));
+          if (came !== "live") this.#completion.add(conversation);
         },
-        onChanged: (conversation, sequences) => quietly(this.#news.itemsChanged(conversation, sequences)),
+        onChanged: (conversation, sequences) => {
+          this.#expiry.look(conversation);
+          quietly(this.#news.itemsChanged(conversation, sequences));
+        },
         onFork: tellFork,
         onDeleted: ({ id, record }) => {
           emit({ kind: "deleted", conversation: id, upTo: record.deletedUpTo });
+          emit({ kind: "conversations", conversations: [id] });
+        },
+        onExpired: ({ id }, sequences) => {
+          emit({ kind: "expired", conversation: id, sequences });
           emit({ kind: "conversations", conversations: [id] });
         },
         onRules: (id) => {
@@ -277,8 +318,20 @@ export class Holder {
           const conversation = this.#conversations.get(id);
           if (conversation !== undefined && !this.requests.isQuiet(conversation)) quietly(this.people.checkNames(accounts));
         },
+        onOlderCopy: () => this.#warnOlderCopy(),
         onKeyMissing: (conversation, epoch) => quietly(this.#findKey(conversation, epoch)),
       },
+    });
+    this.#restore = new Restore({
+      account: me.account,
+      storage,
+      accounts: this.accounts,
+      conversations: this.#conversations,
+      links: this.#links,
+      connection,
+      vault: this.#vault,
+      besideOwn: () => this.#ownAccount.besideLinks(),
+      emit,
     });
     this.requests = new Requests({
       storage,
@@ -292,6 +345,7 @@ export class Holder {
       emit,
       quietly,
     });
+    this.#completion = new Completion(quietly);
     const contactsKnown = async (): Promise<void> => {
       await this.#vaultRead;
     };
@@ -307,7 +361,15 @@ export class Holder {
     });
     const shared = { account: me.account, accounts: this.accounts, conversations: this.#conversations };
     this.#turns = new Turns({ ...shared, links: this.#links, onTrouble: onUnexpected });
-    this.#readPositions = new ReadPositions({ account: me.account, vault: this.#vault, slots: this.#slots, emit, quietly });
+    this.#readPositions = new ReadPositions({
+      account: me.account,
+      vault: this.#vault,
+      slots: this.#slots,
+      clock: this.clock,
+      emit,
+      quietly,
+    });
+    this.#expiry = new Expiry({ conversations: this.#conversations, clock: this.clock, storage, onTrouble: onUnexpected });
     this.#news = new News({
       conversations: this.#conversations,
       contacts: this.contacts,
@@ -344,6 +406,7 @@ export class Holder {
       people: this.people,
       outbox: this.outbox,
       openDirect: (name) => this.openDirect(name),
+      timerOf: (id) => this.settings.timerOf(id),
     });
     const devices = new Devices({
       ownAccount: this.#ownAccount,
@@ -355,6 +418,22 @@ export class Holder {
     this.#devices = devices;
     this.own = {
       setMute: (id, mute) => this.settings.setMute(id, mute),
+      setTimer: (id, seconds) => this.settings.setTimer(id, seconds),
+      setRetention: (id, seconds) =>
+        setRetention(
+          {
+            connection,
+            links: this.#links,
+            closing: this.#closing.signal,
+            conversations: this.#conversations,
+            groups: this.groups,
+            onChanged: (changed) => this.requests.spoke(changed),
+            emit,
+          },
+          id,
+          seconds,
+        ),
+      setPinned: (id, pinned) => this.settings.setPinned(id, pinned),
       accept: async (id) => {
         await this.requests.accept(id);
         const conversation = this.#conversations.get(id);
@@ -372,6 +451,7 @@ export class Holder {
       devices: () => devices.all(),
       nameDevice: (device, name) => devices.name(device, name),
       readRequest: (id) => this.requests.read(id),
+      sealed: (call) => this.#sealedCalls.take(call),
       presences: (people) => this.#presence.look(people),
     };
     const receivers: PushReceivers = {
@@ -393,12 +473,13 @@ export class Holder {
   async open(): Promise<void> {
     // Before anything else: what an earlier holder said is not true any more.
     await this.#tellConnection(this.connection);
+    await this.clock.load();
     await this.#vault.load();
     await this.contacts.load();
     await this.#conversations.load();
     await this.requests.load();
     await this.outbox.load();
-    this.#trouble.quietly(new Retention(this.#conversations).keep(this.#closing.signal));
+    this.#expiring = this.#expiry.keep(this.#closing.signal);
     if (!this.#parts.offline) this.#connection.start();
   }
 
@@ -452,7 +533,8 @@ export class Holder {
 
   async fetchDownTo(id: ConversationId, sequence: number): Promise<boolean> {
     const conversation = this.#conversations.get(id);
-    return conversation !== undefined && this.#connection.state.kind === "online" && conversation.fetchDownTo(sequence);
+    if (conversation === undefined || this.#connection.state.kind !== "online") return false;
+    return this.#completion.first(conversation.fetchDownTo(sequence));
   }
 
   async markRead(id: ConversationId, sequence: number): Promise<void> {
@@ -491,6 +573,15 @@ export class Holder {
     this.#trouble.quietly(this.#turns.keepTurning(this.#session.signal));
   }
 
+  async deleteAccount(password: string): Promise<AccountDeletion> {
+    const { profile, gateway } = this.#parts;
+    const shared = { profile, gateway, accounts: this.accounts, conversations: this.#conversations, connection: this.#connection };
+    return deleteAccount({ ...shared, leaveGroup: (id) => this.groups.leave(id) }, password).catch((error: unknown) => {
+      if (error instanceof AccountForked) this.#trouble.tellFork(error);
+      throw error;
+    });
+  }
+
   broadcastLists(): Promise<BroadcastList[]> {
     return broadcastListsIn(this.#vault, this.views);
   }
@@ -503,6 +594,13 @@ export class Holder {
     });
     this.#parts.emit({ kind: "conversations", conversations: [id] });
     this.outbox.drive(id);
+  }
+
+  /** [S2] Once: it has caught up, and sends under counters that follow. */
+  #warnOlderCopy(): void {
+    if (this.#isOlderCopy) return;
+    this.#isOlderCopy = true;
+    this.#parts.emit({ kind: "warning", warning: "older-copy", text: OLDER_COPY_WARNING });
   }
 
   async #receipts(id: ConversationId): Promise<Receipt[]> {
@@ -519,14 +617,6 @@ export class Holder {
     await pause(limits.healingMs, this.#session.signal);
     conversation.newSession();
     if (!this.#session.signal.aborted) await conversation.retryKeys([epoch]);
-  }
-
-  async #countUnread(conversation: Conversation): Promise<void> {
-    if (this.#counting.has(conversation)) return;
-    this.#counting.add(conversation);
-    const { unread } = conversation.record;
-    await conversation.countUnread(this.#session.signal).finally(() => this.#counting.delete(conversation));
-    if (conversation.record.unread !== unread) this.#parts.emit({ kind: "conversations", conversations: [conversation.id] });
   }
 
   retry(message: ClientMessageId): Promise<void> {
@@ -550,6 +640,7 @@ export class Holder {
     }
     this.#closing.abort();
     this.#session.abort();
+    await this.#expiring;
     await this.#connection.close();
     await this.outbox.close();
     await this.requests.close().catch(this.#trouble.tell);
@@ -577,12 +668,14 @@ export class Holder {
     await this.#toldConnection.tell(state).catch(this.#trouble.tell);
   }
 
-  #onOnline(): void {
+  #onOnline(running: Uint8Array): void {
     this.#session.abort();
     this.#session = new AbortController();
     const session = AbortSignal.any([this.#session.signal, this.#closing.signal]);
     this.#links.newSession();
     for (const conversation of this.#conversations.all) conversation.newSession();
+    this.#restored = this.#restore.look(running, session).finally(() => (this.#restored = undefined));
+    this.#restored.catch(() => undefined);
     this.#synced = this.#begin(session);
     this.#trouble.quietly(this.#synced);
     this.#trouble.quietly(this.#catchUp.nowAndThen(session));
@@ -592,8 +685,12 @@ export class Holder {
   async #begin(session: AbortSignal): Promise<void> {
     for (;;) {
       try {
+        await this.#restored;
         // Who was given a new account key reads the vault with it.
-        const read = this.#ownAccount.refresh().then(() => this.#vault.online());
+        const read = this.#ownAccount
+          .refresh()
+          .then(() => this.#restore.lookAtVault())
+          .then(() => this.#vault.online());
         this.#vaultRead = Promise.race([read.catch(() => undefined), pause(VAULT_MS, session)]);
         const vault = read.then(() => this.#devices.introduce()).then(() => this.#vault.writeWaiting());
         const beside = Promise.all([vault, this.#presence.online()]);
@@ -601,6 +698,7 @@ export class Holder {
         beside.catch(() => undefined);
         await this.#catchUp.all(session);
         this.outbox.driveAll();
+        this.#completion.begin(session, this.#conversations.all);
         await beside;
         await this.#fetchSlots(session);
         // That nobody asks any more, no head says.
@@ -651,5 +749,7 @@ function ignoreNotFound(error: unknown): void {
 }
 
 const NEW_DEVICE_WARNING = "A new device signed in to your account. If that was not you, change your password and revoke it.";
+const OLDER_COPY_WARNING =
+  "This is an older copy of this device's profile: it has caught up with what was sent since. If another copy is still in use, sign out on one of the two.";
 const VAULT_WARNING =
   "Your contacts and settings on the server are not what your devices wrote: something was changed, swapped, held back or is old. What this device has was kept.";

@@ -1,4 +1,5 @@
 export type {
+  AccountDeletion,
   BroadcastList,
   DeviceInfo,
   PasswordChangeResult,
@@ -22,12 +23,14 @@ export type {
   Person,
   ProfileRole,
   SafetyNumber,
+  SendOptions,
   SignInOptions,
   SignInResult,
   SignUpOptions,
   SignUpResult,
   Verification,
 } from "./api.ts";
+export type { ExportLock, ExportOptions, ExportProgress, ExportResult, ExportSummary } from "./api-export.ts";
 export type {
   FoundGroup,
   GroupInfo,

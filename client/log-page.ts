@@ -106,6 +106,16 @@ export function storedMessage(stored: StoredEntry): { id: ClientMessageId; conte
   return { id: clientMessageId(id), content: fromBinary(MessageContentSchema, content), doubt };
 }
 
+/** By what a message is known again, also when what it said is deleted; undefined: there is none, or nobody read it here. */
+export function identityOf({ body }: StoredEntry): { readonly id: Uint8Array; readonly counter: number } | undefined {
+  if (body.case === "message") {
+    const { clientMessageId: id, content } = body.value;
+    return { id, counter: fromBinary(MessageContentSchema, content).counter };
+  }
+  if (body.case !== "erased" || body.value.clientMessageId.length === 0) return undefined;
+  return { id: body.value.clientMessageId, counter: body.value.counter };
+}
+
 const unreadable = (reason: UnreadableReason): ReadMessage => ({ kind: "unreadable", reason });
 
 function reasonOf({ reason }: Extract<MessageVerdict, { kind: "refused" }>): UnreadableReason {

@@ -8,7 +8,12 @@ import { breathe } from "./breathe.ts";
 import type { Connection } from "./connection.ts";
 import type { ConversationChain } from "./conversation-chain.ts";
 import { type EpochKeys, type LinkBodyOf, pagesOfCopies } from "./epoch-keys.ts";
-import { RevokedDeviceSchema, type StoredEntry, type StoredNotice } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import {
+  RevokedDeviceSchema,
+  StoredErasedSchema,
+  type StoredEntry,
+  type StoredNotice,
+} from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { keepProfile, lastProfileOf, openGroupProfile, recordStep, signedProfileOf } from "./group-record.ts";
 import { type LogDraft, witnessRecord } from "./log-check.ts";
 import { doubtOf, isMessage, type ReadMessage, readMessage, storedBase, storeMessage } from "./log-page.ts";
@@ -216,7 +221,7 @@ export class LogReader {
         stored.notices.push(incarnationNotice());
         break;
       case "erased":
-        stored.body = { case: "erased", value: { $typeName: "fastchat.profile.v1.StoredErased" } };
+        stored.body = { case: "erased", value: create(StoredErasedSchema) };
         break;
       case "message":
       case undefined:

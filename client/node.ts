@@ -1,4 +1,5 @@
 import { existsSync, rmSync } from "node:fs";
+import { uptime } from "node:os";
 import { join, resolve } from "node:path";
 import type { Client, OpenOptions } from "./api.ts";
 import { openClientOn } from "./client.ts";
@@ -31,6 +32,7 @@ const platform: Platform<Place> = {
   openStorage: async (place) => openSqliteStorage(folderOf(place)),
   lock: (place) => nodeLock(folderOf(place)),
   erase: async (place) => rmSync(folderOf(place), { recursive: true, force: true }),
+  clocks: { wall: () => Date.now(), steady: () => 1_000 * uptime() },
   onWake(listener) {
     let last = Date.now();
     const timer = setInterval(() => {

@@ -69,6 +69,15 @@ export const evidenceNotice = (): StoredNotice =>
 export const incarnationNotice = (): StoredNotice =>
   notice("incomplete", "The server was restored from a backup here: newer messages may be missing on it.");
 
+/** [H6] Before what was kept of it. */
+export const lostNotice = (count: number): StoredNotice =>
+  notice(
+    "incomplete",
+    count === 1
+      ? "The server lost the message that follows; it was kept on this device."
+      : `The server lost the ${count} messages that follow; they were kept on this device.`,
+  );
+
 export const falseIncarnationNotice = (): StoredNotice =>
   notice("contradiction", "The server says that it was restored here, but to another past than this device knows: it is not believed.");
 
@@ -215,7 +224,7 @@ function policySentences({ before, after }: LinkStep): string[] {
     told.push(
       is.retentionSeconds === 0
         ? "set messages to be kept for ever."
-        : `set messages to be deleted after ${durationWords(is.retentionSeconds)}.`,
+        : `set messages to disappear after ${durationWords(is.retentionSeconds)}.`,
     );
   }
   if (was.publicName !== is.publicName) {

@@ -55,6 +55,8 @@ export interface OutboxParts {
 export interface Writing {
   readonly conversation: ConversationId;
   readonly texts: readonly string[];
+  /** Seconds; 0: without an end. */
+  readonly expiresAfter: number;
 }
 
 /**
@@ -63,14 +65,14 @@ export interface Writing {
  */
 export async function leaveInOutbox(storage: Storage, writings: readonly Writing[]): Promise<Outgoing[]> {
   const time = BigInt(Date.now());
-  const left = writings.map(async ({ conversation, texts }) => {
+  const left = writings.map(async ({ conversation, texts, expiresAfter }) => {
     const [last] = await storage.range({ ...prefixRange(prefixes.outboxOf(conversation)), reverse: true, limit: 1 });
     const first = last === undefined ? 1 : outboxKeyParts(last.key).order + 1;
     return texts.map((given, place): Outgoing => {
       const text = given.toWellFormed();
       if (utf8(text).length > limits.messageTextBytes) throw new FastChatError(ErrorCode.TOO_LARGE);
       const id = clientMessageId(random(16));
-      const item = create(schemas.outbox, { clientMessageId: idBytes(id), text, time });
+      const item = create(schemas.outbox, { clientMessageId: idBytes(id), text, time, expiresAfter });
       const order = first + place;
       return { conversation, id, order, key: keys.outbox(conversation, order, id), item, sent: undefined };
     });
@@ -329,9 +331,9 @@ export class Outbox {
       const manifest = this.#parts.manifestReference();
       sealed = await Promise.all(
         outgoing.map(({ id, item }) => {
-          const { time, counter, text } = item;
-          const mentions = mentionedIn(text, state);
-          const content = create(MessageContentSchema, { time, counter, manifest, kind: { case: "text", value: { text, mentions } } });
+          const { time, counter, text, expiresAfter } = item;
+          const kind = { case: "text", value: { text, mentions: mentionedIn(text, state) } } as const;
+          const content = create(MessageContentSchema, { time, counter, manifest, kind, expiresAfter });
           if (witness !== undefined) content.witness = witness;
           return sealMessage(key, context, { clientMessageId: id }, content, author.signingSeed);
         }),

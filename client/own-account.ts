@@ -1,7 +1,8 @@
+import { create } from "@bufbuild/protobuf";
 import { type DeviceId, ErrorCode, FastChatError, idBytes } from "@fastchat/protocol";
 import { type AccountState, activeDevices, buildSignOut } from "@fastchat/protocol/chain";
-import { deviceSealingKeyHash, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
-import type { AppendAccountLink, DeviceTimes } from "@fastchat/protocol/wire/frames";
+import { deviceSealingKeyHash, sealingPublicKeyOf, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
+import { type AppendAccountLink, type DeviceTimes, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import { openNewAccountKeys } from "./account-keys.ts";
 import type { KnownAccounts } from "./accounts.ts";
 import type { SuccessionResult } from "./api.ts";
@@ -11,6 +12,8 @@ import { registerNewPassword } from "./new-password.ts";
 import { weaknessOf } from "./password.ts";
 import { pause } from "./pause.ts";
 import { type AccountKeySecret, type LocalProfile, saveAccountKey } from "./profile.ts";
+import { keys, put, read, schemas } from "./records.ts";
+import type { BesideOwn } from "./restore.ts";
 import { buildRevocation, type KeyTurn } from "./revocation.ts";
 import { openAccount, type OpenedAccount, refusing } from "./sign-in.ts";
 import type { Storage } from "./storage.ts";
@@ -141,6 +144,28 @@ export class OwnAccount {
     });
   }
 
+  /** [H6] For putting back what the server lost. */
+  async besideLinks(): Promise<BesideOwn> {
+    const { storage, profile } = this.#parts;
+    const turn = await read(storage, keys.keyTurn, schemas.keyTurn);
+    const { accountPublicKeys = [], copies = [], wraps = [], signInRecord } = turn ?? {};
+    const deviceSealingKeys = [await sealingPublicKeyOf(profile.sealingSecret)];
+    return { accountPublicKeys, copies, wraps, deviceSealingKeys, ...(signInRecord !== undefined && { signInRecord }) };
+  }
+
+  /** [H6] The server does not know this device: links of the account may bring it back. What is said here, another installation may hear. */
+  async putBack(): Promise<void> {
+    const { accounts, profile, gateway } = this.#parts;
+    const own = await accounts.get(profile.me.account);
+    if (own === undefined) return;
+    const deviceSealingKeys = [await sealingPublicKeyOf(profile.sealingSecret)];
+    await gateway.putBackAccount({
+      links: [...own.links],
+      accountPublicKeys: own.publicKey === undefined ? [] : [own.publicKey],
+      deviceSealingKeys,
+    });
+  }
+
   /** With the password, on top of what this device knows. */
   async #open(password: string): Promise<OpenedAccount> {
     const { me, passwordServerKey } = this.#parts.profile;
@@ -166,6 +191,7 @@ export class OwnAccount {
       const { revision: vaultRevision, entries } = await vault().sealedUnder(vaultKeysOf(accountKey));
       try {
         await this.#append({ ...change, vault: [...entries], vaultRevision });
+        await this.#keepTurn(change);
         break;
       } catch (error) {
         if (!(error instanceof FastChatError) || attempt === LINK_ATTEMPTS) throw error;
@@ -183,6 +209,13 @@ export class OwnAccount {
     await this.refresh().catch((error: unknown) => {
       if (!(error instanceof ConnectionLost || error instanceof FastChatError)) throw error;
     });
+  }
+
+  async #keepTurn({ attachments, signInRecord }: Omit<KeyTurn, "accountKey">): Promise<void> {
+    const { accountPublicKey, copies = [], wraps = [] } = attachments ?? {};
+    const beside = { accountPublicKeys: accountPublicKey === undefined ? [] : [accountPublicKey], copies, wraps };
+    const record = create(PutBackAccountSchema, { ...beside, ...(signInRecord !== undefined && { signInRecord }) });
+    await this.#parts.storage.commit([put(keys.keyTurn, schemas.keyTurn, record)]);
   }
 
   /** A link that is stored already is answered as when it was stored: so an answer that was lost is asked for again. */

@@ -1,4 +1,5 @@
 import type { ProfileLock } from "./lock.ts";
+import type { Clocks } from "./server-clock.ts";
 import type { Storage } from "./storage.ts";
 
 /** What a place to run on gives: the rest of the SDK knows neither Node nor browsers. */
@@ -9,6 +10,7 @@ export interface Platform<Place> {
   lock(place: Place): ProfileLock;
   /** Erases all of a profile; its storage is closed. */
   erase(place: Place): Promise<void>;
+  readonly clocks: Clocks;
   /** Hints that the network may be back or that this machine slept. Returns the function that ends the subscription. */
   onWake(listener: () => void): () => void;
 }

@@ -95,6 +95,8 @@ export async function receivePush(body: Push, to: PushReceivers): Promise<void> 
     case "joinRequests":
     case "joinRequestDropped":
     case "publicGroups":
+    case "compared":
+    case "accountPutBack":
       // Answers that nobody asked for.
       return;
     default:

@@ -1,13 +1,18 @@
-import { type AccountId, idBytes } from "@fastchat/protocol";
+import { type AccountId, type ConversationId, idBytes } from "@fastchat/protocol";
 import type { ClientEvent } from "./api.ts";
-import type { Conversation } from "./conversation.ts";
+import type { Conversation, ReadPosition } from "./conversation.ts";
+import type { ServerTime } from "./server-clock.ts";
 import type { Slots } from "./slots.ts";
 import type { Vault } from "./vault.ts";
+
+/** Positions within this time may reach other devices as one: what was read then counts there as read when it began, so that none keeps it longer. */
+const SITTING_MS = 2_000;
 
 export interface ReadPositionsParts {
   readonly account: AccountId;
   readonly vault: Vault;
   readonly slots: Slots;
+  readonly clock: ServerTime;
   readonly emit: (event: ClientEvent) => void;
   readonly quietly: (work: Promise<unknown>) => void;
 }
@@ -22,30 +27,47 @@ export class ReadPositions {
     this.#parts = parts;
   }
 
-  /** Read here. */
+  /** Read here, now. */
   async mark(conversation: Conversation, sequence: number): Promise<void> {
+    const { vault, clock } = this.#parts;
     const upTo = Math.min(sequence, conversation.record.high);
-    if (!(await this.#readUpTo(conversation, upTo))) return;
+    const from = conversation.record.readUpTo;
+    const at = Math.round(clock.now());
+    if (!(await this.#readUpTo(conversation, { sequence: upTo, moment: { from, at } }))) return;
     const read = await conversation.witnessAt(upTo);
-    await this.#parts.vault.set({ kind: { case: "readPosition", value: { conversation: idBytes(conversation.id), read } } });
+    const before = this.readElsewhere(conversation.id);
+    const isOneSitting = before?.sequence === from && before.moment.at > 0 && at - before.moment.at <= SITTING_MS;
+    const told = isOneSitting ? before.moment : { from, at };
+    const value = { conversation: idBytes(conversation.id), read, readFrom: told.from, readAt: BigInt(told.at) };
+    await vault.set({ kind: { case: "readPosition", value } });
   }
 
   /** What was read on another device is read here. */
   apply(conversation: Conversation): void {
-    const { account, vault, quietly } = this.#parts;
-    const content = vault.get({ kind: "readPosition", key: conversation.id });
-    if (content?.kind.case !== "readPosition") return;
-    const { read } = content.kind.value;
-    if (read === undefined) return;
+    const { account, quietly } = this.#parts;
+    const read = this.#told(conversation.id)?.read;
+    const position = this.readElsewhere(conversation.id);
+    if (read === undefined || position === undefined) return;
     if (!this.#compared.has(read)) {
       this.#compared.add(read);
       quietly(conversation.claimed(account, [read]));
     }
-    if (read.sequence > conversation.record.readUpTo) quietly(this.#readUpTo(conversation, read.sequence));
+    if (position.sequence > conversation.record.readUpTo) quietly(this.#readUpTo(conversation, position));
   }
 
-  async #readUpTo(conversation: Conversation, upTo: number): Promise<boolean> {
-    if (!(await conversation.readUpTo(upTo))) return false;
+  /** As the account's devices tell each other. */
+  readElsewhere(conversation: ConversationId): ReadPosition | undefined {
+    const { read, readFrom, readAt } = this.#told(conversation) ?? {};
+    return read && { sequence: read.sequence, moment: { from: readFrom ?? 0, at: Number(readAt ?? 0n) } };
+  }
+
+  #told(conversation: ConversationId) {
+    const content = this.#parts.vault.get({ kind: "readPosition", key: conversation });
+    return content?.kind.case === "readPosition" ? content.kind.value : undefined;
+  }
+
+  async #readUpTo(conversation: Conversation, { sequence, moment }: ReadPosition): Promise<boolean> {
+    if (!(await conversation.readUpTo(sequence, moment))) return false;
     this.#parts.emit({ kind: "conversations", conversations: [conversation.id] });
     this.#parts.slots.schedule(conversation);
     return true;

@@ -1,3 +1,4 @@
+import { PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import type { AccountId, ClientMessageId, ConversationId } from "@fastchat/protocol";
 import {
@@ -9,7 +10,10 @@ import {
   KnownAccountSchema,
   OutboxItemSchema,
   ProfileSchema,
+  RunningSchema,
+  ServerClockSchema,
   StoredEntrySchema,
+  TimerSchema,
   UnreadRequestSchema,
   VaultCursorSchema,
   VaultRecordSchema,
@@ -33,6 +37,10 @@ export const keys = {
   link: (conversation: ConversationId, sequence: number) => `link/${conversation}/${number(sequence)}`,
   epochKey: (conversation: ConversationId, epoch: number) => `epoch-key/${conversation}/${number(epoch)}`,
   entry: (conversation: ConversationId, sequence: number) => `entry/${conversation}/${number(sequence)}`,
+  /** Of an entry whose message has a lifetime. */
+  timer: (conversation: ConversationId, sequence: number) => `timer/${conversation}/${number(sequence)}`,
+  /** An entry that stood at this place, and that the server lost [H6]. */
+  lost: (conversation: ConversationId, sequence: number) => `lost/${conversation}/${number(sequence)}`,
   /** `order` counts up within a conversation; the id keeps two processes that chose the same one apart. */
   outbox: (conversation: ConversationId, order: number, id: ClientMessageId) => `outbox/${conversation}/${number(order)}/${id}`,
   vault: (place: { readonly kind: string; readonly key: string }) => `vault/${place.kind}/${place.key}`,
@@ -44,6 +52,11 @@ export const keys = {
   /** A stranger's conversation that was not read. */
   unread: (conversation: ConversationId) => `unread-request/${conversation}`,
   holderConnection: "holder-connection",
+  serverClock: "server-clock",
+  /** Of the server's data, when it was last held against what is here [H6]. */
+  running: "running",
+  /** What lay beside this device's newest link with a new account key: for putting it back [H6]. */
+  keyTurn: "key-turn",
   wish: (id: string) => `wish/${id}`,
   granted: (id: string) => `granted/${id}`,
 } as const;
@@ -55,11 +68,15 @@ export const prefixes = {
   links: (conversation: ConversationId) => `link/${conversation}/`,
   epochKeys: (conversation: ConversationId) => `epoch-key/${conversation}/`,
   entries: (conversation: ConversationId) => `entry/${conversation}/`,
+  allTimers: "timer/",
+  timers: (conversation: ConversationId) => `timer/${conversation}/`,
+  lost: (conversation: ConversationId) => `lost/${conversation}/`,
   outbox: "outbox/",
   outboxOf: (conversation: ConversationId) => `outbox/${conversation}/`,
   vault: "vault/",
   vaultOf: (kind: string) => `vault/${kind}/`,
   vaultPending: "vault-pending/",
+  vaultPendingOf: (kind: string) => `vault-pending/${kind}/`,
   strangers: "stranger/",
   unread: "unread-request/",
   wishes: "wish/",
@@ -79,6 +96,7 @@ export const schemas = {
   conversation: ConversationSchema,
   chain: ChainRecordSchema,
   entry: StoredEntrySchema,
+  timer: TimerSchema,
   outbox: OutboxItemSchema,
   unread: UnreadRequestSchema,
   vault: VaultRecordSchema,
@@ -86,6 +104,9 @@ export const schemas = {
   wish: WishSchema,
   granted: GrantedSchema,
   holderConnection: HolderConnectionSchema,
+  serverClock: ServerClockSchema,
+  running: RunningSchema,
+  keyTurn: PutBackAccountSchema,
 } as const;
 
 /** A change that stores a record. */

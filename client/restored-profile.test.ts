@@ -14,6 +14,35 @@ beforeAll(async () => {
 });
 afterAll(() => system[Symbol.asyncDispose]());
 
+test("[S2] an older copy of a profile, alone: it is noticed, has everything again, and goes on under counters that were not used", async () => {
+  await using vera = await person(system, "vera");
+  await using theo = await person(system, "theo");
+  await vera.say("theo", "before");
+  await theo.hears("vera", "before");
+  await vera.client.close();
+  await cp(join(vera.home, "vera"), join(vera.home, "vera-copy"), { recursive: true });
+  await vera.reopen();
+  for (const text of ["two", "three"]) await vera.say("theo", text);
+  await theo.say("vera", "four");
+  await vera.hears("theo", "four");
+  expect(vera.events.filter((event) => event.kind === "warning")).toEqual([]);
+  await vera.client.close();
+
+  const client = (await openClient({ home: vera.home, profile: "vera-copy" }, { gateway: vera.gateway, agent: "fastchat-test" }))!;
+  const { name, password, me, home, gateway } = vera;
+  await using copy = new Person({ name, password, me, home, gateway, profile: "vera-copy", client });
+  await copy.client.caughtUp();
+  expect(await copy.texts("theo")).toEqual(["before", "two", "three", "four"]);
+  await expect.poll(() => copy.events.filter((event) => event.kind === "warning").map(({ warning }) => warning)).toEqual(["older-copy"]);
+  await copy.say("theo", "five");
+  await theo.hears("vera", "five");
+  expect(await theo.texts("vera")).toEqual(["before", "two", "three", "four", "five"]);
+  for (const at of [copy, theo]) {
+    const notices = (await at.items(at === theo ? "vera" : "theo")).flatMap((item) => (item.kind === "notice" ? [item.notice] : []));
+    expect(notices.filter((notice) => notice === "device-runs-twice" || notice === "contradiction")).toEqual([]);
+  }
+});
+
 test("[S2] a restored profile that sends: nothing is lost, both copies go through, and it shows that the device runs twice", async () => {
   await using alice = await person(system, "alice");
   await using bob = await person(system, "bob");

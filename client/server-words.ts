@@ -41,6 +41,12 @@ export function isWellFormed(body: ServerFrame["body"]): boolean {
       return body.value.keys.every(({ account }) => isHash(account));
     case "publicGroups":
       return body.value.groups.every(({ conversation }) => isHash(conversation));
+    case "compared":
+      return (
+        body.value.different.every(({ conversation }) => isHash(conversation)) && body.value.shorter.every(({ account }) => isHash(account))
+      );
+    case "accountPutBack":
+      return body.value.head !== undefined && isHash(body.value.head.account);
     case "presence":
       return body.value.accounts.every(({ account }) => isHash(account));
     case "error":

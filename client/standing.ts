@@ -1,5 +1,6 @@
 import { accountId, type AccountId, type ConversationId, isHash } from "@fastchat/protocol";
 import { directConversationId } from "@fastchat/protocol/chain";
+import type { ConversationSummary } from "./api.ts";
 import type { Contacts } from "./contacts.ts";
 import type { ConversationSettings } from "./conversation-settings.ts";
 import type { Conversation as ConversationRecord } from "./generated/fastchat/profile/v1/profile_pb.ts";
@@ -9,6 +10,11 @@ import type { Conversation as ConversationRecord } from "./generated/fastchat/pr
  * `declined`: put away; `blocked`: by somebody whom this person blocked. All but the ordinary ones are quiet: whoever began them hears nothing.
  */
 export type Standing = "ordinary" | "request" | "declined" | "blocked";
+
+export interface StandingConversation {
+  readonly standing: Standing;
+  readonly conversation: ConversationSummary;
+}
 
 /** What the standing of a conversation follows from. */
 export interface Beginning {

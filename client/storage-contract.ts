@@ -105,6 +105,30 @@ export const storageContract: readonly ContractCase[] = [
     },
   },
   {
+    title: "keeps commits that are asked for at once apart: one fails, the others hold, in order",
+    async run(platform, place) {
+      const storage = await platform.open(place);
+      const unstorable = { kind: "put", key: "c", value: (() => undefined) as unknown as Uint8Array } as const;
+      const results = await Promise.allSettled([
+        storage.commit([put("a", 1), put("b", 1)]),
+        storage.commit([put("a", 2), unstorable]),
+        storage.commit([put("b", 3)]),
+      ]);
+      same(
+        results.map(({ status }) => status),
+        ["fulfilled", "rejected", "fulfilled"],
+        "what became of them",
+      );
+      same(await storage.getMany(["a", "b", "c"]), [bytes(1), bytes(3), undefined], "what is there");
+      const last = storage.commit([put("last", 1)]);
+      await storage.close();
+      await last;
+      const again = await platform.open(place);
+      same(await again.get("last"), bytes(1), "what was asked for before it was closed");
+      await again.close();
+    },
+  },
+  {
     title: "takes a commit of ten thousand changes",
     async run(platform, place) {
       const storage = await platform.open(place);
@@ -116,6 +140,19 @@ export const storageContract: readonly ContractCase[] = [
         keys,
         "all of them, in order",
       );
+      await storage.close();
+    },
+  },
+  {
+    title: "scrubs what was deleted, and nothing else",
+    async run(platform, place) {
+      const storage = await platform.open(place);
+      await storage.commit([put("kept", 1), put("replaced", 2), put("deleted", 3)]);
+      await storage.commit([put("replaced", 4), { kind: "delete", key: "deleted" }]);
+      same(await storage.scrub(), true, "nobody is in the way");
+      same(await storage.getMany(["kept", "replaced", "deleted"]), [bytes(1), bytes(4), undefined], "after scrubbing");
+      await storage.commit([put("kept", 5)]);
+      same(await storage.get("kept"), bytes(5), "and it goes on");
       await storage.close();
     },
   },

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { GroupCommit } from "./group-commit.ts";
 import { type Change, type Item, type KeyRange, type Storage, StorageFullError } from "./storage.ts";
 
 /** In the folder of a profile. */
@@ -8,6 +9,8 @@ const profileFile = "profile.sqlite";
 const FOREIGN_CHANGE_POLL_MS = 40;
 /** How long a commit waits for that of another process of the profile. */
 const BUSY_MS = 10_000;
+/** How long scrubbing waits for others: it is tried again. */
+const SCRUB_BUSY_MS = 50;
 /** SQLITE_FULL, and SQLITE_IOERR_WRITE, which some file systems give instead. */
 const FULL_CODES = new Set([13, 778]);
 
@@ -42,6 +45,8 @@ export function openSqliteStorage(folder: string, maximumBytes?: number): Storag
   const remove = database.prepare("DELETE FROM items WHERE key = ?");
   // Changes exactly when another connection committed (https://sqlite.org/pragma.html#pragma_data_version).
   const dataVersion = database.prepare("PRAGMA data_version");
+  // https://sqlite.org/pragma.html#pragma_wal_checkpoint
+  const truncate = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)");
 
   const listeners = new Set<() => void>();
   let seenVersion = versionNow();
@@ -62,6 +67,21 @@ export function openSqliteStorage(folder: string, maximumBytes?: number): Storag
     for (const listener of listeners) listener();
   }
 
+  async function commit(changes: readonly Change[]): Promise<void> {
+    try {
+      database.exec("BEGIN IMMEDIATE");
+      for (const change of changes) {
+        if (change.kind === "put") put.run(change.key, change.value);
+        else remove.run(change.key);
+      }
+      database.exec("COMMIT");
+    } catch (error) {
+      if (database.isTransaction) database.exec("ROLLBACK");
+      throw isFull(error) ? new StorageFullError(error) : error;
+    }
+  }
+  const commits = new GroupCommit(commit);
+
   return {
     async get(key) {
       return read(key);
@@ -76,18 +96,15 @@ export function openSqliteStorage(folder: string, maximumBytes?: number): Storag
       return rows as unknown as Item[];
     },
 
-    async commit(changes: readonly Change[]) {
-      if (changes.length === 0) return;
+    commit: (changes) => commits.commit(changes),
+
+    // What is deleted is overwritten (secure_delete), but the log of changes still has the pages as they were before.
+    async scrub() {
+      database.exec(`PRAGMA busy_timeout = ${SCRUB_BUSY_MS}`);
       try {
-        database.exec("BEGIN IMMEDIATE");
-        for (const change of changes) {
-          if (change.kind === "put") put.run(change.key, change.value);
-          else remove.run(change.key);
-        }
-        database.exec("COMMIT");
-      } catch (error) {
-        if (database.isTransaction) database.exec("ROLLBACK");
-        throw isFull(error) ? new StorageFullError(error) : error;
+        return truncate.get()?.["busy"] === 0;
+      } finally {
+        database.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
       }
     },
 
@@ -109,6 +126,7 @@ export function openSqliteStorage(folder: string, maximumBytes?: number): Storag
     async close() {
       clearInterval(poll);
       listeners.clear();
+      await commits.idle();
       if (database.isOpen) database.close();
     },
   };

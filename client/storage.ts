@@ -18,6 +18,11 @@ export interface Storage {
   range(range: KeyRange): Promise<readonly Item[]>;
   /** In order: a later change of a key wins. */
   commit(changes: readonly Change[]): Promise<void>;
+  /**
+   * Leaves nothing in the profile's files of what was deleted or replaced before, as far as the platform lets it. False: another process or page is
+   * in the way at this moment.
+   */
+  scrub(): Promise<boolean>;
   /** Returns the function that ends the subscription. */
   onForeignChange(listener: () => void): () => void;
   close(): Promise<void>;

@@ -75,7 +75,7 @@ export async function buildSuccession(
     wrap(IDENTITY_BY_MASTER, ["identityUnderMaster", masterKey, places.identity], identity.seed),
   ];
   const { record } = password;
-  const signature = await signSuccessionRecord(identity.seed, { account: state.account, link: accountLinkHash(link), record });
+  const signature = await signSuccessionRecord(identity.seed, { account: state.account, link: accountLinkHash(link), record, wraps });
   return {
     link,
     attachments: { ...key.attachments, wraps: [...key.attachments.wraps, ...wraps] },

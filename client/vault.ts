@@ -7,6 +7,7 @@ import {
   openVaultEntry,
   sealManifestReference,
   sealVaultEntry,
+  toHex,
   type VaultAuthor,
   vaultEntryHash,
   type VaultKeys,
@@ -22,20 +23,13 @@ import { keys, prefixes, put, read, remove, schemas } from "./records.ts";
 import { type Change, prefixRange, type Storage, StorageFullError } from "./storage.ts";
 
 /** Entries that the manifest is of; drafts and read positions stand alone [P4]. */
-const LISTED: ReadonlySet<VaultPlace["kind"]> = new Set([
-  "contact",
-  "settings",
-  "pins",
-  "conversationSettings",
-  "broadcastList",
-  "deviceNote",
-]);
+const LISTED: ReadonlySet<VaultPlace["kind"]> = new Set(["contact", "settings", "conversationSettings", "broadcastList", "deviceNote"]);
 const MANIFEST: VaultPlace = { kind: "manifest", key: "" };
 /** Entries that only a device which is active may write anew. */
 const SIGNED: ReadonlySet<VaultPlace["kind"]> = new Set([...LISTED, "manifest"]);
 const WRITE_ATTEMPTS = 8;
-/** Drafts and read positions written within this time go together. */
-const DEBOUNCE_MS = 500;
+/** Drafts and read positions go at once when nothing was written for so long; those that follow within this time go together. */
+const WRITE_EVERY_MS = 500;
 
 export interface VaultParts {
   readonly storage: Storage;
@@ -92,6 +86,8 @@ export class Vault {
   /** The newest that is not here yet. */
   #named: NamedManifest | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When what waited was last written, by this process's clock. */
+  #flushedAt = -Infinity;
   /** Scheduled writes that failed one after the other. */
   #failures = 0;
   #online = false;
@@ -155,7 +151,7 @@ export class Vault {
     if (now !== undefined && equals(VaultContentSchema, now, content)) return;
     await this.#leavePending([{ place, content }]);
     this.#parts.onChanged([place]);
-    this.#schedule(LISTED.has(place.kind) ? 0 : DEBOUNCE_MS);
+    this.#schedule(LISTED.has(place.kind) ? 0 : Math.max(0, this.#flushedAt + WRITE_EVERY_MS - performance.now()));
   }
 
   /** For the account's own messages: what their readers on other devices hold the server's vault against [P4]. */
@@ -222,6 +218,88 @@ export class Vault {
   }
 
   /**
+   * [H6] The server's data were put in place anew: what it lost of the vault is written again, as it was, with a manifest of all that is there then.
+   * True: it had lost something.
+   */
+  putBack(): Promise<boolean> {
+    return this.#lane.run(async () => {
+      for (let attempt = 1; attempt <= WRITE_ATTEMPTS; attempt++) {
+        try {
+          return await this.#putBack();
+        } catch (error) {
+          // Another device does the same, or the account has a key that is not here yet.
+          if (!isConflict(error)) throw error;
+        }
+      }
+      return false;
+    });
+  }
+
+  async #putBack(): Promise<boolean> {
+    const { storage, connection, author, onChanged } = this.#parts;
+    const vaultKeys = this.#parts.vaultKeys();
+    const offered = (await this.#readAfter(0))?.offered ?? [];
+    const theirs = new Map(offered.map((entry) => [toHex(entry.slot), entry]));
+    const own = [...this.#kept.values()].filter(({ entry }) => entry.generation === vaultKeys.generation);
+    const behind = own.filter(({ entry }) => (theirs.get(toHex(entry.slot))?.version ?? 0) < entry.version);
+    if (behind.length === 0) return false;
+    // What another device wrote since the restore counts, and so does what this one did not know.
+    const fresh = await this.#openAll(
+      vaultKeys,
+      offered.filter((entry) => !behind.some((each) => equal(each.entry.slot, entry.slot))),
+    );
+    const all = new Map([...this.#kept, ...fresh]);
+    const manifest = [this.#kept, fresh].map((kept) => kept.get(nameOf(MANIFEST))?.entry.version ?? 0);
+    const version = 1 + Math.max(...manifest, this.#named?.version ?? 0);
+    const listing = await sealVaultEntry(vaultKeys, author, version, manifestIn(vaultKeys, all.values()));
+    const entries = [...behind.filter(({ place }) => place.kind !== "manifest").map(({ entry }) => entry), listing];
+    for (let at = 0; at < entries.length; at += limits.vaultEntriesPerWrite) {
+      const some = entries.slice(at, at + limits.vaultEntriesPerWrite);
+      await connection.request({ case: "writeVault", value: { entries: some, putBack: true } }, "vaultWritten");
+    }
+    fresh.set(nameOf(MANIFEST), { place: MANIFEST, content: manifestIn(vaultKeys, all.values()), device: author.device, entry: listing });
+    // Read from the beginning again.
+    await storage.commit([...[...fresh.values()].map(saveKept), saveCursor(0, this.#head)]);
+    this.#revision = 0;
+    this.#named = undefined;
+    for (const [name, each] of fresh) this.#kept.set(name, each);
+    this.#touch([...fresh.values()]);
+    onChanged([...fresh.values()].map(({ place }) => place));
+    return true;
+  }
+
+  /** Of these entries those that open, are of this account's active devices, and are not what is here. */
+  async #openAll(vaultKeys: VaultKeys, entries: readonly VaultEntry[]): Promise<Map<string, Kept>> {
+    const { author, accounts } = this.#parts;
+    const own = (await accounts.need(author.account)).state;
+    const opened = new Map<string, Kept>();
+    for (const entry of entries) {
+      const result = await openVaultEntry(vaultKeys, author.account, entry, (device) => own.devices.get(device)?.signingKey);
+      if (result.kind === "unreadable" || entry.version >= limits.largestNumber) continue;
+      const { place, content, device } = result;
+      const known = this.#kept.get(nameOf(place))?.entry;
+      const isKnown = known?.version === entry.version && equal(known.sealed, entry.sealed);
+      const hasEnded = SIGNED.has(place.kind) && (await this.#endOf(device)) !== undefined;
+      if (!isKnown && !hasEnded) opened.set(nameOf(place), { place, content, device, entry });
+    }
+    return opened;
+  }
+
+  /** All entries that were written after a revision; undefined: not as they must be. */
+  async #readAfter(after: number): Promise<{ readonly offered: readonly VaultEntry[]; readonly revision: number } | undefined> {
+    const offered: VaultEntry[] = [];
+    let revision = after;
+    for (let more = true; more;) {
+      const page = await this.#parts.connection.request({ case: "readVault", value: { afterRevision: revision } }, "vault");
+      if (page.revision < revision || (page.more && page.revision === revision)) return undefined;
+      for (const entry of page.entries) offered.push(entry);
+      if (offered.length > limits.vaultEntriesPerAccount) return undefined;
+      ({ revision, more } = page);
+    }
+    return { offered, revision };
+  }
+
+  /**
    * Everything, sealed again under other keys: for the revocation that brings them [P4]. A vault that was refused must not stop it, or a
    * stolen device could: it is replaced by what is known here, and by what can be read of it where nothing is known; nobody whom it takes
    * that way counts as verified. What does not fit into the one write of a revocation goes with the writes after it.
@@ -254,6 +332,7 @@ export class Vault {
   flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#flushedAt = performance.now();
     return this.#lane.run(async () => {
       let conflicts = 0;
       while (this.#pending.size > 0 && this.#online) {
@@ -350,20 +429,14 @@ export class Vault {
 
   /** False: what the server gave is not as it must be. */
   async #refresh(): Promise<boolean> {
-    const { storage, connection, onChanged } = this.#parts;
+    const { storage, onChanged } = this.#parts;
     let vaultKeys = this.#parts.vaultKeys();
     const named = this.#named;
     // Before anything is read: what a device wrote before its end is there then.
     const head = (await this.#parts.accounts.need(this.#parts.author.account)).state.head.index;
-    const offered: VaultEntry[] = [];
-    let revision = this.#revision;
-    for (let more = true; more;) {
-      const page = await connection.request({ case: "readVault", value: { afterRevision: revision } }, "vault");
-      if (page.revision < revision || (page.more && page.revision === revision)) return this.#refuse();
-      for (const entry of page.entries) offered.push(entry);
-      if (offered.length > limits.vaultEntriesPerAccount) return this.#refuse();
-      ({ revision, more } = page);
-    }
+    const newer = await this.#readAfter(this.#revision);
+    if (newer === undefined) return this.#refuse();
+    const { offered, revision } = newer;
     if (offered.some(({ generation }) => generation > vaultKeys.generation)) {
       await this.#parts.renewKeys();
       // Also where somebody else has renewed them meanwhile.

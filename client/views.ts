@@ -9,10 +9,12 @@ import type { Contacts } from "./contacts.ts";
 import type { ConversationSettings } from "./conversation-settings.ts";
 import type { Conversation as ConversationRecord, Group as GroupRecord, StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { groupTitle, isOwn, profileOf } from "./group-record.ts";
+import { lifetimeOf } from "./lifetimes.ts";
 import { storedMessage } from "./log-page.ts";
 import { type Outgoing, readOutbox } from "./outbox.ts";
 import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
-import { beginningOf, type Standing, type Standings } from "./standing.ts";
+import { beginningOf, type Standing, type StandingConversation, type Standings } from "./standing.ts";
+import type { ServerTime } from "./server-clock.ts";
 import { prefixRange, type Storage } from "./storage.ts";
 
 const PAGE = 200;
@@ -38,6 +40,7 @@ export interface ViewParts {
   readonly live: Live;
   readonly settings: ConversationSettings;
   readonly standings: Standings;
+  readonly clock: ServerTime;
 }
 
 /** What people see, out of what the profile holds: the same for the holder and for who reads beside it. */
@@ -93,15 +96,32 @@ export class Views {
   }
 
   async #standing(standing: Standing): Promise<ConversationSummary[]> {
+    return (await this.all((each) => each === standing)).map(({ conversation }) => conversation);
+  }
+
+  /** With how each stands, newest first. */
+  async all(isWanted: (standing: Standing) => boolean = () => true): Promise<StandingConversation[]> {
     const items = await this.#parts.storage.range(prefixRange(prefixes.conversations));
     const summaries = await Promise.all(
       items.map(async ({ key, value }) => {
         const id = key.slice(prefixes.conversations.length) as ConversationId;
         const record = fromBinary(schemas.conversation, value);
-        return this.standing(id, record) === standing ? this.#summary(id, record) : undefined;
+        const standing = this.standing(id, record);
+        const conversation = isWanted(standing) ? await this.#summary(id, record) : undefined;
+        return conversation === undefined ? [] : [{ standing, conversation }];
       }),
     );
-    return summaries.filter((each) => each !== undefined).sort((one, other) => other.time - one.time);
+    return summaries.flat().sort((one, other) => inListOrder(one.conversation, other.conversation));
+  }
+
+  /** The places of a log that are here, both included. */
+  async placesHere(id: ConversationId): Promise<{ readonly low: number; readonly high: number }> {
+    const { low = 1, high = 0 } = (await read(this.#parts.storage, keys.conversation(id), schemas.conversation)) ?? {};
+    return { low, high };
+  }
+
+  contacts(): Promise<Person[]> {
+    return Promise.all(this.#parts.contacts.all().map(({ account, name }) => this.#person(accountId(account), name)));
   }
 
   async conversation(id: ConversationId): Promise<ConversationSummary | undefined> {
@@ -186,6 +206,8 @@ export class Views {
       mentionsMe: false,
       time: Number(item.time),
       status,
+      expiresAfter: item.expiresAfter,
+      expires: undefined,
       doubt: "none",
     };
   }
@@ -201,17 +223,21 @@ export class Views {
       id,
       ...(standing === "blocked" ? { unread: 0, mentions: 0 } : this.#unread(record)),
       head: record.high,
+      oldest: record.low,
       readUpTo: record.readUpTo,
       last,
       draft: live.draft(id),
       typing: typing.filter((name) => name !== undefined),
       time: Math.max(Number(record.time), queued?.time ?? 0),
       mute: this.#parts.settings.muteOf(id),
+      retentionSeconds: record.retentionSeconds,
+      timerSeconds: this.#parts.settings.timerOf(id),
+      pinnedAt: this.#parts.settings.pinnedAt(id),
       request: standing === "request" || standing === "declined",
     };
     const { group } = record;
     if (group !== undefined) {
-      const blocked = blockedIn(record);
+      const blocked = await this.blockedIn(record);
       const isChanged = blocked === "none" && (await live.isIdentityChanged(id));
       const overview = await this.#overview(record, group);
       return { ...base, kind: "group", title: groupTitle(record), group: overview, blocked: isChanged ? "identity-changed" : blocked };
@@ -219,7 +245,7 @@ export class Views {
     const account = accountId(record.peer);
     const peer = await this.person(account);
     const isSelf = account === this.#parts.me.account;
-    const blocked = blockedIn(record);
+    const blocked = await this.blockedIn(record);
     return {
       ...base,
       kind: isSelf ? "note-to-self" : "direct",
@@ -227,6 +253,17 @@ export class Views {
       title: isSelf ? "Note to self" : peer.name,
       blocked: blocked === "none" && peer.verification === "changed" ? "identity-changed" : blocked,
     };
+  }
+
+  /** Why nothing can be sent into a conversation, as far as is known here. */
+  async blockedIn(record: ConversationRecord): Promise<ConversationSummary["blocked"]> {
+    const { peer, updateNeeded, forked, group } = record;
+    if (updateNeeded) return "update-needed";
+    if (group !== undefined && group.role === Role.UNSPECIFIED) return "out";
+    if (forked) return "forked";
+    // Known before it is on record in the conversation [C1].
+    if (record.closed || (isHash(peer) && (await this.#parts.accounts.get(accountId(peer)))?.state.closed === true)) return "closed";
+    return group === undefined || group.mayWrite ? "none" : "announce-only";
   }
 
   /** Below what is stored everything counts as unread that was not read elsewhere, until it is counted. */
@@ -291,7 +328,11 @@ export class Views {
       notice: kind as NoticeKind,
       text,
     }));
-    if (entry.body.case === "erased" && !mayBeErased(record, time)) {
+    if (
+      entry.body.case === "erased" &&
+      entry.body.value.clientMessageId.length === 0 &&
+      !mayBeErased(record, time, this.#parts.clock.now())
+    ) {
       const text = "The server does not give what was written here, and no rule of this conversation lets it delete it.";
       notices.push({ kind: "notice", conversation: id, sequence, time, notice: "contradiction", text });
     }
@@ -317,6 +358,10 @@ export class Views {
   ): Promise<ChatMessage | undefined> {
     const message = storedMessage(entry);
     if (message === undefined) return undefined;
+    const expiresAfter = lifetimeOf(message.content);
+    const expires = await this.#endOf(conversation, record, { sequence, time, expiresAfter });
+    // It is about to be deleted.
+    if (expires !== undefined && expires <= this.#parts.clock.now()) return undefined;
     const account = accountId(entry.account);
     const mine = account === this.#parts.me.account;
     const name = (await this.#nameOf(account)) ?? account.slice(0, 8);
@@ -330,8 +375,22 @@ export class Views {
       ...(await this.#text(message.content)),
       time,
       status: statusOf(record, sequence, mine),
+      expiresAfter,
+      expires,
       doubt: message.doubt as ChatMessage["doubt"],
     };
+  }
+
+  /** [H4] By its own lifetime or by the policy, whichever is over first. */
+  async #endOf(
+    conversation: ConversationId,
+    { retentionSeconds }: ConversationRecord,
+    { sequence, time, expiresAfter }: { readonly sequence: number; readonly time: number; readonly expiresAfter: number },
+  ): Promise<number | undefined> {
+    const kept = retentionSeconds === 0 ? Infinity : time + 1_000 * retentionSeconds;
+    const timer = expiresAfter === 0 ? undefined : await read(this.#parts.storage, keys.timer(conversation, sequence), schemas.timer);
+    const end = Math.min(kept, Number(timer?.ends ?? 0n) || Infinity);
+    return end === Infinity ? undefined : end;
   }
 }
 
@@ -341,21 +400,12 @@ const roles: Readonly<Record<Role, GroupOverview["role"]>> = {
   [Role.ADMIN]: "admin",
 };
 
-/** Why nothing can be sent into a conversation, as far as its record tells. */
-export function blockedIn({ updateNeeded, forked, closed, group }: ConversationRecord): ConversationSummary["blocked"] {
-  if (updateNeeded) return "update-needed";
-  if (group !== undefined && group.role === Role.UNSPECIFIED) return "out";
-  if (forked) return "forked";
-  if (closed) return "closed";
-  return group === undefined || group.mayWrite ? "none" : "announce-only";
-}
-
 /** A server's clock may be so far ahead. */
 const CLOCK_SLACK_MS = 600_000;
 
 /** [S4] Whether the policy, now or once, let the server delete what was sent at this time. */
-function mayBeErased({ shortestRetentionSeconds: shortest }: ConversationRecord, time: number): boolean {
-  return shortest > 0 && time + shortest * 1_000 <= Date.now() + CLOCK_SLACK_MS;
+function mayBeErased({ shortestRetentionSeconds: shortest }: ConversationRecord, time: number, now: number): boolean {
+  return shortest > 0 && time + shortest * 1_000 <= now + CLOCK_SLACK_MS;
 }
 
 function invitationInfo(invitation: InvitationState): GroupInvitation {
@@ -367,6 +417,12 @@ function invitationInfo(invitation: InvitationState): GroupInvitation {
 function byRoleAndName(one: GroupMember, other: GroupMember): number {
   if (one.role !== other.role) return one.role === "admin" ? -1 : 1;
   return one.person.name < other.person.name ? -1 : 1;
+}
+
+/** Pinned ones first, as they were pinned; the others newest first. */
+function inListOrder(one: ConversationSummary, other: ConversationSummary): number {
+  if (one.pinnedAt !== other.pinnedAt) return (one.pinnedAt ?? Infinity) - (other.pinnedAt ?? Infinity);
+  return other.time - one.time;
 }
 
 const isChatMessage = (item: ChatItem): item is ChatMessage => item.kind === "message";

@@ -87,7 +87,7 @@ const rows: Record<ErrorCode, Omit<ErrorRow, "close">> = {
   [ErrorCode.DEVICE_UNKNOWN]: row("device-unknown", "sign-in", 401, "This device is not signed in: sign in."),
   [ErrorCode.DEVICE_REVOKED]: row("device-revoked", "sign-in", 401, "This device was signed out or revoked: sign in again."),
   [ErrorCode.SIGNATURE_INVALID]: row("signature-invalid", "stop", 400, "A signature was wrong."),
-  [ErrorCode.ACCOUNT_CLOSED]: row("account-closed", "tell", 410, "This account is closed."),
+  [ErrorCode.ACCOUNT_CLOSED]: row("account-closed", "tell", 410, "This account was deleted: it is opened and written to no more."),
   [ErrorCode.ACCOUNT_OUTDATED]: row(
     "account-outdated",
     "tell",

@@ -30,6 +30,8 @@ export const limits = {
   mentionsPerMessage: 64,
   withdrawsPerMessage: 256,
   draftBytes: 65_536,
+  /** Seconds, a year: the longest lifetime that a message can carry; a longer one counts as this [H4]. */
+  messageLifetimeSeconds: 31_536_000,
 
   // Chains
   linkBodyBytes: 1_048_576,
@@ -129,6 +131,12 @@ export const limits = {
   joinRequestsBurst: 30,
   /** `revoke` and `succeed`: each brings a new account key and a turn of every conversation. */
   keyTurnsPerDayPerAccount: 20,
+  /** Places of logs and account chains that are compared at once, after a restore [H6]. */
+  comparedAtOnce: 500,
+  comparisonsPerMinute: 60,
+  comparisonsBurst: 100,
+  /** Of one conversation: the whole log is read for each. */
+  incarnationsPerHour: 4,
   /** All other account links but `sign_out` and `close`, which are never refused. */
   accountLinksPerDayPerAccount: 100,
   signInsPerMinutePerNameAndAddress: 10,

@@ -20,7 +20,7 @@ function checkImports(): boolean {
 
 function checkGenerated(): boolean {
   const stale = findStaleCode();
-  for (const path of stale) console.error(`${path} is not what its .proto file gives`);
+  for (const path of stale) console.error(`${path} is not what its source gives`);
   return stale.length === 0;
 }
 
@@ -29,7 +29,7 @@ const steps: readonly (readonly [what: string, passes: () => boolean])[] = [
   ["lint (oxlint)", () => runTool("oxlint")],
   ["format (oxfmt; repair with: npm run format)", () => runTool("oxfmt", "--check")],
   ["imports go one way", checkImports],
-  ["generated code is that of the .proto files (repair with: npm run generate)", checkGenerated],
+  ["generated code is that of its sources (repair with: npm run generate)", checkGenerated],
   ["dead code (knip)", () => runTool("knip")],
 ];
 

@@ -1,8 +1,10 @@
-/** `npm run generate`: writes the code of the .proto files beside them. */
+/** `npm run generate`: writes the code of the .proto files beside them, and the offline viewer of exports as text. */
 import { spawnSync } from "node:child_process";
-import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
+import { transformSync } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
 const programs = join(root, "node_modules", ".bin");
@@ -19,6 +21,17 @@ function generate(workspace: string, folder: string): void {
   });
   if (error !== undefined) throw error;
   if (status !== 0) throw new Error(`buf could not generate the code of ${workspace}/`);
+  if (workspace === "client") writeFileSync(join(resolve(root, workspace, folder), generated, "viewer.ts"), viewerCode());
+}
+
+/** The viewer's script and style as they stand in its page, with what the page's policy knows them by (CSP3, 2.3.1). */
+function viewerCode(): string {
+  const source = (name: string) => readFileSync(join(root, "client", "viewer", name), "utf8");
+  const script = transformSync(source("viewer.ts"), { loader: "ts", format: "iife", target: "es2022" }).code;
+  const style = source("viewer.css");
+  const hashOf = (text: string) => `sha256-${createHash("sha256").update(text).digest("base64")}`;
+  const viewer = { script, scriptHash: hashOf(script), style, styleHash: hashOf(style) };
+  return `// Generated from client/viewer/ by "npm run generate".\nexport const viewer = ${JSON.stringify(viewer, undefined, 2)} as const;\n`;
 }
 
 /** Files by path within a folder. */
@@ -27,7 +40,7 @@ function filesIn(folder: string): Map<string, string> {
   return new Map(paths.map((path) => [path, readFileSync(join(folder, path), "utf8")]));
 }
 
-/** Paths of generated files that are not what their .proto file gives, are missing, or have none; relative to the root. */
+/** Paths of generated files that are not what their source gives, are missing, or have none; relative to the root. */
 export function findStaleCode(): string[] {
   const folder = mkdtempSync(join(tmpdir(), "fastchat-generate-"));
   try {

@@ -32,6 +32,7 @@ export interface Events {
   "sign-up": { outcome: "created" | "name-taken" | "refused" };
   recovery: { outcome: "started" | "finished" | "wrong-words" | "expired" };
   password: { outcome: "changed" | "conflict" };
+  "account-put-back": { links: number };
   "sign-in": { outcome: "started" | "finished" | "no-such-user" | "wrong-password" | "expired" };
   "secret-made": { path: string };
   "invitation-made": Record<string, never>;

@@ -1,3 +1,4 @@
+import { createInterface } from "node:readline/promises";
 import { Failure, asFailure, exitCodes, usage } from "./failure.ts";
 import type { Output } from "./output.ts";
 
@@ -62,7 +63,8 @@ function openSecretPrompt(): SecretPrompt {
     if (asked !== undefined) stderr.write("\n");
   };
   stdin.setEncoding("utf8").setRawMode(true);
-  stdin.on("data", hear).on("end", interrupt);
+  // An earlier question may have paused it.
+  stdin.on("data", hear).on("end", interrupt).resume();
   return {
     ask(words) {
       stderr.write(words);
@@ -183,6 +185,19 @@ async function typedPassword(prompt: SecretPrompt): Promise<Password> {
     if (!isConfirmed) throw new Failure(exitCodes.refused, "passwords-differ", "The two passwords differ: try again.");
   };
   return { text, confirm };
+}
+
+/** What the person types at the terminal, seen by all; other questions may follow. Throws Failure when it is cancelled. */
+export async function askLine(words: string): Promise<string> {
+  const { promise: cancelled, reject } = Promise.withResolvers<never>();
+  const cancel = (): void => reject(new Failure(exitCodes.refused, "cancelled", "Cancelled."));
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  lines.once("SIGINT", cancel).once("close", cancel);
+  try {
+    return await Promise.race([lines.question(words), cancelled]);
+  } finally {
+    lines.close();
+  }
 }
 
 /** A question for yes or no; no without a terminal. */

@@ -11,6 +11,7 @@ export interface Config {
   readonly password: string | undefined;
   readonly newPassword: string | undefined;
   readonly recoveryWords: string | undefined;
+  readonly exportPassphrase: string | undefined;
   /** False with NO_COLOR (no-color.org) or a dumb terminal. */
   readonly colour: boolean;
   /** As it is, for the search of a server on this machine. */
@@ -30,6 +31,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     password: value("FASTCHAT_PASSWORD"),
     newPassword: value("FASTCHAT_NEW_PASSWORD"),
     recoveryWords: value("FASTCHAT_RECOVERY_WORDS"),
+    exportPassphrase: value("FASTCHAT_EXPORT_PASSPHRASE"),
     environment,
     colour: value("NO_COLOR") === undefined && environment["TERM"] !== "dumb",
   };

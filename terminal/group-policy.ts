@@ -1,13 +1,10 @@
 import { parseName } from "@fastchat/protocol";
 import type { GroupPolicy, GroupPolicyChange } from "@fastchat/client";
-import { lengthWords, readDuration, readMoment } from "./durations.ts";
+import { lengthWords, readMoment } from "./durations.ts";
+import { lifetimeValues, longestRetention, readLifetime } from "./lifetimes.ts";
 import { safeLine } from "./safe-text.ts";
 
 // A group's rules as people read and set them: `group policy --write admins`, and `/policy write admins`.
-
-/** The largest number that a policy can hold. */
-const LONGEST_RETENTION_SECONDS = 0xffff_ffff;
-const LONGEST_RETENTION_DAYS = Math.floor(LONGEST_RETENTION_SECONDS / 86_400);
 
 interface RuleWords {
   /** What it is about. */
@@ -30,7 +27,7 @@ const entries = {
   },
   retention: {
     values: "TIME|never",
-    takes: `a time from 1s to ${LONGEST_RETENTION_DAYS}d, as 30d, or never`,
+    takes: lifetimeValues(longestRetention),
     means: "after which time messages are deleted",
   },
   public: {
@@ -93,10 +90,8 @@ export function ruleChange(rule: Rule, value: string, now: number): GroupPolicyC
       return since === undefined || since > now ? undefined : { newcomersRead: { since } };
     }
     case "retention": {
-      if (word === "never") return { retentionSeconds: 0 };
-      // Not without a unit: 30 that was meant as days would delete what is older than half a minute.
-      const seconds = /[a-z]$/u.test(word) ? Math.round((readDuration(word) ?? 0) / 1_000) : 0;
-      return seconds >= 1 && seconds <= LONGEST_RETENTION_SECONDS ? { retentionSeconds: seconds } : undefined;
+      const retentionSeconds = readLifetime(word, longestRetention);
+      return retentionSeconds === undefined ? undefined : { retentionSeconds };
     }
     case "public": {
       if (word === "none") return { publicName: "" };

@@ -76,7 +76,8 @@ async function main(words: readonly string[], { typed, description, alone, comma
   if (typeof node === "object") return main(rest, { ...node, typed: `${typed} ${name}` });
   if (node !== undefined) return run(await node(), typed, rest);
   const said = `${typed} ${name ?? ""}`.slice(ourCommand.length + 1).trim();
-  const sentence = name === undefined ? `Say what to do, as "${typed} list"` : `There is no command "${safeLine(said)}"`;
+  const example = Object.hasOwn(table, "list") ? "list" : Object.keys(table)[0];
+  const sentence = name === undefined ? `Say what to do, as "${typed} ${example}"` : `There is no command "${safeLine(said)}"`;
   process.stderr.write(`fastchat: ${sentence}: see "${typed} --help".\n`);
   return exitCodes.usage;
 }

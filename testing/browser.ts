@@ -87,7 +87,8 @@ export async function openBrowserPage(entry: string, origin: string): Promise<Br
   page.on("console", (message) => {
     if (message.type() === "error") faults.push(message.text());
   });
-  await page.route(`${origin}${PAGE_PATH}/**`, (route) =>
+  // Also for further pages of the same browser.
+  await context.route(`${origin}${PAGE_PATH}/**`, (route) =>
     route.request().url().endsWith(".js")
       ? route.fulfill({ contentType: "text/javascript", body: script })
       : route.fulfill({ contentType: "text/html", body: `<!doctype html><script type="module" src="${PAGE_PATH}/page.js"></script>` }),

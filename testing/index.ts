@@ -1,3 +1,5 @@
+export { ageProgram } from "./age.ts";
+export { decryptedByAge, filesInArchive } from "./archive.ts";
 export { type BrowserPage, launchBrowser, openBrowserPage } from "./browser.ts";
 export { type Fault, checkConversation, type SideLog } from "./crash/checker.ts";
 export {
@@ -15,5 +17,6 @@ export { anotherDevice, enter, newPassword, type Person, person, type PersonOpti
 export { TestProcess } from "./process.ts";
 export { bodyOf, changedClientFrame, changedServerFrame, FrameProxy, type ProxiedConnection, type Recorded, type Script } from "./proxy.ts";
 export { closeScreens, TestScreen } from "./screen.ts";
+export { SmallDisk } from "./small-disk.ts";
 export { type ChatServerPart, startSystem, type System, type SystemOptions } from "./system.ts";
 export { TemporaryFolder } from "./temporary-folder.ts";

@@ -16,6 +16,9 @@ export interface PersonOptions {
   readonly home?: string;
 }
 
+/** Where people sign up. */
+export type Home = Pick<System, "gatewayUrl" | "home" | "people">;
+
 /** Somebody with a device that runs in this process. */
 export class Person implements AsyncDisposable {
   readonly name: string;
@@ -104,7 +107,7 @@ async function open(place: { home: string; profile: string; name: string }, gate
 }
 
 /** Somebody new in this system, with an open client. */
-export async function person(system: System, name: string, options: PersonOptions = {}): Promise<Person> {
+export async function person(system: Home, name: string, options: PersonOptions = {}): Promise<Person> {
   const place = placeOf(system, name, options);
   const password = await enter(system, name, place);
   const client = await open({ ...place, name }, place.gateway);
@@ -115,7 +118,7 @@ export async function person(system: System, name: string, options: PersonOption
  * Makes the profile of somebody new; gives the password, which nobody guesses. Who is signed up already brings the profile of that time, made
  * through another gateway.
  */
-export async function enter(system: System, name: string, place: { home: string; profile: string; gateway: string }): Promise<string> {
+export async function enter(system: Home, name: string, place: { home: string; profile: string; gateway: string }): Promise<string> {
   const { home, profile, gateway } = place;
   const known = system.people?.passwords.get(name);
   if (known !== undefined) {
@@ -130,7 +133,7 @@ export async function enter(system: System, name: string, place: { home: string;
 }
 
 /** One more device of somebody, signed in with the password. */
-export async function anotherDevice(system: System, of: Person, options: PersonOptions & { readonly profile: string }): Promise<Person> {
+export async function anotherDevice(system: Home, of: Person, options: PersonOptions & { readonly profile: string }): Promise<Person> {
   const place = placeOf(system, of.name, options);
   const result = await signIn(
     { home: place.home, profile: place.profile },
@@ -162,6 +165,6 @@ const execute = promisify(execFile);
 
 export const newPassword = (): string => randomBytes(18).toString("base64url");
 
-function placeOf(system: System, name: string, options: PersonOptions): { home: string; profile: string; gateway: string } {
+function placeOf(system: Home, name: string, options: PersonOptions): { home: string; profile: string; gateway: string } {
   return { home: options.home ?? system.home, profile: options.profile ?? name, gateway: options.gateway ?? system.gatewayUrl };
 }

@@ -1,4 +1,13 @@
-import { type AccountAttachments, AccountLinkSchema, type SignedLink, WrapPurpose } from "../generated/fastchat/v1/account_pb.ts";
+import { create } from "@bufbuild/protobuf";
+import {
+  type AccountAttachments,
+  AccountAttachmentsSchema,
+  AccountLinkSchema,
+  type SealedDeviceCopy,
+  type SignedLink,
+  type Wrap,
+  WrapPurpose,
+} from "../generated/fastchat/v1/account_pb.ts";
 import { idBytes } from "../ids.ts";
 import { equal } from "../seal/bytes.ts";
 import { hash } from "../seal/hash.ts";
@@ -52,6 +61,39 @@ export function checkAccountAttachments(
     if (!equal(hash(labels.hash.sealedCopy, wrap.sealed), sealedHash)) return invalid("not the wrap that is named");
   }
   return { kind: "valid" };
+}
+
+/** What may lie beside the links of an account, of all of them together. */
+export interface BesideLinks {
+  readonly accountPublicKeys: readonly Uint8Array[];
+  readonly deviceSealingKeys: readonly Uint8Array[];
+  readonly copies: readonly SealedDeviceCopy[];
+  readonly wraps: readonly Wrap[];
+}
+
+/**
+ * [H6] Of all that is offered what this link names by hash, as far as it is there.
+ *
+ * @param after as above
+ */
+export function attachmentsNamed(after: AccountState, link: SignedLink, offered: BesideLinks): AccountAttachments {
+  const expected = expectedBeside(after, link);
+  const none = new Uint8Array(0);
+  const find = (keys: readonly Uint8Array[], label: HashLabel, named: Uint8Array | undefined) =>
+    named === undefined ? none : (keys.find((key) => isKeyOf(key, label, named)) ?? none);
+  const isNamed = (sealed: Uint8Array, named: Uint8Array | undefined) =>
+    named !== undefined && equal(hash(labels.hash.sealedCopy, sealed), named);
+  return create(AccountAttachmentsSchema, {
+    accountPublicKey: find(offered.accountPublicKeys, labels.hash.accountKeyPublic, expected.accountPublicKeyHash),
+    deviceSealingKey: find(offered.deviceSealingKeys, labels.hash.deviceSealingKey, expected.deviceSealingKeyHash),
+    copies: offered.copies.filter(
+      ({ device, generation, sealed }) =>
+        generation === expected.generation && isNamed(sealed, expected.copies.find((copy) => equal(copy.device, device))?.sealedHash),
+    ),
+    wraps: offered.wraps.filter(({ purpose, version, sealed }) =>
+      isNamed(sealed, expected.wraps.find((wrap) => wrap.purpose === purpose && wrap.version === version)?.sealedHash),
+    ),
+  });
 }
 
 function expectedBeside(after: AccountState, link: SignedLink): Expected {

@@ -13,7 +13,7 @@ export {
   type DeviceStatus,
   judgeAccountLinksAhead,
 } from "./account.ts";
-export { checkAccountAttachments } from "./account-attachments.ts";
+export { attachmentsNamed, type BesideLinks, checkAccountAttachments } from "./account-attachments.ts";
 export {
   buildAccountCreate,
   buildAccountPolicy,
@@ -83,6 +83,7 @@ export {
   joinRequestParts,
 } from "./join-request.ts";
 export {
+  accountIdIn,
   accountIdOf,
   accountLinkHash,
   type ChainHead,

@@ -1,5 +1,5 @@
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import type { AccountHead, SignedLink } from "../generated/fastchat/v1/account_pb.ts";
+import { type AccountHead, AccountLinkSchema, type SignedLink } from "../generated/fastchat/v1/account_pb.ts";
 import { ConversationLinkSchema, type EpochOpening } from "../generated/fastchat/v1/conversation_pb.ts";
 import { type AccountId, accountId, type ConversationId, conversationId, isHash, type LinkHash, linkHash } from "../ids.ts";
 import { limits } from "../limits.ts";
@@ -35,6 +35,12 @@ export const conversationLinkHash = (link: SignedLink): LinkHash => linkHash(has
  * a link as well.
  */
 export const accountIdOf = (create: SignedLink): AccountId => accountId(hashUnder(labels.hash.accountId, create));
+/** Whose chain a link says to be of; of a `create` it follows from the link. Undefined: it says nothing. */
+export function accountIdIn(link: SignedLink): AccountId | undefined {
+  const body = decodeBody(AccountLinkSchema, link.body);
+  if (body?.index === 1) return accountIdOf(link);
+  return body !== undefined && isHash(body.account) ? accountId(body.account) : undefined;
+}
 export const groupIdOf = (create: SignedLink): ConversationId => conversationId(hashUnder(labels.hash.groupId, create));
 
 /** Whether a link's three fields have the sizes of one: checked before anything is decoded. */

@@ -98,6 +98,7 @@ export const labels = {
     vaultEntry: "fastchat/1/encrypt/vault-entry",
     manifestReference: "fastchat/1/encrypt/manifest-reference",
     fileChunk: "fastchat/1/encrypt/file-chunk",
+    callToHolder: "fastchat/1/encrypt/call-to-holder",
     masterUnderExportKey: "fastchat/1/encrypt/master-under-export-key",
     masterUnderRecoveryKey: "fastchat/1/encrypt/master-under-recovery-key",
     identityUnderMaster: "fastchat/1/encrypt/identity-under-master",
@@ -108,6 +109,8 @@ export const labels = {
   seal: {
     epochKeyToAccount: "fastchat/1/seal/epoch-key-to-account",
     accountKeyToDevice: "fastchat/1/seal/account-key-to-device",
+    /** Between two processes of one profile: what needs a password, to the one that holds it. */
+    callToHolder: "fastchat/1/seal/call-to-holder",
   },
   /** First part of what is shown or scanned. */
   show: {

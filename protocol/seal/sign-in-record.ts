@@ -30,10 +30,17 @@ export interface SuccessionRecord {
   readonly link: LinkHash;
   /** OPAQUE RegistrationRecord. */
   readonly record: Uint8Array;
+  /** The new wraps, in order of their purposes. */
+  readonly wraps: readonly { readonly version: number; readonly sealed: Uint8Array }[];
 }
 
-const partsOfSuccession = ({ account, link, record }: SuccessionRecord) =>
-  [idBytes(account), idBytes(link), hash(labels.hash.signInRecord, record)] as const;
+const partsOfSuccession = ({ account, link, record, wraps }: SuccessionRecord) =>
+  [
+    idBytes(account),
+    idBytes(link),
+    hash(labels.hash.signInRecord, record),
+    hash(labels.hash.wraps, ...wraps.flatMap(({ version, sealed }) => [version, sealed])),
+  ] as const;
 
 export const signSuccessionRecord = (newIdentitySeed: Uint8Array, record: SuccessionRecord): Promise<Uint8Array> =>
   sign(newIdentitySeed, labels.signature.successionRecord, ...partsOfSuccession(record));

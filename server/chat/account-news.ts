@@ -1,7 +1,9 @@
 import { create } from "@bufbuild/protobuf";
-import { type AccountId, idBytes, type LinkHash } from "@fastchat/protocol";
+import { type AccountId, type DeviceId, ErrorCode, idBytes, type LinkHash } from "@fastchat/protocol";
+import type { AccountState } from "@fastchat/protocol/chain";
 import { AccountHeadSchema } from "@fastchat/protocol/wire/account";
 import { AccountMovedSchema, VaultMovedSchema } from "@fastchat/protocol/wire/frames";
+import type { Hint } from "../bus/hint.ts";
 import { conversationIdsOf } from "../store/conversations.ts";
 import type { Database } from "../store/database.ts";
 import type { Delivery } from "./delivery.ts";
@@ -31,4 +33,18 @@ export function tellVaultMoved(
 ): void {
   const frame = encodeFrame(0, { case: "vaultMoved", value: create(VaultMovedSchema, { revision }) });
   for (const session of delivery.sessionsOf(account)) if (session !== except) session.connection.send(frame);
+}
+
+type Ending = Pick<AccountState, "account" | "closed">;
+
+/** What other servers are told of devices that lost their rights by a link of their account. */
+export const hintsOfEnding = ({ account, closed }: Ending, ended: readonly DeviceId[]): Hint[] =>
+  closed ? [["closed", account]] : ended.map((device) => ["ended", device]);
+
+/** Closes their sockets here; a moment later, so that an answer to one of them comes first. */
+export function endSessions(delivery: Delivery, { account, closed }: Ending, ended: readonly DeviceId[]): void {
+  setImmediate(() => {
+    if (closed) delivery.endAccount(account);
+    else for (const device of ended) delivery.endDevice(device, ErrorCode.DEVICE_REVOKED);
+  });
 }

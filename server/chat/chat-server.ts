@@ -11,7 +11,6 @@ import { openChatMetrics } from "../metrics.ts";
 import { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
 import { type HeardHeartbeat, leaveRegistry, readHeartbeats } from "../store/servers.ts";
-import { readIncarnation } from "../store/tickets.ts";
 import { TokenBuckets } from "../token-bucket.ts";
 import { openAppendQueue } from "./appending.ts";
 import { Attendance } from "./attendance.ts";
@@ -55,10 +54,10 @@ export interface ChatServer extends AsyncDisposable {
 /** Starts a chat server; it is offered to clients as soon as this resolves. Throws when the port is taken or the database does not answer. */
 export async function startChatServer(options: ChatServerOptions): Promise<ChatServer> {
   const { database, host, port } = options;
-  const before = { incarnation: await readIncarnation(database), heard: await readHeartbeats(database) };
+  const heard = await readHeartbeats(database);
   const http = createServer({ requestTimeout: limits.connectMs, headersTimeout: limits.connectMs });
   await new Promise<void>((resolve, reject) => http.once("error", reject).listen({ host, port }, resolve));
-  const server = new RunningChatServer(options, http, before);
+  const server = new RunningChatServer(options, http, heard);
   await server.offer();
   return server;
 }
@@ -81,11 +80,7 @@ class RunningChatServer implements ChatServer {
   #stopped = false;
 
   /** `http` listens already; nothing has come in yet. */
-  constructor(
-    options: ChatServerOptions,
-    http: Server,
-    before: { readonly incarnation: number; readonly heard: readonly HeardHeartbeat[] },
-  ) {
+  constructor(options: ChatServerOptions, http: Server, heard: readonly HeardHeartbeat[]) {
     const { bus, database, host, advertisedHost = host, log, people, webOrigins } = options;
     this.port = (http.address() as AddressInfo).port;
     this.name = options.name(this.port);
@@ -117,6 +112,8 @@ class RunningChatServer implements ChatServer {
         vaultWrites: new TokenBuckets({ perSecond: limits.vaultWritesPerMinute / 60, burst: limits.vaultWritesBurst }),
         rekeys: new TokenBuckets({ perSecond: limits.rekeysPerMinutePerConversation / 60, burst: limits.rekeysPerMinutePerConversation }),
         joinRequests: new TokenBuckets({ perSecond: limits.joinRequestsPerMinute / 60, burst: limits.joinRequestsBurst }),
+        comparisons: new TokenBuckets({ perSecond: limits.comparisonsPerMinute / 60, burst: limits.comparisonsBurst }),
+        incarnations: new TokenBuckets({ perSecond: limits.incarnationsPerHour / 3_600, burst: limits.incarnationsPerHour }),
       },
       metrics,
       log,
@@ -130,7 +127,6 @@ class RunningChatServer implements ChatServer {
       chat: this.#chat,
       attendance: this.#attendance,
       server: name,
-      incarnation: before.incarnation,
       webOrigins,
     });
     const load = () => ({
@@ -138,7 +134,7 @@ class RunningChatServer implements ChatServer {
       bytesPerSecond: Math.round((this.#sockets.takeBytes() * 1_000) / limits.heartbeatMs),
       draining: this.#sockets.isDraining,
     });
-    this.#heart = new Heart(this.#chat, { name, run: this.#run, url }, { load, heard: before.heard });
+    this.#heart = new Heart(this.#chat, { name, run: this.#run, url }, { load, heard });
     this.#http = http
       .on("request", (request, response) => void this.#answerHttp(request, response))
       .on("upgrade", (request, socket, head) => this.#sockets.upgrade(request, socket, head));

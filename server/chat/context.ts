@@ -26,6 +26,8 @@ export interface ChatContext {
     readonly vaultWrites: TokenBuckets;
     readonly rekeys: TokenBuckets;
     readonly joinRequests: TokenBuckets;
+    readonly comparisons: TokenBuckets;
+    readonly incarnations: TokenBuckets;
   };
   readonly metrics: ChatMetrics;
   readonly log: Log;

@@ -176,8 +176,13 @@ export class Delivery {
   }
 
   /** Closes the sockets of a device that lost its rights. */
-  endDevice(device: DeviceId): void {
-    for (const session of this.all()) if (session.device === device) session.connection.close(ErrorCode.DEVICE_REVOKED);
+  endDevice(device: DeviceId, why: ErrorCode): void {
+    for (const session of this.all()) if (session.device === device) session.connection.close(why);
+  }
+
+  /** Closes the sockets of an account that was closed. */
+  endAccount(account: AccountId): void {
+    for (const session of this.sessionsOf(account)) session.connection.close(ErrorCode.ACCOUNT_CLOSED);
   }
 
   stop(): void {

@@ -4,7 +4,7 @@ import { type Hello, WelcomeSchema } from "@fastchat/protocol/wire/frames";
 import { reasonOf } from "../events.ts";
 import { endedAmong } from "../store/accounts.ts";
 import { conversationsOf } from "../store/conversations.ts";
-import { takeTicket } from "../store/tickets.ts";
+import { readRunning, takeTicket } from "../store/tickets.ts";
 import type { Connection } from "./connection.ts";
 import type { ChatContext } from "./context.ts";
 import { Session } from "./session.ts";
@@ -13,7 +13,6 @@ import { encodeFrame } from "./wire.ts";
 export interface HelloContext {
   readonly chat: ChatContext;
   readonly server: string;
-  readonly incarnation: number;
   readonly isDraining: () => boolean;
 }
 
@@ -47,19 +46,20 @@ export async function openSession(
     if (taken.kind === "invalid") return refuse(ErrorCode.TICKET_INVALID);
     if (taken.kind === "device-ended") return refuse(ErrorCode.DEVICE_REVOKED);
     const { account, device } = taken;
+    const running = await readRunning(chat.database);
     const heads = await conversationsOf(chat.database, [account]);
     if (connection.isClosed) return undefined;
     const session = new Session(connection, account, device);
     connection.admit();
-    const { server, incarnation } = context;
+    const { server } = context;
     const time = BigInt(chat.now());
-    const welcome = { version, suite, incarnation, server, time, account: idBytes(account), device: idBytes(device) };
+    const welcome = { version, suite, server, time, running, account: idBytes(account), device: idBytes(device) };
     connection.send(encodeFrame(request, { case: "welcome", value: create(WelcomeSchema, welcome) }));
     chat.delivery.add(session);
     for (const { conversation, sequence } of heads) chat.delivery.watch(session, conversation, sequence);
     // A revocation between the ticket and the line above found no session to close.
     void endedAmong(chat.database, [device]).then(
-      (ended) => ended.length > 0 && connection.close(ErrorCode.DEVICE_REVOKED),
+      ([ended]) => ended !== undefined && connection.close(ended.why),
       () => undefined,
     );
     return session;

@@ -49,7 +49,7 @@ export class MissedHints {
   async #read(): Promise<void> {
     const { database, delivery, log, presence } = this.#chat;
     const devices = new Set([...delivery.all()].map((session) => session.device));
-    for (const ended of await endedAmong(database, [...devices])) delivery.endDevice(ended);
+    for (const { device, why } of await endedAmong(database, [...devices])) delivery.endDevice(device, why);
     const accounts = delivery.accounts();
     const heads = await conversationsOf(database, accounts);
     for (const { account, conversation, sequence } of heads) {

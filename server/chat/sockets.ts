@@ -18,9 +18,8 @@ import { encodeFrame } from "./wire.ts";
 export interface SocketsOptions {
   readonly chat: ChatContext;
   readonly attendance: Attendance;
-  /** Name and incarnation, for the welcome. */
+  /** Name, for the welcome. */
   readonly server: string;
-  readonly incarnation: number;
   /** Pages that may open a socket besides those of the same host. */
   readonly webOrigins: readonly string[];
 }
@@ -104,7 +103,7 @@ export class Sockets {
   }
 
   #accept(socket: WebSocket): void {
-    const { chat, attendance, server, incarnation } = this.#options;
+    const { chat, attendance, server } = this.#options;
     const { log, metrics } = chat;
     let session: Session | undefined;
     let opening: "not-yet" | "under-way" | "done" = "not-yet";
@@ -129,7 +128,7 @@ export class Sockets {
         }
         if (frame.body.case !== "hello") return connection.close(ErrorCode.NOT_READY);
         opening = "under-way";
-        const context = { chat, server, incarnation, isDraining: () => this.#draining };
+        const context = { chat, server, isDraining: () => this.#draining };
         void openSession(context, connection, frame.request, frame.body.value).then((opened) => {
           if (opened === undefined) return;
           session = opened;

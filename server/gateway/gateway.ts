@@ -26,6 +26,7 @@ import {
   TicketRequestSchema,
   TicketSchema,
 } from "@fastchat/protocol/wire/gateway";
+import { AccountPutBackSchema, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Bus } from "../bus/bus.ts";
 import { isLoopback, type SignInAnswers, type SignUpPolicy } from "../config.ts";
@@ -41,6 +42,7 @@ import type { GatewayContext } from "./context.ts";
 import { info } from "./info.ts";
 import { addJoinPage } from "./join-page.ts";
 import { finishPassword, startPassword } from "./new-password.ts";
+import { putBackAccount } from "./put-back-account.ts";
 import { finishRecovery, startRecovery } from "./recovery.ts";
 import { SealedStates } from "./sealed-state.ts";
 import type { Secrets } from "./secret-file.ts";
@@ -163,6 +165,13 @@ function addRoutes(app: FastifyInstance, gateway: GatewayContext): void {
   post("/v1/password/start", PasswordStartSchema, PasswordStartedSchema, (body) => startPassword(gateway, body));
   post("/v1/password/finish", PasswordFinishSchema, PasswordFinishedSchema, (body) => finishPassword(gateway, body));
   post("/v1/devices", AddDeviceSchema, DeviceAddedSchema, (body) => addDevice(gateway, body), limits.gatewayLinkBodyBytes);
+  post(
+    "/v1/accounts/put-back",
+    PutBackAccountSchema,
+    AccountPutBackSchema,
+    (body) => putBackAccount(gateway, body),
+    limits.gatewayLinkBodyBytes,
+  );
   post("/v1/challenge", ChallengeRequestSchema, ChallengeSchema, (body) => giveChallenge(gateway, body));
   post("/v1/ticket", TicketRequestSchema, TicketSchema, (body) => giveTicket(gateway, body));
 }

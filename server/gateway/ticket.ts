@@ -31,7 +31,7 @@ export async function giveTicket(gateway: GatewayContext, request: TicketRequest
   if (!(await verifyTicketRequest(device.signingKey, id, request.challenge, request.signature))) {
     throw new FastChatError(ErrorCode.SIGNATURE_INVALID);
   }
-  if (device.ended) throw new FastChatError(ErrorCode.DEVICE_REVOKED);
+  if (device.ended !== undefined) throw new FastChatError(device.ended);
   gateway.rates.ticketsByDevice.takeOrThrow(id);
   const chosen = await gateway.choice.choose(request.avoid.slice(0, limits.avoidedServers));
   if (chosen === undefined) throw new FastChatError(ErrorCode.NO_SERVER);

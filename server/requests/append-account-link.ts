@@ -1,26 +1,19 @@
 import { create } from "@bufbuild/protobuf";
-import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
+import { ErrorCode, FastChatError } from "@fastchat/protocol";
 import { accountLinkHash, type AccountState } from "@fastchat/protocol/chain";
-import { verifySuccessionRecord } from "@fastchat/protocol/seal";
 import { AccountAttachmentsSchema, type Wrap, WrapPurpose } from "@fastchat/protocol/wire/account";
 import { AppendedSchema, type SuccessionRecord } from "@fastchat/protocol/wire/frames";
 import { acceptAccountLink } from "../account-link.ts";
-import { checkNumbers, malformed, tooManyToday } from "../chat/access.ts";
-import { tellAccountMoved } from "../chat/account-news.ts";
+import { checkSuccession } from "../succession.ts";
+import { malformed, tooManyToday } from "../chat/access.ts";
+import { endSessions, hintsOfEnding, tellAccountMoved } from "../chat/account-news.ts";
 import type { Handler } from "../chat/context.ts";
 import type { AnswerBody } from "../chat/wire.ts";
 import { appendAccountLink as storeLink } from "../store/accounts.ts";
-import { isSignInRecord } from "../sign-in-record.ts";
 import { checkVaultEntries } from "./write-vault.ts";
 
 /** The wraps that a link can name; those were compared with it. */
 const ofAccountKeys: ReadonlySet<WrapPurpose> = new Set([WrapPurpose.ACCOUNT_KEY_BY_MASTER, WrapPurpose.ACCOUNT_KEY_BY_NEXT]);
-/** What a `succeed` brings besides: one of each. */
-const ofMasterKey: readonly WrapPurpose[] = [
-  WrapPurpose.MASTER_BY_PASSWORD,
-  WrapPurpose.MASTER_BY_RECOVERY,
-  WrapPurpose.IDENTITY_BY_MASTER,
-];
 
 /**
  * [P2] Everything that opens the account goes with a `succeed`, and with nothing else: a stolen device must not take from the account what its
@@ -28,20 +21,9 @@ const ofMasterKey: readonly WrapPurpose[] = [
  */
 async function checkSignIn(before: AccountState, after: AccountState, wraps: readonly Wrap[], record: SuccessionRecord | undefined) {
   const others = wraps.filter(({ purpose }) => !ofAccountKeys.has(purpose));
-  const succeeds = after.identityKeys.length > before.identityKeys.length;
-  const wanted = succeeds ? ofMasterKey : [];
-  const areAll = others.length === wanted.length && wanted.every((purpose) => others.some((wrap) => wrap.purpose === purpose));
-  if (!areAll || (record !== undefined) !== succeeds)
+  if (after.identityKeys.length > before.identityKeys.length) return checkSuccession({ ...after, link: after.head.hash }, others, record);
+  if (others.length > 0 || record !== undefined)
     throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "The keys do not fit the change: a password comes with a succession only." });
-  if (record === undefined) return;
-  for (const { version, sealed } of others) {
-    checkNumbers(version);
-    if (sealed.length === 0 || sealed.length > limits.wrapBytes) throw malformed("a wrapped key");
-  }
-  const { registrationRecord, signature } = record;
-  if (!isSignInRecord(registrationRecord)) throw malformed("a sign-in record");
-  const signed = { account: after.account, link: after.head.hash, record: registrationRecord };
-  if (!(await verifySuccessionRecord(after.identityKey, signed, signature))) throw new FastChatError(ErrorCode.SIGNATURE_INVALID);
 }
 
 /** The session's own chain only. The answer's sequence is the link's index. */
@@ -82,12 +64,9 @@ export const appendAccountLink: Handler<"appendAccountLink"> = async (chat, sess
   if (stored.kind === "vault-moved") throw new FastChatError(ErrorCode.VERSION_CONFLICT);
   if (stored.kind === "too-many") throw tooManyToday();
   chat.chains.rememberAccount(state);
-  for (const ended of stored.ended) chat.hints.tell(["ended", ended]);
+  for (const hint of hintsOfEnding(state, stored.ended)) chat.hints.tell(hint);
   chat.hints.tell(["account", state.account, state.head.index, state.head.hash]);
   await tellAccountMoved(chat, { account: state.account, ...state.head });
-  // The answer comes first where the session is among the ended ones.
-  setImmediate(() => {
-    for (const ended of stored.ended) chat.delivery.endDevice(ended);
-  });
+  endSessions(chat.delivery, state, stored.ended);
   return answer(state.head.index);
 };

@@ -1,5 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { accountId, conversationId, ErrorCode, FastChatError, isHash, limits, linkHash } from "@fastchat/protocol";
+import { accountId, conversationId, deviceId, ErrorCode, FastChatError, isHash, limits, linkHash } from "@fastchat/protocol";
 import {
   applyConversationLink,
   checkSealedKeys,
@@ -21,10 +21,11 @@ import { isMember } from "../store/members.ts";
 const ENTRY_OVERHEAD = 1_024;
 
 /** [C3] A link is taken only on top of the head, only when it is valid, and only with all its evidence, sealed keys and profile. */
-export const appendLink: Handler<"appendLink"> = async (chat, session, { conversation, entry, sealedKeys }) => {
+export const appendLink: Handler<"appendLink"> = async (chat, session, { conversation, entry, sealedKeys, putBack }) => {
   const body = readBody(entry);
   if (entry?.link === undefined || body === undefined) throw malformed("no conversation link");
-  checkAuthor(session, body);
+  if (!putBack) checkAuthor(session, body);
+  else if (!isHash(body.account) || !isHash(body.device)) throw malformed("a link without an author");
   checkNumbers(body.index);
   if (conversation.length !== 0 && !isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
   chat.rates.links.takeOrThrow(session.device);
@@ -36,8 +37,10 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
   // Before a group's `create` there is no id to name: a retry of one that was stored is found by the one that follows from it.
   const id = conversation.length === 0 ? groupIdOf(entry.link) : conversationId(conversation);
   const hash = conversationLinkHash(entry.link);
-  const before = (await isMember(chat.database, id, session.account)) ? await chat.chains.conversation(id) : undefined;
-  if (before === undefined ? body.change.case !== "create" : !before.members.has(session.account)) {
+  // A member whose own addition was lost is none yet; what it puts back proves itself.
+  const sees = putBack || (await isMember(chat.database, id, session.account));
+  const before = sees ? await chat.chains.conversation(id) : undefined;
+  if (before === undefined ? body.change.case !== "create" : !putBack && !before.members.has(session.account)) {
     throw new FastChatError(ErrorCode.NOT_FOUND);
   }
   if (before !== undefined) {
@@ -66,16 +69,19 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
   }
   const { state } = result;
   if (conversation.length !== 0 && id !== state.conversation) throw malformed("a link of another conversation");
-  const keys = checkSealedKeys(state, sealedKeys);
+  if (putBack && !(before?.members.has(session.account) === true || state.members.has(session.account)))
+    throw new FastChatError(ErrorCode.NOT_FOUND);
+  // [H6] Nobody has the copies of an epoch that was lost: a new one opens next.
+  const keys = putBack && sealedKeys.length === 0 ? ({ kind: "valid" } as const) : checkSealedKeys(state, sealedKeys);
   if (keys.kind === "invalid") {
     throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The sealed keys do not fit the change: ${keys.reason}.` });
   }
 
-  const { account, device } = session;
   const stored = await storeLink(chat.database, {
     conversation: state.conversation,
-    account,
-    device,
+    account: accountId(body.account),
+    device: deviceId(body.device),
+    isAuthors: !putBack,
     entry: encoded,
     sealedKeys,
     before,

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ErrorCode, idBytes, limits } from "@fastchat/protocol";
-import { accountLinkHash, additionsOf, buildSignOut, groupCreate } from "@fastchat/protocol/chain";
+import { accountLinkHash, additionsOf, buildClose, buildSignOut, groupCreate } from "@fastchat/protocol/chain";
 import { signSuccessionRecord, toHex } from "@fastchat/protocol/seal";
-import { type SignedLink, WrapPurpose } from "@fastchat/protocol/wire/account";
+import { type SignedLink, SignedLinkSchema, WrapPurpose } from "@fastchat/protocol/wire/account";
 import { ConversationLinkSchema } from "@fastchat/protocol/wire/conversation";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
@@ -290,7 +290,8 @@ test("[P2] what opens the account goes with a succession, whole and signed by th
   const { link, attachments, newIdentitySeed } = made;
   const record = randomBytes(192);
   const signedBy = async (seed: Uint8Array, registrationRecord = record, over = link) => {
-    const signed = { account: alice.account, link: accountLinkHash(over), record: registrationRecord };
+    const wraps = attachments.wraps.slice(-3);
+    const signed = { account: alice.account, link: accountLinkHash(over), record: registrationRecord, wraps };
     return { registrationRecord, signature: await signSuccessionRecord(seed, signed) };
   };
   const good = { link, attachments, vault: [], vaultRevision: 0, signInRecord: await signedBy(newIdentitySeed) };
@@ -346,4 +347,43 @@ test("[A1] added devices are limited per account and day", async () => {
   await addRows(alice, alice.links[0]!, limits.accountLinksPerDayPerAccount - 2);
   await addDevice(gateway, alice);
   expect(await codeOf(addDevice(gateway, alice))).toBe(ErrorCode.RATE_LIMITED);
+});
+
+test("[A1] a stolen device cannot close the account: that takes the identity key, and then nobody comes in, and no key is kept for it", async () => {
+  const { alice, stolen, conversation } = await withStolenDevice("alice-to-close");
+  const kept = () =>
+    installation.database.query.selectFrom("sealed_key").select("epoch").where("account", "=", idBytes(alice.account)).execute();
+  await using s = await welcome(alice, stolen);
+  const append = (link: SignedLink, more = {}) => s.refusal({ case: "appendAccountLink", value: { link, vault: [], ...more } });
+  const good = buildClose(alice.state, alice);
+  for (const identitySeed of [stolen.signingSeed, bob.identitySeed, randomBytes(32)])
+    expect(await append(buildClose(alice.state, { identitySeed }))).toBe(ErrorCode.LINK_INVALID);
+  expect(await append(create(SignedLinkSchema, { body: good.body }))).toBe(ErrorCode.LINK_INVALID);
+  expect(await append(create(SignedLinkSchema, { ...good, cosignature: randomBytes(64) }))).toBe(ErrorCode.LINK_INVALID);
+  const wraps = [{ purpose: WrapPurpose.ACCOUNT_KEY_BY_MASTER, version: 1, sealed: randomBytes(74) }];
+  expect(await append(good, { attachments: { wraps } })).toBe(ErrorCode.LINK_INVALID);
+  expect(await append(good, { vault: [{ slot: randomBytes(32), generation: 1, version: 1, sealed: randomBytes(9) }] })).toBe(
+    ErrorCode.LINK_INVALID,
+  );
+  await using b = await welcome(bob);
+  expect(await b.refusal({ case: "appendAccountLink", value: { link: good, vault: [] } })).toBeGreaterThan(0);
+  expect(await signIn(gateway, alice.name, alice.password)).toMatchObject({ links: { length: 2 } });
+  expect(await kept()).not.toEqual([]);
+
+  const rows = (table: "device_copy" | "account_wrap") =>
+    installation.database.query.selectFrom(table).selectAll().where("account", "=", idBytes(alice.account)).execute();
+  const beside = { copies: await rows("device_copy"), wraps: await rows("account_wrap") };
+  expect(beside).toMatchObject({ copies: [{}, {}], wraps: [{}, {}, {}, {}] });
+  const [request] = s.say({ case: "appendAccountLink", value: { link: good, vault: [] } });
+  await s.answer(request!, "appended");
+  expect(await s.closed()).toBe(4_000 + ErrorCode.ACCOUNT_CLOSED);
+  for (const device of alice.devices) expect(await codeOf(welcome(alice, device))).toBe(ErrorCode.ACCOUNT_CLOSED);
+  expect(await codeOf(signIn(gateway, alice.name, alice.password))).toBe(ErrorCode.ACCOUNT_CLOSED);
+  expect(await codeOf(signUp(gateway, alice.name))).toBe(ErrorCode.NAME_TAKEN);
+  // Bob need not have heard of it.
+  await conversation.open(b, bob);
+  expect(await kept()).toEqual([]);
+  // [H6] [H7] Who kept what lay beside her links brings none of it back.
+  await b.ask({ case: "putBackAccount", value: { links: [...alice.links, good], ...beside } }, "accountPutBack");
+  expect([await rows("device_copy"), await rows("account_wrap")]).toEqual([[], []]);
 });

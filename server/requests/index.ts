@@ -1,7 +1,9 @@
 import type { Handler, RequestCase } from "../chat/context.ts";
 import { appendAccountLink } from "./append-account-link.ts";
 import { appendLink } from "./append-link.ts";
+import { beginIncarnation } from "./begin-incarnation.ts";
 import { catchUp } from "./catch-up.ts";
+import { compare } from "./compare.ts";
 import { dropJoinRequest } from "./drop-join-request.ts";
 import { fetchAccount } from "./fetch-account.ts";
 import { fetchAccountKeys } from "./fetch-account-keys.ts";
@@ -14,6 +16,7 @@ import { fetchSlots } from "./fetch-slots.ts";
 import { findGroups } from "./find-groups.ts";
 import { findPeople } from "./find-people.ts";
 import { ping } from "./ping.ts";
+import { putBackAccount } from "./put-back-account.ts";
 import { readVault } from "./read-vault.ts";
 import { requestJoin } from "./request-join.ts";
 import { send } from "./send.ts";
@@ -27,7 +30,9 @@ import { writeVault } from "./write-vault.ts";
 export const requests: { readonly [Case in RequestCase]: Handler<Case> } = {
   appendAccountLink,
   appendLink,
+  beginIncarnation,
   catchUp,
+  compare,
   dropJoinRequest,
   fetchAccount,
   fetchAccountKeys,
@@ -40,6 +45,7 @@ export const requests: { readonly [Case in RequestCase]: Handler<Case> } = {
   findGroups,
   findPeople,
   ping,
+  putBackAccount,
   readVault,
   requestJoin,
   send,

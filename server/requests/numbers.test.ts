@@ -45,7 +45,12 @@ async function goodRequests() {
   return {
     appendAccountLink: { ...revocation, vault: [{ ...entry, generation: 2 }], vaultRevision: 0 },
     appendLink: group.request(rekey).value,
+    beginIncarnation: { conversation },
     catchUp: { cursors: [{ conversation, sequence: 1 }] },
+    compare: {
+      tips: [{ conversation, sequence: 1, entryHash: randomBytes(32) }],
+      accounts: [{ account, index: 1, hash: randomBytes(32) }],
+    },
     dropJoinRequest: { conversation, account: idBytes(bob.account) },
     fetchAccount: { by: { case: "account", value: account }, after: 0 },
     fetchAccountKeys: { accounts: [account] },
@@ -58,6 +63,7 @@ async function goodRequests() {
     findGroups: { text: "", limit: 10 },
     findPeople: { text: "", limit: 10 },
     ping: {},
+    putBackAccount: { links: alice.links, copies: [{ device, generation: 1, sealed: randomBytes(9) }], wraps: [] },
     readVault: { afterRevision: 0 },
     requestJoin: { request: await buildJoinRequest(group.id, { chain: alice.state, device: alice.devices[0]!.device, signingSeed }) },
     send: { conversation, message: await group.message("hello", alice), resume: true },

@@ -7,11 +7,11 @@ import { tellVaultMoved } from "../chat/account-news.ts";
 import type { Handler } from "../chat/context.ts";
 import { writeVault as storeEntries } from "../store/vault.ts";
 
-export const writeVault: Handler<"writeVault"> = async (chat, session, { entries }) => {
+export const writeVault: Handler<"writeVault"> = async (chat, session, { entries, putBack }) => {
   chat.rates.vaultWrites.takeOrThrow(session.device);
   checkVaultEntries(entries);
   if (entries.length === 0) throw malformed("a write of no entry");
-  const written = await storeEntries(chat.database, session.account, session.device, entries);
+  const written = await storeEntries(chat.database, session.account, session.device, entries, putBack);
   switch (written.kind) {
     case "written": {
       const { revision } = written;

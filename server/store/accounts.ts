@@ -1,6 +1,6 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { type AccountId, accountId, type DeviceId, deviceId, idBytes, limits } from "@fastchat/protocol";
-import type { AccountState } from "@fastchat/protocol/chain";
+import { type AccountId, accountId, type DeviceId, deviceId, ErrorCode, idBytes, limits, linkHash } from "@fastchat/protocol";
+import type { AccountState, ChainHead } from "@fastchat/protocol/chain";
 import {
   type AccountAttachments,
   AccountLinkSchema,
@@ -14,9 +14,10 @@ import {
 } from "@fastchat/protocol/wire/account";
 import type { VaultEntry } from "@fastchat/protocol/wire/vault";
 import { sql, type Transaction } from "kysely";
+import { eraseClosedAccount, lockConversationsOf } from "./close-account.ts";
 import { anyOf, type Database } from "./database.ts";
 import type { Tables } from "./tables.ts";
-import { replaceVault, VaultMoved } from "./vault.ts";
+import { emptyVault, replaceVault, VaultMoved } from "./vault.ts";
 
 export interface StoredAccount {
   readonly account: AccountId;
@@ -128,8 +129,20 @@ export async function readSealingKeys(database: Database, account: AccountId): P
     .select("sealing_key")
     .where("account", "=", idBytes(account))
     .where("ended", "is", null)
+    .where(sql`octet_length(sealing_key)`, ">", 0)
     .execute();
   return rows.map((row) => row.sealing_key);
+}
+
+/** Where these chains end; those that are not known are left out. */
+export async function readAccountHeads(database: Database, accounts: readonly AccountId[]): Promise<ReadonlyMap<AccountId, ChainHead>> {
+  if (accounts.length === 0) return new Map();
+  const rows = await database.query
+    .selectFrom("account")
+    .select(["account", "head_index", "head_hash"])
+    .where("account", "=", anyOf(accounts))
+    .execute();
+  return new Map(rows.map((row) => [accountId(row.account), { index: row.head_index, hash: linkHash(row.head_hash) }]));
 }
 
 /** Devices noted with one statement. */
@@ -162,17 +175,14 @@ export async function seeDevices(database: Database, devices: Iterable<DeviceId>
   // In order, so that two servers do not wait for each other in a circle.
   const all = [...new Set(devices)].sort();
   for (let at = 0; at < all.length; at += SEEN_AT_ONCE) {
-    const some = all.slice(at, at + SEEN_AT_ONCE).map((device) => ({ device: idBytes(device), last_seen: now }));
-    await database.query
-      .insertInto("device_seen")
-      .values(some)
-      .onConflict((conflict) =>
-        conflict
-          .column("device")
-          .doUpdateSet({ last_seen: now })
-          .where("device_seen.last_seen", "<", now - everyMs),
-      )
-      .execute();
+    // Of a closed account nothing is noted any more.
+    await sql`
+      INSERT INTO device_seen (device, last_seen)
+      SELECT device.device, ${now}::bigint FROM device JOIN account ON account.account = device.account
+      WHERE device.device = ${anyOf(all.slice(at, at + SEEN_AT_ONCE))} AND NOT account.closed ORDER BY device.device
+      ON CONFLICT (device) DO UPDATE SET last_seen = excluded.last_seen WHERE device_seen.last_seen < ${now - everyMs}`.execute(
+      database.query,
+    );
   }
 }
 
@@ -218,29 +228,40 @@ export interface StoredDevice {
   readonly device: DeviceId;
   readonly account: AccountId;
   readonly signingKey: Uint8Array;
-  readonly ended: boolean;
+  /** Why it has no rights any more. */
+  readonly ended: ErrorCode | undefined;
 }
+
+const endOf = (row: { readonly ended: number | null; readonly closed: boolean }): ErrorCode | undefined => {
+  if (row.closed) return ErrorCode.ACCOUNT_CLOSED;
+  return row.ended === null ? undefined : ErrorCode.DEVICE_REVOKED;
+};
 
 export async function findDevice(database: Database, device: Uint8Array): Promise<StoredDevice | undefined> {
   const row = await database.query
     .selectFrom("device")
-    .select(["account", "signing_key", "ended"])
+    .innerJoin("account", "account.account", "device.account")
+    .select(["account.account", "signing_key", "ended", "closed"])
     .where("device", "=", device)
     .executeTakeFirst();
   if (row === undefined) return undefined;
-  return { device: deviceId(device), account: accountId(row.account), signingKey: row.signing_key, ended: row.ended !== null };
+  return { device: deviceId(device), account: accountId(row.account), signingKey: row.signing_key, ended: endOf(row) };
 }
 
-/** Of these devices the ones that were revoked or signed out. */
-export async function endedAmong(database: Database, devices: readonly DeviceId[]): Promise<DeviceId[]> {
+/** Of these devices the ones that were revoked or signed out, or whose account is closed. */
+export async function endedAmong(
+  database: Database,
+  devices: readonly DeviceId[],
+): Promise<{ readonly device: DeviceId; readonly why: ErrorCode }[]> {
   if (devices.length === 0) return [];
   const rows = await database.query
     .selectFrom("device")
-    .select("device")
+    .innerJoin("account", "account.account", "device.account")
+    .select(["device", "ended", "closed"])
     .where("device", "=", anyOf(devices))
     .where("ended", "is not", null)
     .execute();
-  return rows.map((row) => deviceId(row.device));
+  return rows.map((row) => ({ device: deviceId(row.device), why: endOf(row)! }));
 }
 
 export interface NewAccount {
@@ -321,8 +342,8 @@ export interface AccountAppend {
   readonly attachments: AccountAttachments;
   /** Milliseconds since 1970. */
   readonly now: number;
-  /** With a new account key: the whole vault, sealed again, and its revision when it was read. */
-  readonly vault: { readonly revision: number; readonly entries: readonly VaultEntry[] };
+  /** With a new account key: the whole vault, sealed again, and its revision when it was read; lost when only the link is put back [H6]. */
+  readonly vault: { readonly revision: number; readonly entries: readonly VaultEntry[] } | "lost";
   /** With a `succeed`: the record of the new password. All that the account's old master key wraps goes [P2]. */
   readonly signInRecord?: Uint8Array;
 }
@@ -339,12 +360,13 @@ export type AccountAppendResult =
 
 /**
  * Appends a link that was found valid after `before`, if the chain still ends there: link, keys, devices, tickets and vault in one transaction, so
- * that a revoked device is refused everywhere from its commit on.
+ * that a revoked device is refused everywhere from its commit on. With a `close` goes what is the account's alone.
  */
 export async function appendAccountLink(database: Database, append: AccountAppend): Promise<AccountAppendResult> {
   const { before, state, link, attachments } = append;
   const account = idBytes(state.account);
   const appending = database.query.transaction().execute(async (transaction): Promise<AccountAppendResult> => {
+    if (state.closed) await lockConversationsOf(transaction, state.account);
     const moved = await transaction
       .updateTable("account")
       .set({ head_index: state.head.index, head_hash: idBytes(state.head.hash), closed: state.closed })
@@ -363,7 +385,11 @@ export async function appendAccountLink(database: Database, append: AccountAppen
       await transaction.updateTable("device").set({ ended: state.head.index }).where("device", "=", idBytes(device)).execute();
       await transaction.deleteFrom("ticket").where("device", "=", idBytes(device)).execute();
     }
-    if (state.accountKeys.length > before.accountKeys.length) await replaceVault(transaction, state.account, append.vault);
+    if (state.accountKeys.length > before.accountKeys.length) {
+      if (append.vault === "lost") await emptyVault(transaction, state.account);
+      else await replaceVault(transaction, state.account, append.vault);
+    }
+    if (state.closed) await eraseClosedAccount(transaction, state.account);
     return { kind: "appended", ended };
   });
   return appending.catch((error: unknown) => {
@@ -445,23 +471,98 @@ async function insertLink(
       })
       .execute();
   }
-  const key = state.accountKeys.at(-1);
-  if (key?.from === index) {
+  await insertKeys(transaction, state, index, attachments);
+}
+
+/** The account key that link number `index` brought, as far as it is at hand; what is there stays. */
+async function insertKeys(
+  transaction: Transaction<Tables>,
+  state: AccountState,
+  index: number,
+  { accountPublicKey, copies, wraps }: AccountAttachments,
+): Promise<void> {
+  const account = idBytes(state.account);
+  const key = state.accountKeys.find(({ from }) => from === index);
+  if (key !== undefined && accountPublicKey.length > 0) {
     await transaction
       .insertInto("account_key")
-      .values({ account, generation: key.generation, public_key: attachments.accountPublicKey })
+      .values({ account, generation: key.generation, public_key: accountPublicKey })
+      .onConflict((conflict) => conflict.doNothing())
       .execute();
   }
-  for (const { device, generation, sealed } of attachments.copies) {
-    await transaction.insertInto("device_copy").values({ account, device, generation, sealed }).execute();
+  for (const { device, generation, sealed } of copies) {
+    await transaction
+      .insertInto("device_copy")
+      .values({ account, device, generation, sealed })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
   }
-  for (const { purpose, version, sealed } of attachments.wraps) {
+  for (const { purpose, version, sealed } of wraps) {
     await transaction
       .insertInto("account_wrap")
       .values({ account, purpose, version, sealed })
-      .onConflict((conflict) => conflict.columns(["account", "purpose", "version"]).doUpdateSet({ sealed }))
+      .onConflict((conflict) => conflict.doNothing())
       .execute();
   }
+}
+
+/** What opens an account after a `succeed`. */
+export interface NewSignIn {
+  readonly record: Uint8Array;
+  /** One of each that follows the master key, but for the account key's. */
+  readonly wraps: readonly Wrap[];
+}
+
+/** [H6] What belongs to links that are stored already and was lost: of the link with this index, or of the newest `succeed`. */
+export async function fillAttachments(
+  database: Database,
+  state: AccountState,
+  lost: { readonly index: number; readonly attachments: AccountAttachments } | { readonly signIn: NewSignIn },
+): Promise<void> {
+  const account = idBytes(state.account);
+  await database.query.transaction().execute(async (transaction) => {
+    // Nobody appends a link meanwhile.
+    const row = await transaction.selectFrom("account").select("closed").where("account", "=", account).forUpdate().executeTakeFirst();
+    // What was removed with the account, not lost, nobody brings back [H7].
+    if (row?.closed === true) return;
+    if ("signIn" in lost) return fillSignIn(transaction, account, lost.signIn);
+    const { index, attachments } = lost;
+    await insertKeys(transaction, state, index, attachments);
+    if (attachments.deviceSealingKey.length === 0) return;
+    await transaction
+      .updateTable("device")
+      .set({ sealing_key: attachments.deviceSealingKey })
+      .where("account", "=", account)
+      .where("added", "=", index)
+      .where(sql`octet_length(sealing_key)`, "=", 0)
+      .execute();
+  });
+}
+
+/** Only where the identity key of before is wrapped still: a password may have been changed since. */
+async function fillSignIn(transaction: Transaction<Tables>, account: Uint8Array, { record, wraps }: NewSignIn): Promise<void> {
+  const identity = wraps.find(({ purpose }) => purpose === WrapPurpose.IDENTITY_BY_MASTER);
+  const stored = await transaction
+    .selectFrom("account_wrap")
+    .select("version")
+    .where("account", "=", account)
+    .where("purpose", "=", WrapPurpose.IDENTITY_BY_MASTER)
+    .executeTakeFirst();
+  if (identity === undefined || (stored !== undefined && stored.version >= identity.version)) return;
+  await transaction.updateTable("sign_in_record").set({ record }).where("account", "=", account).execute();
+  await transaction
+    .deleteFrom("account_wrap")
+    .where("account", "=", account)
+    .where(
+      "purpose",
+      "in",
+      wraps.map(({ purpose }) => purpose),
+    )
+    .execute();
+  await transaction
+    .insertInto("account_wrap")
+    .values(wraps.map(({ purpose, version, sealed }) => ({ account, purpose, version, sealed })))
+    .execute();
 }
 
 /** For `LIKE`: whatever contains the text, as it is. */

@@ -16,6 +16,8 @@ export interface LinkAppend {
   readonly conversation: ConversationId;
   readonly account: AccountId;
   readonly device: DeviceId;
+  /** Its device brings it, and so must have its rights; false: it was written, and lost, and its chain decides [H6]. */
+  readonly isAuthors: boolean;
   /** Serialized LinkEntry. */
   readonly entry: Uint8Array;
   /** As `checkSealedKeys` finds them good: all of one length. */
@@ -54,7 +56,7 @@ export async function appendLink(database: Database, append: LinkAppend): Promis
       const { conversation, state } = append;
       throw new NotAppended((await findLink(transaction, conversation, state.head.index, state.head.hash)) ?? { kind: "stale" });
     }
-    if (!(await lockDevice(transaction, append.device))) throw new NotAppended({ kind: "device-ended" });
+    if (append.isAuthors && !(await lockDevice(transaction, append.device))) throw new NotAppended({ kind: "device-ended" });
     if (!(await hasHeads(transaction, append.heads))) throw new NotAppended({ kind: "unknown-heads" });
     const place = { sequence: row.head + 1, time: Math.max(row.head_time, append.now) };
     if (!(await writePublicName(transaction, append))) throw new NotAppended({ kind: "public-name-taken" });
@@ -163,7 +165,8 @@ async function writeSealedKeys(transaction: Transaction<Tables>, { conversation,
   const [first] = sealedKeys;
   if (first === undefined) return;
   // Packed, as messages are: arrays of bytea travel as hexadecimal text. Who is added again may have copies of older epochs from the first time: nothing
-  // takes those away.
+  // takes those away, but that
+  // an account was closed, which its author need not know yet: who closes it locks the conversation first, so that its copies are seen there or left out here.
   const accounts = Buffer.concat(sealedKeys.map((key) => key.account));
   const copies = Buffer.concat(sealedKeys.map((key) => key.sealed));
   const bytes = first.sealed.length;
@@ -173,6 +176,7 @@ async function writeSealedKeys(transaction: Transaction<Tables>, { conversation,
       substring(${copies}::bytea FROM (i::integer - 1) * ${bytes}::integer + 1 FOR ${bytes}::integer)
     FROM unnest(${sealedKeys.map((key) => key.epoch)}::integer[], ${sealedKeys.map((key) => key.generation)}::integer[])
       WITH ORDINALITY AS key (epoch, generation, i)
+    WHERE NOT EXISTS (SELECT 1 FROM account WHERE closed AND account.account = substring(${accounts}::bytea FROM i::integer * 32 - 31 FOR 32))
     ON CONFLICT (conversation, account, epoch) DO NOTHING`.execute(transaction);
 }
 

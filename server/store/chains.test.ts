@@ -145,7 +145,15 @@ test("[C3] a long conversation chain is the same from its beginning as from any 
     })
     .execute();
   const store = async (before: ConversationState | undefined) => {
-    const append = { conversation, account: alice.account, device, entry: toBinary(LinkEntrySchema, entry), sealedKeys: [], heads: [] };
+    const append = {
+      conversation,
+      account: alice.account,
+      device,
+      entry: toBinary(LinkEntrySchema, entry),
+      sealedKeys: [],
+      heads: [],
+      isAuthors: true,
+    };
     const stored = await appendLink(database, { ...append, before, state, now: Date.now() });
     expect(stored).toMatchObject({ kind: "appended", sequence: state.head.index });
   };

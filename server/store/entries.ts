@@ -1,4 +1,4 @@
-import { type ConversationId, idBytes, limits } from "@fastchat/protocol";
+import { type AccountId, type ConversationId, conversationId, idBytes, limits } from "@fastchat/protocol";
 import type { Database } from "./database.ts";
 
 /** How the table tells what a body is; the order of the fields of `Entry.body`. */
@@ -98,4 +98,43 @@ export async function readHead(database: Database, conversation: ConversationId)
     values: [Buffer.from(idBytes(conversation))],
   });
   return rows[0]?.head ?? 0;
+}
+
+const PLACES = `
+  SELECT c.conversation, c.head, e.sequence, e.time, e.account, e.device, e.kind, e.body
+  FROM unnest($1::bytea[], $2::bigint[]) AS asked (conversation, sequence)
+  JOIN conversation c ON c.conversation = asked.conversation
+  JOIN member m ON m.conversation = c.conversation AND m.account = $3
+  LEFT JOIN entry e ON e.conversation = c.conversation AND e.sequence = asked.sequence`;
+
+export interface LogPlace {
+  readonly head: number;
+  /** Undefined: the log does not reach that far. */
+  readonly entry: StoredEntry | undefined;
+}
+
+/** One place of each of these logs, of those of which the account is a member. */
+export async function readPlaces(
+  database: Database,
+  account: AccountId,
+  asked: readonly { readonly conversation: ConversationId; readonly sequence: number }[],
+): Promise<ReadonlyMap<ConversationId, LogPlace>> {
+  if (asked.length === 0) return new Map();
+  const { rows } = await database.pool.query<
+    { conversation: Uint8Array; head: number } & { [Key in keyof StoredEntry]: StoredEntry[Key] | null }
+  >({
+    name: "places",
+    text: PLACES,
+    values: [
+      asked.map(({ conversation }) => Buffer.from(idBytes(conversation))),
+      asked.map(({ sequence }) => sequence),
+      Buffer.from(idBytes(account)),
+    ],
+  });
+  return new Map(
+    rows.map(({ conversation, head, ...entry }) => {
+      const id = conversationId(conversation);
+      return [id, { head, entry: entry.sequence === null ? undefined : (entry as StoredEntry) }];
+    }),
+  );
 }

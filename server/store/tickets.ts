@@ -40,7 +40,14 @@ export async function takeTicket(database: Database, ticket: Uint8Array, server:
   return { kind: "taken", account: accountId(row.account), device: deviceId(row.device) };
 }
 
-export async function readIncarnation(database: Database): Promise<number> {
-  const row = await database.query.selectFrom("installation").select("incarnation").executeTakeFirstOrThrow();
-  return row.incarnation;
+/**
+ * Another one each time that the database was started or its tables were put in place: both happen when a backup is restored [H6]. The row is
+ * never written again.
+ */
+export async function readRunning(database: Database): Promise<Uint8Array> {
+  const { rows } = await sql<{ running: Uint8Array }>`
+    SELECT sha256(convert_to(pg_postmaster_start_time()::text || ' ' || xmin::text, 'UTF8')) AS running FROM installation`.execute(
+    database.query,
+  );
+  return rows[0]!.running;
 }

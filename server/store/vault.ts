@@ -54,12 +54,17 @@ export type WriteVaultResult =
   | { readonly kind: "full" }
   | { readonly kind: "device-ended" };
 
-/** All entries or none: each version one more than the stored one's, each of the newest account-key generation. */
+/**
+ * All entries or none: each version one more than the stored one's, each of the newest account-key generation.
+ *
+ * @param putBack each version anywhere above the stored one's: the server lost what came between [H6]
+ */
 export async function writeVault(
   database: Database,
   account: AccountId,
   device: DeviceId,
   entries: readonly VaultEntry[],
+  putBack: boolean,
 ): Promise<WriteVaultResult> {
   const owner = idBytes(account);
   return database.query.transaction().execute(async (transaction): Promise<WriteVaultResult> => {
@@ -86,7 +91,8 @@ export async function writeVault(
     const versions = new Map(stored.map(({ slot, version }) => [Buffer.from(slot).toString("hex"), version]));
     for (const { slot, version, generation } of entries) {
       const before = versions.get(Buffer.from(slot).toString("hex")) ?? 0;
-      if (version !== before + 1 || generation !== newest?.generation) return { kind: "conflict" };
+      const follows = putBack ? version > before : version === before + 1;
+      if (!follows || generation !== newest?.generation) return { kind: "conflict" };
     }
     const added = entries.length - stored.length;
     if (vault.entries + added > limits.vaultEntriesPerAccount) return { kind: "full" };
@@ -122,6 +128,17 @@ export async function replaceVault(
   await transaction.deleteFrom("vault_entry").where("account", "=", owner).execute();
   await insertEntries(transaction, owner, revision, entries);
   await transaction.updateTable("vault").set({ revision, entries: entries.length }).where("account", "=", owner).execute();
+}
+
+/** [H6] With a new account key that comes back without it: what is sealed under an older one counts no more. */
+export async function emptyVault(transaction: Transaction<Tables>, account: AccountId): Promise<void> {
+  const owner = idBytes(account);
+  await transaction.deleteFrom("vault_entry").where("account", "=", owner).execute();
+  await transaction
+    .updateTable("vault")
+    .set((row) => ({ revision: row("revision", "+", 1), entries: 0 }))
+    .where("account", "=", owner)
+    .execute();
 }
 
 /** Revisions of several vaults, for who may have missed the word of a change. */

@@ -6,7 +6,6 @@ import type { Output } from "../output.ts";
 import { needOnline } from "../place.ts";
 import { recoveryNotice, recoveryRows } from "../words.ts";
 import { passwordOptions } from "./command.ts";
-import { mustHold } from "./devices/revoke.ts";
 import { signedInCommand } from "./signed-in-command.ts";
 
 export const passwd = signedInCommand({
@@ -23,7 +22,6 @@ export const passwd = signedInCommand({
   timeout: "15s",
   async run({ client, config, output, patience }, args) {
     const isKnown = args["somebody-knows"] === true;
-    if (isKnown) mustHold(client);
     await needOnline(client, patience);
     const questions = [
       { words: "Current password: ", given: config.password },

@@ -1,4 +1,5 @@
-import type { ChatItem, ConversationSummary, Person } from "@fastchat/client";
+import type { ChatItem, ChatMessage, ConversationSummary, Person } from "@fastchat/client";
+import { lengthWords } from "../durations.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { calendarTime, stampWords } from "../time.ts";
 import { unreadWords } from "../words.ts";
@@ -46,6 +47,8 @@ export function itemObject(item: ChatItem, conversation: ConversationSummary): J
     mentions: item.mentions,
     mentionsMe: item.mentionsMe,
     status: item.status,
+    expiresAfter: item.expiresAfter,
+    expires: isoTime(item.expires),
     doubt: item.doubt,
   };
 }
@@ -57,7 +60,13 @@ export function itemLine(item: ChatItem, conversation: ConversationSummary): str
   if (item.kind === "notice") return `${start}* ${safeLine(item.text)}`;
   const status = item.mine && item.status !== "read" && item.status !== "delivered" && item.status !== "sent" ? ` [${item.status}]` : "";
   const doubt = item.doubt === "none" ? "" : ` [${item.doubt}]`;
-  return `${start}${safeName(item.from.name)}:${status}${doubt} ${safeText(item.text).replaceAll("\n", "\n    ")}`;
+  return `${start}${safeName(item.from.name)}:${status}${doubt}${lifetimeMark(item)} ${safeText(item.text).replaceAll("\n", "\n    ")}`;
+}
+
+/** Of a message that carries a lifetime of its own. */
+function lifetimeMark({ expiresAfter, expires }: ChatMessage): string {
+  if (expiresAfter === 0) return "";
+  return expires === undefined ? ` [for ${lengthWords(expiresAfter)} once read]` : ` [until ${stampWords(expires)}]`;
 }
 
 export function personObject(person: Person): JsonObject {
@@ -76,7 +85,8 @@ export function personLine(person: Person): string {
 }
 
 export function conversationObject(conversation: ConversationSummary): JsonObject {
-  const { unread, mentions, head, readUpTo, time, blocked, mute, request, draft, last } = conversation;
+  const { unread, mentions, head, readUpTo, time, blocked, mute, retentionSeconds, timerSeconds, pinnedAt, request, draft, last } =
+    conversation;
   return {
     type: "conversation",
     ...placeObject(conversation),
@@ -87,6 +97,9 @@ export function conversationObject(conversation: ConversationSummary): JsonObjec
     time: isoTime(time),
     blocked,
     mute,
+    retentionSeconds,
+    timerSeconds,
+    pinned: pinnedAt !== undefined,
     request,
     draft,
     last: last === undefined ? null : itemObject(last, conversation),
@@ -99,9 +112,10 @@ export function conversationLine(conversation: ConversationSummary): string {
   const { unread, mentions, time, last } = conversation;
   const counted = unread === 0 ? "" : `${unreadWords(unread)} new${mentions === 0 ? "" : " @"}`;
   const muted = conversation.mute === "none" ? "" : "(muted) ";
+  const pinned = conversation.pinnedAt === undefined ? "" : "(pinned) ";
   const said = last === undefined ? "" : `${authorWords(conversation, last)}${safeLine(last.text.slice(0, LONGEST_PREVIEW))}`;
   const text = [addedWords(conversation), said].filter((words) => words !== "").join("; ");
-  return `${column(labelOf(conversation), 20)}  ${counted.padEnd(10)}  ${stampWords(last?.time ?? time)}  ${endedMark(conversation)}${muted}${text}`.trimEnd();
+  return `${column(labelOf(conversation), 20)}  ${counted.padEnd(10)}  ${stampWords(last?.time ?? time)}  ${endedMark(conversation)}${pinned}${muted}${text}`.trimEnd();
 }
 
 /** Who brought one into a group that waits to be accepted. */

@@ -1,6 +1,6 @@
 import { needOnline, openSignedIn } from "../place.ts";
 import { command, passwordOptions } from "./command.ts";
-import { mustHold, revokeWithPassword } from "./devices/revoke.ts";
+import { revokeWithPassword } from "./devices/revoke.ts";
 
 const ONLINE_MS = 10_000;
 
@@ -17,7 +17,6 @@ export const signout = command({
     const { name } = client.me;
     let others = 0;
     if (args.everywhere === true) {
-      mustHold(client);
       await needOnline(client, ONLINE_MS);
       const rest = (await client.devices()).filter(({ me, state }) => !me && state !== "revoked");
       others = rest.length;

@@ -58,6 +58,13 @@ const devices: Branch = {
   },
 };
 
+const account: Branch = {
+  description: "Your account: delete it",
+  commands: {
+    delete: () => import("./account/delete.ts").then(({ remove }) => remove),
+  },
+};
+
 export const commands: Readonly<Record<string, Load | Branch>> = {
   up: () => import("../roles.ts").then(({ roleCommand }) => roleCommand("up")),
   gateway: () => import("../roles.ts").then(({ roleCommand }) => roleCommand("gateway")),
@@ -69,6 +76,8 @@ export const commands: Readonly<Record<string, Load | Branch>> = {
   recover: () => import("./recover.ts").then(({ recover }) => recover),
   whoami: () => import("./whoami.ts").then(({ whoami }) => whoami),
   devices,
+  account,
+  export: () => import("./export.ts").then(({ exportCommand }) => exportCommand),
   people: () => import("./people.ts").then(({ people }) => people),
   conversations: () => import("./conversations.ts").then(({ conversations }) => conversations),
   send: () => import("./send.ts").then(({ send }) => send),
@@ -82,7 +91,10 @@ export const commands: Readonly<Record<string, Load | Branch>> = {
   decline: () => import("./answers.ts").then(({ decline }) => decline),
   block: () => import("./block.ts").then(({ block }) => block),
   unblock: () => import("./block.ts").then(({ unblock }) => unblock),
+  expire: () => import("./expire.ts").then(({ expire }) => expire),
   mute: () => import("./mute.ts").then(({ mute }) => mute),
   unmute: () => import("./mute.ts").then(({ unmute }) => unmute),
+  pin: () => import("./pin.ts").then(({ pin }) => pin),
+  unpin: () => import("./pin.ts").then(({ unpin }) => unpin),
   verify: () => import("./verify.ts").then(({ verify }) => verify),
 };

@@ -1,4 +1,4 @@
-import type { ChatItem, NoticeKind } from "@fastchat/client";
+import type { ChatItem, ChatMessage, NoticeKind } from "@fastchat/client";
 import { isNews } from "./attention.ts";
 import { reloaded } from "./conversation-change.ts";
 import { type ConversationId, type Effect, type State, type Step, findConversation, step, withChat } from "./state.ts";
@@ -28,9 +28,9 @@ export function receive(state: State, id: ConversationId, items: readonly ChatIt
   return step(news?.kind === "message" ? { ...next, news: { conversation: id, message: news } } : next, ...effects);
 }
 
-/** Messages that the policy deleted are gone from the screen, too. Whoever was reading there is left at what comes next. */
-export function forget(state: State, id: ConversationId, upTo: number): State {
-  const isGone = ({ kind, sequence }: ChatItem): boolean => kind === "message" && sequence !== undefined && sequence <= upTo;
+/** Messages that were deleted are gone from the screen, too. Whoever was reading there is left at what comes next. */
+export function forget(state: State, id: ConversationId, isDeleted: (message: ChatMessage) => boolean): State {
+  const isGone = (item: ChatItem): boolean => item.kind === "message" && isDeleted(item);
   const { overlay, news } = state;
   const next: State = {
     ...state,
@@ -42,8 +42,10 @@ export function forget(state: State, id: ConversationId, upTo: number): State {
     const entries = chat.entries.filter(({ item }) => !isGone(item));
     const { position, selected } = chat;
     const isLeft = (key: string): boolean => entries.some((entry) => entry.key === key);
-    const following = entries.find(({ place }) => place > upTo);
     const lost = position.kind === "at" && !isLeft(position.key);
+    const following = lost
+      ? chat.entries.slice(chat.entries.findIndex(({ key }) => key === position.key)).find(({ key }) => isLeft(key))
+      : undefined;
     return {
       ...chat,
       entries,

@@ -119,7 +119,7 @@ test("whoever is removed is put out of the open chat and told by whom, until a k
   alice.does({ kind: "conversation", conversation: out });
   expect(alice.state.open).toBeUndefined();
   expect(shows(alice, "bob removed you from Chess club.")).toBe(true);
-  alice.does({ kind: "tick", now: morning + 3_600_000 });
+  alice.does({ kind: "tick", now: morning + 3_600_000, serverAhead: 0 });
   expect(shows(alice, "bob removed you from Chess club.")).toBe(true);
   // Nothing else takes its place meanwhile.
   alice.does({ kind: "said", text: "Not sent.", tone: "error", now: morning + 3_600_000 });

@@ -1,9 +1,12 @@
 import type { ConversationSummary, DirectSummary, GroupSummary } from "@fastchat/client";
+import { cells } from "../cells.ts";
+import { lengthWords } from "../durations.ts";
+import { shortLength } from "../lifetimes.ts";
 import { safeLine, safeName } from "../safe-text.ts";
 import { agoWords } from "../time.ts";
 import { plural, typingWords } from "../words.ts";
 import { endedWord, leadOf, titleOf } from "./list.ts";
-import { type Row, rowCells, span, spread } from "./rows.ts";
+import { type Row, type Span, rowCells, span, spread } from "./rows.ts";
 import type { State } from "./state.ts";
 
 /** Above the transcript: with whom, and what they are doing. */
@@ -25,8 +28,24 @@ function directHeader(state: State, conversation: DirectSummary, width: number):
     span(note, "dim"),
     span(doing === "" ? "" : `  ${doing}`, "dim"),
   ];
-  return spread(left, trustRow(conversation, width - rowCells(left)), width);
+  const room = width - rowCells(left);
+  // Whether somebody is verified goes before it.
+  const short = rowCells(trustRow(conversation, Math.min(room, SHORT_TRUST_CELLS)));
+  const kept = retentionSpan(conversation, room - short - 2, !state.colour);
+  return spread([...left, kept], trustRow(conversation, room - rowCells([kept])), width);
 }
+
+/** After which time messages are gone, in as many words as there is room for. */
+function retentionSpan({ retentionSeconds }: ConversationSummary, room: number, words: boolean): Span {
+  if (retentionSeconds === 0) return span("");
+  const after = `disappear after ${lengthWords(retentionSeconds)}`;
+  const short = `${words ? "gone after" : "◔"} ${shortLength(retentionSeconds)}`;
+  const fitting = [`messages ${after}`, after, short].find((text) => cells(text) + 3 <= room) ?? "";
+  return span(fitting === "" ? "" : ` · ${fitting}`, "dim");
+}
+
+/** With this much room it is said in short whether somebody is verified, and with no more it is not said how to change that. */
+const SHORT_TRUST_CELLS = 24;
 
 function trustRow(conversation: DirectSummary, room: number): Row {
   if (conversation.kind === "note-to-self") return [];
@@ -35,7 +54,7 @@ function trustRow(conversation: DirectSummary, room: number): Row {
     case "verified":
       return [span("verified ", "dim")];
     case "not-verified":
-      return [span(room > 24 ? "not verified · /verify " : room > 14 ? "not verified " : "", "dim")];
+      return [span(room > SHORT_TRUST_CELLS ? "not verified · /verify " : room > 14 ? "not verified " : "", "dim")];
     case "changed":
       return [span("identity changed! ", "error")];
     default:
@@ -47,13 +66,14 @@ function groupHeader(state: State, conversation: GroupSummary, width: number): R
   const { group } = conversation;
   const ended = endedWord(conversation);
   const typing = typingWords(conversation.typing.map(safeName));
-  const left: Row = [
+  const left: Span[] = [
     span(" "),
     ...leadOf(conversation, !state.colour),
     span(titleOf(conversation), "bold"),
     span(ended !== undefined ? `  (${ended})` : group.memberCount > 0 ? `  ${plural(group.memberCount, "member")}` : "", "dim"),
     span(typing === "" ? "" : ` · ${typing}`, "dim"),
   ];
+  left.push(retentionSpan(conversation, width - rowCells(left), !state.colour));
   const room = width - rowCells(left);
   const asking = group.joinRequests > 0 ? `${group.joinRequests} ask${group.joinRequests === 1 ? "s" : ""} to join · /requests ` : "";
   const words = [asking, group.joinRequests > 0 ? "/requests " : "", group.role === "admin" ? "admin " : ""];

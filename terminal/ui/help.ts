@@ -89,7 +89,9 @@ function markRows(state: State): readonly Row[] {
       span("@", "unread"),
       span(" you are mentioned  "),
       span("~", "dim"),
-      span(" muted"),
+      span(" muted  "),
+      span("◔", "accent"),
+      span(" disappears"),
     ],
   ];
 }

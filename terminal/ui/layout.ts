@@ -1,7 +1,7 @@
 import { layOut } from "./editor.ts";
 import { isLow, lineRows } from "./lines.ts";
 import type { Row } from "./rows.ts";
-import { type State, openChat, openConversation } from "./state.ts";
+import { type State, openChat, openConversation, serverTimeIn } from "./state.ts";
 import type { Look } from "./transcript.ts";
 
 /** How the screen is divided; every part counts in cells. */
@@ -64,7 +64,14 @@ function divided(state: State): Layout {
 }
 
 export function lookOf(state: State, layout: Layout): Look {
-  return { width: layout.mainWidth - 1, now: state.now, words: !state.colour, dense: isLow(state), me: state.me.name };
+  return {
+    width: layout.mainWidth - 1,
+    now: state.now,
+    serverNow: serverTimeIn(state),
+    words: !state.colour,
+    dense: isLow(state),
+    me: state.me.name,
+  };
 }
 
 /** Whether something lies over the transcript: nothing of it is seen then. */

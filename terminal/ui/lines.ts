@@ -1,5 +1,6 @@
 import type { ConversationSummary } from "@fastchat/client";
 import { cells, fit, wrap } from "../cells.ts";
+import { timerSentence } from "../lifetimes.ts";
 import { safeLine, safeName } from "../safe-text.ts";
 import { plural } from "../words.ts";
 import { completionOf } from "./complete.ts";
@@ -17,13 +18,15 @@ const MOST_ROWS_OF_A_LINE = 3;
 /** Whether the terminal has few rows. */
 export const isLow = (state: State): boolean => state.rows < LOW;
 
-type Line = "news" | "connection" | "request" | "blocked" | "sealing" | "below" | "flash" | "completion";
+type Line = "timer" | "fetching" | "news" | "connection" | "request" | "blocked" | "sealing" | "below" | "flash" | "completion";
 
 /** Most important last. */
 function linesOf(state: State): readonly Line[] {
   const lines: Line[] = [];
   const chat = openChat(state);
   const conversation = openConversation(state);
+  if (conversation !== undefined && conversation.timerSeconds > 0 && !isClosedTo(conversation)) lines.push("timer");
+  if (chat?.loading === "slow") lines.push("fetching");
   if (chat !== undefined && chat.position.kind === "at" && chat.below > 0) lines.push("below");
   if (state.news !== undefined) lines.push("news");
   if (conversation?.request === true) lines.push("request");
@@ -36,6 +39,9 @@ function linesOf(state: State): readonly Line[] {
   if (completion !== undefined && (completion.candidates.length > 0 || state.flash === undefined)) lines.push("completion");
   return lines;
 }
+
+/** Nothing is written there, by rule. */
+const isClosedTo = ({ blocked }: ConversationSummary): boolean => blocked === "out" || blocked === "announce-only";
 
 /** The conversation whose new key is being sealed: the open one, or one that is only being made. */
 function sealingShown(state: State): ConversationId | undefined {
@@ -59,10 +65,14 @@ export function lineRows(state: State, width: number): readonly Row[] {
 function rowsOf(state: State, line: Line, width: number): readonly Row[] {
   const sentence = (text: string, style: Style): readonly Row[] => sentenceRows(text, style, isLow(state) ? 1 : MOST_ROWS_OF_A_LINE, width);
   switch (line) {
+    case "timer":
+      return [[span(` ${state.colour ? "◔ " : ""}${fit(timerSentence(openConversation(state)!.timerSeconds), width - 4)}`, "accent")]];
     case "below": {
       const below = openChat(state)?.below ?? 0;
       return [[span(` ↓ ${below} new below `, "unread"), span(`(${shownChord(state.keymap, "bottom")})`, "dim")]];
     }
+    case "fetching":
+      return [[span(openChat(state)!.loaded ? " Fetching older messages…" : " Fetching messages…", "accent")]];
     case "news":
       return [newsRow(state, width)];
     case "connection":
@@ -154,7 +164,7 @@ function connectionWords(state: Pick<State, "connection">): string {
 }
 
 /** Why nothing can be sent there now. */
-export function blockedWords(conversation: ConversationSummary): string {
+function blockedWords(conversation: ConversationSummary): string {
   const { blocked } = conversation;
   switch (blocked) {
     case "identity-changed":
@@ -179,6 +189,12 @@ export function blockedWords(conversation: ConversationSummary): string {
     default:
       return blocked satisfies never;
   }
+}
+
+/** Why what is written stays in the field; what is only held back for a question may wait in the outbox. */
+export function hindranceOf(conversation: ConversationSummary): string | undefined {
+  if (conversation.request) return "They are strangers to you: /accept first, then send this.";
+  return isClosedTo(conversation) ? blockedWords(conversation) : undefined;
 }
 
 function outWords(conversation: ConversationSummary): string {

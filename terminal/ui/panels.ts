@@ -1,3 +1,6 @@
+import type { ChatMessage } from "@fastchat/client";
+import { lengthWords } from "../durations.ts";
+import { shortLength } from "../lifetimes.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { exactWords, listTime } from "../time.ts";
 import { plural, unreadWords } from "../words.ts";
@@ -10,7 +13,7 @@ import { helpRows } from "./help.ts";
 import { type ListEntry, findEntries, leadOf, presenceDot, titleOf } from "./list.ts";
 import { membersRows } from "./members.ts";
 import { type Row, blankRow, chosen, field, fitRow, paragraph, span, spread } from "./rows.ts";
-import { type State, findConversation } from "./state.ts";
+import { type State, findConversation, serverTimeIn } from "./state.ts";
 
 // What stands in the place of a conversation: the greeting, the switcher, help, details, safety numbers.
 
@@ -23,7 +26,7 @@ interface Panel {
 export function homeRows(state: State, width: number, height: number): readonly Row[] {
   const rows: Row[] = [blankRow];
   const unread = state.conversations.filter((conversation) => conversation.unread > 0);
-  if (!state.caughtUp) rows.push(...paragraph("Looking for new messages…", width, "dim"));
+  if (!state.caughtUp) rows.push(...paragraph(catchingUpWords(state), width, "dim"));
   else if (unread.length === 0) rows.push(...paragraph("No new messages!", width, "bold"));
   else {
     rows.push(...paragraph("New messages:", width, "bold"), blankRow);
@@ -65,6 +68,11 @@ export function homeRows(state: State, width: number, height: number): readonly 
       : ["Enter opens the chosen chat. Or type a name below."];
   rows.push(blankRow, ...tips.flatMap((tip) => paragraph(tip, width, "dim")));
   return rows;
+}
+
+function catchingUpWords({ catchingUp }: State): string {
+  if (catchingUp === undefined) return "Looking for new messages…";
+  return `Fetching what is new: ${catchingUp.done} of ${plural(catchingUp.total, "conversation")}…`;
 }
 
 export function overlayRows(state: State, width: number, height: number): Panel {
@@ -174,12 +182,21 @@ function detailRows(state: State, { message, receipts }: Extract<State["overlay"
         ? field("Read by", "One moment…", width)
         : receiptRows(receipts, sequence, state.me.name, width)
       : []),
+    ...lifetimeField(state, message, width),
     ...field("Number", sequence === undefined ? "not yet in the log" : String(sequence), width),
     ...field("Device", message.from.device.slice(0, 16), width),
     ...field("Id", message.id, width),
     blankRow,
     ...paragraph(safeText(message.text), width),
   ];
+}
+
+function lifetimeField(state: State, { expiresAfter, expires }: ChatMessage, width: number): readonly Row[] {
+  if (expires !== undefined) {
+    const left = shortLength((expires - serverTimeIn(state)) / 1_000);
+    return field("Ends", `in ${left}, ${exactWords(expires)}`, width);
+  }
+  return expiresAfter === 0 ? [] : field("Ends", `${lengthWords(expiresAfter)} after it was read`, width);
 }
 
 function verifyRows({ name, number }: Extract<State["overlay"], { kind: "verify" }>, width: number): readonly Row[] {

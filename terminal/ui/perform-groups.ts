@@ -1,5 +1,6 @@
 import type { Client } from "@fastchat/client";
 import { listCalled } from "../broadcast-lists.ts";
+import { lifetimeLimits, timerSentence } from "../lifetimes.ts";
 import { safeName } from "../safe-text.ts";
 import { fewWords, plural } from "../words.ts";
 import { changeGroup } from "./group-change.ts";
@@ -16,7 +17,10 @@ export type GroupEffect = Extract<
       | "join"
       | "find-groups"
       | "list-devices"
+      | "set-timer"
+      | "set-retention"
       | "set-mute"
+      | "set-pinned"
       | "set-blocked"
       | "accept-request"
       | "decline-request"
@@ -70,6 +74,16 @@ export async function performGroups({ client, dispatch, say }: Performing, effec
     }
     case "list-devices":
       return dispatch({ kind: "devices", devices: await client.devices(), now: Date.now() });
+    case "set-timer": {
+      const { id, seconds } = effect;
+      await client.setTimer(id, seconds);
+      say(seconds === 0 ? "What you write here is kept as long as all else here." : `${timerSentence(seconds)} ${lifetimeLimits}`);
+      return changed(id);
+    }
+    case "set-retention": {
+      await client.setRetention(effect.id, effect.seconds);
+      return changed(effect.id);
+    }
     case "set-mute": {
       await client.setMute(effect.id, effect.mute);
       const words = {
@@ -80,6 +94,10 @@ export async function performGroups({ client, dispatch, say }: Performing, effec
       say(words[effect.mute]);
       return changed(effect.id);
     }
+    case "set-pinned":
+      await client.setPinned(effect.id, effect.pinned);
+      say(effect.pinned ? "Pinned: it stays at the top of the list." : "Not pinned any more.");
+      return changed(effect.id);
     case "set-blocked": {
       const { name, blocked } = effect;
       await client.setBlocked(name, blocked);

@@ -5,14 +5,14 @@ import * as editing from "./editor.ts";
 import { leave, open, openEntry } from "./enter.ts";
 import { type Command, type Key, chordOf } from "./keys.ts";
 import { layoutOf, lookOf } from "./layout.ts";
-import { blockedWords } from "./lines.ts";
+import { hindranceOf } from "./lines.ts";
 import { listEntries } from "./list.ts";
 import { toggleMembers } from "./press-members.ts";
 import { pressOverlay } from "./press-overlay.ts";
 import { needsGroup } from "./run-group.ts";
 import { openNamed, runSlash } from "./run-slash.ts";
 import { parseSlash, unknownCommand } from "./slash.ts";
-import { type Chat, type Effect, type State, type Step, openChat, openConversation, said, step, withChat } from "./state.ts";
+import { type Chat, type Effect, type State, type Step, openChat, openConversation, said, step, unstalled, withChat } from "./state.ts";
 import { scrolled, windowOf } from "./transcript.ts";
 import { editingKey, editorOf, setEditor, typeText } from "./write.ts";
 
@@ -59,6 +59,8 @@ function obey(state: State, command: Command): Step | undefined {
       return step({ ...state, overlay: { kind: "switcher", editor: editing.emptyEditor, index: 0 } }, { kind: "load-people", text: "" });
     case "next-unread":
       return nextUnread(state);
+    case "pin":
+      return pin(state);
     case "members":
       return openConversation(state)?.kind === "group" ? toggleMembers(state) : step(needsGroup(state, "members"));
     case "page-up":
@@ -77,12 +79,22 @@ function obey(state: State, command: Command): Step | undefined {
   }
 }
 
+/** The open chat, or the one that is chosen in the list. */
+function pin(state: State): Step {
+  const entry = state.open === undefined ? listEntries(state)[state.listIndex] : undefined;
+  const chosen = entry?.kind === "conversation" ? entry.conversation : openConversation(state);
+  if (chosen === undefined || chosen.request) return step(said(state, "Choose a chat first: it is pinned to the top of the list then."));
+  return step(state, { kind: "set-pinned", id: chosen.id, pinned: chosen.pinnedAt === undefined });
+}
+
 function scroll(state: State, rows: number): Step | undefined {
   const chat = openChat(state);
   if (chat === undefined) return undefined;
   const layout = layoutOf(state);
   const position = scrolled(chat, rows, layout.transcriptHeight, lookOf(state, layout));
-  return step(withChat(state, state.open!, (known) => ({ ...known, position, below: position.kind === "bottom" ? 0 : known.below })));
+  return step(
+    withChat(unstalled(state), state.open!, (known) => ({ ...known, position, below: position.kind === "bottom" ? 0 : known.below })),
+  );
 }
 
 function neighbour(state: State, direction: 1 | -1): Step {
@@ -157,19 +169,12 @@ function submitted(state: State, text: string, trimmed: string): Step {
     return step({ ...state, homeEditor: editing.emptyEditor }, { kind: "join", to: trimmed, line: trimmed });
   if (state.open === undefined) return openNamed({ ...state, homeEditor: editing.emptyEditor }, trimmed);
   const id = state.open;
-  const hindrance = hindranceOf(state);
+  const conversation = openConversation(state);
+  const hindrance = conversation && hindranceOf(conversation);
   if (hindrance !== undefined) return step(said(state, hindrance, "error"));
   const message = text.replace(/\s+$/u, "").replace(/^\/\//u, "/");
   const sent = withChat(cleared(state).state, id, (chat) => ({ ...chat, position: { kind: "bottom" }, below: 0 }));
   return step(sent, { kind: "send", id, text: message }, { kind: "draft", id, text: "" }, { kind: "typing", id, active: false });
-}
-
-/** Why what is written stays in the field; what is only held back for a question may wait in the outbox. */
-function hindranceOf(state: State): string | undefined {
-  const conversation = openConversation(state);
-  if (conversation === undefined) return undefined;
-  if (conversation.request) return "They are strangers to you: /accept first, then send this.";
-  return conversation.blocked === "out" || conversation.blocked === "announce-only" ? blockedWords(conversation) : undefined;
 }
 
 const cleared = (state: State): Step => setEditor(state, editing.emptyEditor);

@@ -6,6 +6,7 @@ import * as editing from "./editor.ts";
 import { leave, open } from "./enter.ts";
 import { titleOf } from "./list.ts";
 import { runBroadcast } from "./run-broadcast.ts";
+import { runExpire } from "./run-expire.ts";
 import { type Typed, leaveGroup, makeGroup, needsGroup, runGroup } from "./run-group.ts";
 import type { SlashCommand } from "./slash.ts";
 import { type Effect, type State, type Step, openConversation, said, step } from "./state.ts";
@@ -68,6 +69,8 @@ function run(state: State, name: SlashCommand, typed: Typed): Step {
       });
     case "unblock":
       return aboutPerson(state, name, argument, (person) => step(state, { kind: "set-blocked", name: person, blocked: false }));
+    case "expire":
+      return runExpire(state, typed);
     case "mute":
     case "unmute": {
       if (conversation === undefined) return step(said(state, `Open a chat first: /${name} is about the one that is open.`, "error"));
@@ -76,6 +79,10 @@ function run(state: State, name: SlashCommand, typed: Typed): Step {
       const mute = name === "unmute" ? "none" : argument === "mentions" ? "except-mentions" : "all";
       return step(state, { kind: "set-mute", id: conversation.id, mute });
     }
+    case "pin":
+    case "unpin":
+      if (conversation === undefined) return step(said(state, `Open a chat first: /${name} is about the one that is open.`, "error"));
+      return step(state, { kind: "set-pinned", id: conversation.id, pinned: name === "pin" });
     case "broadcast":
       return runBroadcast(state, typed);
     case "note":

@@ -43,7 +43,7 @@ test("what shows at any scroll position is one piece of the whole transcript", (
       fc.array(fc.integer({ min: -30, max: 30 }), { maxLength: 12 }),
       fc.option(fc.integer({ min: 0, max: 30 }), { nil: undefined }),
       (messages, width, height, moves, unreadAfter) => {
-        const look: Look = { width, now: morning, words: false, dense: false, me: "alice" };
+        const look: Look = { width, now: morning, serverNow: morning, words: false, dense: false, me: "alice" };
         let transcript: Transcript = { entries: merge([], messages), position: { kind: "bottom" }, unreadAfter, selected: undefined };
         const whole = transcript.entries.flatMap((_, index) => entryRows(transcript, index, look)).map(rowText);
         const lowest = whole.length;
@@ -64,7 +64,7 @@ test("what shows at any scroll position is one piece of the whole transcript", (
 
 test("a chat opened at an entry shows it first", () => {
   const messages = Array.from({ length: 40 }, (_, index) => message(withBob, index + 1, `number ${index + 1}`));
-  const look: Look = { width: 40, now: morning, words: false, dense: true, me: "alice" };
+  const look: Look = { width: 40, now: morning, serverNow: morning, words: false, dense: true, me: "alice" };
   const transcript: Transcript = { entries: merge([], messages), position: { kind: "bottom" }, unreadAfter: 10, selected: undefined };
   const { rows } = windowOf({ ...transcript, position: topAt(transcript, 10, 9, look) }, 9, look);
   expect(rowText(rows[0]!)).toContain("new messages");
@@ -129,7 +129,10 @@ test("every screen has exactly its size, whatever is on it, and the cursor is in
         if (where === "verify") alice.state = { ...alice.state, overlay: { kind: "verify", name: "bob", number: undefined } };
         if (where === "offline") {
           const connection = { kind: "offline", since: morning, retryAt: morning, reason: "no-services", detail: "" } as const;
-          alice.does({ kind: "event", event: { kind: "connection", connection }, now: morning }, { kind: "tick", now: morning + 3_000 });
+          alice.does(
+            { kind: "event", event: { kind: "connection", connection }, now: morning },
+            { kind: "tick", now: morning + 3_000, serverAhead: 0 },
+          );
         }
         if (where === "group" || groupOverlays.some((kind) => kind === where)) inGroup(alice, draft, where);
         const frame = frameOf(alice.state);
@@ -281,7 +284,7 @@ test("a connection that is away shows after two seconds, not before", () => {
   const connection = { kind: "offline", since: morning, retryAt: morning, reason: "no-services", detail: "" } as const;
   const alice = new Alice().knows(withBob).does({ kind: "event", event: { kind: "connection", connection }, now: morning });
   expect(shows(alice, "no services available")).toBe(false);
-  alice.does({ kind: "tick", now: morning + 2_000 });
+  alice.does({ kind: "tick", now: morning + 2_000, serverAhead: 0 });
   expect(shows(alice, "Sorry, no services available")).toBe(true);
   alice.does({ kind: "event", event: { kind: "connection", connection: { kind: "online", server: "s", since: 0 } }, now: morning });
   expect(shows(alice, "Sorry")).toBe(false);

@@ -42,8 +42,14 @@ const entries = {
   decline: { argument: "", help: "Put a request away; nobody hears of it" },
   block: { argument: "[NAME]", help: "See nothing more that somebody writes to you alone", names: one("near") },
   unblock: { argument: "NAME", help: "See it again", names: one("blocked") },
+  expire: {
+    argument: "[TIME|off] [TEXT]",
+    help: "Messages here disappear after 1d, for everybody; /expire mine 1h: what you write, once read; /expire 1h TEXT: one message",
+  },
   mute: { argument: "[mentions]", help: "No news from here; with mentions: only when you are mentioned" },
   unmute: { argument: "", help: "News from here again" },
+  pin: { argument: "", help: "Keep this chat at the top of the list" },
+  unpin: { argument: "", help: "Let it go its way in the list again" },
   broadcast: {
     argument: "LIST|NAME,NAME TEXT",
     help: "Write to several, each by themselves; also: /broadcast make LIST NAME…, /broadcast delete LIST",
@@ -109,6 +115,8 @@ export function unknownCommand(word: string): string {
   const near = Object.keys(slashCommands)
     .filter((name) => word !== "" && distance(name) <= most)
     .toSorted((one, other) => distance(one) - distance(other))
+    // What is nearly spelt so makes a distant likeness no answer.
+    .filter((name, _, names) => distance(name) <= distance(names[0]!) + 1)
     .slice(0, NEAREST)
     .map((name) => `/${name}`);
   const shown = word.length > LONGEST_SHOWN ? `${word.slice(0, LONGEST_SHOWN)}…` : word;

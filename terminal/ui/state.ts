@@ -25,12 +25,18 @@ import type { Position } from "./transcript.ts";
 export type ConversationId = ConversationSummary["id"];
 type AccountId = Person["account"];
 
+/**
+ * Whether items are being fetched; `slow`: long enough to say so; `stalled`: older ones could not be had, and are asked for again with the next
+ * connection or when somebody scrolls.
+ */
+export type Loading = "no" | "asked" | "slow" | "stalled";
+
 /** One open or once opened conversation. */
 export interface Chat {
   readonly entries: readonly Entry[];
   /** Older items exist than those here. */
   readonly more: boolean;
-  readonly loading: boolean;
+  readonly loading: Loading;
   /** The newest items have been loaded. */
   readonly loaded: boolean;
   readonly position: Position;
@@ -98,13 +104,15 @@ export interface State {
   readonly rows: number;
   /** This machine's clock, as of the last change. */
   readonly now: number;
+  /** How far the server's clock is ahead of it, milliseconds: by that one messages are over. */
+  readonly serverAhead: number;
   readonly colour: boolean;
   readonly keymap: Keymap;
   readonly me: Me;
   readonly connection: ConnectionState;
   /** Since when not online, for the bar that waits two seconds. */
   readonly offlineSince: number | undefined;
-  /** Newest first. */
+  /** Pinned ones first, then newest first. */
   readonly conversations: readonly ConversationSummary[];
   readonly requests: Requests;
   readonly people: readonly Person[];
@@ -129,6 +137,10 @@ export interface State {
   readonly flash: Flash | undefined;
   /** Everything from the time away is here. */
   readonly caughtUp: boolean;
+  /** It was said what messages that disappear protect from. */
+  readonly lifetimesTold: boolean;
+  /** How many conversations are here by now of those in which something happened. */
+  readonly catchingUp: { readonly done: number; readonly total: number } | undefined;
 }
 
 export type Effect =
@@ -142,7 +154,8 @@ export type Effect =
   | { readonly kind: "load-items"; readonly id: ConversationId; readonly before: number | undefined; readonly limit: number }
   /** `orGroup`: a group that is called so, for the case that nobody is. */
   | { readonly kind: "open-direct"; readonly name: string; readonly orGroup?: ConversationId }
-  | { readonly kind: "send"; readonly id: ConversationId; readonly text: string }
+  /** `expiresAfter`: seconds; left out: as is set for the chat. `line`: what was typed, where that is more than the text. */
+  | { readonly kind: "send"; readonly id: ConversationId; readonly text: string; readonly expiresAfter?: number; readonly line?: string }
   | { readonly kind: "retry"; readonly message: ChatMessage["id"] }
   | { readonly kind: "mark-read"; readonly id: ConversationId; readonly sequence: number }
   | { readonly kind: "draft"; readonly id: ConversationId; readonly text: string }
@@ -159,7 +172,10 @@ export type Effect =
   | { readonly kind: "join"; readonly to: string; readonly line: string }
   | { readonly kind: "find-groups"; readonly text: string; readonly line: string }
   | { readonly kind: "list-devices"; readonly line: string }
+  | { readonly kind: "set-timer"; readonly id: ConversationId; readonly seconds: number; readonly line: string }
+  | { readonly kind: "set-retention"; readonly id: ConversationId; readonly seconds: number; readonly line: string }
   | { readonly kind: "set-mute"; readonly id: ConversationId; readonly mute: Mute }
+  | { readonly kind: "set-pinned"; readonly id: ConversationId; readonly pinned: boolean }
   | { readonly kind: "set-blocked"; readonly name: string; readonly blocked: boolean }
   | { readonly kind: "accept-request"; readonly id: ConversationId }
   /** Undefined: all that wait. */
@@ -177,7 +193,7 @@ export type Action =
   | { readonly kind: "key"; readonly key: Key; readonly now: number }
   | { readonly kind: "paste"; readonly text: string; readonly now: number }
   | { readonly kind: "resize"; readonly columns: number; readonly rows: number }
-  | { readonly kind: "tick"; readonly now: number }
+  | { readonly kind: "tick"; readonly now: number; readonly serverAhead: number }
   | { readonly kind: "event"; readonly event: ClientEvent; readonly now: number }
   | { readonly kind: "conversation"; readonly conversation: ConversationSummary; readonly news?: ChatMessage }
   | { readonly kind: "conversations"; readonly conversations: readonly ConversationSummary[] }
@@ -197,6 +213,8 @@ export type Action =
       readonly more: boolean;
       readonly newest: boolean;
     }
+  /** What was asked for takes its time. */
+  | { readonly kind: "slow"; readonly id: ConversationId }
   | { readonly kind: "opened"; readonly conversation: ConversationSummary }
   | { readonly kind: "not-sent"; readonly id: ConversationId; readonly text: string; readonly sentence: string; readonly now: number }
   | { readonly kind: "refused"; readonly line: string; readonly sentence: string; readonly now: number }
@@ -211,13 +229,14 @@ export interface Step {
 export const step = (state: State, ...effects: readonly Effect[]): Step => ({ state, effects });
 
 export function initialState(
-  client: Pick<Client, "me" | "connection">,
+  client: Pick<Client, "me" | "connection" | "serverTime">,
   options: Pick<State, "columns" | "rows" | "now" | "colour" | "keymap">,
 ): State {
   return {
     ...options,
     me: client.me,
     connection: client.connection,
+    serverAhead: client.serverTime - options.now,
     offlineSince: client.connection.kind === "online" ? undefined : options.now,
     conversations: [],
     requests: { count: 0, conversations: [] },
@@ -235,13 +254,15 @@ export function initialState(
     news: undefined,
     flash: undefined,
     caughtUp: false,
+    lifetimesTold: false,
+    catchingUp: undefined,
   };
 }
 
 export const emptyChat: Chat = {
   entries: [],
   more: false,
-  loading: false,
+  loading: "no",
   loaded: false,
   position: { kind: "bottom" },
   unreadAfter: undefined,
@@ -259,7 +280,16 @@ export function findConversation(state: State, id: ConversationId | undefined): 
   return state.conversations.find(isIt) ?? state.requests.conversations.find(isIt);
 }
 
+/** The server's time, as of the last change. */
+export const serverTimeIn = ({ now, serverAhead }: State): number => now + serverAhead;
+
 export const openConversation = (state: State): ConversationSummary | undefined => findConversation(state, state.open);
+
+/** What could not be had is asked for again. */
+export function unstalled(state: State): State {
+  const stalled = [...state.chats].filter(([, { loading }]) => loading === "stalled");
+  return stalled.reduce((next, [id]) => withChat(next, id, (chat) => ({ ...chat, loading: "no" })), state);
+}
 
 export function withChat(state: State, id: ConversationId, change: (chat: Chat) => Chat): State {
   const chats = new Map(state.chats);

@@ -3,6 +3,7 @@ import type { Client } from "@fastchat/client";
 import { mayDo } from "../group-rights.ts";
 import { atMostOnce } from "./again.ts";
 import { performGroups } from "./perform-groups.ts";
+import { changesWithTime } from "./remaining.ts";
 import { type Action, type Effect, type State, initialState } from "./state.ts";
 import { update } from "./update.ts";
 
@@ -25,7 +26,10 @@ export interface StoreOptions extends Pick<State, "columns" | "rows" | "colour" 
 }
 
 const TICK_MS = 500;
-const DRAFT_MS = 400;
+/** The client waits a moment, too, before it tells other devices. */
+const DRAFT_MS = 200;
+/** Nobody is told of what is there sooner. */
+const SLOW_MS = 200;
 const WATCH_MS = 200;
 const LAST_DRAFTS_MS = 1_000;
 
@@ -71,7 +75,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
     perform(effect).catch((error: unknown) => {
       if (over.signal.aborted) return;
       if (effect.kind === "send")
-        dispatch({ kind: "not-sent", id: effect.id, text: effect.text, sentence: sentenceOf(error), now: Date.now() });
+        dispatch({ kind: "not-sent", id: effect.id, text: effect.line ?? effect.text, sentence: sentenceOf(error), now: Date.now() });
       else if ("line" in effect && effect.line !== undefined)
         dispatch({ kind: "refused", line: effect.line, sentence: sentenceOf(error), now: Date.now() });
       else say(sentenceOf(error), "error");
@@ -126,8 +130,13 @@ export function startStore(client: Client, options: StoreOptions): Store {
       }
       case "load-items": {
         const { before, limit } = effect;
-        const { items, more } = await client.items(effect.id, before === undefined ? { limit } : { before, limit });
-        dispatch({ kind: "items", id: effect.id, items, more, newest: before === undefined });
+        const slow = setTimeout(() => dispatch({ kind: "slow", id: effect.id }), SLOW_MS);
+        try {
+          const { items, more } = await client.items(effect.id, before === undefined ? { limit } : { before, limit });
+          dispatch({ kind: "items", id: effect.id, items, more, newest: before === undefined });
+        } finally {
+          clearTimeout(slow);
+        }
         return;
       }
       case "open-direct": {
@@ -140,9 +149,11 @@ export function startStore(client: Client, options: StoreOptions): Store {
         if (conversation !== undefined) dispatch({ kind: "opened", conversation });
         return;
       }
-      case "send":
-        await client.send(effect.id, effect.text);
+      case "send": {
+        const { expiresAfter } = effect;
+        await client.send(effect.id, effect.text, expiresAfter === undefined ? {} : { expiresAfter });
         return;
+      }
       case "retry":
         await client.retry(effect.message);
         return;
@@ -191,7 +202,10 @@ export function startStore(client: Client, options: StoreOptions): Store {
       case "join":
       case "find-groups":
       case "list-devices":
+      case "set-timer":
+      case "set-retention":
       case "set-mute":
+      case "set-pinned":
       case "set-blocked":
       case "accept-request":
       case "decline-request":
@@ -241,8 +255,11 @@ export function startStore(client: Client, options: StoreOptions): Store {
   // Without a connection there is nothing to tell: the line above the field says it.
   begin().catch(() => undefined);
   const ticker = setInterval(() => {
+    const now = Date.now();
+    const serverAhead = client.serverTime - now;
     const { flash, offlineSince } = state;
-    if (flash !== undefined || offlineSince !== undefined) dispatch({ kind: "tick", now: Date.now() });
+    if (flash !== undefined || offlineSince !== undefined || changesWithTime(state, now, serverAhead))
+      dispatch({ kind: "tick", now, serverAhead });
   }, TICK_MS);
 
   return {

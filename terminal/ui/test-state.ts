@@ -51,6 +51,7 @@ const untouched = {
   unread: 0,
   mentions: 0,
   head: 0,
+  oldest: 1,
   readUpTo: 0,
   last: undefined,
   draft: "",
@@ -58,6 +59,9 @@ const untouched = {
   time: morning,
   blocked: "none",
   mute: "none",
+  retentionSeconds: 0,
+  timerSeconds: 0,
+  pinnedAt: undefined,
   request: false,
 } as const;
 
@@ -159,6 +163,8 @@ export function message(
     mentionsMe: false,
     time: morning + sequence * minute,
     status: "read" satisfies MessageStatus,
+    expiresAfter: 0,
+    expires: undefined,
     doubt: "none",
     ...fields,
   };
@@ -182,7 +188,7 @@ export class Alice {
   effects: Effect[] = [];
 
   constructor(size: { readonly columns: number; readonly rows: number } = { columns: 100, rows: 30 }) {
-    const online = { me, connection: { kind: "online", server: "chat-1", since: morning } } as const;
+    const online = { me, connection: { kind: "online", server: "chat-1", since: morning }, serverTime: morning } as const;
     this.state = initialState(online, { ...size, now: morning, colour: true, keymap: readKeymap(undefined).keymap });
   }
 
@@ -230,6 +236,7 @@ export class Alice {
 
 export const enter = key("enter");
 export const tab = key("tab");
+export const altP = key("p", { alt: true });
 export const altM = key("m", { alt: true });
 
 /** With room for the members' panel. */

@@ -3,7 +3,8 @@ import { type WrappedRow, wrap } from "../cells.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { dayWords, sameDay, sameMinute, timeWords } from "../time.ts";
 import { mentionSpans } from "./mentions.ts";
-import { type Row, type Span, blankRow, chosen, fitRow, ruleRow, span, spread } from "./rows.ts";
+import { lifetimeMark } from "./remaining.ts";
+import { type Row, type Span, blankRow, chosen, fitRow, rowCells, ruleRow, span, spread } from "./rows.ts";
 import type { Entry } from "./timeline.ts";
 
 /** Where a conversation is scrolled to. */
@@ -15,6 +16,8 @@ export type Position =
 export interface Look {
   readonly width: number;
   readonly now: number;
+  /** The server's time. */
+  readonly serverNow: number;
   /** Words instead of ticks, for terminals without colour and screen readers. */
   readonly words: boolean;
   /** No empty rows between groups, for low terminals. */
@@ -60,7 +63,8 @@ function wrapMessage(message: ChatMessage, width: number): readonly WrappedRow[]
 
 function messageRows(message: ChatMessage, header: boolean, look: Look): Row[] {
   const bar = message.mine ? span("▎ ", "own-bar") : span("  ");
-  const marks = message.mine ? (look.words ? WORD_CELLS : TICK_CELLS) + 2 : 1;
+  const lifetime = lifetimeMark(message, look.serverNow, look.words);
+  const marks = (message.mine ? (look.words ? WORD_CELLS : TICK_CELLS) + 2 : 1) + rowCells(lifetime === undefined ? [] : [lifetime]);
   const rows: Row[] = [];
   if (header) {
     const name = message.mine ? span("you", "own-name") : span(safeName(message.from.name), "other-name");
@@ -69,18 +73,25 @@ function messageRows(message: ChatMessage, header: boolean, look: Look): Row[] {
   const texts = wrapMessage(message, Math.max(4, look.width - INDENT - marks));
   for (const [index, row] of texts.entries()) {
     const isLast = index === texts.length - 1;
-    const right: Row = isLast && message.mine ? [tick(message.status, look.words), span(" ")] : [];
+    const right: Row = isLast
+      ? [...(lifetime === undefined ? [] : [lifetime]), ...(message.mine ? [tick(message.status, look.words), span(" ")] : [])]
+      : [];
     rows.push(spread([bar, ...mentionSpans(message, row, look.me)], right, look.width));
   }
   if (message.doubt !== "none") {
-    const why =
-      message.doubt === "revoked-device" ? "written by a device that had been signed out or revoked" : "from before you could read here";
-    for (const { text } of wrap(`! ${why}`, look.width - INDENT)) rows.push(fitRow([span("  "), span(text, "warning")], look.width));
+    for (const { text } of wrap(`! ${doubtWords[message.doubt]}`, look.width - INDENT))
+      rows.push(fitRow([span("  "), span(text, "warning")], look.width));
   }
   if (message.status === "failed")
     rows.push(fitRow([bar, span("not sent: select it with ↑ and press Enter to try again", "error")], look.width));
   return rows;
 }
+
+const doubtWords: Record<Exclude<ChatMessage["doubt"], "none">, string> = {
+  "revoked-device": "written by a device that had been signed out or revoked",
+  "before-joining": "from before you could read here",
+  lost: "kept here; the server lost it",
+};
 
 const CALM: ReadonlySet<NoticeKind> = new Set([
   "created",

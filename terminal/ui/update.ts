@@ -1,7 +1,7 @@
-import type { ChatItem, ClientEvent, Person } from "@fastchat/client";
-import { activityOf } from "../activity.ts";
+import type { ChatItem, ChatMessage, ClientEvent, Person } from "@fastchat/client";
+import { inListOrder } from "../activity.ts";
 import { forget, receive } from "./arrivals.ts";
-import { changed, reloaded, withConversation, withGroup } from "./conversation-change.ts";
+import { changed, reloaded, withConversation, withGroup, withoutReadNews } from "./conversation-change.ts";
 import { editorOf } from "./editor.ts";
 import { LOAD_AT_ONCE, atFirstUnread, open } from "./enter.ts";
 import { withDevices } from "./devices.ts";
@@ -18,10 +18,12 @@ import {
   type Effect,
   type State,
   type Step,
+  unstalled,
   isSeen,
   openChat,
   openConversation,
   said,
+  serverTimeIn,
   step,
   withChat,
 } from "./state.ts";
@@ -52,14 +54,14 @@ function act(state: State, action: Action): Step {
     case "resize":
       return step({ ...state, columns: action.columns, rows: action.rows });
     case "tick":
-      return step(state.flash !== undefined && state.flash.until <= state.now ? { ...state, flash: undefined } : state);
+      return step(tick({ ...state, serverAhead: action.serverAhead }));
     case "event":
       return hear(state, action.event);
     case "conversation":
       return changed(state, action.conversation, action.news);
     case "conversations": {
       const accepted = action.conversations.filter(({ request }) => !request);
-      return step({ ...state, conversations: accepted.toSorted((a, b) => activityOf(b) - activityOf(a)) });
+      return step(withoutReadNews({ ...state, conversations: accepted.toSorted(inListOrder) }));
     }
     case "requests":
       return step(withRequests(state, action.requests));
@@ -96,6 +98,8 @@ function act(state: State, action: Action): Step {
       });
     case "items":
       return step(withItems(state, action.id, action.items, action.more, action.newest));
+    case "slow":
+      return step(withSlow(state, action.id));
     case "opened":
       return open(withConversation(state, action.conversation), action.conversation.id);
     case "not-sent": {
@@ -121,11 +125,21 @@ function act(state: State, action: Action): Step {
   }
 }
 
+/** Answers have their time, and messages theirs. */
+function tick(state: State): State {
+  const next = state.flash !== undefined && state.flash.until <= state.now ? { ...state, flash: undefined } : state;
+  const end = serverTimeIn(next);
+  const isOver = ({ expires }: ChatMessage): boolean => expires !== undefined && expires <= end;
+  const chat = openChat(next);
+  const some = chat?.entries.some(({ item }) => item.kind === "message" && isOver(item)) ?? false;
+  return some && next.open !== undefined ? forget(next, next.open, isOver) : next;
+}
+
 function hear(state: State, event: ClientEvent): Step {
   switch (event.kind) {
     case "connection":
       return step({
-        ...state,
+        ...(event.connection.kind === "online" ? unstalled(state) : state),
         connection: event.connection,
         offlineSince: event.connection.kind === "online" ? undefined : (state.offlineSince ?? state.now),
       });
@@ -136,7 +150,11 @@ function hear(state: State, event: ClientEvent): Step {
     case "items":
       return receive(state, event.conversation, event.items, event.live);
     case "deleted":
-      return step(forget(state, event.conversation, event.upTo));
+      return step(forget(state, event.conversation, ({ sequence }) => sequence !== undefined && sequence <= event.upTo));
+    case "expired": {
+      const gone = new Set(event.sequences);
+      return step(forget(state, event.conversation, ({ sequence }) => sequence !== undefined && gone.has(sequence)));
+    }
     case "presence":
       return step(withPresence(state, event.people));
     case "typing":
@@ -150,8 +168,10 @@ function hear(state: State, event: ClientEvent): Step {
       const requests = { ...state.requests, count: event.count };
       return step({ ...state, requests }, ...(state.overlay.kind === "requests" ? [{ kind: "load-requests" } as const] : []));
     }
+    case "catching-up":
+      return step({ ...state, catchingUp: { done: event.done, total: event.total } });
     case "caught-up":
-      return step({ ...state, caughtUp: true });
+      return step({ ...state, caughtUp: true, catchingUp: undefined });
     case "warning":
       return step(said(state, event.text, "warning"));
     default:
@@ -197,13 +217,18 @@ function withSealing(sealing: State["sealing"], { conversation, done, total }: S
   return next;
 }
 
+function withSlow(state: State, id: ConversationId): State {
+  if (state.chats.get(id)?.loading !== "asked") return state;
+  return withChat(state, id, (chat) => ({ ...chat, loading: "slow" }));
+}
+
 function withItems(state: State, id: ConversationId, items: readonly ChatItem[], more: boolean, newest: boolean): State {
   const wasLoaded = state.chats.get(id)?.loaded ?? false;
   const next = withChat(state, id, (chat) => ({
     ...chat,
     entries: merge(chat.entries, items),
     more,
-    loading: false,
+    loading: items.length === 0 && more ? "stalled" : "no",
     loaded: chat.loaded || newest,
   }));
   return newest && !wasLoaded ? atFirstUnread(next, id) : next;
@@ -217,8 +242,8 @@ function settle({ state, effects }: Step): Step {
   if (chat === undefined || state.open === undefined) return step(state, ...effects);
   const more: Effect[] = [];
   let next = state;
-  if (chat.loaded && chat.more && !chat.loading && isNearTop(state, chat)) {
-    next = withChat(next, state.open, (known) => ({ ...known, loading: true }));
+  if (chat.loaded && chat.more && chat.loading === "no" && isNearTop(state, chat)) {
+    next = withChat(next, state.open, (known) => ({ ...known, loading: "asked" }));
     more.push({ kind: "load-items", id: state.open, before: oldestSequence(chat.entries), limit: LOAD_AT_ONCE });
   }
   const newest = newestSequence(chat.entries);

@@ -33,13 +33,13 @@ export async function startPatchedServer(system: System, patches: readonly Patch
  * log all the same and handed out, and the chain's head stays where it is.
  */
 export const takesInvalidLinks: readonly Patch[] = [
-  { file: "server/requests/append-link.ts", find: "  checkAuthor(session, body);\n", replace: "" },
+  { file: "server/requests/append-link.ts", find: "  if (!putBack) checkAuthor(session, body);\n", replace: "  if (!putBack);\n" },
   {
     file: "server/requests/append-link.ts",
-    find: "(await isMember(chat.database, id, session.account)) ? await chat.chains.conversation(id) : undefined",
-    replace: "await chat.chains.conversation(id)",
+    find: "putBack || (await isMember(chat.database, id, session.account))",
+    replace: "true",
   },
-  { file: "server/requests/append-link.ts", find: ": !before.members.has(session.account)) {", replace: ": false) {" },
+  { file: "server/requests/append-link.ts", find: ": !putBack && !before.members.has(session.account)) {", replace: ": false) {" },
   {
     file: "server/requests/append-link.ts",
     find: '    case "invalid":\n      throw',

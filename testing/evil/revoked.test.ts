@@ -1,8 +1,9 @@
-import { toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { clientMessageId, type ConversationId, ErrorCode, idBytes } from "@fastchat/protocol";
 import { applyAccountLinks, buildAddDevice, newDeviceId } from "@fastchat/protocol/chain";
 import { deviceSealingKeyHash, generateSealingKey, generateSigningKey, random, sealedCopyHash } from "@fastchat/protocol/seal";
 import { SealedMessageSchema } from "@fastchat/protocol/wire/conversation";
+import { VaultEntrySchema } from "@fastchat/protocol/wire/vault";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -86,9 +87,8 @@ async function asksTheDatabase({ profile }: RawDevice, secrets: DeviceSecrets, d
     body: toBinary(SealedMessageSchema, await secrets.message("let me in", 100)),
   };
   const [sent] = await appendBatch(database.append, [item], Date.now());
-  const written = await writeVault(database, account, device, [
-    { $typeName: "fastchat.v1.VaultEntry", slot: random(32), generation: 2, version: 1, sealed: random(60) },
-  ]);
+  const entry = create(VaultEntrySchema, { slot: random(32), generation: 2, version: 1, sealed: random(60) });
+  const written = await writeVault(database, account, device, [entry], false);
   const given = await addTicket(database, random(32), { account, device }, "chat-1");
   return [sent?.kind === "refused" ? sent.reason : String(sent?.kind), written.kind, given ? "a ticket" : "no ticket"];
 }

@@ -7,7 +7,7 @@ import { type Entry, EntrySchema } from "@fastchat/protocol/wire/conversation";
 import { expect } from "vitest";
 import { anotherDevice, type Person } from "../person.ts";
 import { bodyOf } from "../proxy.ts";
-import { type EvilCase, noticed, type Stage, play } from "./case.ts";
+import { type EvilCase, noticed, play, type Stage, until } from "./case.ts";
 import { type Edit, FalseLog } from "./false-log.ts";
 
 /** What a server makes of what bob says next ("one" to "four"); the entries before stay as they are. */
@@ -142,6 +142,35 @@ const moved: EvilCase = {
   },
 };
 
+const overAgain: EvilCase = {
+  attack: "an expired message repeated by the server, as if it had just been written",
+  rules: "[S2] [H4]",
+  async run(stage) {
+    const { alice, bob, conversation } = await stage.acquaintances();
+    const secret = "read it, and it is gone";
+    await bob.client.send(conversation, secret, { expiresAfter: 1 });
+    await alice.hears(bob.name, secret);
+    const real = await realLog(stage, alice, conversation);
+    await alice.client.markRead(conversation, real.length);
+    await until(alice, "it go", async () => ((await alice.texts(bob.name)).includes(secret) ? undefined : true));
+    const edit: Edit = (log) =>
+      log.flatMap((entry, index) =>
+        index === real.length ? [create(EntrySchema, { ...real.at(-1)!, time: entry.time }), entry] : [entry],
+      );
+    stage.proxy.script = new FalseLog(conversation, edit).script;
+    const seen = alice.events.length;
+    await bob.say(alice.name, "one");
+    await alice.hears(bob.name, "one");
+    // Nor does a device that never had it show it.
+    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-2`, gateway: stage.proxy.url }));
+    await fresh.hears(bob.name, "one");
+    for (const each of [alice, fresh]) expect(await each.texts(bob.name)).not.toContain(secret);
+    const told = alice.events.slice(seen).flatMap((event) => (event.kind === "items" ? event.items : []));
+    expect(told.filter((item) => item.kind === "message" && item.text === secret)).toEqual([]);
+    await stage.honestTalk(alice, bob);
+  },
+};
+
 const withheldTail: EvilCase = {
   attack: "withheld tail: the newest entries are held back, then given",
   rules: "[S4]",
@@ -174,4 +203,4 @@ const withheldMiddle: EvilCase = {
   },
 };
 
-play([dropped, swapped, replayed, forgedTime, forgedSender, garbage, moved, withheldTail, withheldMiddle]);
+play([dropped, swapped, replayed, forgedTime, forgedSender, garbage, moved, overAgain, withheldTail, withheldMiddle]);

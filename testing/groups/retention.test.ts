@@ -1,4 +1,5 @@
 import { toBinary, create, fromBinary } from "@bufbuild/protobuf";
+import { openClient } from "@fastchat/client/node";
 import { type ConversationId, idBytes } from "@fastchat/protocol";
 import { ErasedSchema } from "@fastchat/protocol/wire/conversation";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -28,11 +29,12 @@ async function sweepAfter(milliseconds: number): Promise<void> {
   await new Retention({ database, log: silentLog, metrics: openChatMetrics(), now, everyMs: 1 }).sweep();
 }
 
-/** What a client shows by a clock that is so much later, too. */
-async function contradictionsOf({ client }: Person, id: ConversationId): Promise<string[]> {
+/** What a process beside this client shows by a clock that is so much later, too. */
+async function contradictionsOf({ home, profile }: Person, id: ConversationId): Promise<string[]> {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + LATER_MS });
   try {
-    const { items } = await client.items(id, { limit: 500 });
+    await using beside = (await openClient({ home, profile }))!;
+    const { items } = await beside.items(id, { limit: 500 });
     return items.flatMap((item) => (item.kind === "notice" && item.notice === "contradiction" ? [item.text] : []));
   } finally {
     vi.useRealTimers();
@@ -77,4 +79,22 @@ test("[S4] [H4] what the server erased is gone for a new device, which finds the
   await using misled = await anotherDevice(system, alice, { profile: "alice-misled" });
   await hears(misled, id, "six");
   expect(await contradictionsOf(misled, id)).not.toEqual([]);
+});
+
+test("[L35] [H4] in a direct conversation the server erases by the policy that one of the two set, and what a new device finds is whole and true", async () => {
+  await using carol = await person(system, "carol");
+  await using dave = await person(system, "dave");
+  const id = await carol.say("dave", "one");
+  await dave.hears("carol", "one");
+  await dave.client.setRetention(id, 3_600);
+  await carol.say("dave", "two");
+  await sweepAfter(LATER_MS);
+  const rows = await system.query("SELECT kind FROM entry WHERE conversation = $1 ORDER BY sequence", [idBytes(id)]);
+  const kinds = rows.map(({ kind }) => kind);
+  expect([kinds.includes(entryKinds.message), kinds.filter((kind) => kind === entryKinds.erased).length]).toEqual([false, 2]);
+  await carol.say("dave", "three");
+  await using fresh = await anotherDevice(system, dave, { profile: "dave-later" });
+  await hears(fresh, id, "three");
+  expect(await textsOf(fresh, id)).toEqual(["three"]);
+  for (const each of [fresh, carol, dave]) expect(await contradictionsOf(each, id)).toEqual([]);
 });

@@ -20,7 +20,6 @@ export const revoke = signedInCommand({
   waitsFor: "nothing",
   timeout: "15s",
   async run({ client, config, output, patience, words }, args) {
-    mustHold(client);
     await needOnline(client, patience);
     const devices = await devicesNamed(client, words);
     const wrong = devices.find(({ me, state }) => me || state === "revoked");
@@ -34,16 +33,6 @@ export const revoke = signedInCommand({
     );
   },
 });
-
-/** Throws Failure when another process holds the profile: a password is given to no other one. */
-export function mustHold(client: Client): void {
-  if (client.role === "holder") return;
-  throw new Failure(
-    exitCodes.refused,
-    "profile-in-use",
-    "FastChat is open with this profile, in another window or command: close it there first.",
-  );
-}
 
 export function revokeWithPassword(client: Client, devices: readonly DeviceInfo[], source: PasswordSource): Promise<void> {
   return withPassword(source, ({ text }) =>

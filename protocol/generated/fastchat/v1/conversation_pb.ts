@@ -923,7 +923,7 @@ export type MessageContent = Message<"fastchat.v1.MessageContent"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Lifetime in seconds after it was read; 0: none [H4].
+   * Seconds after which it is deleted: for others from when they read it, for its sender from the server's time of it; 0: never [H4].
    *
    * @generated from field: uint32 expires_after = 30;
    */

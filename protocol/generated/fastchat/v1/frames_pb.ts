@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/v1/frames.proto.
  */
 export const file_fastchat_v1_frames: GenFile = /*@__PURE__*/
-  fileDesc("ChhmYXN0Y2hhdC92MS9mcmFtZXMucHJvdG8SC2Zhc3RjaGF0LnYxIjgKDENsaWVudFBhY2tldBIoCgZmcmFtZXMYASADKAsyGC5mYXN0Y2hhdC52MS5DbGllbnRGcmFtZSI4CgxTZXJ2ZXJQYWNrZXQSKAoGZnJhbWVzGAEgAygLMhguZmFzdGNoYXQudjEuU2VydmVyRnJhbWUi3AkKC0NsaWVudEZyYW1lEg8KB3JlcXVlc3QYASABKA0SIwoFaGVsbG8YCiABKAsyEi5mYXN0Y2hhdC52MS5IZWxsb0gAEiEKBHNlbmQYCyABKAsyES5mYXN0Y2hhdC52MS5TZW5kSAASLgoLYXBwZW5kX2xpbmsYDCABKAsyFy5mYXN0Y2hhdC52MS5BcHBlbmRMaW5rSAASKAoIY2F0Y2hfdXAYDSABKAsyFC5mYXN0Y2hhdC52MS5DYXRjaFVwSAASMgoNZmV0Y2hfZW50cmllcxgOIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoRW50cmllc0gAEi4KC2ZldGNoX2xpbmtzGA8gASgLMhcuZmFzdGNoYXQudjEuRmV0Y2hMaW5rc0gAEjkKEWZldGNoX3NlYWxlZF9rZXlzGBAgASgLMhwuZmFzdGNoYXQudjEuRmV0Y2hTZWFsZWRLZXlzSAASMgoNZmV0Y2hfYWNjb3VudBgRIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEgAEi4KC2ZpbmRfcGVvcGxlGBIgASgLMhcuZmFzdGNoYXQudjEuRmluZFBlb3BsZUgAEjQKDndhdGNoX3ByZXNlbmNlGBMgASgLMhouZmFzdGNoYXQudjEuV2F0Y2hQcmVzZW5jZUgAEiwKCnJlYWRfdmF1bHQYFCABKAsyFi5mYXN0Y2hhdC52MS5SZWFkVmF1bHRIABIuCgt3cml0ZV92YXVsdBgVIAEoCzIXLmZhc3RjaGF0LnYxLldyaXRlVmF1bHRIABIsCgp3cml0ZV9zbG90GBYgASgLMhYuZmFzdGNoYXQudjEuV3JpdGVTbG90SAASLgoLZmV0Y2hfc2xvdHMYFyABKAsyFy5mYXN0Y2hhdC52MS5GZXRjaFNsb3RzSAASLgoLc2VuZF9zaWduYWwYGCABKAsyFy5mYXN0Y2hhdC52MS5TZW5kU2lnbmFsSAASPQoTYXBwZW5kX2FjY291bnRfbGluaxgZIAEoCzIeLmZhc3RjaGF0LnYxLkFwcGVuZEFjY291bnRMaW5rSAASNwoQc2VuZF9rZXlfcmVxdWVzdBgaIAEoCzIbLmZhc3RjaGF0LnYxLlNlbmRLZXlSZXF1ZXN0SAASIQoEcGluZxgbIAEoCzIRLmZhc3RjaGF0LnYxLlBpbmdIABI5ChFmZXRjaF9tb3ZlZF9oZWFkcxgcIAEoCzIcLmZhc3RjaGF0LnYxLkZldGNoTW92ZWRIZWFkc0gAEjsKEmZldGNoX2FjY291bnRfa2V5cxgdIAEoCzIdLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEtleXNIABIwCgxyZXF1ZXN0X2pvaW4YHiABKAsyGC5mYXN0Y2hhdC52MS5SZXF1ZXN0Sm9pbkgAEj0KE2ZldGNoX2pvaW5fcmVxdWVzdHMYHyABKAsyHi5mYXN0Y2hhdC52MS5GZXRjaEpvaW5SZXF1ZXN0c0gAEjkKEWRyb3Bfam9pbl9yZXF1ZXN0GCAgASgLMhwuZmFzdGNoYXQudjEuRHJvcEpvaW5SZXF1ZXN0SAASLgoLZmluZF9ncm91cHMYISABKAsyFy5mYXN0Y2hhdC52MS5GaW5kR3JvdXBzSABCBgoEYm9keSLfCQoLU2VydmVyRnJhbWUSDwoHcmVxdWVzdBgBIAEoDRIjCgVlcnJvchgJIAEoCzISLmZhc3RjaGF0LnYxLkVycm9ySAASJwoHd2VsY29tZRgKIAEoCzIULmZhc3RjaGF0LnYxLldlbGNvbWVIABIhCgRzZW50GAsgASgLMhEuZmFzdGNoYXQudjEuU2VudEgAEikKCGFwcGVuZGVkGAwgASgLMhUuZmFzdGNoYXQudjEuQXBwZW5kZWRIABIjCgVoZWFkcxgNIAEoCzISLmZhc3RjaGF0LnYxLkhlYWRzSAASJwoHZW50cmllcxgOIAEoCzIULmZhc3RjaGF0LnYxLkVudHJpZXNIABIuCgtzZWFsZWRfa2V5cxgQIAEoCzIXLmZhc3RjaGF0LnYxLlNlYWxlZEtleXNIABInCgdhY2NvdW50GBEgASgLMhQuZmFzdGNoYXQudjEuQWNjb3VudEgAEiUKBnBlb3BsZRgSIAEoCzITLmZhc3RjaGF0LnYxLlBlb3BsZUgAEikKCHByZXNlbmNlGBMgASgLMhUuZmFzdGNoYXQudjEuUHJlc2VuY2VIABIjCgV2YXVsdBgUIAEoCzISLmZhc3RjaGF0LnYxLlZhdWx0SAASMgoNdmF1bHRfd3JpdHRlbhgVIAEoCzIZLmZhc3RjaGF0LnYxLlZhdWx0V3JpdHRlbkgAEjAKDHNsb3Rfd3JpdHRlbhgWIAEoCzIYLmZhc3RjaGF0LnYxLlNsb3RXcml0dGVuSAASIwoFc2xvdHMYFyABKAsyEi5mYXN0Y2hhdC52MS5TbG90c0gAEiUKBnNpZ25hbBgYIAEoCzITLmZhc3RjaGF0LnYxLlNpZ25hbEgAEjIKDWFjY291bnRfbW92ZWQYGSABKAsyGS5mYXN0Y2hhdC52MS5BY2NvdW50TW92ZWRIABIyCg1rZXlfcmVxdWVzdGVkGBogASgLMhkuZmFzdGNoYXQudjEuS2V5UmVxdWVzdGVkSAASIQoEcG9uZxgbIAEoCzIRLmZhc3RjaGF0LnYxLlBvbmdIABIuCgt2YXVsdF9tb3ZlZBgcIAEoCzIXLmZhc3RjaGF0LnYxLlZhdWx0TW92ZWRIABIhCgRtb3ZlGB0gASgLMhEuZmFzdGNoYXQudjEuTW92ZUgAEi4KC21vdmVkX2hlYWRzGB4gASgLMhcuZmFzdGNoYXQudjEuTW92ZWRIZWFkc0gAEjAKDGFjY291bnRfa2V5cxgfIAEoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRLZXlzSAASNAoOam9pbl9yZXF1ZXN0ZWQYICABKAsyGi5mYXN0Y2hhdC52MS5Kb2luUmVxdWVzdGVkSAASMgoNam9pbl9yZXF1ZXN0cxghIAEoCzIZLmZhc3RjaGF0LnYxLkpvaW5SZXF1ZXN0c0gAEj8KFGpvaW5fcmVxdWVzdF9kcm9wcGVkGCIgASgLMh8uZmFzdGNoYXQudjEuSm9pblJlcXVlc3REcm9wcGVkSAASMgoNcHVibGljX2dyb3VwcxgjIAEoCzIZLmZhc3RjaGF0LnYxLlB1YmxpY0dyb3Vwc0gAEiwKCmpvaW5fYXNrZWQYJCABKAsyFi5mYXN0Y2hhdC52MS5Kb2luQXNrZWRIAEIGCgRib2R5IkgKBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEg4KBnN1aXRlcxgCIAMoDRIOCgZ0aWNrZXQYAyABKAwSDQoFYWdlbnQYBCABKAkifQoHV2VsY29tZRIPCgd2ZXJzaW9uGAEgASgNEg0KBXN1aXRlGAIgASgNEhMKC2luY2FybmF0aW9uGAMgASgNEg4KBnNlcnZlchgEIAEoCRIMCgR0aW1lGAUgASgEEg8KB2FjY291bnQYBiABKAwSDgoGZGV2aWNlGAcgASgMIgYKBFBpbmciFAoEUG9uZxIMCgR0aW1lGAEgASgEIgYKBE1vdmUiWQoEU2VuZBIUCgxjb252ZXJzYXRpb24YASABKAwSKwoHbWVzc2FnZRgCIAEoCzIaLmZhc3RjaGF0LnYxLlNlYWxlZE1lc3NhZ2USDgoGcmVzdW1lGAMgASgIIiYKBFNlbnQSEAoIc2VxdWVuY2UYASABKA0SDAoEdGltZRgCIAEoBCJ2CgpBcHBlbmRMaW5rEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIlCgVlbnRyeRgCIAEoCzIWLmZhc3RjaGF0LnYxLkxpbmtFbnRyeRIrCgtzZWFsZWRfa2V5cxgDIAMoCzIWLmZhc3RjaGF0LnYxLlNlYWxlZEtleSIqCghBcHBlbmRlZBIQCghzZXF1ZW5jZRgBIAEoDRIMCgR0aW1lGAIgASgEIi8KB0NhdGNoVXASJAoHY3Vyc29ycxgBIAMoCzITLmZhc3RjaGF0LnYxLkN1cnNvciIwCgZDdXJzb3ISFAoMY29udmVyc2F0aW9uGAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIikKBUhlYWRzEiAKBWhlYWRzGAEgAygLMhEuZmFzdGNoYXQudjEuSGVhZCJuCgRIZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDRIMCgR0aW1lGAMgASgEEgoKAmJ5GAQgASgMEg0KBWVuZGVkGAUgASgNEhUKDWpvaW5fcmVxdWVzdHMYBiABKA0icQoMRmV0Y2hFbnRyaWVzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBISCgVhZnRlchgCIAEoDUgAiAEBEhMKBmJlZm9yZRgDIAEoDUgBiAEBEg0KBWxpbWl0GAQgASgNQggKBl9hZnRlckIJCgdfYmVmb3JlIjEKCkZldGNoTGlua3MSFAoMY29udmVyc2F0aW9uGAEgASgMEg0KBWFmdGVyGAIgASgNIn8KB0VudHJpZXMSFAoMY29udmVyc2F0aW9uGAEgASgMEiMKB2VudHJpZXMYAiADKAsyEi5mYXN0Y2hhdC52MS5FbnRyeRIMCgRoZWFkGAMgASgNEisKC3NlYWxlZF9rZXlzGAQgAygLMhYuZmFzdGNoYXQudjEuU2VhbGVkS2V5IjsKD0ZldGNoU2VhbGVkS2V5cxIUCgxjb252ZXJzYXRpb24YASABKAwSEgoKZnJvbV9lcG9jaBgCIAEoDSIyCgpTZWFsZWRLZXlzEiQKBGtleXMYASADKAsyFi5mYXN0Y2hhdC52MS5TZWFsZWRLZXkiOgoOU2VuZEtleVJlcXVlc3QSKAoHcmVxdWVzdBgBIAEoCzIXLmZhc3RjaGF0LnYxLktleVJlcXVlc3QiOAoMS2V5UmVxdWVzdGVkEigKB3JlcXVlc3QYASABKAsyFy5mYXN0Y2hhdC52MS5LZXlSZXF1ZXN0IicKD0ZldGNoTW92ZWRIZWFkcxIUCgxjb252ZXJzYXRpb24YASABKAwiNQoKTW92ZWRIZWFkcxInCgVoZWFkcxgBIAMoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRIZWFkIiQKEEZldGNoQWNjb3VudEtleXMSEAoIYWNjb3VudHMYASADKAwiNgoLQWNjb3VudEtleXMSJwoEa2V5cxgBIAMoCzIZLmZhc3RjaGF0LnYxLkFjY291bnRLZXlPZiIzCgxBY2NvdW50S2V5T2YSDwoHYWNjb3VudBgBIAEoDBISCgpwdWJsaWNfa2V5GAIgASgMIjgKC1JlcXVlc3RKb2luEikKB3JlcXVlc3QYASABKAsyGC5mYXN0Y2hhdC52MS5Kb2luUmVxdWVzdCIfCg1Kb2luUmVxdWVzdGVkEg4KBm1lbWJlchgBIAEoCCI4ChFGZXRjaEpvaW5SZXF1ZXN0cxIUCgxjb252ZXJzYXRpb24YASABKAwSDQoFbGltaXQYAiABKA0iZgoMSm9pblJlcXVlc3RzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIxCghyZXF1ZXN0cxgCIAMoCzIfLmZhc3RjaGF0LnYxLldhaXRpbmdKb2luUmVxdWVzdBINCgV0b3RhbBgDIAEoDSJNChJXYWl0aW5nSm9pblJlcXVlc3QSKQoHcmVxdWVzdBgBIAEoCzIYLmZhc3RjaGF0LnYxLkpvaW5SZXF1ZXN0EgwKBHRpbWUYAiABKAQiOAoPRHJvcEpvaW5SZXF1ZXN0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIPCgdhY2NvdW50GAIgASgMIhQKEkpvaW5SZXF1ZXN0RHJvcHBlZCIhCglKb2luQXNrZWQSFAoMY29udmVyc2F0aW9uGAEgASgMIjgKCkZpbmRHcm91cHMSDAoEdGV4dBgBIAEoCRINCgVsaW1pdBgCIAEoDRINCgVleGFjdBgDIAEoCCJGCgxQdWJsaWNHcm91cHMSKAoGZ3JvdXBzGAEgAygLMhguZmFzdGNoYXQudjEuUHVibGljR3JvdXASDAoEbW9yZRgCIAEoCCJCCgtQdWJsaWNHcm91cBIMCgRuYW1lGAEgASgJEhQKDGNvbnZlcnNhdGlvbhgCIAEoDBIPCgdtZW1iZXJzGAMgASgNIkYKDEZldGNoQWNjb3VudBIRCgdhY2NvdW50GAEgASgMSAASDgoEbmFtZRgCIAEoCUgAEg0KBWFmdGVyGAMgASgNQgQKAmJ5IvwBCgdBY2NvdW50Eg8KB2FjY291bnQYASABKAwSJgoFbGlua3MYAiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEhoKEmFjY291bnRfcHVibGljX2tleRgDIAEoDBItCgZjb3BpZXMYBCADKAsyHS5mYXN0Y2hhdC52MS5TZWFsZWREZXZpY2VDb3B5EiAKBXdyYXBzGAUgAygLMhEuZmFzdGNoYXQudjEuV3JhcBIbChNkZXZpY2Vfc2VhbGluZ19rZXlzGAYgAygMEi4KDGRldmljZV90aW1lcxgHIAMoCzIYLmZhc3RjaGF0LnYxLkRldmljZVRpbWVzIj8KC0RldmljZVRpbWVzEg4KBmRldmljZRgBIAEoDBINCgVhZGRlZBgCIAEoBBIRCglsYXN0X3NlZW4YAyABKAQi5wEKEUFwcGVuZEFjY291bnRMaW5rEiUKBGxpbmsYASABKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEjQKC2F0dGFjaG1lbnRzGAIgASgLMh8uZmFzdGNoYXQudjEuQWNjb3VudEF0dGFjaG1lbnRzEiYKBXZhdWx0GAMgAygLMhcuZmFzdGNoYXQudjEuVmF1bHRFbnRyeRIWCg52YXVsdF9yZXZpc2lvbhgEIAEoDRI1Cg5zaWduX2luX3JlY29yZBgFIAEoCzIdLmZhc3RjaGF0LnYxLlN1Y2Nlc3Npb25SZWNvcmQiQgoQU3VjY2Vzc2lvblJlY29yZBIbChNyZWdpc3RyYXRpb25fcmVjb3JkGAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCI2CgxBY2NvdW50TW92ZWQSJgoEaGVhZBgBIAEoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRIZWFkIikKCkZpbmRQZW9wbGUSDAoEdGV4dBgBIAEoCRINCgVsaW1pdBgCIAEoDSI7CgZQZW9wbGUSIwoGcGVvcGxlGAEgAygLMhMuZmFzdGNoYXQudjEuUGVyc29uEgwKBG1vcmUYAiABKAgiNwoGUGVyc29uEgwKBG5hbWUYASABKAkSDwoHYWNjb3VudBgCIAEoDBIOCgZvbmxpbmUYAyABKAgiIQoNV2F0Y2hQcmVzZW5jZRIQCghhY2NvdW50cxgBIAMoDCI6CghQcmVzZW5jZRIuCghhY2NvdW50cxgBIAMoCzIcLmZhc3RjaGF0LnYxLkFjY291bnRQcmVzZW5jZSJFCg9BY2NvdW50UHJlc2VuY2USDwoHYWNjb3VudBgBIAEoDBIOCgZvbmxpbmUYAiABKAgSEQoJbGFzdF9zZWVuGAMgASgEIiMKCVJlYWRWYXVsdBIWCg5hZnRlcl9yZXZpc2lvbhgBIAEoDSJRCgVWYXVsdBIoCgdlbnRyaWVzGAEgAygLMhcuZmFzdGNoYXQudjEuVmF1bHRFbnRyeRIQCghyZXZpc2lvbhgCIAEoDRIMCgRtb3JlGAMgASgIIjYKCldyaXRlVmF1bHQSKAoHZW50cmllcxgBIAMoCzIXLmZhc3RjaGF0LnYxLlZhdWx0RW50cnkiIAoMVmF1bHRXcml0dGVuEhAKCHJldmlzaW9uGAEgASgNIh4KClZhdWx0TW92ZWQSEAoIcmV2aXNpb24YASABKA0iSAoJV3JpdGVTbG90EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIlCgRzbG90GAIgASgLMhcuZmFzdGNoYXQudjEuU2VhbGVkU2xvdCINCgtTbG90V3JpdHRlbiIiCgpGZXRjaFNsb3RzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDCJFCgVTbG90cxIUCgxjb252ZXJzYXRpb24YASABKAwSJgoFc2xvdHMYAiADKAsyFy5mYXN0Y2hhdC52MS5TZWFsZWRTbG90Ik0KClNlbmRTaWduYWwSFAoMY29udmVyc2F0aW9uGAEgASgMEikKBnNpZ25hbBgCIAEoCzIZLmZhc3RjaGF0LnYxLlNlYWxlZFNpZ25hbCJJCgZTaWduYWwSFAoMY29udmVyc2F0aW9uGAEgASgMEikKBnNpZ25hbBgCIAEoCzIZLmZhc3RjaGF0LnYxLlNlYWxlZFNpZ25hbGIGcHJvdG8z", [file_fastchat_v1_account, file_fastchat_v1_conversation, file_fastchat_v1_error, file_fastchat_v1_vault]);
+  fileDesc("ChhmYXN0Y2hhdC92MS9mcmFtZXMucHJvdG8SC2Zhc3RjaGF0LnYxIjgKDENsaWVudFBhY2tldBIoCgZmcmFtZXMYASADKAsyGC5mYXN0Y2hhdC52MS5DbGllbnRGcmFtZSI4CgxTZXJ2ZXJQYWNrZXQSKAoGZnJhbWVzGAEgAygLMhguZmFzdGNoYXQudjEuU2VydmVyRnJhbWUi+goKC0NsaWVudEZyYW1lEg8KB3JlcXVlc3QYASABKA0SIwoFaGVsbG8YCiABKAsyEi5mYXN0Y2hhdC52MS5IZWxsb0gAEiEKBHNlbmQYCyABKAsyES5mYXN0Y2hhdC52MS5TZW5kSAASLgoLYXBwZW5kX2xpbmsYDCABKAsyFy5mYXN0Y2hhdC52MS5BcHBlbmRMaW5rSAASKAoIY2F0Y2hfdXAYDSABKAsyFC5mYXN0Y2hhdC52MS5DYXRjaFVwSAASMgoNZmV0Y2hfZW50cmllcxgOIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoRW50cmllc0gAEi4KC2ZldGNoX2xpbmtzGA8gASgLMhcuZmFzdGNoYXQudjEuRmV0Y2hMaW5rc0gAEjkKEWZldGNoX3NlYWxlZF9rZXlzGBAgASgLMhwuZmFzdGNoYXQudjEuRmV0Y2hTZWFsZWRLZXlzSAASMgoNZmV0Y2hfYWNjb3VudBgRIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEgAEi4KC2ZpbmRfcGVvcGxlGBIgASgLMhcuZmFzdGNoYXQudjEuRmluZFBlb3BsZUgAEjQKDndhdGNoX3ByZXNlbmNlGBMgASgLMhouZmFzdGNoYXQudjEuV2F0Y2hQcmVzZW5jZUgAEiwKCnJlYWRfdmF1bHQYFCABKAsyFi5mYXN0Y2hhdC52MS5SZWFkVmF1bHRIABIuCgt3cml0ZV92YXVsdBgVIAEoCzIXLmZhc3RjaGF0LnYxLldyaXRlVmF1bHRIABIsCgp3cml0ZV9zbG90GBYgASgLMhYuZmFzdGNoYXQudjEuV3JpdGVTbG90SAASLgoLZmV0Y2hfc2xvdHMYFyABKAsyFy5mYXN0Y2hhdC52MS5GZXRjaFNsb3RzSAASLgoLc2VuZF9zaWduYWwYGCABKAsyFy5mYXN0Y2hhdC52MS5TZW5kU2lnbmFsSAASPQoTYXBwZW5kX2FjY291bnRfbGluaxgZIAEoCzIeLmZhc3RjaGF0LnYxLkFwcGVuZEFjY291bnRMaW5rSAASNwoQc2VuZF9rZXlfcmVxdWVzdBgaIAEoCzIbLmZhc3RjaGF0LnYxLlNlbmRLZXlSZXF1ZXN0SAASIQoEcGluZxgbIAEoCzIRLmZhc3RjaGF0LnYxLlBpbmdIABI5ChFmZXRjaF9tb3ZlZF9oZWFkcxgcIAEoCzIcLmZhc3RjaGF0LnYxLkZldGNoTW92ZWRIZWFkc0gAEjsKEmZldGNoX2FjY291bnRfa2V5cxgdIAEoCzIdLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEtleXNIABIwCgxyZXF1ZXN0X2pvaW4YHiABKAsyGC5mYXN0Y2hhdC52MS5SZXF1ZXN0Sm9pbkgAEj0KE2ZldGNoX2pvaW5fcmVxdWVzdHMYHyABKAsyHi5mYXN0Y2hhdC52MS5GZXRjaEpvaW5SZXF1ZXN0c0gAEjkKEWRyb3Bfam9pbl9yZXF1ZXN0GCAgASgLMhwuZmFzdGNoYXQudjEuRHJvcEpvaW5SZXF1ZXN0SAASLgoLZmluZF9ncm91cHMYISABKAsyFy5mYXN0Y2hhdC52MS5GaW5kR3JvdXBzSAASJwoHY29tcGFyZRgiIAEoCzIULmZhc3RjaGF0LnYxLkNvbXBhcmVIABI3ChBwdXRfYmFja19hY2NvdW50GCMgASgLMhsuZmFzdGNoYXQudjEuUHV0QmFja0FjY291bnRIABI6ChFiZWdpbl9pbmNhcm5hdGlvbhgkIAEoCzIdLmZhc3RjaGF0LnYxLkJlZ2luSW5jYXJuYXRpb25IAEIGCgRib2R5IsMKCgtTZXJ2ZXJGcmFtZRIPCgdyZXF1ZXN0GAEgASgNEiMKBWVycm9yGAkgASgLMhIuZmFzdGNoYXQudjEuRXJyb3JIABInCgd3ZWxjb21lGAogASgLMhQuZmFzdGNoYXQudjEuV2VsY29tZUgAEiEKBHNlbnQYCyABKAsyES5mYXN0Y2hhdC52MS5TZW50SAASKQoIYXBwZW5kZWQYDCABKAsyFS5mYXN0Y2hhdC52MS5BcHBlbmRlZEgAEiMKBWhlYWRzGA0gASgLMhIuZmFzdGNoYXQudjEuSGVhZHNIABInCgdlbnRyaWVzGA4gASgLMhQuZmFzdGNoYXQudjEuRW50cmllc0gAEi4KC3NlYWxlZF9rZXlzGBAgASgLMhcuZmFzdGNoYXQudjEuU2VhbGVkS2V5c0gAEicKB2FjY291bnQYESABKAsyFC5mYXN0Y2hhdC52MS5BY2NvdW50SAASJQoGcGVvcGxlGBIgASgLMhMuZmFzdGNoYXQudjEuUGVvcGxlSAASKQoIcHJlc2VuY2UYEyABKAsyFS5mYXN0Y2hhdC52MS5QcmVzZW5jZUgAEiMKBXZhdWx0GBQgASgLMhIuZmFzdGNoYXQudjEuVmF1bHRIABIyCg12YXVsdF93cml0dGVuGBUgASgLMhkuZmFzdGNoYXQudjEuVmF1bHRXcml0dGVuSAASMAoMc2xvdF93cml0dGVuGBYgASgLMhguZmFzdGNoYXQudjEuU2xvdFdyaXR0ZW5IABIjCgVzbG90cxgXIAEoCzISLmZhc3RjaGF0LnYxLlNsb3RzSAASJQoGc2lnbmFsGBggASgLMhMuZmFzdGNoYXQudjEuU2lnbmFsSAASMgoNYWNjb3VudF9tb3ZlZBgZIAEoCzIZLmZhc3RjaGF0LnYxLkFjY291bnRNb3ZlZEgAEjIKDWtleV9yZXF1ZXN0ZWQYGiABKAsyGS5mYXN0Y2hhdC52MS5LZXlSZXF1ZXN0ZWRIABIhCgRwb25nGBsgASgLMhEuZmFzdGNoYXQudjEuUG9uZ0gAEi4KC3ZhdWx0X21vdmVkGBwgASgLMhcuZmFzdGNoYXQudjEuVmF1bHRNb3ZlZEgAEiEKBG1vdmUYHSABKAsyES5mYXN0Y2hhdC52MS5Nb3ZlSAASLgoLbW92ZWRfaGVhZHMYHiABKAsyFy5mYXN0Y2hhdC52MS5Nb3ZlZEhlYWRzSAASMAoMYWNjb3VudF9rZXlzGB8gASgLMhguZmFzdGNoYXQudjEuQWNjb3VudEtleXNIABI0Cg5qb2luX3JlcXVlc3RlZBggIAEoCzIaLmZhc3RjaGF0LnYxLkpvaW5SZXF1ZXN0ZWRIABIyCg1qb2luX3JlcXVlc3RzGCEgASgLMhkuZmFzdGNoYXQudjEuSm9pblJlcXVlc3RzSAASPwoUam9pbl9yZXF1ZXN0X2Ryb3BwZWQYIiABKAsyHy5mYXN0Y2hhdC52MS5Kb2luUmVxdWVzdERyb3BwZWRIABIyCg1wdWJsaWNfZ3JvdXBzGCMgASgLMhkuZmFzdGNoYXQudjEuUHVibGljR3JvdXBzSAASLAoKam9pbl9hc2tlZBgkIAEoCzIWLmZhc3RjaGF0LnYxLkpvaW5Bc2tlZEgAEikKCGNvbXBhcmVkGCUgASgLMhUuZmFzdGNoYXQudjEuQ29tcGFyZWRIABI3ChBhY2NvdW50X3B1dF9iYWNrGCYgASgLMhsuZmFzdGNoYXQudjEuQWNjb3VudFB1dEJhY2tIAEIGCgRib2R5IkgKBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEg4KBnN1aXRlcxgCIAMoDRIOCgZ0aWNrZXQYAyABKAwSDQoFYWdlbnQYBCABKAkifwoHV2VsY29tZRIPCgd2ZXJzaW9uGAEgASgNEg0KBXN1aXRlGAIgASgNEg4KBnNlcnZlchgEIAEoCRIMCgR0aW1lGAUgASgEEg8KB2FjY291bnQYBiABKAwSDgoGZGV2aWNlGAcgASgMEg8KB3J1bm5pbmcYCCABKAxKBAgDEAQiBgoEUGluZyIUCgRQb25nEgwKBHRpbWUYASABKAQiBgoETW92ZSJZCgRTZW5kEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIrCgdtZXNzYWdlGAIgASgLMhouZmFzdGNoYXQudjEuU2VhbGVkTWVzc2FnZRIOCgZyZXN1bWUYAyABKAgiJgoEU2VudBIQCghzZXF1ZW5jZRgBIAEoDRIMCgR0aW1lGAIgASgEIogBCgpBcHBlbmRMaW5rEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIlCgVlbnRyeRgCIAEoCzIWLmZhc3RjaGF0LnYxLkxpbmtFbnRyeRIrCgtzZWFsZWRfa2V5cxgDIAMoCzIWLmZhc3RjaGF0LnYxLlNlYWxlZEtleRIQCghwdXRfYmFjaxgEIAEoCCIqCghBcHBlbmRlZBIQCghzZXF1ZW5jZRgBIAEoDRIMCgR0aW1lGAIgASgEIi8KB0NhdGNoVXASJAoHY3Vyc29ycxgBIAMoCzITLmZhc3RjaGF0LnYxLkN1cnNvciIwCgZDdXJzb3ISFAoMY29udmVyc2F0aW9uGAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIikKBUhlYWRzEiAKBWhlYWRzGAEgAygLMhEuZmFzdGNoYXQudjEuSGVhZCJuCgRIZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDRIMCgR0aW1lGAMgASgEEgoKAmJ5GAQgASgMEg0KBWVuZGVkGAUgASgNEhUKDWpvaW5fcmVxdWVzdHMYBiABKA0icQoMRmV0Y2hFbnRyaWVzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBISCgVhZnRlchgCIAEoDUgAiAEBEhMKBmJlZm9yZRgDIAEoDUgBiAEBEg0KBWxpbWl0GAQgASgNQggKBl9hZnRlckIJCgdfYmVmb3JlIjEKCkZldGNoTGlua3MSFAoMY29udmVyc2F0aW9uGAEgASgMEg0KBWFmdGVyGAIgASgNIn8KB0VudHJpZXMSFAoMY29udmVyc2F0aW9uGAEgASgMEiMKB2VudHJpZXMYAiADKAsyEi5mYXN0Y2hhdC52MS5FbnRyeRIMCgRoZWFkGAMgASgNEisKC3NlYWxlZF9rZXlzGAQgAygLMhYuZmFzdGNoYXQudjEuU2VhbGVkS2V5IjsKD0ZldGNoU2VhbGVkS2V5cxIUCgxjb252ZXJzYXRpb24YASABKAwSEgoKZnJvbV9lcG9jaBgCIAEoDSIyCgpTZWFsZWRLZXlzEiQKBGtleXMYASADKAsyFi5mYXN0Y2hhdC52MS5TZWFsZWRLZXkiOgoOU2VuZEtleVJlcXVlc3QSKAoHcmVxdWVzdBgBIAEoCzIXLmZhc3RjaGF0LnYxLktleVJlcXVlc3QiOAoMS2V5UmVxdWVzdGVkEigKB3JlcXVlc3QYASABKAsyFy5mYXN0Y2hhdC52MS5LZXlSZXF1ZXN0IicKD0ZldGNoTW92ZWRIZWFkcxIUCgxjb252ZXJzYXRpb24YASABKAwiNQoKTW92ZWRIZWFkcxInCgVoZWFkcxgBIAMoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRIZWFkIiQKEEZldGNoQWNjb3VudEtleXMSEAoIYWNjb3VudHMYASADKAwiNgoLQWNjb3VudEtleXMSJwoEa2V5cxgBIAMoCzIZLmZhc3RjaGF0LnYxLkFjY291bnRLZXlPZiIzCgxBY2NvdW50S2V5T2YSDwoHYWNjb3VudBgBIAEoDBISCgpwdWJsaWNfa2V5GAIgASgMIjgKC1JlcXVlc3RKb2luEikKB3JlcXVlc3QYASABKAsyGC5mYXN0Y2hhdC52MS5Kb2luUmVxdWVzdCIfCg1Kb2luUmVxdWVzdGVkEg4KBm1lbWJlchgBIAEoCCI4ChFGZXRjaEpvaW5SZXF1ZXN0cxIUCgxjb252ZXJzYXRpb24YASABKAwSDQoFbGltaXQYAiABKA0iZgoMSm9pblJlcXVlc3RzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIxCghyZXF1ZXN0cxgCIAMoCzIfLmZhc3RjaGF0LnYxLldhaXRpbmdKb2luUmVxdWVzdBINCgV0b3RhbBgDIAEoDSJNChJXYWl0aW5nSm9pblJlcXVlc3QSKQoHcmVxdWVzdBgBIAEoCzIYLmZhc3RjaGF0LnYxLkpvaW5SZXF1ZXN0EgwKBHRpbWUYAiABKAQiOAoPRHJvcEpvaW5SZXF1ZXN0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIPCgdhY2NvdW50GAIgASgMIhQKEkpvaW5SZXF1ZXN0RHJvcHBlZCIhCglKb2luQXNrZWQSFAoMY29udmVyc2F0aW9uGAEgASgMIjgKCkZpbmRHcm91cHMSDAoEdGV4dBgBIAEoCRINCgVsaW1pdBgCIAEoDRINCgVleGFjdBgDIAEoCCJGCgxQdWJsaWNHcm91cHMSKAoGZ3JvdXBzGAEgAygLMhguZmFzdGNoYXQudjEuUHVibGljR3JvdXASDAoEbW9yZRgCIAEoCCJCCgtQdWJsaWNHcm91cBIMCgRuYW1lGAEgASgJEhQKDGNvbnZlcnNhdGlvbhgCIAEoDBIPCgdtZW1iZXJzGAMgASgNIkYKDEZldGNoQWNjb3VudBIRCgdhY2NvdW50GAEgASgMSAASDgoEbmFtZRgCIAEoCUgAEg0KBWFmdGVyGAMgASgNQgQKAmJ5IvwBCgdBY2NvdW50Eg8KB2FjY291bnQYASABKAwSJgoFbGlua3MYAiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEhoKEmFjY291bnRfcHVibGljX2tleRgDIAEoDBItCgZjb3BpZXMYBCADKAsyHS5mYXN0Y2hhdC52MS5TZWFsZWREZXZpY2VDb3B5EiAKBXdyYXBzGAUgAygLMhEuZmFzdGNoYXQudjEuV3JhcBIbChNkZXZpY2Vfc2VhbGluZ19rZXlzGAYgAygMEi4KDGRldmljZV90aW1lcxgHIAMoCzIYLmZhc3RjaGF0LnYxLkRldmljZVRpbWVzIj8KC0RldmljZVRpbWVzEg4KBmRldmljZRgBIAEoDBINCgVhZGRlZBgCIAEoBBIRCglsYXN0X3NlZW4YAyABKAQi5wEKEUFwcGVuZEFjY291bnRMaW5rEiUKBGxpbmsYASABKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEjQKC2F0dGFjaG1lbnRzGAIgASgLMh8uZmFzdGNoYXQudjEuQWNjb3VudEF0dGFjaG1lbnRzEiYKBXZhdWx0GAMgAygLMhcuZmFzdGNoYXQudjEuVmF1bHRFbnRyeRIWCg52YXVsdF9yZXZpc2lvbhgEIAEoDRI1Cg5zaWduX2luX3JlY29yZBgFIAEoCzIdLmZhc3RjaGF0LnYxLlN1Y2Nlc3Npb25SZWNvcmQiQgoQU3VjY2Vzc2lvblJlY29yZBIbChNyZWdpc3RyYXRpb25fcmVjb3JkGAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCJYCgdDb21wYXJlEiEKBHRpcHMYASADKAsyEy5mYXN0Y2hhdC52MS5Mb2dUaXASKgoIYWNjb3VudHMYAiADKAsyGC5mYXN0Y2hhdC52MS5BY2NvdW50SGVhZCJECgZMb2dUaXASFAoMY29udmVyc2F0aW9uGAEgASgMEhAKCHNlcXVlbmNlGAIgASgNEhIKCmVudHJ5X2hhc2gYAyABKAwiXQoIQ29tcGFyZWQSJgoJZGlmZmVyZW50GAEgAygLMhMuZmFzdGNoYXQudjEuTG9nVGlwEikKB3Nob3J0ZXIYAiADKAsyGC5mYXN0Y2hhdC52MS5BY2NvdW50SGVhZCL6AQoOUHV0QmFja0FjY291bnQSJgoFbGlua3MYASADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEhsKE2FjY291bnRfcHVibGljX2tleXMYAiADKAwSGwoTZGV2aWNlX3NlYWxpbmdfa2V5cxgDIAMoDBItCgZjb3BpZXMYBCADKAsyHS5mYXN0Y2hhdC52MS5TZWFsZWREZXZpY2VDb3B5EiAKBXdyYXBzGAUgAygLMhEuZmFzdGNoYXQudjEuV3JhcBI1Cg5zaWduX2luX3JlY29yZBgGIAEoCzIdLmZhc3RjaGF0LnYxLlN1Y2Nlc3Npb25SZWNvcmQiOAoOQWNjb3VudFB1dEJhY2sSJgoEaGVhZBgBIAEoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRIZWFkIigKEEJlZ2luSW5jYXJuYXRpb24SFAoMY29udmVyc2F0aW9uGAEgASgMIjYKDEFjY291bnRNb3ZlZBImCgRoZWFkGAEgASgLMhguZmFzdGNoYXQudjEuQWNjb3VudEhlYWQiKQoKRmluZFBlb3BsZRIMCgR0ZXh0GAEgASgJEg0KBWxpbWl0GAIgASgNIjsKBlBlb3BsZRIjCgZwZW9wbGUYASADKAsyEy5mYXN0Y2hhdC52MS5QZXJzb24SDAoEbW9yZRgCIAEoCCI3CgZQZXJzb24SDAoEbmFtZRgBIAEoCRIPCgdhY2NvdW50GAIgASgMEg4KBm9ubGluZRgDIAEoCCIhCg1XYXRjaFByZXNlbmNlEhAKCGFjY291bnRzGAEgAygMIjoKCFByZXNlbmNlEi4KCGFjY291bnRzGAEgAygLMhwuZmFzdGNoYXQudjEuQWNjb3VudFByZXNlbmNlIkUKD0FjY291bnRQcmVzZW5jZRIPCgdhY2NvdW50GAEgASgMEg4KBm9ubGluZRgCIAEoCBIRCglsYXN0X3NlZW4YAyABKAQiIwoJUmVhZFZhdWx0EhYKDmFmdGVyX3JldmlzaW9uGAEgASgNIlEKBVZhdWx0EigKB2VudHJpZXMYASADKAsyFy5mYXN0Y2hhdC52MS5WYXVsdEVudHJ5EhAKCHJldmlzaW9uGAIgASgNEgwKBG1vcmUYAyABKAgiSAoKV3JpdGVWYXVsdBIoCgdlbnRyaWVzGAEgAygLMhcuZmFzdGNoYXQudjEuVmF1bHRFbnRyeRIQCghwdXRfYmFjaxgCIAEoCCIgCgxWYXVsdFdyaXR0ZW4SEAoIcmV2aXNpb24YASABKA0iHgoKVmF1bHRNb3ZlZBIQCghyZXZpc2lvbhgBIAEoDSJICglXcml0ZVNsb3QSFAoMY29udmVyc2F0aW9uGAEgASgMEiUKBHNsb3QYAiABKAsyFy5mYXN0Y2hhdC52MS5TZWFsZWRTbG90Ig0KC1Nsb3RXcml0dGVuIiIKCkZldGNoU2xvdHMSFAoMY29udmVyc2F0aW9uGAEgASgMIkUKBVNsb3RzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBImCgVzbG90cxgCIAMoCzIXLmZhc3RjaGF0LnYxLlNlYWxlZFNsb3QiTQoKU2VuZFNpZ25hbBIUCgxjb252ZXJzYXRpb24YASABKAwSKQoGc2lnbmFsGAIgASgLMhkuZmFzdGNoYXQudjEuU2VhbGVkU2lnbmFsIkkKBlNpZ25hbBIUCgxjb252ZXJzYXRpb24YASABKAwSKQoGc2lnbmFsGAIgASgLMhkuZmFzdGNoYXQudjEuU2VhbGVkU2lnbmFsYgZwcm90bzM", [file_fastchat_v1_account, file_fastchat_v1_conversation, file_fastchat_v1_error, file_fastchat_v1_vault]);
 
 /**
  * @generated from message fastchat.v1.ClientPacket
@@ -214,6 +214,24 @@ export type ClientFrame = Message<"fastchat.v1.ClientFrame"> & {
      */
     value: FindGroups;
     case: "findGroups";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.Compare compare = 34;
+     */
+    value: Compare;
+    case: "compare";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.PutBackAccount put_back_account = 35;
+     */
+    value: PutBackAccount;
+    case: "putBackAccount";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.BeginIncarnation begin_incarnation = 36;
+     */
+    value: BeginIncarnation;
+    case: "beginIncarnation";
   } | { case: undefined; value?: undefined };
 };
 
@@ -404,6 +422,18 @@ export type ServerFrame = Message<"fastchat.v1.ServerFrame"> & {
      */
     value: JoinAsked;
     case: "joinAsked";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.Compared compared = 37;
+     */
+    value: Compared;
+    case: "compared";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.AccountPutBack account_put_back = 38;
+     */
+    value: AccountPutBack;
+    case: "accountPutBack";
   } | { case: undefined; value?: undefined };
 };
 
@@ -471,13 +501,6 @@ export type Welcome = Message<"fastchat.v1.Welcome"> & {
   suite: number;
 
   /**
-   * Random id of this running of the server's data, and its number: one more after a restore.
-   *
-   * @generated from field: uint32 incarnation = 3;
-   */
-  incarnation: number;
-
-  /**
    * Name of the chat server, for `whoami`.
    *
    * @generated from field: string server = 4;
@@ -498,6 +521,13 @@ export type Welcome = Message<"fastchat.v1.Welcome"> & {
    * @generated from field: bytes device = 7;
    */
   device: Uint8Array;
+
+  /**
+   * Another one each time that the database was started or its tables were put in place: since then it may have less than before [H6].
+   *
+   * @generated from field: bytes running = 8;
+   */
+  running: Uint8Array;
 };
 
 /**
@@ -620,6 +650,13 @@ export type AppendLink = Message<"fastchat.v1.AppendLink"> & {
    * @generated from field: repeated fastchat.v1.SealedKey sealed_keys = 3;
    */
   sealedKeys: SealedKey[];
+
+  /**
+   * A link that the server lost, by whoever has it, its author or not; without its sealed keys, which nobody has any more [H6].
+   *
+   * @generated from field: bool put_back = 4;
+   */
+  putBack: boolean;
 };
 
 /**
@@ -1454,7 +1491,7 @@ export type SuccessionRecord = Message<"fastchat.v1.SuccessionRecord"> & {
   registrationRecord: Uint8Array;
 
   /**
-   * Ed25519 of the new identity key over label, account, hash of the link and of the record.
+   * Ed25519 of the new identity key over label, account, hash of the link, of the record and of the three wraps.
    *
    * @generated from field: bytes signature = 2;
    */
@@ -1467,6 +1504,172 @@ export type SuccessionRecord = Message<"fastchat.v1.SuccessionRecord"> & {
  */
 export const SuccessionRecordSchema: GenMessage<SuccessionRecord> = /*@__PURE__*/
   messageDesc(file_fastchat_v1_frames, 44);
+
+/**
+ * Whether the server still has what the client knows: the newest entries of its conversations, and the chains of accounts.
+ *
+ * @generated from message fastchat.v1.Compare
+ */
+export type Compare = Message<"fastchat.v1.Compare"> & {
+  /**
+   * @generated from field: repeated fastchat.v1.LogTip tips = 1;
+   */
+  tips: LogTip[];
+
+  /**
+   * @generated from field: repeated fastchat.v1.AccountHead accounts = 2;
+   */
+  accounts: AccountHead[];
+};
+
+/**
+ * Describes the message fastchat.v1.Compare.
+ * Use `create(CompareSchema)` to create a new message.
+ */
+export const CompareSchema: GenMessage<Compare> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 45);
+
+/**
+ * @generated from message fastchat.v1.LogTip
+ */
+export type LogTip = Message<"fastchat.v1.LogTip"> & {
+  /**
+   * @generated from field: bytes conversation = 1;
+   */
+  conversation: Uint8Array;
+
+  /**
+   * @generated from field: uint32 sequence = 2;
+   */
+  sequence: number;
+
+  /**
+   * H(entry) [S4].
+   *
+   * @generated from field: bytes entry_hash = 3;
+   */
+  entryHash: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.LogTip.
+ * Use `create(LogTipSchema)` to create a new message.
+ */
+export const LogTipSchema: GenMessage<LogTip> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 46);
+
+/**
+ * @generated from message fastchat.v1.Compared
+ */
+export type Compared = Message<"fastchat.v1.Compared"> & {
+  /**
+   * Of the tips those that are not there, or other ones. Sequence: the head of the log; 0: there is none for this account.
+   *
+   * @generated from field: repeated fastchat.v1.LogTip different = 1;
+   */
+  different: LogTip[];
+
+  /**
+   * Of the accounts those whose chain is shorter here: its head; index 0: none.
+   *
+   * @generated from field: repeated fastchat.v1.AccountHead shorter = 2;
+   */
+  shorter: AccountHead[];
+};
+
+/**
+ * Describes the message fastchat.v1.Compared.
+ * Use `create(ComparedSchema)` to create a new message.
+ */
+export const ComparedSchema: GenMessage<Compared> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 47);
+
+/**
+ * Links of an account's chain that the server lost, by whoever has them: they prove themselves. Also POST /v1/accounts/put-back, for a device
+ * that the server does not know any more.
+ *
+ * @generated from message fastchat.v1.PutBackAccount
+ */
+export type PutBackAccount = Message<"fastchat.v1.PutBackAccount"> & {
+  /**
+   * Consecutive; those that the server has are skipped.
+   *
+   * @generated from field: repeated fastchat.v1.SignedLink links = 1;
+   */
+  links: SignedLink[];
+
+  /**
+   * What lay beside them, as far as it is known: whatever a link names by hash is kept, anything else is not.
+   *
+   * @generated from field: repeated bytes account_public_keys = 2;
+   */
+  accountPublicKeys: Uint8Array[];
+
+  /**
+   * @generated from field: repeated bytes device_sealing_keys = 3;
+   */
+  deviceSealingKeys: Uint8Array[];
+
+  /**
+   * @generated from field: repeated fastchat.v1.SealedDeviceCopy copies = 4;
+   */
+  copies: SealedDeviceCopy[];
+
+  /**
+   * @generated from field: repeated fastchat.v1.Wrap wraps = 5;
+   */
+  wraps: Wrap[];
+
+  /**
+   * Of the newest `succeed`, with its wraps among the others.
+   *
+   * @generated from field: fastchat.v1.SuccessionRecord sign_in_record = 6;
+   */
+  signInRecord?: SuccessionRecord | undefined;
+};
+
+/**
+ * Describes the message fastchat.v1.PutBackAccount.
+ * Use `create(PutBackAccountSchema)` to create a new message.
+ */
+export const PutBackAccountSchema: GenMessage<PutBackAccount> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 48);
+
+/**
+ * @generated from message fastchat.v1.AccountPutBack
+ */
+export type AccountPutBack = Message<"fastchat.v1.AccountPutBack"> & {
+  /**
+   * @generated from field: fastchat.v1.AccountHead head = 1;
+   */
+  head?: AccountHead | undefined;
+};
+
+/**
+ * Describes the message fastchat.v1.AccountPutBack.
+ * Use `create(AccountPutBackSchema)` to create a new message.
+ */
+export const AccountPutBackSchema: GenMessage<AccountPutBack> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 49);
+
+/**
+ * Has the server say in the log of this conversation that it may have lost what came behind its head. Answered with Appended.
+ *
+ * @generated from message fastchat.v1.BeginIncarnation
+ */
+export type BeginIncarnation = Message<"fastchat.v1.BeginIncarnation"> & {
+  /**
+   * @generated from field: bytes conversation = 1;
+   */
+  conversation: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.BeginIncarnation.
+ * Use `create(BeginIncarnationSchema)` to create a new message.
+ */
+export const BeginIncarnationSchema: GenMessage<BeginIncarnation> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 50);
 
 /**
  * An account chain that concerns the receiver grew.
@@ -1485,7 +1688,7 @@ export type AccountMoved = Message<"fastchat.v1.AccountMoved"> & {
  * Use `create(AccountMovedSchema)` to create a new message.
  */
 export const AccountMovedSchema: GenMessage<AccountMoved> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 45);
+  messageDesc(file_fastchat_v1_frames, 51);
 
 /**
  * People whose name contains the text (policy "everyone"), or has exactly this name (policy "exact").
@@ -1509,7 +1712,7 @@ export type FindPeople = Message<"fastchat.v1.FindPeople"> & {
  * Use `create(FindPeopleSchema)` to create a new message.
  */
 export const FindPeopleSchema: GenMessage<FindPeople> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 46);
+  messageDesc(file_fastchat_v1_frames, 52);
 
 /**
  * @generated from message fastchat.v1.People
@@ -1531,7 +1734,7 @@ export type People = Message<"fastchat.v1.People"> & {
  * Use `create(PeopleSchema)` to create a new message.
  */
 export const PeopleSchema: GenMessage<People> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 47);
+  messageDesc(file_fastchat_v1_frames, 53);
 
 /**
  * @generated from message fastchat.v1.Person
@@ -1558,7 +1761,7 @@ export type Person = Message<"fastchat.v1.Person"> & {
  * Use `create(PersonSchema)` to create a new message.
  */
 export const PersonSchema: GenMessage<Person> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 48);
+  messageDesc(file_fastchat_v1_frames, 54);
 
 /**
  * Replaces the list watched so far; answered with Presence of all of them, then live.
@@ -1577,7 +1780,7 @@ export type WatchPresence = Message<"fastchat.v1.WatchPresence"> & {
  * Use `create(WatchPresenceSchema)` to create a new message.
  */
 export const WatchPresenceSchema: GenMessage<WatchPresence> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 49);
+  messageDesc(file_fastchat_v1_frames, 55);
 
 /**
  * @generated from message fastchat.v1.Presence
@@ -1594,7 +1797,7 @@ export type Presence = Message<"fastchat.v1.Presence"> & {
  * Use `create(PresenceSchema)` to create a new message.
  */
 export const PresenceSchema: GenMessage<Presence> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 50);
+  messageDesc(file_fastchat_v1_frames, 56);
 
 /**
  * @generated from message fastchat.v1.AccountPresence
@@ -1623,7 +1826,7 @@ export type AccountPresence = Message<"fastchat.v1.AccountPresence"> & {
  * Use `create(AccountPresenceSchema)` to create a new message.
  */
 export const AccountPresenceSchema: GenMessage<AccountPresence> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 51);
+  messageDesc(file_fastchat_v1_frames, 57);
 
 /**
  * Entries written after the given revision; 0: all.
@@ -1642,7 +1845,7 @@ export type ReadVault = Message<"fastchat.v1.ReadVault"> & {
  * Use `create(ReadVaultSchema)` to create a new message.
  */
 export const ReadVaultSchema: GenMessage<ReadVault> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 52);
+  messageDesc(file_fastchat_v1_frames, 58);
 
 /**
  * @generated from message fastchat.v1.Vault
@@ -1671,7 +1874,7 @@ export type Vault = Message<"fastchat.v1.Vault"> & {
  * Use `create(VaultSchema)` to create a new message.
  */
 export const VaultSchema: GenMessage<Vault> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 53);
+  messageDesc(file_fastchat_v1_frames, 59);
 
 /**
  * All entries or none: each `version` must be one more than what is stored.
@@ -1683,6 +1886,13 @@ export type WriteVault = Message<"fastchat.v1.WriteVault"> & {
    * @generated from field: repeated fastchat.v1.VaultEntry entries = 1;
    */
   entries: VaultEntry[];
+
+  /**
+   * Entries that the server lost: each version above the stored one's, however far [H6].
+   *
+   * @generated from field: bool put_back = 2;
+   */
+  putBack: boolean;
 };
 
 /**
@@ -1690,7 +1900,7 @@ export type WriteVault = Message<"fastchat.v1.WriteVault"> & {
  * Use `create(WriteVaultSchema)` to create a new message.
  */
 export const WriteVaultSchema: GenMessage<WriteVault> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 54);
+  messageDesc(file_fastchat_v1_frames, 60);
 
 /**
  * @generated from message fastchat.v1.VaultWritten
@@ -1707,7 +1917,7 @@ export type VaultWritten = Message<"fastchat.v1.VaultWritten"> & {
  * Use `create(VaultWrittenSchema)` to create a new message.
  */
 export const VaultWrittenSchema: GenMessage<VaultWritten> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 55);
+  messageDesc(file_fastchat_v1_frames, 61);
 
 /**
  * @generated from message fastchat.v1.VaultMoved
@@ -1724,7 +1934,7 @@ export type VaultMoved = Message<"fastchat.v1.VaultMoved"> & {
  * Use `create(VaultMovedSchema)` to create a new message.
  */
 export const VaultMovedSchema: GenMessage<VaultMoved> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 56);
+  messageDesc(file_fastchat_v1_frames, 62);
 
 /**
  * @generated from message fastchat.v1.WriteSlot
@@ -1746,7 +1956,7 @@ export type WriteSlot = Message<"fastchat.v1.WriteSlot"> & {
  * Use `create(WriteSlotSchema)` to create a new message.
  */
 export const WriteSlotSchema: GenMessage<WriteSlot> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 57);
+  messageDesc(file_fastchat_v1_frames, 63);
 
 /**
  * @generated from message fastchat.v1.SlotWritten
@@ -1759,7 +1969,7 @@ export type SlotWritten = Message<"fastchat.v1.SlotWritten"> & {
  * Use `create(SlotWrittenSchema)` to create a new message.
  */
 export const SlotWrittenSchema: GenMessage<SlotWritten> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 58);
+  messageDesc(file_fastchat_v1_frames, 64);
 
 /**
  * @generated from message fastchat.v1.FetchSlots
@@ -1776,7 +1986,7 @@ export type FetchSlots = Message<"fastchat.v1.FetchSlots"> & {
  * Use `create(FetchSlotsSchema)` to create a new message.
  */
 export const FetchSlotsSchema: GenMessage<FetchSlots> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 59);
+  messageDesc(file_fastchat_v1_frames, 65);
 
 /**
  * As an answer, or live.
@@ -1800,7 +2010,7 @@ export type Slots = Message<"fastchat.v1.Slots"> & {
  * Use `create(SlotsSchema)` to create a new message.
  */
 export const SlotsSchema: GenMessage<Slots> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 60);
+  messageDesc(file_fastchat_v1_frames, 66);
 
 /**
  * @generated from message fastchat.v1.SendSignal
@@ -1822,7 +2032,7 @@ export type SendSignal = Message<"fastchat.v1.SendSignal"> & {
  * Use `create(SendSignalSchema)` to create a new message.
  */
 export const SendSignalSchema: GenMessage<SendSignal> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 61);
+  messageDesc(file_fastchat_v1_frames, 67);
 
 /**
  * @generated from message fastchat.v1.Signal
@@ -1844,5 +2054,5 @@ export type Signal = Message<"fastchat.v1.Signal"> & {
  * Use `create(SignalSchema)` to create a new message.
  */
 export const SignalSchema: GenMessage<Signal> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 62);
+  messageDesc(file_fastchat_v1_frames, 68);
 

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/profile/v1/profile.proto.
  */
 export const file_fastchat_profile_v1_profile: GenFile = /*@__PURE__*/
-  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiRAoNV2l0bmVzc1JlY29yZBITCgtpbmNhcm5hdGlvbhgBIAEoDRIQCghzZXF1ZW5jZRgCIAEoDRIMCgRoYXNoGAMgASgMIuQHCgxDb252ZXJzYXRpb24SDAoEcGVlchgBIAEoDBIMCgRoZWFkGAIgASgNEgsKA2xvdxgDIAEoDRIMCgRoaWdoGAQgASgNEhMKC2luY2FybmF0aW9uGAUgASgNEjIKBmFuY2hvchgGIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZBIyCgZuZXdlc3QYByABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSDwoHY291bnRlchgIIAEoDRI1Cghjb3VudGVycxgJIAMoCzIjLmZhc3RjaGF0LnByb2ZpbGUudjEuRGV2aWNlQ291bnRlcnMSEgoKcmVhZF91cF90bxgKIAEoDRIOCgZ1bnJlYWQYCyABKA0SFAoMbGFzdF9tZXNzYWdlGAwgASgNEgwKBHRpbWUYDSABKAQSGAoQb3RoZXJzX2RlbGl2ZXJlZBgOIAEoDRITCgtvdGhlcnNfcmVhZBgPIAEoDRI1CgxtZW1iZXJfc2xvdHMYECADKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLk1lbWJlclNsb3QSGAoQb3duX3Nsb3RfY291bnRlchgRIAEoDRIZChFkZWxpdmVyZWRfd3JpdHRlbhgSIAEoDRIUCgxyZWFkX3dyaXR0ZW4YEyABKA0SDgoGZm9ya2VkGBQgASgIEhUKDXVwZGF0ZV9uZWVkZWQYFSABKAgSEAoIcmV2aXNpb24YFiABKA0SFQoNbGFzdF9yZWNlaXZlZBgXIAEoDRIqCgZjbGFpbXMYGCADKAsyGi5mYXN0Y2hhdC5wcm9maWxlLnYxLkNsYWltEhQKDGNvbnRyYWRpY3RlZBgZIAMoDBIXCg9mb3JrZWRfYWNjb3VudHMYGiADKAwSFgoOb3duX3Nsb3RfZXBvY2gYHCABKA0SGgoSaW5jYXJuYXRpb25fc3RhcnRzGB0gAygNEjMKB3Jldm9rZWQYHiADKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLlJldm9rZWREZXZpY2USDgoGY2xvc2VkGB8gASgIEhAKCG1lbnRpb25zGCAgASgNEikKBWdyb3VwGCEgASgLMhouZmFzdGNoYXQucHJvZmlsZS52MS5Hcm91cBIQCghhZGRlZF9ieRgiIAEoDBIZChFyZXRlbnRpb25fc2Vjb25kcxgjIAEoDRIVCg1kZWxldGVkX3VwX3RvGCQgASgNEiIKGnNob3J0ZXN0X3JldGVudGlvbl9zZWNvbmRzGCUgASgNEhYKDmF3YWl0ZWRfZXBvY2hzGCYgAygNIocDCgVHcm91cBIUCgxtZW1iZXJfY291bnQYASABKA0SDAoEcm9sZRgCIAEoDRIRCgltYXlfd3JpdGUYAyABKAgSDwoHbWF5X2FkZBgEIAEoCBIaChJtYXlfY2hhbmdlX3Byb2ZpbGUYBSABKAgSDQoFbmFtZXMYBiADKAkSFAoMbWVtYmVyX3NpbmNlGAcgASgNEioKA2VuZBgIIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBFbmQSMgoHcHJvZmlsZRgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBQcm9maWxlEjkKDnByb2ZpbGVfcGxhY2VzGBAgAygLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5Qcm9maWxlUGxhY2USEgoKcHJvZmlsZV9hdBgMIAEoDRIXCg9wcm9maWxlX2FjY291bnQYDSABKAwSFgoOcHJvZmlsZV9kZXZpY2UYDiABKAwSFQoNam9pbl9yZXF1ZXN0cxgPIAEoDSInCghHcm91cEVuZBIPCgdyZW1vdmVkGAEgASgIEgoKAmJ5GAIgASgMIjkKDFByb2ZpbGVQbGFjZRIMCgRsaW5rGAEgASgNEg0KBWVwb2NoGAIgASgNEgwKBGhhc2gYAyABKAwiLQoMR3JvdXBQcm9maWxlEg0KBWluZGV4GAEgASgNEg4KBnNpZ25lZBgCIAEoDCJtCgpNZW1iZXJTbG90Eg8KB2FjY291bnQYASABKAwSDQoFc2luY2UYAiABKA0SDQoFZXBvY2gYAyABKA0SDwoHY291bnRlchgEIAEoDRIRCglkZWxpdmVyZWQYBSABKA0SDAoEcmVhZBgGIAEoDSItCg1SZXZva2VkRGV2aWNlEg4KBmRldmljZRgBIAEoDBIMCgRoaWdoGAIgASgNIk0KBUNsYWltEg8KB2FjY291bnQYASABKAwSMwoHd2l0bmVzcxgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZCJBCg5EZXZpY2VDb3VudGVycxIOCgZkZXZpY2UYASABKAwSDgoGbG93ZXN0GAIgASgNEg8KB2hpZ2hlc3QYAyABKA0iMQoLQ2hhaW5SZWNvcmQSEAoIc25hcHNob3QYASABKAwSEAoIc2VxdWVuY2UYAiABKA0ingQKC1N0b3JlZEVudHJ5EgwKBHRpbWUYASABKAQSDwoHYWNjb3VudBgCIAEoDBIOCgZkZXZpY2UYAyABKAwSEgoKZW50cnlfaGFzaBgEIAEoDBIUCgxydW5uaW5nX2hhc2gYBSABKAwSNQoHbWVzc2FnZRgKIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTWVzc2FnZUgAEi8KBGxpbmsYCyABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZExpbmtIABI5CgtpbmNhcm5hdGlvbhgMIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZEgAEjMKBmVyYXNlZBgNIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRXJhc2VkSAASNQoKdW5yZWFkYWJsZRgOIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuVW5yZWFkYWJsZUgAEjkKCWR1cGxpY2F0ZRgPIAEoCzIkLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRHVwbGljYXRlSAASMgoHbm90aWNlcxgUIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTm90aWNlEjAKBm90aGVycxgVIAMoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRW50cnlCBgoEYm9keSJZCg1TdG9yZWRNZXNzYWdlEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEg0KBWVwb2NoGAIgASgNEg8KB2NvbnRlbnQYAyABKAwSDQoFZG91YnQYBCABKAkiDAoKU3RvcmVkTGluayIOCgxTdG9yZWRFcmFzZWQiEQoPU3RvcmVkRHVwbGljYXRlIjoKClVucmVhZGFibGUSDQoFZW50cnkYASABKAwSDgoGcmVhc29uGAIgASgJEg0KBWVwb2NoGAMgASgNIioKDFN0b3JlZE5vdGljZRIMCgRraW5kGAEgASgJEgwKBHRleHQYAiABKAkiZAoKT3V0Ym94SXRlbRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBIMCgR0ZXh0GAIgASgJEgwKBHRpbWUYAyABKAQSDwoHY291bnRlchgEIAEoDRIOCgZmYWlsZWQYBSABKA0iTgoLVmF1bHRSZWNvcmQSDQoFZW50cnkYASABKAwSDwoHY29udGVudBgCIAEoDBIPCgd2ZXJzaW9uGAMgASgNEg4KBmRldmljZRgEIAEoDCJgCgtWYXVsdEN1cnNvchIQCghyZXZpc2lvbhgBIAEoDRIxCgVuYW1lZBgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuTmFtZWRNYW5pZmVzdBIMCgRoZWFkGAMgASgNIkIKDU5hbWVkTWFuaWZlc3QSEgoKZ2VuZXJhdGlvbhgBIAEoDRIPCgd2ZXJzaW9uGAIgASgNEgwKBGhhc2gYAyABKAwizAQKBFdpc2gSFQoLb3Blbl9kaXJlY3QYASABKAlIABItCgRyZWFkGAIgASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoUmVhZEgAEi8KBWRyYWZ0GAMgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoRHJhZnRIABIvCgVvbGRlchgEIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE9sZGVySAASNQoIdmVyaWZpZWQYBSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hWZXJpZmllZEgAEhkKD2FjY2VwdF9pZGVudGl0eRgGIAEoCUgAEi0KBG5vdGUYByABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hOb3RlSAASLwoFcmV0cnkYCCABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZXRyeUgAEjYKCWNhdWdodF91cBgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaENhdWdodFVwSAASFQoLZmluZF9wZW9wbGUYCiABKAlIABI0CghzaWduX291dBgLIAEoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFNpZ25PdXRIABIXCg1zYWZldHlfbnVtYmVyGAwgASgJSAASFQoLYWNjZXB0X2ZvcmsYDSABKAxIABItCgRjYWxsGA4gASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoQ2FsbEgAQgYKBGtpbmQiMgoIV2lzaFJlYWQSFAoMY29udmVyc2F0aW9uGAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIi8KCVdpc2hEcmFmdBIUCgxjb252ZXJzYXRpb24YASABKAwSDAoEdGV4dBgCIAEoCSJACglXaXNoT2xkZXISFAoMY29udmVyc2F0aW9uGAEgASgMEg4KBmJlZm9yZRgCIAEoDRINCgVsaW1pdBgDIAEoDSIuCgxXaXNoVmVyaWZpZWQSDAoEbmFtZRgBIAEoCRIQCgh2ZXJpZmllZBgCIAEoCCImCghXaXNoTm90ZRIMCgRuYW1lGAEgASgJEgwKBG5vdGUYAiABKAkiJgoJV2lzaFJldHJ5EhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMIg4KDFdpc2hDYXVnaHRVcCIrCghXaXNoQ2FsbBIMCgRuYW1lGAEgASgJEhEKCWFyZ3VtZW50cxgCIAEoDCINCgtXaXNoU2lnbk91dCJKCgdHcmFudGVkEg0KBWVycm9yGAEgASgNEg4KBmRldGFpbBgCIAEoCRIOCgZyZXN1bHQYAyABKAkSEAoIc2VudGVuY2UYBCABKAkiIQoQSG9sZGVyQ29ubmVjdGlvbhINCgVzdGF0ZRgBIAEoCSI3Cg1VbnJlYWRSZXF1ZXN0EgoKAmJ5GAEgASgMEgwKBGhlYWQYAiABKA0SDAoEdGltZRgDIAEoBGIGcHJvdG8z");
+  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiGgoHUnVubmluZxIPCgdydW5uaW5nGAEgASgMIkQKDVdpdG5lc3NSZWNvcmQSEwoLaW5jYXJuYXRpb24YASABKA0SEAoIc2VxdWVuY2UYAiABKA0SDAoEaGFzaBgDIAEoDCKWCAoMQ29udmVyc2F0aW9uEgwKBHBlZXIYASABKAwSDAoEaGVhZBgCIAEoDRILCgNsb3cYAyABKA0SDAoEaGlnaBgEIAEoDRITCgtpbmNhcm5hdGlvbhgFIAEoDRIyCgZhbmNob3IYBiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSMgoGbmV3ZXN0GAcgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkEg8KB2NvdW50ZXIYCCABKA0SNQoIY291bnRlcnMYCSADKAsyIy5mYXN0Y2hhdC5wcm9maWxlLnYxLkRldmljZUNvdW50ZXJzEhIKCnJlYWRfdXBfdG8YCiABKA0SDgoGdW5yZWFkGAsgASgNEhQKDGxhc3RfbWVzc2FnZRgMIAEoDRIMCgR0aW1lGA0gASgEEhgKEG90aGVyc19kZWxpdmVyZWQYDiABKA0SEwoLb3RoZXJzX3JlYWQYDyABKA0SNQoMbWVtYmVyX3Nsb3RzGBAgAygLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5NZW1iZXJTbG90EhgKEG93bl9zbG90X2NvdW50ZXIYESABKA0SGQoRZGVsaXZlcmVkX3dyaXR0ZW4YEiABKA0SFAoMcmVhZF93cml0dGVuGBMgASgNEg4KBmZvcmtlZBgUIAEoCBIVCg11cGRhdGVfbmVlZGVkGBUgASgIEhAKCHJldmlzaW9uGBYgASgNEhUKDWxhc3RfcmVjZWl2ZWQYFyABKA0SKgoGY2xhaW1zGBggAygLMhouZmFzdGNoYXQucHJvZmlsZS52MS5DbGFpbRIUCgxjb250cmFkaWN0ZWQYGSADKAwSFwoPZm9ya2VkX2FjY291bnRzGBogAygMEhYKDm93bl9zbG90X2Vwb2NoGBwgASgNEhoKEmluY2FybmF0aW9uX3N0YXJ0cxgdIAMoDRIzCgdyZXZva2VkGB4gAygLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5SZXZva2VkRGV2aWNlEg4KBmNsb3NlZBgfIAEoCBIQCghtZW50aW9ucxggIAEoDRIpCgVncm91cBghIAEoCzIaLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXASEAoIYWRkZWRfYnkYIiABKAwSGQoRcmV0ZW50aW9uX3NlY29uZHMYIyABKA0SFQoNZGVsZXRlZF91cF90bxgkIAEoDRIiChpzaG9ydGVzdF9yZXRlbnRpb25fc2Vjb25kcxglIAEoDRIWCg5hd2FpdGVkX2Vwb2NocxgmIAMoDRIRCglyZWFkX2Zyb20YJyABKA0SDwoHcmVhZF9hdBgoIAEoBBIMCgRsb3N0GDIgASgNIocDCgVHcm91cBIUCgxtZW1iZXJfY291bnQYASABKA0SDAoEcm9sZRgCIAEoDRIRCgltYXlfd3JpdGUYAyABKAgSDwoHbWF5X2FkZBgEIAEoCBIaChJtYXlfY2hhbmdlX3Byb2ZpbGUYBSABKAgSDQoFbmFtZXMYBiADKAkSFAoMbWVtYmVyX3NpbmNlGAcgASgNEioKA2VuZBgIIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBFbmQSMgoHcHJvZmlsZRgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBQcm9maWxlEjkKDnByb2ZpbGVfcGxhY2VzGBAgAygLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5Qcm9maWxlUGxhY2USEgoKcHJvZmlsZV9hdBgMIAEoDRIXCg9wcm9maWxlX2FjY291bnQYDSABKAwSFgoOcHJvZmlsZV9kZXZpY2UYDiABKAwSFQoNam9pbl9yZXF1ZXN0cxgPIAEoDSInCghHcm91cEVuZBIPCgdyZW1vdmVkGAEgASgIEgoKAmJ5GAIgASgMIjkKDFByb2ZpbGVQbGFjZRIMCgRsaW5rGAEgASgNEg0KBWVwb2NoGAIgASgNEgwKBGhhc2gYAyABKAwiLQoMR3JvdXBQcm9maWxlEg0KBWluZGV4GAEgASgNEg4KBnNpZ25lZBgCIAEoDCJtCgpNZW1iZXJTbG90Eg8KB2FjY291bnQYASABKAwSDQoFc2luY2UYAiABKA0SDQoFZXBvY2gYAyABKA0SDwoHY291bnRlchgEIAEoDRIRCglkZWxpdmVyZWQYBSABKA0SDAoEcmVhZBgGIAEoDSItCg1SZXZva2VkRGV2aWNlEg4KBmRldmljZRgBIAEoDBIMCgRoaWdoGAIgASgNIk0KBUNsYWltEg8KB2FjY291bnQYASABKAwSMwoHd2l0bmVzcxgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZCJBCg5EZXZpY2VDb3VudGVycxIOCgZkZXZpY2UYASABKAwSDgoGbG93ZXN0GAIgASgNEg8KB2hpZ2hlc3QYAyABKA0iMQoLQ2hhaW5SZWNvcmQSEAoIc25hcHNob3QYASABKAwSEAoIc2VxdWVuY2UYAiABKA0ingQKC1N0b3JlZEVudHJ5EgwKBHRpbWUYASABKAQSDwoHYWNjb3VudBgCIAEoDBIOCgZkZXZpY2UYAyABKAwSEgoKZW50cnlfaGFzaBgEIAEoDBIUCgxydW5uaW5nX2hhc2gYBSABKAwSNQoHbWVzc2FnZRgKIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTWVzc2FnZUgAEi8KBGxpbmsYCyABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZExpbmtIABI5CgtpbmNhcm5hdGlvbhgMIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZEgAEjMKBmVyYXNlZBgNIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRXJhc2VkSAASNQoKdW5yZWFkYWJsZRgOIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuVW5yZWFkYWJsZUgAEjkKCWR1cGxpY2F0ZRgPIAEoCzIkLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRHVwbGljYXRlSAASMgoHbm90aWNlcxgUIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTm90aWNlEjAKBm90aGVycxgVIAMoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRW50cnlCBgoEYm9keSJZCg1TdG9yZWRNZXNzYWdlEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEg0KBWVwb2NoGAIgASgNEg8KB2NvbnRlbnQYAyABKAwSDQoFZG91YnQYBCABKAkiDAoKU3RvcmVkTGluayI6CgxTdG9yZWRFcmFzZWQSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwSDwoHY291bnRlchgCIAEoDSIRCg9TdG9yZWREdXBsaWNhdGUiOgoKVW5yZWFkYWJsZRINCgVlbnRyeRgBIAEoDBIOCgZyZWFzb24YAiABKAkSDQoFZXBvY2gYAyABKA0iKgoMU3RvcmVkTm90aWNlEgwKBGtpbmQYASABKAkSDAoEdGV4dBgCIAEoCSJ7CgpPdXRib3hJdGVtEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEgwKBHRleHQYAiABKAkSDAoEdGltZRgDIAEoBBIPCgdjb3VudGVyGAQgASgNEg4KBmZhaWxlZBgFIAEoDRIVCg1leHBpcmVzX2FmdGVyGAYgASgNIhUKBVRpbWVyEgwKBGVuZHMYASABKAQiLAoLU2VydmVyQ2xvY2sSDgoGb2Zmc2V0GAEgASgSEg0KBWhlYXJkGAIgASgEIk4KC1ZhdWx0UmVjb3JkEg0KBWVudHJ5GAEgASgMEg8KB2NvbnRlbnQYAiABKAwSDwoHdmVyc2lvbhgDIAEoDRIOCgZkZXZpY2UYBCABKAwiYAoLVmF1bHRDdXJzb3ISEAoIcmV2aXNpb24YASABKA0SMQoFbmFtZWQYAiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLk5hbWVkTWFuaWZlc3QSDAoEaGVhZBgDIAEoDSJCCg1OYW1lZE1hbmlmZXN0EhIKCmdlbmVyYXRpb24YASABKA0SDwoHdmVyc2lvbhgCIAEoDRIMCgRoYXNoGAMgASgMIswECgRXaXNoEhUKC29wZW5fZGlyZWN0GAEgASgJSAASLQoEcmVhZBgCIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFJlYWRIABIvCgVkcmFmdBgDIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaERyYWZ0SAASLwoFb2xkZXIYBCABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hPbGRlckgAEjUKCHZlcmlmaWVkGAUgASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoVmVyaWZpZWRIABIZCg9hY2NlcHRfaWRlbnRpdHkYBiABKAlIABItCgRub3RlGAcgASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoTm90ZUgAEi8KBXJldHJ5GAggASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoUmV0cnlIABI2CgljYXVnaHRfdXAYCSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hDYXVnaHRVcEgAEhUKC2ZpbmRfcGVvcGxlGAogASgJSAASNAoIc2lnbl9vdXQYCyABKAsyIC5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hTaWduT3V0SAASFwoNc2FmZXR5X251bWJlchgMIAEoCUgAEhUKC2FjY2VwdF9mb3JrGA0gASgMSAASLQoEY2FsbBgOIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaENhbGxIAEIGCgRraW5kIjIKCFdpc2hSZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSIvCglXaXNoRHJhZnQSFAoMY29udmVyc2F0aW9uGAEgASgMEgwKBHRleHQYAiABKAkiQAoJV2lzaE9sZGVyEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIOCgZiZWZvcmUYAiABKA0SDQoFbGltaXQYAyABKA0iLgoMV2lzaFZlcmlmaWVkEgwKBG5hbWUYASABKAkSEAoIdmVyaWZpZWQYAiABKAgiJgoIV2lzaE5vdGUSDAoEbmFtZRgBIAEoCRIMCgRub3RlGAIgASgJIiYKCVdpc2hSZXRyeRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDCIOCgxXaXNoQ2F1Z2h0VXAiKwoIV2lzaENhbGwSDAoEbmFtZRgBIAEoCRIRCglhcmd1bWVudHMYAiABKAwiDQoLV2lzaFNpZ25PdXQiSgoHR3JhbnRlZBINCgVlcnJvchgBIAEoDRIOCgZkZXRhaWwYAiABKAkSDgoGcmVzdWx0GAMgASgJEhAKCHNlbnRlbmNlGAQgASgJIjMKEEhvbGRlckNvbm5lY3Rpb24SDQoFc3RhdGUYASABKAkSEAoIY2FsbF9rZXkYAiABKAwiNwoNVW5yZWFkUmVxdWVzdBIKCgJieRgBIAEoDBIMCgRoZWFkGAIgASgNEgwKBHRpbWUYAyABKARiBnByb3RvMw");
 
 /**
  * Who is signed in here.
@@ -131,6 +131,25 @@ export const KnownAccountSchema: GenMessage<KnownAccount> = /*@__PURE__*/
   messageDesc(file_fastchat_profile_v1_profile, 2);
 
 /**
+ * See Welcome.
+ *
+ * @generated from message fastchat.profile.v1.Running
+ */
+export type Running = Message<"fastchat.profile.v1.Running"> & {
+  /**
+   * @generated from field: bytes running = 1;
+   */
+  running: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.Running.
+ * Use `create(RunningSchema)` to create a new message.
+ */
+export const RunningSchema: GenMessage<Running> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 3);
+
+/**
  * @generated from message fastchat.profile.v1.WitnessRecord
  */
 export type WitnessRecord = Message<"fastchat.profile.v1.WitnessRecord"> & {
@@ -155,7 +174,7 @@ export type WitnessRecord = Message<"fastchat.profile.v1.WitnessRecord"> & {
  * Use `create(WitnessRecordSchema)` to create a new message.
  */
 export const WitnessRecordSchema: GenMessage<WitnessRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 3);
+  messageDesc(file_fastchat_profile_v1_profile, 4);
 
 /**
  * @generated from message fastchat.profile.v1.Conversation
@@ -394,6 +413,25 @@ export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
    * @generated from field: repeated uint32 awaited_epochs = 38;
    */
   awaitedEpochs: number[];
+
+  /**
+   * When this account read the newest of what it has read: entries after `read_from`, up to `read_up_to`; server's time; 0: not known.
+   *
+   * @generated from field: uint32 read_from = 39;
+   */
+  readFrom: number;
+
+  /**
+   * @generated from field: uint64 read_at = 40;
+   */
+  readAt: bigint;
+
+  /**
+   * Entries that the server lost, and that nothing shows yet: the next one that arrives does [H6].
+   *
+   * @generated from field: uint32 lost = 50;
+   */
+  lost: number;
 };
 
 /**
@@ -401,7 +439,7 @@ export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
  * Use `create(ConversationSchema)` to create a new message.
  */
 export const ConversationSchema: GenMessage<Conversation> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 4);
+  messageDesc(file_fastchat_profile_v1_profile, 5);
 
 /**
  * What lists show of a group, as of the newest link of its chain.
@@ -501,7 +539,7 @@ export type Group = Message<"fastchat.profile.v1.Group"> & {
  * Use `create(GroupSchema)` to create a new message.
  */
 export const GroupSchema: GenMessage<Group> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 5);
+  messageDesc(file_fastchat_profile_v1_profile, 6);
 
 /**
  * @generated from message fastchat.profile.v1.GroupEnd
@@ -523,7 +561,7 @@ export type GroupEnd = Message<"fastchat.profile.v1.GroupEnd"> & {
  * Use `create(GroupEndSchema)` to create a new message.
  */
 export const GroupEndSchema: GenMessage<GroupEnd> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 6);
+  messageDesc(file_fastchat_profile_v1_profile, 7);
 
 /**
  * @generated from message fastchat.profile.v1.ProfilePlace
@@ -554,7 +592,7 @@ export type ProfilePlace = Message<"fastchat.profile.v1.ProfilePlace"> & {
  * Use `create(ProfilePlaceSchema)` to create a new message.
  */
 export const ProfilePlaceSchema: GenMessage<ProfilePlace> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 7);
+  messageDesc(file_fastchat_profile_v1_profile, 8);
 
 /**
  * @generated from message fastchat.profile.v1.GroupProfile
@@ -580,7 +618,7 @@ export type GroupProfile = Message<"fastchat.profile.v1.GroupProfile"> & {
  * Use `create(GroupProfileSchema)` to create a new message.
  */
 export const GroupProfileSchema: GenMessage<GroupProfile> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 8);
+  messageDesc(file_fastchat_profile_v1_profile, 9);
 
 /**
  * What one of the others signed to have received and read; of groups up to `limits.liveReceiptsMembers`.
@@ -626,7 +664,7 @@ export type MemberSlot = Message<"fastchat.profile.v1.MemberSlot"> & {
  * Use `create(MemberSlotSchema)` to create a new message.
  */
 export const MemberSlotSchema: GenMessage<MemberSlot> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 9);
+  messageDesc(file_fastchat_profile_v1_profile, 10);
 
 /**
  * What such a device has in the log beyond what was here when its revocation became known is in doubt [C1].
@@ -650,7 +688,7 @@ export type RevokedDevice = Message<"fastchat.profile.v1.RevokedDevice"> & {
  * Use `create(RevokedDeviceSchema)` to create a new message.
  */
 export const RevokedDeviceSchema: GenMessage<RevokedDevice> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 10);
+  messageDesc(file_fastchat_profile_v1_profile, 11);
 
 /**
  * How far somebody signed to have received the log, elsewhere than in it.
@@ -674,7 +712,7 @@ export type Claim = Message<"fastchat.profile.v1.Claim"> & {
  * Use `create(ClaimSchema)` to create a new message.
  */
 export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 11);
+  messageDesc(file_fastchat_profile_v1_profile, 12);
 
 /**
  * @generated from message fastchat.profile.v1.DeviceCounters
@@ -701,7 +739,7 @@ export type DeviceCounters = Message<"fastchat.profile.v1.DeviceCounters"> & {
  * Use `create(DeviceCountersSchema)` to create a new message.
  */
 export const DeviceCountersSchema: GenMessage<DeviceCounters> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 12);
+  messageDesc(file_fastchat_profile_v1_profile, 13);
 
 /**
  * The conversation chain after all links known.
@@ -727,7 +765,7 @@ export type ChainRecord = Message<"fastchat.profile.v1.ChainRecord"> & {
  * Use `create(ChainRecordSchema)` to create a new message.
  */
 export const ChainRecordSchema: GenMessage<ChainRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 13);
+  messageDesc(file_fastchat_profile_v1_profile, 14);
 
 /**
  * @generated from message fastchat.profile.v1.StoredEntry
@@ -825,7 +863,7 @@ export type StoredEntry = Message<"fastchat.profile.v1.StoredEntry"> & {
  * Use `create(StoredEntrySchema)` to create a new message.
  */
 export const StoredEntrySchema: GenMessage<StoredEntry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 14);
+  messageDesc(file_fastchat_profile_v1_profile, 15);
 
 /**
  * @generated from message fastchat.profile.v1.StoredMessage
@@ -861,7 +899,7 @@ export type StoredMessage = Message<"fastchat.profile.v1.StoredMessage"> & {
  * Use `create(StoredMessageSchema)` to create a new message.
  */
 export const StoredMessageSchema: GenMessage<StoredMessage> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 15);
+  messageDesc(file_fastchat_profile_v1_profile, 16);
 
 /**
  * @generated from message fastchat.profile.v1.StoredLink
@@ -874,12 +912,23 @@ export type StoredLink = Message<"fastchat.profile.v1.StoredLink"> & {
  * Use `create(StoredLinkSchema)` to create a new message.
  */
 export const StoredLinkSchema: GenMessage<StoredLink> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 16);
+  messageDesc(file_fastchat_profile_v1_profile, 17);
 
 /**
+ * With an id it was read here before: a server that repeats it brings nothing back.
+ *
  * @generated from message fastchat.profile.v1.StoredErased
  */
 export type StoredErased = Message<"fastchat.profile.v1.StoredErased"> & {
+  /**
+   * @generated from field: bytes client_message_id = 1;
+   */
+  clientMessageId: Uint8Array;
+
+  /**
+   * @generated from field: uint32 counter = 2;
+   */
+  counter: number;
 };
 
 /**
@@ -887,7 +936,7 @@ export type StoredErased = Message<"fastchat.profile.v1.StoredErased"> & {
  * Use `create(StoredErasedSchema)` to create a new message.
  */
 export const StoredErasedSchema: GenMessage<StoredErased> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 17);
+  messageDesc(file_fastchat_profile_v1_profile, 18);
 
 /**
  * @generated from message fastchat.profile.v1.StoredDuplicate
@@ -900,7 +949,7 @@ export type StoredDuplicate = Message<"fastchat.profile.v1.StoredDuplicate"> & {
  * Use `create(StoredDuplicateSchema)` to create a new message.
  */
 export const StoredDuplicateSchema: GenMessage<StoredDuplicate> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 18);
+  messageDesc(file_fastchat_profile_v1_profile, 19);
 
 /**
  * @generated from message fastchat.profile.v1.Unreadable
@@ -931,7 +980,7 @@ export type Unreadable = Message<"fastchat.profile.v1.Unreadable"> & {
  * Use `create(UnreadableSchema)` to create a new message.
  */
 export const UnreadableSchema: GenMessage<Unreadable> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 19);
+  messageDesc(file_fastchat_profile_v1_profile, 20);
 
 /**
  * @generated from message fastchat.profile.v1.StoredNotice
@@ -955,7 +1004,7 @@ export type StoredNotice = Message<"fastchat.profile.v1.StoredNotice"> & {
  * Use `create(StoredNoticeSchema)` to create a new message.
  */
 export const StoredNoticeSchema: GenMessage<StoredNotice> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 20);
+  messageDesc(file_fastchat_profile_v1_profile, 21);
 
 /**
  * @generated from message fastchat.profile.v1.OutboxItem
@@ -989,6 +1038,13 @@ export type OutboxItem = Message<"fastchat.profile.v1.OutboxItem"> & {
    * @generated from field: uint32 failed = 5;
    */
   failed: number;
+
+  /**
+   * Lifetime in seconds; 0: none.
+   *
+   * @generated from field: uint32 expires_after = 6;
+   */
+  expiresAfter: number;
 };
 
 /**
@@ -996,7 +1052,56 @@ export type OutboxItem = Message<"fastchat.profile.v1.OutboxItem"> & {
  * Use `create(OutboxItemSchema)` to create a new message.
  */
 export const OutboxItemSchema: GenMessage<OutboxItem> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 21);
+  messageDesc(file_fastchat_profile_v1_profile, 22);
+
+/**
+ * A message with a lifetime that is stored here.
+ *
+ * @generated from message fastchat.profile.v1.Timer
+ */
+export type Timer = Message<"fastchat.profile.v1.Timer"> & {
+  /**
+   * When it is over, server's time; 0: it was not read yet.
+   *
+   * @generated from field: uint64 ends = 1;
+   */
+  ends: bigint;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.Timer.
+ * Use `create(TimerSchema)` to create a new message.
+ */
+export const TimerSchema: GenMessage<Timer> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 23);
+
+/**
+ * What this device knows of the server's clock, for when there is no connection.
+ *
+ * @generated from message fastchat.profile.v1.ServerClock
+ */
+export type ServerClock = Message<"fastchat.profile.v1.ServerClock"> & {
+  /**
+   * The server's less this machine's, milliseconds.
+   *
+   * @generated from field: sint64 offset = 1;
+   */
+  offset: bigint;
+
+  /**
+   * The server's, when it was heard last: it never goes back behind that.
+   *
+   * @generated from field: uint64 heard = 2;
+   */
+  heard: bigint;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.ServerClock.
+ * Use `create(ServerClockSchema)` to create a new message.
+ */
+export const ServerClockSchema: GenMessage<ServerClock> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 24);
 
 /**
  * A vault entry as last accepted.
@@ -1036,7 +1141,7 @@ export type VaultRecord = Message<"fastchat.profile.v1.VaultRecord"> & {
  * Use `create(VaultRecordSchema)` to create a new message.
  */
 export const VaultRecordSchema: GenMessage<VaultRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 22);
+  messageDesc(file_fastchat_profile_v1_profile, 25);
 
 /**
  * @generated from message fastchat.profile.v1.VaultCursor
@@ -1067,7 +1172,7 @@ export type VaultCursor = Message<"fastchat.profile.v1.VaultCursor"> & {
  * Use `create(VaultCursorSchema)` to create a new message.
  */
 export const VaultCursorSchema: GenMessage<VaultCursor> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 23);
+  messageDesc(file_fastchat_profile_v1_profile, 26);
 
 /**
  * @generated from message fastchat.profile.v1.NamedManifest
@@ -1094,7 +1199,7 @@ export type NamedManifest = Message<"fastchat.profile.v1.NamedManifest"> & {
  * Use `create(NamedManifestSchema)` to create a new message.
  */
 export const NamedManifestSchema: GenMessage<NamedManifest> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 24);
+  messageDesc(file_fastchat_profile_v1_profile, 27);
 
 /**
  * What a process beside the holder asks it to do.
@@ -1199,7 +1304,7 @@ export type Wish = Message<"fastchat.profile.v1.Wish"> & {
  * Use `create(WishSchema)` to create a new message.
  */
 export const WishSchema: GenMessage<Wish> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 25);
+  messageDesc(file_fastchat_profile_v1_profile, 28);
 
 /**
  * @generated from message fastchat.profile.v1.WishRead
@@ -1221,7 +1326,7 @@ export type WishRead = Message<"fastchat.profile.v1.WishRead"> & {
  * Use `create(WishReadSchema)` to create a new message.
  */
 export const WishReadSchema: GenMessage<WishRead> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 26);
+  messageDesc(file_fastchat_profile_v1_profile, 29);
 
 /**
  * @generated from message fastchat.profile.v1.WishDraft
@@ -1243,7 +1348,7 @@ export type WishDraft = Message<"fastchat.profile.v1.WishDraft"> & {
  * Use `create(WishDraftSchema)` to create a new message.
  */
 export const WishDraftSchema: GenMessage<WishDraft> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 27);
+  messageDesc(file_fastchat_profile_v1_profile, 30);
 
 /**
  * @generated from message fastchat.profile.v1.WishOlder
@@ -1270,7 +1375,7 @@ export type WishOlder = Message<"fastchat.profile.v1.WishOlder"> & {
  * Use `create(WishOlderSchema)` to create a new message.
  */
 export const WishOlderSchema: GenMessage<WishOlder> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 28);
+  messageDesc(file_fastchat_profile_v1_profile, 31);
 
 /**
  * @generated from message fastchat.profile.v1.WishVerified
@@ -1292,7 +1397,7 @@ export type WishVerified = Message<"fastchat.profile.v1.WishVerified"> & {
  * Use `create(WishVerifiedSchema)` to create a new message.
  */
 export const WishVerifiedSchema: GenMessage<WishVerified> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 29);
+  messageDesc(file_fastchat_profile_v1_profile, 32);
 
 /**
  * @generated from message fastchat.profile.v1.WishNote
@@ -1314,7 +1419,7 @@ export type WishNote = Message<"fastchat.profile.v1.WishNote"> & {
  * Use `create(WishNoteSchema)` to create a new message.
  */
 export const WishNoteSchema: GenMessage<WishNote> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 30);
+  messageDesc(file_fastchat_profile_v1_profile, 33);
 
 /**
  * @generated from message fastchat.profile.v1.WishRetry
@@ -1331,7 +1436,7 @@ export type WishRetry = Message<"fastchat.profile.v1.WishRetry"> & {
  * Use `create(WishRetrySchema)` to create a new message.
  */
 export const WishRetrySchema: GenMessage<WishRetry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 31);
+  messageDesc(file_fastchat_profile_v1_profile, 34);
 
 /**
  * @generated from message fastchat.profile.v1.WishCaughtUp
@@ -1344,7 +1449,7 @@ export type WishCaughtUp = Message<"fastchat.profile.v1.WishCaughtUp"> & {
  * Use `create(WishCaughtUpSchema)` to create a new message.
  */
 export const WishCaughtUpSchema: GenMessage<WishCaughtUp> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 32);
+  messageDesc(file_fastchat_profile_v1_profile, 35);
 
 /**
  * One of the calls in calls.ts.
@@ -1370,7 +1475,7 @@ export type WishCall = Message<"fastchat.profile.v1.WishCall"> & {
  * Use `create(WishCallSchema)` to create a new message.
  */
 export const WishCallSchema: GenMessage<WishCall> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 33);
+  messageDesc(file_fastchat_profile_v1_profile, 36);
 
 /**
  * @generated from message fastchat.profile.v1.WishSignOut
@@ -1383,7 +1488,7 @@ export type WishSignOut = Message<"fastchat.profile.v1.WishSignOut"> & {
  * Use `create(WishSignOutSchema)` to create a new message.
  */
 export const WishSignOutSchema: GenMessage<WishSignOut> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 34);
+  messageDesc(file_fastchat_profile_v1_profile, 37);
 
 /**
  * The holder's answer.
@@ -1423,7 +1528,7 @@ export type Granted = Message<"fastchat.profile.v1.Granted"> & {
  * Use `create(GrantedSchema)` to create a new message.
  */
 export const GrantedSchema: GenMessage<Granted> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 35);
+  messageDesc(file_fastchat_profile_v1_profile, 38);
 
 /**
  * How the holder is connected, for processes beside it. Written before anything else by who takes the lock, so that whoever
@@ -1438,6 +1543,13 @@ export type HolderConnection = Message<"fastchat.profile.v1.HolderConnection"> &
    * @generated from field: string state = 1;
    */
   state: string;
+
+  /**
+   * X-Wing public key of this process, for what must not lie readable in the profile.
+   *
+   * @generated from field: bytes call_key = 2;
+   */
+  callKey: Uint8Array;
 };
 
 /**
@@ -1445,7 +1557,7 @@ export type HolderConnection = Message<"fastchat.profile.v1.HolderConnection"> &
  * Use `create(HolderConnectionSchema)` to create a new message.
  */
 export const HolderConnectionSchema: GenMessage<HolderConnection> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 36);
+  messageDesc(file_fastchat_profile_v1_profile, 39);
 
 /**
  * A conversation that a stranger began, and that is left for later.
@@ -1480,5 +1592,5 @@ export type UnreadRequest = Message<"fastchat.profile.v1.UnreadRequest"> & {
  * Use `create(UnreadRequestSchema)` to create a new message.
  */
 export const UnreadRequestSchema: GenMessage<UnreadRequest> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 37);
+  messageDesc(file_fastchat_profile_v1_profile, 40);
 

@@ -1,0 +1,196 @@
+import type { AccountId, ConversationId } from "@fastchat/protocol";
+import { toHex } from "@fastchat/protocol/seal";
+import type { GroupInfo, GroupInvitation, GroupPolicy, GroupRole } from "./api-groups.ts";
+import type {
+  BroadcastList,
+  ChatItem,
+  ChatMessage,
+  ChatNotice,
+  ConversationSummary,
+  DeviceInfo,
+  Mute,
+  Person,
+  Verification,
+} from "./api.ts";
+import type { Standing } from "./standing.ts";
+
+// The objects of an archive, documented in docs/export.md: fields are added, never changed or removed. Times are ISO 8601 in UTC.
+
+export interface ExportedAccount {
+  readonly type: "account";
+  /** Of these objects. */
+  readonly format: 1;
+  readonly name: string;
+  readonly account: AccountId;
+  readonly device: string;
+  readonly gateway: string;
+  readonly exported: string;
+  readonly conversations: number;
+  readonly messages: number;
+  /** What could not be read, a sentence each; none: everything is there. */
+  readonly missing: readonly string[];
+}
+
+export interface ExportedPerson {
+  readonly type: "contact";
+  readonly name: string;
+  readonly account: AccountId;
+  readonly verification: Verification;
+  readonly note: string;
+  readonly blocked: boolean;
+}
+
+export interface ExportedDevice {
+  readonly type: "device";
+  readonly device: string;
+  readonly name: string;
+  readonly state: DeviceInfo["state"];
+  readonly added: string | null;
+  readonly lastSeen: string | null;
+}
+
+export interface ExportedList {
+  readonly type: "broadcast-list";
+  readonly name: string;
+  readonly people: readonly string[];
+}
+
+export interface ExportedGroup {
+  readonly name: string;
+  readonly description: string;
+  readonly role: GroupRole | null;
+  readonly addedBy: string;
+  readonly ended: { readonly how: "left" | "removed"; readonly by: string } | null;
+  readonly members: readonly {
+    readonly name: string;
+    readonly account: AccountId;
+    readonly role: GroupRole;
+    readonly verification: Verification;
+  }[];
+  readonly policy: GroupPolicy;
+  readonly invitations: readonly GroupInvitation[];
+  /** Newest link of its chain. */
+  readonly head: { readonly index: number; readonly hash: string };
+  /** A `data:` URL; left out: none, or no picture that the viewer shows. */
+  readonly picture?: string;
+}
+
+export interface ExportedConversation {
+  readonly type: "conversation";
+  readonly conversation: ConversationId;
+  readonly kind: ConversationSummary["kind"];
+  readonly title: string;
+  readonly standing: Standing;
+  /** The other one of a direct conversation. */
+  readonly with: { readonly name: string; readonly account: AccountId; readonly verification: Verification } | null;
+  readonly group?: ExportedGroup;
+  /** Of the newest item. */
+  readonly time: string;
+  readonly readUpTo: number;
+  readonly mute: Mute;
+  readonly draft: string;
+  readonly messages: number;
+  readonly unreadable: number;
+  /** Left out: who wrote them set that they disappear. */
+  readonly disappearing: number;
+  /** Places of the log before the first one that is here. */
+  readonly notFetched: number;
+  /** In the archive. */
+  readonly file: string;
+}
+
+export type ExportedItem =
+  | {
+      readonly type: "message";
+      readonly sequence: number | null;
+      readonly time: string;
+      readonly id: string;
+      readonly from: string;
+      readonly account: AccountId;
+      readonly device: string;
+      readonly mine: boolean;
+      readonly text: string;
+      readonly mentions: readonly string[];
+      readonly status: ChatMessage["status"];
+      readonly doubt: ChatMessage["doubt"];
+    }
+  | {
+      readonly type: "notice";
+      readonly sequence: number | null;
+      readonly time: string;
+      readonly notice: ChatNotice["notice"];
+      readonly text: string;
+    };
+
+/** What the viewer knows before it reads any message. */
+export interface ExportOverview {
+  readonly account: ExportedAccount;
+  readonly contacts: readonly ExportedPerson[];
+  readonly devices: readonly ExportedDevice[];
+  readonly lists: readonly ExportedList[];
+  readonly conversations: readonly ExportedConversation[];
+}
+
+export const isoTime = (milliseconds: number): string => new Date(milliseconds).toISOString();
+
+export function exportedItem(item: ChatItem): ExportedItem {
+  const { sequence = null } = item;
+  const time = isoTime(item.time);
+  if (item.kind === "notice") return { type: "notice", sequence, time, notice: item.notice, text: item.text };
+  const { id, from, mine, text, mentions, status, doubt } = item;
+  const { name, account, device } = from;
+  return { type: "message", sequence, time, id, from: name, account, device, mine, text, mentions, status, doubt };
+}
+
+export const exportedPerson = ({ name, account, verification, note, blocked }: Person): ExportedPerson => ({
+  type: "contact",
+  name,
+  account,
+  verification,
+  note,
+  blocked,
+});
+
+export const exportedList = ({ name, people }: BroadcastList): ExportedList => ({
+  type: "broadcast-list",
+  name,
+  people: people.map((person) => person.name),
+});
+
+export function exportedDevice({ device, name, state, added, lastSeen }: DeviceInfo): ExportedDevice {
+  const time = (milliseconds: number | undefined) => (milliseconds === undefined ? null : isoTime(milliseconds));
+  return { type: "device", device, name, state, added: time(added), lastSeen: time(lastSeen) };
+}
+
+export function exportedGroup(info: GroupInfo): ExportedGroup {
+  const { name, description, role = null, addedBy, ended = null, members, policy, invitations, head } = info;
+  const picture = pictureUrl(info.picture);
+  return {
+    name,
+    description,
+    role,
+    addedBy,
+    ended,
+    members: members.map(({ person, role: theirs }) => {
+      return { name: person.name, account: person.account, role: theirs, verification: person.verification };
+    }),
+    policy,
+    invitations,
+    head,
+    ...(picture !== undefined && { picture }),
+  };
+}
+
+/** First bytes, in hexadecimal, of the formats of pictures that browsers show and that are nothing but pictures. */
+const formats: readonly (readonly [start: RegExp, type: string])[] = [
+  [/^89504e470d0a1a0a/u, "image/png"],
+  [/^ffd8ff/u, "image/jpeg"],
+  [/^52494646.{8}57454250/u, "image/webp"],
+  [/^474946383[79]61/u, "image/gif"],
+];
+
+function pictureUrl(picture: Uint8Array): string | undefined {
+  const start = toHex(picture.subarray(0, 12));
+  const type = formats.find(([format]) => format.test(start))?.[1];
+  return type && `data:${type};base64,${btoa(Array.from(picture, (byte) => String.fromCharCode(byte)).join(""))}`;
+}

@@ -1,0 +1,71 @@
+import { type AccountId, type DeviceId, ErrorCode, FastChatError, limits } from "@fastchat/protocol";
+import { accountIdIn, accountLinkHash, type AccountState, applyAccountLink, attachmentsNamed } from "@fastchat/protocol/chain";
+import type { PutBackAccount } from "@fastchat/protocol/wire/frames";
+import { checkNumbers, tooManyToday } from "./chat/access.ts";
+import { appendAccountLink, fillAttachments, type NewSignIn } from "./store/accounts.ts";
+import type { ChainStates } from "./store/chains.ts";
+import type { Database } from "./store/database.ts";
+import { checkSuccession, wrapsOfSuccession } from "./succession.ts";
+
+export interface PutBack {
+  readonly state: AccountState;
+  /** Devices that lost their rights by it. */
+  readonly ended: readonly DeviceId[];
+  readonly isLonger: boolean;
+}
+
+/**
+ * [H6] Appends links of an account's chain that this server lost, and keeps what lay beside them as far as it comes with them, perhaps later than
+ * they. Throws FastChatError: NOT_FOUND for an account that is not here at all (its password is lost with it), LINK_INVALID for another chain.
+ */
+export async function putBackLinks(
+  { database, chains }: { readonly database: Database; readonly chains: ChainStates },
+  body: PutBackAccount,
+  now: number,
+): Promise<PutBack> {
+  const { links } = body;
+  const account = links[0] && accountIdIn(links[0]);
+  if (account === undefined || links.length > limits.accountLinks) throw new FastChatError(ErrorCode.MALFORMED);
+  checkNumbers(...body.copies.map(({ generation }) => generation), ...body.wraps.map(({ version }) => version));
+  let state = await known(chains, account);
+  const from = state.head.index;
+  const ended: DeviceId[] = [];
+  for (const link of links) {
+    const place = state.hashes.indexOf(accountLinkHash(link));
+    if (place !== -1) {
+      await fillAttachments(database, state, { index: place + 1, attachments: attachmentsNamed(state, link, body) });
+      continue;
+    }
+    const result = applyAccountLink(state, link);
+    if (result.kind === "incomplete")
+      throw new FastChatError(result.reason === "version" ? ErrorCode.VERSION_TOO_OLD : ErrorCode.STALE_HEAD);
+    if (result.kind === "invalid")
+      throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The change is not allowed: ${result.reason}.` });
+    const attachments = attachmentsNamed(result.state, link, body);
+    const stored = await appendAccountLink(database, { before: state, state: result.state, link, attachments, now, vault: "lost" });
+    if (stored.kind === "stale" || stored.kind === "vault-moved") throw new FastChatError(ErrorCode.STALE_HEAD);
+    if (stored.kind === "too-many") throw tooManyToday();
+    ended.push(...stored.ended);
+    ({ state } = result);
+    chains.rememberAccount(state);
+  }
+  const signIn = await signInOf(state, body);
+  if (signIn !== undefined) await fillAttachments(database, state, { signIn });
+  return { state, ended, isLonger: state.head.index > from };
+}
+
+async function known(chains: ChainStates, account: AccountId): Promise<AccountState> {
+  const state = await chains.account(account);
+  if (state === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
+  return state;
+}
+
+/** [P2] What opens the account since its newest succession, if that comes along. Without it, what opened it before opens nothing any more. */
+async function signInOf(state: AccountState, { links, wraps, signInRecord }: PutBackAccount): Promise<NewSignIn | undefined> {
+  const since = state.identityKeys.at(-1)!.from;
+  const hash = state.hashes[since - 1]!;
+  if (since === 1 || signInRecord === undefined || !links.some((link) => accountLinkHash(link) === hash)) return undefined;
+  const ofMaster = wrapsOfSuccession.flatMap((purpose) => wraps.filter((wrap) => wrap.purpose === purpose));
+  await checkSuccession({ account: state.account, identityKey: state.identityKey, link: hash }, ofMaster, signInRecord);
+  return { record: signInRecord.registrationRecord, wraps: ofMaster };
+}

@@ -1,0 +1,147 @@
+import { randomBytes } from "node:crypto";
+import { ErrorCode, idBytes } from "@fastchat/protocol";
+import { accountLinkHash, removalOf } from "@fastchat/protocol/chain";
+import { toHex } from "@fastchat/protocol/seal";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { addDevice, codeOf, getTicket, post, signUp, TestConversation, type TestPerson, TestSocket } from "../test-client.ts";
+import { TestGroup } from "../test-group.ts";
+import { TestInstallation } from "../test-installation.ts";
+import * as wire from "@fastchat/protocol/wire/frames";
+
+// What anybody may try who says that this server was restored, or knows that it was.
+
+let installation: TestInstallation;
+let gateway: string;
+let alice: TestPerson;
+let bob: TestPerson;
+let mallory: TestPerson;
+beforeAll(async () => {
+  installation = await TestInstallation.start({ servers: 1 });
+  gateway = installation.gateway.url;
+  [alice, bob, mallory] = [
+    await signUp(gateway, "alice-of-restores"),
+    await signUp(gateway, "bob-of-restores"),
+    await signUp(gateway, "mallory-of-restores"),
+  ];
+});
+afterAll(() => installation?.[Symbol.asyncDispose]());
+
+const welcome = (person: TestPerson) => TestSocket.welcome(gateway, person.devices[0]!);
+
+/** As a backup of before the newest link has it. */
+async function loseLink({ account, links }: TestPerson): Promise<void> {
+  const { query } = installation.database;
+  const index = links.length;
+  const id = idBytes(account);
+  await query.deleteFrom("account_link").where("account", "=", id).where("index", "=", index).execute();
+  const added = await query.selectFrom("device").select("device").where("account", "=", id).where("added", "=", index).execute();
+  for (const { device } of added) {
+    await query.deleteFrom("device").where("device", "=", device).execute();
+    await query.deleteFrom("device_copy").where("device", "=", device).execute();
+  }
+  const head = { head_index: index - 1, head_hash: idBytes(accountLinkHash(links[index - 2]!)) };
+  await query.updateTable("account").set(head).where("account", "=", id).execute();
+}
+
+test("[H6] [G4] lost links of an account are put back by anybody, as they were; nothing else is", async () => {
+  const laptop = await addDevice(gateway, alice);
+  const link = alice.links.at(-1)!;
+  const stored = await installation.database.query
+    .selectFrom("device")
+    .select("sealing_key")
+    .where("device", "=", idBytes(laptop.device))
+    .executeTakeFirstOrThrow();
+  await loseLink(alice);
+  expect(await codeOf(getTicket(gateway, laptop))).toBe(ErrorCode.DEVICE_UNKNOWN);
+
+  await using m = await welcome(mallory);
+  const putBack = (value: object) => m.refusal({ case: "putBackAccount", value });
+  const bent = { ...link, signature: link.signature.map((byte, place) => (place === 0 ? byte ^ 1 : byte)) };
+  expect(await putBack({ links: [] })).toBe(ErrorCode.MALFORMED);
+  expect(await putBack({ links: [bent] })).toBe(ErrorCode.LINK_INVALID);
+  expect(await putBack({ links: [{ ...link, cosignature: new Uint8Array(0) }] })).toBe(ErrorCode.LINK_INVALID);
+  const { account, index } = (
+    await m.ask({ case: "compare", value: { accounts: [{ account: idBytes(alice.account), index: 2 }] } }, "compared")
+  ).shorter[0]!;
+  expect([toHex(account), index]).toEqual([alice.account, 1]);
+
+  const value = {
+    links: [alice.links[0]!, link],
+    deviceSealingKeys: [randomBytes(1_216)],
+    copies: [{ device: idBytes(laptop.device), generation: 1, sealed: randomBytes(80) }],
+  };
+  const { head } = await m.ask({ case: "putBackAccount", value }, "accountPutBack");
+  expect([head!.index, toHex(head!.hash)]).toEqual([2, accountLinkHash(link)]);
+  const { query } = installation.database;
+  const row = () => query.selectFrom("device").select("sealing_key").where("device", "=", idBytes(laptop.device)).executeTakeFirstOrThrow();
+  // What does not fit is not kept; what does may come later, from whoever has it.
+  expect((await row()).sealing_key).toHaveLength(0);
+  expect(await query.selectFrom("device_copy").select("device").where("device", "=", idBytes(laptop.device)).execute()).toEqual([]);
+  const late = { links: [link], deviceSealingKeys: [randomBytes(1_216), stored.sealing_key] };
+  await post(gateway, "/v1/accounts/put-back", wire.PutBackAccountSchema, wire.AccountPutBackSchema, late);
+  expect((await row()).sealing_key).toEqual(stored.sealing_key);
+  expect((await getTicket(gateway, laptop)).ticket).toHaveLength(32);
+  const nobody = { links: [{ ...alice.links[0]!, signature: randomBytes(64) }] };
+  expect(await codeOf(post(gateway, "/v1/accounts/put-back", wire.PutBackAccountSchema, wire.AccountPutBackSchema, nobody))).toBe(
+    ErrorCode.NOT_FOUND,
+  );
+});
+
+test("[H6] [C3] a lost link of a group is put back by a member, and by nobody else; it brings in nobody whom its chain does not", async () => {
+  const group = new TestGroup(alice, bob, mallory);
+  await using a = await welcome(alice);
+  await using b = await welcome(bob);
+  await using m = await welcome(mallory);
+  await group.create(a);
+  const removal = await group.link(alice, removalOf([mallory.account]));
+  const request = { ...group.request(removal).value, sealedKeys: [], putBack: true };
+  const bent = { ...removal.entry, link: { ...removal.entry.link!, signature: randomBytes(64) } };
+  expect(await b.refusal({ case: "appendLink", value: { ...request, entry: bent } })).toBe(ErrorCode.LINK_INVALID);
+  // Not put back, it must come from its author; and its sealed keys with it.
+  expect(await b.refusal({ case: "appendLink", value: { ...request, putBack: false } })).toBe(ErrorCode.FORBIDDEN);
+  expect(await a.refusal({ case: "appendLink", value: { ...request, putBack: false } })).toBe(ErrorCode.LINK_INVALID);
+  const stranger = await signUp(gateway, "stranger-of-restores");
+  await using s = await welcome(stranger);
+  expect(await s.refusal({ case: "appendLink", value: request })).toBe(ErrorCode.NOT_FOUND);
+  await b.ask({ case: "appendLink", value: request }, "appended");
+  expect(await m.refusal({ case: "fetchSlots", value: { conversation: idBytes(group.id) } })).toBe(ErrorCode.NOT_FOUND);
+  const { entries } = await a.ask({ case: "fetchEntries", value: { conversation: idBytes(group.id), after: 1, limit: 10 } }, "entries");
+  // Who put it back is not its author.
+  expect(entries.at(-1)).toMatchObject({
+    account: Buffer.from(idBytes(alice.account)),
+    device: Buffer.from(idBytes(alice.devices[0]!.device)),
+  });
+});
+
+test("[H6] [S4] a log says that it was restored only when a member asks for it, once at a time, and seldom", async () => {
+  const conversation = new TestConversation(alice, bob);
+  await using a = await welcome(alice);
+  await using m = await welcome(mallory);
+  await conversation.open(a, alice);
+  const begin = { case: "beginIncarnation", value: { conversation: idBytes(conversation.id) } } as const;
+  expect(await m.refusal(begin)).toBe(ErrorCode.NOT_FOUND);
+  const first = await a.ask(begin, "appended");
+  const again = await a.ask(begin, "appended");
+  expect(again.sequence).toBe(first.sequence);
+  for (let times = 3; times <= 4; times++) await a.ask(begin, "appended");
+  expect(await a.refusal(begin)).toBe(ErrorCode.RATE_LIMITED);
+  const { entries } = await a.ask(
+    { case: "fetchEntries", value: { conversation: idBytes(conversation.id), after: 0, limit: 10 } },
+    "entries",
+  );
+  expect(entries.map(({ body }) => body.case)).toEqual(["link", "incarnation"]);
+});
+
+test("[H6] [P4] a vault entry is put back over an older one, never over the same or a newer", async () => {
+  const carol = await signUp(gateway, "carol-of-restores");
+  await using c = await welcome(carol);
+  const slot = randomBytes(32);
+  const entry = (version: number) => ({ slot, generation: 1, version, sealed: randomBytes(40) });
+  const write = (version: number, putBack: boolean) =>
+    codeOf(c.ask({ case: "writeVault", value: { entries: [entry(version)], putBack } }, "vaultWritten"));
+  expect(await write(1, false)).toBe(0);
+  expect(await write(7, false)).toBe(ErrorCode.VERSION_CONFLICT);
+  expect(await write(7, true)).toBe(0);
+  for (const version of [1, 6, 7]) expect(await write(version, true)).toBe(ErrorCode.VERSION_CONFLICT);
+  expect(await write(8, false)).toBe(0);
+});
