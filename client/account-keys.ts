@@ -7,13 +7,19 @@ import { WrapPurpose } from "@fastchat/protocol/wire/account";
 import type { Account } from "@fastchat/protocol/wire/frames";
 import type { AccountKeySecret } from "./profile.ts";
 
+/** The keys that a chain names. */
+interface NamedKeys extends Pick<AccountState, "nonce"> {
+  /** Oldest first. */
+  readonly accountKeys: readonly Pick<AccountState["accountKeys"][number], "generation" | "publicKeyHash">[];
+}
+
 /**
  * Generations of the own account key that this device lacks, oldest first: the newest from the copy sealed to the device,
  * older ones from the wraps under their successors [A2]. Nothing counts that is not what the chain names; empty when the
  * server does not give them.
  */
 export async function openNewAccountKeys(
-  state: AccountState,
+  state: NamedKeys,
   answer: Pick<Account, "copies" | "wraps">,
   known: readonly AccountKeySecret[],
   device: { readonly device: DeviceId; readonly sealingSecret: Uint8Array },
@@ -35,7 +41,7 @@ export async function openNewAccountKeys(
 }
 
 async function openCopy(
-  state: AccountState,
+  state: NamedKeys,
   { copies }: Pick<Account, "copies">,
   generation: number,
   publicKeyHash: Uint8Array,
@@ -48,7 +54,7 @@ async function openCopy(
 }
 
 function unwrapOlder(
-  state: AccountState,
+  state: NamedKeys,
   { wraps }: Pick<Account, "wraps">,
   generation: number,
   newer: AccountKeySecret,

@@ -1,6 +1,9 @@
+import { create } from "@bufbuild/protobuf";
 import { idBytes } from "@fastchat/protocol";
-import { type AccountState, applyAccountLink, buildAccountCreate, newDeviceId } from "@fastchat/protocol/chain";
+import { type AccountState, applyAccountLink, buildAccountCreate, buildRecovery, newDeviceId } from "@fastchat/protocol/chain";
 import { accountPublicKeyHash, generateSealingKey, publicKeyOf, random } from "@fastchat/protocol/seal";
+import type { SignedLink } from "@fastchat/protocol/wire/account";
+import { AccountSchema } from "@fastchat/protocol/wire/frames";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { TemporaryFolder } from "../testing/index.ts";
@@ -11,10 +14,11 @@ import { openSqliteStorage } from "./storage-sqlite.ts";
 async function someAccount() {
   const { publicKey } = await generateSealingKey();
   const device = { signingSeed: random(32), sealingKeyHash: random(32), nonce: random(32) };
+  const identitySeed = random(32);
   const link = buildAccountCreate({
     name: "bob",
     nonce: random(32),
-    identitySeed: random(32),
+    identitySeed,
     recoveryPublicKey: publicKeyOf(random(32)),
     device,
     accountKey: {
@@ -24,7 +28,7 @@ async function someAccount() {
     },
   });
   const { state } = applyAccountLink(undefined, link) as { readonly state: AccountState };
-  return { state, link, publicKey };
+  return { state, link, publicKey, identitySeed };
 }
 
 test("[C4] a public key that came while evidence of the same account was stored stays known", async () => {
@@ -45,5 +49,40 @@ test("[C4] a public key that came while evidence of the same account was stored 
   second.done();
   expect((await accounts.need(state.account)).publicKey).toEqual(publicKey);
   expect((await loadKnownAccount(storage, state.account))?.state.head).toEqual(state.head);
+  await storage.close();
+});
+
+test("[G5] an answer that was overtaken by what a conversation proved is no other history; one that is shorter than what was known is", async () => {
+  using folder = new TemporaryFolder();
+  const storage = openSqliteStorage(join(folder.path, "profile"));
+  const { state, link, publicKey, identitySeed } = await someAccount();
+  const next = buildRecovery(state, { identitySeed, recoveryPublicKey: publicKeyOf(random(32)) });
+  const after = (applyAccountLink(state, next) as { readonly state: AccountState }).state;
+  const refused: Error[] = [];
+  const answer = (links: readonly SignedLink[]) =>
+    create(AccountSchema, { account: idBytes(state.account), links: [...links], accountPublicKey: publicKey });
+  /** While the server's answer is under way. */
+  let meanwhile = async (): Promise<void> => undefined;
+  const accounts = new KnownAccounts(
+    storage,
+    async ({ after: from }) => {
+      const shown = [link].slice(from);
+      await meanwhile();
+      return answer(shown);
+    },
+    (error) => refused.push(error),
+  );
+  await accounts.refresh(state.account);
+  meanwhile = async () => {
+    meanwhile = async () => undefined;
+    const learned = await accounts.learn(after, [next]);
+    await storage.commit(learned.changes);
+    learned.done();
+  };
+  expect((await accounts.refresh(state.account)).state.head).toEqual(after.head);
+  expect(refused).toEqual([]);
+  // Asked for by its name, the whole of it is shown, and this is not all that was known.
+  expect((await accounts.named(["bob"]))[0]?.state.head).toEqual(after.head);
+  expect(refused).toHaveLength(1);
   await storage.close();
 });

@@ -155,7 +155,7 @@ export class KnownAccounts {
     const known = await this.get(account);
     const offered = await this.#fetch({ by: { case: "account", value: idBytes(account) }, after: known?.state.head.index ?? 0 });
     const links = [...(known?.links ?? []), ...offered.links];
-    return this.#accept(account, links, offered.accountPublicKey);
+    return this.#accept(account, links, offered.accountPublicKey, known?.links.length ?? 0);
   }
 
   /** Whom the server calls by these names; whether that is whom one knows by them is not decided here [A3]. Throws NO_SUCH_USER. */
@@ -165,10 +165,11 @@ export class KnownAccounts {
       const some = names.slice(at, at + FETCHED_AT_ONCE);
       const found: KnownAccount[] = [];
       const answers = await Promise.all(some.map((name) => this.#fetchNamed(name)));
-      for (const [place, { links, account: bytes, accountPublicKey }] of answers.entries()) {
+      for (const [place, { atLeast, answer }] of answers.entries()) {
+        const { links, account: bytes, accountPublicKey } = answer;
         const account = links[0] && accountIdOf(links[0]);
         if (account === undefined || !isHash(bytes) || accountId(bytes) !== account) throw lie();
-        const known = await this.#judge(account, links, accountPublicKey);
+        const known = await this.#judge(account, links, accountPublicKey, atLeast);
         if (known.state.name !== some[place]) throw lie();
         found.push(known);
       }
@@ -178,7 +179,16 @@ export class KnownAccounts {
     return all;
   }
 
-  #fetchNamed(name: string): Promise<Account> {
+  /** Perhaps more was learned while the answer was under way. What is asked for then has at least as many links, or is a lie. */
+  async #fetchNamed(name: string): Promise<{ readonly answer: Account; readonly atLeast: number }> {
+    const answer = await this.#ask(name);
+    const [first] = answer.links;
+    const known = first && (await this.get(accountIdOf(first)));
+    const atLeast = known?.links.length ?? 0;
+    return { answer: answer.links.length < atLeast ? await this.#ask(name) : answer, atLeast };
+  }
+
+  #ask(name: string): Promise<Account> {
     return this.#fetch({ by: { case: "name", value: name }, after: 0 }).catch((error: unknown) => {
       if (!(error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND)) throw error;
       throw new FastChatError(ErrorCode.NO_SUCH_USER, { sentence: `No such user: ${name}.` });
@@ -210,23 +220,28 @@ export class KnownAccounts {
     return known;
   }
 
-  async #accept(account: AccountId, links: readonly SignedLink[], publicKey: Uint8Array): Promise<KnownAccount> {
-    const next = await this.#judge(account, links, publicKey);
+  async #accept(account: AccountId, links: readonly SignedLink[], publicKey: Uint8Array, atLeast: number): Promise<KnownAccount> {
+    const next = await this.#judge(account, links, publicKey, atLeast);
     await this.#store([next]);
     return next;
   }
 
-  /** The account as known when this is taken in: the very one that is known, where there is nothing new. */
-  async #judge(account: AccountId, links: readonly SignedLink[], publicKey: Uint8Array): Promise<KnownAccount> {
+  /**
+   * The account as known when this is taken in: the very one that is known, where there is nothing new.
+   *
+   * @param atLeast how many links were known when it was asked for
+   */
+  async #judge(account: AccountId, offered: readonly SignedLink[], publicKey: Uint8Array, atLeast: number): Promise<KnownAccount> {
     const before = await this.get(account);
-    await judgeAccountLinksAhead(before?.state, links.slice(before?.links.length ?? 0));
+    await judgeAccountLinksAhead(before?.state, offered.slice(before?.links.length ?? 0));
     await breathe();
     // Again, because evidence may have arrived while the answer was under way.
     const known = await this.get(account);
-    const shared = known === undefined ? 0 : Math.min(known.links.length, links.length);
-    const fork = known !== undefined && (links.length < known.links.length || !sameLinks(known.links, links, shared));
+    const shared = known === undefined ? 0 : Math.min(known.links.length, offered.length);
+    const fork = known !== undefined && (offered.length < atLeast || !sameLinks(known.links, offered, shared));
     if (fork) return this.#refuse(known);
-    const result = applyAccountLinks(known?.state, links.slice(shared));
+    const links = known === undefined || offered.length > known.links.length ? offered : known.links;
+    const result = applyAccountLinks(known?.state, offered.slice(shared));
     if (result.kind === "incomplete" && result.reason === "version") throw new FastChatError(ErrorCode.VERSION_TOO_OLD);
     if (result.kind !== "valid") {
       if (known === undefined) throw lie();

@@ -394,10 +394,17 @@ export class ConversationLinks {
     if (first.kind === "invalid") throw notAllowed(plan.change, first.reason, plan.state?.policy.mayAdd === "members");
     const { opening } = first.draft;
     if (opening === undefined || plan.opening === undefined) return first.draft;
-    const publicKeys = await publicKeysOf(opening.recipients, this.#parts);
-    const withoutKey = opening.recipients.map(({ account }) => account).filter((account) => !publicKeys.has(account));
+    const lacking = async (recipients: typeof opening.recipients) => {
+      const publicKeys = await publicKeysOf(recipients, this.#parts);
+      return recipients.filter(({ account }) => !publicKeys.has(account));
+    };
+    const unknown = await lacking(opening.recipients);
+    if (unknown.length === 0) return first.draft;
+    const people = unknown.map(({ account }) => account);
+    if (await this.#haveMoved(people, first.draft.after)) return "moved";
+    // Those were looked up, and may be known only since then.
+    const withoutKey = (await lacking(unknown)).map(({ account }) => account);
     if (withoutKey.length === 0) return first.draft;
-    if (await this.#haveMoved(withoutKey, first.draft.after)) return "moved";
     // The one person who should read it could not: better it waits until the server gives the key that the chain names.
     if (first.draft.after.kind === "direct") {
       throw new FastChatError(ErrorCode.SIGNATURE_INVALID, { detail: "The server does not give the account key that the chain names." });

@@ -558,8 +558,10 @@ export class Conversation {
     });
   }
 
-  /** Keys that an earlier session waited for in vain may be there now. */
+  /** Keys that were waited for in vain may be there now. */
   async retryAwaited(): Promise<void> {
+    // What is being read may wait for some, too.
+    await this.#lane.run(() => Promise.resolve());
     const { state } = this.chain;
     const awaited = this.record.awaitedEpochs.filter((epoch) => state && isEntitled(state, this.#parts.me.account, epoch));
     if (awaited.length > 0) await this.retryKeys(awaited);
@@ -781,7 +783,17 @@ export class Conversation {
 
   #draft(): LogDraft {
     const record = clone(ConversationSchema, this.record);
-    return { record, stored: new Map(), changes: [], places: [], links: new Map(), keys: new Map(), done: [], ownIds: [] };
+    return {
+      record,
+      stored: new Map(),
+      changes: [],
+      places: [],
+      links: new Map(),
+      keys: new Map(),
+      evidence: new Map(),
+      done: [],
+      ownIds: [],
+    };
   }
 
   async #commit(draft: LogDraft): Promise<void> {

@@ -69,6 +69,20 @@ test("[H3] who signs out is gone, from the server and from the disk; messages wa
   expect(await back.texts("erin")).toEqual(["one", "two"]);
 });
 
+test("[H3] who signs out and loses the connection with the answer is told that the server knows", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  await using heidi = await person(system, "heidi", { gateway: proxy.url });
+  await heidi.client.caughtUp();
+  proxy.script = {
+    toClient: (frame, connection) => {
+      if (frame.body.case !== "appended") return frame;
+      connection.close();
+      return undefined;
+    },
+  };
+  expect(await heidi.client.signOut()).toEqual({ server: "told" });
+});
+
 test("a wrong password, an unknown name and a taken one are told apart", async () => {
   await using grace = await person(system, "grace");
   const place = { home: system.home, profile: "nobody" };

@@ -172,6 +172,7 @@ export class Holder {
       vault: () => this.#vault,
       closing: this.#closing.signal,
       onNewDevice: () => emit({ kind: "warning", warning: "new-device", text: NEW_DEVICE_WARNING }),
+      onNewKeys: () => quietly(this.#openWithNewKeys(this.#session.signal)),
     });
     this.#vault = new Vault({
       storage,
@@ -179,8 +180,12 @@ export class Holder {
       accounts: this.accounts,
       connection,
       vaultKeys: () => this.#ownAccount.vaultKeys,
-      renewKeys: () => this.#ownAccount.renewKeys(),
-      onChanged: (places) => quietly(this.#news.vaultChanged(places)),
+      renewKeys: () => this.#ownAccount.lookForNewerKeys(),
+      onChanged: (places) => {
+        // Another device may have accepted an identity that something here waits for.
+        if (places.some(({ kind }) => kind === "contact")) this.outbox.driveAll();
+        quietly(this.#news.vaultChanged(places));
+      },
       onWrong: () => emit({ kind: "warning", warning: "vault", text: VAULT_WARNING }),
       onUnexpected,
     });
@@ -710,6 +715,12 @@ export class Holder {
         if (session.aborted) return;
       }
     }
+  }
+
+  /** Copies that could not be opened are asked for again: entries may have come before the account's own new key. */
+  async #openWithNewKeys(session: AbortSignal): Promise<void> {
+    for (const conversation of this.#conversations.all) conversation.newSession();
+    await this.#retryAwaited(session);
   }
 
   async #retryAwaited(session: AbortSignal): Promise<void> {

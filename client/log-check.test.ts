@@ -31,6 +31,7 @@ const draftOf = (stored: ReadonlyMap<number, StoredEntry>, record: LogDraft["rec
   links: new Map(),
   keys: new Map(),
   done: [],
+  evidence: new Map(),
   ownIds: [],
 });
 

@@ -2,6 +2,7 @@ import { create, fromBinary } from "@bufbuild/protobuf";
 import { type AccountId, clientMessageId, type ClientMessageId, type ConversationId, idBytes } from "@fastchat/protocol";
 import type { ConversationState } from "@fastchat/protocol/chain";
 import { equal, runningHash, startHash, toHex } from "@fastchat/protocol/seal";
+import type { SignedLink } from "@fastchat/protocol/wire/account";
 import type { LinkEntry, Witness } from "@fastchat/protocol/wire/conversation";
 import {
   type Claim,
@@ -29,6 +30,8 @@ export interface LogDraft {
   readonly links: Map<number, LinkEntry>;
   /** Keys that were opened with this page, by epoch. */
   readonly keys: Map<number, Uint8Array>;
+  /** Links of accounts that came with this page, by account; ascending. */
+  readonly evidence: Map<AccountId, readonly SignedLink[]>;
   readonly done: (() => void)[];
   readonly ownIds: ClientMessageId[];
 }

@@ -341,7 +341,10 @@ export class LogReader {
       const member = isHash(part.account) ? state.members.get(accountId(part.account)) : undefined;
       if (member === undefined) continue;
       try {
-        const learned = await this.#parts.accounts.learn(member.chain, part.links);
+        // What earlier links of this page brought is not known yet where it goes with the page's own commit.
+        const links = [...(draft.evidence.get(member.account) ?? []), ...part.links];
+        draft.evidence.set(member.account, links);
+        const learned = await this.#parts.accounts.learn(member.chain, links);
         learning.push(learned);
       } catch (error) {
         if (!(error instanceof AccountForked)) throw error;

@@ -34,6 +34,8 @@ export interface OwnAccountParts {
   readonly gateway: Gateway;
   readonly vault: () => Vault;
   readonly onNewDevice: () => void;
+  /** What is sealed to keys that were not here can be opened now. */
+  readonly onNewKeys: () => void;
   readonly closing: AbortSignal;
 }
 
@@ -75,6 +77,12 @@ export class OwnAccount {
     }
   }
 
+  /** The same where something of a newer key turned up: perhaps before this device heard of the link that brought it. */
+  async lookForNewerKeys(): Promise<boolean> {
+    await this.#parts.accounts.refresh(this.#parts.profile.me.account);
+    return this.renewKeys();
+  }
+
   /** True: the account has a newer key, and this device has it now. */
   async renewKeys(): Promise<boolean> {
     const { me, sealingSecret } = this.#parts.profile;
@@ -87,6 +95,7 @@ export class OwnAccount {
     if (fresh.length === 0) return false;
     await this.#parts.storage.commit(fresh.map(saveAccountKey));
     this.#keys = [...this.#keys, ...fresh];
+    this.#parts.onNewKeys();
     return true;
   }
 
@@ -196,7 +205,10 @@ export class OwnAccount {
         } else throw error;
       }
     }
-    await this.refresh();
+    // It is done, and must not look as if it were not: what cannot be read now is read when the next session begins.
+    await this.refresh().catch((error: unknown) => {
+      if (!(error instanceof ConnectionLost || error instanceof FastChatError)) throw error;
+    });
   }
 
   async #keepTurn({ attachments, signInRecord }: Omit<KeyTurn, "accountKey">): Promise<void> {
@@ -241,14 +253,18 @@ export class OwnAccount {
     const { me, signingSeed } = this.#parts.profile;
     for (let attempt = 1; ; attempt++) {
       try {
+        await this.#parts.connection.online();
         const { state } = await this.#parts.accounts.refresh(me.account);
         const link = buildSignOut(state, { device: me.device, signingSeed });
         await this.#parts.connection.request({ case: "appendAccountLink", value: { link } }, "appended");
         return "told";
       } catch (error) {
-        const stale = error instanceof FastChatError && error.code === ErrorCode.STALE_HEAD;
-        if (error instanceof FastChatError && error.code === ErrorCode.DEVICE_REVOKED) return "told";
-        if (!stale || attempt === LINK_ATTEMPTS) return "not-reached";
+        const code = error instanceof FastChatError ? error.code : undefined;
+        if (code === ErrorCode.DEVICE_REVOKED) return "told";
+        const isLost = error instanceof ConnectionLost;
+        if ((code !== ErrorCode.STALE_HEAD && !isLost) || attempt === LINK_ATTEMPTS) return "not-reached";
+        // Whether it counts shows when the next connection is refused.
+        if (isLost) await pause(UNKNOWN_RETRY_MS, this.#parts.closing);
       }
     }
   }

@@ -216,7 +216,7 @@ export async function openAccount(gateway: Gateway, name: string, givenPassword:
   if (login === undefined) throw new FastChatError(ErrorCode.WRONG_PASSWORD);
   if (known !== undefined && known.passwordServerKey !== login.serverStaticPublicKey) throw serverLied("another password server");
   const finished = await gateway.finishSignIn({ state: started.state, loginFinish: fromBase64Url(login.finishLoginRequest) });
-  const opened = await openWith(finished, name, { purpose: "masterUnderExportKey", secret: fromBase64Url(login.exportKey) }, known);
+  const opened = await openFinished(finished, name, { purpose: "masterUnderExportKey", secret: fromBase64Url(login.exportKey) }, known);
   return { ...opened, passwordServerKey: login.serverStaticPublicKey };
 }
 
@@ -233,12 +233,13 @@ export async function openByRecovery(
   const { state } = await gateway.startRecovery({ name });
   const signature = await signRecovery(recovery.signing.seed, { name, state });
   const finished = await gateway.finishRecovery({ state, signature });
-  const opened = await openWith(finished, name, { purpose: "masterUnderRecoveryKey", secret: recovery.wrapSecret });
+  const opened = await openFinished(finished, name, { purpose: "masterUnderRecoveryKey", secret: recovery.wrapSecret });
   if (!equal(opened.state.recoveryKey, recovery.signing.publicKey)) throw serverLied("another recovery key");
   return opened;
 }
 
-async function openWith(
+/** What a server gives who proved to be the owner, held against itself and all that is known. Asks nobody. Throws as `openAccount`. */
+export async function openFinished(
   finished: SignInFinished,
   name: string,
   under: MasterKeyUnder,
@@ -422,9 +423,16 @@ function mustBeNewest(state: AccountState, { links, recorded }: Pick<SignInFinis
   }
 }
 
-/** What came from the server is not what the account's keys and chain say: nothing of it is used. */
-export const serverLied = (detail: string) =>
-  new FastChatError(ErrorCode.SIGNATURE_INVALID, { detail: `The server answered with something that is not this account's: ${detail}.` });
+/** [P4] One and the same for whatever came from the server and is not what the account's keys and chain say: nothing of it is used. */
+const LIE =
+  "The server answered with something that is not this account's: nothing of it was used. Try again; if that does not help, ask whoever runs it.";
+
+/** @param what for logs */
+export const serverLied = (what: string) =>
+  new FastChatError(ErrorCode.SIGNATURE_INVALID, {
+    detail: `The server answered with something that is not this account's: ${what}.`,
+    sentence: LIE,
+  });
 
 /** Errors of the table as a result; unexpected ones stay exceptions. */
 export async function refusing<T>(work: () => Promise<T>): Promise<T | { kind: "refused"; code: ErrorCode; sentence: string }> {

@@ -1,7 +1,7 @@
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { anotherDevice, newPassword, person, startSystem, type System } from "../testing/index.ts";
+import { anotherDevice, FrameProxy, newPassword, person, startSystem, type System } from "../testing/index.ts";
 import { openClient, recover, signIn, signUp } from "./node.ts";
 
 let system: System;
@@ -131,4 +131,46 @@ test("[P2] a thief's copy of the whole profile opens nothing that is written aft
   await expect.poll(() => copy.connection.kind).toBe("ended");
   const { items } = await copy.items(id, { limit: 10 });
   expect(items.some((item) => item.kind === "message" && item.text === "two")).toBe(false);
+});
+
+test("[P2] a connection that is lost when all is replaced: the new recovery words are shown, and the device goes on", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  await using peggy = await person(system, "peggy", { gateway: proxy.url });
+  await using niaj = await person(system, "niaj");
+  await peggy.say("niaj", "before");
+  await niaj.hears("peggy", "before");
+  let isDone = false;
+  proxy.script = {
+    toClient: (frame, connection) => {
+      isDone ||= frame.body.case === "appended" && connection.asked(frame)?.body.case === "appendAccountLink";
+      return frame;
+    },
+    toServer: (frame, connection) => {
+      if (!isDone) return frame;
+      proxy.script = {};
+      connection.close();
+      return undefined;
+    },
+  };
+  const fresh = newPassword();
+  expect(await peggy.client.succeed(peggy.password, fresh)).toMatchObject({ kind: "succeeded" });
+  expect(await signIn(at("peggy-new"), { ...gatewayOf(), name: "peggy", password: fresh })).toMatchObject({ kind: "signed-in" });
+  await niaj.client.acceptIdentity("peggy");
+  await niaj.say("peggy", "after");
+  await peggy.hears("niaj", "after");
+});
+
+test("[A3] who is known again on one device is written to by all: what waits on another is sent", async () => {
+  await using sybil = await person(system, "sybil");
+  await using rupert = await person(system, "rupert");
+  // Nobody has said anything yet: nothing that arrives there sets off what waits.
+  const id = await rupert.client.openDirect("sybil");
+  await using tablet = await anotherDevice(system, rupert, { profile: "rupert-tablet" });
+  await expect.poll(async () => (await tablet.client.people()).map(({ name }) => name)).toContain("sybil");
+  expect(await sybil.client.succeed(sybil.password, newPassword())).toMatchObject({ kind: "succeeded" });
+  await rupert.client.send(id, "is it you?");
+  await expect.poll(async () => (await rupert.client.people()).find(({ name }) => name === "sybil")?.verification).toBe("changed");
+  await tablet.client.safetyNumber("sybil");
+  await tablet.client.acceptIdentity("sybil");
+  await sybil.hears("rupert", "is it you?");
 });

@@ -38,8 +38,8 @@ export interface VaultParts {
   readonly connection: Pick<Connection, "request">;
   /** Of the newest account-key generation. */
   readonly vaultKeys: () => VaultKeys;
-  /** An entry of a newer generation turned up: false when there is none for this device. */
-  readonly renewKeys: () => Promise<boolean>;
+  /** An entry of a newer generation turned up: looks whether there is a newer key for this device. */
+  readonly renewKeys: () => Promise<unknown>;
   /** These places have other contents now, from this device or another. */
   readonly onChanged: (places: readonly VaultPlace[]) => void;
   /** [P4]: one and the same for everything that is not as it must be; the old values stay. */
@@ -437,7 +437,9 @@ export class Vault {
     const newer = await this.#readAfter(this.#revision);
     if (newer === undefined) return this.#refuse();
     const { offered, revision } = newer;
-    if (offered.some(({ generation }) => generation > vaultKeys.generation) && (await this.#parts.renewKeys())) {
+    if (offered.some(({ generation }) => generation > vaultKeys.generation)) {
+      await this.#parts.renewKeys();
+      // Also where somebody else has renewed them meanwhile.
       vaultKeys = this.#parts.vaultKeys();
     }
     const fresh = new Map<string, Kept>();

@@ -92,7 +92,7 @@ export interface Loot {
   readonly account: Person["me"]["account"];
 }
 
-export async function lootOf(person: Person, conversation: ConversationId): Promise<Loot> {
+export async function lootOf(person: Pick<Person, "home" | "me" | "profile">, conversation: ConversationId): Promise<Loot> {
   const storage = openSqliteStorage(join(person.home, person.profile));
   try {
     const profile = (await loadProfile(storage))!;

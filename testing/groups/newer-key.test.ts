@@ -2,7 +2,7 @@ import { ErrorCode } from "@fastchat/protocol";
 import { fromBinary } from "@bufbuild/protobuf";
 import { ConversationLinkSchema } from "@fastchat/protocol/wire/conversation";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { anotherDevice, person } from "../person.ts";
+import { anotherDevice, newPassword, person } from "../person.ts";
 import { FrameProxy } from "../proxy.ts";
 import { startSystem, type System } from "../system.ts";
 import { takeDump } from "./dump.ts";
@@ -49,4 +49,24 @@ test("[C4] whose account key is a newer one than the group records gets a copy: 
   expect(opening).toMatchObject({ withoutKey: [] });
   bobsProxy.script = {};
   await hears(phone, id, "you are still with me?");
+});
+
+test("[C4] [H1] a fresh device whose first change turns the key has a copy for everybody, whatever became of their keys before", async () => {
+  await using dave = await person(system, "dave");
+  await using erin = await person(system, "erin");
+  await using frank = await person(system, "frank");
+  const id = await dave.client.groups.create({ name: "Older keys", members: ["erin", "frank", "grace"], admins: ["erin"] });
+  await agree([dave, erin, frank], id);
+  await frank.client.accept(id);
+  expect(await frank.client.succeed(frank.password, newPassword())).toMatchObject({ kind: "succeeded" });
+  await say(frank, id, "somebody knew it");
+  await hears(erin, id, "somebody knew it");
+  // It reads at once, in one page, that frank came and that his keys were replaced.
+  await using fresh = await anotherDevice(system, erin, { profile: "erin-fresh" });
+  await hears(fresh, id, "somebody knew it");
+  await fresh.client.groups.remove(id, ["grace"]);
+  const openings = (await takeDump(system, id)).links.map(({ entry }) => fromBinary(ConversationLinkSchema, entry.link!.body).opening);
+  expect(openings.flatMap((opening) => opening?.withoutKey ?? [])).toEqual([]);
+  await say(fresh, id, "you are still with us?");
+  await hears(frank, id, "you are still with us?");
 });

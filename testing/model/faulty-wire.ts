@@ -13,8 +13,7 @@ export class FaultyWire {
   readonly #random: () => number;
   readonly #delayMs: number;
   #cutsPerThousand: number;
-  /** When the last frame of each direction arrives. */
-  readonly #lastOf = new WeakMap<ProxiedConnection, { toServer: number; toClient: number }>();
+  readonly #ways = new WeakMap<ProxiedConnection, { readonly toServer: Way; readonly toClient: Way }>();
 
   constructor({ seed, delayMs, cutsPerThousand }: Scenario["wire"]) {
     this.#random = randomFrom(seed);
@@ -44,10 +43,23 @@ export class FaultyWire {
 
   #later(connection: ProxiedConnection, direction: "toServer" | "toClient", arrive: () => void): void {
     if (this.#random() * 1_000 < this.#cutsPerThousand) return connection.close();
-    const last = this.#lastOf.get(connection) ?? { toServer: 0, toClient: 0 };
-    this.#lastOf.set(connection, last);
+    const ways = this.#ways.get(connection) ?? { toServer: new Way(), toClient: new Way() };
+    this.#ways.set(connection, ways);
+    ways[direction].later(this.#random() * this.#delayMs, arrive);
+  }
+}
+
+/** One direction of a connection. */
+class Way {
+  /** When the last frame arrives. */
+  #last = 0;
+  readonly #onTheWay: (() => void)[] = [];
+
+  later(delayMs: number, arrive: () => void): void {
     const now = performance.now();
-    last[direction] = Math.max(last[direction], now + this.#random() * this.#delayMs);
-    setTimeout(arrive, last[direction] - now);
+    this.#last = Math.max(this.#last, now + delayMs);
+    this.#onTheWay.push(arrive);
+    // Timers of one turn count whole milliseconds from its beginning, and may pass each other: whichever fires, the first frame arrives.
+    setTimeout(() => this.#onTheWay.shift()!(), this.#last - now);
   }
 }

@@ -24,7 +24,7 @@ const ONLINE_MS = 20_000;
 
 /** What happened in one group. */
 export interface Run {
-  readonly cast: Cast;
+  readonly cast: Pick<Cast, "system" | "players" | "devices">;
   readonly id: ConversationId;
   readonly deeds: readonly Deed[];
   /** Texts that were given to a device to send, and by whom. */
