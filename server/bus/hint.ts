@@ -18,6 +18,8 @@ export type Hint =
   | readonly ["account", AccountId, number, string]
   /** A device was revoked or signed out. */
   | readonly ["ended", DeviceId]
+  /** Another device was signed in in its place. */
+  | readonly ["replaced", DeviceId]
   | readonly ["vault", AccountId, number]
   /** Somebody came or went. */
   | readonly ["presence", AccountId]

@@ -175,9 +175,9 @@ export class Delivery {
     return found;
   }
 
-  /** Closes the sockets of a device that lost its rights. */
-  endDevice(device: DeviceId): void {
-    for (const session of this.all()) if (session.device === device) session.connection.close(ErrorCode.DEVICE_REVOKED);
+  /** Closes the sockets of a device that is let in no more. */
+  endDevice(device: DeviceId, code: ErrorCode): void {
+    for (const session of this.all()) if (session.device === device) session.connection.close(code);
   }
 
   stop(): void {

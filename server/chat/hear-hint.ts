@@ -1,5 +1,5 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { idBytes, linkHash } from "@fastchat/protocol";
+import { ErrorCode, idBytes, linkHash } from "@fastchat/protocol";
 import { KeyRequestSchema, SealedSignalSchema, SealedSlotSchema } from "@fastchat/protocol/wire/conversation";
 import { KeyRequestedSchema, SignalSchema, SlotsSchema } from "@fastchat/protocol/wire/frames";
 import type { Hint } from "../bus/hint.ts";
@@ -34,7 +34,10 @@ function hear(chat: ChatContext, hint: Hint): void {
       void tellAccountMoved(chat, { account: hint[1], index: hint[2], hash: linkHash(Buffer.from(hint[3], "hex")) }).catch(() => undefined);
       break;
     case "ended":
-      delivery.endDevice(hint[1]);
+      delivery.endDevice(hint[1], ErrorCode.DEVICE_REVOKED);
+      break;
+    case "replaced":
+      delivery.endDevice(hint[1], ErrorCode.SIGNED_IN_ELSEWHERE);
       break;
     case "vault":
       tellVaultMoved(delivery, { account: hint[1], revision: hint[2] });

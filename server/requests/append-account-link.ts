@@ -61,7 +61,7 @@ export const appendAccountLink: Handler<"appendAccountLink"> = async (chat, sess
   await tellAccountMoved(chat, { account: state.account, ...state.head });
   // The answer comes first where the session is among the ended ones.
   setImmediate(() => {
-    for (const ended of stored.ended) chat.delivery.endDevice(ended);
+    for (const ended of stored.ended) chat.delivery.endDevice(ended, ErrorCode.DEVICE_REVOKED);
   });
   return answer(state.head.index);
 };

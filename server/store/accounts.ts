@@ -15,6 +15,7 @@ import {
 import type { VaultEntry } from "@fastchat/protocol/wire/vault";
 import { sql, type Transaction } from "kysely";
 import { anyOf, type Database } from "./database.ts";
+import { replaceOthers } from "./sessions.ts";
 import type { Tables } from "./tables.ts";
 import { replaceVault, VaultMoved } from "./vault.ts";
 
@@ -213,28 +214,19 @@ export interface StoredDevice {
   readonly account: AccountId;
   readonly signingKey: Uint8Array;
   readonly ended: boolean;
+  /** By a device that was signed in in the place of all others. */
+  readonly replaced: boolean;
 }
 
 export async function findDevice(database: Database, device: Uint8Array): Promise<StoredDevice | undefined> {
   const row = await database.query
     .selectFrom("device")
-    .select(["account", "signing_key", "ended"])
+    .select(["account", "signing_key", "ended", "replaced"])
     .where("device", "=", device)
     .executeTakeFirst();
   if (row === undefined) return undefined;
-  return { device: deviceId(device), account: accountId(row.account), signingKey: row.signing_key, ended: row.ended !== null };
-}
-
-/** Of these devices the ones that were revoked or signed out. */
-export async function endedAmong(database: Database, devices: readonly DeviceId[]): Promise<DeviceId[]> {
-  if (devices.length === 0) return [];
-  const rows = await database.query
-    .selectFrom("device")
-    .select("device")
-    .where("device", "=", anyOf(devices))
-    .where("ended", "is not", null)
-    .execute();
-  return rows.map((row) => deviceId(row.device));
+  const { signing_key: signingKey, ended, replaced } = row;
+  return { device: deviceId(device), account: accountId(row.account), signingKey, ended: ended !== null, replaced: replaced !== null };
 }
 
 export interface NewAccount {
@@ -317,11 +309,13 @@ export interface AccountAppend {
   readonly now: number;
   /** With a new account key: the whole vault, sealed again, and its revision when it was read. */
   readonly vault: { readonly revision: number; readonly entries: readonly VaultEntry[] };
+  /** The device that it adds takes the place of all others [H7]. */
+  readonly replacesOthers?: boolean;
 }
 
 export type AccountAppendResult =
-  /** `ended`: devices that lost their rights by this link. */
-  | { readonly kind: "appended"; readonly ended: readonly DeviceId[] }
+  /** `ended`: devices that lost their rights by this link; `replaced`: those that are let in no more. */
+  | { readonly kind: "appended"; readonly ended: readonly DeviceId[]; readonly replaced: readonly DeviceId[] }
   /** Somebody else's link came first; nothing was changed. */
   | { readonly kind: "stale" }
   /** Somebody wrote to the vault meanwhile; nothing was changed. */
@@ -355,7 +349,8 @@ export async function appendAccountLink(database: Database, append: AccountAppen
       await transaction.deleteFrom("ticket").where("device", "=", idBytes(device)).execute();
     }
     if (state.accountKeys.length > before.accountKeys.length) await replaceVault(transaction, state.account, append.vault);
-    return { kind: "appended", ended };
+    const replaced = append.replacesOthers === true ? await replaceOthers(transaction, state) : [];
+    return { kind: "appended", ended, replaced };
   });
   return appending.catch((error: unknown) => {
     if (error instanceof VaultMoved) return { kind: "vault-moved" };

@@ -4,6 +4,7 @@ import { start } from "./migrations/0001-start.ts";
 import { accountLinkTimes } from "./migrations/0002-account-link-times.ts";
 import { groups } from "./migrations/0003-groups.ts";
 import { deviceTimes } from "./migrations/0004-device-times.ts";
+import { sessions } from "./migrations/0005-sessions.ts";
 
 /** In order; a migration that was released is never changed. */
 const migrations: readonly { readonly name: string; readonly statements: string }[] = [
@@ -11,6 +12,7 @@ const migrations: readonly { readonly name: string; readonly statements: string 
   { name: "account-link-times", statements: accountLinkTimes },
   { name: "groups", statements: groups },
   { name: "device-times", statements: deviceTimes },
+  { name: "sessions", statements: sessions },
 ];
 
 /** Any fixed number: who holds this advisory lock migrates. */

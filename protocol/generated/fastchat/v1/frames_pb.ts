@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/v1/frames.proto.
  */
 export const file_fastchat_v1_frames: GenFile = /*@__PURE__*/
-  fileDesc("ChhmYXN0Y2hhdC92MS9mcmFtZXMucHJvdG8SC2Zhc3RjaGF0LnYxIjgKDENsaWVudFBhY2tldBIoCgZmcmFtZXMYASADKAsyGC5mYXN0Y2hhdC52MS5DbGllbnRGcmFtZSI4CgxTZXJ2ZXJQYWNrZXQSKAoGZnJhbWVzGAEgAygLMhguZmFzdGNoYXQudjEuU2VydmVyRnJhbWUi3AkKC0NsaWVudEZyYW1lEg8KB3JlcXVlc3QYASABKA0SIwoFaGVsbG8YCiABKAsyEi5mYXN0Y2hhdC52MS5IZWxsb0gAEiEKBHNlbmQYCyABKAsyES5mYXN0Y2hhdC52MS5TZW5kSAASLgoLYXBwZW5kX2xpbmsYDCABKAsyFy5mYXN0Y2hhdC52MS5BcHBlbmRMaW5rSAASKAoIY2F0Y2hfdXAYDSABKAsyFC5mYXN0Y2hhdC52MS5DYXRjaFVwSAASMgoNZmV0Y2hfZW50cmllcxgOIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoRW50cmllc0gAEi4KC2ZldGNoX2xpbmtzGA8gASgLMhcuZmFzdGNoYXQudjEuRmV0Y2hMaW5rc0gAEjkKEWZldGNoX3NlYWxlZF9rZXlzGBAgASgLMhwuZmFzdGNoYXQudjEuRmV0Y2hTZWFsZWRLZXlzSAASMgoNZmV0Y2hfYWNjb3VudBgRIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEgAEi4KC2ZpbmRfcGVvcGxlGBIgASgLMhcuZmFzdGNoYXQudjEuRmluZFBlb3BsZUgAEjQKDndhdGNoX3ByZXNlbmNlGBMgASgLMhouZmFzdGNoYXQudjEuV2F0Y2hQcmVzZW5jZUgAEiwKCnJlYWRfdmF1bHQYFCABKAsyFi5mYXN0Y2hhdC52MS5SZWFkVmF1bHRIABIuCgt3cml0ZV92YXVsdBgVIAEoCzIXLmZhc3RjaGF0LnYxLldyaXRlVmF1bHRIABIsCgp3cml0ZV9zbG90GBYgASgLMhYuZmFzdGNoYXQudjEuV3JpdGVTbG90SAASLgoLZmV0Y2hfc2xvdHMYFyABKAsyFy5mYXN0Y2hhdC52MS5GZXRjaFNsb3RzSAASLgoLc2VuZF9zaWduYWwYGCABKAsyFy5mYXN0Y2hhdC52MS5TZW5kU2lnbmFsSAASPQoTYXBwZW5kX2FjY291bnRfbGluaxgZIAEoCzIeLmZhc3RjaGF0LnYxLkFwcGVuZEFjY291bnRMaW5rSAASNwoQc2VuZF9rZXlfcmVxdWVzdBgaIAEoCzIbLmZhc3RjaGF0LnYxLlNlbmRLZXlSZXF1ZXN0SAASIQoEcGluZxgbIAEoCzIRLmZhc3RjaGF0LnYxLlBpbmdIABI5ChFmZXRjaF9tb3ZlZF9oZWFkcxgcIAEoCzIcLmZhc3RjaGF0LnYxLkZldGNoTW92ZWRIZWFkc0gAEjsKEmZldGNoX2FjY291bnRfa2V5cxgdIAEoCzIdLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEtleXNIABIwCgxyZXF1ZXN0X2pvaW4YHiABKAsyGC5mYXN0Y2hhdC52MS5SZXF1ZXN0Sm9pbkgAEj0KE2ZldGNoX2pvaW5fcmVxdWVzdHMYHyABKAsyHi5mYXN0Y2hhdC52MS5GZXRjaEpvaW5SZXF1ZXN0c0gAEjkKEWRyb3Bfam9pbl9yZXF1ZXN0GCAgASgLMhwuZmFzdGNoYXQudjEuRHJvcEpvaW5SZXF1ZXN0SAASLgoLZmluZF9ncm91cHMYISABKAsyFy5mYXN0Y2hhdC52MS5GaW5kR3JvdXBzSABCBgoEYm9keSLfCQoLU2VydmVyRnJhbWUSDwoHcmVxdWVzdBgBIAEoDRIjCgVlcnJvchgJIAEoCzISLmZhc3RjaGF0LnYxLkVycm9ySAASJwoHd2VsY29tZRgKIAEoCzIULmZhc3RjaGF0LnYxLldlbGNvbWVIABIhCgRzZW50GAsgASgLMhEuZmFzdGNoYXQudjEuU2VudEgAEikKCGFwcGVuZGVkGAwgASgLMhUuZmFzdGNoYXQudjEuQXBwZW5kZWRIABIjCgVoZWFkcxgNIAEoCzISLmZhc3RjaGF0LnYxLkhlYWRzSAASJwoHZW50cmllcxgOIAEoCzIULmZhc3RjaGF0LnYxLkVudHJpZXNIABIuCgtzZWFsZWRfa2V5cxgQIAEoCzIXLmZhc3RjaGF0LnYxLlNlYWxlZEtleXNIABInCgdhY2NvdW50GBEgASgLMhQuZmFzdGNoYXQudjEuQWNjb3VudEgAEiUKBnBlb3BsZRgSIAEoCzITLmZhc3RjaGF0LnYxLlBlb3BsZUgAEikKCHByZXNlbmNlGBMgASgLMhUuZmFzdGNoYXQudjEuUHJlc2VuY2VIABIjCgV2YXVsdBgUIAEoCzISLmZhc3RjaGF0LnYxLlZhdWx0SAASMgoNdmF1bHRfd3JpdHRlbhgVIAEoCzIZLmZhc3RjaGF0LnYxLlZhdWx0V3JpdHRlbkgAEjAKDHNsb3Rfd3JpdHRlbhgWIAEoCzIYLmZhc3RjaGF0LnYxLlNsb3RXcml0dGVuSAASIwoFc2xvdHMYFyABKAsyEi5mYXN0Y2hhdC52MS5TbG90c0gAEiUKBnNpZ25hbBgYIAEoCzITLmZhc3RjaGF0LnYxLlNpZ25hbEgAEjIKDWFjY291bnRfbW92ZWQYGSABKAsyGS5mYXN0Y2hhdC52MS5BY2NvdW50TW92ZWRIABIyCg1rZXlfcmVxdWVzdGVkGBogASgLMhkuZmFzdGNoYXQudjEuS2V5UmVxdWVzdGVkSAASIQoEcG9uZxgbIAEoCzIRLmZhc3RjaGF0LnYxLlBvbmdIABIuCgt2YXVsdF9tb3ZlZBgcIAEoCzIXLmZhc3RjaGF0LnYxLlZhdWx0TW92ZWRIABIhCgRtb3ZlGB0gASgLMhEuZmFzdGNoYXQudjEuTW92ZUgAEi4KC21vdmVkX2hlYWRzGB4gASgLMhcuZmFzdGNoYXQudjEuTW92ZWRIZWFkc0gAEjAKDGFjY291bnRfa2V5cxgfIAEoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRLZXlzSAASNAoOam9pbl9yZXF1ZXN0ZWQYICABKAsyGi5mYXN0Y2hhdC52MS5Kb2luUmVxdWVzdGVkSAASMgoNam9pbl9yZXF1ZXN0cxghIAEoCzIZLmZhc3RjaGF0LnYxLkpvaW5SZXF1ZXN0c0gAEj8KFGpvaW5fcmVxdWVzdF9kcm9wcGVkGCIgASgLMh8uZmFzdGNoYXQudjEuSm9pblJlcXVlc3REcm9wcGVkSAASMgoNcHVibGljX2dyb3VwcxgjIAEoCzIZLmZhc3RjaGF0LnYxLlB1YmxpY0dyb3Vwc0gAEiwKCmpvaW5fYXNrZWQYJCABKAsyFi5mYXN0Y2hhdC52MS5Kb2luQXNrZWRIAEIGCgRib2R5IkgKBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEg4KBnN1aXRlcxgCIAMoDRIOCgZ0aWNrZXQYAyABKAwSDQoFYWdlbnQYBCABKAkifQoHV2VsY29tZRIPCgd2ZXJzaW9uGAEgASgNEg0KBXN1aXRlGAIgASgNEhMKC2luY2FybmF0aW9uGAMgASgNEg4KBnNlcnZlchgEIAEoCRIMCgR0aW1lGAUgASgEEg8KB2FjY291bnQYBiABKAwSDgoGZGV2aWNlGAcgASgMIgYKBFBpbmciFAoEUG9uZxIMCgR0aW1lGAEgASgEIgYKBE1vdmUiWQoEU2VuZBIUCgxjb252ZXJzYXRpb24YASABKAwSKwoHbWVzc2FnZRgCIAEoCzIaLmZhc3RjaGF0LnYxLlNlYWxlZE1lc3NhZ2USDgoGcmVzdW1lGAMgASgIIiYKBFNlbnQSEAoIc2VxdWVuY2UYASABKA0SDAoEdGltZRgCIAEoBCJ2CgpBcHBlbmRMaW5rEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIlCgVlbnRyeRgCIAEoCzIWLmZhc3RjaGF0LnYxLkxpbmtFbnRyeRIrCgtzZWFsZWRfa2V5cxgDIAMoCzIWLmZhc3RjaGF0LnYxLlNlYWxlZEtleSIqCghBcHBlbmRlZBIQCghzZXF1ZW5jZRgBIAEoDRIMCgR0aW1lGAIgASgEIi8KB0NhdGNoVXASJAoHY3Vyc29ycxgBIAMoCzITLmZhc3RjaGF0LnYxLkN1cnNvciIwCgZDdXJzb3ISFAoMY29udmVyc2F0aW9uGAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIikKBUhlYWRzEiAKBWhlYWRzGAEgAygLMhEuZmFzdGNoYXQudjEuSGVhZCJuCgRIZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDRIMCgR0aW1lGAMgASgEEgoKAmJ5GAQgASgMEg0KBWVuZGVkGAUgASgNEhUKDWpvaW5fcmVxdWVzdHMYBiABKA0icQoMRmV0Y2hFbnRyaWVzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBISCgVhZnRlchgCIAEoDUgAiAEBEhMKBmJlZm9yZRgDIAEoDUgBiAEBEg0KBWxpbWl0GAQgASgNQggKBl9hZnRlckIJCgdfYmVmb3JlIjEKCkZldGNoTGlua3MSFAoMY29udmVyc2F0aW9uGAEgASgMEg0KBWFmdGVyGAIgASgNIn8KB0VudHJpZXMSFAoMY29udmVyc2F0aW9uGAEgASgMEiMKB2VudHJpZXMYAiADKAsyEi5mYXN0Y2hhdC52MS5FbnRyeRIMCgRoZWFkGAMgASgNEisKC3NlYWxlZF9rZXlzGAQgAygLMhYuZmFzdGNoYXQudjEuU2VhbGVkS2V5IjsKD0ZldGNoU2VhbGVkS2V5cxIUCgxjb252ZXJzYXRpb24YASABKAwSEgoKZnJvbV9lcG9jaBgCIAEoDSIyCgpTZWFsZWRLZXlzEiQKBGtleXMYASADKAsyFi5mYXN0Y2hhdC52MS5TZWFsZWRLZXkiOgoOU2VuZEtleVJlcXVlc3QSKAoHcmVxdWVzdBgBIAEoCzIXLmZhc3RjaGF0LnYxLktleVJlcXVlc3QiOAoMS2V5UmVxdWVzdGVkEigKB3JlcXVlc3QYASABKAsyFy5mYXN0Y2hhdC52MS5LZXlSZXF1ZXN0IicKD0ZldGNoTW92ZWRIZWFkcxIUCgxjb252ZXJzYXRpb24YASABKAwiNQoKTW92ZWRIZWFkcxInCgVoZWFkcxgBIAMoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRIZWFkIiQKEEZldGNoQWNjb3VudEtleXMSEAoIYWNjb3VudHMYASADKAwiNgoLQWNjb3VudEtleXMSJwoEa2V5cxgBIAMoCzIZLmZhc3RjaGF0LnYxLkFjY291bnRLZXlPZiIzCgxBY2NvdW50S2V5T2YSDwoHYWNjb3VudBgBIAEoDBISCgpwdWJsaWNfa2V5GAIgASgMIjgKC1JlcXVlc3RKb2luEikKB3JlcXVlc3QYASABKAsyGC5mYXN0Y2hhdC52MS5Kb2luUmVxdWVzdCIfCg1Kb2luUmVxdWVzdGVkEg4KBm1lbWJlchgBIAEoCCI4ChFGZXRjaEpvaW5SZXF1ZXN0cxIUCgxjb252ZXJzYXRpb24YASABKAwSDQoFbGltaXQYAiABKA0iZgoMSm9pblJlcXVlc3RzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIxCghyZXF1ZXN0cxgCIAMoCzIfLmZhc3RjaGF0LnYxLldhaXRpbmdKb2luUmVxdWVzdBINCgV0b3RhbBgDIAEoDSJNChJXYWl0aW5nSm9pblJlcXVlc3QSKQoHcmVxdWVzdBgBIAEoCzIYLmZhc3RjaGF0LnYxLkpvaW5SZXF1ZXN0EgwKBHRpbWUYAiABKAQiOAoPRHJvcEpvaW5SZXF1ZXN0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIPCgdhY2NvdW50GAIgASgMIhQKEkpvaW5SZXF1ZXN0RHJvcHBlZCIhCglKb2luQXNrZWQSFAoMY29udmVyc2F0aW9uGAEgASgMIjgKCkZpbmRHcm91cHMSDAoEdGV4dBgBIAEoCRINCgVsaW1pdBgCIAEoDRINCgVleGFjdBgDIAEoCCJGCgxQdWJsaWNHcm91cHMSKAoGZ3JvdXBzGAEgAygLMhguZmFzdGNoYXQudjEuUHVibGljR3JvdXASDAoEbW9yZRgCIAEoCCJCCgtQdWJsaWNHcm91cBIMCgRuYW1lGAEgASgJEhQKDGNvbnZlcnNhdGlvbhgCIAEoDBIPCgdtZW1iZXJzGAMgASgNIkYKDEZldGNoQWNjb3VudBIRCgdhY2NvdW50GAEgASgMSAASDgoEbmFtZRgCIAEoCUgAEg0KBWFmdGVyGAMgASgNQgQKAmJ5IvwBCgdBY2NvdW50Eg8KB2FjY291bnQYASABKAwSJgoFbGlua3MYAiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEhoKEmFjY291bnRfcHVibGljX2tleRgDIAEoDBItCgZjb3BpZXMYBCADKAsyHS5mYXN0Y2hhdC52MS5TZWFsZWREZXZpY2VDb3B5EiAKBXdyYXBzGAUgAygLMhEuZmFzdGNoYXQudjEuV3JhcBIbChNkZXZpY2Vfc2VhbGluZ19rZXlzGAYgAygMEi4KDGRldmljZV90aW1lcxgHIAMoCzIYLmZhc3RjaGF0LnYxLkRldmljZVRpbWVzIj8KC0RldmljZVRpbWVzEg4KBmRldmljZRgBIAEoDBINCgVhZGRlZBgCIAEoBBIRCglsYXN0X3NlZW4YAyABKAQisAEKEUFwcGVuZEFjY291bnRMaW5rEiUKBGxpbmsYASABKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEjQKC2F0dGFjaG1lbnRzGAIgASgLMh8uZmFzdGNoYXQudjEuQWNjb3VudEF0dGFjaG1lbnRzEiYKBXZhdWx0GAMgAygLMhcuZmFzdGNoYXQudjEuVmF1bHRFbnRyeRIWCg52YXVsdF9yZXZpc2lvbhgEIAEoDSI2CgxBY2NvdW50TW92ZWQSJgoEaGVhZBgBIAEoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRIZWFkIikKCkZpbmRQZW9wbGUSDAoEdGV4dBgBIAEoCRINCgVsaW1pdBgCIAEoDSI7CgZQZW9wbGUSIwoGcGVvcGxlGAEgAygLMhMuZmFzdGNoYXQudjEuUGVyc29uEgwKBG1vcmUYAiABKAgiNwoGUGVyc29uEgwKBG5hbWUYASABKAkSDwoHYWNjb3VudBgCIAEoDBIOCgZvbmxpbmUYAyABKAgiIQoNV2F0Y2hQcmVzZW5jZRIQCghhY2NvdW50cxgBIAMoDCI6CghQcmVzZW5jZRIuCghhY2NvdW50cxgBIAMoCzIcLmZhc3RjaGF0LnYxLkFjY291bnRQcmVzZW5jZSJFCg9BY2NvdW50UHJlc2VuY2USDwoHYWNjb3VudBgBIAEoDBIOCgZvbmxpbmUYAiABKAgSEQoJbGFzdF9zZWVuGAMgASgEIiMKCVJlYWRWYXVsdBIWCg5hZnRlcl9yZXZpc2lvbhgBIAEoDSJRCgVWYXVsdBIoCgdlbnRyaWVzGAEgAygLMhcuZmFzdGNoYXQudjEuVmF1bHRFbnRyeRIQCghyZXZpc2lvbhgCIAEoDRIMCgRtb3JlGAMgASgIIjYKCldyaXRlVmF1bHQSKAoHZW50cmllcxgBIAMoCzIXLmZhc3RjaGF0LnYxLlZhdWx0RW50cnkiIAoMVmF1bHRXcml0dGVuEhAKCHJldmlzaW9uGAEgASgNIh4KClZhdWx0TW92ZWQSEAoIcmV2aXNpb24YASABKA0iSAoJV3JpdGVTbG90EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIlCgRzbG90GAIgASgLMhcuZmFzdGNoYXQudjEuU2VhbGVkU2xvdCINCgtTbG90V3JpdHRlbiIiCgpGZXRjaFNsb3RzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDCJFCgVTbG90cxIUCgxjb252ZXJzYXRpb24YASABKAwSJgoFc2xvdHMYAiADKAsyFy5mYXN0Y2hhdC52MS5TZWFsZWRTbG90Ik0KClNlbmRTaWduYWwSFAoMY29udmVyc2F0aW9uGAEgASgMEikKBnNpZ25hbBgCIAEoCzIZLmZhc3RjaGF0LnYxLlNlYWxlZFNpZ25hbCJJCgZTaWduYWwSFAoMY29udmVyc2F0aW9uGAEgASgMEikKBnNpZ25hbBgCIAEoCzIZLmZhc3RjaGF0LnYxLlNlYWxlZFNpZ25hbGIGcHJvdG8z", [file_fastchat_v1_account, file_fastchat_v1_conversation, file_fastchat_v1_error, file_fastchat_v1_vault]);
+  fileDesc("ChhmYXN0Y2hhdC92MS9mcmFtZXMucHJvdG8SC2Zhc3RjaGF0LnYxIjgKDENsaWVudFBhY2tldBIoCgZmcmFtZXMYASADKAsyGC5mYXN0Y2hhdC52MS5DbGllbnRGcmFtZSI4CgxTZXJ2ZXJQYWNrZXQSKAoGZnJhbWVzGAEgAygLMhguZmFzdGNoYXQudjEuU2VydmVyRnJhbWUijgoKC0NsaWVudEZyYW1lEg8KB3JlcXVlc3QYASABKA0SIwoFaGVsbG8YCiABKAsyEi5mYXN0Y2hhdC52MS5IZWxsb0gAEiEKBHNlbmQYCyABKAsyES5mYXN0Y2hhdC52MS5TZW5kSAASLgoLYXBwZW5kX2xpbmsYDCABKAsyFy5mYXN0Y2hhdC52MS5BcHBlbmRMaW5rSAASKAoIY2F0Y2hfdXAYDSABKAsyFC5mYXN0Y2hhdC52MS5DYXRjaFVwSAASMgoNZmV0Y2hfZW50cmllcxgOIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoRW50cmllc0gAEi4KC2ZldGNoX2xpbmtzGA8gASgLMhcuZmFzdGNoYXQudjEuRmV0Y2hMaW5rc0gAEjkKEWZldGNoX3NlYWxlZF9rZXlzGBAgASgLMhwuZmFzdGNoYXQudjEuRmV0Y2hTZWFsZWRLZXlzSAASMgoNZmV0Y2hfYWNjb3VudBgRIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEgAEi4KC2ZpbmRfcGVvcGxlGBIgASgLMhcuZmFzdGNoYXQudjEuRmluZFBlb3BsZUgAEjQKDndhdGNoX3ByZXNlbmNlGBMgASgLMhouZmFzdGNoYXQudjEuV2F0Y2hQcmVzZW5jZUgAEiwKCnJlYWRfdmF1bHQYFCABKAsyFi5mYXN0Y2hhdC52MS5SZWFkVmF1bHRIABIuCgt3cml0ZV92YXVsdBgVIAEoCzIXLmZhc3RjaGF0LnYxLldyaXRlVmF1bHRIABIsCgp3cml0ZV9zbG90GBYgASgLMhYuZmFzdGNoYXQudjEuV3JpdGVTbG90SAASLgoLZmV0Y2hfc2xvdHMYFyABKAsyFy5mYXN0Y2hhdC52MS5GZXRjaFNsb3RzSAASLgoLc2VuZF9zaWduYWwYGCABKAsyFy5mYXN0Y2hhdC52MS5TZW5kU2lnbmFsSAASPQoTYXBwZW5kX2FjY291bnRfbGluaxgZIAEoCzIeLmZhc3RjaGF0LnYxLkFwcGVuZEFjY291bnRMaW5rSAASNwoQc2VuZF9rZXlfcmVxdWVzdBgaIAEoCzIbLmZhc3RjaGF0LnYxLlNlbmRLZXlSZXF1ZXN0SAASIQoEcGluZxgbIAEoCzIRLmZhc3RjaGF0LnYxLlBpbmdIABI5ChFmZXRjaF9tb3ZlZF9oZWFkcxgcIAEoCzIcLmZhc3RjaGF0LnYxLkZldGNoTW92ZWRIZWFkc0gAEjsKEmZldGNoX2FjY291bnRfa2V5cxgdIAEoCzIdLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEtleXNIABIwCgxyZXF1ZXN0X2pvaW4YHiABKAsyGC5mYXN0Y2hhdC52MS5SZXF1ZXN0Sm9pbkgAEj0KE2ZldGNoX2pvaW5fcmVxdWVzdHMYHyABKAsyHi5mYXN0Y2hhdC52MS5GZXRjaEpvaW5SZXF1ZXN0c0gAEjkKEWRyb3Bfam9pbl9yZXF1ZXN0GCAgASgLMhwuZmFzdGNoYXQudjEuRHJvcEpvaW5SZXF1ZXN0SAASLgoLZmluZF9ncm91cHMYISABKAsyFy5mYXN0Y2hhdC52MS5GaW5kR3JvdXBzSAASMAoMc2V0X3Nlc3Npb25zGCIgASgLMhguZmFzdGNoYXQudjEuU2V0U2Vzc2lvbnNIAEIGCgRib2R5IpEKCgtTZXJ2ZXJGcmFtZRIPCgdyZXF1ZXN0GAEgASgNEiMKBWVycm9yGAkgASgLMhIuZmFzdGNoYXQudjEuRXJyb3JIABInCgd3ZWxjb21lGAogASgLMhQuZmFzdGNoYXQudjEuV2VsY29tZUgAEiEKBHNlbnQYCyABKAsyES5mYXN0Y2hhdC52MS5TZW50SAASKQoIYXBwZW5kZWQYDCABKAsyFS5mYXN0Y2hhdC52MS5BcHBlbmRlZEgAEiMKBWhlYWRzGA0gASgLMhIuZmFzdGNoYXQudjEuSGVhZHNIABInCgdlbnRyaWVzGA4gASgLMhQuZmFzdGNoYXQudjEuRW50cmllc0gAEi4KC3NlYWxlZF9rZXlzGBAgASgLMhcuZmFzdGNoYXQudjEuU2VhbGVkS2V5c0gAEicKB2FjY291bnQYESABKAsyFC5mYXN0Y2hhdC52MS5BY2NvdW50SAASJQoGcGVvcGxlGBIgASgLMhMuZmFzdGNoYXQudjEuUGVvcGxlSAASKQoIcHJlc2VuY2UYEyABKAsyFS5mYXN0Y2hhdC52MS5QcmVzZW5jZUgAEiMKBXZhdWx0GBQgASgLMhIuZmFzdGNoYXQudjEuVmF1bHRIABIyCg12YXVsdF93cml0dGVuGBUgASgLMhkuZmFzdGNoYXQudjEuVmF1bHRXcml0dGVuSAASMAoMc2xvdF93cml0dGVuGBYgASgLMhguZmFzdGNoYXQudjEuU2xvdFdyaXR0ZW5IABIjCgVzbG90cxgXIAEoCzISLmZhc3RjaGF0LnYxLlNsb3RzSAASJQoGc2lnbmFsGBggASgLMhMuZmFzdGNoYXQudjEuU2lnbmFsSAASMgoNYWNjb3VudF9tb3ZlZBgZIAEoCzIZLmZhc3RjaGF0LnYxLkFjY291bnRNb3ZlZEgAEjIKDWtleV9yZXF1ZXN0ZWQYGiABKAsyGS5mYXN0Y2hhdC52MS5LZXlSZXF1ZXN0ZWRIABIhCgRwb25nGBsgASgLMhEuZmFzdGNoYXQudjEuUG9uZ0gAEi4KC3ZhdWx0X21vdmVkGBwgASgLMhcuZmFzdGNoYXQudjEuVmF1bHRNb3ZlZEgAEiEKBG1vdmUYHSABKAsyES5mYXN0Y2hhdC52MS5Nb3ZlSAASLgoLbW92ZWRfaGVhZHMYHiABKAsyFy5mYXN0Y2hhdC52MS5Nb3ZlZEhlYWRzSAASMAoMYWNjb3VudF9rZXlzGB8gASgLMhguZmFzdGNoYXQudjEuQWNjb3VudEtleXNIABI0Cg5qb2luX3JlcXVlc3RlZBggIAEoCzIaLmZhc3RjaGF0LnYxLkpvaW5SZXF1ZXN0ZWRIABIyCg1qb2luX3JlcXVlc3RzGCEgASgLMhkuZmFzdGNoYXQudjEuSm9pblJlcXVlc3RzSAASPwoUam9pbl9yZXF1ZXN0X2Ryb3BwZWQYIiABKAsyHy5mYXN0Y2hhdC52MS5Kb2luUmVxdWVzdERyb3BwZWRIABIyCg1wdWJsaWNfZ3JvdXBzGCMgASgLMhkuZmFzdGNoYXQudjEuUHVibGljR3JvdXBzSAASLAoKam9pbl9hc2tlZBgkIAEoCzIWLmZhc3RjaGF0LnYxLkpvaW5Bc2tlZEgAEjAKDHNlc3Npb25zX3NldBglIAEoCzIYLmZhc3RjaGF0LnYxLlNlc3Npb25zU2V0SABCBgoEYm9keSJICgVIZWxsbxIQCgh2ZXJzaW9ucxgBIAMoDRIOCgZzdWl0ZXMYAiADKA0SDgoGdGlja2V0GAMgASgMEg0KBWFnZW50GAQgASgJIn0KB1dlbGNvbWUSDwoHdmVyc2lvbhgBIAEoDRINCgVzdWl0ZRgCIAEoDRITCgtpbmNhcm5hdGlvbhgDIAEoDRIOCgZzZXJ2ZXIYBCABKAkSDAoEdGltZRgFIAEoBBIPCgdhY2NvdW50GAYgASgMEg4KBmRldmljZRgHIAEoDCIGCgRQaW5nIhQKBFBvbmcSDAoEdGltZRgBIAEoBCIGCgRNb3ZlIlkKBFNlbmQSFAoMY29udmVyc2F0aW9uGAEgASgMEisKB21lc3NhZ2UYAiABKAsyGi5mYXN0Y2hhdC52MS5TZWFsZWRNZXNzYWdlEg4KBnJlc3VtZRgDIAEoCCImCgRTZW50EhAKCHNlcXVlbmNlGAEgASgNEgwKBHRpbWUYAiABKAQidgoKQXBwZW5kTGluaxIUCgxjb252ZXJzYXRpb24YASABKAwSJQoFZW50cnkYAiABKAsyFi5mYXN0Y2hhdC52MS5MaW5rRW50cnkSKwoLc2VhbGVkX2tleXMYAyADKAsyFi5mYXN0Y2hhdC52MS5TZWFsZWRLZXkiKgoIQXBwZW5kZWQSEAoIc2VxdWVuY2UYASABKA0SDAoEdGltZRgCIAEoBCIvCgdDYXRjaFVwEiQKB2N1cnNvcnMYASADKAsyEy5mYXN0Y2hhdC52MS5DdXJzb3IiMAoGQ3Vyc29yEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSIpCgVIZWFkcxIgCgVoZWFkcxgBIAMoCzIRLmZhc3RjaGF0LnYxLkhlYWQibgoESGVhZBIUCgxjb252ZXJzYXRpb24YASABKAwSEAoIc2VxdWVuY2UYAiABKA0SDAoEdGltZRgDIAEoBBIKCgJieRgEIAEoDBINCgVlbmRlZBgFIAEoDRIVCg1qb2luX3JlcXVlc3RzGAYgASgNInEKDEZldGNoRW50cmllcxIUCgxjb252ZXJzYXRpb24YASABKAwSEgoFYWZ0ZXIYAiABKA1IAIgBARITCgZiZWZvcmUYAyABKA1IAYgBARINCgVsaW1pdBgEIAEoDUIICgZfYWZ0ZXJCCQoHX2JlZm9yZSIxCgpGZXRjaExpbmtzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBINCgVhZnRlchgCIAEoDSJ/CgdFbnRyaWVzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIjCgdlbnRyaWVzGAIgAygLMhIuZmFzdGNoYXQudjEuRW50cnkSDAoEaGVhZBgDIAEoDRIrCgtzZWFsZWRfa2V5cxgEIAMoCzIWLmZhc3RjaGF0LnYxLlNlYWxlZEtleSI7Cg9GZXRjaFNlYWxlZEtleXMSFAoMY29udmVyc2F0aW9uGAEgASgMEhIKCmZyb21fZXBvY2gYAiABKA0iMgoKU2VhbGVkS2V5cxIkCgRrZXlzGAEgAygLMhYuZmFzdGNoYXQudjEuU2VhbGVkS2V5IjoKDlNlbmRLZXlSZXF1ZXN0EigKB3JlcXVlc3QYASABKAsyFy5mYXN0Y2hhdC52MS5LZXlSZXF1ZXN0IjgKDEtleVJlcXVlc3RlZBIoCgdyZXF1ZXN0GAEgASgLMhcuZmFzdGNoYXQudjEuS2V5UmVxdWVzdCInCg9GZXRjaE1vdmVkSGVhZHMSFAoMY29udmVyc2F0aW9uGAEgASgMIjUKCk1vdmVkSGVhZHMSJwoFaGVhZHMYASADKAsyGC5mYXN0Y2hhdC52MS5BY2NvdW50SGVhZCIkChBGZXRjaEFjY291bnRLZXlzEhAKCGFjY291bnRzGAEgAygMIjYKC0FjY291bnRLZXlzEicKBGtleXMYASADKAsyGS5mYXN0Y2hhdC52MS5BY2NvdW50S2V5T2YiMwoMQWNjb3VudEtleU9mEg8KB2FjY291bnQYASABKAwSEgoKcHVibGljX2tleRgCIAEoDCI4CgtSZXF1ZXN0Sm9pbhIpCgdyZXF1ZXN0GAEgASgLMhguZmFzdGNoYXQudjEuSm9pblJlcXVlc3QiHwoNSm9pblJlcXVlc3RlZBIOCgZtZW1iZXIYASABKAgiOAoRRmV0Y2hKb2luUmVxdWVzdHMSFAoMY29udmVyc2F0aW9uGAEgASgMEg0KBWxpbWl0GAIgASgNImYKDEpvaW5SZXF1ZXN0cxIUCgxjb252ZXJzYXRpb24YASABKAwSMQoIcmVxdWVzdHMYAiADKAsyHy5mYXN0Y2hhdC52MS5XYWl0aW5nSm9pblJlcXVlc3QSDQoFdG90YWwYAyABKA0iTQoSV2FpdGluZ0pvaW5SZXF1ZXN0EikKB3JlcXVlc3QYASABKAsyGC5mYXN0Y2hhdC52MS5Kb2luUmVxdWVzdBIMCgR0aW1lGAIgASgEIjgKD0Ryb3BKb2luUmVxdWVzdBIUCgxjb252ZXJzYXRpb24YASABKAwSDwoHYWNjb3VudBgCIAEoDCIUChJKb2luUmVxdWVzdERyb3BwZWQiIQoJSm9pbkFza2VkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDCI4CgpGaW5kR3JvdXBzEgwKBHRleHQYASABKAkSDQoFbGltaXQYAiABKA0SDQoFZXhhY3QYAyABKAgiRgoMUHVibGljR3JvdXBzEigKBmdyb3VwcxgBIAMoCzIYLmZhc3RjaGF0LnYxLlB1YmxpY0dyb3VwEgwKBG1vcmUYAiABKAgiQgoLUHVibGljR3JvdXASDAoEbmFtZRgBIAEoCRIUCgxjb252ZXJzYXRpb24YAiABKAwSDwoHbWVtYmVycxgDIAEoDSJGCgxGZXRjaEFjY291bnQSEQoHYWNjb3VudBgBIAEoDEgAEg4KBG5hbWUYAiABKAlIABINCgVhZnRlchgDIAEoDUIECgJieSKUAgoHQWNjb3VudBIPCgdhY2NvdW50GAEgASgMEiYKBWxpbmtzGAIgAygLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxIaChJhY2NvdW50X3B1YmxpY19rZXkYAyABKAwSLQoGY29waWVzGAQgAygLMh0uZmFzdGNoYXQudjEuU2VhbGVkRGV2aWNlQ29weRIgCgV3cmFwcxgFIAMoCzIRLmZhc3RjaGF0LnYxLldyYXASGwoTZGV2aWNlX3NlYWxpbmdfa2V5cxgGIAMoDBIuCgxkZXZpY2VfdGltZXMYByADKAsyGC5mYXN0Y2hhdC52MS5EZXZpY2VUaW1lcxIWCg5zaW5nbGVfc2Vzc2lvbhgIIAEoCCI/CgtEZXZpY2VUaW1lcxIOCgZkZXZpY2UYASABKAwSDQoFYWRkZWQYAiABKAQSEQoJbGFzdF9zZWVuGAMgASgEIh0KC1NldFNlc3Npb25zEg4KBnNpbmdsZRgBIAEoCCINCgtTZXNzaW9uc1NldCKwAQoRQXBwZW5kQWNjb3VudExpbmsSJQoEbGluaxgBIAEoCzIXLmZhc3RjaGF0LnYxLlNpZ25lZExpbmsSNAoLYXR0YWNobWVudHMYAiABKAsyHy5mYXN0Y2hhdC52MS5BY2NvdW50QXR0YWNobWVudHMSJgoFdmF1bHQYAyADKAsyFy5mYXN0Y2hhdC52MS5WYXVsdEVudHJ5EhYKDnZhdWx0X3JldmlzaW9uGAQgASgNIjYKDEFjY291bnRNb3ZlZBImCgRoZWFkGAEgASgLMhguZmFzdGNoYXQudjEuQWNjb3VudEhlYWQiKQoKRmluZFBlb3BsZRIMCgR0ZXh0GAEgASgJEg0KBWxpbWl0GAIgASgNIjsKBlBlb3BsZRIjCgZwZW9wbGUYASADKAsyEy5mYXN0Y2hhdC52MS5QZXJzb24SDAoEbW9yZRgCIAEoCCI3CgZQZXJzb24SDAoEbmFtZRgBIAEoCRIPCgdhY2NvdW50GAIgASgMEg4KBm9ubGluZRgDIAEoCCIhCg1XYXRjaFByZXNlbmNlEhAKCGFjY291bnRzGAEgAygMIjoKCFByZXNlbmNlEi4KCGFjY291bnRzGAEgAygLMhwuZmFzdGNoYXQudjEuQWNjb3VudFByZXNlbmNlIkUKD0FjY291bnRQcmVzZW5jZRIPCgdhY2NvdW50GAEgASgMEg4KBm9ubGluZRgCIAEoCBIRCglsYXN0X3NlZW4YAyABKAQiIwoJUmVhZFZhdWx0EhYKDmFmdGVyX3JldmlzaW9uGAEgASgNIlEKBVZhdWx0EigKB2VudHJpZXMYASADKAsyFy5mYXN0Y2hhdC52MS5WYXVsdEVudHJ5EhAKCHJldmlzaW9uGAIgASgNEgwKBG1vcmUYAyABKAgiNgoKV3JpdGVWYXVsdBIoCgdlbnRyaWVzGAEgAygLMhcuZmFzdGNoYXQudjEuVmF1bHRFbnRyeSIgCgxWYXVsdFdyaXR0ZW4SEAoIcmV2aXNpb24YASABKA0iHgoKVmF1bHRNb3ZlZBIQCghyZXZpc2lvbhgBIAEoDSJICglXcml0ZVNsb3QSFAoMY29udmVyc2F0aW9uGAEgASgMEiUKBHNsb3QYAiABKAsyFy5mYXN0Y2hhdC52MS5TZWFsZWRTbG90Ig0KC1Nsb3RXcml0dGVuIiIKCkZldGNoU2xvdHMSFAoMY29udmVyc2F0aW9uGAEgASgMIkUKBVNsb3RzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBImCgVzbG90cxgCIAMoCzIXLmZhc3RjaGF0LnYxLlNlYWxlZFNsb3QiTQoKU2VuZFNpZ25hbBIUCgxjb252ZXJzYXRpb24YASABKAwSKQoGc2lnbmFsGAIgASgLMhkuZmFzdGNoYXQudjEuU2VhbGVkU2lnbmFsIkkKBlNpZ25hbBIUCgxjb252ZXJzYXRpb24YASABKAwSKQoGc2lnbmFsGAIgASgLMhkuZmFzdGNoYXQudjEuU2VhbGVkU2lnbmFsYgZwcm90bzM", [file_fastchat_v1_account, file_fastchat_v1_conversation, file_fastchat_v1_error, file_fastchat_v1_vault]);
 
 /**
  * @generated from message fastchat.v1.ClientPacket
@@ -214,6 +214,12 @@ export type ClientFrame = Message<"fastchat.v1.ClientFrame"> & {
      */
     value: FindGroups;
     case: "findGroups";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.SetSessions set_sessions = 34;
+     */
+    value: SetSessions;
+    case: "setSessions";
   } | { case: undefined; value?: undefined };
 };
 
@@ -404,6 +410,12 @@ export type ServerFrame = Message<"fastchat.v1.ServerFrame"> & {
      */
     value: JoinAsked;
     case: "joinAsked";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.SessionsSet sessions_set = 37;
+     */
+    value: SessionsSet;
+    case: "sessionsSet";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1355,6 +1367,13 @@ export type Account = Message<"fastchat.v1.Account"> & {
    * @generated from field: repeated fastchat.v1.DeviceTimes device_times = 7;
    */
   deviceTimes: DeviceTimes[];
+
+  /**
+   * The same: it wants to be signed in on one device at a time [H7].
+   *
+   * @generated from field: bool single_session = 8;
+   */
+  singleSession: boolean;
 };
 
 /**
@@ -1398,6 +1417,38 @@ export const DeviceTimesSchema: GenMessage<DeviceTimes> = /*@__PURE__*/
   messageDesc(file_fastchat_v1_frames, 42);
 
 /**
+ * Of the session's own account; who is signed in stays so until the next sign-in [H7].
+ *
+ * @generated from message fastchat.v1.SetSessions
+ */
+export type SetSessions = Message<"fastchat.v1.SetSessions"> & {
+  /**
+   * @generated from field: bool single = 1;
+   */
+  single: boolean;
+};
+
+/**
+ * Describes the message fastchat.v1.SetSessions.
+ * Use `create(SetSessionsSchema)` to create a new message.
+ */
+export const SetSessionsSchema: GenMessage<SetSessions> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 43);
+
+/**
+ * @generated from message fastchat.v1.SessionsSet
+ */
+export type SessionsSet = Message<"fastchat.v1.SessionsSet"> & {
+};
+
+/**
+ * Describes the message fastchat.v1.SessionsSet.
+ * Use `create(SessionsSetSchema)` to create a new message.
+ */
+export const SessionsSetSchema: GenMessage<SessionsSet> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 44);
+
+/**
  * @generated from message fastchat.v1.AppendAccountLink
  */
 export type AppendAccountLink = Message<"fastchat.v1.AppendAccountLink"> & {
@@ -1431,7 +1482,7 @@ export type AppendAccountLink = Message<"fastchat.v1.AppendAccountLink"> & {
  * Use `create(AppendAccountLinkSchema)` to create a new message.
  */
 export const AppendAccountLinkSchema: GenMessage<AppendAccountLink> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 43);
+  messageDesc(file_fastchat_v1_frames, 45);
 
 /**
  * An account chain that concerns the receiver grew.
@@ -1450,7 +1501,7 @@ export type AccountMoved = Message<"fastchat.v1.AccountMoved"> & {
  * Use `create(AccountMovedSchema)` to create a new message.
  */
 export const AccountMovedSchema: GenMessage<AccountMoved> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 44);
+  messageDesc(file_fastchat_v1_frames, 46);
 
 /**
  * People whose name contains the text (policy "everyone"), or has exactly this name (policy "exact").
@@ -1474,7 +1525,7 @@ export type FindPeople = Message<"fastchat.v1.FindPeople"> & {
  * Use `create(FindPeopleSchema)` to create a new message.
  */
 export const FindPeopleSchema: GenMessage<FindPeople> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 45);
+  messageDesc(file_fastchat_v1_frames, 47);
 
 /**
  * @generated from message fastchat.v1.People
@@ -1496,7 +1547,7 @@ export type People = Message<"fastchat.v1.People"> & {
  * Use `create(PeopleSchema)` to create a new message.
  */
 export const PeopleSchema: GenMessage<People> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 46);
+  messageDesc(file_fastchat_v1_frames, 48);
 
 /**
  * @generated from message fastchat.v1.Person
@@ -1523,7 +1574,7 @@ export type Person = Message<"fastchat.v1.Person"> & {
  * Use `create(PersonSchema)` to create a new message.
  */
 export const PersonSchema: GenMessage<Person> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 47);
+  messageDesc(file_fastchat_v1_frames, 49);
 
 /**
  * Replaces the list watched so far; answered with Presence of all of them, then live.
@@ -1542,7 +1593,7 @@ export type WatchPresence = Message<"fastchat.v1.WatchPresence"> & {
  * Use `create(WatchPresenceSchema)` to create a new message.
  */
 export const WatchPresenceSchema: GenMessage<WatchPresence> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 48);
+  messageDesc(file_fastchat_v1_frames, 50);
 
 /**
  * @generated from message fastchat.v1.Presence
@@ -1559,7 +1610,7 @@ export type Presence = Message<"fastchat.v1.Presence"> & {
  * Use `create(PresenceSchema)` to create a new message.
  */
 export const PresenceSchema: GenMessage<Presence> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 49);
+  messageDesc(file_fastchat_v1_frames, 51);
 
 /**
  * @generated from message fastchat.v1.AccountPresence
@@ -1588,7 +1639,7 @@ export type AccountPresence = Message<"fastchat.v1.AccountPresence"> & {
  * Use `create(AccountPresenceSchema)` to create a new message.
  */
 export const AccountPresenceSchema: GenMessage<AccountPresence> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 50);
+  messageDesc(file_fastchat_v1_frames, 52);
 
 /**
  * Entries written after the given revision; 0: all.
@@ -1607,7 +1658,7 @@ export type ReadVault = Message<"fastchat.v1.ReadVault"> & {
  * Use `create(ReadVaultSchema)` to create a new message.
  */
 export const ReadVaultSchema: GenMessage<ReadVault> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 51);
+  messageDesc(file_fastchat_v1_frames, 53);
 
 /**
  * @generated from message fastchat.v1.Vault
@@ -1636,7 +1687,7 @@ export type Vault = Message<"fastchat.v1.Vault"> & {
  * Use `create(VaultSchema)` to create a new message.
  */
 export const VaultSchema: GenMessage<Vault> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 52);
+  messageDesc(file_fastchat_v1_frames, 54);
 
 /**
  * All entries or none: each `version` must be one more than what is stored.
@@ -1655,7 +1706,7 @@ export type WriteVault = Message<"fastchat.v1.WriteVault"> & {
  * Use `create(WriteVaultSchema)` to create a new message.
  */
 export const WriteVaultSchema: GenMessage<WriteVault> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 53);
+  messageDesc(file_fastchat_v1_frames, 55);
 
 /**
  * @generated from message fastchat.v1.VaultWritten
@@ -1672,7 +1723,7 @@ export type VaultWritten = Message<"fastchat.v1.VaultWritten"> & {
  * Use `create(VaultWrittenSchema)` to create a new message.
  */
 export const VaultWrittenSchema: GenMessage<VaultWritten> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 54);
+  messageDesc(file_fastchat_v1_frames, 56);
 
 /**
  * @generated from message fastchat.v1.VaultMoved
@@ -1689,7 +1740,7 @@ export type VaultMoved = Message<"fastchat.v1.VaultMoved"> & {
  * Use `create(VaultMovedSchema)` to create a new message.
  */
 export const VaultMovedSchema: GenMessage<VaultMoved> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 55);
+  messageDesc(file_fastchat_v1_frames, 57);
 
 /**
  * @generated from message fastchat.v1.WriteSlot
@@ -1711,7 +1762,7 @@ export type WriteSlot = Message<"fastchat.v1.WriteSlot"> & {
  * Use `create(WriteSlotSchema)` to create a new message.
  */
 export const WriteSlotSchema: GenMessage<WriteSlot> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 56);
+  messageDesc(file_fastchat_v1_frames, 58);
 
 /**
  * @generated from message fastchat.v1.SlotWritten
@@ -1724,7 +1775,7 @@ export type SlotWritten = Message<"fastchat.v1.SlotWritten"> & {
  * Use `create(SlotWrittenSchema)` to create a new message.
  */
 export const SlotWrittenSchema: GenMessage<SlotWritten> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 57);
+  messageDesc(file_fastchat_v1_frames, 59);
 
 /**
  * @generated from message fastchat.v1.FetchSlots
@@ -1741,7 +1792,7 @@ export type FetchSlots = Message<"fastchat.v1.FetchSlots"> & {
  * Use `create(FetchSlotsSchema)` to create a new message.
  */
 export const FetchSlotsSchema: GenMessage<FetchSlots> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 58);
+  messageDesc(file_fastchat_v1_frames, 60);
 
 /**
  * As an answer, or live.
@@ -1765,7 +1816,7 @@ export type Slots = Message<"fastchat.v1.Slots"> & {
  * Use `create(SlotsSchema)` to create a new message.
  */
 export const SlotsSchema: GenMessage<Slots> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 59);
+  messageDesc(file_fastchat_v1_frames, 61);
 
 /**
  * @generated from message fastchat.v1.SendSignal
@@ -1787,7 +1838,7 @@ export type SendSignal = Message<"fastchat.v1.SendSignal"> & {
  * Use `create(SendSignalSchema)` to create a new message.
  */
 export const SendSignalSchema: GenMessage<SendSignal> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 60);
+  messageDesc(file_fastchat_v1_frames, 62);
 
 /**
  * @generated from message fastchat.v1.Signal
@@ -1809,5 +1860,5 @@ export type Signal = Message<"fastchat.v1.Signal"> & {
  * Use `create(SignalSchema)` to create a new message.
  */
 export const SignalSchema: GenMessage<Signal> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 61);
+  messageDesc(file_fastchat_v1_frames, 63);
 
