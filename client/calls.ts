@@ -6,7 +6,17 @@ import type { PresenceState } from "./presence.ts";
 /** About people and this account's own settings. */
 export interface OwnCalls extends Pick<
   Client,
-  "setMute" | "accept" | "decline" | "setBlocked" | "setBroadcastList" | "broadcast" | "receipts" | "devices" | "nameDevice"
+  | "setMute"
+  | "accept"
+  | "decline"
+  | "setBlocked"
+  | "setBroadcastList"
+  | "broadcast"
+  | "receipts"
+  | "devices"
+  | "nameDevice"
+  | "sessionPolicy"
+  | "setSessionPolicy"
 > {
   /** Reads a stranger's conversation that was left for later, now. */
   readRequest(id: ConversationId): Promise<void>;
@@ -47,6 +57,8 @@ const names = {
     "receipts",
     "devices",
     "nameDevice",
+    "sessionPolicy",
+    "setSessionPolicy",
     "readRequest",
     "presences",
   ],

@@ -9,6 +9,8 @@ import {
   DeviceAddedSchema,
   type GatewayInfo,
   GatewayInfoSchema,
+  OtherDevicesRequestSchema,
+  OtherDevicesSchema,
   PasswordFinishedSchema,
   PasswordFinishSchema,
   PasswordStartedSchema,
@@ -71,6 +73,7 @@ export class Gateway {
   startPassword = this.#call("/v1/password/start", PasswordStartSchema, PasswordStartedSchema);
   finishPassword = this.#call("/v1/password/finish", PasswordFinishSchema, PasswordFinishedSchema);
   addDevice = this.#call("/v1/devices", AddDeviceSchema, DeviceAddedSchema);
+  otherDevices = this.#call("/v1/devices/others", OtherDevicesRequestSchema, OtherDevicesSchema);
   #challenge = this.#call("/v1/challenge", ChallengeRequestSchema, ChallengeSchema);
   #ticket = this.#call("/v1/ticket", TicketRequestSchema, TicketSchema);
 

@@ -61,6 +61,8 @@ export interface HolderParts {
   readonly agent: string;
   readonly deviceName?: string;
   readonly offline: boolean;
+  /** A QuickChat session [H5]. */
+  readonly quick: boolean;
   readonly onWake: (listener: () => void) => () => void;
   readonly emit: (event: ClientEvent) => void;
   /** Something that no rule foresees: a full disk, a bug. Whoever uses the SDK gets to know. */
@@ -145,6 +147,10 @@ export class Holder {
       gateway: parts.gateway,
       vault: () => this.#vault,
       onNewDevice: () => emit({ kind: "warning", warning: "new-device", text: NEW_DEVICE_WARNING }),
+      onSignedOut: (device) => {
+        const name = this.#devices.quickName(device);
+        if (name !== undefined) emit({ kind: "warning", warning: "quick-ended", text: quickEndedWarning(name), device });
+      },
     });
     this.#vault = new Vault({
       storage,
@@ -198,7 +204,7 @@ export class Holder {
       author,
       connection,
       isOnline,
-      isQuiet: (conversation) => this.requests.isQuiet(conversation),
+      isQuiet: (conversation) => this.requests.isQuiet(conversation) || this.#readPositions.isUnreadLeftOut(conversation),
       onOthers: (conversation, from, to) => quietly(this.#news.othersMoved(conversation, from, to)),
       onUnexpected,
     });
@@ -230,6 +236,7 @@ export class Holder {
       },
       settings: this.settings,
       standings,
+      leavesPast: parts.quick,
     });
     this.people = new People({
       me,
@@ -254,7 +261,7 @@ export class Holder {
       listener: {
         onStored: (conversation, sequences, live) => {
           quietly(this.#news.stored(conversation, sequences, live));
-          if (!live && conversation.record.low > 1) quietly(this.#countUnread(conversation));
+          if (!live && conversation.record.low > 1 && !conversation.isPastLeft) quietly(this.#countUnread(conversation));
         },
         onChanged: (conversation, sequences) => quietly(this.#news.itemsChanged(conversation, sequences)),
         onFork: tellFork,
@@ -297,6 +304,7 @@ export class Holder {
       emit,
       onHeads: () => this.outbox.driveAll(),
       onJoinRequests: (conversation) => quietly(this.#admissions.look(conversation)),
+      leavesPast: parts.quick,
       quietly,
     });
     const shared = { account: me.account, accounts: this.accounts, conversations: this.#conversations };
@@ -343,8 +351,10 @@ export class Holder {
       ownAccount: this.#ownAccount,
       vault: this.#vault,
       connection: this.#connection,
+      gateway: parts.gateway,
       me: this.#parts.profile.me,
       givenName: parts.deviceName,
+      quick: parts.quick,
     });
     this.#devices = devices;
     this.own = {
@@ -365,6 +375,8 @@ export class Holder {
       receipts: (id) => this.#receipts(id),
       devices: () => devices.all(),
       nameDevice: (device, name) => devices.name(device, name),
+      sessionPolicy: () => devices.sessionPolicy(),
+      setSessionPolicy: (account) => devices.setSessionPolicy(account),
       readRequest: (id) => this.requests.read(id),
       presences: (people) => this.#presence.look(people),
     };
@@ -624,5 +636,7 @@ function ignoreNotFound(error: unknown): void {
 }
 
 const NEW_DEVICE_WARNING = "A new device signed in to your account. If that was not you, change your password and revoke it.";
+const quickEndedWarning = (name: string): string =>
+  `${name} is over. If that machine is not yours, it may have kept your keys: revoke it, and it reads nothing more.`;
 const VAULT_WARNING =
   "Your contacts and settings on the server are not what your devices wrote: something was changed, swapped, held back or is old. What this device has was kept.";

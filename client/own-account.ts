@@ -1,5 +1,5 @@
 import { type DeviceId, ErrorCode, FastChatError, idBytes } from "@fastchat/protocol";
-import { type AccountState, activeDevices, buildSignOut } from "@fastchat/protocol/chain";
+import { type AccountState, buildSignOut } from "@fastchat/protocol/chain";
 import { deviceSealingKeyHash, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
 import type { AccountAttachments, SignedLink } from "@fastchat/protocol/wire/account";
 import type { DeviceTimes } from "@fastchat/protocol/wire/frames";
@@ -9,7 +9,7 @@ import type { Connection } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
 import { type AccountKeySecret, type LocalProfile, saveAccountKey } from "./profile.ts";
 import { buildRevocation } from "./revocation.ts";
-import { openAccount } from "./sign-in.ts";
+import { openAccount, type OpenedKeys } from "./sign-in.ts";
 import type { Storage } from "./storage.ts";
 import type { Vault } from "./vault.ts";
 
@@ -24,6 +24,8 @@ export interface OwnAccountParts {
   readonly gateway: Gateway;
   readonly vault: () => Vault;
   readonly onNewDevice: () => void;
+  /** It signed itself out: its notes in the vault have been read. */
+  readonly onSignedOut: (device: DeviceId) => void;
 }
 
 /** The account that is signed in here: its chain as it moves, and its keys. */
@@ -57,11 +59,14 @@ export class OwnAccount {
     if (await this.renewKeys()) await this.#parts.vault().renew();
     if (before === undefined) return;
     // What a device wrote before it ended is read now: what it signs from here on is refused [P4].
-    if (activeDevices(before).some((device) => state.devices.get(device)?.status.kind !== "active")) await this.#parts.vault().refresh();
+    const isOver = (device: DeviceId) => before.devices.get(device)?.status.kind !== state.devices.get(device)?.status.kind;
+    const ended = [...state.devices.values()].filter(({ device, status }) => status.kind !== "active" && isOver(device));
+    if (ended.length > 0) await this.#parts.vault().refresh();
     for (const { device } of state.devices.values()) {
       if (before.devices.has(device) || device === me.device) continue;
       this.#parts.onNewDevice();
     }
+    for (const { device, status } of ended) if (status.kind === "signed-out") this.#parts.onSignedOut(device);
   }
 
   /** True: the account has a newer key, and this device has it now. */
@@ -80,10 +85,15 @@ export class OwnAccount {
   }
 
   /** Who they are says the chain, when they were seen the server. */
-  async fetchDevices(): Promise<{ readonly state: AccountState; readonly times: readonly DeviceTimes[] }> {
+  async fetchDevices(): Promise<{
+    readonly state: AccountState;
+    readonly times: readonly DeviceTimes[];
+    /** As the account wants it [H7]. */
+    readonly singleSession: boolean;
+  }> {
     const { state } = await this.#parts.accounts.refresh(this.#parts.profile.me.account);
-    const { deviceTimes } = await this.#fetch(state.head.index);
-    return { state, times: deviceTimes };
+    const { deviceTimes, singleSession } = await this.#fetch(state.head.index);
+    return { state, times: deviceTimes, singleSession };
   }
 
   async hasDevice(device: DeviceId): Promise<boolean> {
@@ -105,6 +115,11 @@ export class OwnAccount {
     await this.#parts.vault().refresh();
     const { state } = await this.#parts.accounts.refresh(me.account);
     const account = await openAccount(this.#parts.gateway, me.name, password, { state, passwordServerKey });
+    await this.revokeWith(account, devices);
+  }
+
+  /** The same by who has just opened the account, once the vault is read. */
+  async revokeWith(account: OpenedKeys, devices: readonly DeviceId[]): Promise<void> {
     const { deviceSealingKeys } = await this.#fetch(account.state.head.index);
     const byHash = new Map(deviceSealingKeys.map((key) => [toHex(deviceSealingKeyHash(key)), key]));
     const sealingKeys = new Map(

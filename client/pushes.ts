@@ -95,6 +95,7 @@ export async function receivePush(body: Push, to: PushReceivers): Promise<void> 
     case "joinRequests":
     case "joinRequestDropped":
     case "publicGroups":
+    case "sessionsSet":
       // Answers that nobody asked for.
       return;
     default:

@@ -25,9 +25,20 @@ export class ReadPositions {
   /** Read here. */
   async mark(conversation: Conversation, sequence: number): Promise<void> {
     const upTo = Math.min(sequence, conversation.record.high);
-    if (!(await this.#readUpTo(conversation, upTo))) return;
+    if (!(await this.#readUpTo(conversation, upTo)) || this.isUnreadLeftOut(conversation)) return;
     const read = await conversation.witnessAt(upTo);
     await this.#parts.vault.set({ kind: { case: "readPosition", value: { conversation: idBytes(conversation.id), read } } });
+  }
+
+  /**
+   * [H5] Whether there is something from before this session that this person has not read anywhere: who has read only what came after it says
+   * nothing, or all of it would count as read.
+   */
+  isUnreadLeftOut(conversation: Conversation): boolean {
+    if (!conversation.isPastLeft) return false;
+    const content = this.#parts.vault.get({ kind: "readPosition", key: conversation.id });
+    const read = content?.kind.case === "readPosition" ? (content.kind.value.read?.sequence ?? 0) : 0;
+    return conversation.record.low > read + 1;
   }
 
   /** What was read on another device is read here. */

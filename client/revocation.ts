@@ -5,7 +5,7 @@ import { accountPublicKeyHash, generateSealingKey, sealAccountKey, sealedCopyHas
 import { type AccountAttachments, AccountAttachmentsSchema, type SignedLink, WrapPurpose } from "@fastchat/protocol/wire/account";
 import { accountKeyRecord } from "./account-keys.ts";
 import type { AccountKeySecret } from "./profile.ts";
-import type { OpenedAccount } from "./sign-in.ts";
+import type { OpenedKeys } from "./sign-in.ts";
 
 export interface Revocation {
   readonly link: SignedLink;
@@ -19,7 +19,7 @@ export interface Revocation {
  * @param sealingKeys X-Wing public keys of the devices that remain
  */
 export async function buildRevocation(
-  account: OpenedAccount,
+  account: OpenedKeys,
   revoked: readonly DeviceId[],
   sealingKeys: ReadonlyMap<DeviceId, Uint8Array>,
 ): Promise<Revocation> {

@@ -1,0 +1,34 @@
+import type { OpenOptions, QuickOptions, QuickResult } from "./api.ts";
+import { openClientOn } from "./client.ts";
+import type { ProfileLock } from "./lock.ts";
+import type { Platform } from "./platform.ts";
+import { signIn } from "./sign-in.ts";
+import { MemoryPlace, openMemoryStorage } from "./storage-memory.ts";
+
+/** [H5] A profile that lies in memory alone, of one client. */
+function memoryPlatform(place: MemoryPlace, { onWake }: Pick<Platform<unknown>, "onWake">): Platform<undefined> {
+  return {
+    exists: async () => true,
+    openStorage: async () => openMemoryStorage(place),
+    lock: () => onlyHolder,
+    erase: async () => place.values.clear(),
+    onWake,
+  };
+}
+
+/** Nobody else can open what lies in this process's memory. */
+const held = { release: async () => undefined };
+const onlyHolder: ProfileLock = { tryAcquire: async () => held, acquire: async () => held };
+
+/** How one comes into a QuickChat session, on each platform. */
+export const quickEntrance =
+  (platform: Pick<Platform<unknown>, "onWake">) =>
+  async (options: QuickOptions, open: Omit<OpenOptions, "offline" | "gateway"> = {}): Promise<QuickResult> => {
+    const place = new MemoryPlace();
+    const result = await signIn(openMemoryStorage(place), options);
+    if (result.kind !== "signed-in") return result;
+    const client = await openClientOn(memoryPlatform(place, platform), undefined, { ...open, quick: true });
+    if (client === undefined) throw new Error("a profile just made is not there");
+    const { others } = result;
+    return { kind: "open", client, ...(others !== undefined && { others }) };
+  };
