@@ -528,6 +528,8 @@ export class Holder {
   async signOut(): Promise<"told" | "not-reached"> {
     if (this.#connection.state.kind === "connecting") await this.#connection.online().catch(() => undefined);
     if (this.#connection.state.kind !== "online") return "not-reached";
+    // However short it was, the other devices hear what it was [H3].
+    if (this.#parts.quick) await this.#vaultRead.then(() => this.#devices.introduce());
     await Promise.race([this.#vault.flush().catch(() => undefined), pause(CLOSE_FLUSH_MS, this.#closing.signal)]);
     return this.#ownAccount.signOut();
   }

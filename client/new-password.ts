@@ -4,10 +4,10 @@ import { WrapPurpose } from "@fastchat/protocol/wire/account";
 import { AccountForked } from "./accounts.ts";
 import type { PasswordChangeResult, RecoverOptions, RecoverResult } from "./api.ts";
 import { Gateway } from "./gateway.ts";
+import { enter } from "./new-device.ts";
 import { alreadySignedIn } from "./other-devices.ts";
 import { weaknessOf } from "./password.ts";
 import {
-  enter,
   insist,
   type KnownOwnAccount,
   loadOpaque,

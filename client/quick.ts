@@ -1,8 +1,8 @@
 import type { OpenOptions, QuickOptions, QuickResult } from "./api.ts";
 import { openClientOn } from "./client.ts";
 import type { ProfileLock } from "./lock.ts";
+import { signIn } from "./new-device.ts";
 import type { Platform } from "./platform.ts";
-import { signIn } from "./sign-in.ts";
 import { MemoryPlace, openMemoryStorage } from "./storage-memory.ts";
 
 /** [H5] A profile that lies in memory alone, of one client. */

@@ -44,17 +44,13 @@ import { type SignedLink, type Wrap, WrapPurpose, WrapSchema } from "@fastchat/p
 import type { SignInFinished } from "@fastchat/protocol/wire/gateway";
 import { accountKeyRecord } from "./account-keys.ts";
 import { AccountForked, saveKnownAccount } from "./accounts.ts";
-import type { AlreadySignedIn, Me, SignedIn, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
+import type { Me, SignUpOptions, SignUpResult } from "./api.ts";
 import { Gateway, GatewayUnreachable } from "./gateway.ts";
 import { weaknessOf } from "./password.ts";
-import { alreadySignedIn, revokeOthers } from "./other-devices.ts";
 import { type AccountKeySecret, loadProfile, type LocalProfile, saveProfile } from "./profile.ts";
 import type { Storage } from "./storage.ts";
 
 const FINISH_ATTEMPTS = 3;
-/** How often a sign-in begins anew when another device came first. */
-const ADD_ATTEMPTS = 3;
-const MOVED_MEANWHILE: ReadonlySet<ErrorCode> = new Set([ErrorCode.STALE_HEAD, ErrorCode.ALREADY_SIGNED_IN]);
 
 /** Only who has just given a password needs it, and its WebAssembly takes long to load. */
 export async function loadOpaque() {
@@ -146,57 +142,6 @@ export async function registerPassword(
     exportKey: fromBase64Url(registered.exportKey),
     passwordServerKey: registered.serverStaticPublicKey,
   };
-}
-
-/** [H1] Adds this device to an account, by name and password alone. */
-export async function signIn(storage: Storage, options: SignInOptions): Promise<SignInResult> {
-  return refusing(async () => {
-    await mustBeEmpty(storage);
-    const parsed = parseName(options.name);
-    if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER);
-    const gateway = new Gateway(options.gateway);
-    const [info] = await Promise.all([gateway.info(), loadOpaque()]);
-    mustKnowSuite(info.passwordSuite);
-    for (let attempt = 1; ; attempt++) {
-      const account = await openAccount(gateway, parsed.name, options.password);
-      try {
-        return await enter(storage, gateway, account, options);
-      } catch (error) {
-        // Another device came first: what is there now is looked at anew.
-        const moved = error instanceof FastChatError && MOVED_MEANWHILE.has(error.code);
-        if (!moved || attempt === ADD_ATTEMPTS) throw error;
-      }
-    }
-  });
-}
-
-/** Adds this device to an account that was opened, unless another one is signed in beside which there may be none [H7]. */
-export async function enter(
-  storage: Storage,
-  gateway: Gateway,
-  account: OpenedAccount,
-  { signOutOthers = false }: Pick<SignInOptions, "signOutOthers">,
-): Promise<SignedIn | AlreadySignedIn> {
-  if (account.alreadySignedIn && !signOutOthers) return alreadySignedIn(gateway, account);
-  const added = await addDevice(gateway, account, signOutOthers);
-  const me: Me = { name: account.state.name, account: account.state.account, device: added.device, gateway: gateway.url };
-  await keepDevice(storage, { account, added, me, passwordServerKey: account.passwordServerKey });
-  if (!signOutOthers) return { kind: "signed-in", me };
-  const others = await revokeOthers(storage, gateway, { ...account, state: added.state, links: added.links });
-  return { kind: "signed-in", me, others };
-}
-
-interface NewDeviceOfAccount {
-  readonly account: Pick<OpenedAccount, "accountKeys" | "publicKey">;
-  readonly added: Awaited<ReturnType<typeof addDevice>>;
-  readonly me: Me;
-  readonly passwordServerKey: string;
-}
-
-async function keepDevice(storage: Storage, { account, added, me, passwordServerKey }: NewDeviceOfAccount): Promise<void> {
-  const profile: LocalProfile = { ...added, me, accountKeys: account.accountKeys, passwordServerKey };
-  const own = { state: added.state, links: added.links, publicKey: account.publicKey };
-  await storage.commit([...saveProfile(profile), saveKnownAccount(own)]);
 }
 
 /** What password or recovery words open. To be forgotten as soon as it was used [P3]. */
@@ -370,7 +315,7 @@ async function makeDevice() {
   return { keys, signingSeed: signing.seed, sealing };
 }
 
-async function addDevice(gateway: Gateway, account: OpenedKeys, replacesOthers: boolean) {
+export async function addDevice(gateway: Gateway, account: OpenedKeys, replacesOthers: boolean) {
   const { state, identitySeed, grant } = account;
   const { keys, signingSeed, sealing } = await makeDevice();
   const device = newDeviceId(keys);

@@ -3,13 +3,13 @@ import { storageContract } from "./storage-contract.ts";
 import { MemoryPlace, openMemoryStorage } from "./storage-memory.ts";
 
 describe("storage contract, memory", () => {
-  test.each(storageContract)("$title", async ({ run }) => {
+  test.each(storageContract)("$title", async (contract) => {
     const places = new Map<string, MemoryPlace>();
     const open = async (name: string) => {
       const place = places.get(name) ?? new MemoryPlace();
       places.set(name, place);
       return openMemoryStorage(place);
     };
-    await run({ open }, "contract");
+    await contract.run({ open }, "contract");
   });
 });

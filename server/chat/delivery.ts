@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
-import { type AccountId, accountId, type ConversationId, type DeviceId, ErrorCode, limits } from "@fastchat/protocol";
+import { type AccountId, accountId, type ConversationId, type DeviceId, type ErrorCode, limits } from "@fastchat/protocol";
 import { ConversationLinkSchema, LinkEntrySchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
 import { type ConversationPrefix, prefixOf } from "../bus/hint.ts";
 import { type Log, reasonOf } from "../events.ts";

@@ -72,7 +72,7 @@ test("[H7] of two that come at once in the place of others one is taken, and the
     codeOf(addDeviceBy(single.url, dora, one.grant, { replacesOthers: true })),
     codeOf(addDeviceBy(single.url, { ...dora, state: before, links }, other.grant, { replacesOthers: true })),
   ]);
-  expect(attempts.toSorted()).toEqual([0, ErrorCode.STALE_HEAD]);
+  expect(attempts.toSorted((one, another) => one - another)).toEqual([0, ErrorCode.STALE_HEAD]);
   const rows = await installation.database.query
     .selectFrom("device")
     .select("replaced")

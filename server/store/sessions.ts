@@ -25,7 +25,7 @@ export async function shutOutAmong(database: Database, devices: readonly DeviceI
     .selectFrom("device")
     .select(["device", "ended", "replaced"])
     .where("device", "=", anyOf(devices))
-    .where(({ or, eb }) => or([eb("ended", "is not", null), eb("replaced", "is not", null)]))
+    .where((where) => where.or([where("ended", "is not", null), where("replaced", "is not", null)]))
     .execute();
   return rows.flatMap(({ device, ended, replaced }) => {
     const code = shutOutCode({ ended: ended !== null, replaced: replaced !== null });
