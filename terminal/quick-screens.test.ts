@@ -23,7 +23,6 @@ afterAll(async () => {
 });
 
 const ENTER = "\r";
-const ESCAPE = "\u001b";
 const quit = "\u0011";
 const pageUp = "\u001b[5~";
 
@@ -98,6 +97,20 @@ test.each(["SIGTERM", "SIGHUP", "SIGINT"])("[H5] %s ends QuickChat as quitting d
   expect(machine.traces).toEqual([]);
 });
 
+test("[H5] one that is only just being signed in is signed out again", async () => {
+  const before = await alice.client.devices();
+  using machine = new Machine(["--quick", "alice"]);
+  const { screen } = machine;
+  await screen.shows("Username");
+  screen.type(`${alice.password}${ENTER}`);
+  await screen.shows("Signing in…");
+  screen.signal("SIGTERM");
+  expect(await screen.ended()).toBe(143);
+  const after = await alice.client.devices();
+  expect(after.length - before.length).toBe(1);
+  expect(after[0]).toMatchObject({ state: "signed-out" });
+});
+
 test("[H3] [H5] of one that is killed the other devices see what it was, and nothing is left here either", async () => {
   using machine = new Machine(["--quick", "alice"]);
   await signsIn(machine);
@@ -137,7 +150,6 @@ test("[H7] at the sign-in on the screen it is asked whether to sign out there", 
   screen.type("y");
   await screen.shows("No new messages!");
   await expect.poll(() => alice.client.connection.kind).toBe("ended");
-  screen.type(ESCAPE);
   screen.type(quit);
   expect(await screen.ended()).toBe(0);
   expect(machine.traces).toEqual([]);
