@@ -1,7 +1,7 @@
 import { useWindowSize } from "ink";
 import { useRef, useState } from "react";
 import { FastChatError } from "@fastchat/protocol";
-import type { Client, QuickOptions, QuickResult } from "@fastchat/client";
+import type { Client, QuickOptions, QuickResult, SignInResult, SignUpResult } from "@fastchat/client";
 import { signIn, signUp } from "@fastchat/client/node";
 import { elsewhereWords, othersShutOut } from "../elsewhere.ts";
 import { isUnreachable } from "../failure.ts";
@@ -61,19 +61,20 @@ export function SignInScreen({ home, profile, name, gateway, colour, openQuick, 
   const submit = async ({ mode, name: person, password, signOutOthers }: Submit): Promise<void> => {
     const mine = ++attempt.current;
     const options = { gateway, name: person, password };
+    const enter = (): Promise<QuickResult | SignInResult | SignUpResult> => {
+      if (openQuick !== undefined) return openQuick({ ...options, signOutOthers });
+      const place = { home, profile: checkedProfile(profile ?? person) };
+      chosen.current = place.profile;
+      return mode === "sign-up" ? signUp(place, options) : signIn(place, { ...options, signOutOthers });
+    };
     for (;;) {
       try {
-        const place = () => ({ home, profile: checkedProfile(profile ?? person) });
-        const result =
-          openQuick !== undefined
-            ? await openQuick({ ...options, signOutOthers })
-            : mode === "sign-up"
-              ? await signUp(place(), options)
-              : await signIn(place(), { ...options, signOutOthers });
+        const result = await enter();
+        // Nobody waits for it any more.
+        if (mine !== attempt.current && result.kind === "open") await result.client.close();
         if (mine !== attempt.current) return;
         const remark = "others" in result && result.others === "shut-out" ? othersShutOut : undefined;
         if (result.kind === "open") return onDone({ in: result.client, remark });
-        chosen.current = place().profile;
         if (result.kind === "signed-in") return onDone({ in: chosen.current, remark });
         if (result.kind === "already-signed-in") return become(askedElsewhere(state.current, elsewhereWords(result.devices, Date.now())));
         if (result.kind === "signed-up")
