@@ -17,6 +17,8 @@ export interface OwnCalls extends Pick<
   | "receipts"
   | "devices"
   | "nameDevice"
+  | "sessionPolicy"
+  | "setSessionPolicy"
 > {
   /** Reads a stranger's conversation that was left for later, now. */
   readRequest(id: ConversationId): Promise<void>;
@@ -61,6 +63,8 @@ const names = {
     "receipts",
     "devices",
     "nameDevice",
+    "sessionPolicy",
+    "setSessionPolicy",
     "readRequest",
     "sealed",
     "presences",
