@@ -167,10 +167,18 @@ export interface DeviceInfo {
   readonly state: "active" | "signed-out" | "revoked";
   /** The one that this program runs on. */
   readonly me: boolean;
+  /** A QuickChat session. */
+  readonly quick: boolean;
   /** Milliseconds since 1970; undefined: not known. */
   readonly added: number | undefined;
   /** When it was last connected; while it is, some minutes ago at most. */
   readonly lastSeen: number | undefined;
+}
+
+/** On how many devices this account may be signed in at a time, as it says itself and as its server says; the stricter one counts [H8]. */
+export interface SessionPolicy {
+  readonly account: "many" | "single";
+  readonly server: "many" | "single";
 }
 
 /** People to whom one writes at once, each in their own direct conversation. */
@@ -216,8 +224,10 @@ export type ClientEvent =
    */
   | {
       readonly kind: "warning";
-      readonly warning: "vault" | "account-fork" | "new-device" | "incarnation" | "older-copy" | "storage";
+      readonly warning: "vault" | "account-fork" | "new-device" | "quick-ended" | "incarnation" | "older-copy" | "storage";
       readonly text: string;
+      /** With `quick-ended`: the device to revoke, where its machine may have kept what it knew [H3]. */
+      readonly device?: DeviceId;
     };
 
 export interface SendOptions {
@@ -237,6 +247,11 @@ export interface SafetyNumber {
 export interface Client {
   readonly me: Me;
   readonly role: ProfileRole;
+  /**
+   * [H5] A QuickChat session: what was written before it began is fetched where somebody asks for it, and told to the others only if nothing
+   * that is unread was left out.
+   */
+  readonly quick: boolean;
   /** Beside the holder: the holder's. */
   readonly connection: ConnectionState;
   /** The server's time now, as this device has it, milliseconds since 1970: by it messages are over, whatever the machine's clock says. */
@@ -262,7 +277,10 @@ export interface Client {
    */
   openDirect(name: string): Promise<ConversationId>;
 
-  /** Items below `before` (a sequence number; undefined: newest, with queued ones at the end), ascending, at most `limit`; fetches what this device lacks. */
+  /**
+   * Items below `before` (a sequence number; undefined: newest, with queued ones at the end), ascending, at most `limit`; fetches what this
+   * device lacks. A QuickChat session does so only with `before`.
+   */
   items(id: ConversationId, options: { before?: number; limit: number }): Promise<{ items: readonly ChatItem[]; more: boolean }>;
 
   /**
@@ -338,6 +356,10 @@ export interface Client {
   devices(): Promise<readonly DeviceInfo[]>;
   /** What a device is called, on all devices. Throws FastChatError NOT_FOUND, TOO_LARGE. */
   nameDevice(device: DeviceId, name: string): Promise<void>;
+  /** Needs a connection. */
+  sessionPolicy(): Promise<SessionPolicy>;
+  /** Of the account; it puts nobody out: the next sign-in will. Needs a connection. */
+  setSessionPolicy(account: SessionPolicy["account"]): Promise<void>;
   /**
    * Takes all rights from devices of this account, also signed-out ones: new keys everywhere. Needs a connection and the
    * password. Throws FastChatError WRONG_PASSWORD.
@@ -356,7 +378,7 @@ export interface Client {
 
   /** Signs this device out and erases its profile, also when the server cannot be reached (said in the result). */
   signOut(): Promise<{ readonly server: "told" | "not-reached" }>;
-  /** Stops, keeps everything. */
+  /** Stops, keeps everything. A QuickChat session signs out. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -375,7 +397,34 @@ export type SignUpResult =
   | Refused
   | WeakPassword;
 
-export type SignInResult = { readonly kind: "signed-in"; readonly me: Me } | Refused;
+/** A device that is signed in, as the vault and the server say. */
+export type OtherDevice = Pick<DeviceInfo, "device" | "name" | "added" | "lastSeen">;
+
+/** [H8] One device at a time may be, and these are: nothing was changed. The same again with `signOutOthers` goes on here. */
+export interface AlreadySignedIn {
+  readonly kind: "already-signed-in";
+  /** Newest first. */
+  readonly devices: readonly OtherDevice[];
+}
+
+export interface SignedIn {
+  readonly kind: "signed-in";
+  readonly me: Me;
+  /**
+   * With `signOutOthers`: those that were signed in have no rights any more, or the server lets them in no more but could not be told to
+   * revoke them: then they still have keys, and are to be revoked.
+   */
+  readonly others?: "none" | "revoked" | "shut-out";
+}
+
+/** [H5] A session that imports nothing and leaves nothing on this device. */
+export type QuickOptions = SignInOptions;
+
+export type QuickResult =
+  /** To be closed like any other client: that signs out. */
+  { readonly kind: "open"; readonly client: Client; readonly others?: NonNullable<SignedIn["others"]> } | AlreadySignedIn | Refused;
+
+export type SignInResult = SignedIn | AlreadySignedIn | Refused;
 
 /**
  * The open functions, one pair per platform (`@fastchat/client/node`, `@fastchat/client/browser`), share these duties:
@@ -383,6 +432,7 @@ export type SignInResult = { readonly kind: "signed-in"; readonly me: Me } | Ref
  *   signIn(place, options): Promise<SignInResult>   — always adds a device [H1]
  *   recover(place, options): Promise<RecoverResult>  — `place` must be an empty profile
  *   openClient(place, options): Promise<Client | undefined>  — undefined: nobody is signed in here
+ *   openQuick(options, open): Promise<QuickResult>  — needs no place [H5]
  * In Node a place is `{ home: string, profile: string }`, in a browser `{ profile: string }`.
  */
 export interface OpenOptions {
@@ -403,12 +453,14 @@ export interface RecoverOptions {
   readonly words: string;
   /** The new one. */
   readonly password: string;
+  /** As with a sign-in. */
+  readonly signOutOthers?: boolean;
 }
 
 type Refused = { readonly kind: "refused"; readonly code: ErrorCode; readonly sentence: string };
 export type WeakPassword = { readonly kind: "weak-password"; readonly bits: number; readonly suggestion: string };
 
-export type RecoverResult = { readonly kind: "signed-in"; readonly me: Me } | Refused | WeakPassword;
+export type RecoverResult = SignedIn | AlreadySignedIn | Refused | WeakPassword;
 export type PasswordChangeResult = { readonly kind: "changed" } | Refused | WeakPassword;
 export type SuccessionResult = { readonly kind: "succeeded"; readonly recoveryWords: readonly string[] } | Refused | WeakPassword;
 
@@ -416,4 +468,6 @@ export interface SignInOptions {
   readonly gateway: string;
   readonly name: string;
   readonly password: string;
+  /** Signs in in the place of all other devices: they are put out, and revoked [H3]. */
+  readonly signOutOthers?: boolean;
 }

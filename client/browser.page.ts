@@ -1,4 +1,4 @@
-import { openClient, signUp } from "./browser.ts";
+import { openClient, openQuick, signUp } from "./browser.ts";
 import type { Client } from "./api.ts";
 
 // Runs in a page; browser.test.ts calls these from outside.
@@ -17,6 +17,19 @@ Object.assign(globalThis, {
   },
   roleHere(): string {
     return client?.role ?? "nobody";
+  },
+  async openQuickHere(gateway: string, name: string, password: string): Promise<string> {
+    const result = await openQuick({ gateway, name, password }, { deviceName: "QuickChat in a browser" });
+    if (result.kind !== "open") return result.kind;
+    ({ client } = result);
+    await client.caughtUp();
+    return client.connection.kind;
+  },
+  /** All that the page's origin keeps. */
+  async keptHere(): Promise<string[]> {
+    const databases = await indexedDB.databases();
+    const { held = [] } = await navigator.locks.query();
+    return [...databases, ...held].map(({ name = "" }) => name).concat(Object.keys(localStorage), Object.keys(sessionStorage));
   },
   async sayHere(to: string, text: string): Promise<void> {
     const conversation = await client!.openDirect(to);

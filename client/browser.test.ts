@@ -61,6 +61,27 @@ test("[S7] a second tab works through the first, and takes its place when that i
   expect(browser.faults).toEqual([]);
 });
 
+test("[H5] QuickChat in a browser: only what comes from now on, nothing is kept, and closing it signs out", async () => {
+  await using carol = await person(system, "carol");
+  await using dave = await person(system, "dave");
+  await carol.say("dave", "from before");
+  await dave.hears("carol", "from before");
+  await using browser = await openBrowserPage(module, system.gatewayUrl);
+  const { page } = browser;
+  const call = (name: string, ...given: unknown[]) => page.evaluate(`${name}(${given.map((one) => JSON.stringify(one)).join(", ")})`);
+  expect(await call("openQuickHere", system.gatewayUrl, "dave", dave.password)).toBe("online");
+  expect(await call("textsHere", "carol")).toEqual([]);
+  await call("sayHere", "carol", "from a café");
+  await carol.hears("dave", "from a café");
+  await carol.say("dave", "enjoy");
+  await expect.poll(() => call("textsHere", "carol")).toEqual(["from a café", "enjoy"]);
+  expect(await call("keptHere")).toEqual([]);
+  await call("closeHere");
+  await expect.poll(async () => (await dave.client.devices())[0]).toMatchObject({ name: "QuickChat in a browser", state: "signed-out" });
+  expect(await call("keptHere")).toEqual([]);
+  expect(browser.faults).toEqual([]);
+});
+
 test("[C7] an invitation's link in a browser: it is shown, with what to do, and leaves the history", async () => {
   const browser = await launchBrowser();
   try {

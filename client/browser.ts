@@ -3,6 +3,7 @@ import { openClientOn } from "./client.ts";
 import { entrances } from "./enter-profile.ts";
 import { webLock } from "./lock-web.ts";
 import type { Platform } from "./platform.ts";
+import { quickEntrance } from "./quick.ts";
 import { eraseIndexedDbStorage, existsIndexedDbStorage, openIndexedDbStorage } from "./storage-indexeddb.ts";
 
 /** A profile in a browser: databases of the page's origin. */
@@ -32,5 +33,6 @@ const platform: Platform<Place> = {
 };
 
 export const { signUp, signIn, recover } = entrances(platform);
+export const openQuick = quickEntrance(platform);
 /** Undefined: nobody is signed in here. */
 export const openClient = (place: Place, options?: OpenOptions): Promise<Client | undefined> => openClientOn(platform, place, options);

@@ -18,6 +18,8 @@ export interface OwnCalls extends Pick<
   | "receipts"
   | "devices"
   | "nameDevice"
+  | "sessionPolicy"
+  | "setSessionPolicy"
 > {
   /** Reads a stranger's conversation that was left for later, now. */
   readRequest(id: ConversationId): Promise<void>;
@@ -63,6 +65,8 @@ const names = {
     "receipts",
     "devices",
     "nameDevice",
+    "sessionPolicy",
+    "setSessionPolicy",
     "readRequest",
     "sealed",
     "presences",

@@ -28,6 +28,8 @@ export interface CatchUpParts {
   readonly onHeads: () => void;
   /** Somebody asks to be let into a group of which this account is an admin. */
   readonly onJoinRequests: (conversation: Conversation) => void;
+  /** What there is when the first session begins is left where it is [H5]. */
+  readonly leavesPast: boolean;
   readonly quietly: (work: Promise<unknown>) => void;
 }
 
@@ -35,9 +37,11 @@ export interface CatchUpParts {
 export class CatchUp {
   readonly #parts: CatchUpParts;
   readonly #running = new Map<Conversation, Promise<void>>();
+  #leavesPast: boolean;
 
   constructor(parts: CatchUpParts) {
     this.#parts = parts;
+    this.#leavesPast = parts.leavesPast;
   }
 
   async all(session: AbortSignal): Promise<void> {
@@ -93,6 +97,7 @@ export class CatchUp {
       const id = conversationId(head.conversation);
       if (conversations.get(id) === undefined && requests.defers(heard(id, head))) continue;
       const conversation = conversations.known(id);
+      if (this.#leavesPast) conversation.leavePast();
       if (head.sequence < (had.get(conversation.id) ?? 0) && !(await conversation.beginAgain(head.sequence))) {
         this.#warnShorter(conversation);
         this.#parts.quietly(conversation.compareWithServer(head.sequence));
@@ -101,6 +106,7 @@ export class CatchUp {
       if (conversation.isBehind) behind.push(conversation);
       if (head.joinRequests > 0) onJoinRequests(conversation);
     }
+    this.#leavesPast = false;
     onHeads();
     await requests.save();
     await this.#counted(behind, session);

@@ -31,12 +31,13 @@ import type {
   ProfileRole,
   SafetyNumber,
   SendOptions,
+  SessionPolicy,
 } from "./api.ts";
 import type { ExportOptions, ExportResult } from "./api-export.ts";
 import type { GroupInfo, Groups, Receipt } from "./api-groups.ts";
 import { Beside } from "./beside.ts";
 import { call, callsThrough, type OwnCalls } from "./calls.ts";
-import { ConnectionLost } from "./connection.ts";
+import { ConnectionLost, defaultAgent } from "./connection.ts";
 import { ConversationChain } from "./conversation-chain.ts";
 import type { ExportSource } from "./export-source.ts";
 import { Gateway } from "./gateway.ts";
@@ -55,15 +56,20 @@ import { type Storage, StorageFullError } from "./storage.ts";
 import { type SecretCalls, sealedCallsThrough } from "./sealed-calls.ts";
 import { wish, WishGranter, type WishKind } from "./wishes.ts";
 
-const DEFAULT_AGENT = "fastchat-sdk/0.1.0";
 const ITEMS_AT_MOST = 10_000;
+/** How long a QuickChat session that ends waits for its last messages. */
+const QUICK_SENT_MS = 2_000;
 
 type Role =
   | { readonly kind: "holder"; readonly holder: Holder; readonly lock: HeldLock }
   | { readonly kind: "beside"; readonly beside: Beside };
 
 /** Opens a profile: as its holder when nobody else holds it, else beside. Undefined: nobody is signed in here. */
-export async function openClientOn<Place>(platform: Platform<Place>, place: Place, options: OpenOptions = {}): Promise<Client | undefined> {
+export async function openClientOn<Place>(
+  platform: Platform<Place>,
+  place: Place,
+  options: OpenOptions & { readonly quick?: boolean } = {},
+): Promise<Client | undefined> {
   if (!(await platform.exists(place))) return undefined;
   const storage = await platform.openStorage(place);
   try {
@@ -83,6 +89,7 @@ export async function openClientOn<Place>(platform: Platform<Place>, place: Plac
 
 class OpenedClient<Place> implements Client {
   readonly me: Me;
+  readonly quick: boolean;
   readonly #platform: Platform<Place>;
   readonly #place: Place;
   readonly #storage: Storage;
@@ -96,11 +103,21 @@ class OpenedClient<Place> implements Client {
   #takingOver: Promise<void> = Promise.resolve();
   #endForeign: (() => void) | undefined;
 
-  constructor(platform: Platform<Place>, place: Place, storage: Storage, profile: LocalProfile, options: OpenOptions) {
+  /** Of a QuickChat session. */
+  #leaving: Promise<{ readonly server: "told" | "not-reached" }> | undefined;
+
+  constructor(
+    platform: Platform<Place>,
+    place: Place,
+    storage: Storage,
+    profile: LocalProfile,
+    options: OpenOptions & { readonly quick?: boolean },
+  ) {
     this.#platform = platform;
     this.#place = place;
     this.#storage = storage;
     this.#options = options;
+    this.quick = options.quick === true;
     const gateway = options.gateway ?? profile.me.gateway;
     this.#profile = { ...profile, me: { ...profile.me, gateway } };
     this.me = this.#profile.me;
@@ -186,7 +203,7 @@ class OpenedClient<Place> implements Client {
     const wanted = { limit: Math.min(limit, ITEMS_AT_MOST), ...(before !== undefined && { before }) };
     for (;;) {
       const { items, more, missing } = await this.#views.items(id, wanted);
-      if (missing === undefined) return { items, more };
+      if (missing === undefined || (this.quick && before === undefined)) return { items, more };
       const fetched = await this.#fetchDownTo(id, missing).catch(ignoreWithoutConnection);
       if (fetched !== true) return { items, more };
     }
@@ -363,6 +380,14 @@ class OpenedClient<Place> implements Client {
     await this.#own.nameDevice(device, name);
   }
 
+  sessionPolicy(): Promise<SessionPolicy> {
+    return this.#own.sessionPolicy();
+  }
+
+  async setSessionPolicy(account: SessionPolicy["account"]): Promise<void> {
+    await this.#own.setSessionPolicy(account);
+  }
+
   async revokeDevices(password: string, devices: readonly DeviceId[]): Promise<void> {
     return this.#secretCalls.revokeDevices(password, devices);
   }
@@ -394,11 +419,17 @@ class OpenedClient<Place> implements Client {
 
   async deleteAccount(password: string): Promise<AccountDeletion> {
     const deletion = await this.#secretCalls.deleteAccount(password);
+    // Nothing is left to sign out.
+    if (this.quick) this.#leaving = Promise.resolve({ server: "told" });
     await this.#erase();
     return deletion;
   }
 
   async signOut(): Promise<{ readonly server: "told" | "not-reached" }> {
+    return this.quick ? (this.#leaving ??= this.#leaveQuick()) : this.#signOut();
+  }
+
+  async #signOut(): Promise<{ readonly server: "told" | "not-reached" }> {
     // Beside: the holder signs out and erases; this process only closes what it has open.
     const server =
       this.#role.kind === "holder"
@@ -409,6 +440,17 @@ class OpenedClient<Place> implements Client {
   }
 
   async close(): Promise<void> {
+    if (this.quick) await this.signOut();
+    else await this.#close();
+  }
+
+  /** [H5] What was written goes first, if that takes no longer than a moment. */
+  async #leaveQuick(): Promise<{ readonly server: "told" | "not-reached" }> {
+    await this.sent(undefined, AbortSignal.timeout(QUICK_SENT_MS)).catch(() => undefined);
+    return this.#signOut();
+  }
+
+  async #close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
     this.#endForeign?.();
@@ -458,7 +500,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async #hold(lock: HeldLock): Promise<void> {
-    const { gateway, offline = false, agent = DEFAULT_AGENT, deviceName } = { gateway: this.me.gateway, ...this.#options };
+    const { gateway, offline = false, agent = defaultAgent, deviceName } = { gateway: this.me.gateway, ...this.#options };
     const holder = new Holder({
       storage: this.#storage,
       profile: this.#profile,
@@ -467,6 +509,7 @@ class OpenedClient<Place> implements Client {
       ...(deviceName !== undefined && { deviceName }),
       offline,
       clocks: this.#platform.clocks,
+      quick: this.quick,
       onWake: (listener) => this.#platform.onWake(listener),
       emit: this.#emit,
       onUnexpected: this.#onUnexpected,
@@ -530,7 +573,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async #erase(): Promise<void> {
-    await this.close();
+    await this.#close();
     await this.#platform.erase(this.#place);
   }
 

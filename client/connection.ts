@@ -30,6 +30,9 @@ export class ConnectionLost extends Error {
   }
 }
 
+/** How a program is known to operators that says nothing of itself. */
+export const defaultAgent = "fastchat-sdk/0.1.0";
+
 /** A connection that stood this long had nothing wrong with it: the next attempt is a first one again. */
 const STABLE_MS = 5_000;
 const MOVE_JITTER_MS = 250;

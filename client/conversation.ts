@@ -40,6 +40,7 @@ import { forkNotice, lostNotice } from "./notices.ts";
 import { keys, prefixes, put, read, remove, schemas, sequenceOfKey } from "./records.ts";
 import { leaveBehind, lostMessages, type Repair, repairLog } from "./restored-log.ts";
 import type { ServerTime } from "./server-clock.ts";
+import { believableTime } from "./server-words.ts";
 import { type Change, prefixRange } from "./storage.ts";
 import { Timers } from "./timers.ts";
 import type { VerifiedAccounts } from "@fastchat/protocol/chain";
@@ -122,6 +123,7 @@ export class Conversation {
   readonly #awaited = new Set<{ readonly sequence: number; readonly resolve: () => void }>();
   /** That came ahead of their link. */
   readonly #copies: SealedKey[] = [];
+  #isPastLeft = false;
 
   private constructor(parts: ConversationParts, id: ConversationId, record: ConversationRecord) {
     this.#parts = parts;
@@ -161,6 +163,16 @@ export class Conversation {
   /** Whether it is a group, as far as its chain is known. */
   get isGroup(): boolean {
     return this.record.group !== undefined;
+  }
+
+  /** What was there when it was first heard of is fetched only for who asks for it [H5]. */
+  get isPastLeft(): boolean {
+    return this.#isPastLeft;
+  }
+
+  /** Of one of which nothing is here yet. */
+  leavePast(): void {
+    if (this.record.high === 0) this.#isPastLeft = true;
   }
 
   get isBehind(): boolean {
@@ -319,7 +331,7 @@ export class Conversation {
     return this.#lane.run(async () => {
       if (this.record.high === 0 && this.record.head > 0) await this.#begin();
       // It was interrupted before its first page was stored.
-      if (this.record.low > this.record.high && this.record.high > 0) {
+      if (this.record.low > this.record.high && this.record.high > 0 && !this.#isPastLeft) {
         await this.#prepend((await this.#fetch({ before: this.record.low, limit: FIRST_PAGE_ENTRIES })).entries);
       }
       while (this.record.high < this.record.head) {
@@ -366,7 +378,7 @@ export class Conversation {
 
   /** Whether nothing is left to do for `complete`. */
   get isComplete(): boolean {
-    return this.record.high === 0 || (this.record.low === 1 ? this.#isChecked : this.#reachesBack);
+    return this.#isPastLeft || this.record.high === 0 || (this.record.low === 1 ? this.#isChecked : this.#reachesBack);
   }
 
   /** The log's beginning is not here, and need not be: it is long, and all is here that is counted as unread. */
@@ -655,11 +667,12 @@ export class Conversation {
     if (head > FIRST_PAGE_ENTRIES) return this.#beginFromNewest(await Promise.all([links, this.#newestPage(head)]));
     const { entries } = await links;
     const first = entries[0]?.body.case === "link" ? entries[0].body.value : undefined;
-    if (first !== undefined && isGroupCreate(first)) await this.#beginFromNewest([{ entries }, await this.#newestPage(head)]);
+    if (first !== undefined && (isGroupCreate(first) || this.#isPastLeft))
+      await this.#beginFromNewest([{ entries }, await this.#newestPage(head)]);
   }
 
   #newestPage(head: number) {
-    return this.#fetch({ before: head + 1, limit: FIRST_PAGE_ENTRIES });
+    return this.#fetch({ before: head + 1, limit: this.#isPastLeft ? 1 : FIRST_PAGE_ENTRIES });
   }
 
   /**
@@ -687,7 +700,8 @@ export class Conversation {
    */
   async #beginFromNewest([firstLinks, page]: readonly [links: Pick<Entries, "entries">, page: Entries]): Promise<void> {
     if (firstLinks.entries.length === 0) return;
-    const head = page.entries.at(-1)?.sequence ?? 0;
+    const newest = page.entries.at(-1);
+    const head = newest?.sequence ?? 0;
     // What is newer is told again when there is something.
     this.record.head = head;
     if (head === 0) return;
@@ -718,8 +732,10 @@ export class Conversation {
     draft.stored.clear();
     draft.record.low = head + 1;
     draft.record.high = head;
+    if (this.#isPastLeft) draft.record.time = believableTime(newest?.time ?? 0n);
     await this.#commit(draft);
-    await this.#prepend(page.entries);
+    if (this.#isPastLeft) this.#parts.listener.onStored(this, [], "missed");
+    else await this.#prepend(page.entries);
     await this.#tellMissingKey();
   }
 

@@ -1,7 +1,8 @@
 import { deviceId, type DeviceId, ErrorCode, FastChatError, idBytes, isHash, limits } from "@fastchat/protocol";
-import { toHex, utf8 } from "@fastchat/protocol/seal";
-import type { DeviceInfo, Me } from "./api.ts";
+import { toHex, utf8, type VaultPlace } from "@fastchat/protocol/seal";
+import type { DeviceInfo, Me, SessionPolicy } from "./api.ts";
 import type { Connection } from "./connection.ts";
+import type { Gateway } from "./gateway.ts";
 import type { OwnAccount } from "./own-account.ts";
 import { believableTime } from "./server-words.ts";
 import type { Vault } from "./vault.ts";
@@ -13,9 +14,12 @@ export interface DevicesParts {
   readonly me: Me;
   readonly ownAccount: OwnAccount;
   readonly vault: Vault;
-  readonly connection: Pick<Connection, "online">;
+  readonly connection: Pick<Connection, "online" | "request">;
+  readonly gateway: Gateway;
   /** What this device is called until its owner calls it otherwise. */
   readonly givenName: string | undefined;
+  /** A QuickChat session, which says so to the others [H5]. */
+  readonly quick: boolean;
 }
 
 /** The devices of this account: who they are says its chain, what they are called its vault, and when they were seen the server. */
@@ -32,7 +36,6 @@ export class Devices {
     await connection.online();
     const { state, times } = await ownAccount.fetchDevices();
     const byDevice = new Map(times.flatMap((each) => (isHash(each.device) ? [[deviceId(each.device), each]] : [])));
-    const known = (time: bigint | undefined) => (time === undefined || time === 0n ? undefined : Number(believableTime(time)));
     return [...state.devices.values()]
       .toSorted((one, other) => other.addedAt - one.addedAt)
       .map(({ device, status }) => ({
@@ -40,8 +43,9 @@ export class Devices {
         name: this.#noteOf(device) ?? (device === me.device ? (this.#givenName ?? "") : ""),
         state: status.kind,
         me: device === me.device,
-        added: known(byDevice.get(device)?.added),
-        lastSeen: known(byDevice.get(device)?.lastSeen),
+        quick: this.quickName(device) !== undefined,
+        added: knownTime(byDevice.get(device)?.added),
+        lastSeen: knownTime(byDevice.get(device)?.lastSeen),
       }));
   }
 
@@ -51,12 +55,18 @@ export class Devices {
 
   /** As its owner calls it, else as it calls itself. */
   #noteOf(device: DeviceId): string | undefined {
-    return this.#note(device) ?? this.#note(device, "/own");
+    return this.#note(device, "owner") ?? this.#note(device, "itself");
   }
 
-  #note(device: DeviceId, which = ""): string | undefined {
-    const note = this.#parts.vault.get({ kind: "deviceNote", key: `${toHex(idBytes(device))}${which}` })?.kind;
+  #note(device: DeviceId, by: "owner" | "itself"): string | undefined {
+    const note = this.#parts.vault.get(deviceNotePlace(device, by))?.kind;
     return note?.case === "deviceNote" ? note.value.name : undefined;
+  }
+
+  /** What a QuickChat session calls itself; undefined: it is none, as far as is known [H5]. */
+  quickName(device: DeviceId): string | undefined {
+    const note = this.#parts.vault.get(deviceNotePlace(device, "itself"))?.kind;
+    return note?.case === "deviceNote" && note.value.quick ? note.value.name : undefined;
   }
 
   async name(device: DeviceId, given: string): Promise<void> {
@@ -68,11 +78,34 @@ export class Devices {
     await this.#parts.vault.set({ kind: { case: "deviceNote", value: { device: idBytes(device), name } } });
   }
 
+  async sessionPolicy(): Promise<SessionPolicy> {
+    const { connection, gateway, ownAccount } = this.#parts;
+    await connection.online();
+    const [{ singleSession }, info] = await Promise.all([ownAccount.fetchDevices(), gateway.info()]);
+    return { account: singleSession ? "single" : "many", server: info.singleSession ? "single" : "many" };
+  }
+
+  /** [H8] The server keeps it: it is the one that asks at the next sign-in. */
+  async setSessionPolicy(account: SessionPolicy["account"]): Promise<void> {
+    await this.#parts.connection.online();
+    await this.#parts.connection.request({ case: "setSessions", value: { single: account === "single" } }, "sessionsSet");
+  }
+
   /** Once the vault is read: says what this device calls itself. A session does not depend on it. */
   async introduce(): Promise<void> {
-    const { me, vault } = this.#parts;
+    const { me, quick, vault } = this.#parts;
     const name = this.#givenName;
-    if (name === undefined || this.#note(me.device, "/own") !== undefined) return;
-    await vault.set({ kind: { case: "deviceNote", value: { device: idBytes(me.device), name, own: true } } }).catch(() => undefined);
+    if (name === undefined || this.#note(me.device, "itself") !== undefined) return;
+    await vault.set({ kind: { case: "deviceNote", value: { device: idBytes(me.device), name, own: true, quick } } }).catch(() => undefined);
   }
 }
+
+/** Where the vault holds what a device is called: by its owner, which counts, or by itself. */
+export const deviceNotePlace = (device: DeviceId, by: "owner" | "itself"): VaultPlace => ({
+  kind: "deviceNote",
+  key: `${toHex(idBytes(device))}${by === "itself" ? "/own" : ""}`,
+});
+
+/** A server's time of a device; undefined: not known. */
+export const knownTime = (time: bigint | undefined): number | undefined =>
+  time === undefined || time === 0n ? undefined : Number(believableTime(time));

@@ -1,8 +1,9 @@
 import type { RecoverOptions, RecoverResult, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
+import { signIn } from "./new-device.ts";
 import { recover } from "./new-password.ts";
 import type { Platform } from "./platform.ts";
 import { keys } from "./records.ts";
-import { signIn, signUp } from "./sign-in.ts";
+import { signUp } from "./sign-in.ts";
 import type { Storage } from "./storage.ts";
 
 /**

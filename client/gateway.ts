@@ -9,6 +9,8 @@ import {
   DeviceAddedSchema,
   type GatewayInfo,
   GatewayInfoSchema,
+  OtherDevicesRequestSchema,
+  OtherDevicesSchema,
   PasswordFinishedSchema,
   PasswordFinishSchema,
   PasswordStartedSchema,
@@ -72,6 +74,7 @@ export class Gateway {
   startPassword = this.#call("/v1/password/start", PasswordStartSchema, PasswordStartedSchema);
   finishPassword = this.#call("/v1/password/finish", PasswordFinishSchema, PasswordFinishedSchema);
   addDevice = this.#call("/v1/devices", AddDeviceSchema, DeviceAddedSchema);
+  otherDevices = this.#call("/v1/devices/others", OtherDevicesRequestSchema, OtherDevicesSchema);
   putBackAccount = this.#call("/v1/accounts/put-back", PutBackAccountSchema, AccountPutBackSchema);
   #challenge = this.#call("/v1/challenge", ChallengeRequestSchema, ChallengeSchema);
   #ticket = this.#call("/v1/ticket", TicketRequestSchema, TicketSchema);

@@ -68,6 +68,8 @@ export interface HolderParts {
   readonly deviceName?: string;
   readonly offline: boolean;
   readonly clocks: Clocks;
+  /** A QuickChat session [H5]. */
+  readonly quick: boolean;
   readonly onWake: (listener: () => void) => () => void;
   readonly emit: (event: ClientEvent) => void;
   /** Something that no rule foresees: a full disk, a bug. Whoever uses the SDK gets to know. */
@@ -173,6 +175,10 @@ export class Holder {
       closing: this.#closing.signal,
       onNewDevice: () => emit({ kind: "warning", warning: "new-device", text: NEW_DEVICE_WARNING }),
       onNewKeys: () => quietly(this.#openWithNewKeys(this.#session.signal)),
+      onSignedOut: (device) => {
+        const name = this.#devices.quickName(device);
+        if (name !== undefined) emit({ kind: "warning", warning: "quick-ended", text: quickEndedWarning(name), device });
+      },
     });
     this.#vault = new Vault({
       storage,
@@ -230,7 +236,7 @@ export class Holder {
       author,
       connection,
       isOnline: isReady,
-      isQuiet: (conversation) => this.requests.isQuiet(conversation),
+      isQuiet: (conversation) => this.requests.isQuiet(conversation) || this.#readPositions.isUnreadLeftOut(conversation),
       onOthers: (conversation, from, to) => quietly(this.#news.othersMoved(conversation, from, to)),
       onUnexpected,
     });
@@ -263,6 +269,7 @@ export class Holder {
       settings: this.settings,
       standings,
       clock: this.clock,
+      leavesPast: parts.quick,
     });
     this.people = new People({
       me,
@@ -357,6 +364,7 @@ export class Holder {
       emit,
       onHeads: () => this.outbox.driveAll(),
       onJoinRequests: (conversation) => quietly(this.#admissions.look(conversation)),
+      leavesPast: parts.quick,
       quietly,
     });
     const shared = { account: me.account, accounts: this.accounts, conversations: this.#conversations };
@@ -412,8 +420,10 @@ export class Holder {
       ownAccount: this.#ownAccount,
       vault: this.#vault,
       connection: this.#connection,
+      gateway: parts.gateway,
       me: this.#parts.profile.me,
       givenName: parts.deviceName,
+      quick: parts.quick,
     });
     this.#devices = devices;
     this.own = {
@@ -450,6 +460,8 @@ export class Holder {
       receipts: (id) => this.#receipts(id),
       devices: () => devices.all(),
       nameDevice: (device, name) => devices.name(device, name),
+      sessionPolicy: () => devices.sessionPolicy(),
+      setSessionPolicy: (account) => devices.setSessionPolicy(account),
       readRequest: (id) => this.requests.read(id),
       sealed: (call) => this.#sealedCalls.take(call),
       presences: (people) => this.#presence.look(people),
@@ -627,6 +639,8 @@ export class Holder {
   async signOut(): Promise<"told" | "not-reached"> {
     if (this.#connection.state.kind === "connecting") await this.#connection.online().catch(() => undefined);
     if (this.#connection.state.kind !== "online") return "not-reached";
+    // However short it was, the other devices hear what it was [H3].
+    if (this.#parts.quick) await this.#vaultRead.then(() => this.#devices.introduce());
     await Promise.race([this.#vault.flush().catch(() => undefined), pause(CLOSE_FLUSH_MS, this.#closing.signal)]);
     return this.#ownAccount.signOut();
   }
@@ -751,5 +765,7 @@ function ignoreNotFound(error: unknown): void {
 const NEW_DEVICE_WARNING = "A new device signed in to your account. If that was not you, change your password and revoke it.";
 const OLDER_COPY_WARNING =
   "This is an older copy of this device's profile: it has caught up with what was sent since. If another copy is still in use, sign out on one of the two.";
+const quickEndedWarning = (name: string): string =>
+  `${name} is over. If that machine is not yours, it may have kept your keys: revoke it, and it reads nothing more.`;
 const VAULT_WARNING =
   "Your contacts and settings on the server are not what your devices wrote: something was changed, swapped, held back or is old. What this device has was kept.";

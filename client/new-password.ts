@@ -2,20 +2,20 @@ import { ErrorCode, FastChatError, parseName } from "@fastchat/protocol";
 import { parseRecoveryWords, signNewRecord, wrapKey } from "@fastchat/protocol/seal";
 import { WrapPurpose } from "@fastchat/protocol/wire/account";
 import { AccountForked } from "./accounts.ts";
-import type { Me, PasswordChangeResult, RecoverOptions, RecoverResult } from "./api.ts";
+import type { PasswordChangeResult, RecoverOptions, RecoverResult } from "./api.ts";
 import { Gateway } from "./gateway.ts";
+import { enter } from "./new-device.ts";
+import { alreadySignedIn } from "./other-devices.ts";
 import { weaknessOf } from "./password.ts";
 import {
-  addDevice,
   insist,
-  keepDevice,
   type KnownOwnAccount,
   loadOpaque,
   mustBeEmpty,
   mustKnowSuite,
   openAccount,
   openByRecovery,
-  type OpenedAccount,
+  type OpenedKeys,
   places,
   refusing,
   registerPassword,
@@ -37,15 +37,14 @@ export async function recover(storage: Storage, options: RecoverOptions): Promis
     const [info] = await Promise.all([gateway.info(), loadOpaque()]);
     mustKnowSuite(info.passwordSuite);
     const account = await openByRecovery(gateway, name, entropy);
-    const { passwordServerKey, grant } = await setPassword(gateway, account, options.password);
-    const added = await addDevice(gateway, { ...account, grant }).catch((error: unknown) => {
+    // Asked before anything is changed.
+    if (account.alreadySignedIn && options.signOutOthers !== true) return alreadySignedIn(gateway, account);
+    const set = await setPassword(gateway, account, options.password);
+    return enter(storage, gateway, { ...account, ...set }, options).catch((error: unknown) => {
       if (!(error instanceof FastChatError)) throw error;
       const sentence = `The new password is set, but this device could not be added: sign in with it. ${error.row.sentence}`;
       throw new FastChatError(error.code, { sentence, cause: error });
     });
-    const me: Me = { name, account: account.state.account, device: added.device, gateway: gateway.url };
-    await keepDevice(storage, { account, added, me, passwordServerKey });
-    return { kind: "signed-in", me };
   });
 }
 
@@ -92,7 +91,7 @@ export async function changePassword(
  */
 export async function registerNewPassword(
   gateway: Gateway,
-  { state: { name }, grant }: Pick<OpenedAccount, "grant" | "state">,
+  { state: { name }, grant }: Pick<OpenedKeys, "grant" | "state">,
   password: string,
   expectedServerKey?: string,
 ): ReturnType<typeof registerPassword> {
@@ -108,7 +107,7 @@ export async function registerNewPassword(
  */
 async function setPassword(
   gateway: Gateway,
-  account: Omit<OpenedAccount, "passwordServerKey">,
+  account: OpenedKeys,
   givenPassword: string,
   expectedServerKey?: string,
 ): Promise<{ readonly passwordServerKey: string; readonly grant: Uint8Array }> {

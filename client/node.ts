@@ -6,6 +6,7 @@ import { openClientOn } from "./client.ts";
 import { entrances } from "./enter-profile.ts";
 import { nodeLock } from "./lock-node.ts";
 import type { Platform } from "./platform.ts";
+import { quickEntrance } from "./quick.ts";
 import { openSqliteStorage } from "./storage-sqlite.ts";
 
 /** A profile in Node: the folder `home/profile`. */
@@ -46,5 +47,6 @@ const platform: Platform<Place> = {
 };
 
 export const { signUp, signIn, recover } = entrances(platform);
+export const openQuick = quickEntrance(platform);
 /** Undefined: nobody is signed in here. */
 export const openClient = (place: Place, options?: OpenOptions): Promise<Client | undefined> => openClientOn(platform, place, options);

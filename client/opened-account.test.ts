@@ -51,7 +51,7 @@ async function give(): Promise<Given> {
   if (signedUp.kind !== "signed-up") throw new Error(signedUp.kind);
   const words = signedUp.recoveryWords.join(" ");
   const second = await signIn(at("second"), { ...options, password });
-  if (second.kind !== "signed-in") throw new Error(second.sentence);
+  if (second.kind !== "signed-in") throw new Error(second.kind);
   await using first = (await openClient(at("first"), { gateway: proxy.url }))!;
   await first.revokeDevices(password, [second.me.device]);
   expect(await recover(at("third"), { ...options, words, password: newPassword() })).toMatchObject({ kind: "signed-in" });

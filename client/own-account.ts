@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type DeviceId, ErrorCode, FastChatError, idBytes } from "@fastchat/protocol";
-import { type AccountState, activeDevices, buildSignOut } from "@fastchat/protocol/chain";
+import { type AccountState, buildSignOut } from "@fastchat/protocol/chain";
 import { deviceSealingKeyHash, sealingPublicKeyOf, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
 import { type AppendAccountLink, type DeviceTimes, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import { openNewAccountKeys } from "./account-keys.ts";
@@ -15,7 +15,7 @@ import { type AccountKeySecret, type LocalProfile, saveAccountKey } from "./prof
 import { keys, put, read, schemas } from "./records.ts";
 import type { BesideOwn } from "./restore.ts";
 import { buildRevocation, type KeyTurn } from "./revocation.ts";
-import { openAccount, type OpenedAccount, refusing } from "./sign-in.ts";
+import { openAccount, type OpenedAccount, type OpenedKeys, refusing } from "./sign-in.ts";
 import type { Storage } from "./storage.ts";
 import { buildSuccession, makeSecrets, recoveryWordsIn } from "./succession.ts";
 import type { Vault } from "./vault.ts";
@@ -36,6 +36,8 @@ export interface OwnAccountParts {
   readonly onNewDevice: () => void;
   /** What is sealed to keys that were not here can be opened now. */
   readonly onNewKeys: () => void;
+  /** It signed itself out: its notes in the vault have been read. */
+  readonly onSignedOut: (device: DeviceId) => void;
   readonly closing: AbortSignal;
 }
 
@@ -70,11 +72,14 @@ export class OwnAccount {
     if (await this.renewKeys()) await this.#parts.vault().renew();
     if (before === undefined) return;
     // What a device wrote before it ended is read now: what it signs from here on is refused [P4].
-    if (activeDevices(before).some((device) => state.devices.get(device)?.status.kind !== "active")) await this.#parts.vault().refresh();
+    const isOver = (device: DeviceId) => before.devices.get(device)?.status.kind !== state.devices.get(device)?.status.kind;
+    const ended = [...state.devices.values()].filter(({ device, status }) => status.kind !== "active" && isOver(device));
+    if (ended.length > 0) await this.#parts.vault().refresh();
     for (const { device } of state.devices.values()) {
       if (before.devices.has(device) || device === me.device) continue;
       this.#parts.onNewDevice();
     }
+    for (const { device, status } of ended) if (status.kind === "signed-out") this.#parts.onSignedOut(device);
   }
 
   /** The same where something of a newer key turned up: perhaps before this device heard of the link that brought it. */
@@ -100,10 +105,15 @@ export class OwnAccount {
   }
 
   /** Who they are says the chain, when they were seen the server. */
-  async fetchDevices(): Promise<{ readonly state: AccountState; readonly times: readonly DeviceTimes[] }> {
+  async fetchDevices(): Promise<{
+    readonly state: AccountState;
+    readonly times: readonly DeviceTimes[];
+    /** As the account wants it [H8]. */
+    readonly singleSession: boolean;
+  }> {
     const { state } = await this.#parts.accounts.refresh(this.#parts.profile.me.account);
-    const { deviceTimes } = await this.#fetch(state.head.index);
-    return { state, times: deviceTimes };
+    const { deviceTimes, singleSession } = await this.#fetch(state.head.index);
+    return { state, times: deviceTimes, singleSession };
   }
 
   async hasDevice(device: DeviceId): Promise<boolean> {
@@ -120,7 +130,11 @@ export class OwnAccount {
    * because a device alone can change nothing [A1].
    */
   async revoke(password: string, devices: readonly DeviceId[]): Promise<void> {
-    const account = await this.#open(password);
+    await this.revokeWith(await this.#open(password), devices);
+  }
+
+  /** The same by who has just opened the account, once the vault is read. */
+  async revokeWith(account: OpenedKeys, devices: readonly DeviceId[]): Promise<void> {
     await this.#turnKey(account, (state, sealingKeys) => buildRevocation(account, state, { devices, sealingKeys }));
   }
 
@@ -180,7 +194,7 @@ export class OwnAccount {
    * it is read and sealed again; should another link come first, this one is made anew on top of it.
    */
   async #turnKey(
-    account: OpenedAccount,
+    account: OpenedKeys,
     build: (state: AccountState, sealingKeys: ReadonlyMap<DeviceId, Uint8Array>) => Promise<KeyTurn>,
   ): Promise<void> {
     const { accounts, profile, vault } = this.#parts;

@@ -97,6 +97,7 @@ export async function receivePush(body: Push, to: PushReceivers): Promise<void> 
     case "publicGroups":
     case "compared":
     case "accountPutBack":
+    case "sessionsSet":
       // Answers that nobody asked for.
       return;
     default:

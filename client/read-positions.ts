@@ -33,13 +33,22 @@ export class ReadPositions {
     const upTo = Math.min(sequence, conversation.record.high);
     const from = conversation.record.readUpTo;
     const at = Math.round(clock.now());
-    if (!(await this.#readUpTo(conversation, { sequence: upTo, moment: { from, at } }))) return;
+    if (!(await this.#readUpTo(conversation, { sequence: upTo, moment: { from, at } })) || this.isUnreadLeftOut(conversation)) return;
     const read = await conversation.witnessAt(upTo);
     const before = this.readElsewhere(conversation.id);
     const isOneSitting = before?.sequence === from && before.moment.at > 0 && at - before.moment.at <= SITTING_MS;
     const told = isOneSitting ? before.moment : { from, at };
     const value = { conversation: idBytes(conversation.id), read, readFrom: told.from, readAt: BigInt(told.at) };
     await vault.set({ kind: { case: "readPosition", value } });
+  }
+
+  /**
+   * [H5] Whether there is something from before this session that this person has not read anywhere: who has read only what came after it says
+   * nothing, or all of it would count as read.
+   */
+  isUnreadLeftOut(conversation: Conversation): boolean {
+    if (!conversation.isPastLeft) return false;
+    return conversation.record.low > (this.#told(conversation.id)?.read?.sequence ?? 0) + 1;
   }
 
   /** What was read on another device is read here. */

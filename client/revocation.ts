@@ -3,7 +3,7 @@ import { type AccountState, buildRevoke } from "@fastchat/protocol/chain";
 import type { AppendAccountLink } from "@fastchat/protocol/wire/frames";
 import { makeNextAccountKey } from "./next-account-key.ts";
 import type { AccountKeySecret } from "./profile.ts";
-import type { OpenedAccount } from "./sign-in.ts";
+import type { OpenedKeys } from "./sign-in.ts";
 
 /** A link that brings a new account key, and what goes with it. */
 export interface KeyTurn extends Pick<AppendAccountLink, "attachments" | "link" | "signInRecord"> {
@@ -17,7 +17,7 @@ export interface KeyTurn extends Pick<AppendAccountLink, "attachments" | "link" 
  * @param sealingKeys X-Wing public keys of the devices that remain
  */
 export async function buildRevocation(
-  { masterKey, identitySeed, accountKeys }: OpenedAccount,
+  { masterKey, identitySeed, accountKeys }: OpenedKeys,
   state: AccountState,
   { devices, sealingKeys }: { readonly devices: readonly DeviceId[]; readonly sealingKeys: ReadonlyMap<DeviceId, Uint8Array> },
 ): Promise<KeyTurn> {

@@ -57,6 +57,7 @@ export function isWellFormed(body: ServerFrame["body"]): boolean {
     case "slotWritten":
     case "joinRequested":
     case "joinRequestDropped":
+    case "sessionsSet":
     case "keyRequested":
     case "pong":
     case "move":

@@ -44,7 +44,7 @@ import { type SignedLink, type Wrap, WrapPurpose, WrapSchema } from "@fastchat/p
 import type { SignInFinished } from "@fastchat/protocol/wire/gateway";
 import { accountKeyRecord } from "./account-keys.ts";
 import { AccountForked, saveKnownAccount } from "./accounts.ts";
-import type { Me, SignInOptions, SignInResult, SignUpOptions, SignUpResult } from "./api.ts";
+import type { Me, SignUpOptions, SignUpResult } from "./api.ts";
 import { Gateway, GatewayUnreachable } from "./gateway.ts";
 import { weaknessOf } from "./password.ts";
 import { type AccountKeySecret, loadProfile, type LocalProfile, saveProfile } from "./profile.ts";
@@ -144,38 +144,8 @@ export async function registerPassword(
   };
 }
 
-/** [H1] Adds this device to an account, by name and password alone. */
-export async function signIn(storage: Storage, options: SignInOptions): Promise<SignInResult> {
-  return refusing(async () => {
-    await mustBeEmpty(storage);
-    const parsed = parseName(options.name);
-    if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER);
-    const gateway = new Gateway(options.gateway);
-    const [info] = await Promise.all([gateway.info(), loadOpaque()]);
-    mustKnowSuite(info.passwordSuite);
-    const account = await openAccount(gateway, parsed.name, options.password);
-    const added = await addDevice(gateway, account);
-    const me: Me = { name: parsed.name, account: account.state.account, device: added.device, gateway: gateway.url };
-    await keepDevice(storage, { account, added, me, passwordServerKey: account.passwordServerKey });
-    return { kind: "signed-in", me };
-  });
-}
-
-interface NewDeviceOfAccount {
-  readonly account: Pick<OpenedAccount, "accountKeys" | "publicKey">;
-  readonly added: Awaited<ReturnType<typeof addDevice>>;
-  readonly me: Me;
-  readonly passwordServerKey: string;
-}
-
-export async function keepDevice(storage: Storage, { account, added, me, passwordServerKey }: NewDeviceOfAccount): Promise<void> {
-  const profile: LocalProfile = { ...added, me, accountKeys: account.accountKeys, passwordServerKey };
-  const own = { state: added.state, links: added.links, publicKey: account.publicKey };
-  await storage.commit([...saveProfile(profile), saveKnownAccount(own)]);
-}
-
-/** What the password opens. To be forgotten as soon as it was used [P3]. */
-export interface OpenedAccount {
+/** What password or recovery words open. To be forgotten as soon as it was used [P3]. */
+export interface OpenedKeys {
   readonly state: AccountState;
   readonly links: readonly SignedLink[];
   readonly masterKey: Uint8Array;
@@ -185,9 +155,14 @@ export interface OpenedAccount {
   /** X-Wing public key of the newest generation. */
   readonly publicKey: Uint8Array;
   readonly grant: Uint8Array;
-  readonly passwordServerKey: string;
   /** The newest version of each wrap [P2]. */
   readonly wrapVersions: ReadonlyMap<WrapPurpose, number>;
+  /** A device is signed in beside which there may be no other [H8]. */
+  readonly alreadySignedIn: boolean;
+}
+
+export interface OpenedAccount extends OpenedKeys {
+  readonly passwordServerKey: string;
 }
 
 /** What a device that was signed in before knows of its account, and what must be the same again [G5], [P1]. */
@@ -224,11 +199,7 @@ export async function openAccount(gateway: Gateway, name: string, givenPassword:
 type MasterKeyUnder = { readonly purpose: "masterUnderExportKey" | "masterUnderRecoveryKey"; readonly secret: Uint8Array };
 
 /** The same by the recovery words, which this server must know as this account's [P2]. Throws FastChatError. */
-export async function openByRecovery(
-  gateway: Gateway,
-  name: string,
-  entropy: Uint8Array,
-): Promise<Omit<OpenedAccount, "passwordServerKey">> {
+export async function openByRecovery(gateway: Gateway, name: string, entropy: Uint8Array): Promise<OpenedKeys> {
   const recovery = recoveryKeyOf(entropy);
   const { state } = await gateway.startRecovery({ name });
   const signature = await signRecovery(recovery.signing.seed, { name, state });
@@ -244,7 +215,7 @@ export async function openFinished(
   name: string,
   under: MasterKeyUnder,
   known?: KnownOwnAccount,
-): Promise<Omit<OpenedAccount, "passwordServerKey">> {
+): Promise<OpenedKeys> {
   const state = verified(finished.links);
   if (state.name !== name || !equal(idBytes(state.account), finished.account)) throw serverLied("of another account");
   if (known !== undefined && !sameOrLonger(known.state.hashes, state.hashes)) throw new AccountForked(known.state);
@@ -252,7 +223,8 @@ export async function openFinished(
   if (state.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
   const secrets = await unwrapAll(state, finished, under);
   if (!equal(secrets.publicKey, finished.accountPublicKey)) throw serverLied("not the public key of the account key");
-  return { ...secrets, state, links: finished.links, grant: finished.grant };
+  const { links, grant, alreadySignedIn } = finished;
+  return { ...secrets, state, links, grant, alreadySignedIn };
 }
 
 async function unwrapAll(state: AccountState, { wraps }: SignInFinished, { purpose: under, secret: underSecret }: MasterKeyUnder) {
@@ -349,7 +321,7 @@ async function makeDevice() {
   return { keys, signingSeed: signing.seed, sealing };
 }
 
-export async function addDevice(gateway: Gateway, account: Omit<OpenedAccount, "passwordServerKey">) {
+export async function addDevice(gateway: Gateway, account: OpenedKeys, replacesOthers: boolean) {
   const { state, identitySeed, grant } = account;
   const { keys, signingSeed, sealing } = await makeDevice();
   const device = newDeviceId(keys);
@@ -364,7 +336,7 @@ export async function addDevice(gateway: Gateway, account: Omit<OpenedAccount, "
   const links = [...account.links, link];
   const after = verified([link], state);
   await insist(
-    () => gateway.addDevice({ grant, link, attachments }),
+    () => gateway.addDevice({ grant, link, attachments, replacesOthers }),
     // Another link stands there: ours, if the answer to an earlier attempt was lost.
     ErrorCode.STALE_HEAD,
     () => gateway.ticket(device, signingSeed, []),

@@ -41,6 +41,8 @@ export interface ViewParts {
   readonly settings: ConversationSettings;
   readonly standings: Standings;
   readonly clock: ServerTime;
+  /** A QuickChat session: what was before it is not counted [H5]. */
+  readonly leavesPast?: boolean;
 }
 
 /** What people see, out of what the profile holds: the same for the holder and for who reads beside it. */
@@ -266,9 +268,10 @@ export class Views {
     return group === undefined || group.mayWrite ? "none" : "announce-only";
   }
 
-  /** Below what is stored everything counts as unread that was not read elsewhere, until it is counted. */
+  /** Below what is stored everything counts as unread that was not read elsewhere, until it is counted; where that is never, nothing does. */
   #unread({ unread, mentions, low, readUpTo }: ConversationRecord): Pick<ConversationSummary, "unread" | "mentions"> {
-    return { unread: Math.min(unread + Math.max(0, low - 1 - readUpTo), limits.unreadCounted), mentions };
+    const uncounted = this.#parts.leavesPast === true ? 0 : Math.max(0, low - 1 - readUpTo);
+    return { unread: Math.min(unread + uncounted, limits.unreadCounted), mentions };
   }
 
   async #overview(record: ConversationRecord, group: GroupRecord): Promise<GroupOverview> {

@@ -77,6 +77,12 @@ const rows: Record<ErrorCode, Omit<ErrorRow, "close">> = {
   [ErrorCode.INVITATION_NEEDED]: row("invitation-needed", "tell", 403, "Sign-up here needs an invitation: ask whoever runs this server."),
   [ErrorCode.SIGN_IN_EXPIRED]: row("sign-in-expired", "tell", 401, "The sign-in took too long: try again."),
   [ErrorCode.ALREADY_SIGNED_IN]: row("already-signed-in", "tell", 409, "Already signed in on another device."),
+  [ErrorCode.SIGNED_IN_ELSEWHERE]: row(
+    "signed-in-elsewhere",
+    "sign-in",
+    401,
+    "Your account was signed in on another device, and is on one at a time: sign in here to go on here.",
+  ),
   [ErrorCode.TICKET_INVALID]: row(
     "ticket-invalid",
     "reconnect",

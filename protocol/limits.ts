@@ -176,6 +176,8 @@ export const limits = {
   /** How old what is noted of a connected device's presence may become. */
   deviceSeenEveryMs: 600_000,
   deviceNameBytes: 256,
+  /** Two for each device: what its owner calls it, and what it calls itself. */
+  deviceNotesPerRequest: 128,
   requestMs: 20_000,
   /** Servers that just failed a client, which it asks its gateway to spare it. */
   avoidedServers: 16,

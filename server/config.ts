@@ -8,6 +8,8 @@ export type SignUpPolicy = "open" | "invitation";
 export type PeoplePolicy = "everyone" | "exact";
 /** Whether a sign-in tells "no such user" from "wrong password". */
 export type SignInAnswers = "distinct" | "uniform";
+/** On how many devices an account may be signed in at a time, unless it says itself that it wants one alone. */
+export type Sessions = "many" | "single";
 
 /** What the roles have in common. */
 export interface Config {
@@ -23,6 +25,7 @@ export interface Config {
   readonly signUp: SignUpPolicy | undefined;
   readonly people: PeoplePolicy;
   readonly signInAnswers: SignInAnswers;
+  readonly sessions: Sessions;
   /** Origins (scheme, host, port) of web clients that are served from elsewhere. */
   readonly webOrigins: readonly string[];
   /** Number of trusted proxies in front of the gateway, for the addresses that rates are counted by. */
@@ -57,6 +60,7 @@ export function readConfig(folder?: string, environment: Readonly<Record<string,
     signUp: oneOf(environment, "FASTCHAT_SIGN_UP", ["open", "invitation"] as const, undefined),
     people: oneOf(environment, "FASTCHAT_PEOPLE", ["everyone", "exact"], "everyone"),
     signInAnswers: oneOf(environment, "FASTCHAT_SIGN_IN_ANSWERS", ["distinct", "uniform"], "distinct"),
+    sessions: oneOf(environment, "FASTCHAT_SESSIONS", ["many", "single"], "many"),
     webOrigins: (environment["FASTCHAT_WEB_ORIGINS"] ?? "").split(",").flatMap((text) => (text.trim() === "" ? [] : [origin(text.trim())])),
     trustedProxies: wholeNumber("FASTCHAT_TRUSTED_PROXIES", environment["FASTCHAT_TRUSTED_PROXIES"] || undefined) ?? 0,
     logLevel: oneOf(environment, "FASTCHAT_LOG", ["debug", "info", "warn", "error"], "info"),

@@ -2,34 +2,39 @@ import { type AccountId, type DeviceId, ErrorCode, FastChatError, limits } from 
 import { accountIdIn, accountLinkHash, type AccountState, applyAccountLink, attachmentsNamed } from "@fastchat/protocol/chain";
 import type { PutBackAccount } from "@fastchat/protocol/wire/frames";
 import { checkNumbers, tooManyToday } from "./chat/access.ts";
+import type { PutOut } from "./chat/account-news.ts";
+import type { Sessions } from "./config.ts";
 import { appendAccountLink, fillAttachments, type NewSignIn } from "./store/accounts.ts";
 import type { ChainStates } from "./store/chains.ts";
 import type { Database } from "./store/database.ts";
+import { isSingleSession } from "./store/sessions.ts";
 import { checkSuccession, wrapsOfSuccession } from "./succession.ts";
 
 export interface PutBack {
   readonly state: AccountState;
-  /** Devices that lost their rights by it. */
-  readonly ended: readonly DeviceId[];
+  readonly putOut: PutOut;
   readonly isLonger: boolean;
 }
 
 /**
  * [H6] Appends links of an account's chain that this server lost, and keeps what lay beside them as far as it comes with them, perhaps later than
- * they. Throws FastChatError: NOT_FOUND for an account that is not here at all (its password is lost with it), LINK_INVALID for another chain.
+ * they. A device that comes back where one at a time may be takes the place of the older ones, as it did when it was added [H8]. Throws FastChatError: NOT_FOUND for an account that is not here at all (its password is lost with it), LINK_INVALID for another chain.
  */
 export async function putBackLinks(
-  { database, chains }: { readonly database: Database; readonly chains: ChainStates },
+  context: { readonly database: Database; readonly chains: ChainStates; readonly sessions?: Sessions },
   body: PutBackAccount,
   now: number,
 ): Promise<PutBack> {
+  const { database, chains } = context;
   const { links } = body;
   const account = links[0] && accountIdIn(links[0]);
   if (account === undefined || links.length > limits.accountLinks) throw new FastChatError(ErrorCode.MALFORMED);
   checkNumbers(...body.copies.map(({ generation }) => generation), ...body.wraps.map(({ version }) => version));
   let state = await known(chains, account);
   const from = state.head.index;
+  const isSingle = await isSingleSession(context, account);
   const ended: DeviceId[] = [];
+  const replaced: DeviceId[] = [];
   for (const link of links) {
     const place = state.hashes.indexOf(accountLinkHash(link));
     if (place !== -1) {
@@ -42,16 +47,19 @@ export async function putBackLinks(
     if (result.kind === "invalid")
       throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The change is not allowed: ${result.reason}.` });
     const attachments = attachmentsNamed(result.state, link, body);
-    const stored = await appendAccountLink(database, { before: state, state: result.state, link, attachments, now, vault: "lost" });
+    const replacesOthers = isSingle && result.state.devices.size > state.devices.size;
+    const append = { before: state, state: result.state, link, attachments, now, vault: "lost", replacesOthers } as const;
+    const stored = await appendAccountLink(database, append);
     if (stored.kind === "stale" || stored.kind === "vault-moved") throw new FastChatError(ErrorCode.STALE_HEAD);
     if (stored.kind === "too-many") throw tooManyToday();
     ended.push(...stored.ended);
+    replaced.push(...stored.replaced);
     ({ state } = result);
     chains.rememberAccount(state);
   }
   const signIn = await signInOf(state, body);
   if (signIn !== undefined) await fillAttachments(database, state, { signIn });
-  return { state, ended, isLonger: state.head.index > from };
+  return { state, putOut: { ended, replaced }, isLonger: state.head.index > from };
 }
 
 async function known(chains: ChainStates, account: AccountId): Promise<AccountState> {

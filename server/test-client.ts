@@ -234,7 +234,12 @@ export async function addDevice(gateway: string, person: TestPerson): Promise<Te
 }
 
 /** Adds a device with a sign-in's grant. */
-export async function addDeviceBy(gateway: string, person: TestPerson, grant: Uint8Array): Promise<TestDevice> {
+export async function addDeviceBy(
+  gateway: string,
+  person: TestPerson,
+  grant: Uint8Array,
+  { replacesOthers = false }: { readonly replacesOthers?: boolean } = {},
+): Promise<TestDevice> {
   const sealing = await generateSealingKey();
   const signingSeed = randomBytes(32);
   const keys = { signingSeed, sealingKeyHash: deviceSealingKeyHash(sealing.publicKey), nonce: randomBytes(32) };
@@ -247,6 +252,7 @@ export async function addDeviceBy(gateway: string, person: TestPerson, grant: Ui
     grant,
     link,
     attachments: { deviceSealingKey: sealing.publicKey, copies: [{ device: idBytes(device), generation, sealed: copy }] },
+    replacesOthers,
   });
   take(person, link);
   const added = { device, signingSeed };

@@ -97,6 +97,7 @@ async function openGateway(database: Database, secretFile: string, changes: Part
     log: silentLog,
     signUp: undefined,
     signInAnswers: "distinct",
+    sessions: "many",
     webOrigins: [],
     trustedProxies: 0,
     host: "127.0.0.1",

@@ -203,6 +203,12 @@ export async function askLine(words: string): Promise<string> {
 /** A question for yes or no; no without a terminal. */
 export async function confirm(words: string): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
+  // Also behind a password, which leaves the stream paused.
+  const lines = createInterface({ input: process.stdin });
+  const { promise: answer, resolve } = Promise.withResolvers<string>();
+  lines.once("line", resolve).once("close", () => resolve(""));
   process.stderr.write(`${words} [y/N] `);
-  return /^y(es)?$/iu.test((await firstLine()).trim());
+  const line = await answer;
+  lines.close();
+  return /^y(es)?$/iu.test(line.trim());
 }

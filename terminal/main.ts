@@ -66,6 +66,8 @@ async function main(words: readonly string[], { typed, description, alone, comma
     process.stdout.write(`${version}\n`);
     return exitCodes.done;
   }
+  // Behind it stands whose session it is, and no command.
+  if (table === commands && before.includes("--quick")) return run(await loadClient(), typed, words);
   const rest = at < 0 ? [...words] : [...before, ...words.slice(at + 1)];
   if (name === undefined ? words.some(isHelp) : name === "help") {
     process.stdout.write(shown(await helpOf(typed, description, table)));

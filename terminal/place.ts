@@ -19,6 +19,9 @@ const agent = "fastchat-terminal/0.1.0";
 /** How this program is known: to the operator of the server, and to the other devices of its account. */
 export const thisProgram = { agent, deviceName: `Terminal on ${hostname()}` };
 
+/** The same in a QuickChat session: whoever sees it among their devices knows what it is. */
+export const quickProgram = { agent, deviceName: `QuickChat on ${hostname()}` };
+
 export const homeOf = (config: Config, options: PlaceOptions): string => resolve(options.home ?? config.home);
 
 const lastProfile = (home: string): string => join(home, "last-profile");

@@ -139,7 +139,8 @@ export async function anotherDevice(system: Home, of: Person, options: PersonOpt
     { home: place.home, profile: place.profile },
     { gateway: place.gateway, name: of.name, password: of.password },
   );
-  if (result.kind !== "signed-in") throw new Error(`${of.name} could not sign in: ${result.sentence}`);
+  if (result.kind !== "signed-in")
+    throw new Error(`${of.name} could not sign in: ${result.kind === "refused" ? result.sentence : result.kind}`);
   return new Person({
     ...place,
     name: of.name,

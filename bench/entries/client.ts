@@ -57,7 +57,7 @@ const calls = {
   },
   async signIn(name: string, password: string) {
     const result = await signIn(place, { gateway, name, password });
-    if (result.kind !== "signed-in") throw new Error(`${name} could not sign in: ${result.sentence}`);
+    if (result.kind !== "signed-in") throw new Error(`${name} could not sign in: ${result.kind}`);
   },
   /** How long until the conversations are there, and until all that had arrived is stored. */
   async open() {

@@ -31,7 +31,7 @@ const calls = {
   signIn: (gateway: string, name: string, password: string) =>
     metered(async () => {
       const result = await signIn(place, { gateway, name, password });
-      if (result.kind !== "signed-in") throw new Error(`${name} could not sign in: ${result.sentence}`);
+      if (result.kind !== "signed-in") throw new Error(`${name} could not sign in: ${result.kind}`);
     }),
   list: (expected: readonly Listed[]) =>
     metered(async () => {

@@ -20,6 +20,8 @@ export type Hint =
   | readonly ["ended", DeviceId]
   /** An account was closed. */
   | readonly ["closed", AccountId]
+  /** Another device was signed in in its place. */
+  | readonly ["replaced", DeviceId]
   | readonly ["vault", AccountId, number]
   /** Somebody came or went. */
   | readonly ["presence", AccountId]

@@ -37,14 +37,25 @@ export function tellVaultMoved(
 
 type Ending = Pick<AccountState, "account" | "closed">;
 
-/** What other servers are told of devices that lost their rights by a link of their account. */
-export const hintsOfEnding = ({ account, closed }: Ending, ended: readonly DeviceId[]): Hint[] =>
-  closed ? [["closed", account]] : ended.map((device) => ["ended", device]);
+/** Devices that are let in no more since a link of their account. */
+export interface PutOut {
+  /** They lost their rights. */
+  readonly ended: readonly DeviceId[];
+  /** Another one came in their place [H8]. */
+  readonly replaced: readonly DeviceId[];
+}
+
+/** What other servers are told of them. */
+export function hintsOfEnding({ account, closed }: Ending, { ended, replaced }: PutOut): Hint[] {
+  if (closed) return [["closed", account]];
+  return [...ended.map((device): Hint => ["ended", device]), ...replaced.map((device): Hint => ["replaced", device])];
+}
 
 /** Closes their sockets here; a moment later, so that an answer to one of them comes first. */
-export function endSessions(delivery: Delivery, { account, closed }: Ending, ended: readonly DeviceId[]): void {
+export function endSessions(delivery: Delivery, { account, closed }: Ending, { ended, replaced }: PutOut): void {
   setImmediate(() => {
-    if (closed) delivery.endAccount(account);
-    else for (const device of ended) delivery.endDevice(device, ErrorCode.DEVICE_REVOKED);
+    if (closed) return delivery.endAccount(account);
+    for (const device of ended) delivery.endDevice(device, ErrorCode.DEVICE_REVOKED);
+    for (const device of replaced) delivery.endDevice(device, ErrorCode.SIGNED_IN_ELSEWHERE);
   });
 }

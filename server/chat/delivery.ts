@@ -175,7 +175,7 @@ export class Delivery {
     return found;
   }
 
-  /** Closes the sockets of a device that lost its rights. */
+  /** Closes the sockets of a device that is let in no more. */
   endDevice(device: DeviceId, why: ErrorCode): void {
     for (const session of this.all()) if (session.device === device) session.connection.close(why);
   }

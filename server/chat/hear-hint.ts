@@ -36,6 +36,9 @@ function hear(chat: ChatContext, hint: Hint): void {
     case "ended":
       delivery.endDevice(hint[1], ErrorCode.DEVICE_REVOKED);
       break;
+    case "replaced":
+      delivery.endDevice(hint[1], ErrorCode.SIGNED_IN_ELSEWHERE);
+      break;
     case "closed":
       delivery.endAccount(hint[1]);
       break;

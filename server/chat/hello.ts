@@ -2,8 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { ErrorCode, idBytes, isHash, limits } from "@fastchat/protocol";
 import { type Hello, WelcomeSchema } from "@fastchat/protocol/wire/frames";
 import { reasonOf } from "../events.ts";
-import { endedAmong } from "../store/accounts.ts";
 import { conversationsOf } from "../store/conversations.ts";
+import { shutOutAmong } from "../store/sessions.ts";
 import { readRunning, takeTicket } from "../store/tickets.ts";
 import type { Connection } from "./connection.ts";
 import type { ChatContext } from "./context.ts";
@@ -44,7 +44,7 @@ export async function openSession(
   try {
     const taken = await takeTicket(chat.database, hello.ticket, context.server);
     if (taken.kind === "invalid") return refuse(ErrorCode.TICKET_INVALID);
-    if (taken.kind === "device-ended") return refuse(ErrorCode.DEVICE_REVOKED);
+    if (taken.kind === "shut-out") return refuse(taken.code);
     const { account, device } = taken;
     const running = await readRunning(chat.database);
     const heads = await conversationsOf(chat.database, [account]);
@@ -58,8 +58,8 @@ export async function openSession(
     chat.delivery.add(session);
     for (const { conversation, sequence } of heads) chat.delivery.watch(session, conversation, sequence);
     // A revocation between the ticket and the line above found no session to close.
-    void endedAmong(chat.database, [device]).then(
-      ([ended]) => ended !== undefined && connection.close(ended.why),
+    void shutOutAmong(chat.database, [device]).then(
+      ([shutOut]) => shutOut && connection.close(shutOut.why),
       () => undefined,
     );
     return session;

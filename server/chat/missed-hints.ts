@@ -1,8 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { accountId, limits } from "@fastchat/protocol";
 import { reasonOf } from "../events.ts";
-import { endedAmong } from "../store/accounts.ts";
 import { conversationsOf } from "../store/conversations.ts";
+import { shutOutAmong } from "../store/sessions.ts";
 import { vaultRevisions } from "../store/vault.ts";
 import { tellVaultMoved } from "./account-news.ts";
 import type { ChatContext } from "./context.ts";
@@ -49,7 +49,7 @@ export class MissedHints {
   async #read(): Promise<void> {
     const { database, delivery, log, presence } = this.#chat;
     const devices = new Set([...delivery.all()].map((session) => session.device));
-    for (const { device, why } of await endedAmong(database, [...devices])) delivery.endDevice(device, why);
+    for (const { device, why } of await shutOutAmong(database, [...devices])) delivery.endDevice(device, why);
     const accounts = delivery.accounts();
     const heads = await conversationsOf(database, accounts);
     for (const { account, conversation, sequence } of heads) {

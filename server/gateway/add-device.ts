@@ -5,10 +5,12 @@ import { toHex } from "@fastchat/protocol/seal";
 import { AccountAttachmentsSchema, AccountLinkSchema, type SignedLink } from "@fastchat/protocol/wire/account";
 import { type AddDevice, type DeviceAdded, DeviceAddedSchema } from "@fastchat/protocol/wire/gateway";
 import { acceptAccountLink } from "../account-link.ts";
-import { encodeHints } from "../bus/hint.ts";
+import { encodeHints, type Hint } from "../bus/hint.ts";
 import { appendAccountLink } from "../store/accounts.ts";
 import { tooManyToday } from "../chat/access.ts";
+import { hintsOfEnding } from "../chat/account-news.ts";
 import type { GatewayContext } from "./context.ts";
+import { isSignedInAlready } from "./sessions.ts";
 import { mustHaveRecord } from "./sign-in.ts";
 
 /**
@@ -19,7 +21,7 @@ import { mustHaveRecord } from "./sign-in.ts";
 export async function addDevice(gateway: GatewayContext, body: AddDevice): Promise<DeviceAdded> {
   const grant = gateway.states.open("grant", body.grant);
   if (grant === undefined) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
-  const { link, attachments = create(AccountAttachmentsSchema) } = body;
+  const { link, attachments = create(AccountAttachmentsSchema), replacesOthers } = body;
   const previous = link && previousOfAddDevice(link);
   if (link === undefined || previous === undefined) throw new FastChatError(ErrorCode.MALFORMED);
   const before = await gateway.chains.account(grant["account"] as AccountId);
@@ -31,6 +33,8 @@ export async function addDevice(gateway: GatewayContext, body: AddDevice): Promi
   if (before.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
   const state = acceptAccountLink(before, link, attachments);
   if (attachments.wraps.length > 0) throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "A new device brings no wrapped keys." });
+  // After `before`: a device that is added meanwhile moves the head, and this link is stale.
+  if (!replacesOthers && (await isSignedInAlready(gateway, state.account))) throw new FastChatError(ErrorCode.ALREADY_SIGNED_IN);
   const stored = await appendAccountLink(gateway.database, {
     before,
     state,
@@ -38,12 +42,17 @@ export async function addDevice(gateway: GatewayContext, body: AddDevice): Promi
     attachments,
     now: Date.now(),
     vault: { revision: 0, entries: [] },
+    replacesOthers,
   });
   if (stored.kind === "stale") throw new FastChatError(ErrorCode.STALE_HEAD);
   if (stored.kind === "too-many") throw tooManyToday();
   gateway.chains.rememberAccount(state);
-  const hint = ["account", state.account, state.head.index, state.head.hash] as const;
-  for (const payload of encodeHints("gateway", new Map(), [hint], gateway.bus.payloadBytes, () => 0)) {
+  const hints: Hint[] = [
+    ["account", state.account, state.head.index, state.head.hash],
+    // No link that adds a device touches the vault.
+    ...(stored.kind === "appended" ? hintsOfEnding(state, stored) : []),
+  ];
+  for (const payload of encodeHints("gateway", new Map(), hints, gateway.bus.payloadBytes, () => 0)) {
     await gateway.bus.publish(payload).catch(() => undefined);
   }
   return create(DeviceAddedSchema);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { ErrorCode, FastChatError } from "@fastchat/protocol";
 import type { Bus } from "../bus/bus.ts";
-import type { SignInAnswers, SignUpPolicy } from "../config.ts";
+import type { Sessions, SignInAnswers, SignUpPolicy } from "../config.ts";
 import type { Log } from "../events.ts";
 import type { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
@@ -23,6 +23,7 @@ export interface GatewayContext {
   readonly choice: ServerChoice;
   readonly signUp: SignUpPolicy;
   readonly signInAnswers: SignInAnswers;
+  readonly sessions: Sessions;
   readonly rates: {
     readonly requestsByAddress: TokenBuckets;
     readonly signInsByNameAndAddress: TokenBuckets;

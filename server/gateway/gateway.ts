@@ -8,6 +8,8 @@ import {
   ChallengeSchema,
   DeviceAddedSchema,
   GatewayInfoSchema,
+  OtherDevicesRequestSchema,
+  OtherDevicesSchema,
   PasswordFinishedSchema,
   PasswordFinishSchema,
   PasswordStartedSchema,
@@ -29,7 +31,7 @@ import {
 import { AccountPutBackSchema, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Bus } from "../bus/bus.ts";
-import { isLoopback, type SignInAnswers, type SignUpPolicy } from "../config.ts";
+import { isLoopback, type Sessions, type SignInAnswers, type SignUpPolicy } from "../config.ts";
 import { type Log, reasonOf } from "../events.ts";
 import { openGatewayMetrics } from "../metrics.ts";
 import { ChainStates } from "../store/chains.ts";
@@ -42,6 +44,7 @@ import type { GatewayContext } from "./context.ts";
 import { info } from "./info.ts";
 import { addJoinPage } from "./join-page.ts";
 import { finishPassword, startPassword } from "./new-password.ts";
+import { otherDevices } from "./other-devices.ts";
 import { putBackAccount } from "./put-back-account.ts";
 import { finishRecovery, startRecovery } from "./recovery.ts";
 import { SealedStates } from "./sealed-state.ts";
@@ -62,6 +65,7 @@ export interface GatewayOptions {
   /** Undefined: open on loopback, elsewhere by invitation. */
   readonly signUp: SignUpPolicy | undefined;
   readonly signInAnswers: SignInAnswers;
+  readonly sessions: Sessions;
   readonly webOrigins: readonly string[];
   readonly trustedProxies: number;
   readonly host: string;
@@ -93,6 +97,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     choice: new ServerChoice(database, options.strategy),
     signUp: options.signUp ?? (isLoopback(host) ? "open" : "invitation"),
     signInAnswers: options.signInAnswers,
+    sessions: options.sessions,
     rates: {
       requestsByAddress: perMinute(requestsPerMinutePerAddress, Math.min(requestsPerMinutePerAddress, limits.requestsBurstPerAddress)),
       signInsByNameAndAddress: perMinute(limits.signInsPerMinutePerNameAndAddress),
@@ -165,6 +170,7 @@ function addRoutes(app: FastifyInstance, gateway: GatewayContext): void {
   post("/v1/password/start", PasswordStartSchema, PasswordStartedSchema, (body) => startPassword(gateway, body));
   post("/v1/password/finish", PasswordFinishSchema, PasswordFinishedSchema, (body) => finishPassword(gateway, body));
   post("/v1/devices", AddDeviceSchema, DeviceAddedSchema, (body) => addDevice(gateway, body), limits.gatewayLinkBodyBytes);
+  post("/v1/devices/others", OtherDevicesRequestSchema, OtherDevicesSchema, (body) => otherDevices(gateway, body));
   post(
     "/v1/accounts/put-back",
     PutBackAccountSchema,

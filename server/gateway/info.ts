@@ -14,4 +14,5 @@ export const info = (gateway: GatewayContext): MessageShape<typeof GatewayInfoSc
     passwordSuite: passwordSuite,
     invitationNeeded: gateway.signUp === "invitation",
     time: BigInt(Date.now()),
+    singleSession: gateway.sessions === "single",
   });

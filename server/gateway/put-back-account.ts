@@ -9,11 +9,11 @@ import type { GatewayContext } from "./context.ts";
 
 /** [H6] By a device that the server does not know any more: the links of its account prove that it is one. */
 export async function putBackAccount(gateway: GatewayContext, body: PutBackAccount): Promise<AccountPutBack> {
-  const { state, ended, isLonger } = await putBackLinks(gateway, body, Date.now());
+  const { state, putOut, isLonger } = await putBackLinks(gateway, body, Date.now());
   const { index, hash } = state.head;
   if (isLonger) {
     gateway.log.event("info", "account-put-back", { links: body.links.length });
-    const hints: Hint[] = [...hintsOfEnding(state, ended), ["account", state.account, index, hash]];
+    const hints: Hint[] = [...hintsOfEnding(state, putOut), ["account", state.account, index, hash]];
     for (const payload of encodeHints("gateway", new Map(), hints, gateway.bus.payloadBytes, () => 0)) {
       await gateway.bus.publish(payload).catch(() => undefined);
     }

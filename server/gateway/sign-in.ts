@@ -25,6 +25,7 @@ import { server } from "@serenity-kit/opaque";
 import { findAccount, newestAccountKey, readAccountLinks, readSignInRecord, readWraps } from "../store/accounts.ts";
 import { readRecordedLinks } from "../store/conversations.ts";
 import { fromText, type GatewayContext, recordTag, setupOf, toText } from "./context.ts";
+import { isSignedInAlready } from "./sessions.ts";
 import { checkName, understood } from "./sign-up.ts";
 
 /** Counts an attempt to sign in. */
@@ -127,6 +128,7 @@ export async function signedIn(
     wraps,
     accountPublicKey: key?.publicKey ?? new Uint8Array(0),
     grant: makeGrant(gateway, { account, head: headOf(links), record }),
+    alreadySignedIn: await isSignedInAlready(gateway, account),
   });
 }
 

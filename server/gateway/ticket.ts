@@ -10,7 +10,8 @@ import {
   type TicketRequest,
   TicketSchema,
 } from "@fastchat/protocol/wire/gateway";
-import { findDevice } from "../store/accounts.ts";
+import { findDevice, type StoredDevice } from "../store/accounts.ts";
+import { devicesLetIn } from "../store/sessions.ts";
 import { addTicket } from "../store/tickets.ts";
 import type { GatewayContext } from "./context.ts";
 
@@ -31,11 +32,21 @@ export async function giveTicket(gateway: GatewayContext, request: TicketRequest
   if (!(await verifyTicketRequest(device.signingKey, id, request.challenge, request.signature))) {
     throw new FastChatError(ErrorCode.SIGNATURE_INVALID);
   }
-  if (device.ended !== undefined) throw new FastChatError(device.ended);
+  await mustBeLetIn(gateway, device);
   gateway.rates.ticketsByDevice.takeOrThrow(id);
   const chosen = await gateway.choice.choose(request.avoid.slice(0, limits.avoidedServers));
   if (chosen === undefined) throw new FastChatError(ErrorCode.NO_SERVER);
   const ticket = randomBytes(32);
-  if (!(await addTicket(database, ticket, device, chosen.name))) throw new FastChatError(ErrorCode.DEVICE_REVOKED);
+  if (!(await addTicket(database, ticket, device, chosen.name))) {
+    await mustBeLetIn(gateway, (await findDevice(database, request.device)) ?? device);
+    throw new FastChatError(ErrorCode.DEVICE_REVOKED);
+  }
   return create(TicketSchema, { ticket, url: chosen.url, server: chosen.name });
+}
+
+/** [H8] Where accounts are signed in on one device, that is the newest one: those of a time when they were on many are not asked again. */
+async function mustBeLetIn({ database, sessions }: GatewayContext, device: StoredDevice): Promise<void> {
+  if (device.shutOut !== undefined) throw new FastChatError(device.shutOut);
+  const isOutdated = sessions === "single" && (await devicesLetIn(database, device.account)).at(-1) !== device.device;
+  if (isOutdated) throw new FastChatError(ErrorCode.SIGNED_IN_ELSEWHERE);
 }

@@ -64,9 +64,9 @@ export const appendAccountLink: Handler<"appendAccountLink"> = async (chat, sess
   if (stored.kind === "vault-moved") throw new FastChatError(ErrorCode.VERSION_CONFLICT);
   if (stored.kind === "too-many") throw tooManyToday();
   chat.chains.rememberAccount(state);
-  for (const hint of hintsOfEnding(state, stored.ended)) chat.hints.tell(hint);
+  for (const hint of hintsOfEnding(state, stored)) chat.hints.tell(hint);
   chat.hints.tell(["account", state.account, state.head.index, state.head.hash]);
   await tellAccountMoved(chat, { account: state.account, ...state.head });
-  endSessions(chat.delivery, state, stored.ended);
+  endSessions(chat.delivery, state, stored);
   return answer(state.head.index);
 };

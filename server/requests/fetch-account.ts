@@ -5,6 +5,7 @@ import { AccountSchema, DeviceTimesSchema, type FetchAccount } from "@fastchat/p
 import { accessAccount, checkNumbers, malformed } from "../chat/access.ts";
 import type { Handler } from "../chat/context.ts";
 import { newestAccountKey, readAccountLinks, readDeviceCopies, readDeviceTimes, readSealingKeys, readWraps } from "../store/accounts.ts";
+import { wantsSingleSession } from "../store/sessions.ts";
 
 export const fetchAccount: Handler<"fetchAccount"> = async (chat, session, { by, after }) => {
   checkNumbers(after);
@@ -19,6 +20,7 @@ export const fetchAccount: Handler<"fetchAccount"> = async (chat, session, { by,
     value.wraps = (await readWraps(chat.database, account)).filter(({ purpose }) => purpose === WrapPurpose.ACCOUNT_KEY_BY_NEXT);
     value.deviceSealingKeys = await readSealingKeys(chat.database, account);
     const times = await readDeviceTimes(chat.database, account);
+    value.singleSession = await wantsSingleSession(chat.database, account);
     value.deviceTimes = times.map(({ device, added, lastSeen }) =>
       create(DeviceTimesSchema, { device, added: BigInt(added), lastSeen: BigInt(lastSeen) }),
     );

@@ -22,6 +22,7 @@ import { requestJoin } from "./request-join.ts";
 import { send } from "./send.ts";
 import { sendKeyRequest } from "./send-key-request.ts";
 import { sendSignal } from "./send-signal.ts";
+import { setSessions } from "./set-sessions.ts";
 import { watchPresence } from "./watch-presence.ts";
 import { writeSlot } from "./write-slot.ts";
 import { writeVault } from "./write-vault.ts";
@@ -51,6 +52,7 @@ export const requests: { readonly [Case in RequestCase]: Handler<Case> } = {
   send,
   sendKeyRequest,
   sendSignal,
+  setSessions,
   watchPresence,
   writeSlot,
   writeVault,

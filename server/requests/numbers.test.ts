@@ -69,6 +69,7 @@ async function goodRequests() {
     send: { conversation, message: await group.message("hello", alice), resume: true },
     sendKeyRequest: { request: { conversation, ...author, epoch: 1, counter: 1, signature: randomBytes(64) } },
     sendSignal: { conversation, signal: { ...author, epoch: 1, ciphertext: randomBytes(9) } },
+    setSessions: { single: true },
     watchPresence: { accounts: [account] },
     writeSlot: { conversation, slot: { ...author, epoch: 1, counter: 1, ciphertext: randomBytes(9) } },
     writeVault: { entries: [entry] },

@@ -9,13 +9,13 @@ import { putBackLinks } from "../put-back-account.ts";
 /** [H6] Of any account: its links prove themselves. */
 export const putBackAccount: Handler<"putBackAccount"> = async (chat, session, body) => {
   chat.rates.links.takeOrThrow(session.device);
-  const { state, ended, isLonger } = await putBackLinks(chat, body, chat.now());
+  const { state, putOut, isLonger } = await putBackLinks(chat, body, chat.now());
   const { index, hash } = state.head;
   if (isLonger) {
-    for (const hint of hintsOfEnding(state, ended)) chat.hints.tell(hint);
+    for (const hint of hintsOfEnding(state, putOut)) chat.hints.tell(hint);
     chat.hints.tell(["account", state.account, index, hash]);
     await tellAccountMoved(chat, { account: state.account, index, hash });
-    endSessions(chat.delivery, state, ended);
+    endSessions(chat.delivery, state, putOut);
   }
   const head = create(AccountHeadSchema, { account: idBytes(state.account), index, hash: idBytes(hash) });
   return { case: "accountPutBack", value: create(AccountPutBackSchema, { head }) };

@@ -16,6 +16,7 @@ import type { VaultEntry } from "@fastchat/protocol/wire/vault";
 import { sql, type Transaction } from "kysely";
 import { eraseClosedAccount, lockConversationsOf } from "./close-account.ts";
 import { anyOf, type Database } from "./database.ts";
+import { replaceOthers, shutOutCode } from "./sessions.ts";
 import type { Tables } from "./tables.ts";
 import { emptyVault, replaceVault, VaultMoved } from "./vault.ts";
 
@@ -228,40 +229,19 @@ export interface StoredDevice {
   readonly device: DeviceId;
   readonly account: AccountId;
   readonly signingKey: Uint8Array;
-  /** Why it has no rights any more. */
-  readonly ended: ErrorCode | undefined;
+  /** Why it is let in no more. */
+  readonly shutOut: ErrorCode | undefined;
 }
-
-const endOf = (row: { readonly ended: number | null; readonly closed: boolean }): ErrorCode | undefined => {
-  if (row.closed) return ErrorCode.ACCOUNT_CLOSED;
-  return row.ended === null ? undefined : ErrorCode.DEVICE_REVOKED;
-};
 
 export async function findDevice(database: Database, device: Uint8Array): Promise<StoredDevice | undefined> {
   const row = await database.query
     .selectFrom("device")
     .innerJoin("account", "account.account", "device.account")
-    .select(["account.account", "signing_key", "ended", "closed"])
+    .select(["account.account", "signing_key", "ended", "replaced", "closed"])
     .where("device", "=", device)
     .executeTakeFirst();
   if (row === undefined) return undefined;
-  return { device: deviceId(device), account: accountId(row.account), signingKey: row.signing_key, ended: endOf(row) };
-}
-
-/** Of these devices the ones that were revoked or signed out, or whose account is closed. */
-export async function endedAmong(
-  database: Database,
-  devices: readonly DeviceId[],
-): Promise<{ readonly device: DeviceId; readonly why: ErrorCode }[]> {
-  if (devices.length === 0) return [];
-  const rows = await database.query
-    .selectFrom("device")
-    .innerJoin("account", "account.account", "device.account")
-    .select(["device", "ended", "closed"])
-    .where("device", "=", anyOf(devices))
-    .where("ended", "is not", null)
-    .execute();
-  return rows.map((row) => ({ device: deviceId(row.device), why: endOf(row)! }));
+  return { device: deviceId(device), account: accountId(row.account), signingKey: row.signing_key, shutOut: shutOutCode(row) };
 }
 
 export interface NewAccount {
@@ -346,11 +326,13 @@ export interface AccountAppend {
   readonly vault: { readonly revision: number; readonly entries: readonly VaultEntry[] } | "lost";
   /** With a `succeed`: the record of the new password. All that the account's old master key wraps goes [P2]. */
   readonly signInRecord?: Uint8Array;
+  /** The device that it adds takes the place of all others [H8]. */
+  readonly replacesOthers?: boolean;
 }
 
 export type AccountAppendResult =
-  /** `ended`: devices that lost their rights by this link. */
-  | { readonly kind: "appended"; readonly ended: readonly DeviceId[] }
+  /** `ended`: devices that lost their rights by this link; `replaced`: those that are let in no more. */
+  | { readonly kind: "appended"; readonly ended: readonly DeviceId[]; readonly replaced: readonly DeviceId[] }
   /** Somebody else's link came first; nothing was changed. */
   | { readonly kind: "stale" }
   /** Somebody wrote to the vault meanwhile; nothing was changed. */
@@ -390,7 +372,8 @@ export async function appendAccountLink(database: Database, append: AccountAppen
       else await replaceVault(transaction, state.account, append.vault);
     }
     if (state.closed) await eraseClosedAccount(transaction, state.account);
-    return { kind: "appended", ended };
+    const replaced = append.replacesOthers === true ? await replaceOthers(transaction, state) : [];
+    return { kind: "appended", ended, replaced };
   });
   return appending.catch((error: unknown) => {
     if (error instanceof VaultMoved) return { kind: "vault-moved" };

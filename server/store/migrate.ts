@@ -5,6 +5,7 @@ import { accountLinkTimes } from "./migrations/0002-account-link-times.ts";
 import { groups } from "./migrations/0003-groups.ts";
 import { deviceTimes } from "./migrations/0004-device-times.ts";
 import { joinRequestsOfAccount } from "./migrations/0005-join-requests-of-account.ts";
+import { sessions } from "./migrations/0006-sessions.ts";
 
 /** In order; a migration that was released is never changed. */
 const migrations: readonly { readonly name: string; readonly statements: string }[] = [
@@ -13,6 +14,7 @@ const migrations: readonly { readonly name: string; readonly statements: string 
   { name: "groups", statements: groups },
   { name: "device-times", statements: deviceTimes },
   { name: "join-requests-of-account", statements: joinRequestsOfAccount },
+  { name: "sessions", statements: sessions },
 ];
 
 /** Any fixed number: who holds this advisory lock migrates. */

@@ -11,6 +11,7 @@ export interface Tables {
     head_hash: Uint8Array;
     closed: Generated<boolean>;
     last_seen: Generated<number>;
+    single_session: Generated<boolean>;
   };
   account_link: {
     account: Uint8Array;
@@ -31,6 +32,7 @@ export interface Tables {
     sealing_key: Uint8Array;
     added: number;
     ended: number | null;
+    replaced: Generated<number | null>;
   };
   device_seen: { device: Uint8Array; last_seen: number };
   device_copy: { account: Uint8Array; device: Uint8Array; generation: number; sealed: Uint8Array };

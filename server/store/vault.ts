@@ -48,6 +48,18 @@ export async function readVault(database: Database, account: AccountId, afterRev
     });
 }
 
+/** Entries of these slots, by whoever knows their names. */
+export async function readVaultSlots(database: Database, account: AccountId, slots: readonly Uint8Array[]): Promise<VaultEntry[]> {
+  if (slots.length === 0) return [];
+  const rows = await database.query
+    .selectFrom("vault_entry")
+    .select(["slot", "generation", "version", "sealed"])
+    .where("account", "=", idBytes(account))
+    .where("slot", "in", slots)
+    .execute();
+  return rows.map((row) => create(VaultEntrySchema, row));
+}
+
 export type WriteVaultResult =
   | { readonly kind: "written"; readonly revision: number }
   | { readonly kind: "conflict" }

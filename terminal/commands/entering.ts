@@ -1,7 +1,10 @@
-import type { Me } from "@fastchat/client";
+import type { ArgsDef } from "citty";
+import type { AlreadySignedIn, SignedIn } from "@fastchat/client";
 import { openClient } from "@fastchat/client/node";
+import { confirm } from "../ask.ts";
 import { ourCommand } from "../config.ts";
 import { parseDuration } from "../durations.ts";
+import { elsewhereWords, othersShutOut } from "../elsewhere.ts";
 import { Failure, exitCodes } from "../failure.ts";
 import { checkedProfile, chooseGateway, homeOf, rememberProfile, thisProgram } from "../place.ts";
 import type { CommandContext } from "./command.ts";
@@ -17,11 +20,42 @@ export async function freshPlace({ config, place }: Pick<CommandContext, "config
 /** They are: the profile is the one that commands without --profile mean. */
 export async function signedIn(
   { output }: Pick<CommandContext, "output">,
-  { home, profile, me }: { readonly home: string; readonly profile: string; readonly me: Me },
+  { home, profile }: { readonly home: string; readonly profile: string },
+  { me, others }: SignedIn,
   sentence: string,
 ): Promise<void> {
   await rememberProfile(home, profile);
-  await output.print({ type: "signed-in", name: me.name, account: me.account, device: me.device, profile, gateway: me.gateway }, sentence);
+  const object = { type: "signed-in", name: me.name, account: me.account, device: me.device, profile, gateway: me.gateway };
+  await output.print({ ...object, ...(others !== undefined && { others }) }, sentence);
+  if (others === "shut-out") output.remark(`${othersShutOut} Run "${ourCommand} devices" and revoke them.`);
+}
+
+/** Of `signin` and `recover`. */
+export const replacingOptions = {
+  "sign-out-there": { type: "boolean", description: "Where one device at a time may be signed in: sign out the other one, and go on here" },
+} as const satisfies ArgsDef;
+
+/**
+ * Signs in; where one device at a time may be and another one is, in its place, if that was said or is answered at the prompt. Throws Failure.
+ *
+ * @param again the same once more, signing out the others
+ */
+export async function inThePlaceOfOthers(
+  output: Pick<CommandContext["output"], "json">,
+  result: SignedIn | AlreadySignedIn,
+  again: () => Promise<SignedIn | AlreadySignedIn>,
+): Promise<SignedIn> {
+  if (result.kind === "signed-in") return result;
+  const there = elsewhereWords(result.devices, Date.now());
+  if (!output.json && (await confirm(`${there}. Sign out there and go on here?`))) {
+    const replaced = await again();
+    if (replaced.kind === "signed-in") return replaced;
+  }
+  throw new Failure(
+    exitCodes.refused,
+    "already-signed-in",
+    `${there}: sign out there, or add --sign-out-there to sign out there and go on here.`,
+  );
 }
 
 async function refuseTaken(home: string, profile: string): Promise<void> {

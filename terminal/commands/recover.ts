@@ -3,7 +3,7 @@ import { weakPassword, withSecrets } from "../ask.ts";
 import { ourCommand } from "../config.ts";
 import { withPatience } from "../place.ts";
 import { command, passwordOptions, timeoutOption } from "./command.ts";
-import { freshPlace, signedIn } from "./entering.ts";
+import { freshPlace, inThePlaceOfOthers, replacingOptions, signedIn } from "./entering.ts";
 import { refusedWith } from "./passwd.ts";
 
 export const recover = command({
@@ -12,6 +12,7 @@ export const recover = command({
   args: {
     name: { type: "positional", required: true, description: "The username" },
     timeout: { ...timeoutOption, default: "10s" },
+    ...replacingOptions,
     ...passwordOptions,
   },
   async run(context, args) {
@@ -23,17 +24,24 @@ export const recover = command({
       { words: "New password: ", given: config.newPassword, again: true },
     ];
     const source = { fromStdin: args["password-stdin"] === true, output };
-    const me = await withSecrets(questions, source, async ([words = "", password = ""]) => {
-      const attempt = async () => {
-        const result = await recoverAt({ home, profile }, { gateway, name, words, password });
-        if (result.kind === "refused") throw refusedWith(result);
-        return result;
-      };
-      const result = await withPatience({ milliseconds, gateway }, attempt);
+    const attempt = async (words: string, password: string, signOutOthers: boolean) => {
+      const result = await withPatience({ milliseconds, gateway }, async () => {
+        const recovered = await recoverAt({ home, profile }, { gateway, name, words, password, signOutOthers });
+        if (recovered.kind === "refused") throw refusedWith(recovered);
+        return recovered;
+      });
       if (result.kind === "weak-password") throw weakPassword(result.suggestion);
-      return result.me;
-    });
-    const sentence = `Welcome back, ${me.name}! Your password is changed, and you are signed in at ${me.gateway}. The recovery words stay the same; devices that were signed in still are: see "${ourCommand} devices".`;
-    await signedIn(context, { home, profile, me }, sentence);
+      return result;
+    };
+    const { first, again } = await withSecrets(questions, source, async ([words = "", password = ""]) => ({
+      first: await attempt(words, password, args["sign-out-there"] === true),
+      again: () => attempt(words, password, true),
+    }));
+    const result = await inThePlaceOfOthers(output, first, again);
+    const { me, others } = result;
+    const stay =
+      others === undefined ? `devices that were signed in still are: see "${ourCommand} devices"` : "other devices are signed out";
+    const sentence = `Welcome back, ${me.name}! Your password is changed, and you are signed in at ${me.gateway}. The recovery words stay the same; ${stay}.`;
+    await signedIn(context, { home, profile }, result, sentence);
   },
 });

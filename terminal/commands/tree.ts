@@ -55,6 +55,7 @@ const devices: Branch = {
     list: listDevices,
     rename: () => import("./devices/rename.ts").then(({ rename }) => rename),
     revoke: () => import("./devices/revoke.ts").then(({ revoke }) => revoke),
+    policy: () => import("./devices/policy.ts").then(({ policy }) => policy),
   },
 };
 

@@ -4,7 +4,7 @@ import { Alice, enter, key, morning, rowWith, shows, withBob } from "./test-stat
 
 const device = (number: number, name: string, more: { me?: boolean; state?: "active" | "revoked"; lastSeen?: number } = {}) => {
   const { me = false, state = "active" as const, lastSeen } = more;
-  return { device: deviceId(new Uint8Array(32).fill(number)), name, state, me, added: morning, lastSeen };
+  return { device: deviceId(new Uint8Array(32).fill(number)), name, state, me, quick: false, added: morning, lastSeen };
 };
 
 test("/devices shows what is signed in, and how to take rights from what is lost", () => {

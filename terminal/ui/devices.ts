@@ -9,7 +9,8 @@ import { type State, type Step, step } from "./state.ts";
 
 // The devices that are signed in to this account.
 
-const SHORT_ID = 8;
+/** Enough of an id to name a device by. */
+export const SHORT_ID = 8;
 
 /** Over what lies there already nothing opens. */
 export const withDevices = (state: State, devices: readonly DeviceInfo[]): State =>

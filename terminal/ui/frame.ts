@@ -82,7 +82,7 @@ function mainPart(state: State, layout: Layout): Part {
   } else if (chat !== undefined) {
     const look = lookOf(state, layout);
     const { rows } = windowOf(chat, height, look);
-    const shown = rows.length > 0 ? rows : emptyRows(chat, conversation);
+    const shown = rows.length > 0 ? rows : emptyRows(state, chat, conversation);
     // Few messages stand at the bottom, beside where the next one is written.
     middle = [...Array.from({ length: Math.max(0, height - shown.length) }, () => blankRow), ...shown.slice(-height)];
   } else middle = homeRows(state, width, height);
@@ -90,8 +90,9 @@ function mainPart(state: State, layout: Layout): Part {
   return { rows: [...header, ...filled, ...bottom.rows], cursor };
 }
 
-function emptyRows(chat: Chat, conversation: ConversationSummary | undefined): readonly Row[] {
-  if (!chat.loaded) return [[span("  Loading…", "dim")]];
+function emptyRows(state: State, chat: Chat, conversation: ConversationSummary | undefined): readonly Row[] {
+  if (!chat.loaded || chat.loading) return [[span("  Loading…", "dim")]];
+  if (state.quick && chat.more) return [[span("  Nothing new yet. PgUp shows what was written before.", "dim")], blankRow];
   if (conversation?.kind === "note-to-self") return [[span("  Notes to yourself: only your own devices can read them.", "dim")], blankRow];
   const whom = conversation === undefined ? "them" : conversation.kind === "group" ? "everybody" : titleOf(conversation);
   return [[span(`  Nothing here yet. Say hello to ${whom}!`, "dim")], blankRow];

@@ -11,9 +11,15 @@ import type { State } from "./state.ts";
 
 /** Above the transcript: with whom, and what they are doing. */
 export function headerRow(state: State, conversation: ConversationSummary | undefined, width: number): Row {
-  if (conversation === undefined) return [span(" Welcome, ", "text"), span(safeName(state.me.name), "own-name")];
+  if (conversation === undefined) return welcomeRow(state);
   return conversation.kind === "group" ? groupHeader(state, conversation, width) : directHeader(state, conversation, width);
 }
+
+const welcomeRow = (state: State): Row => [
+  span(" Welcome, ", "text"),
+  span(safeName(state.me.name), "own-name"),
+  ...(state.quick ? [span("  QuickChat", "accent")] : []),
+];
 
 function directHeader(state: State, conversation: DirectSummary, width: number): Row {
   const { peer } = conversation;

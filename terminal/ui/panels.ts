@@ -24,6 +24,9 @@ interface Panel {
 }
 
 /** Nobody's chat is open: what is unread, while away or since, and how to begin. */
+const QUICK_TIP =
+  "QuickChat: only what arrives from now on is shown; PgUp in a chat fetches what was before. Quitting signs out, and nothing stays on this machine.";
+
 export function homeRows(state: State, width: number, height: number): readonly Row[] {
   const rows: Row[] = [blankRow];
   const unread = state.conversations.filter((conversation) => conversation.unread > 0);
@@ -63,6 +66,7 @@ export function homeRows(state: State, width: number, height: number): readonly 
     const words = `${plural(requests, "request")} of people you do not know: /requests shows ${requests === 1 ? "it" : "them"}.`;
     rows.push(blankRow, ...paragraph(words, width, "dim"));
   }
+  if (state.quick) rows.push(blankRow, ...paragraph(QUICK_TIP, width, "dim"));
   const tips =
     state.conversations.length === 0
       ? ["Type somebody's username below and press Enter to talk. What you write can be read by the two of you alone: no server can."]

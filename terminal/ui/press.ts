@@ -92,9 +92,8 @@ function scroll(state: State, rows: number): Step | undefined {
   if (chat === undefined) return undefined;
   const layout = layoutOf(state);
   const position = scrolled(chat, rows, layout.transcriptHeight, lookOf(state, layout));
-  return step(
-    withChat(unstalled(state), state.open!, (known) => ({ ...known, position, below: position.kind === "bottom" ? 0 : known.below })),
-  );
+  const below = position.kind === "bottom" ? 0 : chat.below;
+  return step(withChat(unstalled(state), state.open!, (known) => ({ ...known, position, below, wantsOlder: rows > 0 })));
 }
 
 function neighbour(state: State, direction: 1 | -1): Step {

@@ -2,11 +2,11 @@ import { readFile } from "node:fs/promises";
 import { writeSync } from "node:fs";
 import { join } from "node:path";
 import { render } from "ink";
-import type { Client } from "@fastchat/client";
-import { openClient } from "@fastchat/client/node";
+import type { Client, QuickOptions, QuickResult } from "@fastchat/client";
+import { openClient, openQuick } from "@fastchat/client/node";
 import type { Config } from "../config.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
-import { rememberProfile, thisProgram } from "../place.ts";
+import { quickProgram, rememberProfile, thisProgram } from "../place.ts";
 import { readKeymap } from "./keys.ts";
 import { ChatScreen } from "./screen.tsx";
 import { SignInScreen, type SignedIn } from "./sign-in-screen.tsx";
@@ -19,6 +19,8 @@ export interface ClientOptions {
   readonly profile: string | undefined;
   /** What --profile or FASTCHAT_PROFILE said. */
   readonly fixedProfile: string | undefined;
+  /** A QuickChat session, which uses no profile: whose, as far as that was said. */
+  readonly quick: { readonly name: string } | undefined;
   /** Where to sign in. */
   readonly gateway: () => Promise<string>;
   /** What --gateway or FASTCHAT_GATEWAY said. */
@@ -33,12 +35,13 @@ const SIGNALS = { SIGTERM: 15, SIGHUP: 1, SIGINT: 2 } as const;
 const STDOUT = 1;
 
 /** Opens the terminal client and stays until the person quits; the terminal is as before however it ends. */
-export async function runClient({ config, home, profile, fixedProfile, gateway, givenGateway }: ClientOptions): Promise<ExitCode> {
+export async function runClient({ config, home, profile, fixedProfile, quick, gateway, givenGateway }: ClientOptions): Promise<ExitCode> {
   // First of all, so that what is typed from now on arrives as keys.
   process.stdin.setRawMode(true);
   const { keymap, faults } = readKeymap(await readFile(join(home, "keys.json"), "utf8").catch(() => undefined));
   const open = (name: string): Promise<Client | undefined> =>
     openClient({ home, profile: name }, { ...thisProgram, ...(givenGateway !== undefined && { gateway: givenGateway }) });
+  const sessions = new QuickSessions();
   let client = profile === undefined ? undefined : await open(profile);
   const signInAt = client === undefined ? await gateway() : "";
 
@@ -71,6 +74,7 @@ export async function runClient({ config, home, profile, fixedProfile, gateway, 
   };
 
   let parting = "";
+  let remark: string | undefined;
   try {
     const interrupted = Promise.race([stopped.promise, crashed.promise]);
     if (client === undefined) {
@@ -79,17 +83,21 @@ export async function runClient({ config, home, profile, fixedProfile, gateway, 
         <SignInScreen
           home={home}
           profile={fixedProfile}
-          name={profile ?? ""}
+          name={quick?.name ?? profile ?? ""}
           gateway={signInAt}
           colour={config.colour}
+          openQuick={quick && ((options) => sessions.open(options))}
           onDone={answer.resolve}
         />,
       );
       const result = await Promise.race([answer.promise, interrupted]);
       if (typeof result === "number") return result as ExitCode;
       if (result === undefined) return exitCodes.done;
-      client = await open(result.profile);
-      await rememberProfile(home, result.profile);
+      ({ remark } = result);
+      if (typeof result.in === "string") {
+        client = await open(result.in);
+        await rememberProfile(home, result.in);
+      } else client = result.in;
     } else await rememberProfile(home, profile!);
     if (client === undefined) return exitCodes.notSignedIn;
     await using opened = client;
@@ -109,12 +117,41 @@ export async function runClient({ config, home, profile, fixedProfile, gateway, 
         copy: (text) => void process.stdout.write(`\u001b]52;c;${Buffer.from(text).toString("base64")}\u0007`),
         redraw: () => ink.clear(),
       });
+      if (remark !== undefined) store.dispatch({ kind: "said", text: remark, tone: "warning", now: Date.now() });
       for (const text of faults) store.dispatch({ kind: "said", text, tone: "error", now: Date.now() });
       ink.rerender(<ChatScreen store={store} />);
       return await Promise.race([store.ended, interrupted]);
     }
   } finally {
+    const left = await sessions.close();
     await leave();
+    if (left !== undefined) parting = left;
     if (parting !== "") process.stdout.write(`${parting}\n`);
+  }
+}
+
+/** [H5] QuickChat sessions are signed out however this process ends, also one that is only just being signed in. */
+class QuickSessions {
+  readonly #opened: Promise<QuickResult>[] = [];
+
+  open(options: QuickOptions): Promise<QuickResult> {
+    const opened = openQuick(options, quickProgram);
+    this.#opened.push(opened);
+    return opened;
+  }
+
+  /** What is to be said of it; undefined: there was none. */
+  async close(): Promise<string | undefined> {
+    let words: string | undefined;
+    for (const opened of this.#opened) {
+      const result = await opened.catch(() => undefined);
+      if (result?.kind !== "open") continue;
+      const { server } = await result.client.signOut();
+      words =
+        server === "told"
+          ? "QuickChat is over: you are signed out, and nothing is left on this machine."
+          : `QuickChat is over, and nothing is left on this machine; but the server could not be told: revoke "${quickProgram.deviceName}" on another device of yours.`;
+    }
+    return words;
   }
 }

@@ -1,15 +1,31 @@
 import { useWindowSize } from "ink";
 import { useRef, useState } from "react";
 import { FastChatError } from "@fastchat/protocol";
+import type { Client, QuickOptions, QuickResult, SignInResult, SignUpResult } from "@fastchat/client";
 import { signIn, signUp } from "@fastchat/client/node";
+import { elsewhereWords, othersShutOut } from "../elsewhere.ts";
 import { isUnreachable } from "../failure.ts";
 import { checkedProfile } from "../place.ts";
 import { Screen, useKeys } from "./screen.tsx";
-import { type SignInState, type SignInStep, answered, initialSignIn, pressSignIn, signInFrame, typeSignIn, waiting } from "./sign-in.ts";
+import {
+  type SignInEffect,
+  type SignInState,
+  type SignInStep,
+  answered,
+  askedElsewhere,
+  initialSignIn,
+  pressSignIn,
+  signInFrame,
+  typeSignIn,
+  waiting,
+} from "./sign-in.ts";
 import { sentenceOf } from "./store.ts";
 
 export interface SignedIn {
-  readonly profile: string;
+  /** Its name, or a QuickChat session, which has none. */
+  readonly in: string | Client;
+  /** To be said once. */
+  readonly remark: string | undefined;
 }
 
 interface Props {
@@ -19,15 +35,19 @@ interface Props {
   readonly name: string;
   readonly gateway: string;
   readonly colour: boolean;
+  /** Undefined: into a profile. */
+  readonly openQuick: ((options: QuickOptions) => Promise<QuickResult>) | undefined;
   /** Undefined: the person quit. */
   readonly onDone: (result: SignedIn | undefined) => void;
 }
 
+type Submit = Extract<SignInEffect, { kind: "submit" }>;
+
 const RETRY_MS = 2_000;
 
-export function SignInScreen({ home, profile, name, gateway, colour, onDone }: Props) {
+export function SignInScreen({ home, profile, name, gateway, colour, openQuick, onDone }: Props) {
   const { columns, rows } = useWindowSize();
-  const [shown, setShown] = useState<SignInState>(() => initialSignIn(name));
+  const [shown, setShown] = useState<SignInState>(() => initialSignIn(name, openQuick && "quick"));
   // Several keys can come before the next render: each must see what the one before it did.
   const state = useRef(shown);
   const attempt = useRef(0);
@@ -38,16 +58,25 @@ export function SignInScreen({ home, profile, name, gateway, colour, onDone }: P
     setShown(next);
   };
 
-  const submit = async (mode: SignInState["mode"], person: string, password: string): Promise<void> => {
+  const submit = async ({ mode, name: person, password, signOutOthers }: Submit): Promise<void> => {
     const mine = ++attempt.current;
     const options = { gateway, name: person, password };
+    const enter = (): Promise<QuickResult | SignInResult | SignUpResult> => {
+      if (openQuick !== undefined) return openQuick({ ...options, signOutOthers });
+      const place = { home, profile: checkedProfile(profile ?? person) };
+      chosen.current = place.profile;
+      return mode === "sign-up" ? signUp(place, options) : signIn(place, { ...options, signOutOthers });
+    };
     for (;;) {
       try {
-        const place = { home, profile: checkedProfile(profile ?? person) };
-        const result = mode === "sign-in" ? await signIn(place, options) : await signUp(place, options);
+        const result = await enter();
+        // Nobody waits for it any more.
+        if (mine !== attempt.current && result.kind === "open") await result.client.close();
         if (mine !== attempt.current) return;
-        chosen.current = place.profile;
-        if (result.kind === "signed-in") return onDone({ profile: place.profile });
+        const remark = "others" in result && result.others === "shut-out" ? othersShutOut : undefined;
+        if (result.kind === "open") return onDone({ in: result.client, remark });
+        if (result.kind === "signed-in") return onDone({ in: chosen.current, remark });
+        if (result.kind === "already-signed-in") return become(askedElsewhere(state.current, elsewhereWords(result.devices, Date.now())));
         if (result.kind === "signed-up")
           return become({ ...state.current, busy: false, answer: undefined, recoveryWords: result.recoveryWords });
         if (result.kind === "weak-password")
@@ -76,13 +105,13 @@ export function SignInScreen({ home, profile, name, gateway, colour, onDone }: P
       case undefined:
         return;
       case "submit":
-        void submit(effect.mode, effect.name, effect.password);
+        void submit(effect);
         return;
       case "cancel":
         attempt.current++;
         return;
       case "go-on":
-        return onDone({ profile: chosen.current });
+        return onDone({ in: chosen.current, remark: undefined });
       case "quit":
         // Whoever is signed up already stays it.
         attempt.current++;

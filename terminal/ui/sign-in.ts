@@ -9,12 +9,14 @@ import { editingKey } from "./write.ts";
 
 /** The screen of somebody who is not signed in here. */
 export interface SignInState {
-  readonly mode: "sign-in" | "sign-up";
+  readonly mode: "sign-in" | "sign-up" | "quick";
   readonly fields: { readonly name: Editor; readonly password: Editor; readonly again: Editor };
   readonly focus: Field;
   /** What the server is being asked, or asked again while there are no services. */
   readonly busy: boolean;
   readonly answer: Answer | undefined;
+  /** Where this person is signed in already, and may be on one device alone: whether to sign out there is being asked. */
+  readonly elsewhere: string | undefined;
   /** Shown once after sign-up, until Enter. */
   readonly recoveryWords: readonly string[] | undefined;
 }
@@ -28,7 +30,13 @@ export interface Answer {
 export type Field = "name" | "password" | "again";
 
 export type SignInEffect =
-  | { readonly kind: "submit"; readonly mode: SignInState["mode"]; readonly name: string; readonly password: string }
+  | {
+      readonly kind: "submit";
+      readonly mode: SignInState["mode"];
+      readonly name: string;
+      readonly password: string;
+      readonly signOutOthers: boolean;
+    }
   | { readonly kind: "cancel" }
   | { readonly kind: "go-on" }
   | { readonly kind: "quit" };
@@ -38,25 +46,27 @@ export interface SignInStep {
   readonly effect: SignInEffect | undefined;
 }
 
-export const initialSignIn = (name: string): SignInState => ({
-  mode: "sign-in",
+export const initialSignIn = (name: string, mode: SignInState["mode"] = "sign-in"): SignInState => ({
+  mode,
   fields: { name: editorOf(name), password: emptyEditor, again: emptyEditor },
   focus: name === "" ? "name" : "password",
   busy: false,
   answer: undefined,
+  elsewhere: undefined,
   recoveryWords: undefined,
 });
 
 const step = (state: SignInState, effect?: SignInEffect): SignInStep => ({ state, effect });
 
 const fieldsOf = (mode: SignInState["mode"]): readonly Field[] =>
-  mode === "sign-in" ? ["name", "password"] : ["name", "password", "again"];
+  mode === "sign-up" ? ["name", "password", "again"] : ["name", "password"];
 
 export function pressSignIn(state: SignInState, key: Key): SignInStep {
   if (key.ctrl && (key.name === "q" || key.name === "c")) return step(state, { kind: "quit" });
   if (state.recoveryWords !== undefined) return step(state, key.name === "enter" ? { kind: "go-on" } : undefined);
   if (state.busy) return key.name === "escape" ? step({ ...state, busy: false, answer: undefined }, { kind: "cancel" }) : step(state);
-  if (key.ctrl && (key.name === "n" || key.name === "s")) return step(switched(state));
+  if (state.elsewhere !== undefined) return pressElsewhere(state, key);
+  if (state.mode !== "quick" && key.ctrl && (key.name === "n" || key.name === "s")) return step(switched(state));
   const fields = fieldsOf(state.mode);
   const move = (by: number): SignInStep =>
     step({ ...state, focus: fields[(fields.indexOf(state.focus) + by + fields.length) % fields.length]! });
@@ -69,8 +79,17 @@ export function pressSignIn(state: SignInState, key: Key): SignInStep {
   return change === undefined ? step(state) : step(withField(state, change(state.fields[state.focus])));
 }
 
+/** Nothing but a clear yes puts anybody out. */
+function pressElsewhere(state: SignInState, key: Key): SignInStep {
+  const letter = key.name === "text" ? key.text.toLowerCase() : "";
+  if (letter === "y") return submit({ ...state, elsewhere: undefined }, true);
+  if (letter === "n" || key.name === "escape")
+    return step(answered({ ...state, elsewhere: undefined }, { text: "Nothing was changed.", tone: "plain" }));
+  return step(state);
+}
+
 export function typeSignIn(state: SignInState, text: string): SignInStep {
-  if (state.busy || state.recoveryWords !== undefined) return step(state);
+  if (state.busy || state.recoveryWords !== undefined || state.elsewhere !== undefined) return step(state);
   return step(withField(state, insert(state.fields[state.focus], text.replaceAll("\n", ""))));
 }
 
@@ -87,7 +106,7 @@ const switched = (state: SignInState): SignInState => ({
   answer: undefined,
 });
 
-function submit(state: SignInState): SignInStep {
+function submit(state: SignInState, signOutOthers = false): SignInStep {
   const name = state.fields.name.text.trim().toLowerCase();
   const password = state.fields.password.text;
   const missing = (focus: Field, text: string): SignInStep => step({ ...state, focus, answer: { text, tone: "error" } });
@@ -95,9 +114,18 @@ function submit(state: SignInState): SignInStep {
   if (password === "") return missing("password", "Type a password first.");
   if (state.mode === "sign-up" && state.fields.again.text !== password)
     return missing("again", "The two passwords differ: type them again.");
-  const doing = state.mode === "sign-in" ? "Signing in…" : "Signing up…";
-  return step({ ...state, busy: true, answer: { text: doing, tone: "plain" } }, { kind: "submit", mode: state.mode, name, password });
+  const doing = state.mode === "sign-up" ? "Signing up…" : "Signing in…";
+  const { mode } = state;
+  return step({ ...state, busy: true, answer: { text: doing, tone: "plain" } }, { kind: "submit", mode, name, password, signOutOthers });
 }
+
+/** Asks whether to sign out there. The password is kept for the answer. */
+export const askedElsewhere = (state: SignInState, elsewhere: string): SignInState => ({
+  ...state,
+  busy: false,
+  answer: undefined,
+  elsewhere,
+});
 
 /** The server's answer, as a sentence; the password is typed again. */
 export const answered = (state: SignInState, answer: Answer): SignInState => ({
@@ -114,9 +142,23 @@ export const waiting = (state: SignInState, text: string): SignInState => ({
 });
 
 const ANSWER_STYLES = { error: "error", advice: "error", plain: "dim" } as const;
+const TITLES = { "sign-in": "Sign in", "sign-up": "Sign up: choose a name and a password", quick: "QuickChat" } as const;
+const QUICK_NOTICE = "Nothing is brought here and nothing stays: you see what arrives from now on, and quitting signs out.";
+/** On a lower screen the answers need the room more. */
+const QUICK_NOTICE_ROWS = 18;
+const QUICK_WARNING =
+  "Your password is typed on this machine. If it is not yours, whoever runs it could read that, and all that you see and write.";
 const LABELS: Readonly<Record<Field, string>> = { name: "Username", password: "Password", again: "Again" };
 const LABEL_CELLS = 12;
 const WIDEST = 60;
+
+/** The keys that mean something now. */
+function keysOf({ mode, elsewhere }: SignInState): readonly (readonly [key: string, words: string])[] {
+  const quit = ["Ctrl+Q", "quit"] as const;
+  if (elsewhere !== undefined) return [["y", "sign out there"], ["n", "leave it so"], quit];
+  const other = mode === "sign-in" ? "sign up instead" : "sign in instead";
+  return [["Enter", "go on"], ...(mode === "quick" ? [] : [["Ctrl+N", other] as const]), quit];
+}
 
 export function signInFrame(state: SignInState, columns: number, rows: number, gateway: string): Frame {
   const width = Math.max(10, Math.min(WIDEST, columns - 4));
@@ -141,12 +183,16 @@ export function signInFrame(state: SignInState, columns: number, rows: number, g
     }
     lines.push(blankRow, [span("Enter", "bold"), span(" when you have them", "dim")]);
   } else {
-    say(state.mode === "sign-in" ? "Sign in" : "Sign up: choose a name and a password", "accent");
+    say(TITLES[state.mode], "accent");
+    if (state.mode === "quick" && state.elsewhere === undefined) {
+      if (rows >= QUICK_NOTICE_ROWS) say(QUICK_NOTICE, "dim");
+      say(QUICK_WARNING, "warning");
+    }
     if (roomy) lines.push(blankRow);
     for (const field of fieldsOf(state.mode)) {
       const editor = state.fields[field];
       const shown = field === "name" ? editor : { ...editor, text: "•".repeat([...new Intl.Segmenter().segment(editor.text)].length) };
-      const focused = field === state.focus && !state.busy;
+      const focused = field === state.focus && !state.busy && state.elsewhere === undefined;
       const room = width - LABEL_CELLS;
       const { column } = layOut(field === "name" ? editor : { ...shown, cursor: shown.text.length }, 10_000);
       const hidden = Math.max(0, column - room + 1);
@@ -156,15 +202,12 @@ export function signInFrame(state: SignInState, columns: number, rows: number, g
     if (roomy) lines.push(blankRow);
     if (state.answer !== undefined) say(state.answer.text, ANSWER_STYLES[state.answer.tone]);
     if (roomy) lines.push(blankRow);
-    const other = state.mode === "sign-in" ? "sign up instead" : "sign in instead";
-    lines.push([
-      span("Enter", "bold"),
-      span(" go on   ", "dim"),
-      span("Ctrl+N", "bold"),
-      span(` ${other}   `, "dim"),
-      span("Ctrl+Q", "bold"),
-      span(" quit", "dim"),
-    ]);
+    if (state.elsewhere !== undefined) {
+      say(`${state.elsewhere}.`, "text");
+      say("Sign out there and go on here?", "unread");
+      if (roomy) lines.push(blankRow);
+    }
+    lines.push(keysOf(state).flatMap(([key, words]): Row => [span(key, "bold"), span(` ${words}   `, "dim")]));
     if (roomy) say(`at ${gateway}`, "dim");
   }
   const top = Math.max(0, Math.floor((rows - lines.length) / 3));

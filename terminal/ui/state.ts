@@ -48,6 +48,8 @@ export interface Chat {
   readonly editor: Editor;
   /** Marked as read up to here by us. */
   readonly marked: number;
+  /** Somebody scrolled up: in a QuickChat session what is older is fetched for who does so, and not before. */
+  readonly wantsOlder: boolean;
 }
 
 /** The group whose chat is open, with what a list does not need. */
@@ -117,6 +119,8 @@ export interface State {
   readonly colour: boolean;
   readonly keymap: Keymap;
   readonly me: Me;
+  /** A QuickChat session. */
+  readonly quick: boolean;
   readonly connection: ConnectionState;
   /** Since when not online, for the bar that waits two seconds. */
   readonly offlineSince: number | undefined;
@@ -240,12 +244,13 @@ export interface Step {
 export const step = (state: State, ...effects: readonly Effect[]): Step => ({ state, effects });
 
 export function initialState(
-  client: Pick<Client, "me" | "connection" | "serverTime">,
+  client: Pick<Client, "me" | "connection" | "quick" | "serverTime">,
   options: Pick<State, "columns" | "rows" | "now" | "colour" | "keymap">,
 ): State {
   return {
     ...options,
     me: client.me,
+    quick: client.quick,
     connection: client.connection,
     serverAhead: client.serverTime - options.now,
     offlineSince: client.connection.kind === "online" ? undefined : options.now,
@@ -281,6 +286,7 @@ export const emptyChat: Chat = {
   selected: undefined,
   editor: emptyEditor,
   marked: 0,
+  wantsOlder: false,
 };
 
 export const openChat = (state: State): Chat | undefined => (state.open === undefined ? undefined : state.chats.get(state.open));

@@ -188,7 +188,7 @@ export class Alice {
   effects: Effect[] = [];
 
   constructor(size: { readonly columns: number; readonly rows: number } = { columns: 100, rows: 30 }) {
-    const online = { me, connection: { kind: "online", server: "chat-1", since: morning }, serverTime: morning } as const;
+    const online = { me, quick: false, connection: { kind: "online", server: "chat-1", since: morning }, serverTime: morning } as const;
     this.state = initialState(online, { ...size, now: morning, colour: true, keymap: readKeymap(undefined).keymap });
   }
 

@@ -1,10 +1,11 @@
 import type { ChatItem, ChatMessage, ClientEvent, Person } from "@fastchat/client";
 import { inListOrder } from "../activity.ts";
+import { ourCommand } from "../config.ts";
 import { forget, receive } from "./arrivals.ts";
 import { changed, reloaded, withConversation, withGroup, withoutReadNews } from "./conversation-change.ts";
 import { editorOf } from "./editor.ts";
 import { LOAD_AT_ONCE, atFirstUnread, open } from "./enter.ts";
-import { withDevices } from "./devices.ts";
+import { SHORT_ID, withDevices } from "./devices.ts";
 import { nameOf, revokeRefused } from "./revoke.ts";
 import { withFound } from "./found.ts";
 import { isCovered, layoutOf, lookOf } from "./layout.ts";
@@ -180,10 +181,15 @@ function hear(state: State, event: ClientEvent): Step {
     case "caught-up":
       return step({ ...state, caughtUp: true, catchingUp: undefined });
     case "warning":
-      return step(said(state, event.text, "warning"));
+      return step(said(state, warningWords(event), "warning"));
     default:
       return event satisfies never;
   }
+}
+
+/** With what to do, where a device is named: on the screen none is revoked. */
+function warningWords({ text, device }: Extract<ClientEvent, { kind: "warning" }>): string {
+  return device === undefined ? text : `${text} Run "${ourCommand} devices revoke ${device.slice(0, SHORT_ID)}".`;
 }
 
 /** Names and trust come with people and conversations; presence tells no more than presence. */
@@ -249,9 +255,12 @@ function settle({ state, effects }: Step): Step {
   if (chat === undefined || state.open === undefined) return step(state, ...effects);
   const more: Effect[] = [];
   let next = state;
-  if (chat.loaded && chat.more && chat.loading === "no" && isNearTop(state, chat)) {
-    next = withChat(next, state.open, (known) => ({ ...known, loading: "asked" }));
-    more.push({ kind: "load-items", id: state.open, before: oldestSequence(chat.entries), limit: LOAD_AT_ONCE });
+  const mayLoad = chat.loaded && chat.more && chat.loading === "no" && (!state.quick || chat.wantsOlder);
+  if (mayLoad && isNearTop(state, chat)) {
+    next = withChat(next, state.open, (known) => ({ ...known, loading: "asked", wantsOlder: false }));
+    // Where nothing is here yet, what is older is all there is.
+    const before = oldestSequence(chat.entries) ?? (state.quick ? (openConversation(state)?.head ?? 0) + 1 : undefined);
+    more.push({ kind: "load-items", id: state.open, before, limit: LOAD_AT_ONCE });
   }
   const newest = newestSequence(chat.entries);
   // A stranger is not told that one reads.

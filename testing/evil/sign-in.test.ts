@@ -92,7 +92,7 @@ const rolledBack: EvilCase = {
     let before: SignInFinished | undefined;
     stage.proxy.script = { posts: { "/v1/sign-in/finish": (answer) => (before = answer) } };
     const stolen = await signIn(place("stolen"), options);
-    if (stolen.kind !== "signed-in") throw new Error(stolen.sentence);
+    if (stolen.kind !== "signed-in") throw new Error(stolen.kind);
     await alice.client.revokeDevices(alice.password, [stolen.me.device]);
     await alice.say(bob.name, "my telephone was stolen");
     const posts: string[] = [];

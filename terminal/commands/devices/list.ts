@@ -6,6 +6,7 @@ import type { JsonObject } from "../shapes.ts";
 import { signedInCommand } from "../signed-in-command.ts";
 import { column } from "../words.ts";
 import { shortIdOf } from "./named.ts";
+import { policyWords } from "./policy.ts";
 
 export const list = signedInCommand({
   name: "list",
@@ -17,12 +18,15 @@ export const list = signedInCommand({
     const devices = await client.devices();
     const shown = devices.filter(({ state }) => args.all === true || state === "active");
     for (const each of shown) await output.print(deviceObject(each), deviceLine(each));
+    // What was asked for is shown, whatever comes of this.
+    const policy = await client.sessionPolicy().catch(() => undefined);
+    if (policy?.account === "single" || policy?.server === "single") output.tell(policyWords(policy));
   },
 });
 
-export const deviceObject = ({ device, name, state, me, added, lastSeen }: DeviceInfo): JsonObject => {
+export const deviceObject = ({ device, name, state, me, quick, added, lastSeen }: DeviceInfo): JsonObject => {
   const time = (milliseconds: number | undefined) => (milliseconds === undefined ? null : new Date(milliseconds).toISOString());
-  return { type: "device", device, name, state, me, added: time(added), lastSeen: time(lastSeen) };
+  return { type: "device", device, name, state, me, quick, added: time(added), lastSeen: time(lastSeen) };
 };
 
 function deviceLine(each: DeviceInfo): string {

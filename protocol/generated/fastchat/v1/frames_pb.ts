@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/v1/frames.proto.
  */
 export const file_fastchat_v1_frames: GenFile = /*@__PURE__*/
-  fileDesc("ChhmYXN0Y2hhdC92MS9mcmFtZXMucHJvdG8SC2Zhc3RjaGF0LnYxIjgKDENsaWVudFBhY2tldBIoCgZmcmFtZXMYASADKAsyGC5mYXN0Y2hhdC52MS5DbGllbnRGcmFtZSI4CgxTZXJ2ZXJQYWNrZXQSKAoGZnJhbWVzGAEgAygLMhguZmFzdGNoYXQudjEuU2VydmVyRnJhbWUi+goKC0NsaWVudEZyYW1lEg8KB3JlcXVlc3QYASABKA0SIwoFaGVsbG8YCiABKAsyEi5mYXN0Y2hhdC52MS5IZWxsb0gAEiEKBHNlbmQYCyABKAsyES5mYXN0Y2hhdC52MS5TZW5kSAASLgoLYXBwZW5kX2xpbmsYDCABKAsyFy5mYXN0Y2hhdC52MS5BcHBlbmRMaW5rSAASKAoIY2F0Y2hfdXAYDSABKAsyFC5mYXN0Y2hhdC52MS5DYXRjaFVwSAASMgoNZmV0Y2hfZW50cmllcxgOIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoRW50cmllc0gAEi4KC2ZldGNoX2xpbmtzGA8gASgLMhcuZmFzdGNoYXQudjEuRmV0Y2hMaW5rc0gAEjkKEWZldGNoX3NlYWxlZF9rZXlzGBAgASgLMhwuZmFzdGNoYXQudjEuRmV0Y2hTZWFsZWRLZXlzSAASMgoNZmV0Y2hfYWNjb3VudBgRIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEgAEi4KC2ZpbmRfcGVvcGxlGBIgASgLMhcuZmFzdGNoYXQudjEuRmluZFBlb3BsZUgAEjQKDndhdGNoX3ByZXNlbmNlGBMgASgLMhouZmFzdGNoYXQudjEuV2F0Y2hQcmVzZW5jZUgAEiwKCnJlYWRfdmF1bHQYFCABKAsyFi5mYXN0Y2hhdC52MS5SZWFkVmF1bHRIABIuCgt3cml0ZV92YXVsdBgVIAEoCzIXLmZhc3RjaGF0LnYxLldyaXRlVmF1bHRIABIsCgp3cml0ZV9zbG90GBYgASgLMhYuZmFzdGNoYXQudjEuV3JpdGVTbG90SAASLgoLZmV0Y2hfc2xvdHMYFyABKAsyFy5mYXN0Y2hhdC52MS5GZXRjaFNsb3RzSAASLgoLc2VuZF9zaWduYWwYGCABKAsyFy5mYXN0Y2hhdC52MS5TZW5kU2lnbmFsSAASPQoTYXBwZW5kX2FjY291bnRfbGluaxgZIAEoCzIeLmZhc3RjaGF0LnYxLkFwcGVuZEFjY291bnRMaW5rSAASNwoQc2VuZF9rZXlfcmVxdWVzdBgaIAEoCzIbLmZhc3RjaGF0LnYxLlNlbmRLZXlSZXF1ZXN0SAASIQoEcGluZxgbIAEoCzIRLmZhc3RjaGF0LnYxLlBpbmdIABI5ChFmZXRjaF9tb3ZlZF9oZWFkcxgcIAEoCzIcLmZhc3RjaGF0LnYxLkZldGNoTW92ZWRIZWFkc0gAEjsKEmZldGNoX2FjY291bnRfa2V5cxgdIAEoCzIdLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEtleXNIABIwCgxyZXF1ZXN0X2pvaW4YHiABKAsyGC5mYXN0Y2hhdC52MS5SZXF1ZXN0Sm9pbkgAEj0KE2ZldGNoX2pvaW5fcmVxdWVzdHMYHyABKAsyHi5mYXN0Y2hhdC52MS5GZXRjaEpvaW5SZXF1ZXN0c0gAEjkKEWRyb3Bfam9pbl9yZXF1ZXN0GCAgASgLMhwuZmFzdGNoYXQudjEuRHJvcEpvaW5SZXF1ZXN0SAASLgoLZmluZF9ncm91cHMYISABKAsyFy5mYXN0Y2hhdC52MS5GaW5kR3JvdXBzSAASJwoHY29tcGFyZRgiIAEoCzIULmZhc3RjaGF0LnYxLkNvbXBhcmVIABI3ChBwdXRfYmFja19hY2NvdW50GCMgASgLMhsuZmFzdGNoYXQudjEuUHV0QmFja0FjY291bnRIABI6ChFiZWdpbl9pbmNhcm5hdGlvbhgkIAEoCzIdLmZhc3RjaGF0LnYxLkJlZ2luSW5jYXJuYXRpb25IAEIGCgRib2R5IsMKCgtTZXJ2ZXJGcmFtZRIPCgdyZXF1ZXN0GAEgASgNEiMKBWVycm9yGAkgASgLMhIuZmFzdGNoYXQudjEuRXJyb3JIABInCgd3ZWxjb21lGAogASgLMhQuZmFzdGNoYXQudjEuV2VsY29tZUgAEiEKBHNlbnQYCyABKAsyES5mYXN0Y2hhdC52MS5TZW50SAASKQoIYXBwZW5kZWQYDCABKAsyFS5mYXN0Y2hhdC52MS5BcHBlbmRlZEgAEiMKBWhlYWRzGA0gASgLMhIuZmFzdGNoYXQudjEuSGVhZHNIABInCgdlbnRyaWVzGA4gASgLMhQuZmFzdGNoYXQudjEuRW50cmllc0gAEi4KC3NlYWxlZF9rZXlzGBAgASgLMhcuZmFzdGNoYXQudjEuU2VhbGVkS2V5c0gAEicKB2FjY291bnQYESABKAsyFC5mYXN0Y2hhdC52MS5BY2NvdW50SAASJQoGcGVvcGxlGBIgASgLMhMuZmFzdGNoYXQudjEuUGVvcGxlSAASKQoIcHJlc2VuY2UYEyABKAsyFS5mYXN0Y2hhdC52MS5QcmVzZW5jZUgAEiMKBXZhdWx0GBQgASgLMhIuZmFzdGNoYXQudjEuVmF1bHRIABIyCg12YXVsdF93cml0dGVuGBUgASgLMhkuZmFzdGNoYXQudjEuVmF1bHRXcml0dGVuSAASMAoMc2xvdF93cml0dGVuGBYgASgLMhguZmFzdGNoYXQudjEuU2xvdFdyaXR0ZW5IABIjCgVzbG90cxgXIAEoCzISLmZhc3RjaGF0LnYxLlNsb3RzSAASJQoGc2lnbmFsGBggASgLMhMuZmFzdGNoYXQudjEuU2lnbmFsSAASMgoNYWNjb3VudF9tb3ZlZBgZIAEoCzIZLmZhc3RjaGF0LnYxLkFjY291bnRNb3ZlZEgAEjIKDWtleV9yZXF1ZXN0ZWQYGiABKAsyGS5mYXN0Y2hhdC52MS5LZXlSZXF1ZXN0ZWRIABIhCgRwb25nGBsgASgLMhEuZmFzdGNoYXQudjEuUG9uZ0gAEi4KC3ZhdWx0X21vdmVkGBwgASgLMhcuZmFzdGNoYXQudjEuVmF1bHRNb3ZlZEgAEiEKBG1vdmUYHSABKAsyES5mYXN0Y2hhdC52MS5Nb3ZlSAASLgoLbW92ZWRfaGVhZHMYHiABKAsyFy5mYXN0Y2hhdC52MS5Nb3ZlZEhlYWRzSAASMAoMYWNjb3VudF9rZXlzGB8gASgLMhguZmFzdGNoYXQudjEuQWNjb3VudEtleXNIABI0Cg5qb2luX3JlcXVlc3RlZBggIAEoCzIaLmZhc3RjaGF0LnYxLkpvaW5SZXF1ZXN0ZWRIABIyCg1qb2luX3JlcXVlc3RzGCEgASgLMhkuZmFzdGNoYXQudjEuSm9pblJlcXVlc3RzSAASPwoUam9pbl9yZXF1ZXN0X2Ryb3BwZWQYIiABKAsyHy5mYXN0Y2hhdC52MS5Kb2luUmVxdWVzdERyb3BwZWRIABIyCg1wdWJsaWNfZ3JvdXBzGCMgASgLMhkuZmFzdGNoYXQudjEuUHVibGljR3JvdXBzSAASLAoKam9pbl9hc2tlZBgkIAEoCzIWLmZhc3RjaGF0LnYxLkpvaW5Bc2tlZEgAEikKCGNvbXBhcmVkGCUgASgLMhUuZmFzdGNoYXQudjEuQ29tcGFyZWRIABI3ChBhY2NvdW50X3B1dF9iYWNrGCYgASgLMhsuZmFzdGNoYXQudjEuQWNjb3VudFB1dEJhY2tIAEIGCgRib2R5IkgKBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEg4KBnN1aXRlcxgCIAMoDRIOCgZ0aWNrZXQYAyABKAwSDQoFYWdlbnQYBCABKAkifwoHV2VsY29tZRIPCgd2ZXJzaW9uGAEgASgNEg0KBXN1aXRlGAIgASgNEg4KBnNlcnZlchgEIAEoCRIMCgR0aW1lGAUgASgEEg8KB2FjY291bnQYBiABKAwSDgoGZGV2aWNlGAcgASgMEg8KB3J1bm5pbmcYCCABKAxKBAgDEAQiBgoEUGluZyIUCgRQb25nEgwKBHRpbWUYASABKAQiBgoETW92ZSJZCgRTZW5kEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIrCgdtZXNzYWdlGAIgASgLMhouZmFzdGNoYXQudjEuU2VhbGVkTWVzc2FnZRIOCgZyZXN1bWUYAyABKAgiJgoEU2VudBIQCghzZXF1ZW5jZRgBIAEoDRIMCgR0aW1lGAIgASgEIogBCgpBcHBlbmRMaW5rEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIlCgVlbnRyeRgCIAEoCzIWLmZhc3RjaGF0LnYxLkxpbmtFbnRyeRIrCgtzZWFsZWRfa2V5cxgDIAMoCzIWLmZhc3RjaGF0LnYxLlNlYWxlZEtleRIQCghwdXRfYmFjaxgEIAEoCCIqCghBcHBlbmRlZBIQCghzZXF1ZW5jZRgBIAEoDRIMCgR0aW1lGAIgASgEIi8KB0NhdGNoVXASJAoHY3Vyc29ycxgBIAMoCzITLmZhc3RjaGF0LnYxLkN1cnNvciIwCgZDdXJzb3ISFAoMY29udmVyc2F0aW9uGAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIikKBUhlYWRzEiAKBWhlYWRzGAEgAygLMhEuZmFzdGNoYXQudjEuSGVhZCJuCgRIZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDRIMCgR0aW1lGAMgASgEEgoKAmJ5GAQgASgMEg0KBWVuZGVkGAUgASgNEhUKDWpvaW5fcmVxdWVzdHMYBiABKA0icQoMRmV0Y2hFbnRyaWVzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBISCgVhZnRlchgCIAEoDUgAiAEBEhMKBmJlZm9yZRgDIAEoDUgBiAEBEg0KBWxpbWl0GAQgASgNQggKBl9hZnRlckIJCgdfYmVmb3JlIjEKCkZldGNoTGlua3MSFAoMY29udmVyc2F0aW9uGAEgASgMEg0KBWFmdGVyGAIgASgNIn8KB0VudHJpZXMSFAoMY29udmVyc2F0aW9uGAEgASgMEiMKB2VudHJpZXMYAiADKAsyEi5mYXN0Y2hhdC52MS5FbnRyeRIMCgRoZWFkGAMgASgNEisKC3NlYWxlZF9rZXlzGAQgAygLMhYuZmFzdGNoYXQudjEuU2VhbGVkS2V5IjsKD0ZldGNoU2VhbGVkS2V5cxIUCgxjb252ZXJzYXRpb24YASABKAwSEgoKZnJvbV9lcG9jaBgCIAEoDSIyCgpTZWFsZWRLZXlzEiQKBGtleXMYASADKAsyFi5mYXN0Y2hhdC52MS5TZWFsZWRLZXkiOgoOU2VuZEtleVJlcXVlc3QSKAoHcmVxdWVzdBgBIAEoCzIXLmZhc3RjaGF0LnYxLktleVJlcXVlc3QiOAoMS2V5UmVxdWVzdGVkEigKB3JlcXVlc3QYASABKAsyFy5mYXN0Y2hhdC52MS5LZXlSZXF1ZXN0IicKD0ZldGNoTW92ZWRIZWFkcxIUCgxjb252ZXJzYXRpb24YASABKAwiNQoKTW92ZWRIZWFkcxInCgVoZWFkcxgBIAMoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRIZWFkIiQKEEZldGNoQWNjb3VudEtleXMSEAoIYWNjb3VudHMYASADKAwiNgoLQWNjb3VudEtleXMSJwoEa2V5cxgBIAMoCzIZLmZhc3RjaGF0LnYxLkFjY291bnRLZXlPZiIzCgxBY2NvdW50S2V5T2YSDwoHYWNjb3VudBgBIAEoDBISCgpwdWJsaWNfa2V5GAIgASgMIjgKC1JlcXVlc3RKb2luEikKB3JlcXVlc3QYASABKAsyGC5mYXN0Y2hhdC52MS5Kb2luUmVxdWVzdCIfCg1Kb2luUmVxdWVzdGVkEg4KBm1lbWJlchgBIAEoCCI4ChFGZXRjaEpvaW5SZXF1ZXN0cxIUCgxjb252ZXJzYXRpb24YASABKAwSDQoFbGltaXQYAiABKA0iZgoMSm9pblJlcXVlc3RzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIxCghyZXF1ZXN0cxgCIAMoCzIfLmZhc3RjaGF0LnYxLldhaXRpbmdKb2luUmVxdWVzdBINCgV0b3RhbBgDIAEoDSJNChJXYWl0aW5nSm9pblJlcXVlc3QSKQoHcmVxdWVzdBgBIAEoCzIYLmZhc3RjaGF0LnYxLkpvaW5SZXF1ZXN0EgwKBHRpbWUYAiABKAQiOAoPRHJvcEpvaW5SZXF1ZXN0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIPCgdhY2NvdW50GAIgASgMIhQKEkpvaW5SZXF1ZXN0RHJvcHBlZCIhCglKb2luQXNrZWQSFAoMY29udmVyc2F0aW9uGAEgASgMIjgKCkZpbmRHcm91cHMSDAoEdGV4dBgBIAEoCRINCgVsaW1pdBgCIAEoDRINCgVleGFjdBgDIAEoCCJGCgxQdWJsaWNHcm91cHMSKAoGZ3JvdXBzGAEgAygLMhguZmFzdGNoYXQudjEuUHVibGljR3JvdXASDAoEbW9yZRgCIAEoCCJCCgtQdWJsaWNHcm91cBIMCgRuYW1lGAEgASgJEhQKDGNvbnZlcnNhdGlvbhgCIAEoDBIPCgdtZW1iZXJzGAMgASgNIkYKDEZldGNoQWNjb3VudBIRCgdhY2NvdW50GAEgASgMSAASDgoEbmFtZRgCIAEoCUgAEg0KBWFmdGVyGAMgASgNQgQKAmJ5IvwBCgdBY2NvdW50Eg8KB2FjY291bnQYASABKAwSJgoFbGlua3MYAiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEhoKEmFjY291bnRfcHVibGljX2tleRgDIAEoDBItCgZjb3BpZXMYBCADKAsyHS5mYXN0Y2hhdC52MS5TZWFsZWREZXZpY2VDb3B5EiAKBXdyYXBzGAUgAygLMhEuZmFzdGNoYXQudjEuV3JhcBIbChNkZXZpY2Vfc2VhbGluZ19rZXlzGAYgAygMEi4KDGRldmljZV90aW1lcxgHIAMoCzIYLmZhc3RjaGF0LnYxLkRldmljZVRpbWVzIj8KC0RldmljZVRpbWVzEg4KBmRldmljZRgBIAEoDBINCgVhZGRlZBgCIAEoBBIRCglsYXN0X3NlZW4YAyABKAQi5wEKEUFwcGVuZEFjY291bnRMaW5rEiUKBGxpbmsYASABKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEjQKC2F0dGFjaG1lbnRzGAIgASgLMh8uZmFzdGNoYXQudjEuQWNjb3VudEF0dGFjaG1lbnRzEiYKBXZhdWx0GAMgAygLMhcuZmFzdGNoYXQudjEuVmF1bHRFbnRyeRIWCg52YXVsdF9yZXZpc2lvbhgEIAEoDRI1Cg5zaWduX2luX3JlY29yZBgFIAEoCzIdLmZhc3RjaGF0LnYxLlN1Y2Nlc3Npb25SZWNvcmQiQgoQU3VjY2Vzc2lvblJlY29yZBIbChNyZWdpc3RyYXRpb25fcmVjb3JkGAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCJYCgdDb21wYXJlEiEKBHRpcHMYASADKAsyEy5mYXN0Y2hhdC52MS5Mb2dUaXASKgoIYWNjb3VudHMYAiADKAsyGC5mYXN0Y2hhdC52MS5BY2NvdW50SGVhZCJECgZMb2dUaXASFAoMY29udmVyc2F0aW9uGAEgASgMEhAKCHNlcXVlbmNlGAIgASgNEhIKCmVudHJ5X2hhc2gYAyABKAwiXQoIQ29tcGFyZWQSJgoJZGlmZmVyZW50GAEgAygLMhMuZmFzdGNoYXQudjEuTG9nVGlwEikKB3Nob3J0ZXIYAiADKAsyGC5mYXN0Y2hhdC52MS5BY2NvdW50SGVhZCL6AQoOUHV0QmFja0FjY291bnQSJgoFbGlua3MYASADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEhsKE2FjY291bnRfcHVibGljX2tleXMYAiADKAwSGwoTZGV2aWNlX3NlYWxpbmdfa2V5cxgDIAMoDBItCgZjb3BpZXMYBCADKAsyHS5mYXN0Y2hhdC52MS5TZWFsZWREZXZpY2VDb3B5EiAKBXdyYXBzGAUgAygLMhEuZmFzdGNoYXQudjEuV3JhcBI1Cg5zaWduX2luX3JlY29yZBgGIAEoCzIdLmZhc3RjaGF0LnYxLlN1Y2Nlc3Npb25SZWNvcmQiOAoOQWNjb3VudFB1dEJhY2sSJgoEaGVhZBgBIAEoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRIZWFkIigKEEJlZ2luSW5jYXJuYXRpb24SFAoMY29udmVyc2F0aW9uGAEgASgMIjYKDEFjY291bnRNb3ZlZBImCgRoZWFkGAEgASgLMhguZmFzdGNoYXQudjEuQWNjb3VudEhlYWQiKQoKRmluZFBlb3BsZRIMCgR0ZXh0GAEgASgJEg0KBWxpbWl0GAIgASgNIjsKBlBlb3BsZRIjCgZwZW9wbGUYASADKAsyEy5mYXN0Y2hhdC52MS5QZXJzb24SDAoEbW9yZRgCIAEoCCI3CgZQZXJzb24SDAoEbmFtZRgBIAEoCRIPCgdhY2NvdW50GAIgASgMEg4KBm9ubGluZRgDIAEoCCIhCg1XYXRjaFByZXNlbmNlEhAKCGFjY291bnRzGAEgAygMIjoKCFByZXNlbmNlEi4KCGFjY291bnRzGAEgAygLMhwuZmFzdGNoYXQudjEuQWNjb3VudFByZXNlbmNlIkUKD0FjY291bnRQcmVzZW5jZRIPCgdhY2NvdW50GAEgASgMEg4KBm9ubGluZRgCIAEoCBIRCglsYXN0X3NlZW4YAyABKAQiIwoJUmVhZFZhdWx0EhYKDmFmdGVyX3JldmlzaW9uGAEgASgNIlEKBVZhdWx0EigKB2VudHJpZXMYASADKAsyFy5mYXN0Y2hhdC52MS5WYXVsdEVudHJ5EhAKCHJldmlzaW9uGAIgASgNEgwKBG1vcmUYAyABKAgiSAoKV3JpdGVWYXVsdBIoCgdlbnRyaWVzGAEgAygLMhcuZmFzdGNoYXQudjEuVmF1bHRFbnRyeRIQCghwdXRfYmFjaxgCIAEoCCIgCgxWYXVsdFdyaXR0ZW4SEAoIcmV2aXNpb24YASABKA0iHgoKVmF1bHRNb3ZlZBIQCghyZXZpc2lvbhgBIAEoDSJICglXcml0ZVNsb3QSFAoMY29udmVyc2F0aW9uGAEgASgMEiUKBHNsb3QYAiABKAsyFy5mYXN0Y2hhdC52MS5TZWFsZWRTbG90Ig0KC1Nsb3RXcml0dGVuIiIKCkZldGNoU2xvdHMSFAoMY29udmVyc2F0aW9uGAEgASgMIkUKBVNsb3RzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBImCgVzbG90cxgCIAMoCzIXLmZhc3RjaGF0LnYxLlNlYWxlZFNsb3QiTQoKU2VuZFNpZ25hbBIUCgxjb252ZXJzYXRpb24YASABKAwSKQoGc2lnbmFsGAIgASgLMhkuZmFzdGNoYXQudjEuU2VhbGVkU2lnbmFsIkkKBlNpZ25hbBIUCgxjb252ZXJzYXRpb24YASABKAwSKQoGc2lnbmFsGAIgASgLMhkuZmFzdGNoYXQudjEuU2VhbGVkU2lnbmFsYgZwcm90bzM", [file_fastchat_v1_account, file_fastchat_v1_conversation, file_fastchat_v1_error, file_fastchat_v1_vault]);
+  fileDesc("ChhmYXN0Y2hhdC92MS9mcmFtZXMucHJvdG8SC2Zhc3RjaGF0LnYxIjgKDENsaWVudFBhY2tldBIoCgZmcmFtZXMYASADKAsyGC5mYXN0Y2hhdC52MS5DbGllbnRGcmFtZSI4CgxTZXJ2ZXJQYWNrZXQSKAoGZnJhbWVzGAEgAygLMhguZmFzdGNoYXQudjEuU2VydmVyRnJhbWUirAsKC0NsaWVudEZyYW1lEg8KB3JlcXVlc3QYASABKA0SIwoFaGVsbG8YCiABKAsyEi5mYXN0Y2hhdC52MS5IZWxsb0gAEiEKBHNlbmQYCyABKAsyES5mYXN0Y2hhdC52MS5TZW5kSAASLgoLYXBwZW5kX2xpbmsYDCABKAsyFy5mYXN0Y2hhdC52MS5BcHBlbmRMaW5rSAASKAoIY2F0Y2hfdXAYDSABKAsyFC5mYXN0Y2hhdC52MS5DYXRjaFVwSAASMgoNZmV0Y2hfZW50cmllcxgOIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoRW50cmllc0gAEi4KC2ZldGNoX2xpbmtzGA8gASgLMhcuZmFzdGNoYXQudjEuRmV0Y2hMaW5rc0gAEjkKEWZldGNoX3NlYWxlZF9rZXlzGBAgASgLMhwuZmFzdGNoYXQudjEuRmV0Y2hTZWFsZWRLZXlzSAASMgoNZmV0Y2hfYWNjb3VudBgRIAEoCzIZLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEgAEi4KC2ZpbmRfcGVvcGxlGBIgASgLMhcuZmFzdGNoYXQudjEuRmluZFBlb3BsZUgAEjQKDndhdGNoX3ByZXNlbmNlGBMgASgLMhouZmFzdGNoYXQudjEuV2F0Y2hQcmVzZW5jZUgAEiwKCnJlYWRfdmF1bHQYFCABKAsyFi5mYXN0Y2hhdC52MS5SZWFkVmF1bHRIABIuCgt3cml0ZV92YXVsdBgVIAEoCzIXLmZhc3RjaGF0LnYxLldyaXRlVmF1bHRIABIsCgp3cml0ZV9zbG90GBYgASgLMhYuZmFzdGNoYXQudjEuV3JpdGVTbG90SAASLgoLZmV0Y2hfc2xvdHMYFyABKAsyFy5mYXN0Y2hhdC52MS5GZXRjaFNsb3RzSAASLgoLc2VuZF9zaWduYWwYGCABKAsyFy5mYXN0Y2hhdC52MS5TZW5kU2lnbmFsSAASPQoTYXBwZW5kX2FjY291bnRfbGluaxgZIAEoCzIeLmZhc3RjaGF0LnYxLkFwcGVuZEFjY291bnRMaW5rSAASNwoQc2VuZF9rZXlfcmVxdWVzdBgaIAEoCzIbLmZhc3RjaGF0LnYxLlNlbmRLZXlSZXF1ZXN0SAASIQoEcGluZxgbIAEoCzIRLmZhc3RjaGF0LnYxLlBpbmdIABI5ChFmZXRjaF9tb3ZlZF9oZWFkcxgcIAEoCzIcLmZhc3RjaGF0LnYxLkZldGNoTW92ZWRIZWFkc0gAEjsKEmZldGNoX2FjY291bnRfa2V5cxgdIAEoCzIdLmZhc3RjaGF0LnYxLkZldGNoQWNjb3VudEtleXNIABIwCgxyZXF1ZXN0X2pvaW4YHiABKAsyGC5mYXN0Y2hhdC52MS5SZXF1ZXN0Sm9pbkgAEj0KE2ZldGNoX2pvaW5fcmVxdWVzdHMYHyABKAsyHi5mYXN0Y2hhdC52MS5GZXRjaEpvaW5SZXF1ZXN0c0gAEjkKEWRyb3Bfam9pbl9yZXF1ZXN0GCAgASgLMhwuZmFzdGNoYXQudjEuRHJvcEpvaW5SZXF1ZXN0SAASLgoLZmluZF9ncm91cHMYISABKAsyFy5mYXN0Y2hhdC52MS5GaW5kR3JvdXBzSAASJwoHY29tcGFyZRgiIAEoCzIULmZhc3RjaGF0LnYxLkNvbXBhcmVIABI3ChBwdXRfYmFja19hY2NvdW50GCMgASgLMhsuZmFzdGNoYXQudjEuUHV0QmFja0FjY291bnRIABI6ChFiZWdpbl9pbmNhcm5hdGlvbhgkIAEoCzIdLmZhc3RjaGF0LnYxLkJlZ2luSW5jYXJuYXRpb25IABIwCgxzZXRfc2Vzc2lvbnMYJSABKAsyGC5mYXN0Y2hhdC52MS5TZXRTZXNzaW9uc0gAQgYKBGJvZHki9QoKC1NlcnZlckZyYW1lEg8KB3JlcXVlc3QYASABKA0SIwoFZXJyb3IYCSABKAsyEi5mYXN0Y2hhdC52MS5FcnJvckgAEicKB3dlbGNvbWUYCiABKAsyFC5mYXN0Y2hhdC52MS5XZWxjb21lSAASIQoEc2VudBgLIAEoCzIRLmZhc3RjaGF0LnYxLlNlbnRIABIpCghhcHBlbmRlZBgMIAEoCzIVLmZhc3RjaGF0LnYxLkFwcGVuZGVkSAASIwoFaGVhZHMYDSABKAsyEi5mYXN0Y2hhdC52MS5IZWFkc0gAEicKB2VudHJpZXMYDiABKAsyFC5mYXN0Y2hhdC52MS5FbnRyaWVzSAASLgoLc2VhbGVkX2tleXMYECABKAsyFy5mYXN0Y2hhdC52MS5TZWFsZWRLZXlzSAASJwoHYWNjb3VudBgRIAEoCzIULmZhc3RjaGF0LnYxLkFjY291bnRIABIlCgZwZW9wbGUYEiABKAsyEy5mYXN0Y2hhdC52MS5QZW9wbGVIABIpCghwcmVzZW5jZRgTIAEoCzIVLmZhc3RjaGF0LnYxLlByZXNlbmNlSAASIwoFdmF1bHQYFCABKAsyEi5mYXN0Y2hhdC52MS5WYXVsdEgAEjIKDXZhdWx0X3dyaXR0ZW4YFSABKAsyGS5mYXN0Y2hhdC52MS5WYXVsdFdyaXR0ZW5IABIwCgxzbG90X3dyaXR0ZW4YFiABKAsyGC5mYXN0Y2hhdC52MS5TbG90V3JpdHRlbkgAEiMKBXNsb3RzGBcgASgLMhIuZmFzdGNoYXQudjEuU2xvdHNIABIlCgZzaWduYWwYGCABKAsyEy5mYXN0Y2hhdC52MS5TaWduYWxIABIyCg1hY2NvdW50X21vdmVkGBkgASgLMhkuZmFzdGNoYXQudjEuQWNjb3VudE1vdmVkSAASMgoNa2V5X3JlcXVlc3RlZBgaIAEoCzIZLmZhc3RjaGF0LnYxLktleVJlcXVlc3RlZEgAEiEKBHBvbmcYGyABKAsyES5mYXN0Y2hhdC52MS5Qb25nSAASLgoLdmF1bHRfbW92ZWQYHCABKAsyFy5mYXN0Y2hhdC52MS5WYXVsdE1vdmVkSAASIQoEbW92ZRgdIAEoCzIRLmZhc3RjaGF0LnYxLk1vdmVIABIuCgttb3ZlZF9oZWFkcxgeIAEoCzIXLmZhc3RjaGF0LnYxLk1vdmVkSGVhZHNIABIwCgxhY2NvdW50X2tleXMYHyABKAsyGC5mYXN0Y2hhdC52MS5BY2NvdW50S2V5c0gAEjQKDmpvaW5fcmVxdWVzdGVkGCAgASgLMhouZmFzdGNoYXQudjEuSm9pblJlcXVlc3RlZEgAEjIKDWpvaW5fcmVxdWVzdHMYISABKAsyGS5mYXN0Y2hhdC52MS5Kb2luUmVxdWVzdHNIABI/ChRqb2luX3JlcXVlc3RfZHJvcHBlZBgiIAEoCzIfLmZhc3RjaGF0LnYxLkpvaW5SZXF1ZXN0RHJvcHBlZEgAEjIKDXB1YmxpY19ncm91cHMYIyABKAsyGS5mYXN0Y2hhdC52MS5QdWJsaWNHcm91cHNIABIsCgpqb2luX2Fza2VkGCQgASgLMhYuZmFzdGNoYXQudjEuSm9pbkFza2VkSAASKQoIY29tcGFyZWQYJSABKAsyFS5mYXN0Y2hhdC52MS5Db21wYXJlZEgAEjcKEGFjY291bnRfcHV0X2JhY2sYJiABKAsyGy5mYXN0Y2hhdC52MS5BY2NvdW50UHV0QmFja0gAEjAKDHNlc3Npb25zX3NldBgnIAEoCzIYLmZhc3RjaGF0LnYxLlNlc3Npb25zU2V0SABCBgoEYm9keSJICgVIZWxsbxIQCgh2ZXJzaW9ucxgBIAMoDRIOCgZzdWl0ZXMYAiADKA0SDgoGdGlja2V0GAMgASgMEg0KBWFnZW50GAQgASgJIn8KB1dlbGNvbWUSDwoHdmVyc2lvbhgBIAEoDRINCgVzdWl0ZRgCIAEoDRIOCgZzZXJ2ZXIYBCABKAkSDAoEdGltZRgFIAEoBBIPCgdhY2NvdW50GAYgASgMEg4KBmRldmljZRgHIAEoDBIPCgdydW5uaW5nGAggASgMSgQIAxAEIgYKBFBpbmciFAoEUG9uZxIMCgR0aW1lGAEgASgEIgYKBE1vdmUiWQoEU2VuZBIUCgxjb252ZXJzYXRpb24YASABKAwSKwoHbWVzc2FnZRgCIAEoCzIaLmZhc3RjaGF0LnYxLlNlYWxlZE1lc3NhZ2USDgoGcmVzdW1lGAMgASgIIiYKBFNlbnQSEAoIc2VxdWVuY2UYASABKA0SDAoEdGltZRgCIAEoBCKIAQoKQXBwZW5kTGluaxIUCgxjb252ZXJzYXRpb24YASABKAwSJQoFZW50cnkYAiABKAsyFi5mYXN0Y2hhdC52MS5MaW5rRW50cnkSKwoLc2VhbGVkX2tleXMYAyADKAsyFi5mYXN0Y2hhdC52MS5TZWFsZWRLZXkSEAoIcHV0X2JhY2sYBCABKAgiKgoIQXBwZW5kZWQSEAoIc2VxdWVuY2UYASABKA0SDAoEdGltZRgCIAEoBCIvCgdDYXRjaFVwEiQKB2N1cnNvcnMYASADKAsyEy5mYXN0Y2hhdC52MS5DdXJzb3IiMAoGQ3Vyc29yEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSIpCgVIZWFkcxIgCgVoZWFkcxgBIAMoCzIRLmZhc3RjaGF0LnYxLkhlYWQibgoESGVhZBIUCgxjb252ZXJzYXRpb24YASABKAwSEAoIc2VxdWVuY2UYAiABKA0SDAoEdGltZRgDIAEoBBIKCgJieRgEIAEoDBINCgVlbmRlZBgFIAEoDRIVCg1qb2luX3JlcXVlc3RzGAYgASgNInEKDEZldGNoRW50cmllcxIUCgxjb252ZXJzYXRpb24YASABKAwSEgoFYWZ0ZXIYAiABKA1IAIgBARITCgZiZWZvcmUYAyABKA1IAYgBARINCgVsaW1pdBgEIAEoDUIICgZfYWZ0ZXJCCQoHX2JlZm9yZSIxCgpGZXRjaExpbmtzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBINCgVhZnRlchgCIAEoDSJ/CgdFbnRyaWVzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIjCgdlbnRyaWVzGAIgAygLMhIuZmFzdGNoYXQudjEuRW50cnkSDAoEaGVhZBgDIAEoDRIrCgtzZWFsZWRfa2V5cxgEIAMoCzIWLmZhc3RjaGF0LnYxLlNlYWxlZEtleSI7Cg9GZXRjaFNlYWxlZEtleXMSFAoMY29udmVyc2F0aW9uGAEgASgMEhIKCmZyb21fZXBvY2gYAiABKA0iMgoKU2VhbGVkS2V5cxIkCgRrZXlzGAEgAygLMhYuZmFzdGNoYXQudjEuU2VhbGVkS2V5IjoKDlNlbmRLZXlSZXF1ZXN0EigKB3JlcXVlc3QYASABKAsyFy5mYXN0Y2hhdC52MS5LZXlSZXF1ZXN0IjgKDEtleVJlcXVlc3RlZBIoCgdyZXF1ZXN0GAEgASgLMhcuZmFzdGNoYXQudjEuS2V5UmVxdWVzdCInCg9GZXRjaE1vdmVkSGVhZHMSFAoMY29udmVyc2F0aW9uGAEgASgMIjUKCk1vdmVkSGVhZHMSJwoFaGVhZHMYASADKAsyGC5mYXN0Y2hhdC52MS5BY2NvdW50SGVhZCIkChBGZXRjaEFjY291bnRLZXlzEhAKCGFjY291bnRzGAEgAygMIjYKC0FjY291bnRLZXlzEicKBGtleXMYASADKAsyGS5mYXN0Y2hhdC52MS5BY2NvdW50S2V5T2YiMwoMQWNjb3VudEtleU9mEg8KB2FjY291bnQYASABKAwSEgoKcHVibGljX2tleRgCIAEoDCI4CgtSZXF1ZXN0Sm9pbhIpCgdyZXF1ZXN0GAEgASgLMhguZmFzdGNoYXQudjEuSm9pblJlcXVlc3QiHwoNSm9pblJlcXVlc3RlZBIOCgZtZW1iZXIYASABKAgiOAoRRmV0Y2hKb2luUmVxdWVzdHMSFAoMY29udmVyc2F0aW9uGAEgASgMEg0KBWxpbWl0GAIgASgNImYKDEpvaW5SZXF1ZXN0cxIUCgxjb252ZXJzYXRpb24YASABKAwSMQoIcmVxdWVzdHMYAiADKAsyHy5mYXN0Y2hhdC52MS5XYWl0aW5nSm9pblJlcXVlc3QSDQoFdG90YWwYAyABKA0iTQoSV2FpdGluZ0pvaW5SZXF1ZXN0EikKB3JlcXVlc3QYASABKAsyGC5mYXN0Y2hhdC52MS5Kb2luUmVxdWVzdBIMCgR0aW1lGAIgASgEIjgKD0Ryb3BKb2luUmVxdWVzdBIUCgxjb252ZXJzYXRpb24YASABKAwSDwoHYWNjb3VudBgCIAEoDCIUChJKb2luUmVxdWVzdERyb3BwZWQiIQoJSm9pbkFza2VkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDCI4CgpGaW5kR3JvdXBzEgwKBHRleHQYASABKAkSDQoFbGltaXQYAiABKA0SDQoFZXhhY3QYAyABKAgiRgoMUHVibGljR3JvdXBzEigKBmdyb3VwcxgBIAMoCzIYLmZhc3RjaGF0LnYxLlB1YmxpY0dyb3VwEgwKBG1vcmUYAiABKAgiQgoLUHVibGljR3JvdXASDAoEbmFtZRgBIAEoCRIUCgxjb252ZXJzYXRpb24YAiABKAwSDwoHbWVtYmVycxgDIAEoDSJGCgxGZXRjaEFjY291bnQSEQoHYWNjb3VudBgBIAEoDEgAEg4KBG5hbWUYAiABKAlIABINCgVhZnRlchgDIAEoDUIECgJieSKUAgoHQWNjb3VudBIPCgdhY2NvdW50GAEgASgMEiYKBWxpbmtzGAIgAygLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxIaChJhY2NvdW50X3B1YmxpY19rZXkYAyABKAwSLQoGY29waWVzGAQgAygLMh0uZmFzdGNoYXQudjEuU2VhbGVkRGV2aWNlQ29weRIgCgV3cmFwcxgFIAMoCzIRLmZhc3RjaGF0LnYxLldyYXASGwoTZGV2aWNlX3NlYWxpbmdfa2V5cxgGIAMoDBIuCgxkZXZpY2VfdGltZXMYByADKAsyGC5mYXN0Y2hhdC52MS5EZXZpY2VUaW1lcxIWCg5zaW5nbGVfc2Vzc2lvbhgIIAEoCCI/CgtEZXZpY2VUaW1lcxIOCgZkZXZpY2UYASABKAwSDQoFYWRkZWQYAiABKAQSEQoJbGFzdF9zZWVuGAMgASgEIh0KC1NldFNlc3Npb25zEg4KBnNpbmdsZRgBIAEoCCINCgtTZXNzaW9uc1NldCLnAQoRQXBwZW5kQWNjb3VudExpbmsSJQoEbGluaxgBIAEoCzIXLmZhc3RjaGF0LnYxLlNpZ25lZExpbmsSNAoLYXR0YWNobWVudHMYAiABKAsyHy5mYXN0Y2hhdC52MS5BY2NvdW50QXR0YWNobWVudHMSJgoFdmF1bHQYAyADKAsyFy5mYXN0Y2hhdC52MS5WYXVsdEVudHJ5EhYKDnZhdWx0X3JldmlzaW9uGAQgASgNEjUKDnNpZ25faW5fcmVjb3JkGAUgASgLMh0uZmFzdGNoYXQudjEuU3VjY2Vzc2lvblJlY29yZCJCChBTdWNjZXNzaW9uUmVjb3JkEhsKE3JlZ2lzdHJhdGlvbl9yZWNvcmQYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMIlgKB0NvbXBhcmUSIQoEdGlwcxgBIAMoCzITLmZhc3RjaGF0LnYxLkxvZ1RpcBIqCghhY2NvdW50cxgCIAMoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRIZWFkIkQKBkxvZ1RpcBIUCgxjb252ZXJzYXRpb24YASABKAwSEAoIc2VxdWVuY2UYAiABKA0SEgoKZW50cnlfaGFzaBgDIAEoDCJdCghDb21wYXJlZBImCglkaWZmZXJlbnQYASADKAsyEy5mYXN0Y2hhdC52MS5Mb2dUaXASKQoHc2hvcnRlchgCIAMoCzIYLmZhc3RjaGF0LnYxLkFjY291bnRIZWFkIvoBCg5QdXRCYWNrQWNjb3VudBImCgVsaW5rcxgBIAMoCzIXLmZhc3RjaGF0LnYxLlNpZ25lZExpbmsSGwoTYWNjb3VudF9wdWJsaWNfa2V5cxgCIAMoDBIbChNkZXZpY2Vfc2VhbGluZ19rZXlzGAMgAygMEi0KBmNvcGllcxgEIAMoCzIdLmZhc3RjaGF0LnYxLlNlYWxlZERldmljZUNvcHkSIAoFd3JhcHMYBSADKAsyES5mYXN0Y2hhdC52MS5XcmFwEjUKDnNpZ25faW5fcmVjb3JkGAYgASgLMh0uZmFzdGNoYXQudjEuU3VjY2Vzc2lvblJlY29yZCI4Cg5BY2NvdW50UHV0QmFjaxImCgRoZWFkGAEgASgLMhguZmFzdGNoYXQudjEuQWNjb3VudEhlYWQiKAoQQmVnaW5JbmNhcm5hdGlvbhIUCgxjb252ZXJzYXRpb24YASABKAwiNgoMQWNjb3VudE1vdmVkEiYKBGhlYWQYASABKAsyGC5mYXN0Y2hhdC52MS5BY2NvdW50SGVhZCIpCgpGaW5kUGVvcGxlEgwKBHRleHQYASABKAkSDQoFbGltaXQYAiABKA0iOwoGUGVvcGxlEiMKBnBlb3BsZRgBIAMoCzITLmZhc3RjaGF0LnYxLlBlcnNvbhIMCgRtb3JlGAIgASgIIjcKBlBlcnNvbhIMCgRuYW1lGAEgASgJEg8KB2FjY291bnQYAiABKAwSDgoGb25saW5lGAMgASgIIiEKDVdhdGNoUHJlc2VuY2USEAoIYWNjb3VudHMYASADKAwiOgoIUHJlc2VuY2USLgoIYWNjb3VudHMYASADKAsyHC5mYXN0Y2hhdC52MS5BY2NvdW50UHJlc2VuY2UiRQoPQWNjb3VudFByZXNlbmNlEg8KB2FjY291bnQYASABKAwSDgoGb25saW5lGAIgASgIEhEKCWxhc3Rfc2VlbhgDIAEoBCIjCglSZWFkVmF1bHQSFgoOYWZ0ZXJfcmV2aXNpb24YASABKA0iUQoFVmF1bHQSKAoHZW50cmllcxgBIAMoCzIXLmZhc3RjaGF0LnYxLlZhdWx0RW50cnkSEAoIcmV2aXNpb24YAiABKA0SDAoEbW9yZRgDIAEoCCJICgpXcml0ZVZhdWx0EigKB2VudHJpZXMYASADKAsyFy5mYXN0Y2hhdC52MS5WYXVsdEVudHJ5EhAKCHB1dF9iYWNrGAIgASgIIiAKDFZhdWx0V3JpdHRlbhIQCghyZXZpc2lvbhgBIAEoDSIeCgpWYXVsdE1vdmVkEhAKCHJldmlzaW9uGAEgASgNIkgKCVdyaXRlU2xvdBIUCgxjb252ZXJzYXRpb24YASABKAwSJQoEc2xvdBgCIAEoCzIXLmZhc3RjaGF0LnYxLlNlYWxlZFNsb3QiDQoLU2xvdFdyaXR0ZW4iIgoKRmV0Y2hTbG90cxIUCgxjb252ZXJzYXRpb24YASABKAwiRQoFU2xvdHMSFAoMY29udmVyc2F0aW9uGAEgASgMEiYKBXNsb3RzGAIgAygLMhcuZmFzdGNoYXQudjEuU2VhbGVkU2xvdCJNCgpTZW5kU2lnbmFsEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIpCgZzaWduYWwYAiABKAsyGS5mYXN0Y2hhdC52MS5TZWFsZWRTaWduYWwiSQoGU2lnbmFsEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIpCgZzaWduYWwYAiABKAsyGS5mYXN0Y2hhdC52MS5TZWFsZWRTaWduYWxiBnByb3RvMw", [file_fastchat_v1_account, file_fastchat_v1_conversation, file_fastchat_v1_error, file_fastchat_v1_vault]);
 
 /**
  * @generated from message fastchat.v1.ClientPacket
@@ -232,6 +232,12 @@ export type ClientFrame = Message<"fastchat.v1.ClientFrame"> & {
      */
     value: BeginIncarnation;
     case: "beginIncarnation";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.SetSessions set_sessions = 37;
+     */
+    value: SetSessions;
+    case: "setSessions";
   } | { case: undefined; value?: undefined };
 };
 
@@ -434,6 +440,12 @@ export type ServerFrame = Message<"fastchat.v1.ServerFrame"> & {
      */
     value: AccountPutBack;
     case: "accountPutBack";
+  } | {
+    /**
+     * @generated from field: fastchat.v1.SessionsSet sessions_set = 39;
+     */
+    value: SessionsSet;
+    case: "sessionsSet";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1392,6 +1404,13 @@ export type Account = Message<"fastchat.v1.Account"> & {
    * @generated from field: repeated fastchat.v1.DeviceTimes device_times = 7;
    */
   deviceTimes: DeviceTimes[];
+
+  /**
+   * The same: it wants to be signed in on one device at a time [H8].
+   *
+   * @generated from field: bool single_session = 8;
+   */
+  singleSession: boolean;
 };
 
 /**
@@ -1435,6 +1454,38 @@ export const DeviceTimesSchema: GenMessage<DeviceTimes> = /*@__PURE__*/
   messageDesc(file_fastchat_v1_frames, 42);
 
 /**
+ * Of the session's own account; who is signed in stays so until the next sign-in [H8].
+ *
+ * @generated from message fastchat.v1.SetSessions
+ */
+export type SetSessions = Message<"fastchat.v1.SetSessions"> & {
+  /**
+   * @generated from field: bool single = 1;
+   */
+  single: boolean;
+};
+
+/**
+ * Describes the message fastchat.v1.SetSessions.
+ * Use `create(SetSessionsSchema)` to create a new message.
+ */
+export const SetSessionsSchema: GenMessage<SetSessions> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 43);
+
+/**
+ * @generated from message fastchat.v1.SessionsSet
+ */
+export type SessionsSet = Message<"fastchat.v1.SessionsSet"> & {
+};
+
+/**
+ * Describes the message fastchat.v1.SessionsSet.
+ * Use `create(SessionsSetSchema)` to create a new message.
+ */
+export const SessionsSetSchema: GenMessage<SessionsSet> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_frames, 44);
+
+/**
  * @generated from message fastchat.v1.AppendAccountLink
  */
 export type AppendAccountLink = Message<"fastchat.v1.AppendAccountLink"> & {
@@ -1475,7 +1526,7 @@ export type AppendAccountLink = Message<"fastchat.v1.AppendAccountLink"> & {
  * Use `create(AppendAccountLinkSchema)` to create a new message.
  */
 export const AppendAccountLinkSchema: GenMessage<AppendAccountLink> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 43);
+  messageDesc(file_fastchat_v1_frames, 45);
 
 /**
  * It takes the place of the account's sign-in record.
@@ -1503,7 +1554,7 @@ export type SuccessionRecord = Message<"fastchat.v1.SuccessionRecord"> & {
  * Use `create(SuccessionRecordSchema)` to create a new message.
  */
 export const SuccessionRecordSchema: GenMessage<SuccessionRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 44);
+  messageDesc(file_fastchat_v1_frames, 46);
 
 /**
  * Whether the server still has what the client knows: the newest entries of its conversations, and the chains of accounts.
@@ -1527,7 +1578,7 @@ export type Compare = Message<"fastchat.v1.Compare"> & {
  * Use `create(CompareSchema)` to create a new message.
  */
 export const CompareSchema: GenMessage<Compare> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 45);
+  messageDesc(file_fastchat_v1_frames, 47);
 
 /**
  * @generated from message fastchat.v1.LogTip
@@ -1556,7 +1607,7 @@ export type LogTip = Message<"fastchat.v1.LogTip"> & {
  * Use `create(LogTipSchema)` to create a new message.
  */
 export const LogTipSchema: GenMessage<LogTip> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 46);
+  messageDesc(file_fastchat_v1_frames, 48);
 
 /**
  * @generated from message fastchat.v1.Compared
@@ -1582,7 +1633,7 @@ export type Compared = Message<"fastchat.v1.Compared"> & {
  * Use `create(ComparedSchema)` to create a new message.
  */
 export const ComparedSchema: GenMessage<Compared> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 47);
+  messageDesc(file_fastchat_v1_frames, 49);
 
 /**
  * Links of an account's chain that the server lost, by whoever has them: they prove themselves. Also POST /v1/accounts/put-back, for a device
@@ -1633,7 +1684,7 @@ export type PutBackAccount = Message<"fastchat.v1.PutBackAccount"> & {
  * Use `create(PutBackAccountSchema)` to create a new message.
  */
 export const PutBackAccountSchema: GenMessage<PutBackAccount> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 48);
+  messageDesc(file_fastchat_v1_frames, 50);
 
 /**
  * @generated from message fastchat.v1.AccountPutBack
@@ -1650,7 +1701,7 @@ export type AccountPutBack = Message<"fastchat.v1.AccountPutBack"> & {
  * Use `create(AccountPutBackSchema)` to create a new message.
  */
 export const AccountPutBackSchema: GenMessage<AccountPutBack> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 49);
+  messageDesc(file_fastchat_v1_frames, 51);
 
 /**
  * Has the server say in the log of this conversation that it may have lost what came behind its head. Answered with Appended.
@@ -1669,7 +1720,7 @@ export type BeginIncarnation = Message<"fastchat.v1.BeginIncarnation"> & {
  * Use `create(BeginIncarnationSchema)` to create a new message.
  */
 export const BeginIncarnationSchema: GenMessage<BeginIncarnation> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 50);
+  messageDesc(file_fastchat_v1_frames, 52);
 
 /**
  * An account chain that concerns the receiver grew.
@@ -1688,7 +1739,7 @@ export type AccountMoved = Message<"fastchat.v1.AccountMoved"> & {
  * Use `create(AccountMovedSchema)` to create a new message.
  */
 export const AccountMovedSchema: GenMessage<AccountMoved> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 51);
+  messageDesc(file_fastchat_v1_frames, 53);
 
 /**
  * People whose name contains the text (policy "everyone"), or has exactly this name (policy "exact").
@@ -1712,7 +1763,7 @@ export type FindPeople = Message<"fastchat.v1.FindPeople"> & {
  * Use `create(FindPeopleSchema)` to create a new message.
  */
 export const FindPeopleSchema: GenMessage<FindPeople> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 52);
+  messageDesc(file_fastchat_v1_frames, 54);
 
 /**
  * @generated from message fastchat.v1.People
@@ -1734,7 +1785,7 @@ export type People = Message<"fastchat.v1.People"> & {
  * Use `create(PeopleSchema)` to create a new message.
  */
 export const PeopleSchema: GenMessage<People> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 53);
+  messageDesc(file_fastchat_v1_frames, 55);
 
 /**
  * @generated from message fastchat.v1.Person
@@ -1761,7 +1812,7 @@ export type Person = Message<"fastchat.v1.Person"> & {
  * Use `create(PersonSchema)` to create a new message.
  */
 export const PersonSchema: GenMessage<Person> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 54);
+  messageDesc(file_fastchat_v1_frames, 56);
 
 /**
  * Replaces the list watched so far; answered with Presence of all of them, then live.
@@ -1780,7 +1831,7 @@ export type WatchPresence = Message<"fastchat.v1.WatchPresence"> & {
  * Use `create(WatchPresenceSchema)` to create a new message.
  */
 export const WatchPresenceSchema: GenMessage<WatchPresence> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 55);
+  messageDesc(file_fastchat_v1_frames, 57);
 
 /**
  * @generated from message fastchat.v1.Presence
@@ -1797,7 +1848,7 @@ export type Presence = Message<"fastchat.v1.Presence"> & {
  * Use `create(PresenceSchema)` to create a new message.
  */
 export const PresenceSchema: GenMessage<Presence> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 56);
+  messageDesc(file_fastchat_v1_frames, 58);
 
 /**
  * @generated from message fastchat.v1.AccountPresence
@@ -1826,7 +1877,7 @@ export type AccountPresence = Message<"fastchat.v1.AccountPresence"> & {
  * Use `create(AccountPresenceSchema)` to create a new message.
  */
 export const AccountPresenceSchema: GenMessage<AccountPresence> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 57);
+  messageDesc(file_fastchat_v1_frames, 59);
 
 /**
  * Entries written after the given revision; 0: all.
@@ -1845,7 +1896,7 @@ export type ReadVault = Message<"fastchat.v1.ReadVault"> & {
  * Use `create(ReadVaultSchema)` to create a new message.
  */
 export const ReadVaultSchema: GenMessage<ReadVault> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 58);
+  messageDesc(file_fastchat_v1_frames, 60);
 
 /**
  * @generated from message fastchat.v1.Vault
@@ -1874,7 +1925,7 @@ export type Vault = Message<"fastchat.v1.Vault"> & {
  * Use `create(VaultSchema)` to create a new message.
  */
 export const VaultSchema: GenMessage<Vault> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 59);
+  messageDesc(file_fastchat_v1_frames, 61);
 
 /**
  * All entries or none: each `version` must be one more than what is stored.
@@ -1900,7 +1951,7 @@ export type WriteVault = Message<"fastchat.v1.WriteVault"> & {
  * Use `create(WriteVaultSchema)` to create a new message.
  */
 export const WriteVaultSchema: GenMessage<WriteVault> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 60);
+  messageDesc(file_fastchat_v1_frames, 62);
 
 /**
  * @generated from message fastchat.v1.VaultWritten
@@ -1917,7 +1968,7 @@ export type VaultWritten = Message<"fastchat.v1.VaultWritten"> & {
  * Use `create(VaultWrittenSchema)` to create a new message.
  */
 export const VaultWrittenSchema: GenMessage<VaultWritten> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 61);
+  messageDesc(file_fastchat_v1_frames, 63);
 
 /**
  * @generated from message fastchat.v1.VaultMoved
@@ -1934,7 +1985,7 @@ export type VaultMoved = Message<"fastchat.v1.VaultMoved"> & {
  * Use `create(VaultMovedSchema)` to create a new message.
  */
 export const VaultMovedSchema: GenMessage<VaultMoved> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 62);
+  messageDesc(file_fastchat_v1_frames, 64);
 
 /**
  * @generated from message fastchat.v1.WriteSlot
@@ -1956,7 +2007,7 @@ export type WriteSlot = Message<"fastchat.v1.WriteSlot"> & {
  * Use `create(WriteSlotSchema)` to create a new message.
  */
 export const WriteSlotSchema: GenMessage<WriteSlot> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 63);
+  messageDesc(file_fastchat_v1_frames, 65);
 
 /**
  * @generated from message fastchat.v1.SlotWritten
@@ -1969,7 +2020,7 @@ export type SlotWritten = Message<"fastchat.v1.SlotWritten"> & {
  * Use `create(SlotWrittenSchema)` to create a new message.
  */
 export const SlotWrittenSchema: GenMessage<SlotWritten> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 64);
+  messageDesc(file_fastchat_v1_frames, 66);
 
 /**
  * @generated from message fastchat.v1.FetchSlots
@@ -1986,7 +2037,7 @@ export type FetchSlots = Message<"fastchat.v1.FetchSlots"> & {
  * Use `create(FetchSlotsSchema)` to create a new message.
  */
 export const FetchSlotsSchema: GenMessage<FetchSlots> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 65);
+  messageDesc(file_fastchat_v1_frames, 67);
 
 /**
  * As an answer, or live.
@@ -2010,7 +2061,7 @@ export type Slots = Message<"fastchat.v1.Slots"> & {
  * Use `create(SlotsSchema)` to create a new message.
  */
 export const SlotsSchema: GenMessage<Slots> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 66);
+  messageDesc(file_fastchat_v1_frames, 68);
 
 /**
  * @generated from message fastchat.v1.SendSignal
@@ -2032,7 +2083,7 @@ export type SendSignal = Message<"fastchat.v1.SendSignal"> & {
  * Use `create(SendSignalSchema)` to create a new message.
  */
 export const SendSignalSchema: GenMessage<SendSignal> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 67);
+  messageDesc(file_fastchat_v1_frames, 69);
 
 /**
  * @generated from message fastchat.v1.Signal
@@ -2054,5 +2105,5 @@ export type Signal = Message<"fastchat.v1.Signal"> & {
  * Use `create(SignalSchema)` to create a new message.
  */
 export const SignalSchema: GenMessage<Signal> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_frames, 68);
+  messageDesc(file_fastchat_v1_frames, 70);
 

@@ -8,13 +8,17 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { AccountAttachments, SignedLink, Wrap } from "./account_pb.ts";
 import { file_fastchat_v1_account } from "./account_pb.ts";
+import type { DeviceTimes } from "./frames_pb.ts";
+import { file_fastchat_v1_frames } from "./frames_pb.ts";
+import type { VaultEntry } from "./vault_pb.ts";
+import { file_fastchat_v1_vault } from "./vault_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file fastchat/v1/gateway.proto.
  */
 export const file_fastchat_v1_gateway: GenFile = /*@__PURE__*/
-  fileDesc("ChlmYXN0Y2hhdC92MS9nYXRld2F5LnByb3RvEgtmYXN0Y2hhdC52MSKTAQoLR2F0ZXdheUluZm8SDwoHcHJvZHVjdBgBIAEoCRIQCghzb2Z0d2FyZRgCIAEoCRIQCgh2ZXJzaW9ucxgDIAMoDRIOCgZzdWl0ZXMYBCADKA0SFgoOcGFzc3dvcmRfc3VpdGUYBSABKA0SGQoRaW52aXRhdGlvbl9uZWVkZWQYBiABKAgSDAoEdGltZRgHIAEoBCJNCgtTaWduVXBTdGFydBIMCgRuYW1lGAEgASgJEhwKFHJlZ2lzdHJhdGlvbl9yZXF1ZXN0GAIgASgMEhIKCmludml0YXRpb24YAyABKAkiPQoNU2lnblVwU3RhcnRlZBIdChVyZWdpc3RyYXRpb25fcmVzcG9uc2UYASABKAwSDQoFc3RhdGUYAiABKAwiuwEKDFNpZ25VcEZpbmlzaBIMCgRuYW1lGAEgASgJEhsKE3JlZ2lzdHJhdGlvbl9yZWNvcmQYAiABKAwSJwoGY3JlYXRlGAMgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxI0CgthdHRhY2htZW50cxgEIAEoCzIfLmZhc3RjaGF0LnYxLkFjY291bnRBdHRhY2htZW50cxISCgppbnZpdGF0aW9uGAUgASgJEg0KBXN0YXRlGAYgASgMIhAKDlNpZ25VcEZpbmlzaGVkIjIKC1NpZ25JblN0YXJ0EgwKBG5hbWUYASABKAkSFQoNbG9naW5fcmVxdWVzdBgCIAEoDCJOCg1TaWduSW5TdGFydGVkEhYKDmxvZ2luX3Jlc3BvbnNlGAEgASgMEg0KBXN0YXRlGAIgASgMEhYKDnBhc3N3b3JkX3N1aXRlGAMgASgNIjMKDFNpZ25JbkZpbmlzaBINCgVzdGF0ZRgBIAEoDBIUCgxsb2dpbl9maW5pc2gYAiABKAwiwQEKDlNpZ25JbkZpbmlzaGVkEg8KB2FjY291bnQYASABKAwSJgoFbGlua3MYAiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEiAKBXdyYXBzGAMgAygLMhEuZmFzdGNoYXQudjEuV3JhcBIaChJhY2NvdW50X3B1YmxpY19rZXkYBCABKAwSDQoFZ3JhbnQYBSABKAwSKQoIcmVjb3JkZWQYBiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rIh0KDVJlY292ZXJ5U3RhcnQSDAoEbmFtZRgBIAEoCSIgCg9SZWNvdmVyeVN0YXJ0ZWQSDQoFc3RhdGUYASABKAwiMgoOUmVjb3ZlcnlGaW5pc2gSDQoFc3RhdGUYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMIjwKDVBhc3N3b3JkU3RhcnQSDQoFZ3JhbnQYASABKAwSHAoUcmVnaXN0cmF0aW9uX3JlcXVlc3QYAiABKAwiPwoPUGFzc3dvcmRTdGFydGVkEh0KFXJlZ2lzdHJhdGlvbl9yZXNwb25zZRgBIAEoDBINCgVzdGF0ZRgCIAEoDCJwCg5QYXNzd29yZEZpbmlzaBINCgVzdGF0ZRgBIAEoDBIbChNyZWdpc3RyYXRpb25fcmVjb3JkGAIgASgMEh8KBHdyYXAYAyABKAsyES5mYXN0Y2hhdC52MS5XcmFwEhEKCXNpZ25hdHVyZRgEIAEoDCIhChBQYXNzd29yZEZpbmlzaGVkEg0KBWdyYW50GAEgASgMIncKCUFkZERldmljZRINCgVncmFudBgBIAEoDBIlCgRsaW5rGAIgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxI0CgthdHRhY2htZW50cxgDIAEoCzIfLmZhc3RjaGF0LnYxLkFjY291bnRBdHRhY2htZW50cyINCgtEZXZpY2VBZGRlZCIiChBDaGFsbGVuZ2VSZXF1ZXN0Eg4KBmRldmljZRgBIAEoDCIeCglDaGFsbGVuZ2USEQoJY2hhbGxlbmdlGAEgASgMIlQKDVRpY2tldFJlcXVlc3QSDgoGZGV2aWNlGAEgASgMEhEKCWNoYWxsZW5nZRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSDQoFYXZvaWQYBCADKAkiNQoGVGlja2V0Eg4KBnRpY2tldBgBIAEoDBILCgN1cmwYAiABKAkSDgoGc2VydmVyGAMgASgJYgZwcm90bzM", [file_fastchat_v1_account]);
+  fileDesc("ChlmYXN0Y2hhdC92MS9nYXRld2F5LnByb3RvEgtmYXN0Y2hhdC52MSKrAQoLR2F0ZXdheUluZm8SDwoHcHJvZHVjdBgBIAEoCRIQCghzb2Z0d2FyZRgCIAEoCRIQCgh2ZXJzaW9ucxgDIAMoDRIOCgZzdWl0ZXMYBCADKA0SFgoOcGFzc3dvcmRfc3VpdGUYBSABKA0SGQoRaW52aXRhdGlvbl9uZWVkZWQYBiABKAgSDAoEdGltZRgHIAEoBBIWCg5zaW5nbGVfc2Vzc2lvbhgIIAEoCCJNCgtTaWduVXBTdGFydBIMCgRuYW1lGAEgASgJEhwKFHJlZ2lzdHJhdGlvbl9yZXF1ZXN0GAIgASgMEhIKCmludml0YXRpb24YAyABKAkiPQoNU2lnblVwU3RhcnRlZBIdChVyZWdpc3RyYXRpb25fcmVzcG9uc2UYASABKAwSDQoFc3RhdGUYAiABKAwiuwEKDFNpZ25VcEZpbmlzaBIMCgRuYW1lGAEgASgJEhsKE3JlZ2lzdHJhdGlvbl9yZWNvcmQYAiABKAwSJwoGY3JlYXRlGAMgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxI0CgthdHRhY2htZW50cxgEIAEoCzIfLmZhc3RjaGF0LnYxLkFjY291bnRBdHRhY2htZW50cxISCgppbnZpdGF0aW9uGAUgASgJEg0KBXN0YXRlGAYgASgMIhAKDlNpZ25VcEZpbmlzaGVkIjIKC1NpZ25JblN0YXJ0EgwKBG5hbWUYASABKAkSFQoNbG9naW5fcmVxdWVzdBgCIAEoDCJOCg1TaWduSW5TdGFydGVkEhYKDmxvZ2luX3Jlc3BvbnNlGAEgASgMEg0KBXN0YXRlGAIgASgMEhYKDnBhc3N3b3JkX3N1aXRlGAMgASgNIjMKDFNpZ25JbkZpbmlzaBINCgVzdGF0ZRgBIAEoDBIUCgxsb2dpbl9maW5pc2gYAiABKAwi3AEKDlNpZ25JbkZpbmlzaGVkEg8KB2FjY291bnQYASABKAwSJgoFbGlua3MYAiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEiAKBXdyYXBzGAMgAygLMhEuZmFzdGNoYXQudjEuV3JhcBIaChJhY2NvdW50X3B1YmxpY19rZXkYBCABKAwSDQoFZ3JhbnQYBSABKAwSKQoIcmVjb3JkZWQYBiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEhkKEWFscmVhZHlfc2lnbmVkX2luGAcgASgIIh0KDVJlY292ZXJ5U3RhcnQSDAoEbmFtZRgBIAEoCSIgCg9SZWNvdmVyeVN0YXJ0ZWQSDQoFc3RhdGUYASABKAwiMgoOUmVjb3ZlcnlGaW5pc2gSDQoFc3RhdGUYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMIjwKDVBhc3N3b3JkU3RhcnQSDQoFZ3JhbnQYASABKAwSHAoUcmVnaXN0cmF0aW9uX3JlcXVlc3QYAiABKAwiPwoPUGFzc3dvcmRTdGFydGVkEh0KFXJlZ2lzdHJhdGlvbl9yZXNwb25zZRgBIAEoDBINCgVzdGF0ZRgCIAEoDCJwCg5QYXNzd29yZEZpbmlzaBINCgVzdGF0ZRgBIAEoDBIbChNyZWdpc3RyYXRpb25fcmVjb3JkGAIgASgMEh8KBHdyYXAYAyABKAsyES5mYXN0Y2hhdC52MS5XcmFwEhEKCXNpZ25hdHVyZRgEIAEoDCIhChBQYXNzd29yZEZpbmlzaGVkEg0KBWdyYW50GAEgASgMIpABCglBZGREZXZpY2USDQoFZ3JhbnQYASABKAwSJQoEbGluaxgCIAEoCzIXLmZhc3RjaGF0LnYxLlNpZ25lZExpbmsSNAoLYXR0YWNobWVudHMYAyABKAsyHy5mYXN0Y2hhdC52MS5BY2NvdW50QXR0YWNobWVudHMSFwoPcmVwbGFjZXNfb3RoZXJzGAQgASgIIg0KC0RldmljZUFkZGVkIjMKE090aGVyRGV2aWNlc1JlcXVlc3QSDQoFZ3JhbnQYASABKAwSDQoFc2xvdHMYAiADKAwiXwoMT3RoZXJEZXZpY2VzEiYKBW5vdGVzGAEgAygLMhcuZmFzdGNoYXQudjEuVmF1bHRFbnRyeRInCgV0aW1lcxgCIAMoCzIYLmZhc3RjaGF0LnYxLkRldmljZVRpbWVzIiIKEENoYWxsZW5nZVJlcXVlc3QSDgoGZGV2aWNlGAEgASgMIh4KCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwiVAoNVGlja2V0UmVxdWVzdBIOCgZkZXZpY2UYASABKAwSEQoJY2hhbGxlbmdlGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDBINCgVhdm9pZBgEIAMoCSI1CgZUaWNrZXQSDgoGdGlja2V0GAEgASgMEgsKA3VybBgCIAEoCRIOCgZzZXJ2ZXIYAyABKAliBnByb3RvMw", [file_fastchat_v1_account, file_fastchat_v1_frames, file_fastchat_v1_vault]);
 
 /**
  * GET /v1/info
@@ -62,6 +66,13 @@ export type GatewayInfo = Message<"fastchat.v1.GatewayInfo"> & {
    * @generated from field: uint64 time = 7;
    */
   time: bigint;
+
+  /**
+   * An account is signed in on one device at a time, whatever it says itself [H8].
+   *
+   * @generated from field: bool single_session = 8;
+   */
+  singleSession: boolean;
 };
 
 /**
@@ -307,6 +318,13 @@ export type SignInFinished = Message<"fastchat.v1.SignInFinished"> & {
    * @generated from field: repeated fastchat.v1.SignedLink recorded = 6;
    */
   recorded: SignedLink[];
+
+  /**
+   * Another device is signed in, and one at a time may be: AddDevice must say that it replaces it [H8].
+   *
+   * @generated from field: bool already_signed_in = 7;
+   */
+  alreadySignedIn: boolean;
 };
 
 /**
@@ -513,6 +531,13 @@ export type AddDevice = Message<"fastchat.v1.AddDevice"> & {
    * @generated from field: fastchat.v1.AccountAttachments attachments = 3;
    */
   attachments?: AccountAttachments | undefined;
+
+  /**
+   * From now on no other device of the account is let in [H8].
+   *
+   * @generated from field: bool replaces_others = 4;
+   */
+  replacesOthers: boolean;
 };
 
 /**
@@ -536,6 +561,60 @@ export const DeviceAddedSchema: GenMessage<DeviceAdded> = /*@__PURE__*/
   messageDesc(file_fastchat_v1_gateway, 17);
 
 /**
+ * POST /v1/devices/others: what is signed in to the account, for who has just signed in or recovered and holds its keys.
+ *
+ * @generated from message fastchat.v1.OtherDevicesRequest
+ */
+export type OtherDevicesRequest = Message<"fastchat.v1.OtherDevicesRequest"> & {
+  /**
+   * As it came with SignInFinished; it stays as good as it is.
+   *
+   * @generated from field: bytes grant = 1;
+   */
+  grant: Uint8Array;
+
+  /**
+   * Slots of the vault in which the names of its devices lie; at most `deviceNotesPerRequest`.
+   *
+   * @generated from field: repeated bytes slots = 2;
+   */
+  slots: Uint8Array[];
+};
+
+/**
+ * Describes the message fastchat.v1.OtherDevicesRequest.
+ * Use `create(OtherDevicesRequestSchema)` to create a new message.
+ */
+export const OtherDevicesRequestSchema: GenMessage<OtherDevicesRequest> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 18);
+
+/**
+ * @generated from message fastchat.v1.OtherDevices
+ */
+export type OtherDevices = Message<"fastchat.v1.OtherDevices"> & {
+  /**
+   * As they lie in the vault; those that are not there are left out.
+   *
+   * @generated from field: repeated fastchat.v1.VaultEntry notes = 1;
+   */
+  notes: VaultEntry[];
+
+  /**
+   * Of the devices that are let in.
+   *
+   * @generated from field: repeated fastchat.v1.DeviceTimes times = 2;
+   */
+  times: DeviceTimes[];
+};
+
+/**
+ * Describes the message fastchat.v1.OtherDevices.
+ * Use `create(OtherDevicesSchema)` to create a new message.
+ */
+export const OtherDevicesSchema: GenMessage<OtherDevices> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 19);
+
+/**
  * POST /v1/challenge
  *
  * @generated from message fastchat.v1.ChallengeRequest
@@ -552,7 +631,7 @@ export type ChallengeRequest = Message<"fastchat.v1.ChallengeRequest"> & {
  * Use `create(ChallengeRequestSchema)` to create a new message.
  */
 export const ChallengeRequestSchema: GenMessage<ChallengeRequest> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_gateway, 18);
+  messageDesc(file_fastchat_v1_gateway, 20);
 
 /**
  * @generated from message fastchat.v1.Challenge
@@ -571,7 +650,7 @@ export type Challenge = Message<"fastchat.v1.Challenge"> & {
  * Use `create(ChallengeSchema)` to create a new message.
  */
 export const ChallengeSchema: GenMessage<Challenge> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_gateway, 19);
+  messageDesc(file_fastchat_v1_gateway, 21);
 
 /**
  * POST /v1/ticket
@@ -609,7 +688,7 @@ export type TicketRequest = Message<"fastchat.v1.TicketRequest"> & {
  * Use `create(TicketRequestSchema)` to create a new message.
  */
 export const TicketRequestSchema: GenMessage<TicketRequest> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_gateway, 20);
+  messageDesc(file_fastchat_v1_gateway, 22);
 
 /**
  * @generated from message fastchat.v1.Ticket
@@ -640,5 +719,5 @@ export type Ticket = Message<"fastchat.v1.Ticket"> & {
  * Use `create(TicketSchema)` to create a new message.
  */
 export const TicketSchema: GenMessage<Ticket> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_gateway, 21);
+  messageDesc(file_fastchat_v1_gateway, 23);
 
