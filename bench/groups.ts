@@ -7,11 +7,11 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { ConversationId } from "@fastchat/protocol";
 import { newPassword, startSystem } from "@fastchat/testing";
-import { processTree } from "../testing/canary/memory.ts";
 import { FarClient } from "./far-client.ts";
 import { FarCrowd } from "./far-crowd.ts";
-import { cpuOf, cpuOfEndedChildren, noise, spread } from "./measure.ts";
+import { noise, size, spread } from "./measure.ts";
 import type { Reading } from "./meter.ts";
+import { usageOf, usageSince } from "./usage.ts";
 
 const sizes = process.argv.slice(2).map(Number);
 if (sizes.length === 0) sizes.push(10, 100, 1_000);
@@ -34,12 +34,6 @@ interface Step {
   readonly doneMs: number;
   readonly shownMs?: number;
 }
-
-const usage = async (): Promise<number[]> => [
-  system.servers.reduce((sum, { process }) => sum + cpuOf(process.pid!), 0),
-  // Also of backends that ended meanwhile.
-  (await processTree(system.postgres!.processId!)).reduce((sum, pid) => sum + cpuOf(pid), cpuOfEndedChildren(system.postgres!.processId!)),
-];
 
 const head = [
   "members",
@@ -65,8 +59,6 @@ const head = [
 console.log(`| ${head.join(" | ")} |\n|${"---|".repeat(head.length)}`);
 
 const ms = (value: number | undefined): string => (value === undefined ? "" : `${value.toFixed(value < 10 ? 1 : 0)} ms`);
-const size = (bytes: number): string =>
-  bytes < 1_024 ? `${bytes} B` : bytes < 1_048_576 ? `${(bytes / 1_024).toFixed(1)} KiB` : `${(bytes / 1_048_576).toFixed(2)} MiB`;
 const parts = (reading: Reading | undefined): string[] =>
   reading === undefined
     ? ["", "", "", "", ""]
@@ -80,13 +72,12 @@ async function step(
 ): Promise<void> {
   await doer.begin();
   await other?.begin();
-  const before = await usage();
+  const before = await usageOf(system);
   const { doneMs, shownMs } = await work();
   await wait(SETTLE_MS);
-  const after = await usage();
+  const { chatServers, postgres } = usageSince(before, await usageOf(system));
   const mine = await doer.end(`${members} ${name}`);
   const others = await other?.end(`${members} ${name}`);
-  const [servers, postgres] = after.map((value, index) => value - before[index]!);
   const cells = [
     String(members),
     name,
@@ -95,7 +86,7 @@ async function step(
     ms(shownMs),
     ...parts(mine),
     ...parts(others),
-    ms(servers),
+    ms(chatServers),
     ms(postgres),
     `${mine.memoryMiB.toFixed(0)} MiB`,
     size(mine.profileKiB * 1_024),
@@ -223,7 +214,7 @@ async function live(alice: FarClient, id: ConversationId): Promise<void> {
   await crowd.count();
   console.log(`\n${sockets} sockets of members, all connected:`);
   const reach = async (name: string, times: number, work: () => Promise<{ since: number }> | undefined) => {
-    const before = await usage();
+    const before = await usageOf(system);
     const last: number[] = [];
     let bytes = 0;
     for (let time = 0; time < times; time++) {
@@ -233,11 +224,10 @@ async function live(alice: FarClient, id: ConversationId): Promise<void> {
       bytes += received.bytes;
       if (asked !== undefined) last.push(received.last - asked.since);
     }
-    const after = await usage();
-    const [servers, postgres] = after.map((value, index) => (value - before[index]!) / times);
+    const { chatServers, postgres } = usageSince(before, await usageOf(system));
     console.log(
-      `${name}: ${last.length === 0 ? "" : `until the last of them has it: ${spread(last)}; `}${size(Math.round(bytes / times / sockets))} to each; chat servers ${ms(servers)}, ` +
-        `PostgreSQL ${ms(postgres)} of CPU time each`,
+      `${name}: ${last.length === 0 ? "" : `until the last of them has it: ${spread(last)}; `}${size(Math.round(bytes / times / sockets))} to each; chat servers ${ms(chatServers / times)}, ` +
+        `PostgreSQL ${ms(postgres / times)} of CPU time each`,
     );
   };
   const newcomer = named.at(-1)!;

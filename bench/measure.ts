@@ -33,6 +33,9 @@ export function cpuOfEndedChildren(pid: number | "self" = "self"): number {
 
 export const milliseconds = (value: number): string => `${value.toFixed(value < 10 ? 2 : 0)} ms`;
 
+export const size = (bytes: number): string =>
+  bytes < 1_024 ? `${bytes} B` : bytes < 1_048_576 ? `${(bytes / 1_024).toFixed(1)} KiB` : `${(bytes / 1_048_576).toFixed(2)} MiB`;
+
 /** Samples in milliseconds, put into words. */
 export function spread(samples: readonly number[]): string {
   const sorted = samples.toSorted((one, other) => one - other);

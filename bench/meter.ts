@@ -2,6 +2,7 @@ import { readdirSync, statSync } from "node:fs";
 import { Session } from "node:inspector/promises";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { traffic } from "./traffic.ts";
 
 /** What one step cost the process that measures itself. */
 export interface Reading {
@@ -21,37 +22,10 @@ export interface Reading {
 
 const SAMPLE_MS = 2;
 
-const sent = { bytesUp: 0, bytesDown: 0, packetsUp: 0 };
-
-/** From now on all sockets and requests of this process are counted. */
-export function countTraffic(): void {
-  const Plain = globalThis.WebSocket;
-  globalThis.WebSocket = class extends Plain {
-    constructor(url: string | URL) {
-      super(url);
-      this.addEventListener("message", ({ data }) => {
-        sent.bytesDown += (data as ArrayBuffer).byteLength;
-      });
-    }
-    override send(packet: Parameters<WebSocket["send"]>[0]): void {
-      sent.bytesUp += (packet as Uint8Array).byteLength;
-      sent.packetsUp++;
-      super.send(packet);
-    }
-  };
-  const plainFetch = globalThis.fetch;
-  globalThis.fetch = async (url, options) => {
-    sent.bytesUp += (options?.body as Uint8Array | undefined)?.byteLength ?? 0;
-    const response = await plainFetch(url, options);
-    sent.bytesDown += Number(response.headers.get("content-length") ?? 0);
-    return response;
-  };
-}
-
 /** Measures this process between `begin` and `end`. */
 export class Meter {
   readonly #profileFolder: string | undefined;
-  #before = { cpu: process.cpuUsage(), ...sent };
+  #before = { cpu: process.cpuUsage(), ...traffic };
   #blockedMs = 0;
   #blockedCpuMs = 0;
   /** When that was, as profiles count: microseconds. */
@@ -71,7 +45,7 @@ export class Meter {
       await this.#profiler.post("Profiler.enable");
       await this.#profiler.post("Profiler.start");
     }
-    this.#before = { cpu: process.cpuUsage(), ...sent };
+    this.#before = { cpu: process.cpuUsage(), ...traffic };
     this.#blockedMs = 0;
     this.#blockedCpuMs = 0;
     let last = performance.now();
@@ -99,9 +73,9 @@ export class Meter {
       cpuMs: (user + system) / 1_000,
       blockedMs: this.#blockedMs,
       blockedCpuMs: this.#blockedCpuMs,
-      bytesUp: sent.bytesUp - this.#before.bytesUp,
-      bytesDown: sent.bytesDown - this.#before.bytesDown,
-      packetsUp: sent.packetsUp - this.#before.packetsUp,
+      bytesUp: traffic.bytesUp - this.#before.bytesUp,
+      bytesDown: traffic.bytesDown - this.#before.bytesDown,
+      packetsUp: traffic.packetsUp - this.#before.packetsUp,
       memoryMiB: process.memoryUsage.rss() / 1_048_576,
       profileKiB: sizeOf(profile) / 1_024,
     };

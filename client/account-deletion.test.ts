@@ -166,7 +166,9 @@ test("[A1] whatever interrupts a deletion leaves an account that is whole or clo
       return undefined;
     },
   };
-  expect(await grace.client.deleteAccount(grace.password)).toEqual({ groupsLeft: 0, groupsNotLeft: 0 });
+  // Where the gateway is not reached nothing is begun, and it is asked for again.
+  const remove = () => grace.client.deleteAccount(grace.password);
+  expect(await remove().catch(remove)).toEqual({ groupsLeft: 0, groupsNotLeft: 0 });
   expect(existsSync(join(grace.home, grace.profile))).toBe(false);
   const keptRows = async () => Object.keys(await rowsNaming([grace.me.account]));
   await expect.poll(keptRows).toEqual(["account", "account_key", "account_link", "device"]);

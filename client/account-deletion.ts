@@ -64,8 +64,9 @@ async function close(parts: AccountDeletionParts, identitySeed: Uint8Array): Pro
       await connection.request({ case: "appendAccountLink", value: { link } }, "appended");
       return;
     } catch (error) {
-      if (await isClosed(parts)) return;
-      const isWorthAgain = error instanceof ConnectionLost || (error instanceof FastChatError && error.code === ErrorCode.STALE_HEAD);
+      const code = error instanceof FastChatError ? error.code : undefined;
+      if (code === ErrorCode.ACCOUNT_CLOSED || (await isClosed(parts))) return;
+      const isWorthAgain = code === ErrorCode.STALE_HEAD || error instanceof ConnectionLost;
       if (!isWorthAgain || attempt === CLOSE_ATTEMPTS) throw error;
     }
   }

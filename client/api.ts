@@ -122,6 +122,8 @@ interface SummaryBase {
   readonly mentions: number;
   /** Newest sequence number stored here; 0: none. */
   readonly head: number;
+  /** From here on everything is stored here; what is older is fetched when it is asked for. */
+  readonly oldest: number;
   /** Up to where this account has read, on any device. */
   readonly readUpTo: number;
   readonly last: ChatMessage | undefined;
@@ -137,6 +139,8 @@ interface SummaryBase {
   readonly retentionSeconds: number;
   /** Lifetime of what this account writes there, in seconds; 0: none. */
   readonly timerSeconds: number;
+  /** When it was pinned to the top of the list, milliseconds since 1970; undefined: it is not. */
+  readonly pinnedAt: number | undefined;
   /** Begun by a stranger: it waits quietly until it is accepted, and tells the stranger nothing. */
   readonly request: boolean;
 }
@@ -210,6 +214,8 @@ export type ClientEvent =
   | { readonly kind: "join-request"; readonly conversation: ConversationId }
   /** How many conversations of strangers wait to be accepted. */
   | { readonly kind: "requests"; readonly count: number }
+  /** Of the conversations in which something happened while this device was away, so many are here: all on a fresh device. */
+  | { readonly kind: "catching-up"; readonly done: number; readonly total: number }
   /** Everything that arrived while this device was away is stored now. */
   | { readonly kind: "caught-up" }
   /**
@@ -262,7 +268,7 @@ export interface Client {
   /** Live presence of these people from now on; events `presence`. */
   watchPresence(people: readonly AccountId[]): Promise<void>;
 
-  /** Those of strangers are not among them; see `requests`. */
+  /** Pinned ones first, then newest first. Those of strangers are not among them; see `requests`. */
   conversations(): Promise<readonly ConversationSummary[]>;
   conversation(id: ConversationId): Promise<ConversationSummary | undefined>;
   /**
@@ -298,6 +304,8 @@ export interface Client {
   readonly groups: Groups;
 
   setMute(id: ConversationId, mute: Mute): Promise<void>;
+  /** Pinned conversations stand at the top of the list, in the order in which they were pinned. */
+  setPinned(id: ConversationId, pinned: boolean): Promise<void>;
 
   /** What this account writes there from now on lives so many seconds after it was read; 0: without an end. On all its devices. */
   setTimer(id: ConversationId, seconds: number): Promise<void>;
@@ -364,7 +372,7 @@ export interface Client {
   /**
    * Deletes the account for good: its name is never given again, the server removes what is its alone, its groups are left, and this
    * device's profile is erased. Other devices are put out and keep what they have. Needs a connection and the password. Throws
-   * FastChatError WRONG_PASSWORD, and UNAVAILABLE beside the holder.
+   * FastChatError WRONG_PASSWORD.
    */
   deleteAccount(password: string): Promise<AccountDeletion>;
 

@@ -56,6 +56,7 @@ export class Beside {
   #queued = new Map<string, Uint8Array>();
   /** Messages with a lifetime, by the keys of their timers: when they are over. */
   #timers = new Map<string, number>();
+  #notes = new Map<string, Uint8Array>();
   /** How many requests there were. */
   #told = 0;
   #telling: ReturnType<typeof setTimeout> | undefined;
@@ -126,6 +127,7 @@ export class Beside {
     this.#timers = await this.#timersIn(prefixes.allTimers);
     this.#seen = await this.#conversations();
     this.#queued = await this.#outbox();
+    this.#notes = await this.#notesOfConversations();
     this.#connection = (await readHolderConnection(this.#storage)) ?? unknown;
   }
 
@@ -180,6 +182,7 @@ export class Beside {
     await this.contacts.load();
     const now = await this.#conversations();
     const queued = await this.#outbox();
+    const notes = await this.#notesOfConversations();
     const changed = new Set<ConversationId>();
     for (const [id, value] of now) {
       const before = this.#seen.get(id);
@@ -192,8 +195,13 @@ export class Beside {
       const before = this.#queued.get(key);
       if (before === undefined || !equal(before, value)) changed.add(key.split("/")[1] as ConversationId);
     }
+    for (const key of new Set([...notes.keys(), ...this.#notes.keys()])) {
+      const [before, after] = [this.#notes.get(key), notes.get(key)];
+      if (before === undefined || after === undefined || !equal(before, after)) changed.add(key.split("/")[2] as ConversationId);
+    }
     this.#seen = now;
     this.#queued = queued;
+    this.#notes = notes;
     if (changed.size > 0) this.#emit({ kind: "conversations", conversations: [...changed] });
     this.#telling ??= setTimeout(() => {
       this.#telling = undefined;
@@ -269,6 +277,14 @@ export class Beside {
 
   async #outbox(): Promise<Map<string, Uint8Array>> {
     return new Map((await this.#storage.range(prefixRange(prefixes.outbox))).map(({ key, value }) => [key, value]));
+  }
+
+  /** Drafts and settings, also those that wait to be written to the server. */
+  async #notesOfConversations(): Promise<Map<string, Uint8Array>> {
+    const kinds = ["draft", "conversationSettings"];
+    const ranges = kinds.flatMap((kind) => [prefixes.vaultOf(kind), prefixes.vaultPendingOf(kind)]);
+    const items = await Promise.all(ranges.map((prefix) => this.#storage.range(prefixRange(prefix))));
+    return new Map(items.flat().map(({ key, value }) => [key, value]));
   }
 
   /** Whether it is a stranger's conversation that was left for later. */

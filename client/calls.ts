@@ -7,6 +7,7 @@ import type { PresenceState } from "./presence.ts";
 export interface OwnCalls extends Pick<
   Client,
   | "setMute"
+  | "setPinned"
   | "setTimer"
   | "setRetention"
   | "accept"
@@ -55,6 +56,7 @@ const names = {
     "setMute",
     "setTimer",
     "setRetention",
+    "setPinned",
     "accept",
     "decline",
     "setBlocked",

@@ -11,7 +11,7 @@ import type { Heard, Requests } from "./requests.ts";
 import { believableTime } from "./server-words.ts";
 
 /** Conversations that catch up at the same time. */
-const AT_ONCE = 6;
+const AT_ONCE = 12;
 /** How often a quiet connection is asked whether anything was missed. */
 const LOOK_MS = 60_000;
 /** Conversations between two pauses. */
@@ -68,10 +68,14 @@ export class CatchUp {
   }
 
   /** Fetches what is missing of several, a few at a time. */
-  async several(behind: readonly Conversation[], session?: AbortSignal): Promise<void> {
+  async several(behind: readonly Conversation[], session?: AbortSignal, onDone: () => void = () => undefined): Promise<void> {
     const next = behind[Symbol.iterator]();
     const work = async () => {
-      for (const conversation of next) if (session?.aborted !== true) await this.one(conversation);
+      for (const conversation of next) {
+        if (session?.aborted === true) return;
+        await this.one(conversation);
+        onDone();
+      }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
   }
@@ -105,7 +109,18 @@ export class CatchUp {
     this.#leavesPast = false;
     onHeads();
     await requests.save();
-    await this.several(behind, session);
+    await this.#counted(behind, session);
+  }
+
+  async #counted(behind: readonly Conversation[], session: AbortSignal): Promise<void> {
+    const total = behind.length;
+    let done = 0;
+    const tell = () => this.#parts.emit({ kind: "catching-up", done, total });
+    if (total > 0) tell();
+    await this.several(behind, session, () => {
+      done++;
+      tell();
+    });
   }
 
   /** [G5] The server has less than this device: held back, or restored from a backup. */

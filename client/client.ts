@@ -298,6 +298,10 @@ class OpenedClient<Place> implements Client {
     await this.#own.setRetention(id, seconds);
   }
 
+  async setPinned(id: ConversationId, pinned: boolean): Promise<void> {
+    await this.#own.setPinned(id, pinned);
+  }
+
   async requests(): Promise<{ readonly count: number; readonly conversations: readonly ConversationSummary[] }> {
     const conversations = await this.#views.requests();
     const count = this.#role.kind === "holder" ? this.#role.holder.requests.count : await this.#role.beside.requestCount();

@@ -27,6 +27,17 @@ test("[P4] what is muted is so on all devices, and what was set about requests s
   await expect.poll(() => muteAt(alice)).toBe("except-mentions");
   await alice.client.setMute(id, "none");
   await expect.poll(() => muteAt(tablet)).toBe("none");
+  // The first one that is pinned stays the first.
+  const dave = await alice.say("dave", "hello");
+  const order = async ({ client }: Person) => (await client.conversations()).map(({ title }) => title);
+  await expect.poll(() => order(tablet)).toEqual(["dave", "carol"]);
+  await alice.client.setPinned(id, true);
+  await expect.poll(() => order(tablet)).toEqual(["carol", "dave"]);
+  await tablet.client.setPinned(dave, true);
+  await expect.poll(() => order(alice)).toEqual(["carol", "dave"]);
+  await alice.client.setPinned(id, false);
+  await expect.poll(() => order(tablet)).toEqual(["dave", "carol"]);
+  expect(await order(alice)).toEqual(["dave", "carol"]);
   // Requests that were put away are in another entry, and stay away.
   for (const { client } of [alice, tablet]) expect((await client.requests()).count).toBe(0);
   await tablet.reopen();

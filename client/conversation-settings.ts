@@ -48,6 +48,17 @@ export class ConversationSettings {
     return this.#change(conversation, { timerSeconds: seconds });
   }
 
+  /** When it was pinned to the top of the list, milliseconds since 1970; undefined: it is not. */
+  pinnedAt(conversation: ConversationId): number | undefined {
+    const pinned = Number(this.#of(conversation)?.pinned ?? 0n);
+    return pinned === 0 ? undefined : pinned;
+  }
+
+  async setPinned(conversation: ConversationId, pinned: boolean): Promise<void> {
+    if (pinned === (this.pinnedAt(conversation) !== undefined)) return;
+    await this.#change(conversation, { pinned: pinned ? BigInt(Date.now()) : 0n });
+  }
+
   isAccepted(conversation: ConversationId): boolean {
     return this.#of(conversation)?.accepted ?? false;
   }
@@ -87,7 +98,7 @@ export class ConversationSettings {
 
   async #change(
     conversation: ConversationId,
-    change: Partial<Pick<Content, "mute" | "accepted" | "declined" | "timerSeconds">>,
+    change: Partial<Pick<Content, "mute" | "accepted" | "declined" | "timerSeconds" | "pinned">>,
   ): Promise<void> {
     const settings = this.#of(conversation) ?? create(ConversationSettingsSchema, { conversation: idBytes(conversation) });
     await this.#vault.set({ kind: { case: "conversationSettings", value: { ...settings, ...change } } });

@@ -44,10 +44,16 @@ import { believableTime } from "./server-words.ts";
 import { type Change, prefixRange } from "./storage.ts";
 import { Timers } from "./timers.ts";
 import type { VerifiedAccounts } from "@fastchat/protocol/chain";
+import type { Entries } from "@fastchat/protocol/wire/frames";
 
-/** A fresh device reads a log of up to this many entries from its start, a longer one from its newest page back [H1]. */
+/** A fresh device has the whole of a log of up to this many entries soon, of a longer one what is asked for [H1]. */
 const WHOLE_LOG_ENTRIES = limits.entriesPerPage;
-const FIRST_PAGE_ENTRIES = 100;
+/** With which it begins: as many as a screen shows. A shorter log is read from its start. */
+const FIRST_PAGE_ENTRIES = 30;
+/** Older entries that are fetched at once, at least. */
+const OLDER_PAGE_ENTRIES = 100;
+/** Of a log that was read from its newest page back, checked between two pauses. */
+const CHECKED_AT_ONCE = limits.entriesPerPage;
 const COUNTED_AT_ONCE = 500;
 const PUSH_MS = 400;
 const HELD_COPIES = 1_024;
@@ -79,10 +85,12 @@ export interface ReadPosition {
   readonly sequence: number;
   readonly moment: ReadMoment;
 }
+/** How entries came: by themselves, while everything before was here; from the time away; as a page of what is older. */
+export type Came = "live" | "missed" | "older";
 
 export interface ConversationListener extends LogListener {
-  /** After the commit; ascending sequence numbers. `live`: arrived while everything before was here. */
-  onStored(conversation: Conversation, sequences: readonly number[], live: boolean): void;
+  /** After the commit; ascending sequence numbers. */
+  onStored(conversation: Conversation, sequences: readonly number[], came: Came): void;
   /** The record changed in another way, or entries stored before did. */
   onChanged(conversation: Conversation, sequences: readonly number[]): void;
   /** Messages are gone: what is shown of them is not there any more. */
@@ -264,7 +272,8 @@ export class Conversation {
   /** Messages of others from here on: as many as are counted at all, and those of them that mention this account. */
   async #countReceived(from: number): Promise<{ unread: number; mentions: number }> {
     const left = { unread: 0, mentions: 0 };
-    for (let next = from; left.unread < limits.unreadCounted; next += COUNTED_AT_ONCE) {
+    // What is older than all that is here is counted as it comes.
+    for (let next = Math.max(from, this.record.low); left.unread < limits.unreadCounted; next += COUNTED_AT_ONCE) {
       const range = { from: keys.entry(this.id, next), to: keys.entry(this.id, next + COUNTED_AT_ONCE) };
       const page = await this.#parts.storage.range(range);
       if (page.length === 0) break;
@@ -367,17 +376,47 @@ export class Conversation {
     await this.catchUp();
   }
 
+  /** Whether nothing is left to do for `complete`; what a QuickChat session leaves is nothing to do [H5]. */
+  get isComplete(): boolean {
+    return this.#isPastLeft || this.record.high === 0 || (this.record.low === 1 ? this.#isChecked : this.#reachesBack);
+  }
+
+  /** The log's beginning is not here, and need not be: it is long, and all is here that is counted as unread. */
+  get #reachesBack(): boolean {
+    const { low, head, readUpTo, unread } = this.record;
+    return head > WHOLE_LOG_ENTRIES && (low - 1 <= readUpTo || unread >= limits.unreadCounted);
+  }
+
+  get #isChecked(): boolean {
+    const { anchor, newest, high } = this.record;
+    return anchor?.sequence === 0 && newest?.sequence === high;
+  }
+
   /**
    * On a device that began with the newest page: goes back until what is unread is counted exactly, as far as it is counted at all. The
-   * whole of a short log is fetched, so that it can be checked from its beginning [S4].
+   * whole of a short log is fetched, so that it can be checked from its beginning [S4]; so is a long one once it was fetched.
+   *
+   * @param turn waited for before each piece of work
    */
-  async countUnread(session: AbortSignal): Promise<void> {
-    const isShort = this.record.head <= WHOLE_LOG_ENTRIES;
-    while (!session.aborted && this.record.high > 0 && this.record.low > 1) {
-      const { low, readUpTo, unread } = this.record;
-      if (!isShort && (low - 1 <= readUpTo || unread >= limits.unreadCounted)) return;
-      if (!(await this.fetchDownTo(Math.max(1, low - limits.entriesPerPage)))) return;
+  async complete(session: AbortSignal, turn: () => Promise<void>): Promise<void> {
+    while (!session.aborted && this.record.high > 0 && this.record.low > 1 && !this.#reachesBack) {
+      await turn();
+      if (!(await this.fetchDownTo(Math.max(1, this.record.low - limits.entriesPerPage)))) return;
     }
+    while (!session.aborted && (await this.#lane.run(() => this.#checkFurther()))) await turn();
+  }
+
+  /** [S4] A piece of a log that is here from its beginning, and was read from its newest page back. False: nothing is left to check. */
+  async #checkFurther(): Promise<boolean> {
+    if (this.record.low > 1 || this.record.high === 0 || this.#isChecked) return false;
+    const draft = this.#draft();
+    const changed = await this.#check.fromStart(draft, CHECKED_AT_ONCE);
+    if (draft.record.newest?.sequence === this.record.newest?.sequence && this.record.anchor?.sequence === 0) return false;
+    if (changed.length > 0) draft.record.revision++;
+    await this.#compareClaims(draft);
+    await this.#commit(draft);
+    if (changed.length > 0) this.#parts.listener.onChanged(this, changed);
+    return true;
   }
 
   /** Makes entries down to (and with) this sequence number available here; false: the server does not give them. */
@@ -385,7 +424,7 @@ export class Conversation {
     return this.#lane.run(async () => {
       while (this.record.low > Math.max(1, sequence)) {
         const before = this.record.low;
-        const wanted = Math.min(limits.entriesPerPage, Math.max(FIRST_PAGE_ENTRIES, before - sequence));
+        const wanted = Math.min(limits.entriesPerPage, Math.max(OLDER_PAGE_ENTRIES, before - sequence));
         const page = await this.#fetch({ before, limit: wanted });
         await this.#prepend(page.entries);
         if (this.record.low === before) return false;
@@ -552,8 +591,11 @@ export class Conversation {
     const { record } = draft;
     record.high = sequences.at(-1) ?? record.high;
     record.head = Math.max(record.head, record.high);
-    await this.#check.extendHashes(draft);
-    await this.#check.witnesses(draft, sequences);
+    // Where the beginning is still being checked, so is this in its turn.
+    if (this.record.high === 0 || this.record.low > 1 || this.#isChecked) {
+      await this.#check.extendHashes(draft);
+      await this.#check.witnesses(draft, sequences);
+    }
     await this.#check.counters(draft, sequences, "forward");
     await this.#compareClaims(draft);
     this.#keepTime(draft, sequences);
@@ -565,7 +607,7 @@ export class Conversation {
     this.#await(draft, late);
     await this.#commit(draft);
     if (late.length > 0) await this.#openAwaited(late);
-    this.#parts.listener.onStored(this, sequences, live);
+    this.#parts.listener.onStored(this, sequences, live ? "live" : "missed");
     await this.#tellMissingKey();
   }
 
@@ -614,14 +656,20 @@ export class Conversation {
   // ------------------------------------------------------------------ reading from the newest back
 
   /**
-   * Nothing is here yet. A short log of a direct conversation is read from its start, everything else from its newest page back: in a
-   * group, most of what is old may not be for this account, and the keys for the rest come with the links.
+   * Nothing is here yet. What is no more than a page of a direct conversation is read from its start, everything else from its newest page
+   * back: in a group, most of what is old may not be for this account, and the keys for the rest come with the links.
    */
   async #begin(): Promise<void> {
-    const { entries } = await this.#fetchLinks(0);
+    const { head } = this.record;
+    const links = this.#fetchLinks(0);
+    if (head > FIRST_PAGE_ENTRIES || this.#isPastLeft) return this.#beginFromNewest(await Promise.all([links, this.#newestPage(head)]));
+    const { entries } = await links;
     const first = entries[0]?.body.case === "link" ? entries[0].body.value : undefined;
-    if (first === undefined) return;
-    if (this.record.head > WHOLE_LOG_ENTRIES || isGroupCreate(first) || this.#isPastLeft) await this.#beginFromNewest(entries);
+    if (first !== undefined && isGroupCreate(first)) await this.#beginFromNewest([{ entries }, await this.#newestPage(head)]);
+  }
+
+  #newestPage(head: number) {
+    return this.#fetch({ before: head + 1, limit: this.#isPastLeft ? 1 : FIRST_PAGE_ENTRIES });
   }
 
   /**
@@ -647,8 +695,8 @@ export class Conversation {
    * Links first, so that what counted at every place is known; then the newest page [H1]. Where the log ends is told by the newest
    * entry that came, not by what head the server names: a false one would leave nothing that continues it.
    */
-  async #beginFromNewest(firstLinks: readonly Entry[]): Promise<void> {
-    const page = await this.#fetch({ before: this.record.head + 1, limit: this.#isPastLeft ? 1 : FIRST_PAGE_ENTRIES });
+  async #beginFromNewest([firstLinks, page]: readonly [links: Pick<Entries, "entries">, page: Entries]): Promise<void> {
+    if (firstLinks.entries.length === 0) return;
     const newest = page.entries.at(-1);
     const head = newest?.sequence ?? 0;
     // What is newer is told again when there is something.
@@ -658,14 +706,11 @@ export class Conversation {
     // What is known of the chain stays [G5].
     let { state } = this.chain;
     let after = this.chain.sequence;
-    const linksRead = () => state?.head.index ?? 0;
-    for (
-      let part = state === undefined ? firstLinks : (await this.#fetchLinks(linksRead())).entries;
-      ;
-      part = (await this.#fetchLinks(linksRead())).entries
-    ) {
-      const links = part.filter(({ sequence }) => sequence > after && sequence <= head);
-      if (links.length === 0) break;
+    let linksRead = state?.head.index ?? 0;
+    let part = state === undefined ? firstLinks : await this.#fetchLinks(linksRead);
+    for (let links = newLinks(part.entries, after, head); links.length > 0; links = newLinks(part.entries, after, head)) {
+      linksRead += part.entries.length;
+      const next = ahead(this.#fetchLinks(linksRead));
       for (const entry of links) {
         if (entry.body.case !== "link") continue;
         const result = await this.#reader.applyLink(draft, entry, entry.body.value, state, []);
@@ -673,6 +718,7 @@ export class Conversation {
         state = result;
       }
       after = links.at(-1)!.sequence;
+      part = await next;
     }
     if (state !== undefined) {
       const epochs = state.epochs.map(({ epoch }) => epoch);
@@ -685,7 +731,7 @@ export class Conversation {
     draft.record.high = head;
     if (this.#isPastLeft) draft.record.time = believableTime(newest?.time ?? 0n);
     await this.#commit(draft);
-    if (this.#isPastLeft) this.#parts.listener.onStored(this, [], false);
+    if (this.#isPastLeft) this.#parts.listener.onStored(this, [], "older");
     else await this.#prepend(page.entries);
     await this.#tellMissingKey();
   }
@@ -709,6 +755,7 @@ export class Conversation {
     const page = contiguousBefore(entries, this.record.low);
     if (page.length === 0) return;
     await this.#takeReadPosition();
+    const came = this.record.low > this.record.high ? "missed" : "older";
     const draft = this.#draft();
     await this.#reader.read(draft, page, []);
     const sequences = [...draft.stored.keys()];
@@ -726,9 +773,10 @@ export class Conversation {
     await this.#showLost(draft, sequences[0]);
     // What the policy has deleted is looked for from there on again.
     record.deletedUpTo = Math.min(record.deletedUpTo, record.low - 1);
-    if (record.low === 1) {
-      const all = await this.#check.fromStart(draft);
-      draft.done.push(() => this.#parts.listener.onChanged(this, all));
+    // A short log is checked before any of it is shown; a long one piece by piece, behind.
+    if (record.low === 1 && record.high <= CHECKED_AT_ONCE) {
+      const changed = await this.#check.fromStart(draft, CHECKED_AT_ONCE);
+      if (changed.length > 0) draft.done.push(() => this.#parts.listener.onChanged(this, changed));
       await this.#compareClaims(draft);
     }
     this.#keepTime(draft, sequences);
@@ -736,7 +784,7 @@ export class Conversation {
     this.#await(draft, [...unopened(draft), ...draft.keys.keys()]);
     await this.#commit(draft);
     if (draft.keys.size > 0) await this.#openAwaited();
-    this.#parts.listener.onStored(this, sequences, false);
+    this.#parts.listener.onStored(this, sequences, came);
   }
 
   async #compareClaims(draft: LogDraft): Promise<void> {
@@ -926,6 +974,16 @@ export class Conversation {
     if (member === undefined) return "no-member";
     return deviceAt(member.chain, this.#parts.me.device, member.chain.head.index);
   }
+}
+
+/** Links of a part of the chain that are new, and no newer than the newest page. */
+const newLinks = (entries: readonly Entry[], after: number, head: number): Entry[] =>
+  entries.filter(({ sequence }) => sequence > after && sequence <= head);
+
+/** Asked for before it is needed: whoever waits for it later hears of its failure. */
+function ahead<T>(asked: Promise<T>): Promise<T> {
+  asked.catch(() => undefined);
+  return asked;
 }
 
 const isGroupCreate = ({ link }: LinkEntry): boolean => {

@@ -33,6 +33,8 @@ function longLog(places: number, failsAt = Infinity): ExportSource & { read: num
     mute: "none",
     retentionSeconds: 0,
     timerSeconds: 0,
+    pinnedAt: undefined,
+    oldest: 1,
     request: false,
   };
   const messageAt = (sequence: number): ChatMessage => ({

@@ -64,6 +64,7 @@ test("an archive holds everything of the account: conversations of every standin
     unreadable: 0,
     notFetched: 0,
     requestsNotRead: 0,
+    disappearing: 0,
     withoutDevices: false,
   });
   expect(steps.at(-1)).toMatchObject({ done: steps[0]!.total, total: steps[0]!.total });

@@ -17,6 +17,7 @@ import type { Receipt } from "./api-groups.ts";
 import { Broadcasts, broadcastListsIn } from "./broadcasts.ts";
 import type { OwnCalls } from "./calls.ts";
 import { CatchUp } from "./catch-up.ts";
+import { Completion } from "./completion.ts";
 import { Connection, ConnectionLost, isWorthRetrying } from "./connection.ts";
 import { Contacts } from "./contacts.ts";
 import { ConversationSettings } from "./conversation-settings.ts";
@@ -110,8 +111,7 @@ export class Holder {
   readonly #restore: Restore;
   readonly groups: GroupCalls;
   #isOlderCopy = false;
-  /** Conversations whose unread messages are being counted. */
-  readonly #counting = new Set<Conversation>();
+  readonly #completion: Completion;
   readonly #closing = new AbortController();
   /** Aborted when the connection ends: work of an earlier session stops. */
   #session = new AbortController();
@@ -293,10 +293,10 @@ export class Holder {
         return this.#readPositions.readElsewhere(id);
       },
       listener: {
-        onStored: (conversation, sequences, live) => {
+        onStored: (conversation, sequences, came) => {
           this.#expiry.look(conversation);
-          quietly(this.#news.stored(conversation, sequences, live));
-          if (!live && conversation.record.low > 1 && !conversation.isPastLeft) quietly(this.#countUnread(conversation));
+          quietly(this.#news.stored(conversation, sequences, came));
+          if (came !== "live") this.#completion.add(conversation);
         },
         onChanged: (conversation, sequences) => {
           this.#expiry.look(conversation);
@@ -347,6 +347,7 @@ export class Holder {
       emit,
       quietly,
     });
+    this.#completion = new Completion(quietly);
     const contactsKnown = async (): Promise<void> => {
       await this.#vaultRead;
     };
@@ -437,6 +438,7 @@ export class Holder {
           id,
           seconds,
         ),
+      setPinned: (id, pinned) => this.settings.setPinned(id, pinned),
       accept: async (id) => {
         await this.requests.accept(id);
         const conversation = this.#conversations.get(id);
@@ -538,7 +540,8 @@ export class Holder {
 
   async fetchDownTo(id: ConversationId, sequence: number): Promise<boolean> {
     const conversation = this.#conversations.get(id);
-    return conversation !== undefined && this.#connection.state.kind === "online" && conversation.fetchDownTo(sequence);
+    if (conversation === undefined || this.#connection.state.kind !== "online") return false;
+    return this.#completion.first(conversation.fetchDownTo(sequence));
   }
 
   async markRead(id: ConversationId, sequence: number): Promise<void> {
@@ -623,14 +626,6 @@ export class Holder {
     if (!this.#session.signal.aborted) await conversation.retryKeys([epoch]);
   }
 
-  async #countUnread(conversation: Conversation): Promise<void> {
-    if (this.#counting.has(conversation)) return;
-    this.#counting.add(conversation);
-    const { unread } = conversation.record;
-    await conversation.countUnread(this.#session.signal).finally(() => this.#counting.delete(conversation));
-    if (conversation.record.unread !== unread) this.#parts.emit({ kind: "conversations", conversations: [conversation.id] });
-  }
-
   retry(message: ClientMessageId): Promise<void> {
     return this.outbox.retry(message);
   }
@@ -712,6 +707,7 @@ export class Holder {
         beside.catch(() => undefined);
         await this.#catchUp.all(session);
         this.outbox.driveAll();
+        this.#completion.begin(session, this.#conversations.all);
         await beside;
         await this.#fetchSlots(session);
         // That nobody asks any more, no head says.

@@ -18,7 +18,6 @@ import { type Change, prefixRange, type Storage } from "./storage.ts";
 
 /** Running hashes kept at hand: witnesses mostly name recent entries. */
 const RECENT_HASHES = 4_096;
-const READ_AT_ONCE = 1_000;
 
 /** What a page changes, before it is committed. */
 export interface LogDraft {
@@ -125,13 +124,13 @@ export class LogCheck {
     }
   }
 
-  /** Computes running hashes up to the newest entry, where they have a beginning [S4]. */
-  async extendHashes(draft: LogDraft): Promise<void> {
+  /** Computes running hashes up to a place, where they have a beginning [S4]. */
+  async extendHashes(draft: LogDraft, upTo = draft.record.high): Promise<void> {
     const { record } = draft;
     if (record.anchor === undefined && record.low === 1) this.#anchorAtStart(record);
     if (record.newest === undefined) return;
     let { incarnation, sequence, hash } = record.newest;
-    while (sequence < record.high) {
+    while (sequence < upTo) {
       const entry = await this.entry(draft, sequence + 1);
       if (entry === undefined) break;
       if (entry.body.case === "incarnation") {
@@ -237,35 +236,41 @@ export class LogCheck {
     return draft.stored.get(sequence) ?? (await read(this.#storage, keys.entry(this.#conversation, sequence), schemas.entry));
   }
 
-  /** The whole log is here now: every running hash and every witness in it can be checked. */
-  async fromStart(draft: LogDraft): Promise<readonly number[]> {
+  /**
+   * The whole log is here now: every running hash and every witness in it can be checked. So many entries at once: a long log holds nothing up.
+   *
+   * @returns the places where something else is shown now
+   */
+  async fromStart(draft: LogDraft, count: number): Promise<readonly number[]> {
     const { record } = draft;
-    const claimed = record.anchor;
-    this.#recent = new Map();
-    this.#anchorAtStart(record);
-    // One after the other: a long log is not held in memory twice.
-    for (let sequence = 1; sequence <= record.high; sequence += READ_AT_ONCE) {
-      const last = Math.min(record.high, sequence + READ_AT_ONCE - 1);
-      const range = { from: keys.entry(this.#conversation, sequence), to: keys.entry(this.#conversation, last + 1) };
-      for (const { key, value } of await this.#storage.range(range)) {
-        const place = sequenceOfKey(key);
-        if (!draft.stored.has(place)) draft.stored.set(place, fromBinary(schemas.entry, value));
-      }
+    if (record.anchor?.sequence !== 0) {
+      this.#recent = new Map();
+      this.#anchorAtStart(record);
     }
-    const all = Array.from({ length: record.high }, (_, index) => index + 1);
-    for (const sequence of all) {
-      const entry = draft.stored.get(sequence);
-      if (entry === undefined) continue;
+    const from = record.newest!.sequence + 1;
+    const to = Math.min(record.high, from + count - 1);
+    const shown = new Map<number, readonly string[]>();
+    const range = { from: keys.entry(this.#conversation, from), to: keys.entry(this.#conversation, to + 1) };
+    for (const { key, value } of await this.#storage.range(range)) {
+      const entry = fromBinary(schemas.entry, value);
+      draft.stored.set(sequenceOfKey(key), entry);
+      shown.set(sequenceOfKey(key), textsOf(entry));
+      if (entry.notices.length === 0) continue;
+      // Of what was held against a beginning that somebody only claimed.
       const found = [contradictionNotice(await this.#nameOf(entry.account)), falseIncarnationNotice()].map(({ text }) => text);
       entry.notices = entry.notices.filter((each) => !found.includes(each.text));
     }
-    await this.extendHashes(draft);
-    await this.witnesses(draft, all);
-    const reached = claimed && draft.stored.get(claimed.sequence);
-    if (reached !== undefined && !equal(reached.runningHash, claimed!.hash)) record.revision++;
-    return all;
+    await this.extendHashes(draft, to);
+    const sequences = [...draft.stored.keys()];
+    await this.witnesses(draft, sequences);
+    return sequences.filter((sequence) => {
+      const [before, after] = [shown.get(sequence) ?? [], textsOf(draft.stored.get(sequence)!)];
+      return before.length !== after.length || before.some((text, place) => text !== after[place]);
+    });
   }
 }
+
+const textsOf = ({ notices }: StoredEntry): string[] => notices.map(({ text }) => text);
 
 /** The incarnation that a place of the log belongs to; undefined before what is known of it. */
 export function incarnationAt({ anchor, incarnationStarts }: ConversationRecord, sequence: number): number | undefined {

@@ -2,7 +2,7 @@ import { type AccountId, accountId, type ConversationId } from "@fastchat/protoc
 import type { VaultPlace } from "@fastchat/protocol/seal";
 import type { ChatItem, ClientEvent } from "./api.ts";
 import type { Contacts } from "./contacts.ts";
-import type { Conversation } from "./conversation.ts";
+import type { Came, Conversation } from "./conversation.ts";
 import type { Conversations } from "./conversations.ts";
 import type { Outgoing } from "./outbox.ts";
 import type { People } from "./people.ts";
@@ -36,15 +36,18 @@ export class News {
     this.#parts = parts;
   }
 
-  async stored(conversation: Conversation, sequences: readonly number[], live: boolean): Promise<void> {
+  async stored(conversation: Conversation, sequences: readonly number[], came: Came): Promise<void> {
     const { emit, people, requests, views, typing } = this.#parts;
     requests.stored(conversation);
     // Without a valid beginning it is nobody's conversation, and not shown.
     if (!conversation.isOwn) return;
     if (conversation.peer !== undefined) await people.meet(conversation.peer);
-    const items = await views.itemsAt(conversation.id, sequences);
-    for (const item of items) if (item.kind === "message" && !item.mine) typing.stopped(conversation, item.from.account);
-    emit({ kind: "items", conversation: conversation.id, items, live: live && !requests.isQuiet(conversation) });
+    // What is older is given to who asks for it.
+    if (came !== "older") {
+      const items = await views.itemsAt(conversation.id, sequences);
+      for (const item of items) if (item.kind === "message" && !item.mine) typing.stopped(conversation, item.from.account);
+      emit({ kind: "items", conversation: conversation.id, items, live: came === "live" && !requests.isQuiet(conversation) });
+    }
     emit({ kind: "conversations", conversations: [conversation.id] });
     this.#answer(conversation);
   }

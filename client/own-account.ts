@@ -30,7 +30,7 @@ export interface OwnAccountParts {
   readonly storage: Storage;
   readonly profile: LocalProfile;
   readonly accounts: KnownAccounts;
-  readonly connection: Pick<Connection, "online" | "request">;
+  readonly connection: Pick<Connection, "online" | "request" | "state">;
   readonly gateway: Gateway;
   readonly vault: () => Vault;
   readonly onNewDevice: () => void;
@@ -235,6 +235,8 @@ export class OwnAccount {
         }
         await pause(UNKNOWN_RETRY_MS, this.#parts.closing);
         await connection.online().catch(() => undefined);
+        // Who was put out meanwhile is not answered any more.
+        if (connection.state.kind === "ended") throw new FastChatError(connection.state.code, { cause: error });
       }
     }
   }

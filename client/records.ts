@@ -76,6 +76,7 @@ export const prefixes = {
   vault: "vault/",
   vaultOf: (kind: string) => `vault/${kind}/`,
   vaultPending: "vault-pending/",
+  vaultPendingOf: (kind: string) => `vault-pending/${kind}/`,
   strangers: "stranger/",
   unread: "unread-request/",
   wishes: "wish/",

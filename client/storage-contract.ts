@@ -105,6 +105,30 @@ export const storageContract: readonly ContractCase[] = [
     },
   },
   {
+    title: "keeps commits that are asked for at once apart: one fails, the others hold, in order",
+    async run(platform, place) {
+      const storage = await platform.open(place);
+      const unstorable = { kind: "put", key: "c", value: (() => undefined) as unknown as Uint8Array } as const;
+      const results = await Promise.allSettled([
+        storage.commit([put("a", 1), put("b", 1)]),
+        storage.commit([put("a", 2), unstorable]),
+        storage.commit([put("b", 3)]),
+      ]);
+      same(
+        results.map(({ status }) => status),
+        ["fulfilled", "rejected", "fulfilled"],
+        "what became of them",
+      );
+      same(await storage.getMany(["a", "b", "c"]), [bytes(1), bytes(3), undefined], "what is there");
+      const last = storage.commit([put("last", 1)]);
+      await storage.close();
+      await last;
+      const again = await platform.open(place);
+      same(await again.get("last"), bytes(1), "what was asked for before it was closed");
+      await again.close();
+    },
+  },
+  {
     title: "takes a commit of ten thousand changes",
     async run(platform, place) {
       const storage = await platform.open(place);

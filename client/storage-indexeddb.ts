@@ -1,4 +1,5 @@
 import { deleteDB, openDB } from "idb";
+import { GroupCommit } from "./group-commit.ts";
 import { type Change, type Item, type KeyRange, type Storage, StorageFullError } from "./storage.ts";
 
 const STORE = "items";
@@ -22,6 +23,31 @@ export async function openIndexedDbStorage(profile: string): Promise<Storage> {
   channel.addEventListener("message", () => {
     for (const listener of listeners) listener();
   });
+
+  async function commit(changes: readonly Change[]): Promise<void> {
+    const transaction = database.transaction(STORE, "readwrite", { durability: "strict" });
+    // The transaction's own end carries the error; that of a single request would be reported twice.
+    const ignored = () => undefined;
+    try {
+      for (const change of changes) {
+        const request =
+          change.kind === "put" ? transaction.store.put(tight(change.value), change.key) : transaction.store.delete(change.key);
+        request.catch(ignored);
+      }
+    } catch (error) {
+      // Without this the requests made so far would be committed.
+      transaction.done.catch(ignored);
+      transaction.abort();
+      throw error;
+    }
+    try {
+      await transaction.done;
+    } catch (error) {
+      throw isFull(error) ? new StorageFullError(error) : error;
+    }
+    channel.postMessage("changed");
+  }
+  const commits = new GroupCommit(commit);
 
   return {
     get: (key) => database.get(STORE, key),
@@ -49,30 +75,7 @@ export async function openIndexedDbStorage(profile: string): Promise<Storage> {
       return items;
     },
 
-    async commit(changes: readonly Change[]) {
-      if (changes.length === 0) return;
-      const transaction = database.transaction(STORE, "readwrite", { durability: "strict" });
-      // The transaction's own end carries the error; that of a single request would be reported twice.
-      const ignored = () => undefined;
-      try {
-        for (const change of changes) {
-          const request =
-            change.kind === "put" ? transaction.store.put(tight(change.value), change.key) : transaction.store.delete(change.key);
-          request.catch(ignored);
-        }
-      } catch (error) {
-        // Without this the requests made so far would be committed.
-        transaction.done.catch(ignored);
-        transaction.abort();
-        throw error;
-      }
-      try {
-        await transaction.done;
-      } catch (error) {
-        throw isFull(error) ? new StorageFullError(error) : error;
-      }
-      channel.postMessage("changed");
-    },
+    commit: (changes) => commits.commit(changes),
 
     // Browsers overwrite what was deleted when they see fit, and cannot be asked to.
     scrub: () => Promise.resolve(true),
@@ -84,6 +87,7 @@ export async function openIndexedDbStorage(profile: string): Promise<Storage> {
 
     async close() {
       listeners.clear();
+      await commits.idle();
       channel.close();
       database.close();
     },

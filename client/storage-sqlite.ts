@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { GroupCommit } from "./group-commit.ts";
 import { type Change, type Item, type KeyRange, type Storage, StorageFullError } from "./storage.ts";
 
 /** In the folder of a profile. */
@@ -66,6 +67,21 @@ export function openSqliteStorage(folder: string, maximumBytes?: number): Storag
     for (const listener of listeners) listener();
   }
 
+  async function commit(changes: readonly Change[]): Promise<void> {
+    try {
+      database.exec("BEGIN IMMEDIATE");
+      for (const change of changes) {
+        if (change.kind === "put") put.run(change.key, change.value);
+        else remove.run(change.key);
+      }
+      database.exec("COMMIT");
+    } catch (error) {
+      if (database.isTransaction) database.exec("ROLLBACK");
+      throw isFull(error) ? new StorageFullError(error) : error;
+    }
+  }
+  const commits = new GroupCommit(commit);
+
   return {
     async get(key) {
       return read(key);
@@ -80,20 +96,7 @@ export function openSqliteStorage(folder: string, maximumBytes?: number): Storag
       return rows as unknown as Item[];
     },
 
-    async commit(changes: readonly Change[]) {
-      if (changes.length === 0) return;
-      try {
-        database.exec("BEGIN IMMEDIATE");
-        for (const change of changes) {
-          if (change.kind === "put") put.run(change.key, change.value);
-          else remove.run(change.key);
-        }
-        database.exec("COMMIT");
-      } catch (error) {
-        if (database.isTransaction) database.exec("ROLLBACK");
-        throw isFull(error) ? new StorageFullError(error) : error;
-      }
-    },
+    commit: (changes) => commits.commit(changes),
 
     // What is deleted is overwritten (secure_delete), but the log of changes still has the pages as they were before.
     async scrub() {
@@ -123,6 +126,7 @@ export function openSqliteStorage(folder: string, maximumBytes?: number): Storag
     async close() {
       clearInterval(poll);
       listeners.clear();
+      await commits.idle();
       if (database.isOpen) database.close();
     },
   };

@@ -23,20 +23,13 @@ import { keys, prefixes, put, read, remove, schemas } from "./records.ts";
 import { type Change, prefixRange, type Storage, StorageFullError } from "./storage.ts";
 
 /** Entries that the manifest is of; drafts and read positions stand alone [P4]. */
-const LISTED: ReadonlySet<VaultPlace["kind"]> = new Set([
-  "contact",
-  "settings",
-  "pins",
-  "conversationSettings",
-  "broadcastList",
-  "deviceNote",
-]);
+const LISTED: ReadonlySet<VaultPlace["kind"]> = new Set(["contact", "settings", "conversationSettings", "broadcastList", "deviceNote"]);
 const MANIFEST: VaultPlace = { kind: "manifest", key: "" };
 /** Entries that only a device which is active may write anew. */
 const SIGNED: ReadonlySet<VaultPlace["kind"]> = new Set([...LISTED, "manifest"]);
 const WRITE_ATTEMPTS = 8;
-/** Drafts and read positions written within this time go together. */
-const DEBOUNCE_MS = 500;
+/** Drafts and read positions go at once when nothing was written for so long; those that follow within this time go together. */
+const WRITE_EVERY_MS = 500;
 
 export interface VaultParts {
   readonly storage: Storage;
@@ -93,6 +86,8 @@ export class Vault {
   /** The newest that is not here yet. */
   #named: NamedManifest | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When what waited was last written, by this process's clock. */
+  #flushedAt = -Infinity;
   /** Scheduled writes that failed one after the other. */
   #failures = 0;
   #online = false;
@@ -156,7 +151,7 @@ export class Vault {
     if (now !== undefined && equals(VaultContentSchema, now, content)) return;
     await this.#leavePending([{ place, content }]);
     this.#parts.onChanged([place]);
-    this.#schedule(LISTED.has(place.kind) ? 0 : DEBOUNCE_MS);
+    this.#schedule(LISTED.has(place.kind) ? 0 : Math.max(0, this.#flushedAt + WRITE_EVERY_MS - performance.now()));
   }
 
   /** For the account's own messages: what their readers on other devices hold the server's vault against [P4]. */
@@ -337,6 +332,7 @@ export class Vault {
   flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#flushedAt = performance.now();
     return this.#lane.run(async () => {
       let conflicts = 0;
       while (this.#pending.size > 0 && this.#online) {

@@ -113,7 +113,7 @@ export class Views {
         return conversation === undefined ? [] : [{ standing, conversation }];
       }),
     );
-    return summaries.flat().sort((one, other) => other.conversation.time - one.conversation.time);
+    return summaries.flat().sort((one, other) => inListOrder(one.conversation, other.conversation));
   }
 
   /** The places of a log that are here, both included. */
@@ -225,6 +225,7 @@ export class Views {
       id,
       ...(standing === "blocked" ? { unread: 0, mentions: 0 } : this.#unread(record)),
       head: record.high,
+      oldest: record.low,
       readUpTo: record.readUpTo,
       last,
       draft: live.draft(id),
@@ -233,6 +234,7 @@ export class Views {
       mute: this.#parts.settings.muteOf(id),
       retentionSeconds: record.retentionSeconds,
       timerSeconds: this.#parts.settings.timerOf(id),
+      pinnedAt: this.#parts.settings.pinnedAt(id),
       request: standing === "request" || standing === "declined",
     };
     const { group } = record;
@@ -418,6 +420,12 @@ function invitationInfo(invitation: InvitationState): GroupInvitation {
 function byRoleAndName(one: GroupMember, other: GroupMember): number {
   if (one.role !== other.role) return one.role === "admin" ? -1 : 1;
   return one.person.name < other.person.name ? -1 : 1;
+}
+
+/** Pinned ones first, as they were pinned; the others newest first. */
+function inListOrder(one: ConversationSummary, other: ConversationSummary): number {
+  if (one.pinnedAt !== other.pinnedAt) return (one.pinnedAt ?? Infinity) - (other.pinnedAt ?? Infinity);
+  return other.time - one.time;
 }
 
 const isChatMessage = (item: ChatItem): item is ChatMessage => item.kind === "message";

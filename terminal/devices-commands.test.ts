@@ -37,7 +37,7 @@ test("[H3] [A5] devices have names, and times; one is called something else, and
   expect([self.code, self.errors]).toEqual([2, expect.stringContaining("the device you are on")]);
   const wrong = await fastchat(system, ["devices", "revoke", id, "--profile", "alice"], { environment: { FASTCHAT_PASSWORD: "not it" } });
   expect([wrong.code, wrong.errors]).toEqual([4, "fastchat: Wrong password: try again.\n"]);
-  await using open = startFastchat(system, ["tail", "--profile", "alice"]);
+  await using _open = startFastchat(system, ["tail", "--profile", "alice"]);
   await expect.poll(async () => (await json("first", "whoami", "--profile", "alice"))[0]!["role"]).toBe("beside");
   const revoked = await run("first", "devices", "revoke", id.slice(0, 6), "--profile", "alice");
   expect([revoked.code, revoked.output]).toEqual([0, `Phone (${id.slice(0, 8)}) has no rights any more.\n`]);

@@ -75,6 +75,7 @@ test("an export is one encrypted file, of its owner alone, that takes no other f
       unreadable: 0,
       notFetched: 0,
       requestsNotRead: 0,
+      disappearing: 0,
       withoutDevices: false,
     },
   ]);

@@ -1,14 +1,27 @@
-import type { Client, ClientEvent } from "@fastchat/client";
+import type { Client, ClientEvent, Mute } from "@fastchat/client";
 import { openClient, signIn, signUp } from "@fastchat/client/node";
 import type { ConversationId } from "@fastchat/protocol";
 import { join } from "node:path";
-import { countTraffic, Meter } from "../meter.ts";
+import { lastPages, listOf, type Listed, readAll, untilListed } from "../fresh-device.ts";
+import { Meter } from "../meter.ts";
+import { countTraffic } from "../traffic.ts";
 
 // A device in a process of its own, which measures itself; a bench tells it by messages what to do. `node client.ts HOME PROFILE GATEWAY`
 
 countTraffic();
-const [home, profile, gateway] = process.argv.slice(2) as [string, string, string];
-const place = { home, profile };
+const [home, firstProfile, gateway] = process.argv.slice(2) as [string, string, string];
+let place = { home, profile: firstProfile };
+const WRITTEN_AT_ONCE = 2_000;
+
+/** What somebody has made of a conversation. */
+interface SetUp {
+  /** Up to which sequence number it is read. */
+  readonly read: number;
+  readonly draft: string | undefined;
+  readonly mute: Mute;
+  readonly pinned: boolean;
+}
+
 const meter = new Meter(process.env["PROFILES"]);
 let opened: Client | undefined;
 const expected: Promise<number>[] = [];
@@ -56,6 +69,13 @@ const calls = {
     return { shown, caughtUp: performance.now() - since, conversations };
   },
   close: () => client().close(),
+  /** The same process, as somebody else who is signed up already. */
+  async openAs(profile: string) {
+    await opened?.close();
+    place = { home, profile };
+    opened = await openClient(place, { gateway, agent: "fastchat-bench" });
+    await client().caughtUp();
+  },
 
   expectTitle: (title: string) =>
     expect(async (event) => {
@@ -72,6 +92,53 @@ const calls = {
       return summary?.kind === "group" && summary.group.memberCount === count && summary.title !== "Group";
     }),
   came: (number: number) => expected[number]!,
+
+  list: () => listOf(client()),
+  heads: (ids: readonly ConversationId[]) =>
+    Promise.all(ids.map(async (id) => ({ id, head: (await client().conversation(id))?.head ?? 0 }))),
+  /** On a device that was signed in just now: until its list is as it should be; in between, each conversation is opened. */
+  async openFresh(expected: readonly Listed[]) {
+    const since = performance.now();
+    opened = await openClient(place, { gateway, agent: "fastchat-bench" });
+    const open = performance.now() - since;
+    let pages: number[] = [];
+    const { usableMs, exactMs } = await untilListed(client(), expected, async () => {
+      pages = await lastPages(client(), expected);
+    });
+    return { pages, usableMs: open + usableMs, exactMs: open + exactMs };
+  },
+  readAll: (ids: readonly ConversationId[], total: number) => readAll(client(), ids, total),
+  /** Resolves when the conversation is here up to this place, and nothing waits to be sent. */
+  async reaches(id: ConversationId, head: number) {
+    await client().sent(id);
+    while (((await client().conversation(id))?.head ?? 0) < head) await new Promise((resolve) => setTimeout(resolve, 100));
+  },
+  /** So many texts of different lengths. */
+  async write(id: ConversationId, about: string, count: number) {
+    const words = "the quick brown fox jumps over the lazy dog and says good morning to everybody in the house".split(" ");
+    const texts = Array.from({ length: count }, (_, n) => `${about} ${n}: ${words.slice(0, 1 + ((n * 7) % words.length)).join(" ")}`);
+    for (let from = 0; from < count; from += WRITTEN_AT_ONCE) await client().sendAll(id, texts.slice(from, from + WRITTEN_AT_ONCE));
+    await client().sent(id);
+  },
+  async setUp(id: ConversationId, { read, draft, mute, pinned }: SetUp) {
+    await client().markRead(id, read);
+    if (draft !== undefined) await client().setDraft(id, draft);
+    await client().setMute(id, mute);
+    if (pinned) await client().setPinned(id, true);
+  },
+  async know(name: string, note: string, verified: boolean) {
+    await client().setNote(name, note);
+    if (verified) await client().setVerified(name, true);
+  },
+  expectSummary: (id: ConversationId, field: "draft" | "mute" | "pinnedAt" | "readUpTo" | "unread", value: unknown) =>
+    expect(async (event) => {
+      if (event.kind !== "conversations" || !event.conversations.includes(id)) return false;
+      const summary = await client().conversation(id);
+      return field === "pinnedAt" ? (summary?.pinnedAt !== undefined) === value : summary?.[field] === value;
+    }),
+  setDraft: (id: ConversationId, text: string) => client().setDraft(id, text),
+  setMute: (id: ConversationId, mute: Mute) => client().setMute(id, mute),
+  setPinned: (id: ConversationId, pinned: boolean) => client().setPinned(id, pinned),
 
   openDirect: (name: string) => client().openDirect(name),
   create: (name: string, members: readonly string[]) => client().groups.create({ name, members }),
@@ -113,7 +180,7 @@ const calls = {
   requests: async () => (await client().requests()).count,
 
   begin: () => meter.begin(),
-  end: (step: string) => meter.end(step, join(home, profile)),
+  end: (step: string) => meter.end(step, join(home, place.profile)),
 };
 
 export type Calls = typeof calls;

@@ -130,7 +130,7 @@ export function isTooMuchEvidence(evidence: readonly AccountChainPart[]): boolea
 /** Account chains verified between two pauses; one takes some milliseconds. */
 const VERIFIED_AT_ONCE = 4;
 /** So many links are quickly verified. */
-const FEW_LINKS = 8;
+const FEW_LINKS = 1;
 
 /**
  * Verifies the account chains beside a link ahead of `apply`, into the memory that it is given, with pauses: `apply` itself cannot wait,

@@ -54,7 +54,6 @@ export function vaultPlaceOf(content: VaultContent): VaultPlace | undefined {
   switch (content.kind.case) {
     case "manifest":
     case "settings":
-    case "pins":
       return { kind: content.kind.case, key: "" };
     case "contact":
       return { kind: "contact", key: content.kind.value.name };

@@ -8,6 +8,7 @@ const base = {
   unread: 0,
   mentions: 0,
   head: 0,
+  oldest: 1,
   readUpTo: 0,
   last: undefined,
   draft: "",
@@ -17,6 +18,7 @@ const base = {
   mute: "none",
   retentionSeconds: 0,
   timerSeconds: 0,
+  pinnedAt: undefined,
   request: false,
 } as const;
 

@@ -9,7 +9,7 @@ import { plural } from "../words.ts";
 import { passwordOptions } from "./command.ts";
 import { conversationWith } from "./destination.ts";
 import { signedInCommand } from "./signed-in-command.ts";
-import { statusLine } from "./status-line.ts";
+import { progressLine } from "./progress-line.ts";
 
 export const exportCommand = signedInCommand({
   name: "export",
@@ -36,7 +36,7 @@ export const exportCommand = signedInCommand({
     using interrupted = interrupts();
     await using whole = await WholeFile.create(resolve(file), args.force === true);
     if (args.plain === true) output.remark(`Whoever gets hold of ${file} can read everything in it: keep it where only you can.`);
-    using line = statusLine();
+    using line = progressLine();
     const options: Omit<ExportOptions, "lock"> = {
       ...(conversations !== undefined && { conversations }),
       onProgress: ({ done, total }) => line.show(`Exporting: ${total === 0 ? 0 : Math.floor((100 * done) / total)} %`),

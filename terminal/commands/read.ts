@@ -4,6 +4,7 @@ import { usage } from "../failure.ts";
 import { remarkBlocked } from "./blocked.ts";
 import { catchUp, markRead } from "./catch-up.ts";
 import { conversationWith } from "./destination.ts";
+import { showFetching } from "./fetching.ts";
 import { itemsAfter, newestItems, sequenceBefore } from "./pages.ts";
 import { itemLine, itemObject } from "./shapes.ts";
 import { signedInCommand } from "./signed-in-command.ts";
@@ -29,8 +30,10 @@ export const read = signedInCommand({
     const conversation = await conversationWith(client, args.to, patience);
     remarkBlocked(output, conversation);
     const { id } = conversation;
+    using fetching = showFetching(client, id);
     let newest = 0;
     const show = async (items: readonly ChatItem[]): Promise<void> => {
+      fetching.show("");
       for (const item of items) {
         await output.print(itemObject(item, conversation), itemLine(item, conversation));
         newest = Math.max(newest, item.sequence ?? 0);

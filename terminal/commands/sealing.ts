@@ -1,9 +1,9 @@
 import type { Client } from "@fastchat/client";
-import { statusLine } from "./status-line.ts";
+import { progressLine } from "./progress-line.ts";
 
-/** While a new key is sealed to the members of a large group. */
+/** While a new key is sealed to the members of a large group: how far that is. */
 export function showSealing(client: Client): Disposable {
-  const line = statusLine();
+  const line = progressLine();
   const unsubscribe = client.subscribe((event) => {
     if (event.kind !== "sealing") return;
     const { done, total } = event;

@@ -85,7 +85,8 @@ export function personLine(person: Person): string {
 }
 
 export function conversationObject(conversation: ConversationSummary): JsonObject {
-  const { unread, mentions, head, readUpTo, time, blocked, mute, retentionSeconds, timerSeconds, request, draft, last } = conversation;
+  const { unread, mentions, head, readUpTo, time, blocked, mute, retentionSeconds, timerSeconds, pinnedAt, request, draft, last } =
+    conversation;
   return {
     type: "conversation",
     ...placeObject(conversation),
@@ -98,6 +99,7 @@ export function conversationObject(conversation: ConversationSummary): JsonObjec
     mute,
     retentionSeconds,
     timerSeconds,
+    pinned: pinnedAt !== undefined,
     request,
     draft,
     last: last === undefined ? null : itemObject(last, conversation),
@@ -110,9 +112,10 @@ export function conversationLine(conversation: ConversationSummary): string {
   const { unread, mentions, time, last } = conversation;
   const counted = unread === 0 ? "" : `${unreadWords(unread)} new${mentions === 0 ? "" : " @"}`;
   const muted = conversation.mute === "none" ? "" : "(muted) ";
+  const pinned = conversation.pinnedAt === undefined ? "" : "(pinned) ";
   const said = last === undefined ? "" : `${authorWords(conversation, last)}${safeLine(last.text.slice(0, LONGEST_PREVIEW))}`;
   const text = [addedWords(conversation), said].filter((words) => words !== "").join("; ");
-  return `${column(labelOf(conversation), 20)}  ${counted.padEnd(10)}  ${stampWords(last?.time ?? time)}  ${endedMark(conversation)}${muted}${text}`.trimEnd();
+  return `${column(labelOf(conversation), 20)}  ${counted.padEnd(10)}  ${stampWords(last?.time ?? time)}  ${endedMark(conversation)}${pinned}${muted}${text}`.trimEnd();
 }
 
 /** Who brought one into a group that waits to be accepted. */

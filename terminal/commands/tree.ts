@@ -95,5 +95,7 @@ export const commands: Readonly<Record<string, Load | Branch>> = {
   expire: () => import("./expire.ts").then(({ expire }) => expire),
   mute: () => import("./mute.ts").then(({ mute }) => mute),
   unmute: () => import("./mute.ts").then(({ unmute }) => unmute),
+  pin: () => import("./pin.ts").then(({ pin }) => pin),
+  unpin: () => import("./pin.ts").then(({ unpin }) => unpin),
   verify: () => import("./verify.ts").then(({ verify }) => verify),
 };

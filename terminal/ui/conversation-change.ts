@@ -1,7 +1,8 @@
 import type { ChatMessage, ConversationSummary, GroupSummary } from "@fastchat/client";
-import { activityOf } from "../activity.ts";
-import { safeName } from "../safe-text.ts";
+import { inListOrder } from "../activity.ts";
+import { safeName, safeText } from "../safe-text.ts";
 import { isNews } from "./attention.ts";
+import { editorOf } from "./editor.ts";
 import { leave, open } from "./enter.ts";
 import { titleOf } from "./list.ts";
 import { memberEntryCount } from "./members.ts";
@@ -16,12 +17,13 @@ import {
   said,
   saidUntilKey,
   step,
+  withChat,
 } from "./state.ts";
 
 export function withConversation(state: State, conversation: ConversationSummary): State {
   if (conversation.request) return withRequest(state, conversation);
   const others = state.conversations.filter(({ id }) => id !== conversation.id);
-  const at = others.findIndex((other) => activityOf(other) < activityOf(conversation));
+  const at = others.findIndex((other) => inListOrder(conversation, other) < 0);
   const conversations = others.toSpliced(at < 0 ? others.length : at, 0, conversation);
   return { ...state, conversations, requests: withoutRequest(state.requests, conversation.id) };
 }
@@ -29,7 +31,7 @@ export function withConversation(state: State, conversation: ConversationSummary
 /** A conversation that changed, or that is new here; `news`: what came there before it was known. */
 export function changed(state: State, conversation: ConversationSummary, news: ChatMessage | undefined): Step {
   const before = findConversation(state, conversation.id);
-  let next = withConversation(state, conversation);
+  let next = withoutReadNews(withDraft(withConversation(state, conversation), before, conversation));
   if (news !== undefined && isNews(next, news)) next = { ...next, news: { conversation: conversation.id, message: news } };
   if (conversation.kind !== "group") return step(next);
   if (conversation.id === state.joining && conversation.group.role !== undefined) return letIn(next, conversation);
@@ -38,6 +40,20 @@ export function changed(state: State, conversation: ConversationSummary, news: C
   if (known !== undefined && known.group.ended === undefined && conversation.group.ended !== undefined)
     return step(putOut(next, conversation));
   return step(next, ...(isSameGroup(known, conversation) ? [] : reloaded(state, conversation.id)));
+}
+
+/** What was read on another device is no news any more. */
+export function withoutReadNews(state: State): State {
+  const { news } = state;
+  const readUpTo = findConversation(state, news?.conversation)?.readUpTo ?? 0;
+  return news !== undefined && (news.message.sequence ?? Infinity) <= readUpTo ? { ...state, news: undefined } : state;
+}
+
+/** What is being written there on another device stands in the field here, too, as long as nobody writes something else here. */
+function withDraft(state: State, before: ConversationSummary | undefined, { id, draft }: ConversationSummary): State {
+  const chat = state.chats.get(id);
+  if (chat === undefined || before === undefined || before.draft === draft || chat.editor.text !== safeText(before.draft)) return state;
+  return withChat(state, id, (known) => ({ ...known, editor: editorOf(safeText(draft)) }));
 }
 
 /** Whoever asked to be let in is where they wanted to be, unless they went on to something else. */

@@ -20,9 +20,34 @@ test("/devices shows what is signed in, and how to take rights from what is lost
   expect(rowWith(alice, "(no name)")).toMatch(/bbbbbbbb +seen 3 min ago/u);
   expect(shows(alice, "Lost phone")).toBe(false);
   // Of the one that is used here there is nothing to take away.
-  expect(shows(alice, "devices revoke")).toBe(false);
+  expect(shows(alice, "takes all rights")).toBe(false);
+  alice.presses("x");
+  expect(alice.state.overlay.kind).toBe("devices");
   alice.presses(key("down"));
-  expect(shows(alice, "devices revoke bbbbbbbb")).toBe(true);
+  expect(shows(alice, "x takes all rights from it")).toBe(true);
   alice.presses(key("escape"));
+  expect(alice.state.overlay.kind).toBe("none");
+});
+
+test("[H3] a device is revoked on the screen: the password never shows, a wrong one is typed again", () => {
+  const alice = new Alice().knows(withBob).presses("/devices", enter);
+  const phone = device(0xbb, "Lost phone");
+  alice.does({ kind: "devices", devices: [device(0xaa, "Kitchen", { me: true }), phone], now: morning });
+  alice.presses(key("down"), "x", enter);
+  expect(shows(alice, "Type your password first.")).toBe(true);
+  alice.presses("/se cret", enter);
+  expect(alice.asked("revoke-device")).toEqual([{ kind: "revoke-device", device: phone, password: "/se cret" }]);
+  expect(shows(alice, "one moment")).toBe(true);
+  // What is typed while it is being done goes nowhere.
+  alice.presses("x", enter);
+  expect(alice.asked("revoke-device")).toEqual([]);
+  alice.does({ kind: "revoke-refused", sentence: "Wrong password: try again.", now: morning });
+  expect(shows(alice, "Wrong password: try again.")).toBe(true);
+  alice.presses("xyzzy");
+  expect(rowWith(alice, "Password:")).toMatch(/Password: •••••\s*$/u);
+  expect(shows(alice, "xyzzy")).toBe(false);
+  alice.presses(enter);
+  alice.does({ kind: "revoked", device: phone, now: morning });
+  expect(shows(alice, "Lost phone bbbbbbbb has no rights any more.")).toBe(true);
   expect(alice.state.overlay.kind).toBe("none");
 });

@@ -1,9 +1,9 @@
 import type { DeviceInfo } from "@fastchat/client";
-import { ourCommand } from "../config.ts";
 import { safeLine } from "../safe-text.ts";
 import { agoWords } from "../time.ts";
 import type { Command, Key } from "./keys.ts";
 import { movedIndex } from "./press-members.ts";
+import { askToRevoke } from "./revoke.ts";
 import { type Row, blankRow, chosen, listTop, paragraph, span, spread } from "./rows.ts";
 import { type State, type Step, step } from "./state.ts";
 
@@ -24,13 +24,7 @@ export function devicesRows(
   width: number,
   height: number,
 ): readonly Row[] {
-  const id = devices[index]?.device.slice(0, SHORT_ID) ?? "";
-  // A password is typed at a prompt alone, where nothing shows it.
-  const advice = paragraph(
-    `Lost it? Quit here and run "${ourCommand} devices revoke ${id}": it reads nothing more from then on.`,
-    width,
-    "dim",
-  );
+  const advice = paragraph("Lost it, or not yours? x takes all rights from it: it reads nothing more from then on.", width, "dim");
   const room = Math.max(1, height - 3 - advice.length);
   const top = listTop(index, devices.length, room);
   const rows = devices.slice(top, top + room).map((each, at): Row => {
@@ -49,6 +43,8 @@ export function devicesRows(
 export function pressDevices(state: State, key: Key, command: Command | undefined): Step {
   const { overlay } = state;
   if (overlay.kind !== "devices") return step(state);
+  const chosenDevice = overlay.devices[overlay.index];
+  if (key.name === "text" && key.text === "x" && chosenDevice?.me === false) return step({ ...state, overlay: askToRevoke(chosenDevice) });
   const index = movedIndex(overlay.index, overlay.devices.length, key, command);
   return step(index === undefined ? state : { ...state, overlay: { ...overlay, index } });
 }

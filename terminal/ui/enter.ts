@@ -31,7 +31,7 @@ export function open(state: State, id: ConversationId): Step {
       below: 0,
       unreadAfter: unread > 0 ? conversation!.readUpTo : undefined,
       editor: chat.editor.text === "" && conversation !== undefined ? editorOf(safeText(conversation.draft)) : chat.editor,
-      loading: !chat.loaded,
+      loading: chat.loaded ? "no" : "asked",
     })),
     open: id,
     group: left.open === id ? left.group : undefined,

@@ -76,6 +76,12 @@ function hintsOf(state: State): readonly Hint[] {
     case "devices":
       return [
         ["↑↓", "choose"],
+        ["x", "take its rights"],
+        ["Esc", "back"],
+      ];
+    case "revoke":
+      return [
+        ["Enter", "take its rights"],
         ["Esc", "back"],
       ];
     case "found":

@@ -18,7 +18,7 @@ const MOST_ROWS_OF_A_LINE = 3;
 /** Whether the terminal has few rows. */
 export const isLow = (state: State): boolean => state.rows < LOW;
 
-type Line = "timer" | "news" | "connection" | "request" | "blocked" | "sealing" | "below" | "flash" | "completion";
+type Line = "timer" | "fetching" | "news" | "connection" | "request" | "blocked" | "sealing" | "below" | "flash" | "completion";
 
 /** Most important last. */
 function linesOf(state: State): readonly Line[] {
@@ -26,6 +26,7 @@ function linesOf(state: State): readonly Line[] {
   const chat = openChat(state);
   const conversation = openConversation(state);
   if (conversation !== undefined && conversation.timerSeconds > 0 && !isClosedTo(conversation)) lines.push("timer");
+  if (chat?.loading === "slow") lines.push("fetching");
   if (chat !== undefined && chat.position.kind === "at" && chat.below > 0) lines.push("below");
   if (state.news !== undefined) lines.push("news");
   if (conversation?.request === true) lines.push("request");
@@ -70,6 +71,8 @@ function rowsOf(state: State, line: Line, width: number): readonly Row[] {
       const below = openChat(state)?.below ?? 0;
       return [[span(` ↓ ${below} new below `, "unread"), span(`(${shownChord(state.keymap, "bottom")})`, "dim")]];
     }
+    case "fetching":
+      return [[span(openChat(state)!.loaded ? " Fetching older messages…" : " Fetching messages…", "accent")]];
     case "news":
       return [newsRow(state, width)];
     case "connection":

@@ -25,7 +25,7 @@ interface Listed {
 const lists = new WeakMap<State["conversations"], Listed>();
 
 /**
- * Conversations, newest first, then people one has not talked to: those who are online first. Last, and shown at the top: what comes around
+ * Conversations, pinned ones before the others, newest first, then people one has not talked to: those who are online first. Last, and shown at the top: what comes around
  * before the first one, and shifts no other by its coming.
  */
 export function listEntries(state: ListedOf): readonly ListEntry[] {
@@ -134,7 +134,12 @@ function requestsRow(count: number, width: number): Row {
 }
 
 /** A row of the list that is none of its entries. */
-type Heading = "CONVERSATIONS" | "PEOPLE" | "";
+type Heading = "PINNED" | "CONVERSATIONS" | "PEOPLE" | "";
+
+function sectionOf(entry: ListEntry): Heading {
+  if (entry.kind === "conversation") return entry.conversation.pinnedAt === undefined ? "CONVERSATIONS" : "PINNED";
+  return entry.kind === "person" ? "PEOPLE" : "";
+}
 
 /** The list at the left (or alone, while no chat is open on a narrow screen), scrolled so that its current entry shows. */
 export function listRows(state: State, width: number, height: number): readonly Row[] {
@@ -158,8 +163,8 @@ export function listRows(state: State, width: number, height: number): readonly 
       rows.push(marked(requestsRow(entry.count, width), index));
       continue;
     }
-    if (entry.kind === "conversation" && index === 0) heading("CONVERSATIONS");
-    if (entry.kind === "person" && entries[index - 1]?.kind !== "person") heading("PEOPLE");
+    const section = sectionOf(entry);
+    if (index === 0 || section !== sectionOf(entries[index - 1]!)) heading(section);
     if (isCurrent(index)) current = lines.length;
     lines.push(index);
   }

@@ -7,6 +7,7 @@ import { plural, unreadWords } from "../words.ts";
 import { callsAttention } from "./attention.ts";
 import { layOut } from "./editor.ts";
 import { devicesRows } from "./devices.ts";
+import { revokePanel } from "./revoke.ts";
 import { foundRows } from "./found.ts";
 import { askersRows, infoRows, invitationRows, policyRows, receiptRows, requestsRows } from "./group-panels.ts";
 import { helpRows } from "./help.ts";
@@ -29,7 +30,7 @@ const QUICK_TIP =
 export function homeRows(state: State, width: number, height: number): readonly Row[] {
   const rows: Row[] = [blankRow];
   const unread = state.conversations.filter((conversation) => conversation.unread > 0);
-  if (!state.caughtUp) rows.push(...paragraph("Looking for new messages…", width, "dim"));
+  if (!state.caughtUp) rows.push(...paragraph(catchingUpWords(state), width, "dim"));
   else if (unread.length === 0) rows.push(...paragraph("No new messages!", width, "bold"));
   else {
     rows.push(...paragraph("New messages:", width, "bold"), blankRow);
@@ -74,6 +75,11 @@ export function homeRows(state: State, width: number, height: number): readonly 
   return rows;
 }
 
+function catchingUpWords({ catchingUp }: State): string {
+  if (catchingUp === undefined) return "Looking for new messages…";
+  return `Fetching what is new: ${catchingUp.done} of ${plural(catchingUp.total, "conversation")}…`;
+}
+
 export function overlayRows(state: State, width: number, height: number): Panel {
   const { overlay } = state;
   switch (overlay.kind) {
@@ -106,6 +112,8 @@ export function overlayRows(state: State, width: number, height: number): Panel 
       return { rows: requestsRows(state, overlay.index, width, height), cursor: undefined };
     case "devices":
       return { rows: devicesRows(overlay, state.now, width, height), cursor: undefined };
+    case "revoke":
+      return revokePanel(overlay, width);
     case "found":
       return { rows: foundRows(overlay.groups, overlay.index, width, height), cursor: undefined };
     case "none":

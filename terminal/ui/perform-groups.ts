@@ -20,6 +20,7 @@ export type GroupEffect = Extract<
       | "set-timer"
       | "set-retention"
       | "set-mute"
+      | "set-pinned"
       | "set-blocked"
       | "accept-request"
       | "decline-request"
@@ -93,6 +94,10 @@ export async function performGroups({ client, dispatch, say }: Performing, effec
       say(words[effect.mute]);
       return changed(effect.id);
     }
+    case "set-pinned":
+      await client.setPinned(effect.id, effect.pinned);
+      say(effect.pinned ? "Pinned: it stays at the top of the list." : "Not pinned any more.");
+      return changed(effect.id);
     case "set-blocked": {
       const { name, blocked } = effect;
       await client.setBlocked(name, blocked);

@@ -5,6 +5,7 @@ import type { Command, Key } from "./keys.ts";
 import { findEntries } from "./list.ts";
 import { pressAskers, pressMembers } from "./press-members.ts";
 import { pressRequests } from "./press-requests.ts";
+import { pressRevoke } from "./revoke.ts";
 import { type State, type Step, said, step } from "./state.ts";
 import { editingKey, typeText } from "./write.ts";
 
@@ -44,6 +45,8 @@ export function pressOverlay(state: State, key: Key, command: Command | undefine
       return pressRequests(state, key, command);
     case "devices":
       return pressDevices(state, key, command);
+    case "revoke":
+      return key.name === "text" ? typeText(state, key.text) : pressRevoke(state, key);
     case "found":
       return pressFound(state, key, command);
     case "invitation":

@@ -12,7 +12,7 @@ import { pressOverlay } from "./press-overlay.ts";
 import { needsGroup } from "./run-group.ts";
 import { openNamed, runSlash } from "./run-slash.ts";
 import { parseSlash, unknownCommand } from "./slash.ts";
-import { type Chat, type Effect, type State, type Step, openChat, openConversation, said, step, withChat } from "./state.ts";
+import { type Chat, type Effect, type State, type Step, openChat, openConversation, said, step, unstalled, withChat } from "./state.ts";
 import { scrolled, windowOf } from "./transcript.ts";
 import { editingKey, editorOf, setEditor, typeText } from "./write.ts";
 
@@ -59,6 +59,8 @@ function obey(state: State, command: Command): Step | undefined {
       return step({ ...state, overlay: { kind: "switcher", editor: editing.emptyEditor, index: 0 } }, { kind: "load-people", text: "" });
     case "next-unread":
       return nextUnread(state);
+    case "pin":
+      return pin(state);
     case "members":
       return openConversation(state)?.kind === "group" ? toggleMembers(state) : step(needsGroup(state, "members"));
     case "page-up":
@@ -77,13 +79,21 @@ function obey(state: State, command: Command): Step | undefined {
   }
 }
 
+/** The open chat, or the one that is chosen in the list. */
+function pin(state: State): Step {
+  const entry = state.open === undefined ? listEntries(state)[state.listIndex] : undefined;
+  const chosen = entry?.kind === "conversation" ? entry.conversation : openConversation(state);
+  if (chosen === undefined || chosen.request) return step(said(state, "Choose a chat first: it is pinned to the top of the list then."));
+  return step(state, { kind: "set-pinned", id: chosen.id, pinned: chosen.pinnedAt === undefined });
+}
+
 function scroll(state: State, rows: number): Step | undefined {
   const chat = openChat(state);
   if (chat === undefined) return undefined;
   const layout = layoutOf(state);
   const position = scrolled(chat, rows, layout.transcriptHeight, lookOf(state, layout));
   const below = position.kind === "bottom" ? 0 : chat.below;
-  return step(withChat(state, state.open!, (known) => ({ ...known, position, below, wantsOlder: rows > 0 })));
+  return step(withChat(unstalled(state), state.open!, (known) => ({ ...known, position, below, wantsOlder: rows > 0 })));
 }
 
 function neighbour(state: State, direction: 1 | -1): Step {

@@ -79,6 +79,10 @@ function run(state: State, name: SlashCommand, typed: Typed): Step {
       const mute = name === "unmute" ? "none" : argument === "mentions" ? "except-mentions" : "all";
       return step(state, { kind: "set-mute", id: conversation.id, mute });
     }
+    case "pin":
+    case "unpin":
+      if (conversation === undefined) return step(said(state, `Open a chat first: /${name} is about the one that is open.`, "error"));
+      return step(state, { kind: "set-pinned", id: conversation.id, pinned: name === "pin" });
     case "broadcast":
       return runBroadcast(state, typed);
     case "note":

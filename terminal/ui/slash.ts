@@ -48,6 +48,8 @@ const entries = {
   },
   mute: { argument: "[mentions]", help: "No news from here; with mentions: only when you are mentioned" },
   unmute: { argument: "", help: "News from here again" },
+  pin: { argument: "", help: "Keep this chat at the top of the list" },
+  unpin: { argument: "", help: "Let it go its way in the list again" },
   broadcast: {
     argument: "LIST|NAME,NAME TEXT",
     help: "Write to several, each by themselves; also: /broadcast make LIST NAME…, /broadcast delete LIST",
@@ -113,6 +115,8 @@ export function unknownCommand(word: string): string {
   const near = Object.keys(slashCommands)
     .filter((name) => word !== "" && distance(name) <= most)
     .toSorted((one, other) => distance(one) - distance(other))
+    // What is nearly spelt so makes a distant likeness no answer.
+    .filter((name, _, names) => distance(name) <= distance(names[0]!) + 1)
     .slice(0, NEAREST)
     .map((name) => `/${name}`);
   const shown = word.length > LONGEST_SHOWN ? `${word.slice(0, LONGEST_SHOWN)}…` : word;

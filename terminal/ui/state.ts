@@ -25,12 +25,18 @@ import type { Position } from "./transcript.ts";
 export type ConversationId = ConversationSummary["id"];
 type AccountId = Person["account"];
 
+/**
+ * Whether items are being fetched; `slow`: long enough to say so; `stalled`: older ones could not be had, and are asked for again with the next
+ * connection or when somebody scrolls.
+ */
+export type Loading = "no" | "asked" | "slow" | "stalled";
+
 /** One open or once opened conversation. */
 export interface Chat {
   readonly entries: readonly Entry[];
   /** Older items exist than those here. */
   readonly more: boolean;
-  readonly loading: boolean;
+  readonly loading: Loading;
   /** The newest items have been loaded. */
   readonly loaded: boolean;
   readonly position: Position;
@@ -76,6 +82,14 @@ export type Overlay =
   /** Groups with a public name. */
   | { readonly kind: "found"; readonly groups: readonly FoundGroup[]; readonly index: number }
   | { readonly kind: "devices"; readonly devices: readonly DeviceInfo[]; readonly index: number }
+  /** The password is being typed; `isBusy`: it was, and the answer is awaited. */
+  | {
+      readonly kind: "revoke";
+      readonly device: DeviceInfo;
+      readonly password: Editor;
+      readonly isBusy: boolean;
+      readonly fault: string | undefined;
+    }
   /** `back`: what lay there before, and does again after the answer. */
   | { readonly kind: "confirm"; readonly question: string; readonly effect: Effect; readonly back?: Overlay };
 
@@ -110,7 +124,7 @@ export interface State {
   readonly connection: ConnectionState;
   /** Since when not online, for the bar that waits two seconds. */
   readonly offlineSince: number | undefined;
-  /** Newest first. */
+  /** Pinned ones first, then newest first. */
   readonly conversations: readonly ConversationSummary[];
   readonly requests: Requests;
   readonly people: readonly Person[];
@@ -137,6 +151,8 @@ export interface State {
   readonly caughtUp: boolean;
   /** It was said what messages that disappear protect from. */
   readonly lifetimesTold: boolean;
+  /** How many conversations are here by now of those in which something happened. */
+  readonly catchingUp: { readonly done: number; readonly total: number } | undefined;
 }
 
 export type Effect =
@@ -168,9 +184,11 @@ export type Effect =
   | { readonly kind: "join"; readonly to: string; readonly line: string }
   | { readonly kind: "find-groups"; readonly text: string; readonly line: string }
   | { readonly kind: "list-devices"; readonly line: string }
+  | { readonly kind: "revoke-device"; readonly device: DeviceInfo; readonly password: string }
   | { readonly kind: "set-timer"; readonly id: ConversationId; readonly seconds: number; readonly line: string }
   | { readonly kind: "set-retention"; readonly id: ConversationId; readonly seconds: number; readonly line: string }
   | { readonly kind: "set-mute"; readonly id: ConversationId; readonly mute: Mute }
+  | { readonly kind: "set-pinned"; readonly id: ConversationId; readonly pinned: boolean }
   | { readonly kind: "set-blocked"; readonly name: string; readonly blocked: boolean }
   | { readonly kind: "accept-request"; readonly id: ConversationId }
   /** Undefined: all that wait. */
@@ -196,6 +214,8 @@ export type Action =
   | { readonly kind: "declined"; readonly id: ConversationId | undefined }
   | { readonly kind: "asked-to-join"; readonly id: ConversationId; readonly now: number }
   | { readonly kind: "devices"; readonly devices: readonly DeviceInfo[]; readonly now: number }
+  | { readonly kind: "revoked"; readonly device: DeviceInfo; readonly now: number }
+  | { readonly kind: "revoke-refused"; readonly sentence: string; readonly now: number }
   | { readonly kind: "found-groups"; readonly text: string; readonly groups: readonly FoundGroup[]; readonly now: number }
   | { readonly kind: "group"; readonly group: OpenGroup }
   | { readonly kind: "invitation"; readonly id: ConversationId; readonly invitation: GroupInvitation; readonly link: string }
@@ -208,6 +228,8 @@ export type Action =
       readonly more: boolean;
       readonly newest: boolean;
     }
+  /** What was asked for takes its time. */
+  | { readonly kind: "slow"; readonly id: ConversationId }
   | { readonly kind: "opened"; readonly conversation: ConversationSummary }
   | { readonly kind: "not-sent"; readonly id: ConversationId; readonly text: string; readonly sentence: string; readonly now: number }
   | { readonly kind: "refused"; readonly line: string; readonly sentence: string; readonly now: number }
@@ -249,13 +271,14 @@ export function initialState(
     flash: undefined,
     caughtUp: false,
     lifetimesTold: false,
+    catchingUp: undefined,
   };
 }
 
 export const emptyChat: Chat = {
   entries: [],
   more: false,
-  loading: false,
+  loading: "no",
   loaded: false,
   position: { kind: "bottom" },
   unreadAfter: undefined,
@@ -278,6 +301,12 @@ export function findConversation(state: State, id: ConversationId | undefined): 
 export const serverTimeIn = ({ now, serverAhead }: State): number => now + serverAhead;
 
 export const openConversation = (state: State): ConversationSummary | undefined => findConversation(state, state.open);
+
+/** What could not be had is asked for again. */
+export function unstalled(state: State): State {
+  const stalled = [...state.chats].filter(([, { loading }]) => loading === "stalled");
+  return stalled.reduce((next, [id]) => withChat(next, id, (chat) => ({ ...chat, loading: "no" })), state);
+}
 
 export function withChat(state: State, id: ConversationId, change: (chat: Chat) => Chat): State {
   const chats = new Map(state.chats);

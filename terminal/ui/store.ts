@@ -26,7 +26,10 @@ export interface StoreOptions extends Pick<State, "columns" | "rows" | "colour" 
 }
 
 const TICK_MS = 500;
-const DRAFT_MS = 400;
+/** The client waits a moment, too, before it tells other devices. */
+const DRAFT_MS = 200;
+/** Nobody is told of what is there sooner. */
+const SLOW_MS = 200;
 const WATCH_MS = 200;
 const LAST_DRAFTS_MS = 1_000;
 
@@ -127,8 +130,13 @@ export function startStore(client: Client, options: StoreOptions): Store {
       }
       case "load-items": {
         const { before, limit } = effect;
-        const { items, more } = await client.items(effect.id, before === undefined ? { limit } : { before, limit });
-        dispatch({ kind: "items", id: effect.id, items, more, newest: before === undefined });
+        const slow = setTimeout(() => dispatch({ kind: "slow", id: effect.id }), SLOW_MS);
+        try {
+          const { items, more } = await client.items(effect.id, before === undefined ? { limit } : { before, limit });
+          dispatch({ kind: "items", id: effect.id, items, more, newest: before === undefined });
+        } finally {
+          clearTimeout(slow);
+        }
         return;
       }
       case "open-direct": {
@@ -188,6 +196,15 @@ export function startStore(client: Client, options: StoreOptions): Store {
         await client.setNote(effect.name, effect.note);
         say(effect.note === "" ? "The note is gone." : "Noted, for your eyes only.");
         return;
+      case "revoke-device": {
+        const { device, password } = effect;
+        try {
+          await client.revokeDevices(password, [device.device]);
+        } catch (error) {
+          return dispatch({ kind: "revoke-refused", sentence: sentenceOf(error), now: Date.now() });
+        }
+        return dispatch({ kind: "revoked", device, now: Date.now() });
+      }
       case "create-group":
       case "change-group":
       case "invite":
@@ -197,6 +214,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
       case "set-timer":
       case "set-retention":
       case "set-mute":
+      case "set-pinned":
       case "set-blocked":
       case "accept-request":
       case "decline-request":

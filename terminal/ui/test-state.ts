@@ -51,6 +51,7 @@ const untouched = {
   unread: 0,
   mentions: 0,
   head: 0,
+  oldest: 1,
   readUpTo: 0,
   last: undefined,
   draft: "",
@@ -60,6 +61,7 @@ const untouched = {
   mute: "none",
   retentionSeconds: 0,
   timerSeconds: 0,
+  pinnedAt: undefined,
   request: false,
 } as const;
 
@@ -234,6 +236,7 @@ export class Alice {
 
 export const enter = key("enter");
 export const tab = key("tab");
+export const altP = key("p", { alt: true });
 export const altM = key("m", { alt: true });
 
 /** With room for the members' panel. */

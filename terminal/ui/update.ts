@@ -1,11 +1,12 @@
 import type { ChatItem, ChatMessage, ClientEvent, Person } from "@fastchat/client";
-import { activityOf } from "../activity.ts";
+import { inListOrder } from "../activity.ts";
 import { ourCommand } from "../config.ts";
 import { forget, receive } from "./arrivals.ts";
-import { changed, reloaded, withConversation, withGroup } from "./conversation-change.ts";
+import { changed, reloaded, withConversation, withGroup, withoutReadNews } from "./conversation-change.ts";
 import { editorOf } from "./editor.ts";
 import { LOAD_AT_ONCE, atFirstUnread, open } from "./enter.ts";
 import { SHORT_ID, withDevices } from "./devices.ts";
+import { nameOf, revokeRefused } from "./revoke.ts";
 import { withFound } from "./found.ts";
 import { isCovered, layoutOf, lookOf } from "./layout.ts";
 import { listEntries } from "./list.ts";
@@ -19,6 +20,7 @@ import {
   type Effect,
   type State,
   type Step,
+  unstalled,
   isSeen,
   openChat,
   openConversation,
@@ -61,7 +63,7 @@ function act(state: State, action: Action): Step {
       return changed(state, action.conversation, action.news);
     case "conversations": {
       const accepted = action.conversations.filter(({ request }) => !request);
-      return step({ ...state, conversations: accepted.toSorted((a, b) => activityOf(b) - activityOf(a)) });
+      return step(withoutReadNews({ ...state, conversations: accepted.toSorted(inListOrder) }));
     }
     case "requests":
       return step(withRequests(state, action.requests));
@@ -73,6 +75,12 @@ function act(state: State, action: Action): Step {
     }
     case "devices":
       return step(withDevices(state, action.devices));
+    case "revoked": {
+      const closed: State = state.overlay.kind === "revoke" ? { ...state, overlay: { kind: "none" } } : state;
+      return step(said(closed, `${nameOf(action.device)} has no rights any more.`));
+    }
+    case "revoke-refused":
+      return step(revokeRefused(state, action.sentence));
     case "found-groups":
       return step(withFound(state, action.text, action.groups));
     case "group":
@@ -98,6 +106,8 @@ function act(state: State, action: Action): Step {
       });
     case "items":
       return step(withItems(state, action.id, action.items, action.more, action.newest));
+    case "slow":
+      return step(withSlow(state, action.id));
     case "opened":
       return open(withConversation(state, action.conversation), action.conversation.id);
     case "not-sent": {
@@ -137,7 +147,7 @@ function hear(state: State, event: ClientEvent): Step {
   switch (event.kind) {
     case "connection":
       return step({
-        ...state,
+        ...(event.connection.kind === "online" ? unstalled(state) : state),
         connection: event.connection,
         offlineSince: event.connection.kind === "online" ? undefined : (state.offlineSince ?? state.now),
       });
@@ -166,8 +176,10 @@ function hear(state: State, event: ClientEvent): Step {
       const requests = { ...state.requests, count: event.count };
       return step({ ...state, requests }, ...(state.overlay.kind === "requests" ? [{ kind: "load-requests" } as const] : []));
     }
+    case "catching-up":
+      return step({ ...state, catchingUp: { done: event.done, total: event.total } });
     case "caught-up":
-      return step({ ...state, caughtUp: true });
+      return step({ ...state, caughtUp: true, catchingUp: undefined });
     case "warning":
       return step(said(state, warningWords(event), "warning"));
     default:
@@ -218,13 +230,18 @@ function withSealing(sealing: State["sealing"], { conversation, done, total }: S
   return next;
 }
 
+function withSlow(state: State, id: ConversationId): State {
+  if (state.chats.get(id)?.loading !== "asked") return state;
+  return withChat(state, id, (chat) => ({ ...chat, loading: "slow" }));
+}
+
 function withItems(state: State, id: ConversationId, items: readonly ChatItem[], more: boolean, newest: boolean): State {
   const wasLoaded = state.chats.get(id)?.loaded ?? false;
   const next = withChat(state, id, (chat) => ({
     ...chat,
     entries: merge(chat.entries, items),
     more,
-    loading: false,
+    loading: items.length === 0 && more ? "stalled" : "no",
     loaded: chat.loaded || newest,
   }));
   return newest && !wasLoaded ? atFirstUnread(next, id) : next;
@@ -238,9 +255,9 @@ function settle({ state, effects }: Step): Step {
   if (chat === undefined || state.open === undefined) return step(state, ...effects);
   const more: Effect[] = [];
   let next = state;
-  const mayLoad = chat.loaded && chat.more && !chat.loading && (!state.quick || chat.wantsOlder);
+  const mayLoad = chat.loaded && chat.more && chat.loading === "no" && (!state.quick || chat.wantsOlder);
   if (mayLoad && isNearTop(state, chat)) {
-    next = withChat(next, state.open, (known) => ({ ...known, loading: true, wantsOlder: false }));
+    next = withChat(next, state.open, (known) => ({ ...known, loading: "asked", wantsOlder: false }));
     // Where nothing is here yet, what is older is all there is.
     const before = oldestSequence(chat.entries) ?? (state.quick ? (openConversation(state)?.head ?? 0) + 1 : undefined);
     more.push({ kind: "load-items", id: state.open, before, limit: LOAD_AT_ONCE });

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file fastchat/v1/vault.proto.
  */
 export const file_fastchat_v1_vault: GenFile = /*@__PURE__*/
-  fileDesc("ChdmYXN0Y2hhdC92MS92YXVsdC5wcm90bxILZmFzdGNoYXQudjEiTwoKVmF1bHRFbnRyeRIMCgRzbG90GAEgASgMEhIKCmdlbmVyYXRpb24YAiABKA0SDwoHdmVyc2lvbhgDIAEoDRIOCgZzZWFsZWQYBCABKAwiSAoSU2lnbmVkVmF1bHRDb250ZW50Eg8KB2NvbnRlbnQYASABKAwSDgoGZGV2aWNlGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCLYAwoMVmF1bHRDb250ZW50Eg8KB2RlbGV0ZWQYASABKAgSKQoIbWFuaWZlc3QYCiABKAsyFS5mYXN0Y2hhdC52MS5NYW5pZmVzdEgAEicKB2NvbnRhY3QYCyABKAsyFC5mYXN0Y2hhdC52MS5Db250YWN0SAASKQoIc2V0dGluZ3MYDCABKAsyFS5mYXN0Y2hhdC52MS5TZXR0aW5nc0gAEiMKBWRyYWZ0GA0gASgLMhIuZmFzdGNoYXQudjEuRHJhZnRIABIyCg1yZWFkX3Bvc2l0aW9uGA4gASgLMhkuZmFzdGNoYXQudjEuUmVhZFBvc2l0aW9uSAASLQoEcGlucxgPIAEoCzIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvblBpbnNIABJCChVjb252ZXJzYXRpb25fc2V0dGluZ3MYECABKAsyIS5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5nc0gAEjQKDmJyb2FkY2FzdF9saXN0GBEgASgLMhouZmFzdGNoYXQudjEuQnJvYWRjYXN0TGlzdEgAEi4KC2RldmljZV9ub3RlGBIgASgLMhcuZmFzdGNoYXQudjEuRGV2aWNlTm90ZUgAQgYKBGtpbmQiJwoITWFuaWZlc3QSDQoFY291bnQYASABKA0SDAoEaGFzaBgCIAEoDCKAAQoHQ29udGFjdBIMCgRuYW1lGAEgASgJEg8KB2FjY291bnQYAiABKAwSFAoMaWRlbnRpdHlfa2V5GAMgASgMEhAKCHZlcmlmaWVkGAQgASgIEg8KB2J5X2xpbmsYBSABKAgSDAoEbm90ZRgGIAEoCRIPCgdibG9ja2VkGAcgASgIImcKCFNldHRpbmdzEhYKDnNoYXJlX3ByZXNlbmNlGAEgASgIEhIKCnNoYXJlX3JlYWQYAiABKAgSFAoMc2hhcmVfdHlwaW5nGAMgASgIEhkKEXJlcXVlc3RzX3B1dF9hd2F5GAQgASgEIjkKBURyYWZ0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIMCgR0ZXh0GAIgASgJEgwKBHRpbWUYAyABKAQibAoMUmVhZFBvc2l0aW9uEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIiCgRyZWFkGAIgASgLMhQuZmFzdGNoYXQudjEuV2l0bmVzcxIRCglyZWFkX2Zyb20YAyABKA0SDwoHcmVhZF9hdBgEIAEoBCIpChBDb252ZXJzYXRpb25QaW5zEhUKDWNvbnZlcnNhdGlvbnMYASADKAwiiAEKFENvbnZlcnNhdGlvblNldHRpbmdzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIfCgRtdXRlGAIgASgOMhEuZmFzdGNoYXQudjEuTXV0ZRIQCghhY2NlcHRlZBgDIAEoCBIQCghkZWNsaW5lZBgEIAEoCBIVCg10aW1lcl9zZWNvbmRzGAUgASgNIi8KDUJyb2FkY2FzdExpc3QSDAoEbmFtZRgBIAEoCRIQCghhY2NvdW50cxgCIAMoDCJGCgpEZXZpY2VOb3RlEg4KBmRldmljZRgBIAEoDBIMCgRuYW1lGAIgASgJEgsKA293bhgDIAEoCBINCgVxdWljaxgEIAEoCCpECgRNdXRlEhQKEE1VVEVfVU5TUEVDSUZJRUQQABIYChRNVVRFX0VYQ0VQVF9NRU5USU9OUxABEgwKCE1VVEVfQUxMEAJiBnByb3RvMw", [file_fastchat_v1_conversation]);
+  fileDesc("ChdmYXN0Y2hhdC92MS92YXVsdC5wcm90bxILZmFzdGNoYXQudjEiTwoKVmF1bHRFbnRyeRIMCgRzbG90GAEgASgMEhIKCmdlbmVyYXRpb24YAiABKA0SDwoHdmVyc2lvbhgDIAEoDRIOCgZzZWFsZWQYBCABKAwiSAoSU2lnbmVkVmF1bHRDb250ZW50Eg8KB2NvbnRlbnQYASABKAwSDgoGZGV2aWNlGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCKpAwoMVmF1bHRDb250ZW50Eg8KB2RlbGV0ZWQYASABKAgSKQoIbWFuaWZlc3QYCiABKAsyFS5mYXN0Y2hhdC52MS5NYW5pZmVzdEgAEicKB2NvbnRhY3QYCyABKAsyFC5mYXN0Y2hhdC52MS5Db250YWN0SAASKQoIc2V0dGluZ3MYDCABKAsyFS5mYXN0Y2hhdC52MS5TZXR0aW5nc0gAEiMKBWRyYWZ0GA0gASgLMhIuZmFzdGNoYXQudjEuRHJhZnRIABIyCg1yZWFkX3Bvc2l0aW9uGA4gASgLMhkuZmFzdGNoYXQudjEuUmVhZFBvc2l0aW9uSAASQgoVY29udmVyc2F0aW9uX3NldHRpbmdzGBAgASgLMiEuZmFzdGNoYXQudjEuQ29udmVyc2F0aW9uU2V0dGluZ3NIABI0Cg5icm9hZGNhc3RfbGlzdBgRIAEoCzIaLmZhc3RjaGF0LnYxLkJyb2FkY2FzdExpc3RIABIuCgtkZXZpY2Vfbm90ZRgSIAEoCzIXLmZhc3RjaGF0LnYxLkRldmljZU5vdGVIAEIGCgRraW5kIicKCE1hbmlmZXN0Eg0KBWNvdW50GAEgASgNEgwKBGhhc2gYAiABKAwigAEKB0NvbnRhY3QSDAoEbmFtZRgBIAEoCRIPCgdhY2NvdW50GAIgASgMEhQKDGlkZW50aXR5X2tleRgDIAEoDBIQCgh2ZXJpZmllZBgEIAEoCBIPCgdieV9saW5rGAUgASgIEgwKBG5vdGUYBiABKAkSDwoHYmxvY2tlZBgHIAEoCCJnCghTZXR0aW5ncxIWCg5zaGFyZV9wcmVzZW5jZRgBIAEoCBISCgpzaGFyZV9yZWFkGAIgASgIEhQKDHNoYXJlX3R5cGluZxgDIAEoCBIZChFyZXF1ZXN0c19wdXRfYXdheRgEIAEoBCI5CgVEcmFmdBIUCgxjb252ZXJzYXRpb24YASABKAwSDAoEdGV4dBgCIAEoCRIMCgR0aW1lGAMgASgEImwKDFJlYWRQb3NpdGlvbhIUCgxjb252ZXJzYXRpb24YASABKAwSIgoEcmVhZBgCIAEoCzIULmZhc3RjaGF0LnYxLldpdG5lc3MSEQoJcmVhZF9mcm9tGAMgASgNEg8KB3JlYWRfYXQYBCABKAQimAEKFENvbnZlcnNhdGlvblNldHRpbmdzEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIfCgRtdXRlGAIgASgOMhEuZmFzdGNoYXQudjEuTXV0ZRIQCghhY2NlcHRlZBgDIAEoCBIQCghkZWNsaW5lZBgEIAEoCBIVCg10aW1lcl9zZWNvbmRzGAUgASgNEg4KBnBpbm5lZBgGIAEoBCIvCg1Ccm9hZGNhc3RMaXN0EgwKBG5hbWUYASABKAkSEAoIYWNjb3VudHMYAiADKAwiRgoKRGV2aWNlTm90ZRIOCgZkZXZpY2UYASABKAwSDAoEbmFtZRgCIAEoCRILCgNvd24YAyABKAgSDQoFcXVpY2sYBCABKAgqRAoETXV0ZRIUChBNVVRFX1VOU1BFQ0lGSUVEEAASGAoUTVVURV9FWENFUFRfTUVOVElPTlMQARIMCghNVVRFX0FMTBACYgZwcm90bzM", [file_fastchat_v1_conversation]);
 
 /**
  * As the server keeps it. The slot is a keyed hash of kind and key, so that the server learns neither.
@@ -131,12 +131,6 @@ export type VaultContent = Message<"fastchat.v1.VaultContent"> & {
      */
     value: ReadPosition;
     case: "readPosition";
-  } | {
-    /**
-     * @generated from field: fastchat.v1.ConversationPins pins = 15;
-     */
-    value: ConversationPins;
-    case: "pins";
   } | {
     /**
      * @generated from field: fastchat.v1.ConversationSettings conversation_settings = 16;
@@ -346,23 +340,6 @@ export const ReadPositionSchema: GenMessage<ReadPosition> = /*@__PURE__*/
   messageDesc(file_fastchat_v1_vault, 7);
 
 /**
- * @generated from message fastchat.v1.ConversationPins
- */
-export type ConversationPins = Message<"fastchat.v1.ConversationPins"> & {
-  /**
-   * @generated from field: repeated bytes conversations = 1;
-   */
-  conversations: Uint8Array[];
-};
-
-/**
- * Describes the message fastchat.v1.ConversationPins.
- * Use `create(ConversationPinsSchema)` to create a new message.
- */
-export const ConversationPinsSchema: GenMessage<ConversationPins> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_vault, 8);
-
-/**
  * Key: the conversation's id.
  *
  * @generated from message fastchat.v1.ConversationSettings
@@ -398,6 +375,14 @@ export type ConversationSettings = Message<"fastchat.v1.ConversationSettings"> &
    * @generated from field: uint32 timer_seconds = 5;
    */
   timerSeconds: number;
+
+  /**
+   * When it was pinned to the top of the list, milliseconds since 1970; 0: it is not. Each conversation by itself: two devices that pin at the
+   * same time do not undo each other's.
+   *
+   * @generated from field: uint64 pinned = 6;
+   */
+  pinned: bigint;
 };
 
 /**
@@ -405,7 +390,7 @@ export type ConversationSettings = Message<"fastchat.v1.ConversationSettings"> &
  * Use `create(ConversationSettingsSchema)` to create a new message.
  */
 export const ConversationSettingsSchema: GenMessage<ConversationSettings> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_vault, 9);
+  messageDesc(file_fastchat_v1_vault, 8);
 
 /**
  * People to whom one writes at once, each by themselves. Key: its name.
@@ -429,7 +414,7 @@ export type BroadcastList = Message<"fastchat.v1.BroadcastList"> & {
  * Use `create(BroadcastListSchema)` to create a new message.
  */
 export const BroadcastListSchema: GenMessage<BroadcastList> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_vault, 10);
+  messageDesc(file_fastchat_v1_vault, 9);
 
 /**
  * What a device of this account is called. Key: the device's id, and whether `own`.
@@ -467,7 +452,7 @@ export type DeviceNote = Message<"fastchat.v1.DeviceNote"> & {
  * Use `create(DeviceNoteSchema)` to create a new message.
  */
 export const DeviceNoteSchema: GenMessage<DeviceNote> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_vault, 11);
+  messageDesc(file_fastchat_v1_vault, 10);
 
 /**
  * @generated from enum fastchat.v1.Mute
