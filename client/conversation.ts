@@ -376,7 +376,7 @@ export class Conversation {
     await this.catchUp();
   }
 
-  /** Whether nothing is left to do for `complete`. */
+  /** Whether nothing is left to do for `complete`; what a QuickChat session leaves is nothing to do [H5]. */
   get isComplete(): boolean {
     return this.#isPastLeft || this.record.high === 0 || (this.record.low === 1 ? this.#isChecked : this.#reachesBack);
   }
@@ -664,11 +664,10 @@ export class Conversation {
   async #begin(): Promise<void> {
     const { head } = this.record;
     const links = this.#fetchLinks(0);
-    if (head > FIRST_PAGE_ENTRIES) return this.#beginFromNewest(await Promise.all([links, this.#newestPage(head)]));
+    if (head > FIRST_PAGE_ENTRIES || this.#isPastLeft) return this.#beginFromNewest(await Promise.all([links, this.#newestPage(head)]));
     const { entries } = await links;
     const first = entries[0]?.body.case === "link" ? entries[0].body.value : undefined;
-    if (first !== undefined && (isGroupCreate(first) || this.#isPastLeft))
-      await this.#beginFromNewest([{ entries }, await this.#newestPage(head)]);
+    if (first !== undefined && isGroupCreate(first)) await this.#beginFromNewest([{ entries }, await this.#newestPage(head)]);
   }
 
   #newestPage(head: number) {
@@ -734,7 +733,7 @@ export class Conversation {
     draft.record.high = head;
     if (this.#isPastLeft) draft.record.time = believableTime(newest?.time ?? 0n);
     await this.#commit(draft);
-    if (this.#isPastLeft) this.#parts.listener.onStored(this, [], "missed");
+    if (this.#isPastLeft) this.#parts.listener.onStored(this, [], "older");
     else await this.#prepend(page.entries);
     await this.#tellMissingKey();
   }

@@ -18,8 +18,8 @@ import {
   type OpenedKeys,
   places,
   refusing,
-  registerPassword,
   serverLied,
+  registerNewPassword,
 } from "./sign-in.ts";
 import type { Storage } from "./storage.ts";
 
@@ -82,22 +82,6 @@ export async function changePassword(
     await setPassword(gateway, account, fresh, known.passwordServerKey);
     return { kind: "changed" };
   });
-}
-
-/**
- * OPAQUE's registration of a password that is to take the place of another one, up to its record.
- *
- * @param expectedServerKey as in `setPassword`
- */
-export async function registerNewPassword(
-  gateway: Gateway,
-  { state: { name }, grant }: Pick<OpenedKeys, "grant" | "state">,
-  password: string,
-  expectedServerKey?: string,
-): ReturnType<typeof registerPassword> {
-  const registered = await registerPassword(name, password, (registrationRequest) => gateway.startPassword({ grant, registrationRequest }));
-  if (expectedServerKey !== undefined && registered.passwordServerKey !== expectedServerKey) throw serverLied("another password server");
-  return registered;
 }
 
 /**

@@ -8,14 +8,13 @@ import type { KnownAccounts } from "./accounts.ts";
 import type { SuccessionResult } from "./api.ts";
 import { type Connection, ConnectionLost } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
-import { registerNewPassword } from "./new-password.ts";
 import { weaknessOf } from "./password.ts";
 import { pause } from "./pause.ts";
 import { type AccountKeySecret, type LocalProfile, saveAccountKey } from "./profile.ts";
 import { keys, put, read, schemas } from "./records.ts";
 import type { BesideOwn } from "./restore.ts";
 import { buildRevocation, type KeyTurn } from "./revocation.ts";
-import { openAccount, type OpenedAccount, type OpenedKeys, refusing } from "./sign-in.ts";
+import { openAccount, type OpenedAccount, type OpenedKeys, refusing, registerNewPassword } from "./sign-in.ts";
 import type { Storage } from "./storage.ts";
 import { buildSuccession, makeSecrets, recoveryWordsIn } from "./succession.ts";
 import type { Vault } from "./vault.ts";
@@ -30,7 +29,7 @@ export interface OwnAccountParts {
   readonly storage: Storage;
   readonly profile: LocalProfile;
   readonly accounts: KnownAccounts;
-  readonly connection: Pick<Connection, "online" | "request">;
+  readonly connection: Pick<Connection, "online" | "request" | "state">;
   readonly gateway: Gateway;
   readonly vault: () => Vault;
   readonly onNewDevice: () => void;
@@ -247,6 +246,8 @@ export class OwnAccount {
         }
         await pause(UNKNOWN_RETRY_MS, this.#parts.closing);
         await connection.online().catch(() => undefined);
+        // Who was put out meanwhile is not answered any more.
+        if (connection.state.kind === "ended") throw new FastChatError(connection.state.code, { cause: error });
       }
     }
   }

@@ -144,6 +144,22 @@ export async function registerPassword(
   };
 }
 
+/**
+ * OPAQUE's registration of a password that is to take the place of another one, up to its record.
+ *
+ * @param expectedServerKey of the password server, as this account's devices know it; undefined: not known here
+ */
+export async function registerNewPassword(
+  gateway: Gateway,
+  { state: { name }, grant }: Pick<OpenedKeys, "grant" | "state">,
+  password: string,
+  expectedServerKey?: string,
+): ReturnType<typeof registerPassword> {
+  const registered = await registerPassword(name, password, (registrationRequest) => gateway.startPassword({ grant, registrationRequest }));
+  if (expectedServerKey !== undefined && registered.passwordServerKey !== expectedServerKey) throw serverLied("another password server");
+  return registered;
+}
+
 /** What password or recovery words open. To be forgotten as soon as it was used [P3]. */
 export interface OpenedKeys {
   readonly state: AccountState;

@@ -1,5 +1,5 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { type AccountId, accountId, type DeviceId, deviceId, ErrorCode, idBytes, limits, linkHash } from "@fastchat/protocol";
+import { type AccountId, accountId, type DeviceId, deviceId, type ErrorCode, idBytes, limits, linkHash } from "@fastchat/protocol";
 import type { AccountState, ChainHead } from "@fastchat/protocol/chain";
 import {
   type AccountAttachments,
