@@ -58,6 +58,10 @@ test("[H1] scripts on a fresh device: the list as it was left, and the whole his
     { with: "carol", pinned: true, draft: "half a thought", unread: 0 },
     { with: "bob", pinned: false, unread: 40, draft: "" },
   ]);
+  const [unpinned] = await fastchatJson(system, ["unpin", "carol"], at("scripts"));
+  expect(unpinned).toMatchObject({ type: "pinned", with: "carol", pinned: false });
+  const pinned = await fastchat(system, ["pin", "carol"], at("scripts"));
+  expect([pinned.code, pinned.output]).toEqual([0, "Pinned carol.\n"]);
   await using screen = screenAt("scripts", ["read", "bob", "--all", "--peek"]);
   await screen.shows("Fetching older messages: ");
   await screen.shows(`bob says ${MESSAGES - 1}`);

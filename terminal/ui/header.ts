@@ -4,14 +4,15 @@ import { lengthWords } from "../durations.ts";
 import { shortLength } from "../lifetimes.ts";
 import { safeLine, safeName } from "../safe-text.ts";
 import { agoWords } from "../time.ts";
-import { plural, typingWords } from "../words.ts";
+import { plural, typingWords, unreadWords } from "../words.ts";
+import { unreadElsewhere } from "./accounts.ts";
 import { endedWord, leadOf, titleOf } from "./list.ts";
 import { type Row, type Span, rowCells, span, spread } from "./rows.ts";
 import type { State } from "./state.ts";
 
 /** Above the transcript: with whom, and what they are doing. */
 export function headerRow(state: State, conversation: ConversationSummary | undefined, width: number): Row {
-  if (conversation === undefined) return welcomeRow(state);
+  if (conversation === undefined) return spread(welcomeRow(state), elsewhereRow(state), width);
   return conversation.kind === "group" ? groupHeader(state, conversation, width) : directHeader(state, conversation, width);
 }
 
@@ -20,6 +21,12 @@ const welcomeRow = (state: State): Row => [
   span(safeName(state.me.name), "own-name"),
   ...(state.quick ? [span("  QuickChat", "accent")] : []),
 ];
+
+/** What waits for the person in other accounts. */
+function elsewhereRow(state: State): Row {
+  const waiting = unreadElsewhere(state).map(({ profile, unread }) => `${safeName(profile)} ${unreadWords(unread)}`);
+  return waiting.length === 0 ? [] : [span(`${waiting.join(" · ")} unread `, "accent")];
+}
 
 function directHeader(state: State, conversation: DirectSummary, width: number): Row {
   const { peer } = conversation;

@@ -79,6 +79,12 @@ function hintsOf(state: State): readonly Hint[] {
         ["x", "take its rights"],
         ["Esc", "back"],
       ];
+    case "accounts":
+      return [
+        ["↑↓", "choose"],
+        ["Enter", "go there"],
+        ["Esc", "back"],
+      ];
     case "revoke":
       return [
         ["Enter", "take its rights"],

@@ -24,6 +24,7 @@ export const bindings = {
   switcher: { chords: ["ctrl+k", "ctrl+p"], help: "Find a chat or a person" },
   "next-unread": { chords: ["alt+a"], help: "Next unread chat" },
   pin: { chords: ["alt+p"], help: "Pin the chat to the top of the list, or let it go" },
+  "next-account": { chords: ["alt+s"], help: "Next account that is signed in here" },
   members: { chords: ["alt+m"], help: "Members of the group, shown or hidden" },
   "page-up": { chords: ["page-up"], help: "Older messages" },
   "page-down": { chords: ["page-down"], help: "Newer messages" },

@@ -6,6 +6,7 @@ import { exactWords, listTime } from "../time.ts";
 import { plural, unreadWords } from "../words.ts";
 import { callsAttention } from "./attention.ts";
 import { layOut } from "./editor.ts";
+import { accountsRows } from "./accounts.ts";
 import { devicesRows } from "./devices.ts";
 import { revokePanel } from "./revoke.ts";
 import { foundRows } from "./found.ts";
@@ -112,6 +113,8 @@ export function overlayRows(state: State, width: number, height: number): Panel 
       return { rows: requestsRows(state, overlay.index, width, height), cursor: undefined };
     case "devices":
       return { rows: devicesRows(overlay, state.now, width, height), cursor: undefined };
+    case "accounts":
+      return { rows: accountsRows(state, overlay.index, width, height), cursor: undefined };
     case "revoke":
       return revokePanel(overlay, width);
     case "found":

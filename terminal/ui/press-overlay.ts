@@ -1,3 +1,4 @@
+import { pressAccounts } from "./accounts.ts";
 import { openEntry } from "./enter.ts";
 import { pressDevices } from "./devices.ts";
 import { pressFound } from "./found.ts";
@@ -15,7 +16,15 @@ const closed = (state: State): State => ({ ...state, overlay: { kind: "none" } }
 const goOn = (state: State, key: Key): Step => (key.name === "text" ? typeText(closed(state), key.text) : step(closed(state)));
 
 /** Where letters do something to somebody: a command that is typed there must not. */
-const LETTERS_ACT: ReadonlySet<State["overlay"]["kind"]> = new Set(["members", "askers", "requests", "found", "devices", "verify"]);
+const LETTERS_ACT: ReadonlySet<State["overlay"]["kind"]> = new Set([
+  "members",
+  "askers",
+  "requests",
+  "found",
+  "devices",
+  "accounts",
+  "verify",
+]);
 
 const isCommand = (key: Key): boolean => key.name === "text" && key.text.startsWith("/");
 
@@ -45,6 +54,8 @@ export function pressOverlay(state: State, key: Key, command: Command | undefine
       return pressRequests(state, key, command);
     case "devices":
       return pressDevices(state, key, command);
+    case "accounts":
+      return pressAccounts(state, key, command);
     case "revoke":
       return key.name === "text" ? typeText(state, key.text) : pressRevoke(state, key);
     case "found":

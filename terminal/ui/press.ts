@@ -1,3 +1,4 @@
+import { nextAccount } from "./accounts.ts";
 import type { ChatMessage, ConversationSummary } from "@fastchat/client";
 import { callsAttention } from "./attention.ts";
 import { completed, completionOf } from "./complete.ts";
@@ -61,6 +62,8 @@ function obey(state: State, command: Command): Step | undefined {
       return nextUnread(state);
     case "pin":
       return pin(state);
+    case "next-account":
+      return nextAccount(state);
     case "members":
       return openConversation(state)?.kind === "group" ? toggleMembers(state) : step(needsGroup(state, "members"));
     case "page-up":

@@ -1,3 +1,4 @@
+import { showAccounts } from "./accounts.ts";
 import type { GroupSummary } from "@fastchat/client";
 import { parseName } from "@fastchat/protocol";
 import { GROUP, PERSON, groupsMeant } from "../commands/destination.ts";
@@ -91,6 +92,8 @@ function run(state: State, name: SlashCommand, typed: Typed): Step {
       return step(state, { kind: "set-note", name: conversation.peer.name, note: argument });
     case "devices":
       return step(state, { kind: "list-devices", line: typed.line });
+    case "accounts":
+      return showAccounts(state);
     case "signout": {
       const question = "Sign this device out and erase its messages here? Your account keeps them.";
       return step({ ...state, overlay: { kind: "confirm", question, effect: { kind: "sign-out" } } });

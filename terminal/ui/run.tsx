@@ -10,7 +10,8 @@ import { quickProgram, rememberProfile, thisProgram } from "../place.ts";
 import { readKeymap } from "./keys.ts";
 import { ChatScreen } from "./screen.tsx";
 import { SignInScreen, type SignedIn } from "./sign-in-screen.tsx";
-import { type Ending, startStore } from "./store.ts";
+import { OpenedAccounts } from "./opened-accounts.ts";
+import { sentenceOf } from "./store.ts";
 
 export interface ClientOptions {
   readonly config: Config;
@@ -75,52 +76,87 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
 
   let parting = "";
   let remark: string | undefined;
+  let switching = Promise.withResolvers<Switch>();
+  const interrupted = Promise.race([stopped.promise, crashed.promise]);
+  /** Undefined: the person did not sign in. */
+  const signIn = async (at: string, first: boolean): Promise<SignedIn | number | undefined> => {
+    const answer = Promise.withResolvers<SignedIn | undefined>();
+    ink.rerender(
+      <SignInScreen
+        key={first ? "first" : "another"}
+        home={home}
+        profile={first ? fixedProfile : undefined}
+        name={first ? (quick?.name ?? profile ?? "") : ""}
+        gateway={at}
+        colour={config.colour}
+        openQuick={first && quick !== undefined ? (options) => sessions.open(options) : undefined}
+        onDone={answer.resolve}
+      />,
+    );
+    const result = await Promise.race([answer.promise, interrupted]);
+    if (typeof result === "object") ({ remark } = result);
+    return result;
+  };
   try {
-    const interrupted = Promise.race([stopped.promise, crashed.promise]);
-    if (client === undefined) {
-      const answer = Promise.withResolvers<SignedIn | undefined>();
-      ink.rerender(
-        <SignInScreen
-          home={home}
-          profile={fixedProfile}
-          name={quick?.name ?? profile ?? ""}
-          gateway={signInAt}
-          colour={config.colour}
-          openQuick={quick && ((options) => sessions.open(options))}
-          onDone={answer.resolve}
-        />,
-      );
-      const result = await Promise.race([answer.promise, interrupted]);
-      if (typeof result === "number") return result as ExitCode;
-      if (result === undefined) return exitCodes.done;
-      ({ remark } = result);
-      if (typeof result.in === "string") {
-        client = await open(result.in);
-        await rememberProfile(home, result.in);
-      } else client = result.in;
-    } else await rememberProfile(home, profile!);
-    if (client === undefined) return exitCodes.notSignedIn;
-    await using opened = client;
-    const ending = await chat(opened);
-    if (typeof ending === "number") return ending as ExitCode;
-    if (ending.kind === "signed-out")
-      parting = ending.server === "told" ? "Signed out." : "Signed out here; the server could not be reached.";
-    return exitCodes.done;
-
-    async function chat(signedIn: Client): Promise<Ending | number> {
-      await using store = startStore(signedIn, {
-        columns: process.stdout.columns,
-        rows: process.stdout.rows,
+    await using accounts = new OpenedAccounts({
+      home,
+      open,
+      storeOptions: {
         colour: config.colour,
         keymap,
         // OSC 52: the terminal's own clipboard, also over ssh.
         copy: (text) => void process.stdout.write(`\u001b]52;c;${Buffer.from(text).toString("base64")}\u0007`),
         redraw: () => ink.clear(),
-      });
+        switchTo: (to) => switching.resolve({ kind: "switch", profile: to }),
+      },
+    });
+    let shownProfile = profile ?? "";
+    if (client === undefined) {
+      const result = await signIn(signInAt, true);
+      if (typeof result === "number") return result as ExitCode;
+      if (result === undefined) return exitCodes.done;
+      if (typeof result.in === "string") {
+        shownProfile = result.in;
+        client = await open(shownProfile);
+      } else client = result.in;
+    }
+    if (client === undefined) return exitCodes.notSignedIn;
+    if (!client.quick) await rememberProfile(home, shownProfile);
+    let shown = accounts.add(shownProfile, client);
+    for (const text of faults) shown.store.dispatch({ kind: "said", text, tone: "error", now: Date.now() });
+    for (;;) {
+      const { store } = shown;
       if (remark !== undefined) store.dispatch({ kind: "said", text: remark, tone: "warning", now: Date.now() });
-      for (const text of faults) store.dispatch({ kind: "said", text, tone: "error", now: Date.now() });
-      ink.rerender(<ChatScreen store={store} />);
-      return await Promise.race([store.ended, interrupted]);
+      remark = undefined;
+      await accounts.show(shown);
+      ink.rerender(<ChatScreen key={shown.profile} store={store} />);
+      switching = Promise.withResolvers();
+      const ending = await Promise.race([store.ended, switching.promise, interrupted]);
+      if (typeof ending === "number") return ending as ExitCode;
+      if (ending.kind === "quit") return exitCodes.done;
+      if (ending.kind === "signed-out") {
+        parting = ending.server === "told" ? "Signed out." : "Signed out here; the server could not be reached.";
+        await accounts.drop(shown);
+        const next = accounts.any;
+        if (next === undefined) return exitCodes.done;
+        shown = next;
+        remark = parting;
+        parting = "";
+        continue;
+      }
+      const result = ending.profile ?? (await signIn(await gateway(), false));
+      if (typeof result === "number") return result as ExitCode;
+      const wanted = typeof result === "object" ? result.in : result;
+      if (typeof wanted !== "string") continue;
+      try {
+        const next = await accounts.get(wanted);
+        if (next === undefined || next === shown) continue;
+        store.dispatch({ kind: "put-away" });
+        shown = next;
+        await rememberProfile(home, shown.profile);
+      } catch (error) {
+        store.dispatch({ kind: "said", text: sentenceOf(error), tone: "error", now: Date.now() });
+      }
     }
   } finally {
     const left = await sessions.close();
@@ -129,6 +165,9 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
     if (parting !== "") process.stdout.write(`${parting}\n`);
   }
 }
+
+/** `profile`: undefined where the person signs in to another account. */
+type Switch = { readonly kind: "switch"; readonly profile: string | undefined };
 
 /** [H5] QuickChat sessions are signed out however this process ends, also one that is only just being signed in. */
 class QuickSessions {

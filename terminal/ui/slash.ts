@@ -57,6 +57,7 @@ const entries = {
   },
   note: { argument: "TEXT", help: "Your own note about this person" },
   devices: { argument: "", help: "What is signed in to your account" },
+  accounts: { argument: "", help: "Other accounts on this machine; sign in to one more" },
   signout: { argument: "", help: "Sign this device out and erase its messages here" },
   quit: { argument: "", help: "Quit" },
 } as const satisfies Readonly<Record<string, SlashEntry>>;

@@ -17,6 +17,7 @@ import type {
   SafetyNumber,
 } from "@fastchat/client";
 import type { GroupChange } from "./group-change.ts";
+import type { OtherAccount } from "./accounts.ts";
 import { type Editor, emptyEditor } from "./editor.ts";
 import type { Key, Keymap } from "./keys.ts";
 import type { Entry } from "./timeline.ts";
@@ -82,6 +83,7 @@ export type Overlay =
   /** Groups with a public name. */
   | { readonly kind: "found"; readonly groups: readonly FoundGroup[]; readonly index: number }
   | { readonly kind: "devices"; readonly devices: readonly DeviceInfo[]; readonly index: number }
+  | { readonly kind: "accounts"; readonly index: number }
   /** The password is being typed; `isBusy`: it was, and the answer is awaited. */
   | {
       readonly kind: "revoke";
@@ -121,6 +123,8 @@ export interface State {
   readonly me: Me;
   /** A QuickChat session. */
   readonly quick: boolean;
+  /** Other accounts on this machine, in the order in which one key goes round them. */
+  readonly others: readonly OtherAccount[];
   readonly connection: ConnectionState;
   /** Since when not online, for the bar that waits two seconds. */
   readonly offlineSince: number | undefined;
@@ -183,6 +187,8 @@ export type Effect =
   | { readonly kind: "invite"; readonly id: ConversationId; readonly uses?: number; readonly days?: number }
   | { readonly kind: "join"; readonly to: string; readonly line: string }
   | { readonly kind: "find-groups"; readonly text: string; readonly line: string }
+  | { readonly kind: "switch-account"; readonly profile: string }
+  | { readonly kind: "add-account" }
   | { readonly kind: "list-devices"; readonly line: string }
   | { readonly kind: "revoke-device"; readonly device: DeviceInfo; readonly password: string }
   | { readonly kind: "set-timer"; readonly id: ConversationId; readonly seconds: number; readonly line: string }
@@ -214,6 +220,9 @@ export type Action =
   | { readonly kind: "declined"; readonly id: ConversationId | undefined }
   | { readonly kind: "asked-to-join"; readonly id: ConversationId; readonly now: number }
   | { readonly kind: "devices"; readonly devices: readonly DeviceInfo[]; readonly now: number }
+  | { readonly kind: "accounts"; readonly others: readonly OtherAccount[] }
+  /** Another account shows: what arrives from now on is not read here. */
+  | { readonly kind: "put-away" }
   | { readonly kind: "revoked"; readonly device: DeviceInfo; readonly now: number }
   | { readonly kind: "revoke-refused"; readonly sentence: string; readonly now: number }
   | { readonly kind: "found-groups"; readonly text: string; readonly groups: readonly FoundGroup[]; readonly now: number }
@@ -251,6 +260,7 @@ export function initialState(
     ...options,
     me: client.me,
     quick: client.quick,
+    others: [],
     connection: client.connection,
     serverAhead: client.serverTime - options.now,
     offlineSince: client.connection.kind === "online" ? undefined : options.now,

@@ -23,6 +23,8 @@ export interface StoreOptions extends Pick<State, "columns" | "rows" | "colour" 
   /** Sends text to the terminal's clipboard. */
   readonly copy: (text: string) => void;
   readonly redraw: () => void;
+  /** Shows another account, or (undefined) lets the person sign in to one. */
+  readonly switchTo: (profile: string | undefined) => void;
 }
 
 const TICK_MS = 500;
@@ -39,7 +41,7 @@ export function sentenceOf(error: unknown): string {
 }
 
 export function startStore(client: Client, options: StoreOptions): Store {
-  const { copy, redraw, ...view } = options;
+  const { copy, redraw, switchTo, ...view } = options;
   let state = initialState(client, { ...view, now: Date.now() });
   const listeners = new Set<() => void>();
   let isAnnounced = false;
@@ -196,6 +198,10 @@ export function startStore(client: Client, options: StoreOptions): Store {
         await client.setNote(effect.name, effect.note);
         say(effect.note === "" ? "The note is gone." : "Noted, for your eyes only.");
         return;
+      case "switch-account":
+        return switchTo(effect.profile);
+      case "add-account":
+        return switchTo(undefined);
       case "revoke-device": {
         const { device, password } = effect;
         try {

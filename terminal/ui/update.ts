@@ -4,7 +4,7 @@ import { ourCommand } from "../config.ts";
 import { forget, receive } from "./arrivals.ts";
 import { changed, reloaded, withConversation, withGroup, withoutReadNews } from "./conversation-change.ts";
 import { editorOf } from "./editor.ts";
-import { LOAD_AT_ONCE, atFirstUnread, open } from "./enter.ts";
+import { LOAD_AT_ONCE, atFirstUnread, leave, open } from "./enter.ts";
 import { SHORT_ID, withDevices } from "./devices.ts";
 import { nameOf, revokeRefused } from "./revoke.ts";
 import { withFound } from "./found.ts";
@@ -75,6 +75,10 @@ function act(state: State, action: Action): Step {
     }
     case "devices":
       return step(withDevices(state, action.devices));
+    case "accounts":
+      return step({ ...state, others: action.others });
+    case "put-away":
+      return leave({ ...state, overlay: { kind: "none" } });
     case "revoked": {
       const closed: State = state.overlay.kind === "revoke" ? { ...state, overlay: { kind: "none" } } : state;
       return step(said(closed, `${nameOf(action.device)} has no rights any more.`));
