@@ -91,7 +91,8 @@ function mainPart(state: State, layout: Layout): Part {
 }
 
 function emptyRows(state: State, chat: Chat, conversation: ConversationSummary | undefined): readonly Row[] {
-  if (!chat.loaded || chat.loading) return [[span("  Loading…", "dim")]];
+  const isLoading = chat.loading === "asked" || chat.loading === "slow";
+  if (!chat.loaded || isLoading) return [[span("  Loading…", "dim")]];
   if (state.quick && chat.more) return [[span("  Nothing new yet. PgUp shows what was written before.", "dim")], blankRow];
   if (conversation?.kind === "note-to-self") return [[span("  Notes to yourself: only your own devices can read them.", "dim")], blankRow];
   const whom = conversation === undefined ? "them" : conversation.kind === "group" ? "everybody" : titleOf(conversation);
