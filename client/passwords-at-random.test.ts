@@ -117,20 +117,20 @@ async function ended(changing: Changing, gone: readonly Device[]): Promise<void>
 const acts: Readonly<Record<Deed, (changing: Changing, one: Device, others: readonly Device[]) => Promise<void>>> = {
   change: async (changing, one) => {
     const fresh = newPassword();
-    expect(await one.client.changePassword(changing.password, fresh)).toEqual({ kind: "changed" });
+    expect(await patiently(() => one.client.changePassword(changing.password, fresh))).toEqual({ kind: "changed" });
     await replaced(changing, fresh);
   },
   recover: async (changing) => {
     const { options, words } = changing;
     const [place, fresh] = [changing.newPlace(), newPassword()];
-    expect(await recover(place, { ...options, words, password: fresh })).toMatchObject({ kind: "signed-in" });
+    expect(await patiently(() => recover(place, { ...options, words, password: fresh }))).toMatchObject({ kind: "signed-in" });
     await changing.open(place);
     await replaced(changing, fresh);
   },
   succeed: async (changing, one, others) => {
     const { options, words } = changing;
     const fresh = newPassword();
-    const succeeded = await one.client.succeed(changing.password, fresh);
+    const succeeded = await patiently(() => one.client.succeed(changing.password, fresh));
     if (succeeded.kind !== "succeeded") throw new Error(JSON.stringify(succeeded));
     changing.words = succeeded.recoveryWords.join(" ");
     await ended(changing, others);
@@ -141,7 +141,7 @@ const acts: Readonly<Record<Deed, (changing: Changing, one: Device, others: read
   "sign-in": async (changing) => {
     const { options, password } = changing;
     const place = changing.newPlace();
-    expect(await signIn(place, { ...options, password })).toMatchObject({ kind: "signed-in" });
+    expect(await patiently(() => signIn(place, { ...options, password }))).toMatchObject({ kind: "signed-in" });
     await changing.open(place);
   },
   "sign-out": async (changing, one, others) => {

@@ -217,7 +217,7 @@ test("[H6] [H7] an account that was deleted after the backup is deleted again, b
   await installation.stop();
   installation.backUp();
   await installation.start();
-  await erin.client.caughtUp(AbortSignal.timeout(30_000));
+  for (const { client } of [erin, frank]) await client.caughtUp(AbortSignal.timeout(30_000));
   await erin.client.deleteAccount(erin.password);
   await expect.poll(async () => (await frank.client.conversation(direct))?.blocked).toBe("closed");
   await frank.client.close();
