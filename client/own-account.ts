@@ -32,7 +32,7 @@ export interface OwnAccountParts {
   readonly connection: Pick<Connection, "online" | "request" | "state">;
   readonly gateway: Gateway;
   readonly vault: () => Vault;
-  readonly onNewDevice: () => void;
+  readonly onNewDevice: (device: DeviceId) => void;
   /** What is sealed to keys that were not here can be opened now. */
   readonly onNewKeys: () => void;
   /** It signed itself out: its notes in the vault have been read. */
@@ -76,7 +76,7 @@ export class OwnAccount {
     if (ended.length > 0) await this.#parts.vault().refresh();
     for (const { device } of state.devices.values()) {
       if (before.devices.has(device) || device === me.device) continue;
-      this.#parts.onNewDevice();
+      this.#parts.onNewDevice(device);
     }
     for (const { device, status } of ended) if (status.kind === "signed-out") this.#parts.onSignedOut(device);
   }
