@@ -33,6 +33,26 @@ export const limits = {
   /** Seconds, a year: the longest lifetime that a message can carry; a longer one counts as this [H4]. */
   messageLifetimeSeconds: 31_536_000,
 
+  // Files
+  /** Of one file, before it is sealed; a server may be configured lower. */
+  fileBytes: 4_294_967_296,
+  filesPerMessage: 10,
+  /** UTF-8 bytes. */
+  fileNameBytes: 255,
+  mediaTypeBytes: 127,
+  thumbnailBytes: 4_096,
+  thumbhashBytes: 32,
+  /** Of blobs, one after the other: what is lost when a connection breaks. */
+  blobPieceBytes: 1_048_576,
+  largestBlobPieceBytes: 16_777_216,
+  /** For one piece, on a slow network. */
+  blobPieceMs: 300_000,
+  blobPassMs: 600_000,
+  /** Which no message names: an upload that was given up. */
+  unnamedBlobMs: 86_400_000,
+  blobRequestsPerMinutePerDevice: 6_000,
+  blobBeginsPerMinutePerDevice: 120,
+
   // Chains
   linkBodyBytes: 1_048_576,
   extraBytes: 4_096,

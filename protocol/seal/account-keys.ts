@@ -70,6 +70,20 @@ export function verifyTicketRequest(
   return verify(signingKey, signature, labels.signature.ticket, idBytes(device), challenge);
 }
 
+/** The same for the blobs of its conversations [S6]: what one of the two signatures gives, the other does not. */
+export function signBlobPassRequest(signingSeed: Uint8Array, device: DeviceId, challenge: Uint8Array): Promise<Uint8Array> {
+  return sign(signingSeed, labels.signature.blobPass, idBytes(device), challenge);
+}
+
+export function verifyBlobPassRequest(
+  signingKey: Uint8Array,
+  device: DeviceId,
+  challenge: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  return verify(signingKey, signature, labels.signature.blobPass, idBytes(device), challenge);
+}
+
 /** The parts of a healing request that are signed [C6]. */
 export interface KeyRequestParts {
   readonly conversation: Uint8Array;

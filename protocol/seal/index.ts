@@ -12,6 +12,7 @@ export {
   toHex,
   utf8,
 } from "./bytes.ts";
+export { FileCipher, fileChunkBytes, fileChunks, sealedChunkBytes, sealedFileSize } from "./file.ts";
 export { hash, hashLength, hkdf } from "./hash.ts";
 export {
   generateSealingKey,
@@ -84,8 +85,10 @@ export {
   sealAccountKey,
   sealedCopyHash,
   signKeyRequest,
+  signBlobPassRequest,
   signTicketRequest,
   verifyKeyRequest,
+  verifyBlobPassRequest,
   verifyTicketRequest,
 } from "./account-keys.ts";
 export { entryHash, runningHash, startHash } from "./entry.ts";

@@ -25,6 +25,8 @@ export const labels = {
     healingRequest: "fastchat/1/sign/healing-request",
     /** A device proves itself to the server and gets a ticket. */
     ticket: "fastchat/1/sign/ticket",
+    /** The same, for a pass to the blobs [S6]. */
+    blobPass: "fastchat/1/sign/blob-pass",
     /** Recovery key, over `{account, server nonce, hash of the new record}` [P2]. */
     recoveryReset: "fastchat/1/sign/recovery-reset",
     /** Identity key, over a new sign-in record [P2]. */

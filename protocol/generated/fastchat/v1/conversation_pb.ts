@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file fastchat/v1/conversation.proto.
  */
 export const file_fastchat_v1_conversation: GenFile = /*@__PURE__*/
-  fileDesc("Ch5mYXN0Y2hhdC92MS9jb252ZXJzYXRpb24ucHJvdG8SC2Zhc3RjaGF0LnYxIqsFChBDb252ZXJzYXRpb25MaW5rEg8KB3ZlcnNpb24YASABKA0SFAoMY29udmVyc2F0aW9uGAIgASgMEg0KBWluZGV4GAMgASgNEhAKCHByZXZpb3VzGAQgASgMEg8KB2FjY291bnQYBSABKAwSDgoGZGV2aWNlGAYgASgMEicKBWhlYWRzGAcgAygLMhguZmFzdGNoYXQudjEuQWNjb3VudEhlYWQSKgoHb3BlbmluZxgIIAEoCzIZLmZhc3RjaGF0LnYxLkVwb2NoT3BlbmluZxIxCgZjcmVhdGUYCiABKAsyHy5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25DcmVhdGVIABIrCgNhZGQYCyABKAsyHC5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25BZGRIABIxCgZyZW1vdmUYDCABKAsyHy5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25SZW1vdmVIABIvCgVsZWF2ZRgNIAEoCzIeLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvbkxlYXZlSAASLQoEcm9sZRgOIAEoCzIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvblJvbGVIABIxCgZwb2xpY3kYDyABKAsyHy5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25Qb2xpY3lIABIzCgdwcm9maWxlGBAgASgLMiAuZmFzdGNoYXQudjEuQ29udmVyc2F0aW9uUHJvZmlsZUgAEi8KBXJla2V5GBEgASgLMh4uZmFzdGNoYXQudjEuQ29udmVyc2F0aW9uUmVrZXlIABI0CgpoZWFkc19vbmx5GBIgASgLMh4uZmFzdGNoYXQudjEuQ29udmVyc2F0aW9uSGVhZHNIABINCgVleHRyYRgfIAEoDEIICgZjaGFuZ2UirAEKDEVwb2NoT3BlbmluZxINCgVlcG9jaBgBIAEoDRIkCgRraW5kGAIgASgOMhYuZmFzdGNoYXQudjEuRXBvY2hLaW5kEg4KBmtleV9pZBgDIAEoDBIYChBzZWFsZWRfa2V5c19oYXNoGAQgASgMEhMKC3dpdGhvdXRfa2V5GAUgAygMEhQKDHByb2ZpbGVfaGFzaBgGIAEoDBISCgpzdGF0ZV9oYXNoGAcgASgMIk8KCVNlYWxlZEtleRIPCgdhY2NvdW50GAEgASgMEhIKCmdlbmVyYXRpb24YAiABKA0SDQoFZXBvY2gYAyABKA0SDgoGc2VhbGVkGAQgASgMIjoKBk1lbWJlchIPCgdhY2NvdW50GAEgASgMEh8KBHJvbGUYAiABKA4yES5mYXN0Y2hhdC52MS5Sb2xlIpsBChJDb252ZXJzYXRpb25DcmVhdGUSKwoEa2luZBgBIAEoDjIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvbktpbmQSDQoFbm9uY2UYAiABKAwSJAoHbWVtYmVycxgDIAMoCzITLmZhc3RjaGF0LnYxLk1lbWJlchIjCgZwb2xpY3kYBCABKAsyEy5mYXN0Y2hhdC52MS5Qb2xpY3ki7AIKBlBvbGljeRIhCgdtYXlfYWRkGAEgASgOMhAuZmFzdGNoYXQudjEuV2hvEiMKCW1heV93cml0ZRgCIAEoDjIQLmZhc3RjaGF0LnYxLldobxIsChJtYXlfY2hhbmdlX3Byb2ZpbGUYAyABKA4yEC5mYXN0Y2hhdC52MS5XaG8SMgoObmV3Y29tZXJzX3JlYWQYBCABKA4yGi5mYXN0Y2hhdC52MS5OZXdjb21lcnNSZWFkEiIKGm5ld2NvbWVyc19yZWFkX3NpbmNlX2Vwb2NoGAUgASgNEhkKEXJldGVudGlvbl9zZWNvbmRzGAYgASgNEg8KB3ZlcnNpb24YByABKA0SLAoLaW52aXRhdGlvbnMYCCADKAsyFy5mYXN0Y2hhdC52MS5JbnZpdGF0aW9uEhMKC3B1YmxpY19uYW1lGAkgASgJEiUKB2pvaW5pbmcYCiABKA4yFC5mYXN0Y2hhdC52MS5Kb2luaW5nIlEKCkludml0YXRpb24SEgoKcHVibGljX2tleRgBIAEoDBIMCgR1c2VzGAIgASgNEhAKCGxhc3RfZGF5GAMgASgNEg8KB3Jldm9rZWQYBCABKAgiOwoPQ29udmVyc2F0aW9uQWRkEigKCWFkZGl0aW9ucxgBIAMoCzIVLmZhc3RjaGF0LnYxLkFkZGl0aW9uItMBCghBZGRpdGlvbhIjCgZtZW1iZXIYASABKAsyEy5mYXN0Y2hhdC52MS5NZW1iZXISEgoKaW52aXRhdGlvbhgCIAEoDBIkChxyZXF1ZXN0X2ludml0YXRpb25fc2lnbmF0dXJlGAMgASgMEiAKGHJlcXVlc3RfZGV2aWNlX3NpZ25hdHVyZRgEIAEoDBIWCg5yZXF1ZXN0X2RldmljZRgFIAEoDBIuCgxyZXF1ZXN0X2hlYWQYBiABKAsyGC5mYXN0Y2hhdC52MS5BY2NvdW50SGVhZCImChJDb252ZXJzYXRpb25SZW1vdmUSEAoIYWNjb3VudHMYASADKAwiJgoRQ29udmVyc2F0aW9uTGVhdmUSEQoJc3VjY2Vzc29yGAEgASgMIjgKEENvbnZlcnNhdGlvblJvbGUSJAoHbWVtYmVycxgBIAMoCzITLmZhc3RjaGF0LnYxLk1lbWJlciI5ChJDb252ZXJzYXRpb25Qb2xpY3kSIwoGcG9saWN5GAEgASgLMhMuZmFzdGNoYXQudjEuUG9saWN5IisKE0NvbnZlcnNhdGlvblByb2ZpbGUSFAoMcHJvZmlsZV9oYXNoGAEgASgMIlQKDVNpZ25lZFByb2ZpbGUSDwoHY29udGVudBgBIAEoDBIPCgdhY2NvdW50GAIgASgMEg4KBmRldmljZRgDIAEoDBIRCglzaWduYXR1cmUYBCABKAwiRAoOUHJvZmlsZUNvbnRlbnQSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIPCgdwaWN0dXJlGAMgASgMIiMKEUNvbnZlcnNhdGlvblJla2V5Eg4KBnJlYXNvbhgBIAEoCSITChFDb252ZXJzYXRpb25IZWFkcyL7AQoFRW50cnkSEAoIc2VxdWVuY2UYASABKA0SDAoEdGltZRgCIAEoBBIPCgdhY2NvdW50GAMgASgMEg4KBmRldmljZRgEIAEoDBItCgdtZXNzYWdlGAogASgLMhouZmFzdGNoYXQudjEuU2VhbGVkTWVzc2FnZUgAEiYKBGxpbmsYCyABKAsyFi5mYXN0Y2hhdC52MS5MaW5rRW50cnlIABIrCgtpbmNhcm5hdGlvbhgMIAEoCzIULmZhc3RjaGF0LnYxLldpdG5lc3NIABIlCgZlcmFzZWQYDSABKAsyEy5mYXN0Y2hhdC52MS5FcmFzZWRIAEIGCgRib2R5IhwKBkVyYXNlZBISCgplbnRyeV9oYXNoGAEgASgMInQKCUxpbmtFbnRyeRIlCgRsaW5rGAEgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxIvCghldmlkZW5jZRgCIAMoCzIdLmZhc3RjaGF0LnYxLkFjY291bnRDaGFpblBhcnQSDwoHcHJvZmlsZRgDIAEoDCI+CgdXaXRuZXNzEhMKC2luY2FybmF0aW9uGAEgASgNEhAKCHNlcXVlbmNlGAIgASgNEgwKBGhhc2gYAyABKAwibwoNU2VhbGVkTWVzc2FnZRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBINCgVlcG9jaBgCIAEoDRINCgVibG9icxgDIAMoDBIRCgl3aXRoZHJhd3MYBCADKA0SEgoKY2lwaGVydGV4dBgFIAEoDCIzCg1TaWduZWRDb250ZW50Eg8KB2NvbnRlbnQYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMIqoBCg5NZXNzYWdlQ29udGVudBIMCgR0aW1lGAEgASgEEg8KB2NvdW50ZXIYAiABKA0SJQoHd2l0bmVzcxgDIAEoCzIULmZhc3RjaGF0LnYxLldpdG5lc3MSEAoIbWFuaWZlc3QYBCABKAwSIQoEdGV4dBgKIAEoCzIRLmZhc3RjaGF0LnYxLlRleHRIABIVCg1leHBpcmVzX2FmdGVyGB4gASgNQgYKBGtpbmQiVwoEVGV4dBIMCgR0ZXh0GAEgASgJEi8KCHJlcGx5X3RvGAIgASgLMh0uZmFzdGNoYXQudjEuTWVzc2FnZVJlZmVyZW5jZRIQCghtZW50aW9ucxgDIAMoDCI9ChBNZXNzYWdlUmVmZXJlbmNlEg4KBmRldmljZRgBIAEoDBIZChFjbGllbnRfbWVzc2FnZV9pZBgCIAEoDCJrCgtTbG90Q29udGVudBIPCgdjb3VudGVyGAEgASgNEicKCWRlbGl2ZXJlZBgCIAEoCzIULmZhc3RjaGF0LnYxLldpdG5lc3MSIgoEcmVhZBgDIAEoCzIULmZhc3RjaGF0LnYxLldpdG5lc3MiYQoKU2VhbGVkU2xvdBIPCgdhY2NvdW50GAEgASgMEg4KBmRldmljZRgCIAEoDBINCgVlcG9jaBgDIAEoDRIPCgdjb3VudGVyGAQgASgNEhIKCmNpcGhlcnRleHQYBSABKAwiXQoNU2lnbmFsQ29udGVudBIMCgR0aW1lGAEgASgEEg8KB2NvdW50ZXIYAiABKA0SJQoGdHlwaW5nGAogASgLMhMuZmFzdGNoYXQudjEuVHlwaW5nSABCBgoEa2luZCIYCgZUeXBpbmcSDgoGYWN0aXZlGAEgASgIIlIKDFNlYWxlZFNpZ25hbBIPCgdhY2NvdW50GAEgASgMEg4KBmRldmljZRgCIAEoDBINCgVlcG9jaBgDIAEoDRISCgpjaXBoZXJ0ZXh0GAQgASgMInYKCktleVJlcXVlc3QSFAoMY29udmVyc2F0aW9uGAEgASgMEg0KBWVwb2NoGAIgASgNEg8KB2FjY291bnQYAyABKAwSDgoGZGV2aWNlGAQgASgMEg8KB2NvdW50ZXIYBSABKA0SEQoJc2lnbmF0dXJlGAYgASgMIqcBCgtKb2luUmVxdWVzdBIUCgxjb252ZXJzYXRpb24YASABKAwSEgoKaW52aXRhdGlvbhgCIAEoDBImCgRoZWFkGAMgASgLMhguZmFzdGNoYXQudjEuQWNjb3VudEhlYWQSDgoGZGV2aWNlGAQgASgMEhwKFGludml0YXRpb25fc2lnbmF0dXJlGAUgASgMEhgKEGRldmljZV9zaWduYXR1cmUYBiABKAwqVQoJRXBvY2hLaW5kEhoKFkVQT0NIX0tJTkRfVU5TUEVDSUZJRUQQABIUChBFUE9DSF9LSU5EX0ZSRVNIEAESFgoSRVBPQ0hfS0lORF9ERVJJVkVEEAIqcAoQQ29udmVyc2F0aW9uS2luZBIhCh1DT05WRVJTQVRJT05fS0lORF9VTlNQRUNJRklFRBAAEhwKGENPTlZFUlNBVElPTl9LSU5EX0RJUkVDVBABEhsKF0NPTlZFUlNBVElPTl9LSU5EX0dST1VQEAIqPQoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDwoLUk9MRV9NRU1CRVIQARIOCgpST0xFX0FETUlOEAIqOwoDV2hvEhMKD1dIT19VTlNQRUNJRklFRBAAEg4KCldIT19BRE1JTlMQARIPCgtXSE9fTUVNQkVSUxACKnAKDU5ld2NvbWVyc1JlYWQSHgoaTkVXQ09NRVJTX1JFQURfVU5TUEVDSUZJRUQQABIgChxORVdDT01FUlNfUkVBRF9OT1RISU5HX09MREVSEAESHQoZTkVXQ09NRVJTX1JFQURfRVZFUllUSElORxACKkkKB0pvaW5pbmcSFwoTSk9JTklOR19VTlNQRUNJRklFRBAAEhMKD0pPSU5JTkdfQVRfT05DRRABEhAKDEpPSU5JTkdfQVNLUxACYgZwcm90bzM", [file_fastchat_v1_account]);
+  fileDesc("Ch5mYXN0Y2hhdC92MS9jb252ZXJzYXRpb24ucHJvdG8SC2Zhc3RjaGF0LnYxIqsFChBDb252ZXJzYXRpb25MaW5rEg8KB3ZlcnNpb24YASABKA0SFAoMY29udmVyc2F0aW9uGAIgASgMEg0KBWluZGV4GAMgASgNEhAKCHByZXZpb3VzGAQgASgMEg8KB2FjY291bnQYBSABKAwSDgoGZGV2aWNlGAYgASgMEicKBWhlYWRzGAcgAygLMhguZmFzdGNoYXQudjEuQWNjb3VudEhlYWQSKgoHb3BlbmluZxgIIAEoCzIZLmZhc3RjaGF0LnYxLkVwb2NoT3BlbmluZxIxCgZjcmVhdGUYCiABKAsyHy5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25DcmVhdGVIABIrCgNhZGQYCyABKAsyHC5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25BZGRIABIxCgZyZW1vdmUYDCABKAsyHy5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25SZW1vdmVIABIvCgVsZWF2ZRgNIAEoCzIeLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvbkxlYXZlSAASLQoEcm9sZRgOIAEoCzIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvblJvbGVIABIxCgZwb2xpY3kYDyABKAsyHy5mYXN0Y2hhdC52MS5Db252ZXJzYXRpb25Qb2xpY3lIABIzCgdwcm9maWxlGBAgASgLMiAuZmFzdGNoYXQudjEuQ29udmVyc2F0aW9uUHJvZmlsZUgAEi8KBXJla2V5GBEgASgLMh4uZmFzdGNoYXQudjEuQ29udmVyc2F0aW9uUmVrZXlIABI0CgpoZWFkc19vbmx5GBIgASgLMh4uZmFzdGNoYXQudjEuQ29udmVyc2F0aW9uSGVhZHNIABINCgVleHRyYRgfIAEoDEIICgZjaGFuZ2UirAEKDEVwb2NoT3BlbmluZxINCgVlcG9jaBgBIAEoDRIkCgRraW5kGAIgASgOMhYuZmFzdGNoYXQudjEuRXBvY2hLaW5kEg4KBmtleV9pZBgDIAEoDBIYChBzZWFsZWRfa2V5c19oYXNoGAQgASgMEhMKC3dpdGhvdXRfa2V5GAUgAygMEhQKDHByb2ZpbGVfaGFzaBgGIAEoDBISCgpzdGF0ZV9oYXNoGAcgASgMIk8KCVNlYWxlZEtleRIPCgdhY2NvdW50GAEgASgMEhIKCmdlbmVyYXRpb24YAiABKA0SDQoFZXBvY2gYAyABKA0SDgoGc2VhbGVkGAQgASgMIjoKBk1lbWJlchIPCgdhY2NvdW50GAEgASgMEh8KBHJvbGUYAiABKA4yES5mYXN0Y2hhdC52MS5Sb2xlIpsBChJDb252ZXJzYXRpb25DcmVhdGUSKwoEa2luZBgBIAEoDjIdLmZhc3RjaGF0LnYxLkNvbnZlcnNhdGlvbktpbmQSDQoFbm9uY2UYAiABKAwSJAoHbWVtYmVycxgDIAMoCzITLmZhc3RjaGF0LnYxLk1lbWJlchIjCgZwb2xpY3kYBCABKAsyEy5mYXN0Y2hhdC52MS5Qb2xpY3ki7AIKBlBvbGljeRIhCgdtYXlfYWRkGAEgASgOMhAuZmFzdGNoYXQudjEuV2hvEiMKCW1heV93cml0ZRgCIAEoDjIQLmZhc3RjaGF0LnYxLldobxIsChJtYXlfY2hhbmdlX3Byb2ZpbGUYAyABKA4yEC5mYXN0Y2hhdC52MS5XaG8SMgoObmV3Y29tZXJzX3JlYWQYBCABKA4yGi5mYXN0Y2hhdC52MS5OZXdjb21lcnNSZWFkEiIKGm5ld2NvbWVyc19yZWFkX3NpbmNlX2Vwb2NoGAUgASgNEhkKEXJldGVudGlvbl9zZWNvbmRzGAYgASgNEg8KB3ZlcnNpb24YByABKA0SLAoLaW52aXRhdGlvbnMYCCADKAsyFy5mYXN0Y2hhdC52MS5JbnZpdGF0aW9uEhMKC3B1YmxpY19uYW1lGAkgASgJEiUKB2pvaW5pbmcYCiABKA4yFC5mYXN0Y2hhdC52MS5Kb2luaW5nIlEKCkludml0YXRpb24SEgoKcHVibGljX2tleRgBIAEoDBIMCgR1c2VzGAIgASgNEhAKCGxhc3RfZGF5GAMgASgNEg8KB3Jldm9rZWQYBCABKAgiOwoPQ29udmVyc2F0aW9uQWRkEigKCWFkZGl0aW9ucxgBIAMoCzIVLmZhc3RjaGF0LnYxLkFkZGl0aW9uItMBCghBZGRpdGlvbhIjCgZtZW1iZXIYASABKAsyEy5mYXN0Y2hhdC52MS5NZW1iZXISEgoKaW52aXRhdGlvbhgCIAEoDBIkChxyZXF1ZXN0X2ludml0YXRpb25fc2lnbmF0dXJlGAMgASgMEiAKGHJlcXVlc3RfZGV2aWNlX3NpZ25hdHVyZRgEIAEoDBIWCg5yZXF1ZXN0X2RldmljZRgFIAEoDBIuCgxyZXF1ZXN0X2hlYWQYBiABKAsyGC5mYXN0Y2hhdC52MS5BY2NvdW50SGVhZCImChJDb252ZXJzYXRpb25SZW1vdmUSEAoIYWNjb3VudHMYASADKAwiJgoRQ29udmVyc2F0aW9uTGVhdmUSEQoJc3VjY2Vzc29yGAEgASgMIjgKEENvbnZlcnNhdGlvblJvbGUSJAoHbWVtYmVycxgBIAMoCzITLmZhc3RjaGF0LnYxLk1lbWJlciI5ChJDb252ZXJzYXRpb25Qb2xpY3kSIwoGcG9saWN5GAEgASgLMhMuZmFzdGNoYXQudjEuUG9saWN5IisKE0NvbnZlcnNhdGlvblByb2ZpbGUSFAoMcHJvZmlsZV9oYXNoGAEgASgMIlQKDVNpZ25lZFByb2ZpbGUSDwoHY29udGVudBgBIAEoDBIPCgdhY2NvdW50GAIgASgMEg4KBmRldmljZRgDIAEoDBIRCglzaWduYXR1cmUYBCABKAwiRAoOUHJvZmlsZUNvbnRlbnQSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIPCgdwaWN0dXJlGAMgASgMIiMKEUNvbnZlcnNhdGlvblJla2V5Eg4KBnJlYXNvbhgBIAEoCSITChFDb252ZXJzYXRpb25IZWFkcyL7AQoFRW50cnkSEAoIc2VxdWVuY2UYASABKA0SDAoEdGltZRgCIAEoBBIPCgdhY2NvdW50GAMgASgMEg4KBmRldmljZRgEIAEoDBItCgdtZXNzYWdlGAogASgLMhouZmFzdGNoYXQudjEuU2VhbGVkTWVzc2FnZUgAEiYKBGxpbmsYCyABKAsyFi5mYXN0Y2hhdC52MS5MaW5rRW50cnlIABIrCgtpbmNhcm5hdGlvbhgMIAEoCzIULmZhc3RjaGF0LnYxLldpdG5lc3NIABIlCgZlcmFzZWQYDSABKAsyEy5mYXN0Y2hhdC52MS5FcmFzZWRIAEIGCgRib2R5IhwKBkVyYXNlZBISCgplbnRyeV9oYXNoGAEgASgMInQKCUxpbmtFbnRyeRIlCgRsaW5rGAEgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxIvCghldmlkZW5jZRgCIAMoCzIdLmZhc3RjaGF0LnYxLkFjY291bnRDaGFpblBhcnQSDwoHcHJvZmlsZRgDIAEoDCI+CgdXaXRuZXNzEhMKC2luY2FybmF0aW9uGAEgASgNEhAKCHNlcXVlbmNlGAIgASgNEgwKBGhhc2gYAyABKAwibwoNU2VhbGVkTWVzc2FnZRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBINCgVlcG9jaBgCIAEoDRINCgVibG9icxgDIAMoDBIRCgl3aXRoZHJhd3MYBCADKA0SEgoKY2lwaGVydGV4dBgFIAEoDCIzCg1TaWduZWRDb250ZW50Eg8KB2NvbnRlbnQYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMIqoBCg5NZXNzYWdlQ29udGVudBIMCgR0aW1lGAEgASgEEg8KB2NvdW50ZXIYAiABKA0SJQoHd2l0bmVzcxgDIAEoCzIULmZhc3RjaGF0LnYxLldpdG5lc3MSEAoIbWFuaWZlc3QYBCABKAwSIQoEdGV4dBgKIAEoCzIRLmZhc3RjaGF0LnYxLlRleHRIABIVCg1leHBpcmVzX2FmdGVyGB4gASgNQgYKBGtpbmQieQoEVGV4dBIMCgR0ZXh0GAEgASgJEi8KCHJlcGx5X3RvGAIgASgLMh0uZmFzdGNoYXQudjEuTWVzc2FnZVJlZmVyZW5jZRIQCghtZW50aW9ucxgDIAMoDBIgCgVmaWxlcxgEIAMoCzIRLmZhc3RjaGF0LnYxLkZpbGUi0AEKBEZpbGUSDAoEYmxvYhgBIAEoDBILCgNrZXkYAiABKAwSDAoEc2l6ZRgDIAEoBBIMCgRuYW1lGAQgASgJEhIKCm1lZGlhX3R5cGUYBSABKAkSIwoEa2luZBgGIAEoDjIVLmZhc3RjaGF0LnYxLkZpbGVLaW5kEg0KBXdpZHRoGAcgASgNEg4KBmhlaWdodBgIIAEoDRITCgtkdXJhdGlvbl9tcxgJIAEoDRIRCgl0aHVtYm5haWwYCiABKAwSEQoJdGh1bWJoYXNoGAsgASgMIj0KEE1lc3NhZ2VSZWZlcmVuY2USDgoGZGV2aWNlGAEgASgMEhkKEWNsaWVudF9tZXNzYWdlX2lkGAIgASgMImsKC1Nsb3RDb250ZW50Eg8KB2NvdW50ZXIYASABKA0SJwoJZGVsaXZlcmVkGAIgASgLMhQuZmFzdGNoYXQudjEuV2l0bmVzcxIiCgRyZWFkGAMgASgLMhQuZmFzdGNoYXQudjEuV2l0bmVzcyJhCgpTZWFsZWRTbG90Eg8KB2FjY291bnQYASABKAwSDgoGZGV2aWNlGAIgASgMEg0KBWVwb2NoGAMgASgNEg8KB2NvdW50ZXIYBCABKA0SEgoKY2lwaGVydGV4dBgFIAEoDCJdCg1TaWduYWxDb250ZW50EgwKBHRpbWUYASABKAQSDwoHY291bnRlchgCIAEoDRIlCgZ0eXBpbmcYCiABKAsyEy5mYXN0Y2hhdC52MS5UeXBpbmdIAEIGCgRraW5kIhgKBlR5cGluZxIOCgZhY3RpdmUYASABKAgiUgoMU2VhbGVkU2lnbmFsEg8KB2FjY291bnQYASABKAwSDgoGZGV2aWNlGAIgASgMEg0KBWVwb2NoGAMgASgNEhIKCmNpcGhlcnRleHQYBCABKAwidgoKS2V5UmVxdWVzdBIUCgxjb252ZXJzYXRpb24YASABKAwSDQoFZXBvY2gYAiABKA0SDwoHYWNjb3VudBgDIAEoDBIOCgZkZXZpY2UYBCABKAwSDwoHY291bnRlchgFIAEoDRIRCglzaWduYXR1cmUYBiABKAwipwEKC0pvaW5SZXF1ZXN0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBISCgppbnZpdGF0aW9uGAIgASgMEiYKBGhlYWQYAyABKAsyGC5mYXN0Y2hhdC52MS5BY2NvdW50SGVhZBIOCgZkZXZpY2UYBCABKAwSHAoUaW52aXRhdGlvbl9zaWduYXR1cmUYBSABKAwSGAoQZGV2aWNlX3NpZ25hdHVyZRgGIAEoDCpVCglFcG9jaEtpbmQSGgoWRVBPQ0hfS0lORF9VTlNQRUNJRklFRBAAEhQKEEVQT0NIX0tJTkRfRlJFU0gQARIWChJFUE9DSF9LSU5EX0RFUklWRUQQAipwChBDb252ZXJzYXRpb25LaW5kEiEKHUNPTlZFUlNBVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYQ09OVkVSU0FUSU9OX0tJTkRfRElSRUNUEAESGwoXQ09OVkVSU0FUSU9OX0tJTkRfR1JPVVAQAio9CgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIPCgtST0xFX01FTUJFUhABEg4KClJPTEVfQURNSU4QAio7CgNXaG8SEwoPV0hPX1VOU1BFQ0lGSUVEEAASDgoKV0hPX0FETUlOUxABEg8KC1dIT19NRU1CRVJTEAIqcAoNTmV3Y29tZXJzUmVhZBIeChpORVdDT01FUlNfUkVBRF9VTlNQRUNJRklFRBAAEiAKHE5FV0NPTUVSU19SRUFEX05PVEhJTkdfT0xERVIQARIdChlORVdDT01FUlNfUkVBRF9FVkVSWVRISU5HEAIqSQoHSm9pbmluZxIXChNKT0lOSU5HX1VOU1BFQ0lGSUVEEAASEwoPSk9JTklOR19BVF9PTkNFEAESEAoMSk9JTklOR19BU0tTEAIqZgoIRmlsZUtpbmQSGQoVRklMRV9LSU5EX1VOU1BFQ0lGSUVEEAASFQoRRklMRV9LSU5EX1BJQ1RVUkUQARITCg9GSUxFX0tJTkRfVklERU8QAhITCg9GSUxFX0tJTkRfQVVESU8QA2IGcHJvdG8z", [file_fastchat_v1_account]);
 
 /**
  * @generated from message fastchat.v1.ConversationLink
@@ -959,6 +959,13 @@ export type Text = Message<"fastchat.v1.Text"> & {
    * @generated from field: repeated bytes mentions = 3;
    */
   mentions: Uint8Array[];
+
+  /**
+   * What is sent with it; the text is their caption. At most `filesPerMessage`.
+   *
+   * @generated from field: repeated fastchat.v1.File files = 4;
+   */
+  files: File[];
 };
 
 /**
@@ -967,6 +974,91 @@ export type Text = Message<"fastchat.v1.Text"> & {
  */
 export const TextSchema: GenMessage<Text> = /*@__PURE__*/
   messageDesc(file_fastchat_v1_conversation, 25);
+
+/**
+ * A file that was sealed and stored as a blob [S6]. All but blob, key and size are its sender's words.
+ *
+ * @generated from message fastchat.v1.File
+ */
+export type File = Message<"fastchat.v1.File"> & {
+  /**
+   * SHA-256 of the blob, which is its id: one of those that the message names in the clear.
+   *
+   * @generated from field: bytes blob = 1;
+   */
+  blob: Uint8Array;
+
+  /**
+   * 32 random bytes, of this file alone.
+   *
+   * @generated from field: bytes key = 2;
+   */
+  key: Uint8Array;
+
+  /**
+   * Bytes of the file itself; the blob's follow from it.
+   *
+   * @generated from field: uint64 size = 3;
+   */
+  size: bigint;
+
+  /**
+   * @generated from field: string name = 4;
+   */
+  name: string;
+
+  /**
+   * As "image/jpeg".
+   *
+   * @generated from field: string media_type = 5;
+   */
+  mediaType: string;
+
+  /**
+   * @generated from field: fastchat.v1.FileKind kind = 6;
+   */
+  kind: FileKind;
+
+  /**
+   * Of a picture or video as it is shown; 0: not known.
+   *
+   * @generated from field: uint32 width = 7;
+   */
+  width: number;
+
+  /**
+   * @generated from field: uint32 height = 8;
+   */
+  height: number;
+
+  /**
+   * Of audio and video; 0: not known.
+   *
+   * @generated from field: uint32 duration_ms = 9;
+   */
+  durationMs: number;
+
+  /**
+   * A small WebP or JPEG, at most `thumbnailBytes`; empty: none.
+   *
+   * @generated from field: bytes thumbnail = 10;
+   */
+  thumbnail: Uint8Array;
+
+  /**
+   * See https://evanw.github.io/thumbhash/; empty: none.
+   *
+   * @generated from field: bytes thumbhash = 11;
+   */
+  thumbhash: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.File.
+ * Use `create(FileSchema)` to create a new message.
+ */
+export const FileSchema: GenMessage<File> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_conversation, 26);
 
 /**
  * @generated from message fastchat.v1.MessageReference
@@ -988,7 +1080,7 @@ export type MessageReference = Message<"fastchat.v1.MessageReference"> & {
  * Use `create(MessageReferenceSchema)` to create a new message.
  */
 export const MessageReferenceSchema: GenMessage<MessageReference> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 26);
+  messageDesc(file_fastchat_v1_conversation, 27);
 
 /**
  * A member's slot: the newest that was delivered to and read by the account [S5].
@@ -1017,7 +1109,7 @@ export type SlotContent = Message<"fastchat.v1.SlotContent"> & {
  * Use `create(SlotContentSchema)` to create a new message.
  */
 export const SlotContentSchema: GenMessage<SlotContent> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 27);
+  messageDesc(file_fastchat_v1_conversation, 28);
 
 /**
  * @generated from message fastchat.v1.SealedSlot
@@ -1056,7 +1148,7 @@ export type SealedSlot = Message<"fastchat.v1.SealedSlot"> & {
  * Use `create(SealedSlotSchema)` to create a new message.
  */
 export const SealedSlotSchema: GenMessage<SealedSlot> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 28);
+  messageDesc(file_fastchat_v1_conversation, 29);
 
 /**
  * @generated from message fastchat.v1.SignalContent
@@ -1089,7 +1181,7 @@ export type SignalContent = Message<"fastchat.v1.SignalContent"> & {
  * Use `create(SignalContentSchema)` to create a new message.
  */
 export const SignalContentSchema: GenMessage<SignalContent> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 29);
+  messageDesc(file_fastchat_v1_conversation, 30);
 
 /**
  * @generated from message fastchat.v1.Typing
@@ -1106,7 +1198,7 @@ export type Typing = Message<"fastchat.v1.Typing"> & {
  * Use `create(TypingSchema)` to create a new message.
  */
 export const TypingSchema: GenMessage<Typing> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 30);
+  messageDesc(file_fastchat_v1_conversation, 31);
 
 /**
  * @generated from message fastchat.v1.SealedSignal
@@ -1138,7 +1230,7 @@ export type SealedSignal = Message<"fastchat.v1.SealedSignal"> & {
  * Use `create(SealedSignalSchema)` to create a new message.
  */
 export const SealedSignalSchema: GenMessage<SealedSignal> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 31);
+  messageDesc(file_fastchat_v1_conversation, 32);
 
 /**
  * "I cannot open the sealed key of this epoch": signed by the device, not sealed [C6].
@@ -1182,7 +1274,7 @@ export type KeyRequest = Message<"fastchat.v1.KeyRequest"> & {
  * Use `create(KeyRequestSchema)` to create a new message.
  */
 export const KeyRequestSchema: GenMessage<KeyRequest> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 32);
+  messageDesc(file_fastchat_v1_conversation, 33);
 
 /**
  * Somebody asks to be let into a group [C7].
@@ -1234,7 +1326,7 @@ export type JoinRequest = Message<"fastchat.v1.JoinRequest"> & {
  * Use `create(JoinRequestSchema)` to create a new message.
  */
 export const JoinRequestSchema: GenMessage<JoinRequest> = /*@__PURE__*/
-  messageDesc(file_fastchat_v1_conversation, 33);
+  messageDesc(file_fastchat_v1_conversation, 34);
 
 /**
  * @generated from enum fastchat.v1.EpochKind
@@ -1423,4 +1515,40 @@ export type Joining = (typeof Joining)[keyof typeof Joining] | UnknownEnum;
  */
 export const JoiningSchema: GenEnum<Joining> = /*@__PURE__*/
   enumDesc(file_fastchat_v1_conversation, 5);
+
+/**
+ * @generated from enum fastchat.v1.FileKind
+ */
+export const FileKind = {
+  /**
+   * @generated from enum value: FILE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: FILE_KIND_PICTURE = 1;
+   */
+  PICTURE: 1,
+
+  /**
+   * @generated from enum value: FILE_KIND_VIDEO = 2;
+   */
+  VIDEO: 2,
+
+  /**
+   * @generated from enum value: FILE_KIND_AUDIO = 3;
+   */
+  AUDIO: 3,
+} as const;
+
+/**
+ * @generated from enum fastchat.v1.FileKind
+ */
+export type FileKind = (typeof FileKind)[keyof typeof FileKind] | UnknownEnum;
+
+/**
+ * Describes the enum fastchat.v1.FileKind.
+ */
+export const FileKindSchema: GenEnum<FileKind> = /*@__PURE__*/
+  enumDesc(file_fastchat_v1_conversation, 6);
 

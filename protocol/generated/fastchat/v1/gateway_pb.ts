@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/v1/gateway.proto.
  */
 export const file_fastchat_v1_gateway: GenFile = /*@__PURE__*/
-  fileDesc("ChlmYXN0Y2hhdC92MS9nYXRld2F5LnByb3RvEgtmYXN0Y2hhdC52MSKrAQoLR2F0ZXdheUluZm8SDwoHcHJvZHVjdBgBIAEoCRIQCghzb2Z0d2FyZRgCIAEoCRIQCgh2ZXJzaW9ucxgDIAMoDRIOCgZzdWl0ZXMYBCADKA0SFgoOcGFzc3dvcmRfc3VpdGUYBSABKA0SGQoRaW52aXRhdGlvbl9uZWVkZWQYBiABKAgSDAoEdGltZRgHIAEoBBIWCg5zaW5nbGVfc2Vzc2lvbhgIIAEoCCJNCgtTaWduVXBTdGFydBIMCgRuYW1lGAEgASgJEhwKFHJlZ2lzdHJhdGlvbl9yZXF1ZXN0GAIgASgMEhIKCmludml0YXRpb24YAyABKAkiPQoNU2lnblVwU3RhcnRlZBIdChVyZWdpc3RyYXRpb25fcmVzcG9uc2UYASABKAwSDQoFc3RhdGUYAiABKAwiuwEKDFNpZ25VcEZpbmlzaBIMCgRuYW1lGAEgASgJEhsKE3JlZ2lzdHJhdGlvbl9yZWNvcmQYAiABKAwSJwoGY3JlYXRlGAMgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxI0CgthdHRhY2htZW50cxgEIAEoCzIfLmZhc3RjaGF0LnYxLkFjY291bnRBdHRhY2htZW50cxISCgppbnZpdGF0aW9uGAUgASgJEg0KBXN0YXRlGAYgASgMIhAKDlNpZ25VcEZpbmlzaGVkIjIKC1NpZ25JblN0YXJ0EgwKBG5hbWUYASABKAkSFQoNbG9naW5fcmVxdWVzdBgCIAEoDCJOCg1TaWduSW5TdGFydGVkEhYKDmxvZ2luX3Jlc3BvbnNlGAEgASgMEg0KBXN0YXRlGAIgASgMEhYKDnBhc3N3b3JkX3N1aXRlGAMgASgNIjMKDFNpZ25JbkZpbmlzaBINCgVzdGF0ZRgBIAEoDBIUCgxsb2dpbl9maW5pc2gYAiABKAwi3AEKDlNpZ25JbkZpbmlzaGVkEg8KB2FjY291bnQYASABKAwSJgoFbGlua3MYAiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEiAKBXdyYXBzGAMgAygLMhEuZmFzdGNoYXQudjEuV3JhcBIaChJhY2NvdW50X3B1YmxpY19rZXkYBCABKAwSDQoFZ3JhbnQYBSABKAwSKQoIcmVjb3JkZWQYBiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEhkKEWFscmVhZHlfc2lnbmVkX2luGAcgASgIIh0KDVJlY292ZXJ5U3RhcnQSDAoEbmFtZRgBIAEoCSIgCg9SZWNvdmVyeVN0YXJ0ZWQSDQoFc3RhdGUYASABKAwiMgoOUmVjb3ZlcnlGaW5pc2gSDQoFc3RhdGUYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMIjwKDVBhc3N3b3JkU3RhcnQSDQoFZ3JhbnQYASABKAwSHAoUcmVnaXN0cmF0aW9uX3JlcXVlc3QYAiABKAwiPwoPUGFzc3dvcmRTdGFydGVkEh0KFXJlZ2lzdHJhdGlvbl9yZXNwb25zZRgBIAEoDBINCgVzdGF0ZRgCIAEoDCJwCg5QYXNzd29yZEZpbmlzaBINCgVzdGF0ZRgBIAEoDBIbChNyZWdpc3RyYXRpb25fcmVjb3JkGAIgASgMEh8KBHdyYXAYAyABKAsyES5mYXN0Y2hhdC52MS5XcmFwEhEKCXNpZ25hdHVyZRgEIAEoDCIhChBQYXNzd29yZEZpbmlzaGVkEg0KBWdyYW50GAEgASgMIpABCglBZGREZXZpY2USDQoFZ3JhbnQYASABKAwSJQoEbGluaxgCIAEoCzIXLmZhc3RjaGF0LnYxLlNpZ25lZExpbmsSNAoLYXR0YWNobWVudHMYAyABKAsyHy5mYXN0Y2hhdC52MS5BY2NvdW50QXR0YWNobWVudHMSFwoPcmVwbGFjZXNfb3RoZXJzGAQgASgIIg0KC0RldmljZUFkZGVkIjMKE090aGVyRGV2aWNlc1JlcXVlc3QSDQoFZ3JhbnQYASABKAwSDQoFc2xvdHMYAiADKAwiXwoMT3RoZXJEZXZpY2VzEiYKBW5vdGVzGAEgAygLMhcuZmFzdGNoYXQudjEuVmF1bHRFbnRyeRInCgV0aW1lcxgCIAMoCzIYLmZhc3RjaGF0LnYxLkRldmljZVRpbWVzIiIKEENoYWxsZW5nZVJlcXVlc3QSDgoGZGV2aWNlGAEgASgMIh4KCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwiVAoNVGlja2V0UmVxdWVzdBIOCgZkZXZpY2UYASABKAwSEQoJY2hhbGxlbmdlGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDBINCgVhdm9pZBgEIAMoCSI1CgZUaWNrZXQSDgoGdGlja2V0GAEgASgMEgsKA3VybBgCIAEoCRIOCgZzZXJ2ZXIYAyABKAliBnByb3RvMw", [file_fastchat_v1_account, file_fastchat_v1_frames, file_fastchat_v1_vault]);
+  fileDesc("ChlmYXN0Y2hhdC92MS9nYXRld2F5LnByb3RvEgtmYXN0Y2hhdC52MSKrAQoLR2F0ZXdheUluZm8SDwoHcHJvZHVjdBgBIAEoCRIQCghzb2Z0d2FyZRgCIAEoCRIQCgh2ZXJzaW9ucxgDIAMoDRIOCgZzdWl0ZXMYBCADKA0SFgoOcGFzc3dvcmRfc3VpdGUYBSABKA0SGQoRaW52aXRhdGlvbl9uZWVkZWQYBiABKAgSDAoEdGltZRgHIAEoBBIWCg5zaW5nbGVfc2Vzc2lvbhgIIAEoCCJNCgtTaWduVXBTdGFydBIMCgRuYW1lGAEgASgJEhwKFHJlZ2lzdHJhdGlvbl9yZXF1ZXN0GAIgASgMEhIKCmludml0YXRpb24YAyABKAkiPQoNU2lnblVwU3RhcnRlZBIdChVyZWdpc3RyYXRpb25fcmVzcG9uc2UYASABKAwSDQoFc3RhdGUYAiABKAwiuwEKDFNpZ25VcEZpbmlzaBIMCgRuYW1lGAEgASgJEhsKE3JlZ2lzdHJhdGlvbl9yZWNvcmQYAiABKAwSJwoGY3JlYXRlGAMgASgLMhcuZmFzdGNoYXQudjEuU2lnbmVkTGluaxI0CgthdHRhY2htZW50cxgEIAEoCzIfLmZhc3RjaGF0LnYxLkFjY291bnRBdHRhY2htZW50cxISCgppbnZpdGF0aW9uGAUgASgJEg0KBXN0YXRlGAYgASgMIhAKDlNpZ25VcEZpbmlzaGVkIjIKC1NpZ25JblN0YXJ0EgwKBG5hbWUYASABKAkSFQoNbG9naW5fcmVxdWVzdBgCIAEoDCJOCg1TaWduSW5TdGFydGVkEhYKDmxvZ2luX3Jlc3BvbnNlGAEgASgMEg0KBXN0YXRlGAIgASgMEhYKDnBhc3N3b3JkX3N1aXRlGAMgASgNIjMKDFNpZ25JbkZpbmlzaBINCgVzdGF0ZRgBIAEoDBIUCgxsb2dpbl9maW5pc2gYAiABKAwi3AEKDlNpZ25JbkZpbmlzaGVkEg8KB2FjY291bnQYASABKAwSJgoFbGlua3MYAiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEiAKBXdyYXBzGAMgAygLMhEuZmFzdGNoYXQudjEuV3JhcBIaChJhY2NvdW50X3B1YmxpY19rZXkYBCABKAwSDQoFZ3JhbnQYBSABKAwSKQoIcmVjb3JkZWQYBiADKAsyFy5mYXN0Y2hhdC52MS5TaWduZWRMaW5rEhkKEWFscmVhZHlfc2lnbmVkX2luGAcgASgIIh0KDVJlY292ZXJ5U3RhcnQSDAoEbmFtZRgBIAEoCSIgCg9SZWNvdmVyeVN0YXJ0ZWQSDQoFc3RhdGUYASABKAwiMgoOUmVjb3ZlcnlGaW5pc2gSDQoFc3RhdGUYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMIjwKDVBhc3N3b3JkU3RhcnQSDQoFZ3JhbnQYASABKAwSHAoUcmVnaXN0cmF0aW9uX3JlcXVlc3QYAiABKAwiPwoPUGFzc3dvcmRTdGFydGVkEh0KFXJlZ2lzdHJhdGlvbl9yZXNwb25zZRgBIAEoDBINCgVzdGF0ZRgCIAEoDCJwCg5QYXNzd29yZEZpbmlzaBINCgVzdGF0ZRgBIAEoDBIbChNyZWdpc3RyYXRpb25fcmVjb3JkGAIgASgMEh8KBHdyYXAYAyABKAsyES5mYXN0Y2hhdC52MS5XcmFwEhEKCXNpZ25hdHVyZRgEIAEoDCIhChBQYXNzd29yZEZpbmlzaGVkEg0KBWdyYW50GAEgASgMIpABCglBZGREZXZpY2USDQoFZ3JhbnQYASABKAwSJQoEbGluaxgCIAEoCzIXLmZhc3RjaGF0LnYxLlNpZ25lZExpbmsSNAoLYXR0YWNobWVudHMYAyABKAsyHy5mYXN0Y2hhdC52MS5BY2NvdW50QXR0YWNobWVudHMSFwoPcmVwbGFjZXNfb3RoZXJzGAQgASgIIg0KC0RldmljZUFkZGVkIjMKE090aGVyRGV2aWNlc1JlcXVlc3QSDQoFZ3JhbnQYASABKAwSDQoFc2xvdHMYAiADKAwiXwoMT3RoZXJEZXZpY2VzEiYKBW5vdGVzGAEgAygLMhcuZmFzdGNoYXQudjEuVmF1bHRFbnRyeRInCgV0aW1lcxgCIAMoCzIYLmZhc3RjaGF0LnYxLkRldmljZVRpbWVzIiIKEENoYWxsZW5nZVJlcXVlc3QSDgoGZGV2aWNlGAEgASgMIh4KCUNoYWxsZW5nZRIRCgljaGFsbGVuZ2UYASABKAwiVAoNVGlja2V0UmVxdWVzdBIOCgZkZXZpY2UYASABKAwSEQoJY2hhbGxlbmdlGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDBINCgVhdm9pZBgEIAMoCSI1CgZUaWNrZXQSDgoGdGlja2V0GAEgASgMEgsKA3VybBgCIAEoCRIOCgZzZXJ2ZXIYAyABKAkiRwoPQmxvYlBhc3NSZXF1ZXN0Eg4KBmRldmljZRgBIAEoDBIRCgljaGFsbGVuZ2UYAiABKAwSEQoJc2lnbmF0dXJlGAMgASgMIi0KCEJsb2JQYXNzEgwKBHBhc3MYASABKAwSEwoLbGlmZXRpbWVfbXMYAiABKA0iSwoJQmVnaW5CbG9iEgwKBHBhc3MYASABKAwSFAoMY29udmVyc2F0aW9uGAIgASgMEgwKBGJsb2IYAyABKAwSDAoEc2l6ZRgEIAEoBCIyCglCbG9iQmVndW4SEAoIdXBsb2FkZWQYASABKAQSEwoLcGllY2VfYnl0ZXMYAiABKA0iJgoIRHJvcEJsb2ISDAoEcGFzcxgBIAEoDBIMCgRibG9iGAIgASgMIg0KC0Jsb2JEcm9wcGVkYgZwcm90bzM", [file_fastchat_v1_account, file_fastchat_v1_frames, file_fastchat_v1_vault]);
 
 /**
  * GET /v1/info
@@ -720,4 +720,158 @@ export type Ticket = Message<"fastchat.v1.Ticket"> & {
  */
 export const TicketSchema: GenMessage<Ticket> = /*@__PURE__*/
   messageDesc(file_fastchat_v1_gateway, 23);
+
+/**
+ * POST /v1/blobs/pass: what all further requests about blobs bring along, for some minutes.
+ *
+ * @generated from message fastchat.v1.BlobPassRequest
+ */
+export type BlobPassRequest = Message<"fastchat.v1.BlobPassRequest"> & {
+  /**
+   * @generated from field: bytes device = 1;
+   */
+  device: Uint8Array;
+
+  /**
+   * @generated from field: bytes challenge = 2;
+   */
+  challenge: Uint8Array;
+
+  /**
+   * Ed25519 of the device over a label of its own, challenge and device.
+   *
+   * @generated from field: bytes signature = 3;
+   */
+  signature: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.BlobPassRequest.
+ * Use `create(BlobPassRequestSchema)` to create a new message.
+ */
+export const BlobPassRequestSchema: GenMessage<BlobPassRequest> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 24);
+
+/**
+ * @generated from message fastchat.v1.BlobPass
+ */
+export type BlobPass = Message<"fastchat.v1.BlobPass"> & {
+  /**
+   * Sealed to the gateways; in `authorization: Bearer` it stands as base64url.
+   *
+   * @generated from field: bytes pass = 1;
+   */
+  pass: Uint8Array;
+
+  /**
+   * @generated from field: uint32 lifetime_ms = 2;
+   */
+  lifetimeMs: number;
+};
+
+/**
+ * Describes the message fastchat.v1.BlobPass.
+ * Use `create(BlobPassSchema)` to create a new message.
+ */
+export const BlobPassSchema: GenMessage<BlobPass> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 25);
+
+/**
+ * POST /v1/blobs/begin: by a member who may write there. The same again tells how far it came.
+ *
+ * @generated from message fastchat.v1.BeginBlob
+ */
+export type BeginBlob = Message<"fastchat.v1.BeginBlob"> & {
+  /**
+   * @generated from field: bytes pass = 1;
+   */
+  pass: Uint8Array;
+
+  /**
+   * @generated from field: bytes conversation = 2;
+   */
+  conversation: Uint8Array;
+
+  /**
+   * SHA-256 of its bytes.
+   *
+   * @generated from field: bytes blob = 3;
+   */
+  blob: Uint8Array;
+
+  /**
+   * @generated from field: uint64 size = 4;
+   */
+  size: bigint;
+};
+
+/**
+ * Describes the message fastchat.v1.BeginBlob.
+ * Use `create(BeginBlobSchema)` to create a new message.
+ */
+export const BeginBlobSchema: GenMessage<BeginBlob> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 26);
+
+/**
+ * @generated from message fastchat.v1.BlobBegun
+ */
+export type BlobBegun = Message<"fastchat.v1.BlobBegun"> & {
+  /**
+   * Bytes that are stored for good; `size`: all of it.
+   *
+   * @generated from field: uint64 uploaded = 1;
+   */
+  uploaded: bigint;
+
+  /**
+   * How much is to be sent at once (PATCH /v1/blobs/…); the last piece may be smaller.
+   *
+   * @generated from field: uint32 piece_bytes = 2;
+   */
+  pieceBytes: number;
+};
+
+/**
+ * Describes the message fastchat.v1.BlobBegun.
+ * Use `create(BlobBegunSchema)` to create a new message.
+ */
+export const BlobBegunSchema: GenMessage<BlobBegun> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 27);
+
+/**
+ * POST /v1/blobs/drop: an upload that is not wanted any more, by the account that began it, as long as no message names it.
+ *
+ * @generated from message fastchat.v1.DropBlob
+ */
+export type DropBlob = Message<"fastchat.v1.DropBlob"> & {
+  /**
+   * @generated from field: bytes pass = 1;
+   */
+  pass: Uint8Array;
+
+  /**
+   * @generated from field: bytes blob = 2;
+   */
+  blob: Uint8Array;
+};
+
+/**
+ * Describes the message fastchat.v1.DropBlob.
+ * Use `create(DropBlobSchema)` to create a new message.
+ */
+export const DropBlobSchema: GenMessage<DropBlob> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 28);
+
+/**
+ * @generated from message fastchat.v1.BlobDropped
+ */
+export type BlobDropped = Message<"fastchat.v1.BlobDropped"> & {
+};
+
+/**
+ * Describes the message fastchat.v1.BlobDropped.
+ * Use `create(BlobDroppedSchema)` to create a new message.
+ */
+export const BlobDroppedSchema: GenMessage<BlobDropped> = /*@__PURE__*/
+  messageDesc(file_fastchat_v1_gateway, 29);
 
