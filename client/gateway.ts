@@ -4,9 +4,16 @@ import { ErrorSchema } from "@fastchat/protocol/wire/error";
 import { believableWait } from "./server-words.ts";
 import {
   AddDeviceSchema,
+  BeginBlobSchema,
+  BlobBegunSchema,
+  BlobDroppedSchema,
+  type BlobPass,
+  BlobPassRequestSchema,
+  BlobPassSchema,
   ChallengeRequestSchema,
   ChallengeSchema,
   DeviceAddedSchema,
+  DropBlobSchema,
   type GatewayInfo,
   GatewayInfoSchema,
   OtherDevicesRequestSchema,
@@ -31,7 +38,7 @@ import {
   TicketSchema,
 } from "@fastchat/protocol/wire/gateway";
 import { AccountPutBackSchema, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
-import { signTicketRequest } from "@fastchat/protocol/seal";
+import { runningSha256, signBlobPassRequest, signTicketRequest } from "@fastchat/protocol/seal";
 
 const MEDIA_TYPE = "application/x-protobuf";
 /** Most answers are shorter. */
@@ -76,6 +83,9 @@ export class Gateway {
   addDevice = this.#call("/v1/devices", AddDeviceSchema, DeviceAddedSchema);
   otherDevices = this.#call("/v1/devices/others", OtherDevicesRequestSchema, OtherDevicesSchema);
   putBackAccount = this.#call("/v1/accounts/put-back", PutBackAccountSchema, AccountPutBackSchema);
+  beginBlob = this.#call("/v1/blobs/begin", BeginBlobSchema, BlobBegunSchema);
+  dropBlob = this.#call("/v1/blobs/drop", DropBlobSchema, BlobDroppedSchema);
+  #blobPass = this.#call("/v1/blobs/pass", BlobPassRequestSchema, BlobPassSchema);
   #challenge = this.#call("/v1/challenge", ChallengeRequestSchema, ChallengeSchema);
   #ticket = this.#call("/v1/ticket", TicketRequestSchema, TicketSchema);
 
@@ -84,6 +94,63 @@ export class Gateway {
     const { challenge } = await this.#challenge({ device: idBytes(device) }, signal);
     const signature = await signTicketRequest(signingSeed, device, challenge);
     return this.#ticket({ device: idBytes(device), challenge, signature, avoid: [...avoid] }, signal);
+  }
+
+  /** The right to store and fetch what this device may, for some minutes. */
+  async blobPass(device: DeviceId, signingSeed: Uint8Array, signal?: AbortSignal): Promise<BlobPass> {
+    const { challenge } = await this.#challenge({ device: idBytes(device) }, signal);
+    const signature = await signBlobPassRequest(signingSeed, device, challenge);
+    return this.#blobPass({ device: idBytes(device), challenge, signature }, signal);
+  }
+
+  /** One piece of an upload. @param blob hexadecimal @returns how much of the blob is stored then */
+  async putPiece(
+    { pass, blob, offset, piece }: { readonly pass: Uint8Array; readonly blob: string; readonly offset: number; readonly piece: Uint8Array<ArrayBuffer> },
+    signal?: AbortSignal,
+  ): Promise<number> {
+    const hash = runningSha256();
+    hash.update(piece);
+    const headers = {
+      authorization: bearer(pass),
+      "content-type": "application/offset+octet-stream",
+      "content-digest": `sha-256=:${base64(hash.digest())}:`,
+      "upload-offset": String(offset),
+    };
+    const response = await this.#fetch(`/v1/blobs/${blob}`, { method: "PATCH", body: piece, headers }, signal, limits.blobPieceMs);
+    if (!response.ok) throw await this.#errorOf(response);
+    return offset + piece.length;
+  }
+
+  /** The bytes of a blob from one place on, as they come; ends early where the connection does. @param blob hexadecimal */
+  async *blobFrom(
+    { pass, blob, offset }: { readonly pass: Uint8Array; readonly blob: string; readonly offset: number },
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    const stalled = new AbortController();
+    const either = signal === undefined ? stalled.signal : AbortSignal.any([signal, stalled.signal]);
+    let timer = setTimeout(() => stalled.abort(), limits.requestMs);
+    try {
+      const headers = { authorization: bearer(pass), range: `bytes=${offset}-` };
+      const response = await this.#fetch(`/v1/blobs/${blob}`, { method: "GET", headers }, either, limits.wholeBlobMs);
+      if (!response.ok) throw await this.#errorOf(response);
+      if (response.status !== 206 || response.body === null) throw new GatewayUnreachable(this.url, new Error("no part of a blob"));
+      const reader = response.body.getReader();
+      try {
+        for (let part = await reader.read(); !part.done; part = await reader.read()) {
+          // A reader that takes its time is no connection that stalls.
+          clearTimeout(timer);
+          yield part.value;
+          timer = setTimeout(() => stalled.abort(), limits.requestMs);
+        }
+      } finally {
+        await reader.cancel().catch(() => undefined);
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error instanceof FastChatError ? error : new GatewayUnreachable(this.url, error);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #call<Request extends DescMessage, Answer extends DescMessage>(path: string, request: Request, answer: Answer) {
@@ -95,8 +162,8 @@ export class Gateway {
     };
   }
 
-  async #fetch(path: string, options: RequestInit, signal?: AbortSignal): Promise<Response> {
-    const timeout = AbortSignal.timeout(limits.requestMs);
+  async #fetch(path: string, options: RequestInit, signal?: AbortSignal, withinMs: number = limits.requestMs): Promise<Response> {
+    const timeout = AbortSignal.timeout(withinMs);
     try {
       const merged = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
       return await fetch(this.url + path, { ...options, signal: merged, redirect: "error", credentials: "omit" });
@@ -125,6 +192,9 @@ export class Gateway {
     }
   }
 }
+
+const base64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes));
+const bearer = (pass: Uint8Array): string => `Bearer ${base64(pass).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")}`;
 
 /** Whoever answers cannot fill our memory. */
 async function bodyOf(response: Response): Promise<Uint8Array> {

@@ -1,4 +1,4 @@
-import { create, fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   clientMessageId,
   type ClientMessageId,
@@ -10,7 +10,7 @@ import {
   limits,
 } from "@fastchat/protocol";
 import { random, sealMessage, utf8 } from "@fastchat/protocol/seal";
-import { MessageContentSchema } from "@fastchat/protocol/wire/conversation";
+import { type File, FileSchema, MessageContentSchema } from "@fastchat/protocol/wire/conversation";
 import { backoff } from "./backoff.ts";
 import { type Connection, ConnectionLost } from "./connection.ts";
 import { type ConversationLinks, type LinkAuthor, SendingBlocked } from "./conversation-links.ts";
@@ -48,6 +48,10 @@ export interface OutboxParts {
   /** Status or presence of these messages changed. */
   readonly onChanged: (conversation: ConversationId, outgoing: readonly Outgoing[]) => void;
   readonly onBlocked: (conversation: ConversationId) => void;
+  /** It has files that are not on the server yet: it waits for `uploaded`. */
+  readonly onFiles: (outgoing: Outgoing) => void;
+  /** Their files are needed no more. */
+  readonly onGone: (outgoing: readonly Outgoing[]) => void;
   readonly onUnexpected: (error: unknown) => void;
 }
 
@@ -57,6 +61,14 @@ export interface Writing {
   readonly texts: readonly string[];
   /** Seconds; 0: without an end. */
   readonly expiresAfter: number;
+  /** With the first text. */
+  readonly files?: readonly StagedFile[];
+}
+
+/** A file that lies sealed in the staging. */
+export interface StagedFile {
+  readonly file: File;
+  readonly staged: string;
 }
 
 /**
@@ -65,14 +77,20 @@ export interface Writing {
  */
 export async function leaveInOutbox(storage: Storage, writings: readonly Writing[]): Promise<Outgoing[]> {
   const time = BigInt(Date.now());
-  const left = writings.map(async ({ conversation, texts, expiresAfter }) => {
+  const left = writings.map(async ({ conversation, texts, expiresAfter, files = [] }) => {
     const [last] = await storage.range({ ...prefixRange(prefixes.outboxOf(conversation)), reverse: true, limit: 1 });
     const first = last === undefined ? 1 : outboxKeyParts(last.key).order + 1;
     return texts.map((given, place): Outgoing => {
       const text = given.toWellFormed();
       if (utf8(text).length > limits.messageTextBytes) throw new FastChatError(ErrorCode.TOO_LARGE);
       const id = clientMessageId(random(16));
-      const item = create(schemas.outbox, { clientMessageId: idBytes(id), text, time, expiresAfter });
+      const item = create(schemas.outbox, {
+        clientMessageId: idBytes(id),
+        text,
+        time,
+        expiresAfter,
+        files: place > 0 ? [] : files.map(({ file, staged }) => ({ file: toBinary(FileSchema, file), staged })),
+      });
       const order = first + place;
       return { conversation, id, order, key: keys.outbox(conversation, order, id), item, sent: undefined };
     });
@@ -89,6 +107,14 @@ export async function readOutbox(storage: Storage, conversation?: ConversationId
     return { conversation: of, id, order, key, item: fromBinary(schemas.outbox, value), sent: undefined };
   });
 }
+
+/** It lacks nothing to be sent. */
+const isReady = ({ failed, files }: OutboxItem): boolean => failed === 0 && files.every(({ uploaded }) => uploaded);
+
+/** Its files are on their way. */
+const isUploading = ({ failed, files }: OutboxItem): boolean => failed === 0 && files.some(({ uploaded }) => !uploaded);
+
+export const filesOf = ({ files }: OutboxItem): File[] => files.map(({ file }) => fromBinary(FileSchema, file));
 
 /** The queue of one conversation. */
 interface Queue {
@@ -144,7 +170,9 @@ export class Outbox {
   isWaiting(conversation?: ConversationId): boolean {
     const queues = conversation === undefined ? this.#queues.values() : [this.#queues.get(conversation)];
     for (const queue of queues) {
-      if (queue !== undefined && (queue.window.queue.length > 0 || queue.window.flying.length > 0)) return true;
+      if (queue === undefined) continue;
+      if (queue.window.queue.length > 0 || queue.window.flying.length > 0) return true;
+      if (queue.outgoing.values().some(({ item }) => isUploading(item))) return true;
     }
     return false;
   }
@@ -170,7 +198,9 @@ export class Outbox {
   settled(conversation: ConversationId, ids: readonly ClientMessageId[]): void {
     const queue = this.#queues.get(conversation);
     if (queue === undefined) return;
+    const gone = ids.flatMap((id) => queue.outgoing.get(id) ?? []);
     for (const id of ids) queue.outgoing.delete(id);
+    this.#parts.onGone(gone);
     queue.window = done(queue.window, ids);
     this.drive(conversation);
   }
@@ -180,10 +210,56 @@ export class Outbox {
     if (outgoing === undefined || outgoing.item.failed === 0) return;
     outgoing.item = create(schemas.outbox, { ...outgoing.item, failed: 0 });
     await this.#parts.storage.commit([put(outgoing.key, schemas.outbox, outgoing.item)]);
-    const queue = this.#queueOf(outgoing.conversation);
-    queue.window = enqueue(queue.window, [outgoing]);
+    this.#ready([outgoing]);
     this.#parts.onChanged(outgoing.conversation, [outgoing]);
-    this.drive(outgoing.conversation);
+  }
+
+  /** One of its files is on the server; with the last one it is sent. */
+  async uploaded(id: ClientMessageId, place: number): Promise<void> {
+    const outgoing = this.find(id);
+    if (outgoing === undefined) return;
+    const files = outgoing.item.files.map((file, index) => (index === place ? { ...file, uploaded: true } : file));
+    outgoing.item = create(schemas.outbox, { ...outgoing.item, files });
+    await this.#parts.storage.commit([put(outgoing.key, schemas.outbox, outgoing.item)]);
+    this.#parts.onChanged(outgoing.conversation, [outgoing]);
+    if (isReady(outgoing.item)) this.#ready([outgoing]);
+  }
+
+  /** Progress of its files. */
+  changed(id: ClientMessageId): void {
+    const outgoing = this.find(id);
+    if (outgoing !== undefined) this.#parts.onChanged(outgoing.conversation, [outgoing]);
+  }
+
+  /** Takes it back, unless it may be on the server already. False: it may be. */
+  async cancel(id: ClientMessageId): Promise<boolean> {
+    const outgoing = this.find(id);
+    if (outgoing === undefined || (outgoing.item.failed === 0 && !isUploading(outgoing.item))) return false;
+    await this.#parts.storage.commit([remove(outgoing.key)]);
+    this.#queueOf(outgoing.conversation).outgoing.delete(id);
+    this.#parts.onGone([outgoing]);
+    this.#parts.onBlocked(outgoing.conversation);
+    return true;
+  }
+
+  /** Refused for good, before it was sent. */
+  async fail(id: ClientMessageId, error: FastChatError): Promise<void> {
+    const outgoing = this.find(id);
+    if (outgoing !== undefined) await this.#fail(this.#queueOf(outgoing.conversation), [id], error);
+  }
+
+  /** What lacks its files is given to who brings them, the rest sent. */
+  #ready(outgoing: readonly Outgoing[]): void {
+    const byConversation = Map.groupBy(outgoing, ({ conversation }) => conversation);
+    for (const [conversation, some] of byConversation) {
+      const queue = this.#queueOf(conversation);
+      queue.window = enqueue(
+        queue.window,
+        some.filter(({ item }) => isReady(item)).map(({ id, order }): Queued<ClientMessageId> => ({ id, order })),
+      );
+      for (const each of some) if (isUploading(each.item)) this.#parts.onFiles(each);
+      this.drive(conversation);
+    }
   }
 
   /** The socket is gone: what was in flight has an unknown outcome and is sent again under the same id. */
@@ -239,12 +315,8 @@ export class Outbox {
     for (const [conversation, some] of byConversation) {
       const queue = this.#queueOf(conversation);
       for (const each of some) queue.outgoing.set(each.id, each);
-      queue.window = enqueue(
-        queue.window,
-        some.filter(({ item }) => item.failed === 0).map(({ id, order }): Queued<ClientMessageId> => ({ id, order })),
-      );
       this.#parts.onChanged(conversation, some);
-      this.drive(conversation);
+      this.#ready(some);
     }
   }
 
@@ -332,10 +404,12 @@ export class Outbox {
       sealed = await Promise.all(
         outgoing.map(({ id, item }) => {
           const { time, counter, text, expiresAfter } = item;
-          const kind = { case: "text", value: { text, mentions: mentionedIn(text, state) } } as const;
+          const files = filesOf(item);
+          const kind = { case: "text", value: { text, mentions: mentionedIn(text, state), files } } as const;
           const content = create(MessageContentSchema, { time, counter, manifest, kind, expiresAfter });
           if (witness !== undefined) content.witness = witness;
-          return sealMessage(key, context, { clientMessageId: id }, content, author.signingSeed);
+          const blobs = files.map(({ blob }) => blob);
+          return sealMessage(key, context, { clientMessageId: id, blobs }, content, author.signingSeed);
         }),
       );
     } catch (error) {

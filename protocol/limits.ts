@@ -47,9 +47,11 @@ export const limits = {
   largestBlobPieceBytes: 16_777_216,
   /** For one piece, on a slow network. */
   blobPieceMs: 300_000,
+  /** For fetching one, as long as something comes. */
+  wholeBlobMs: 86_400_000,
   blobPassMs: 600_000,
   /** Which no message names: an upload that was given up. */
-  unnamedBlobMs: 86_400_000,
+  unnamedBlobMs: 604_800_000,
   blobRequestsPerMinutePerDevice: 6_000,
   blobBeginsPerMinutePerDevice: 120,
 

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
+import { limits } from "@fastchat/protocol";
 import { commandTyped, dataFoldersToSearch, defaultDataFolder } from "@fastchat/protocol/local";
 
 /** Who may sign up: anybody, or who brings an invitation. */
@@ -10,6 +11,16 @@ export type PeoplePolicy = "everyone" | "exact";
 export type SignInAnswers = "distinct" | "uniform";
 /** On how many devices an account may be signed in at a time, unless it says itself that it wants one alone. */
 export type Sessions = "many" | "single";
+
+/** What is kept of files. */
+export interface FileRules {
+  /** Bytes of the largest one. */
+  readonly largest: number;
+  /** Bytes that one account's may take; 0: as many as it likes. */
+  readonly quota: number;
+  /** Milliseconds after which they are removed though messages still name them; 0: never. */
+  readonly retentionMs: number;
+}
 
 /** What the roles have in common. */
 export interface Config {
@@ -27,6 +38,7 @@ export interface Config {
   readonly signInAnswers: SignInAnswers;
   readonly sessions: Sessions;
   /** Origins (scheme, host, port) of web clients that are served from elsewhere. */
+  readonly files: FileRules;
   readonly webOrigins: readonly string[];
   /** Number of trusted proxies in front of the gateway, for the addresses that rates are counted by. */
   readonly trustedProxies: number;
@@ -61,6 +73,11 @@ export function readConfig(folder?: string, environment: Readonly<Record<string,
     people: oneOf(environment, "FASTCHAT_PEOPLE", ["everyone", "exact"], "everyone"),
     signInAnswers: oneOf(environment, "FASTCHAT_SIGN_IN_ANSWERS", ["distinct", "uniform"], "distinct"),
     sessions: oneOf(environment, "FASTCHAT_SESSIONS", ["many", "single"], "many"),
+    files: {
+      largest: Math.min(bytes(environment, "FASTCHAT_FILE_LIMIT") ?? limits.fileBytes, limits.fileBytes),
+      quota: bytes(environment, "FASTCHAT_FILE_QUOTA") ?? 0,
+      retentionMs: DAY_MS * (wholeNumber("FASTCHAT_FILE_RETENTION_DAYS", environment["FASTCHAT_FILE_RETENTION_DAYS"] || undefined) ?? 0),
+    },
     webOrigins: (environment["FASTCHAT_WEB_ORIGINS"] ?? "").split(",").flatMap((text) => (text.trim() === "" ? [] : [origin(text.trim())])),
     trustedProxies: wholeNumber("FASTCHAT_TRUSTED_PROXIES", environment["FASTCHAT_TRUSTED_PROXIES"] || undefined) ?? 0,
     logLevel: oneOf(environment, "FASTCHAT_LOG", ["debug", "info", "warn", "error"], "info"),
@@ -105,6 +122,18 @@ export function wholeNumber(name: string, text: string | undefined, Fault: typeo
   if (text === undefined) return undefined;
   if (!/^\d{1,5}$/.test(text)) throw new Fault(`${name} is "${text}"; it must be a whole number.`);
   return Number(text);
+}
+
+const DAY_MS = 86_400_000;
+const sizes = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as const;
+
+/** As "500M" or "2G"; undefined: not said. */
+function bytes(environment: Readonly<Record<string, string | undefined>>, name: string): number | undefined {
+  const text = environment[name];
+  if (text === undefined || text === "") return undefined;
+  const [, count, size] = /^(\d{1,6})([KMGT]?)$/.exec(text) ?? [];
+  if (count === undefined) throw new ConfigError(`${name} is "${text}"; it must be a number of bytes such as 500M or 2G.`);
+  return Number(count) * sizes[size as keyof typeof sizes];
 }
 
 /** Whether only this machine can reach a server that listens on this host. */

@@ -41,6 +41,7 @@ export {
   type ShowLabel,
   type SignatureLabel,
 } from "./labels.ts";
+export { runningSha256, type RunningSha256 } from "./sha256.ts";
 export { pad, paddedSize, type Unpadded, unpad } from "./padding.ts";
 export {
   generateRecoveryEntropy,

@@ -1,6 +1,7 @@
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
 
 interface NodeCrypto {
+  readonly createHash: (algorithm: "sha256") => { update(data: Uint8Array): unknown; digest(): Uint8Array };
   readonly hash: (algorithm: "sha256", data: Uint8Array, encoding: "buffer") => Uint8Array;
 }
 
@@ -14,6 +15,15 @@ function nativeCrypto(): NodeCrypto | undefined {
 }
 
 const native = nativeCrypto()?.hash;
+
+/** SHA-256 of what comes in pieces. */
+export interface RunningSha256 {
+  update(bytes: Uint8Array): unknown;
+  /** 32 bytes; ends it. */
+  digest(): Uint8Array;
+}
+
+export const runningSha256 = (): RunningSha256 => nativeCrypto()?.createHash("sha256") ?? nobleSha256.create();
 
 /** SHA-256 (FIPS 180-4): 32 bytes. */
 export function sha256(bytes: Uint8Array): Uint8Array {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { ErrorCode, FastChatError } from "@fastchat/protocol";
+import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Bus } from "../bus/bus.ts";
-import type { Sessions, SignInAnswers, SignUpPolicy } from "../config.ts";
+import type { FileRules, Sessions, SignInAnswers, SignUpPolicy } from "../config.ts";
 import type { Log } from "../events.ts";
 import type { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
@@ -15,6 +16,8 @@ import type { UsedStates } from "./used-states.ts";
 export interface GatewayContext {
   readonly database: Database;
   readonly bus: Bus;
+  readonly blobs: BlobStore;
+  readonly files: FileRules;
   readonly chains: ChainStates;
   readonly secrets: Secrets;
   readonly states: SealedStates;
@@ -31,6 +34,8 @@ export interface GatewayContext {
     readonly signInsByAddress: TokenBuckets;
     readonly signUpsByAddress: TokenBuckets;
     readonly ticketsByDevice: TokenBuckets;
+    readonly blobsByDevice: TokenBuckets;
+    readonly blobBeginsByDevice: TokenBuckets;
   };
   readonly log: Log;
 }

@@ -4,9 +4,15 @@ import { ErrorCode, errorRow, FastChatError, limits } from "@fastchat/protocol";
 import { ErrorSchema } from "@fastchat/protocol/wire/error";
 import {
   AddDeviceSchema,
+  BeginBlobSchema,
+  BlobBegunSchema,
+  BlobDroppedSchema,
+  BlobPassRequestSchema,
+  BlobPassSchema,
   ChallengeRequestSchema,
   ChallengeSchema,
   DeviceAddedSchema,
+  DropBlobSchema,
   GatewayInfoSchema,
   OtherDevicesRequestSchema,
   OtherDevicesSchema,
@@ -30,8 +36,9 @@ import {
 } from "@fastchat/protocol/wire/gateway";
 import { AccountPutBackSchema, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Bus } from "../bus/bus.ts";
-import { isLoopback, type Sessions, type SignInAnswers, type SignUpPolicy } from "../config.ts";
+import { type FileRules, isLoopback, type Sessions, type SignInAnswers, type SignUpPolicy } from "../config.ts";
 import { type Log, reasonOf } from "../events.ts";
 import { openGatewayMetrics } from "../metrics.ts";
 import { ChainStates } from "../store/chains.ts";
@@ -39,6 +46,7 @@ import { type Database, failureOf } from "../store/database.ts";
 import { TokenBuckets } from "../token-bucket.ts";
 import { addDevice } from "./add-device.ts";
 import { addressKey } from "./address.ts";
+import { addBlobRoutes, begin, drop, giveBlobPass } from "./blobs.ts";
 import { readBody } from "./body.ts";
 import type { GatewayContext } from "./context.ts";
 import { info } from "./info.ts";
@@ -59,6 +67,8 @@ import { UsedStates } from "./used-states.ts";
 export interface GatewayOptions {
   readonly database: Database;
   readonly bus: Bus;
+  readonly blobs: BlobStore;
+  readonly files: FileRules;
   readonly secrets: Secrets;
   readonly strategy: Strategy;
   readonly log: Log;
@@ -90,6 +100,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const gateway: GatewayContext = {
     database,
     bus: options.bus,
+    blobs: options.blobs,
+    files: options.files,
     chains: new ChainStates(database),
     secrets,
     states: new SealedStates(secrets.key),
@@ -105,6 +117,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       signInsByAddress: perMinute(limits.signInsPerMinutePerAddress),
       signUpsByAddress: perMinute(limits.signUpsPerMinutePerAddress, limits.signUpsBurstPerAddress),
       ticketsByDevice: perMinute(limits.ticketsPerMinutePerDevice, limits.ticketsBurstPerDevice),
+      blobsByDevice: perMinute(limits.blobRequestsPerMinutePerDevice),
+      blobBeginsByDevice: perMinute(limits.blobBeginsPerMinutePerDevice),
     },
     log,
   };
@@ -112,7 +126,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     bodyLimit: limits.gatewayBodyBytes,
     // The nearest ones, counted from us.
     trustProxy: (_address, hop) => hop < options.trustedProxies,
-    requestTimeout: limits.requestMs,
+    // A piece of a blob may take that long; what else there is has `limits.requestMs`.
+    requestTimeout: limits.blobPieceMs,
     connectionTimeout: 2 * limits.requestMs,
     forceCloseConnections: true,
   });
@@ -120,11 +135,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   app.addContentTypeParser(PROTOBUF, { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error, request, reply) => answerError(reply, refusalOf(error, request, log)));
   app.setNotFoundHandler((_request, reply) => answerError(reply, new FastChatError(ErrorCode.UNKNOWN_REQUEST)));
+  endSlowRequests(app);
   addHeaders(app, options);
   addMetrics(app);
   addHealth(app, gateway);
   addJoinPage(app);
   addRoutes(app, gateway);
+  addBlobRoutes(app, gateway);
   await app.listen({ host, port: options.port });
   const { port } = app.server.address() as AddressInfo;
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
@@ -178,6 +195,9 @@ function addRoutes(app: FastifyInstance, gateway: GatewayContext): void {
     (body) => putBackAccount(gateway, body),
     limits.gatewayLinkBodyBytes,
   );
+  post("/v1/blobs/pass", BlobPassRequestSchema, BlobPassSchema, (body) => giveBlobPass(gateway, body));
+  post("/v1/blobs/begin", BeginBlobSchema, BlobBegunSchema, (body) => begin(gateway, body));
+  post("/v1/blobs/drop", DropBlobSchema, BlobDroppedSchema, (body) => drop(gateway, body));
   post("/v1/challenge", ChallengeRequestSchema, ChallengeSchema, (body) => giveChallenge(gateway, body));
   post("/v1/ticket", TicketRequestSchema, TicketSchema, (body) => giveTicket(gateway, body));
 }
@@ -200,6 +220,17 @@ function refusalOf(error: unknown, request: FastifyRequest, log: Log): FastChatE
   log.event("warn", "request-failed", { request: request.routeOptions.url ?? "unknown", reason: reasonOf(error) });
   const failure = failureOf(error);
   return new FastChatError(failure.kind === "refused" && failure.full ? ErrorCode.STORAGE_FULL : ErrorCode.UNAVAILABLE, { cause: error });
+}
+
+/** A client that sends a request slower than any honest one holds a connection no longer. */
+function endSlowRequests(app: FastifyInstance): void {
+  app.addHook("onRequest", async (request) => {
+    if (request.method !== "POST") return;
+    const { raw } = request;
+    const timer = setTimeout(() => raw.destroy(), limits.requestMs);
+    const end = () => clearTimeout(timer);
+    raw.once("end", end).once("close", end);
+  });
 }
 
 /** Live: the process answers. Ready: the database does, and there is a chat server to send clients to. */
@@ -253,8 +284,8 @@ function addHeaders(app: FastifyInstance, { host, webOrigins }: GatewayOptions):
     if (request.method !== "OPTIONS") return undefined;
     return reply
       .headers({
-        "access-control-allow-methods": "GET, POST",
-        "access-control-allow-headers": "content-type",
+        "access-control-allow-methods": "GET, POST, PATCH",
+        "access-control-allow-headers": "authorization, content-digest, content-type, range, upload-offset",
         "access-control-max-age": "600",
       })
       .status(204)

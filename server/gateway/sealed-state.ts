@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 
 /** What is sealed, and only opened as the same. */
-export type SealedPurpose = "sign-up" | "sign-in" | "recovery" | "grant" | "password" | "challenge";
+export type SealedPurpose = "sign-up" | "sign-in" | "recovery" | "grant" | "password" | "challenge" | "blob-pass";
 
 const CIPHER = "aes-256-gcm";
 const NONCE_BYTES = 12;

@@ -74,6 +74,17 @@ export interface Tables {
   former_member: { conversation: Uint8Array; account: Uint8Array; until: number; added_by: Uint8Array };
   join_request: { conversation: Uint8Array; account: Uint8Array; request: Uint8Array; invited: boolean; time: number };
   public_group: { name: string; conversation: Uint8Array };
+  blob: {
+    blob: Uint8Array;
+    conversation: Uint8Array;
+    account: Uint8Array;
+    device: Uint8Array;
+    client_message_id: Uint8Array;
+    size: number;
+    begun: number;
+    whole: Generated<boolean>;
+    look_at: number;
+  };
   entry: {
     conversation: Uint8Array;
     sequence: number;

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/profile/v1/profile.proto.
  */
 export const file_fastchat_profile_v1_profile: GenFile = /*@__PURE__*/
-  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiGgoHUnVubmluZxIPCgdydW5uaW5nGAEgASgMIkQKDVdpdG5lc3NSZWNvcmQSEwoLaW5jYXJuYXRpb24YASABKA0SEAoIc2VxdWVuY2UYAiABKA0SDAoEaGFzaBgDIAEoDCKWCAoMQ29udmVyc2F0aW9uEgwKBHBlZXIYASABKAwSDAoEaGVhZBgCIAEoDRILCgNsb3cYAyABKA0SDAoEaGlnaBgEIAEoDRITCgtpbmNhcm5hdGlvbhgFIAEoDRIyCgZhbmNob3IYBiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSMgoGbmV3ZXN0GAcgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkEg8KB2NvdW50ZXIYCCABKA0SNQoIY291bnRlcnMYCSADKAsyIy5mYXN0Y2hhdC5wcm9maWxlLnYxLkRldmljZUNvdW50ZXJzEhIKCnJlYWRfdXBfdG8YCiABKA0SDgoGdW5yZWFkGAsgASgNEhQKDGxhc3RfbWVzc2FnZRgMIAEoDRIMCgR0aW1lGA0gASgEEhgKEG90aGVyc19kZWxpdmVyZWQYDiABKA0SEwoLb3RoZXJzX3JlYWQYDyABKA0SNQoMbWVtYmVyX3Nsb3RzGBAgAygLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5NZW1iZXJTbG90EhgKEG93bl9zbG90X2NvdW50ZXIYESABKA0SGQoRZGVsaXZlcmVkX3dyaXR0ZW4YEiABKA0SFAoMcmVhZF93cml0dGVuGBMgASgNEg4KBmZvcmtlZBgUIAEoCBIVCg11cGRhdGVfbmVlZGVkGBUgASgIEhAKCHJldmlzaW9uGBYgASgNEhUKDWxhc3RfcmVjZWl2ZWQYFyABKA0SKgoGY2xhaW1zGBggAygLMhouZmFzdGNoYXQucHJvZmlsZS52MS5DbGFpbRIUCgxjb250cmFkaWN0ZWQYGSADKAwSFwoPZm9ya2VkX2FjY291bnRzGBogAygMEhYKDm93bl9zbG90X2Vwb2NoGBwgASgNEhoKEmluY2FybmF0aW9uX3N0YXJ0cxgdIAMoDRIzCgdyZXZva2VkGB4gAygLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5SZXZva2VkRGV2aWNlEg4KBmNsb3NlZBgfIAEoCBIQCghtZW50aW9ucxggIAEoDRIpCgVncm91cBghIAEoCzIaLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXASEAoIYWRkZWRfYnkYIiABKAwSGQoRcmV0ZW50aW9uX3NlY29uZHMYIyABKA0SFQoNZGVsZXRlZF91cF90bxgkIAEoDRIiChpzaG9ydGVzdF9yZXRlbnRpb25fc2Vjb25kcxglIAEoDRIWCg5hd2FpdGVkX2Vwb2NocxgmIAMoDRIRCglyZWFkX2Zyb20YJyABKA0SDwoHcmVhZF9hdBgoIAEoBBIMCgRsb3N0GDIgASgNIocDCgVHcm91cBIUCgxtZW1iZXJfY291bnQYASABKA0SDAoEcm9sZRgCIAEoDRIRCgltYXlfd3JpdGUYAyABKAgSDwoHbWF5X2FkZBgEIAEoCBIaChJtYXlfY2hhbmdlX3Byb2ZpbGUYBSABKAgSDQoFbmFtZXMYBiADKAkSFAoMbWVtYmVyX3NpbmNlGAcgASgNEioKA2VuZBgIIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBFbmQSMgoHcHJvZmlsZRgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBQcm9maWxlEjkKDnByb2ZpbGVfcGxhY2VzGBAgAygLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5Qcm9maWxlUGxhY2USEgoKcHJvZmlsZV9hdBgMIAEoDRIXCg9wcm9maWxlX2FjY291bnQYDSABKAwSFgoOcHJvZmlsZV9kZXZpY2UYDiABKAwSFQoNam9pbl9yZXF1ZXN0cxgPIAEoDSInCghHcm91cEVuZBIPCgdyZW1vdmVkGAEgASgIEgoKAmJ5GAIgASgMIjkKDFByb2ZpbGVQbGFjZRIMCgRsaW5rGAEgASgNEg0KBWVwb2NoGAIgASgNEgwKBGhhc2gYAyABKAwiLQoMR3JvdXBQcm9maWxlEg0KBWluZGV4GAEgASgNEg4KBnNpZ25lZBgCIAEoDCJtCgpNZW1iZXJTbG90Eg8KB2FjY291bnQYASABKAwSDQoFc2luY2UYAiABKA0SDQoFZXBvY2gYAyABKA0SDwoHY291bnRlchgEIAEoDRIRCglkZWxpdmVyZWQYBSABKA0SDAoEcmVhZBgGIAEoDSItCg1SZXZva2VkRGV2aWNlEg4KBmRldmljZRgBIAEoDBIMCgRoaWdoGAIgASgNIk0KBUNsYWltEg8KB2FjY291bnQYASABKAwSMwoHd2l0bmVzcxgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZCJBCg5EZXZpY2VDb3VudGVycxIOCgZkZXZpY2UYASABKAwSDgoGbG93ZXN0GAIgASgNEg8KB2hpZ2hlc3QYAyABKA0iMQoLQ2hhaW5SZWNvcmQSEAoIc25hcHNob3QYASABKAwSEAoIc2VxdWVuY2UYAiABKA0ingQKC1N0b3JlZEVudHJ5EgwKBHRpbWUYASABKAQSDwoHYWNjb3VudBgCIAEoDBIOCgZkZXZpY2UYAyABKAwSEgoKZW50cnlfaGFzaBgEIAEoDBIUCgxydW5uaW5nX2hhc2gYBSABKAwSNQoHbWVzc2FnZRgKIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTWVzc2FnZUgAEi8KBGxpbmsYCyABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZExpbmtIABI5CgtpbmNhcm5hdGlvbhgMIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZEgAEjMKBmVyYXNlZBgNIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRXJhc2VkSAASNQoKdW5yZWFkYWJsZRgOIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuVW5yZWFkYWJsZUgAEjkKCWR1cGxpY2F0ZRgPIAEoCzIkLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRHVwbGljYXRlSAASMgoHbm90aWNlcxgUIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTm90aWNlEjAKBm90aGVycxgVIAMoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRW50cnlCBgoEYm9keSJZCg1TdG9yZWRNZXNzYWdlEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEg0KBWVwb2NoGAIgASgNEg8KB2NvbnRlbnQYAyABKAwSDQoFZG91YnQYBCABKAkiDAoKU3RvcmVkTGluayI6CgxTdG9yZWRFcmFzZWQSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwSDwoHY291bnRlchgCIAEoDSIRCg9TdG9yZWREdXBsaWNhdGUiOgoKVW5yZWFkYWJsZRINCgVlbnRyeRgBIAEoDBIOCgZyZWFzb24YAiABKAkSDQoFZXBvY2gYAyABKA0iKgoMU3RvcmVkTm90aWNlEgwKBGtpbmQYASABKAkSDAoEdGV4dBgCIAEoCSJ7CgpPdXRib3hJdGVtEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEgwKBHRleHQYAiABKAkSDAoEdGltZRgDIAEoBBIPCgdjb3VudGVyGAQgASgNEg4KBmZhaWxlZBgFIAEoDRIVCg1leHBpcmVzX2FmdGVyGAYgASgNIhUKBVRpbWVyEgwKBGVuZHMYASABKAQiLAoLU2VydmVyQ2xvY2sSDgoGb2Zmc2V0GAEgASgSEg0KBWhlYXJkGAIgASgEIk4KC1ZhdWx0UmVjb3JkEg0KBWVudHJ5GAEgASgMEg8KB2NvbnRlbnQYAiABKAwSDwoHdmVyc2lvbhgDIAEoDRIOCgZkZXZpY2UYBCABKAwiYAoLVmF1bHRDdXJzb3ISEAoIcmV2aXNpb24YASABKA0SMQoFbmFtZWQYAiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLk5hbWVkTWFuaWZlc3QSDAoEaGVhZBgDIAEoDSJCCg1OYW1lZE1hbmlmZXN0EhIKCmdlbmVyYXRpb24YASABKA0SDwoHdmVyc2lvbhgCIAEoDRIMCgRoYXNoGAMgASgMIswECgRXaXNoEhUKC29wZW5fZGlyZWN0GAEgASgJSAASLQoEcmVhZBgCIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFJlYWRIABIvCgVkcmFmdBgDIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaERyYWZ0SAASLwoFb2xkZXIYBCABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hPbGRlckgAEjUKCHZlcmlmaWVkGAUgASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoVmVyaWZpZWRIABIZCg9hY2NlcHRfaWRlbnRpdHkYBiABKAlIABItCgRub3RlGAcgASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoTm90ZUgAEi8KBXJldHJ5GAggASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoUmV0cnlIABI2CgljYXVnaHRfdXAYCSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hDYXVnaHRVcEgAEhUKC2ZpbmRfcGVvcGxlGAogASgJSAASNAoIc2lnbl9vdXQYCyABKAsyIC5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hTaWduT3V0SAASFwoNc2FmZXR5X251bWJlchgMIAEoCUgAEhUKC2FjY2VwdF9mb3JrGA0gASgMSAASLQoEY2FsbBgOIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaENhbGxIAEIGCgRraW5kIjIKCFdpc2hSZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoDSIvCglXaXNoRHJhZnQSFAoMY29udmVyc2F0aW9uGAEgASgMEgwKBHRleHQYAiABKAkiQAoJV2lzaE9sZGVyEhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIOCgZiZWZvcmUYAiABKA0SDQoFbGltaXQYAyABKA0iLgoMV2lzaFZlcmlmaWVkEgwKBG5hbWUYASABKAkSEAoIdmVyaWZpZWQYAiABKAgiJgoIV2lzaE5vdGUSDAoEbmFtZRgBIAEoCRIMCgRub3RlGAIgASgJIiYKCVdpc2hSZXRyeRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDCIOCgxXaXNoQ2F1Z2h0VXAiKwoIV2lzaENhbGwSDAoEbmFtZRgBIAEoCRIRCglhcmd1bWVudHMYAiABKAwiDQoLV2lzaFNpZ25PdXQiSgoHR3JhbnRlZBINCgVlcnJvchgBIAEoDRIOCgZkZXRhaWwYAiABKAkSDgoGcmVzdWx0GAMgASgJEhAKCHNlbnRlbmNlGAQgASgJIjMKEEhvbGRlckNvbm5lY3Rpb24SDQoFc3RhdGUYASABKAkSEAoIY2FsbF9rZXkYAiABKAwiNwoNVW5yZWFkUmVxdWVzdBIKCgJieRgBIAEoDBIMCgRoZWFkGAIgASgNEgwKBHRpbWUYAyABKARiBnByb3RvMw");
+  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiGgoHUnVubmluZxIPCgdydW5uaW5nGAEgASgMIkQKDVdpdG5lc3NSZWNvcmQSEwoLaW5jYXJuYXRpb24YASABKA0SEAoIc2VxdWVuY2UYAiABKA0SDAoEaGFzaBgDIAEoDCKWCAoMQ29udmVyc2F0aW9uEgwKBHBlZXIYASABKAwSDAoEaGVhZBgCIAEoDRILCgNsb3cYAyABKA0SDAoEaGlnaBgEIAEoDRITCgtpbmNhcm5hdGlvbhgFIAEoDRIyCgZhbmNob3IYBiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSMgoGbmV3ZXN0GAcgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkEg8KB2NvdW50ZXIYCCABKA0SNQoIY291bnRlcnMYCSADKAsyIy5mYXN0Y2hhdC5wcm9maWxlLnYxLkRldmljZUNvdW50ZXJzEhIKCnJlYWRfdXBfdG8YCiABKA0SDgoGdW5yZWFkGAsgASgNEhQKDGxhc3RfbWVzc2FnZRgMIAEoDRIMCgR0aW1lGA0gASgEEhgKEG90aGVyc19kZWxpdmVyZWQYDiABKA0SEwoLb3RoZXJzX3JlYWQYDyABKA0SNQoMbWVtYmVyX3Nsb3RzGBAgAygLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5NZW1iZXJTbG90EhgKEG93bl9zbG90X2NvdW50ZXIYESABKA0SGQoRZGVsaXZlcmVkX3dyaXR0ZW4YEiABKA0SFAoMcmVhZF93cml0dGVuGBMgASgNEg4KBmZvcmtlZBgUIAEoCBIVCg11cGRhdGVfbmVlZGVkGBUgASgIEhAKCHJldmlzaW9uGBYgASgNEhUKDWxhc3RfcmVjZWl2ZWQYFyABKA0SKgoGY2xhaW1zGBggAygLMhouZmFzdGNoYXQucHJvZmlsZS52MS5DbGFpbRIUCgxjb250cmFkaWN0ZWQYGSADKAwSFwoPZm9ya2VkX2FjY291bnRzGBogAygMEhYKDm93bl9zbG90X2Vwb2NoGBwgASgNEhoKEmluY2FybmF0aW9uX3N0YXJ0cxgdIAMoDRIzCgdyZXZva2VkGB4gAygLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5SZXZva2VkRGV2aWNlEg4KBmNsb3NlZBgfIAEoCBIQCghtZW50aW9ucxggIAEoDRIpCgVncm91cBghIAEoCzIaLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXASEAoIYWRkZWRfYnkYIiABKAwSGQoRcmV0ZW50aW9uX3NlY29uZHMYIyABKA0SFQoNZGVsZXRlZF91cF90bxgkIAEoDRIiChpzaG9ydGVzdF9yZXRlbnRpb25fc2Vjb25kcxglIAEoDRIWCg5hd2FpdGVkX2Vwb2NocxgmIAMoDRIRCglyZWFkX2Zyb20YJyABKA0SDwoHcmVhZF9hdBgoIAEoBBIMCgRsb3N0GDIgASgNIocDCgVHcm91cBIUCgxtZW1iZXJfY291bnQYASABKA0SDAoEcm9sZRgCIAEoDRIRCgltYXlfd3JpdGUYAyABKAgSDwoHbWF5X2FkZBgEIAEoCBIaChJtYXlfY2hhbmdlX3Byb2ZpbGUYBSABKAgSDQoFbmFtZXMYBiADKAkSFAoMbWVtYmVyX3NpbmNlGAcgASgNEioKA2VuZBgIIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBFbmQSMgoHcHJvZmlsZRgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBQcm9maWxlEjkKDnByb2ZpbGVfcGxhY2VzGBAgAygLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5Qcm9maWxlUGxhY2USEgoKcHJvZmlsZV9hdBgMIAEoDRIXCg9wcm9maWxlX2FjY291bnQYDSABKAwSFgoOcHJvZmlsZV9kZXZpY2UYDiABKAwSFQoNam9pbl9yZXF1ZXN0cxgPIAEoDSInCghHcm91cEVuZBIPCgdyZW1vdmVkGAEgASgIEgoKAmJ5GAIgASgMIjkKDFByb2ZpbGVQbGFjZRIMCgRsaW5rGAEgASgNEg0KBWVwb2NoGAIgASgNEgwKBGhhc2gYAyABKAwiLQoMR3JvdXBQcm9maWxlEg0KBWluZGV4GAEgASgNEg4KBnNpZ25lZBgCIAEoDCJtCgpNZW1iZXJTbG90Eg8KB2FjY291bnQYASABKAwSDQoFc2luY2UYAiABKA0SDQoFZXBvY2gYAyABKA0SDwoHY291bnRlchgEIAEoDRIRCglkZWxpdmVyZWQYBSABKA0SDAoEcmVhZBgGIAEoDSItCg1SZXZva2VkRGV2aWNlEg4KBmRldmljZRgBIAEoDBIMCgRoaWdoGAIgASgNIk0KBUNsYWltEg8KB2FjY291bnQYASABKAwSMwoHd2l0bmVzcxgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZCJBCg5EZXZpY2VDb3VudGVycxIOCgZkZXZpY2UYASABKAwSDgoGbG93ZXN0GAIgASgNEg8KB2hpZ2hlc3QYAyABKA0iMQoLQ2hhaW5SZWNvcmQSEAoIc25hcHNob3QYASABKAwSEAoIc2VxdWVuY2UYAiABKA0ingQKC1N0b3JlZEVudHJ5EgwKBHRpbWUYASABKAQSDwoHYWNjb3VudBgCIAEoDBIOCgZkZXZpY2UYAyABKAwSEgoKZW50cnlfaGFzaBgEIAEoDBIUCgxydW5uaW5nX2hhc2gYBSABKAwSNQoHbWVzc2FnZRgKIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTWVzc2FnZUgAEi8KBGxpbmsYCyABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZExpbmtIABI5CgtpbmNhcm5hdGlvbhgMIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZEgAEjMKBmVyYXNlZBgNIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRXJhc2VkSAASNQoKdW5yZWFkYWJsZRgOIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuVW5yZWFkYWJsZUgAEjkKCWR1cGxpY2F0ZRgPIAEoCzIkLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRHVwbGljYXRlSAASMgoHbm90aWNlcxgUIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTm90aWNlEjAKBm90aGVycxgVIAMoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRW50cnlCBgoEYm9keSJZCg1TdG9yZWRNZXNzYWdlEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEg0KBWVwb2NoGAIgASgNEg8KB2NvbnRlbnQYAyABKAwSDQoFZG91YnQYBCABKAkiDAoKU3RvcmVkTGluayI6CgxTdG9yZWRFcmFzZWQSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwSDwoHY291bnRlchgCIAEoDSIRCg9TdG9yZWREdXBsaWNhdGUiOgoKVW5yZWFkYWJsZRINCgVlbnRyeRgBIAEoDBIOCgZyZWFzb24YAiABKAkSDQoFZXBvY2gYAyABKA0iKgoMU3RvcmVkTm90aWNlEgwKBGtpbmQYASABKAkSDAoEdGV4dBgCIAEoCSKtAQoKT3V0Ym94SXRlbRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBIMCgR0ZXh0GAIgASgJEgwKBHRpbWUYAyABKAQSDwoHY291bnRlchgEIAEoDRIOCgZmYWlsZWQYBSABKA0SFQoNZXhwaXJlc19hZnRlchgGIAEoDRIwCgVmaWxlcxgHIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuT3V0Z29pbmdGaWxlIj4KDE91dGdvaW5nRmlsZRIMCgRmaWxlGAEgASgMEg4KBnN0YWdlZBgCIAEoCRIQCgh1cGxvYWRlZBgDIAEoCCIVCgVUaW1lchIMCgRlbmRzGAEgASgEIiwKC1NlcnZlckNsb2NrEg4KBm9mZnNldBgBIAEoEhINCgVoZWFyZBgCIAEoBCJOCgtWYXVsdFJlY29yZBINCgVlbnRyeRgBIAEoDBIPCgdjb250ZW50GAIgASgMEg8KB3ZlcnNpb24YAyABKA0SDgoGZGV2aWNlGAQgASgMImAKC1ZhdWx0Q3Vyc29yEhAKCHJldmlzaW9uGAEgASgNEjEKBW5hbWVkGAIgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5OYW1lZE1hbmlmZXN0EgwKBGhlYWQYAyABKA0iQgoNTmFtZWRNYW5pZmVzdBISCgpnZW5lcmF0aW9uGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SDAoEaGFzaBgDIAEoDCLMBAoEV2lzaBIVCgtvcGVuX2RpcmVjdBgBIAEoCUgAEi0KBHJlYWQYAiABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZWFkSAASLwoFZHJhZnQYAyABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hEcmFmdEgAEi8KBW9sZGVyGAQgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoT2xkZXJIABI1Cgh2ZXJpZmllZBgFIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFZlcmlmaWVkSAASGQoPYWNjZXB0X2lkZW50aXR5GAYgASgJSAASLQoEbm90ZRgHIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE5vdGVIABIvCgVyZXRyeRgIIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFJldHJ5SAASNgoJY2F1Z2h0X3VwGAkgASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoQ2F1Z2h0VXBIABIVCgtmaW5kX3Blb3BsZRgKIAEoCUgAEjQKCHNpZ25fb3V0GAsgASgLMiAuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoU2lnbk91dEgAEhcKDXNhZmV0eV9udW1iZXIYDCABKAlIABIVCgthY2NlcHRfZm9yaxgNIAEoDEgAEi0KBGNhbGwYDiABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hDYWxsSABCBgoEa2luZCIyCghXaXNoUmVhZBIUCgxjb252ZXJzYXRpb24YASABKAwSEAoIc2VxdWVuY2UYAiABKA0iLwoJV2lzaERyYWZ0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIMCgR0ZXh0GAIgASgJIkAKCVdpc2hPbGRlchIUCgxjb252ZXJzYXRpb24YASABKAwSDgoGYmVmb3JlGAIgASgNEg0KBWxpbWl0GAMgASgNIi4KDFdpc2hWZXJpZmllZBIMCgRuYW1lGAEgASgJEhAKCHZlcmlmaWVkGAIgASgIIiYKCFdpc2hOb3RlEgwKBG5hbWUYASABKAkSDAoEbm90ZRgCIAEoCSImCglXaXNoUmV0cnkSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwiDgoMV2lzaENhdWdodFVwIisKCFdpc2hDYWxsEgwKBG5hbWUYASABKAkSEQoJYXJndW1lbnRzGAIgASgMIg0KC1dpc2hTaWduT3V0IkoKB0dyYW50ZWQSDQoFZXJyb3IYASABKA0SDgoGZGV0YWlsGAIgASgJEg4KBnJlc3VsdBgDIAEoCRIQCghzZW50ZW5jZRgEIAEoCSIzChBIb2xkZXJDb25uZWN0aW9uEg0KBXN0YXRlGAEgASgJEhAKCGNhbGxfa2V5GAIgASgMIjcKDVVucmVhZFJlcXVlc3QSCgoCYnkYASABKAwSDAoEaGVhZBgCIAEoDRIMCgR0aW1lGAMgASgEYgZwcm90bzM");
 
 /**
  * Who is signed in here.
@@ -1045,6 +1045,11 @@ export type OutboxItem = Message<"fastchat.profile.v1.OutboxItem"> & {
    * @generated from field: uint32 expires_after = 6;
    */
   expiresAfter: number;
+
+  /**
+   * @generated from field: repeated fastchat.profile.v1.OutgoingFile files = 7;
+   */
+  files: OutgoingFile[];
 };
 
 /**
@@ -1053,6 +1058,39 @@ export type OutboxItem = Message<"fastchat.profile.v1.OutboxItem"> & {
  */
 export const OutboxItemSchema: GenMessage<OutboxItem> = /*@__PURE__*/
   messageDesc(file_fastchat_profile_v1_profile, 22);
+
+/**
+ * A file of a message that waits: it lies sealed in the profile until its message stands in the log.
+ *
+ * @generated from message fastchat.profile.v1.OutgoingFile
+ */
+export type OutgoingFile = Message<"fastchat.profile.v1.OutgoingFile"> & {
+  /**
+   * fastchat.v1.File.
+   *
+   * @generated from field: bytes file = 1;
+   */
+  file: Uint8Array;
+
+  /**
+   * Its name there.
+   *
+   * @generated from field: string staged = 2;
+   */
+  staged: string;
+
+  /**
+   * @generated from field: bool uploaded = 3;
+   */
+  uploaded: boolean;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.OutgoingFile.
+ * Use `create(OutgoingFileSchema)` to create a new message.
+ */
+export const OutgoingFileSchema: GenMessage<OutgoingFile> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 23);
 
 /**
  * A message with a lifetime that is stored here.
@@ -1073,7 +1111,7 @@ export type Timer = Message<"fastchat.profile.v1.Timer"> & {
  * Use `create(TimerSchema)` to create a new message.
  */
 export const TimerSchema: GenMessage<Timer> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 23);
+  messageDesc(file_fastchat_profile_v1_profile, 24);
 
 /**
  * What this device knows of the server's clock, for when there is no connection.
@@ -1101,7 +1139,7 @@ export type ServerClock = Message<"fastchat.profile.v1.ServerClock"> & {
  * Use `create(ServerClockSchema)` to create a new message.
  */
 export const ServerClockSchema: GenMessage<ServerClock> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 24);
+  messageDesc(file_fastchat_profile_v1_profile, 25);
 
 /**
  * A vault entry as last accepted.
@@ -1141,7 +1179,7 @@ export type VaultRecord = Message<"fastchat.profile.v1.VaultRecord"> & {
  * Use `create(VaultRecordSchema)` to create a new message.
  */
 export const VaultRecordSchema: GenMessage<VaultRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 25);
+  messageDesc(file_fastchat_profile_v1_profile, 26);
 
 /**
  * @generated from message fastchat.profile.v1.VaultCursor
@@ -1172,7 +1210,7 @@ export type VaultCursor = Message<"fastchat.profile.v1.VaultCursor"> & {
  * Use `create(VaultCursorSchema)` to create a new message.
  */
 export const VaultCursorSchema: GenMessage<VaultCursor> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 26);
+  messageDesc(file_fastchat_profile_v1_profile, 27);
 
 /**
  * @generated from message fastchat.profile.v1.NamedManifest
@@ -1199,7 +1237,7 @@ export type NamedManifest = Message<"fastchat.profile.v1.NamedManifest"> & {
  * Use `create(NamedManifestSchema)` to create a new message.
  */
 export const NamedManifestSchema: GenMessage<NamedManifest> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 27);
+  messageDesc(file_fastchat_profile_v1_profile, 28);
 
 /**
  * What a process beside the holder asks it to do.
@@ -1304,7 +1342,7 @@ export type Wish = Message<"fastchat.profile.v1.Wish"> & {
  * Use `create(WishSchema)` to create a new message.
  */
 export const WishSchema: GenMessage<Wish> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 28);
+  messageDesc(file_fastchat_profile_v1_profile, 29);
 
 /**
  * @generated from message fastchat.profile.v1.WishRead
@@ -1326,7 +1364,7 @@ export type WishRead = Message<"fastchat.profile.v1.WishRead"> & {
  * Use `create(WishReadSchema)` to create a new message.
  */
 export const WishReadSchema: GenMessage<WishRead> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 29);
+  messageDesc(file_fastchat_profile_v1_profile, 30);
 
 /**
  * @generated from message fastchat.profile.v1.WishDraft
@@ -1348,7 +1386,7 @@ export type WishDraft = Message<"fastchat.profile.v1.WishDraft"> & {
  * Use `create(WishDraftSchema)` to create a new message.
  */
 export const WishDraftSchema: GenMessage<WishDraft> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 30);
+  messageDesc(file_fastchat_profile_v1_profile, 31);
 
 /**
  * @generated from message fastchat.profile.v1.WishOlder
@@ -1375,7 +1413,7 @@ export type WishOlder = Message<"fastchat.profile.v1.WishOlder"> & {
  * Use `create(WishOlderSchema)` to create a new message.
  */
 export const WishOlderSchema: GenMessage<WishOlder> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 31);
+  messageDesc(file_fastchat_profile_v1_profile, 32);
 
 /**
  * @generated from message fastchat.profile.v1.WishVerified
@@ -1397,7 +1435,7 @@ export type WishVerified = Message<"fastchat.profile.v1.WishVerified"> & {
  * Use `create(WishVerifiedSchema)` to create a new message.
  */
 export const WishVerifiedSchema: GenMessage<WishVerified> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 32);
+  messageDesc(file_fastchat_profile_v1_profile, 33);
 
 /**
  * @generated from message fastchat.profile.v1.WishNote
@@ -1419,7 +1457,7 @@ export type WishNote = Message<"fastchat.profile.v1.WishNote"> & {
  * Use `create(WishNoteSchema)` to create a new message.
  */
 export const WishNoteSchema: GenMessage<WishNote> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 33);
+  messageDesc(file_fastchat_profile_v1_profile, 34);
 
 /**
  * @generated from message fastchat.profile.v1.WishRetry
@@ -1436,7 +1474,7 @@ export type WishRetry = Message<"fastchat.profile.v1.WishRetry"> & {
  * Use `create(WishRetrySchema)` to create a new message.
  */
 export const WishRetrySchema: GenMessage<WishRetry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 34);
+  messageDesc(file_fastchat_profile_v1_profile, 35);
 
 /**
  * @generated from message fastchat.profile.v1.WishCaughtUp
@@ -1449,7 +1487,7 @@ export type WishCaughtUp = Message<"fastchat.profile.v1.WishCaughtUp"> & {
  * Use `create(WishCaughtUpSchema)` to create a new message.
  */
 export const WishCaughtUpSchema: GenMessage<WishCaughtUp> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 35);
+  messageDesc(file_fastchat_profile_v1_profile, 36);
 
 /**
  * One of the calls in calls.ts.
@@ -1475,7 +1513,7 @@ export type WishCall = Message<"fastchat.profile.v1.WishCall"> & {
  * Use `create(WishCallSchema)` to create a new message.
  */
 export const WishCallSchema: GenMessage<WishCall> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 36);
+  messageDesc(file_fastchat_profile_v1_profile, 37);
 
 /**
  * @generated from message fastchat.profile.v1.WishSignOut
@@ -1488,7 +1526,7 @@ export type WishSignOut = Message<"fastchat.profile.v1.WishSignOut"> & {
  * Use `create(WishSignOutSchema)` to create a new message.
  */
 export const WishSignOutSchema: GenMessage<WishSignOut> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 37);
+  messageDesc(file_fastchat_profile_v1_profile, 38);
 
 /**
  * The holder's answer.
@@ -1528,7 +1566,7 @@ export type Granted = Message<"fastchat.profile.v1.Granted"> & {
  * Use `create(GrantedSchema)` to create a new message.
  */
 export const GrantedSchema: GenMessage<Granted> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 38);
+  messageDesc(file_fastchat_profile_v1_profile, 39);
 
 /**
  * How the holder is connected, for processes beside it. Written before anything else by who takes the lock, so that whoever
@@ -1557,7 +1595,7 @@ export type HolderConnection = Message<"fastchat.profile.v1.HolderConnection"> &
  * Use `create(HolderConnectionSchema)` to create a new message.
  */
 export const HolderConnectionSchema: GenMessage<HolderConnection> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 39);
+  messageDesc(file_fastchat_profile_v1_profile, 40);
 
 /**
  * A conversation that a stranger began, and that is left for later.
@@ -1592,5 +1630,5 @@ export type UnreadRequest = Message<"fastchat.profile.v1.UnreadRequest"> & {
  * Use `create(UnreadRequestSchema)` to create a new message.
  */
 export const UnreadRequestSchema: GenMessage<UnreadRequest> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 40);
+  messageDesc(file_fastchat_profile_v1_profile, 41);
 

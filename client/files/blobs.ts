@@ -1,0 +1,80 @@
+import { type ClientMessageId, type ConversationId, type DeviceId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
+import { toHex } from "@fastchat/protocol/seal";
+import type { Gateway } from "../gateway.ts";
+
+/** A pass is renewed while it is good for so long, milliseconds. */
+const RENEWED_BEFORE_MS = 30_000;
+
+export interface BlobPlace {
+  readonly conversation: ConversationId;
+  readonly clientMessageId: ClientMessageId;
+  readonly blob: Uint8Array;
+  /** Of the blob, bytes. */
+  readonly size: number;
+}
+
+/** What a device does with the blobs of its conversations. Every call throws FastChatError, or GatewayUnreachable. */
+export class Blobs {
+  readonly #gateway: Gateway;
+  readonly #device: DeviceId;
+  readonly #signingSeed: Uint8Array;
+  #pass: Promise<{ readonly pass: Uint8Array; readonly until: number }> | undefined;
+
+  constructor(gateway: Gateway, { device, signingSeed }: { readonly device: DeviceId; readonly signingSeed: Uint8Array }) {
+    this.#gateway = gateway;
+    this.#device = device;
+    this.#signingSeed = signingSeed;
+  }
+
+  /** Announces an upload, or finds how far it came, and how much is to be sent at once. */
+  async begin({ conversation, clientMessageId, blob, size }: BlobPlace, signal: AbortSignal): Promise<{ uploaded: number; pieceBytes: number }> {
+    const body = { conversation: idBytes(conversation), clientMessageId: idBytes(clientMessageId), blob, size: BigInt(size) };
+    const { uploaded, pieceBytes } = await this.#with((pass) => this.#gateway.beginBlob({ pass, ...body }, signal));
+    const isUsual = Number(uploaded) <= size && pieceBytes > 0 && pieceBytes <= limits.largestBlobPieceBytes;
+    if (!isUsual) throw new FastChatError(ErrorCode.UNAVAILABLE, { detail: "The server's word on an upload cannot be." });
+    return { uploaded: Number(uploaded), pieceBytes };
+  }
+
+  put(blob: Uint8Array, offset: number, piece: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<number> {
+    return this.#with((pass) => this.#gateway.putPiece({ pass, blob: toHex(blob), offset, piece }, signal));
+  }
+
+  async drop(blob: Uint8Array): Promise<void> {
+    await this.#with((pass) => this.#gateway.dropBlob({ pass, blob }));
+  }
+
+  /** Its bytes from one place on, as far as the connection lasts. */
+  async *from(blob: Uint8Array, offset: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    for (let isSecond = false; ; isSecond = true) {
+      try {
+        yield* this.#gateway.blobFrom({ pass: await this.#renewed(), blob: toHex(blob), offset }, signal);
+        return;
+      } catch (error) {
+        if (isSecond || !isOutdated(error)) throw error;
+        this.#pass = undefined;
+      }
+    }
+  }
+
+  async #with<Result>(act: (pass: Uint8Array) => Promise<Result>): Promise<Result> {
+    try {
+      return await act(await this.#renewed());
+    } catch (error) {
+      if (!isOutdated(error)) throw error;
+      this.#pass = undefined;
+      return act(await this.#renewed());
+    }
+  }
+
+  async #renewed(): Promise<Uint8Array> {
+    const given = await this.#pass?.catch(() => undefined);
+    if (given !== undefined && Date.now() < given.until) return given.pass;
+    const asked = Date.now();
+    this.#pass = this.#gateway
+      .blobPass(this.#device, this.#signingSeed)
+      .then(({ pass, lifetimeMs }) => ({ pass, until: asked + lifetimeMs - RENEWED_BEFORE_MS }));
+    return (await this.#pass).pass;
+  }
+}
+
+const isOutdated = (error: unknown): boolean => error instanceof FastChatError && error.code === ErrorCode.PASS_INVALID;

@@ -1,0 +1,42 @@
+import { StorageFullError } from "../storage.ts";
+import type { Staging, StagingWriter } from "./staging.ts";
+
+/** In the origin private file system (WHATWG File System), a folder for each profile; a writer's bytes are there once it is closed. */
+export function opfsStaging(profile: string): Staging {
+  const folder = async (): Promise<FileSystemDirectoryHandle> => {
+    const root = await navigator.storage.getDirectory();
+    const all = await root.getDirectoryHandle("fastchat-outgoing", { create: true });
+    return all.getDirectoryHandle(encodeURIComponent(profile), { create: true });
+  };
+  return {
+    async write(name): Promise<StagingWriter> {
+      const handle = await (await folder()).getFileHandle(name, { create: true });
+      const writable = await handle.createWritable();
+      return {
+        write: (bytes) => writable.write(new Uint8Array(bytes)).catch(full),
+        close: () => writable.close().catch(full),
+        async abort() {
+          await writable.abort().catch(() => undefined);
+          await (await folder()).removeEntry(name).catch(() => undefined);
+        },
+      };
+    },
+    async read(name, start, end) {
+      const file = await (await (await folder()).getFileHandle(name)).getFile();
+      const bytes = new Uint8Array(await file.slice(start, end).arrayBuffer());
+      if (bytes.length !== end - start) throw new RangeError("a staged file is shorter than it was");
+      return bytes;
+    },
+    remove: async (name) => (await folder()).removeEntry(name).catch(() => undefined),
+    async list() {
+      const found: { name: string; modified: number }[] = [];
+      for await (const [name, handle] of (await folder()).entries())
+        if (handle.kind === "file") found.push({ name, modified: (await (handle as FileSystemFileHandle).getFile()).lastModified });
+      return found;
+    },
+  };
+}
+
+function full(error: unknown): never {
+  throw error instanceof DOMException && error.name === "QuotaExceededError" ? new StorageFullError(error) : error;
+}

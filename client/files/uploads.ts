@@ -1,0 +1,191 @@
+import { type ClientMessageId, type ConversationId, ErrorCode, errorRow, FastChatError } from "@fastchat/protocol";
+import { sealedFileSize } from "@fastchat/protocol/seal";
+import { backoff } from "../backoff.ts";
+import { ConnectionLost } from "../connection.ts";
+import { type ConversationLinks, SendingBlocked } from "../conversation-links.ts";
+import type { Conversation } from "../conversation.ts";
+import { filesOf, type Outbox, type Outgoing } from "../outbox.ts";
+import { pause } from "../pause.ts";
+import type { BlobPlace, Blobs } from "./blobs.ts";
+import { isPassing } from "./fetching.ts";
+import type { Staging } from "./staging.ts";
+
+/** How often progress is told, milliseconds. */
+const TELL_EVERY_MS = 250;
+/** What lies in the staging without a message for so long was left by a process that was killed, milliseconds. */
+const ABANDONED_MS = 86_400_000;
+
+export interface UploadsParts {
+  readonly blobs: Blobs;
+  readonly staging: Staging;
+  readonly outbox: Pick<Outbox, "find" | "uploaded" | "fail" | "changed">;
+  readonly links: ConversationLinks;
+  readonly conversationOf: (id: ConversationId) => Promise<Conversation>;
+  readonly isOnline: () => boolean;
+  readonly onBlocked: (conversation: ConversationId) => void;
+  readonly onUnexpected: (error: unknown) => void;
+}
+
+export interface UploadProgress {
+  /** Bytes that the server has, of all files of the message. */
+  readonly sent: number;
+  readonly size: number;
+}
+
+/**
+ * Brings the files of messages in the outbox to the server, message after message, piece after piece. What the server has is asked of it, so that a
+ * connection that ends, and a process that is killed, are taken up where they were, and nothing is stored twice: a blob is known by its hash.
+ */
+export class Uploads {
+  readonly #parts: UploadsParts;
+  readonly #waiting = new Map<ClientMessageId, Outgoing>();
+  readonly #progress = new Map<ClientMessageId, UploadProgress>();
+  readonly #closing = new AbortController();
+  /** Of the message that is being uploaded. */
+  #current: { readonly id: ClientMessageId; readonly cancelling: AbortController } | undefined;
+  #driving: Promise<void> | undefined;
+  #again = false;
+  #told = 0;
+
+  constructor(parts: UploadsParts) {
+    this.#parts = parts;
+  }
+
+  progressOf(id: ClientMessageId): UploadProgress | undefined {
+    return this.#progress.get(id);
+  }
+
+  add(outgoing: Outgoing): void {
+    const files = filesOf(outgoing.item);
+    const size = files.reduce((sum, file) => sum + sealedFileSize(Number(file.size)), 0);
+    this.#waiting.set(outgoing.id, outgoing);
+    this.#progress.set(outgoing.id, { sent: 0, size });
+    this.drive();
+  }
+
+  /** They were sent, or taken back: what was staged goes, and with it an upload under way. */
+  async gone(outgoing: readonly Outgoing[]): Promise<void> {
+    for (const { id, item } of outgoing) {
+      const isUnsent = this.#waiting.delete(id);
+      this.#progress.delete(id);
+      if (this.#current?.id === id) this.#current.cancelling.abort();
+      for (const { staged } of item.files) await this.#parts.staging.remove(staged);
+      if (!isUnsent) continue;
+      // What the server has of them goes by itself after a while; most goes now.
+      for (const { blob } of filesOf(item)) await this.#parts.blobs.drop(blob).catch(() => undefined);
+    }
+  }
+
+  /** Goes on, where something waits and there is a connection. */
+  drive(): void {
+    this.#again = true;
+    if (this.#closing.signal.aborted) return;
+    this.#driving ??= this.#drive()
+      .catch(this.#parts.onUnexpected)
+      .finally(() => {
+        this.#driving = undefined;
+        if (this.#again && this.#waiting.size > 0 && this.#parts.isOnline()) this.drive();
+      });
+  }
+
+  /** Removes what killed processes left. @param named what the outbox holds */
+  async cleanUp(named: ReadonlySet<string>): Promise<void> {
+    for (const { name, modified } of await this.#parts.staging.list())
+      if (!named.has(name) && modified < Date.now() - ABANDONED_MS) await this.#parts.staging.remove(name);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#current?.cancelling.abort();
+    await this.#driving;
+  }
+
+  async #drive(): Promise<void> {
+    while (this.#again) {
+      this.#again = false;
+      for (const outgoing of [...this.#waiting.values()]) {
+        if (this.#closing.signal.aborted || !this.#parts.isOnline()) return;
+        await this.#message(outgoing);
+      }
+    }
+  }
+
+  async #message({ id, conversation }: Outgoing): Promise<void> {
+    const cancelling = new AbortController();
+    this.#current = { id, cancelling };
+    const signal = AbortSignal.any([this.#closing.signal, cancelling.signal]);
+    try {
+      for (let failures = 0; ; ) {
+        try {
+          await this.#files(id, signal);
+          this.#waiting.delete(id);
+          return;
+        } catch (error) {
+          if (signal.aborted) return;
+          if (error instanceof ConnectionLost) return;
+          if (error instanceof SendingBlocked) return this.#parts.onBlocked(conversation);
+          if (!isPassing(error) && !isRefreshed(error)) {
+            this.#waiting.delete(id);
+            this.#progress.delete(id);
+            if (!(error instanceof FastChatError)) throw error;
+            await this.#parts.outbox.fail(id, error);
+            return;
+          }
+          failures++;
+          await pause(backoff(failures, Math.random(), error instanceof FastChatError ? error.retryAfterMs : 0), signal);
+          if (signal.aborted || !this.#parts.isOnline()) return;
+        }
+      }
+    } finally {
+      this.#current = undefined;
+    }
+  }
+
+  async #files(id: ClientMessageId, signal: AbortSignal): Promise<void> {
+    const { outbox, links, conversationOf } = this.#parts;
+    const outgoing = outbox.find(id);
+    if (outgoing === undefined) return;
+    // Who is no member, or waits for somebody's identity to be accepted, uploads nothing; a conversation that is new is made.
+    await links.prepare(await conversationOf(outgoing.conversation));
+    let before = 0;
+    for (const [index, file] of filesOf(outgoing.item).entries()) {
+      const size = sealedFileSize(Number(file.size));
+      const { staged, uploaded } = outgoing.item.files[index]!;
+      if (!uploaded) {
+        const place = { conversation: outgoing.conversation, clientMessageId: id, blob: file.blob, size };
+        await this.#file(place, staged, { before, signal });
+        await outbox.uploaded(id, index);
+      }
+      before += size;
+    }
+  }
+
+  async #file(place: BlobPlace, staged: string, { before, signal }: { readonly before: number; readonly signal: AbortSignal }): Promise<void> {
+    const { blobs, staging } = this.#parts;
+    const { blob, size } = place;
+    const begun = await blobs.begin(place, signal);
+    let { uploaded } = begun;
+    while (uploaded < size) {
+      this.#tell(place.clientMessageId, before + uploaded);
+      signal.throwIfAborted();
+      const piece = await staging.read(staged, uploaded, Math.min(size, uploaded + begun.pieceBytes)).catch((error: unknown) => {
+        throw new FastChatError(ErrorCode.STAGED_FILE_LOST, { cause: error });
+      });
+      uploaded = await blobs.put(blob, uploaded, piece, signal);
+    }
+    this.#tell(place.clientMessageId, before + size);
+  }
+
+  #tell(id: ClientMessageId, sent: number): void {
+    const progress = this.#progress.get(id);
+    if (progress === undefined) return;
+    this.#progress.set(id, { ...progress, sent });
+    const now = performance.now();
+    if (now - this.#told < TELL_EVERY_MS) return;
+    this.#told = now;
+    this.#parts.outbox.changed(id);
+  }
+}
+
+/** It is done anew on top of what is there now. */
+const isRefreshed = (error: unknown): boolean => error instanceof FastChatError && errorRow(error.code).advice === "refresh";
