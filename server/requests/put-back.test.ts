@@ -104,6 +104,12 @@ test("[H6] [C3] a lost link of a group is put back by a member, and by nobody el
   await using s = await welcome(stranger);
   expect(await s.refusal({ case: "appendLink", value: request })).toBe(ErrorCode.NOT_FOUND);
   await b.ask({ case: "appendLink", value: request }, "appended");
+  // Who has part in it, and how far it goes, is nobody else's business.
+  expect(await s.refusal({ case: "appendLink", value: request })).toBe(ErrorCode.NOT_FOUND);
+  const ofOthers = new TestConversation(bob, mallory);
+  await ofOthers.open(b, bob);
+  const guess = { ...request, conversation: idBytes(ofOthers.id) };
+  expect(await s.refusal({ case: "appendLink", value: guess })).toBe(ErrorCode.NOT_FOUND);
   expect(await m.refusal({ case: "fetchSlots", value: { conversation: idBytes(group.id) } })).toBe(ErrorCode.NOT_FOUND);
   const { entries } = await a.ask({ case: "fetchEntries", value: { conversation: idBytes(group.id), after: 1, limit: 10 } }, "entries");
   // Who put it back is not its author.
