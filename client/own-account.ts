@@ -46,6 +46,8 @@ export class OwnAccount {
   /** Each message asks for them: they are derived once. */
   #vaultKeys: VaultKeys | undefined;
   #keys: readonly AccountKeySecret[];
+  /** The chain as it was when its devices were last told of: others may learn of a link before `refresh` does. */
+  #told: AccountState | undefined;
 
   constructor(parts: OwnAccountParts) {
     this.#parts = parts;
@@ -65,20 +67,20 @@ export class OwnAccount {
 
   /** Every new device is shown on all devices of the account [A5]. */
   async refresh(): Promise<void> {
-    const { me } = this.#parts.profile;
-    const before = (await this.#parts.accounts.get(me.account))?.state;
-    const { state } = await this.#parts.accounts.refresh(me.account);
-    if (await this.renewKeys()) await this.#parts.vault().renew();
+    const { accounts, profile, vault, onNewDevice, onSignedOut } = this.#parts;
+    const { me } = profile;
+    const before = (this.#told ??= (await accounts.get(me.account))?.state);
+    const { state } = await accounts.refresh(me.account);
+    if (await this.renewKeys()) await vault().renew();
     if (before === undefined) return;
     // What a device wrote before it ended is read now: what it signs from here on is refused [P4].
-    const isOver = (device: DeviceId) => before.devices.get(device)?.status.kind !== state.devices.get(device)?.status.kind;
-    const ended = [...state.devices.values()].filter(({ device, status }) => status.kind !== "active" && isOver(device));
-    if (ended.length > 0) await this.#parts.vault().refresh();
-    for (const { device } of state.devices.values()) {
-      if (before.devices.has(device) || device === me.device) continue;
-      this.#parts.onNewDevice();
-    }
-    for (const { device, status } of ended) if (status.kind === "signed-out") this.#parts.onSignedOut(device);
+    if (endedSince(before, state).length > 0) await vault().refresh();
+    // Somebody else may have told of some of it meanwhile.
+    const last = this.#told ?? before;
+    if (state.head.index <= last.head.index) return;
+    this.#told = state;
+    for (const device of state.devices.keys()) if (!last.devices.has(device) && device !== me.device) onNewDevice();
+    for (const { device, status } of endedSince(last, state)) if (status.kind === "signed-out") onSignedOut(device);
   }
 
   /** The same where something of a newer key turned up: perhaps before this device heard of the link that brought it. */
@@ -284,3 +286,9 @@ export class OwnAccount {
     }
   }
 }
+
+/** Devices that have lost their rights, or went, in a newer state of the account. */
+const endedSince = (before: AccountState, now: AccountState) =>
+  [...now.devices.values()].filter(
+    ({ device, status }) => status.kind !== "active" && before.devices.get(device)?.status.kind !== status.kind,
+  );
