@@ -4,8 +4,7 @@ import { join, resolve } from "node:path";
 import type { Client } from "@fastchat/client";
 import { findGateway, listProfiles, openClient } from "@fastchat/client/node";
 import type { Config } from "./config.ts";
-import { type ErrorCode, FastChatError } from "@fastchat/protocol";
-import { Failure, exitCodes, isUnreachable, noServices, notSignedIn, usage } from "./failure.ts";
+import { Failure, exitCodes, isUnreachable, noServices, notSignedIn, type Refused, refusedWith, usage } from "./failure.ts";
 
 /** What the options of any command say about whose command it is. */
 export interface PlaceOptions {
@@ -109,8 +108,6 @@ const isRefused = (result: { readonly kind: string }): result is Refused => resu
 
 const RETRY_MS = 500;
 
-type Refused = { readonly kind: "refused"; readonly code: ErrorCode };
-
 /**
  * Tries again while there are no services, until the time is up; `restart` begins the time anew, after somebody was asked something. Throws
  * Failure with the answer of a server that refuses.
@@ -126,7 +123,7 @@ export async function withPatience<Result extends { readonly kind: string }>(
   for (;;) {
     try {
       const result = await attempt(restart);
-      if (isRefused(result)) throw new FastChatError(result.code);
+      if (isRefused(result)) throw refusedWith(result);
       return result as Exclude<Result, Refused>;
     } catch (error) {
       if (!isUnreachable(error)) throw error;
