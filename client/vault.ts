@@ -253,8 +253,9 @@ export class Vault {
     const version = 1 + Math.max(...manifest, this.#named?.version ?? 0);
     const listing = await sealVaultEntry(vaultKeys, author, version, manifestIn(vaultKeys, all.values()));
     const entries = [...behind.filter(({ place }) => place.kind !== "manifest").map(({ entry }) => entry), listing];
-    for (let at = 0; at < entries.length; at += limits.vaultEntriesPerWrite) {
-      const some = entries.slice(at, at + limits.vaultEntriesPerWrite);
+    for (let at = 0; at < entries.length;) {
+      const some = firstWrite(entries.slice(at));
+      at += some.length;
       await connection.request({ case: "writeVault", value: { entries: some, putBack: true } }, "vaultWritten");
     }
     fresh.set(nameOf(MANIFEST), { place: MANIFEST, content: manifestIn(vaultKeys, all.values()), device: author.device, entry: listing });
@@ -567,6 +568,16 @@ export class Vault {
     this.#wrong = true;
     return false;
   }
+}
+
+/** As many of these as one write may bring, with room for what follows them. */
+function firstWrite(entries: readonly VaultEntry[]): VaultEntry[] {
+  let bytes = 0;
+  const end = entries.findIndex(({ sealed }, place) => {
+    bytes += sealed.length;
+    return place > 0 && (place === limits.vaultEntriesPerWrite || bytes > limits.packetBytes / 2);
+  });
+  return entries.slice(0, end === -1 ? entries.length : end);
 }
 
 /** A contact of whom no more is said than who it is. */
