@@ -9,4 +9,7 @@ test("what refuses is told in its own words", async () => {
   await expect(said("Nothing of it was used.")).rejects.toMatchObject({ row: { sentence: "Nothing of it was used." } });
   const { sentence } = errorRow(ErrorCode.SIGNATURE_INVALID);
   await expect(said(sentence)).rejects.toMatchObject({ code: ErrorCode.SIGNATURE_INVALID, row: { sentence } });
+  // Also where there are no services any more, and something was done before.
+  const lost = withPatience(patience, async () => ({ kind: "refused", code: ErrorCode.NO_SERVER, sentence: "It is set." }) as const);
+  await expect(lost).rejects.toMatchObject({ row: { sentence: "It is set." } });
 });

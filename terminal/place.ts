@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Client } from "@fastchat/client";
 import { findGateway, listProfiles, openClient } from "@fastchat/client/node";
+import { errorRow, FastChatError } from "@fastchat/protocol";
 import type { Config } from "./config.ts";
 import { Failure, exitCodes, isUnreachable, noServices, notSignedIn, type Refused, refusedWith, usage } from "./failure.ts";
 
@@ -127,7 +128,9 @@ export async function withPatience<Result extends { readonly kind: string }>(
       return result as Exclude<Result, Refused>;
     } catch (error) {
       if (!isUnreachable(error)) throw error;
-      if (Date.now() + RETRY_MS > deadline) throw noServices(gateway);
+      // What was done before there were none is not to be passed over.
+      const saysMore = error instanceof FastChatError && error.row.sentence !== errorRow(error.code).sentence;
+      if (Date.now() + RETRY_MS > deadline) throw saysMore ? error : noServices(gateway);
       await new Promise((again) => setTimeout(again, RETRY_MS));
     }
   }
