@@ -1,7 +1,8 @@
 import { create } from "@bufbuild/protobuf";
-import { type DeviceId, ErrorCode, FastChatError, idBytes } from "@fastchat/protocol";
+import { type DeviceId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import { type AccountState, buildSignOut } from "@fastchat/protocol/chain";
 import { deviceSealingKeyHash, sealingPublicKeyOf, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
+import type { SignedLink } from "@fastchat/protocol/wire/account";
 import { type AppendAccountLink, type DeviceTimes, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import { openNewAccountKeys } from "./account-keys.ts";
 import type { KnownAccounts } from "./accounts.ts";
@@ -10,6 +11,7 @@ import { type Connection, ConnectionLost } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
 import { weaknessOf } from "./password.ts";
 import { pause } from "./pause.ts";
+import { inPieces } from "./pieces.ts";
 import { type AccountKeySecret, type LocalProfile, saveAccountKey } from "./profile.ts";
 import { keys, put, read, schemas } from "./records.ts";
 import type { BesideOwn } from "./restore.ts";
@@ -24,6 +26,8 @@ const LINK_ATTEMPTS = 5;
 /** Of a change whose answer was lost: whether it counts is asked again, so often and after this time. */
 const UNKNOWN_ATTEMPTS = 20;
 const UNKNOWN_RETRY_MS = 1_000;
+/** Tags and lengths of a link in a request. */
+const LINK_OVERHEAD = 32;
 
 export interface OwnAccountParts {
   readonly storage: Storage;
@@ -174,11 +178,10 @@ export class OwnAccount {
     const own = await accounts.get(profile.me.account);
     if (own === undefined) return;
     const deviceSealingKeys = [await sealingPublicKeyOf(profile.sealingSecret)];
-    await gateway.putBackAccount({
-      links: [...own.links],
-      accountPublicKeys: own.publicKey === undefined ? [] : [own.publicKey],
-      deviceSealingKeys,
-    });
+    const accountPublicKeys = own.publicKey === undefined ? [] : [own.publicKey];
+    // In order: what the server has of them is no news to it.
+    const most = { bytes: limits.gatewayLinkBodyBytes / 2, count: limits.accountLinks };
+    for (const links of inPieces(own.links, sizeOf, most)) await gateway.putBackAccount({ links, accountPublicKeys, deviceSealingKeys });
   }
 
   /** With the password, on top of what this device knows. */
@@ -286,6 +289,9 @@ export class OwnAccount {
     }
   }
 }
+
+const sizeOf = ({ body, signature, cosignature }: SignedLink): number =>
+  body.length + signature.length + cosignature.length + LINK_OVERHEAD;
 
 /** Devices that have lost their rights, or went, in a newer state of the account. */
 const endedSince = (before: AccountState, now: AccountState) =>
