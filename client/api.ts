@@ -226,7 +226,7 @@ export type ClientEvent =
       readonly kind: "warning";
       readonly warning: "vault" | "account-fork" | "new-device" | "quick-ended" | "incarnation" | "older-copy" | "storage";
       readonly text: string;
-      /** With `quick-ended`: the device to revoke, where its machine may have kept what it knew [H3]. */
+      /** With `new-device` and `quick-ended`: the device to revoke, if it is not one's own, or its machine may have kept what it knew [H3]. */
       readonly device?: DeviceId;
     };
 

@@ -83,6 +83,6 @@ test("[S4] a read position of the vault carries the running hash, and contradict
   expect(await contradictions(second, "carol")).toEqual([]);
   await dave.client.markRead(conversation, 2);
   await expect.poll(() => contradictions(second, "carol")).toEqual([[2, "Another of your devices"]]);
-  expect((await second.client.conversation(conversation))?.unread).toBe(0);
+  await expect.poll(async () => (await second.client.conversation(conversation))?.unread).toBe(0);
   expect(await contradictions(dave, "carol")).toEqual([]);
 });

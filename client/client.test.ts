@@ -49,8 +49,9 @@ test("[S5] a message is sent, delivered and read; unread ones are counted", asyn
   await expect
     .poll(() => other.client.conversation(conversation))
     .toMatchObject({ unread: 1, draft: "half a thought", peer: { note: "met at work", contact: true } });
-  const warning = () => dave.events.some((event) => event.kind === "warning" && event.warning === "new-device");
-  await expect.poll(warning).toBe(true);
+  const told = () => dave.events.filter((event) => event.kind === "warning" && event.warning === "new-device");
+  const named = { device: other.me.device, text: expect.stringContaining("signed in to your account.") };
+  await expect.poll(told).toMatchObject([named]);
 });
 
 test("typing and presence are told, and end", async () => {

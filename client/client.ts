@@ -200,6 +200,7 @@ class OpenedClient<Place> implements Client {
     { before, limit }: { before?: number; limit: number },
   ): Promise<{ items: readonly ChatItem[]; more: boolean }> {
     await this.#readRequest(id);
+    if (before === undefined && this.#role.kind === "holder") this.#role.holder.look(id);
     const wanted = { limit: Math.min(limit, ITEMS_AT_MOST), ...(before !== undefined && { before }) };
     for (;;) {
       const { items, more, missing } = await this.#views.items(id, wanted);

@@ -141,6 +141,13 @@ export class ConversationLinks {
     this.#askedGroups = new Set();
   }
 
+  /** Whether an account's chain moved while no server told this device of it: asked once in a session. Throws FastChatError, ConnectionLost. */
+  async learn(account: AccountId): Promise<boolean> {
+    const before = (await this.#parts.accounts.get(account))?.state.head.index;
+    const { state } = await this.#newest(account);
+    return state.head.index !== before;
+  }
+
   /** Brings a conversation to where this device may send. Throws SendingBlocked, FastChatError, ConnectionLost. */
   prepare(conversation: Conversation): Promise<Sealable> {
     return this.#inLane(conversation, () => this.#prepare(conversation));

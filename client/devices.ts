@@ -4,9 +4,12 @@ import type { DeviceInfo, Me, SessionPolicy } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
 import type { OwnAccount } from "./own-account.ts";
+import { pause } from "./pause.ts";
 import { believableTime } from "./server-words.ts";
 import type { Vault } from "./vault.ts";
 
+/** How long a device that has just been added may take to say what it calls itself, milliseconds. */
+const INTRODUCTION_MS = 5_000;
 /** Letters of a name that a program gives; in bytes below `limits.deviceNameBytes`. */
 const LONGEST_GIVEN_NAME = 60;
 
@@ -25,6 +28,8 @@ export interface DevicesParts {
 /** The devices of this account: who they are says its chain, what they are called its vault, and when they were seen the server. */
 export class Devices {
   readonly #parts: DevicesParts;
+  /** Told when a note of a device comes. */
+  readonly #awaiting = new Map<DeviceId, () => void>();
 
   constructor(parts: DevicesParts) {
     this.#parts = parts;
@@ -67,6 +72,20 @@ export class Devices {
   quickName(device: DeviceId): string | undefined {
     const note = this.#parts.vault.get(deviceNotePlace(device, "itself"))?.kind;
     return note?.case === "deviceNote" && note.value.quick ? note.value.name : undefined;
+  }
+
+  /** What a device that has just been added calls itself [H3]; undefined: it has not said so in time. */
+  async introductionOf(device: DeviceId, closing: AbortSignal): Promise<string | undefined> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#awaiting.set(device, resolve);
+    if (this.#noteOf(device) === undefined) await Promise.race([promise, pause(INTRODUCTION_MS, closing)]);
+    this.#awaiting.delete(device);
+    return this.#noteOf(device);
+  }
+
+  /** The vault has something new. */
+  vaultChanged(): void {
+    for (const [device, come] of this.#awaiting) if (this.#noteOf(device) !== undefined) come();
   }
 
   async name(device: DeviceId, given: string): Promise<void> {

@@ -173,7 +173,7 @@ export class Holder {
       gateway: parts.gateway,
       vault: () => this.#vault,
       closing: this.#closing.signal,
-      onNewDevice: () => emit({ kind: "warning", warning: "new-device", text: NEW_DEVICE_WARNING }),
+      onNewDevice: (device) => quietly(this.#tellNewDevice(device)),
       onNewKeys: () => quietly(this.#openWithNewKeys(this.#session.signal)),
       onSignedOut: (device) => {
         const name = this.#devices.quickName(device);
@@ -190,6 +190,7 @@ export class Holder {
       onChanged: (places) => {
         // Another device may have accepted an identity that something here waits for.
         if (places.some(({ kind }) => kind === "contact")) this.outbox.driveAll();
+        this.#devices.vaultChanged();
         quietly(this.#news.vaultChanged(places));
       },
       onWrong: () => emit({ kind: "warning", warning: "vault", text: VAULT_WARNING }),
@@ -543,6 +544,24 @@ export class Holder {
     return id;
   }
 
+  /** [A5] As soon as it has said what it is called. */
+  async #tellNewDevice(device: DeviceId): Promise<void> {
+    const name = await this.#devices.introductionOf(device, this.#closing.signal);
+    this.#parts.emit({ kind: "warning", warning: "new-device", text: newDeviceWarning(name), device });
+  }
+
+  /** Whoever looks at a direct conversation sees what became of the other account while this device was away. */
+  look(id: ConversationId): void {
+    const peer = this.#conversations.get(id)?.peer;
+    if (peer !== undefined && this.#connection.state.kind === "online") this.#trouble.quietly(this.#learn(peer));
+  }
+
+  async #learn(account: AccountId): Promise<void> {
+    if (!(await this.#links.learn(account))) return;
+    await this.#news.accountMoved(account);
+    this.outbox.driveAll();
+  }
+
   async fetchDownTo(id: ConversationId, sequence: number): Promise<boolean> {
     const conversation = this.#conversations.get(id);
     if (conversation === undefined || this.#connection.state.kind !== "online") return false;
@@ -762,7 +781,8 @@ function ignoreNotFound(error: unknown): void {
   if (!(error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND)) throw error;
 }
 
-const NEW_DEVICE_WARNING = "A new device signed in to your account. If that was not you, change your password and revoke it.";
+const newDeviceWarning = (name: string | undefined): string =>
+  `${name ?? "A new device"} signed in to your account. If that was not you, change your password and revoke it.`;
 const OLDER_COPY_WARNING =
   "This is an older copy of this device's profile: it has caught up with what was sent since. If another copy is still in use, sign out on one of the two.";
 const quickEndedWarning = (name: string): string =>

@@ -36,7 +36,7 @@ export interface OwnAccountParts {
   readonly connection: Pick<Connection, "online" | "request" | "state">;
   readonly gateway: Gateway;
   readonly vault: () => Vault;
-  readonly onNewDevice: () => void;
+  readonly onNewDevice: (device: DeviceId) => void;
   /** What is sealed to keys that were not here can be opened now. */
   readonly onNewKeys: () => void;
   /** It signed itself out: its notes in the vault have been read. */
@@ -83,7 +83,7 @@ export class OwnAccount {
     const last = this.#told ?? before;
     if (state.head.index <= last.head.index) return;
     this.#told = state;
-    for (const device of state.devices.keys()) if (!last.devices.has(device) && device !== me.device) onNewDevice();
+    for (const device of state.devices.keys()) if (!last.devices.has(device) && device !== me.device) onNewDevice(device);
     for (const { device, status } of endedSince(last, state)) if (status.kind === "signed-out") onSignedOut(device);
   }
 

@@ -129,13 +129,16 @@ export async function registerPassword(
   const opaque = await loadOpaque();
   const { clientRegistrationState, registrationRequest } = opaque.startRegistration({ password });
   const { registrationResponse, state } = await start(fromBase64Url(registrationRequest));
-  const registered = opaque.finishRegistration({
-    clientRegistrationState,
-    registrationResponse: toBase64Url(registrationResponse),
-    password,
-    identifiers: passwordIdentifiers(name),
-    keyStretching: passwordStretching,
-  });
+  const registered = ofExchange(() =>
+    opaque.finishRegistration({
+      clientRegistrationState,
+      registrationResponse: toBase64Url(registrationResponse),
+      password,
+      identifiers: passwordIdentifiers(name),
+      keyStretching: passwordStretching,
+    }),
+  );
+  if (registered === undefined) throw serverLied("no answer to a registration");
   return {
     state,
     record: fromBase64Url(registered.registrationRecord),
@@ -197,18 +200,30 @@ export async function openAccount(gateway: Gateway, name: string, givenPassword:
   const { clientLoginState, startLoginRequest } = opaque.startLogin({ password });
   const started = await gateway.startSignIn({ name, loginRequest: fromBase64Url(startLoginRequest) });
   mustKnowSuite(started.passwordSuite);
-  const login = opaque.finishLogin({
-    clientLoginState,
-    loginResponse: toBase64Url(started.loginResponse),
-    password,
-    identifiers: passwordIdentifiers(name),
-    keyStretching: passwordStretching,
-  });
+  // A record that is not this password's cannot be told from a password that is not this record's; neither is what is no record.
+  const login = ofExchange(() =>
+    opaque.finishLogin({
+      clientLoginState,
+      loginResponse: toBase64Url(started.loginResponse),
+      password,
+      identifiers: passwordIdentifiers(name),
+      keyStretching: passwordStretching,
+    }),
+  );
   if (login === undefined) throw new FastChatError(ErrorCode.WRONG_PASSWORD);
   if (known !== undefined && known.passwordServerKey !== login.serverStaticPublicKey) throw serverLied("another password server");
   const finished = await gateway.finishSignIn({ state: started.state, loginFinish: fromBase64Url(login.finishLoginRequest) });
   const opened = await openFinished(finished, name, { purpose: "masterUnderExportKey", secret: fromBase64Url(login.exportKey) }, known);
   return { ...opened, passwordServerKey: login.serverStaticPublicKey };
+}
+
+/** undefined: the server's part has not the form of one, of which the library throws. */
+function ofExchange<Result>(finish: () => Result): Result | undefined {
+  try {
+    return finish();
+  } catch {
+    return undefined;
+  }
 }
 
 /** What opens the master key. */

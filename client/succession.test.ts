@@ -94,6 +94,19 @@ test("[P2] somebody knows the password: nothing that opened the account does, th
   await alice.hears("quentin", "the second time");
 });
 
+test("[P2] [A4] whoever was away sees at the first look that the identity changed, and before writing", async () => {
+  await using rolf = await person(system, "rolf");
+  await using walter = await person(system, "walter");
+  const id = await rolf.say("walter", "hello");
+  await walter.hears("rolf", "hello");
+  await walter.client.close();
+  expect(await rolf.client.succeed(rolf.password, newPassword())).toMatchObject({ kind: "succeeded" });
+  await walter.reopen();
+  await walter.client.caughtUp(AbortSignal.timeout(20_000));
+  await walter.client.items(id, { limit: 20 });
+  await expect.poll(async () => (await walter.client.conversation(id))?.blocked).toBe("identity-changed");
+});
+
 test("[P2] [P4] the thief signs in, changes the password and writes the vault while the owner takes the account back", async () => {
   await using theo = await person(system, "theo");
   await using carla = await person(system, "carla");

@@ -451,7 +451,7 @@ test("/broadcast makes a list, gives it other people, and deletes it", () => {
 });
 
 test("help names what groups have", () => {
-  const alice = inGroup(chess, [bob, carol], { columns: 100, rows: 90 }).presses(key("f1"));
+  const alice = inGroup(chess, [bob, carol], { columns: 100, rows: 120 }).presses(key("f1"));
   for (const words of [
     "Alt+m",
     "/group NAME MEMBER…",

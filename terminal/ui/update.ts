@@ -1,6 +1,5 @@
 import type { ChatItem, ChatMessage, ClientEvent, Person } from "@fastchat/client";
 import { inListOrder } from "../activity.ts";
-import { ourCommand } from "../config.ts";
 import { forget, receive } from "./arrivals.ts";
 import { changed, reloaded, withConversation, withGroup, withoutReadNews } from "./conversation-change.ts";
 import { editorOf } from "./editor.ts";
@@ -191,9 +190,9 @@ function hear(state: State, event: ClientEvent): Step {
   }
 }
 
-/** With what to do, where a device is named: on the screen none is revoked. */
+/** With what to do, where a device is named. */
 function warningWords({ text, device }: Extract<ClientEvent, { kind: "warning" }>): string {
-  return device === undefined ? text : `${text} Run "${ourCommand} devices revoke ${device.slice(0, SHORT_ID)}".`;
+  return device === undefined ? text : `${text} It is ${device.slice(0, SHORT_ID)} in /devices, where x revokes.`;
 }
 
 /** Names and trust come with people and conversations; presence tells no more than presence. */

@@ -247,6 +247,8 @@ const tamperedRecord: EvilCase = {
     stage.proxy.script = { posts: { "/v1/sign-in/start": (answer) => ((earlier = answer.loginResponse), answer) } };
     await signIn({ ...place, profile: `${alice.name}-then` }, { gateway: stage.proxy.url, name: alice.name, password: alice.password });
     await wrong("of an earlier sign-in", alice.password, () => earlier!);
+    await wrong("no element of the group", alice.password, (bytes) => bytes.map(() => 0xff));
+    await wrong("too short", alice.password, (bytes) => bytes.subarray(1));
     for (let bit = 0; bit < SAMPLED_BITS; bit++) {
       const at = Math.random();
       await wrong(`turned at ${at}`, alice.password, (bytes) => flipped(bytes, at));
