@@ -107,6 +107,10 @@ test("[A1] [C2] [C4] [H7] who deletes the account leaves nothing of its own in t
   const entry = before["entry"]! - ofOwn["entry"]! + 1;
   await expect.poll(() => rowsNaming(ids)).toEqual({ account: 1, account_key: 1, account_link: 3, device: 2, entry, member: 5 });
   expect(await rowsNaming(own)).toEqual({});
+  // Nor when she was there last, which others saw: neither that of before nor that of her end.
+  await expect.poll(async () => (await rowsNaming(ids))["presence"] ?? 0).toBe(0);
+  const seen = await system.query("SELECT last_seen FROM account WHERE account = $1", [Buffer.from(alice.me.account, "hex")]);
+  expect(seen).toEqual([{ last_seen: "0" }]);
   const place = { home: system.home, profile: "alice-again" };
   const options = { gateway: system.gatewayUrl, name: "alice", password: alice.password };
   expect(await signIn(place, options)).toMatchObject({ kind: "refused", code: ErrorCode.ACCOUNT_CLOSED });

@@ -24,6 +24,21 @@ test("[A5] safety numbers agree, and a comparison holds on all devices", async (
   await expect.poll(async () => (await other.client.conversations())[0]?.peer?.verification).toBe("verified");
 });
 
+test("[A5] a new device is told of once, also where something else showed it before the server said that there is one", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  await using trent = await person(system, "trent", { gateway: proxy.url });
+  const told = () => trent.events.filter((event) => event.kind === "warning" && event.warning === "new-device").length;
+  proxy.script = { toClient: (frame) => (frame.body.case === "accountMoved" ? undefined : frame) };
+  await using _ = await anotherDevice(system, trent, { profile: "trent-2" });
+  await expect.poll(async () => (await trent.client.devices()).length).toBe(2);
+  expect(told()).toBe(0);
+  proxy.script = {};
+  for (const each of proxy.connections) each.close();
+  await expect.poll(told).toBe(1);
+  await trent.client.caughtUp(AbortSignal.timeout(10_000));
+  expect(told()).toBe(1);
+});
+
 test("[P4] a fresh device that hears of somebody before it has read the vault changes nothing there", async () => {
   await using proxy = await FrameProxy.start(system.gatewayUrl);
   await using carol = await person(system, "carol");

@@ -1,6 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { limits } from "@fastchat/protocol";
 import { equal, random, vaultPlaceOf } from "@fastchat/protocol/seal";
+import { VaultWrittenSchema } from "@fastchat/protocol/wire/frames";
 import { type VaultContent, VaultContentSchema, type VaultEntry, VaultEntrySchema } from "@fastchat/protocol/wire/vault";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -121,3 +122,47 @@ test(
     }
   },
 );
+
+test("[H6] a large vault that a restored server lost is put back in writes that it takes", { timeout: 120_000 }, async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  await using bob = await person(system, "bob", { gateway: proxy.url });
+  const count = 45;
+  const text = "x".repeat(100_000);
+  const drafts = Array.from({ length: count }, () =>
+    create(VaultContentSchema, { kind: { case: "draft", value: { conversation: random(32), text } } }),
+  );
+  await writeAll(bob, drafts);
+  let isLost = false;
+  const written: number[] = [];
+  let left = 0;
+  proxy.script = {
+    toServer: (frame, connection) => {
+      if (frame.body.case !== "writeVault" || !frame.body.value.putBack) return frame;
+      const { entries } = frame.body.value;
+      written.push(entries.reduce((sum, { sealed }) => sum + sealed.length, 0));
+      left -= entries.length;
+      connection.answer(frame, { case: "vaultWritten", value: create(VaultWrittenSchema, { revision: 1_000 }) });
+      return undefined;
+    },
+    toClient: (frame) => {
+      if (frame.body.case === "welcome" && isLost)
+        return changedServerFrame(frame, { case: "welcome", value: { ...frame.body.value, running: random(32) } });
+      if (frame.body.case !== "vault" || !isLost) return frame;
+      isLost = false;
+      left = count;
+      return changedServerFrame(frame, { case: "vault", value: { ...frame.body.value, entries: [], more: false } });
+    },
+  };
+  // All of it is there, and a next session finds it gone.
+  await expect
+    .poll(
+      async () =>
+        Number((await system.query("SELECT count(*)::integer AS count FROM vault_entry WHERE length(sealed) > 90000"))[0]!["count"]),
+      { timeout: 30_000 },
+    )
+    .toBe(count);
+  isLost = true;
+  for (const each of proxy.connections) each.close();
+  await expect.poll(() => written.length > 0 && left <= 0, { timeout: 30_000 }).toBe(true);
+  expect(Math.max(...written)).toBeLessThan(limits.packetBytes);
+});

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { newPassword, person, startSystem, type System } from "../testing/index.ts";
+import { FrameProxy, newPassword, person, startSystem, type System } from "../testing/index.ts";
 import { openClient, recover, signIn, signUp } from "./node.ts";
 
 let system: System;
@@ -11,6 +11,23 @@ afterAll(() => system[Symbol.asyncDispose]());
 
 const gatewayOf = () => ({ gateway: system.gatewayUrl });
 const home = (name: string): { home: string; profile: string } => ({ home: join(system.folder, "passwords"), profile: name });
+
+test("[P2] who recovers and then reaches no server hears what became of the password", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  const signedUp = await signUp(home("unlucky"), { ...gatewayOf(), name: "unlucky", password: newPassword() });
+  if (signedUp.kind !== "signed-up") throw new Error(signedUp.kind);
+  // Of what was sent nobody knows whether it arrived.
+  proxy.script = { refuses: (path) => path === "/v1/password/finish" };
+  const maybe = { gateway: proxy.url, name: "unlucky", words: signedUp.recoveryWords.join(" "), password: newPassword() };
+  const either = expect.stringContaining("either the new password counts") as string;
+  expect(await recover(home("unlucky-2"), maybe)).toMatchObject({ kind: "refused", sentence: either });
+  proxy.script = { refuses: (path) => path === "/v1/devices" };
+  const password = newPassword();
+  const found = { gateway: proxy.url, name: "unlucky", words: signedUp.recoveryWords.join(" "), password };
+  const sentence = expect.stringContaining("The new password is set") as string;
+  expect(await recover(home("unlucky-2"), found)).toMatchObject({ kind: "refused", sentence });
+  expect(await signIn(home("unlucky-2"), { ...gatewayOf(), name: "unlucky", password })).toMatchObject({ kind: "signed-in" });
+});
 
 test("[P2] a new password: the old one is dead, nothing is lost, the other device goes on, and the words still open the account", async () => {
   const first = newPassword();

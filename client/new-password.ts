@@ -3,7 +3,7 @@ import { parseRecoveryWords, signNewRecord, wrapKey } from "@fastchat/protocol/s
 import { WrapPurpose } from "@fastchat/protocol/wire/account";
 import { AccountForked } from "./accounts.ts";
 import type { PasswordChangeResult, RecoverOptions, RecoverResult } from "./api.ts";
-import { Gateway } from "./gateway.ts";
+import { Gateway, GatewayUnreachable } from "./gateway.ts";
 import { enter } from "./new-device.ts";
 import { alreadySignedIn } from "./other-devices.ts";
 import { weaknessOf } from "./password.ts";
@@ -41,9 +41,11 @@ export async function recover(storage: Storage, options: RecoverOptions): Promis
     if (account.alreadySignedIn && options.signOutOthers !== true) return alreadySignedIn(gateway, account);
     const set = await setPassword(gateway, account, options.password);
     return enter(storage, gateway, { ...account, ...set }, options).catch((error: unknown) => {
-      if (!(error instanceof FastChatError)) throw error;
-      const sentence = `The new password is set, but this device could not be added: sign in with it. ${error.row.sentence}`;
-      throw new FastChatError(error.code, { sentence, cause: error });
+      if (!(error instanceof FastChatError || error instanceof GatewayUnreachable)) throw error;
+      const code = error instanceof FastChatError ? error.code : ErrorCode.NO_SERVER;
+      const why = error instanceof FastChatError ? error.row.sentence : "No server answers.";
+      const sentence = `The new password is set, but this device could not be added: sign in with it. ${why}`;
+      throw new FastChatError(code, { sentence, cause: error });
     });
   });
 }
@@ -110,6 +112,11 @@ async function setPassword(
     ErrorCode.VERSION_CONFLICT,
     () => openAccount(gateway, state.name, password),
   ).catch((error: unknown) => {
+    if (error instanceof GatewayUnreachable) {
+      const sentence =
+        "The server did not answer any more: either the new password counts, or the old one still does. Try the new one first.";
+      throw new FastChatError(ErrorCode.NO_SERVER, { sentence, cause: error });
+    }
     if (!(error instanceof FastChatError && error.code === ErrorCode.VERSION_CONFLICT)) throw error;
     const sentence = "The password was changed somewhere else at the same time: that one counts.";
     throw new FastChatError(ErrorCode.VERSION_CONFLICT, { sentence, cause: error });

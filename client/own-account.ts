@@ -1,7 +1,8 @@
 import { create } from "@bufbuild/protobuf";
-import { type DeviceId, ErrorCode, FastChatError, idBytes } from "@fastchat/protocol";
+import { type DeviceId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import { type AccountState, buildSignOut } from "@fastchat/protocol/chain";
 import { deviceSealingKeyHash, sealingPublicKeyOf, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
+import type { SignedLink } from "@fastchat/protocol/wire/account";
 import { type AppendAccountLink, type DeviceTimes, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import { openNewAccountKeys } from "./account-keys.ts";
 import type { KnownAccounts } from "./accounts.ts";
@@ -10,6 +11,7 @@ import { type Connection, ConnectionLost } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
 import { weaknessOf } from "./password.ts";
 import { pause } from "./pause.ts";
+import { inPieces } from "./pieces.ts";
 import { type AccountKeySecret, type LocalProfile, saveAccountKey } from "./profile.ts";
 import { keys, put, read, schemas } from "./records.ts";
 import type { BesideOwn } from "./restore.ts";
@@ -24,6 +26,8 @@ const LINK_ATTEMPTS = 5;
 /** Of a change whose answer was lost: whether it counts is asked again, so often and after this time. */
 const UNKNOWN_ATTEMPTS = 20;
 const UNKNOWN_RETRY_MS = 1_000;
+/** Tags and lengths of a link in a request. */
+const LINK_OVERHEAD = 32;
 
 export interface OwnAccountParts {
   readonly storage: Storage;
@@ -46,6 +50,8 @@ export class OwnAccount {
   /** Each message asks for them: they are derived once. */
   #vaultKeys: VaultKeys | undefined;
   #keys: readonly AccountKeySecret[];
+  /** The chain as it was when its devices were last told of: others may learn of a link before `refresh` does. */
+  #told: AccountState | undefined;
 
   constructor(parts: OwnAccountParts) {
     this.#parts = parts;
@@ -65,20 +71,20 @@ export class OwnAccount {
 
   /** Every new device is shown on all devices of the account [A5]. */
   async refresh(): Promise<void> {
-    const { me } = this.#parts.profile;
-    const before = (await this.#parts.accounts.get(me.account))?.state;
-    const { state } = await this.#parts.accounts.refresh(me.account);
-    if (await this.renewKeys()) await this.#parts.vault().renew();
+    const { accounts, profile, vault, onNewDevice, onSignedOut } = this.#parts;
+    const { me } = profile;
+    const before = (this.#told ??= (await accounts.get(me.account))?.state);
+    const { state } = await accounts.refresh(me.account);
+    if (await this.renewKeys()) await vault().renew();
     if (before === undefined) return;
     // What a device wrote before it ended is read now: what it signs from here on is refused [P4].
-    const isOver = (device: DeviceId) => before.devices.get(device)?.status.kind !== state.devices.get(device)?.status.kind;
-    const ended = [...state.devices.values()].filter(({ device, status }) => status.kind !== "active" && isOver(device));
-    if (ended.length > 0) await this.#parts.vault().refresh();
-    for (const { device } of state.devices.values()) {
-      if (before.devices.has(device) || device === me.device) continue;
-      this.#parts.onNewDevice(device);
-    }
-    for (const { device, status } of ended) if (status.kind === "signed-out") this.#parts.onSignedOut(device);
+    if (endedSince(before, state).length > 0) await vault().refresh();
+    // Somebody else may have told of some of it meanwhile.
+    const last = this.#told ?? before;
+    if (state.head.index <= last.head.index) return;
+    this.#told = state;
+    for (const device of state.devices.keys()) if (!last.devices.has(device) && device !== me.device) onNewDevice(device);
+    for (const { device, status } of endedSince(last, state)) if (status.kind === "signed-out") onSignedOut(device);
   }
 
   /** The same where something of a newer key turned up: perhaps before this device heard of the link that brought it. */
@@ -172,11 +178,10 @@ export class OwnAccount {
     const own = await accounts.get(profile.me.account);
     if (own === undefined) return;
     const deviceSealingKeys = [await sealingPublicKeyOf(profile.sealingSecret)];
-    await gateway.putBackAccount({
-      links: [...own.links],
-      accountPublicKeys: own.publicKey === undefined ? [] : [own.publicKey],
-      deviceSealingKeys,
-    });
+    const accountPublicKeys = own.publicKey === undefined ? [] : [own.publicKey];
+    // In order: what the server has of them is no news to it.
+    const most = { bytes: limits.gatewayLinkBodyBytes / 2, count: limits.accountLinks };
+    for (const links of inPieces(own.links, sizeOf, most)) await gateway.putBackAccount({ links, accountPublicKeys, deviceSealingKeys });
   }
 
   /** With the password, on top of what this device knows. */
@@ -284,3 +289,12 @@ export class OwnAccount {
     }
   }
 }
+
+const sizeOf = ({ body, signature, cosignature }: SignedLink): number =>
+  body.length + signature.length + cosignature.length + LINK_OVERHEAD;
+
+/** Devices that have lost their rights, or went, in a newer state of the account. */
+const endedSince = (before: AccountState, now: AccountState) =>
+  [...now.devices.values()].filter(
+    ({ device, status }) => status.kind !== "active" && before.devices.get(device)?.status.kind !== status.kind,
+  );

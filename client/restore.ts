@@ -27,6 +27,8 @@ import type { Vault } from "./vault.ts";
 
 /** How often something is tried again that is refused for the moment. */
 const ATTEMPTS = 20;
+/** Nothing is sent or read meanwhile: what takes longer is left as it is. */
+const LONGEST_WAIT_MS = 60_000;
 /** Others put the same back at the same time. */
 const LOST_RACE_MS = 250;
 
@@ -193,7 +195,7 @@ async function patiently<Result>(session: AbortSignal, work: () => Promise<Resul
       return await work();
     } catch (error) {
       const isForNow = error instanceof FastChatError && (error.code === ErrorCode.RATE_LIMITED || error.code === ErrorCode.STALE_HEAD);
-      if (!isForNow || attempt === ATTEMPTS || session.aborted) throw error;
+      if (!isForNow || error.retryAfterMs > LONGEST_WAIT_MS || attempt === ATTEMPTS || session.aborted) throw error;
       await pause(error.retryAfterMs + Math.random() * LOST_RACE_MS, session);
     }
   }

@@ -19,6 +19,7 @@ import type { KnownAccounts } from "./accounts.ts";
 import { backoff } from "./backoff.ts";
 import { type Connection, ConnectionLost, isWorthRetrying } from "./connection.ts";
 import { Lane } from "./lane.ts";
+import { inPieces } from "./pieces.ts";
 import { keys, prefixes, put, read, remove, schemas } from "./records.ts";
 import { type Change, prefixRange, type Storage, StorageFullError } from "./storage.ts";
 
@@ -253,8 +254,8 @@ export class Vault {
     const version = 1 + Math.max(...manifest, this.#named?.version ?? 0);
     const listing = await sealVaultEntry(vaultKeys, author, version, manifestIn(vaultKeys, all.values()));
     const entries = [...behind.filter(({ place }) => place.kind !== "manifest").map(({ entry }) => entry), listing];
-    for (let at = 0; at < entries.length; at += limits.vaultEntriesPerWrite) {
-      const some = entries.slice(at, at + limits.vaultEntriesPerWrite);
+    const most = { bytes: limits.packetBytes / 2, count: limits.vaultEntriesPerWrite };
+    for (const some of inPieces(entries, ({ sealed }) => sealed.length, most)) {
       await connection.request({ case: "writeVault", value: { entries: some, putBack: true } }, "vaultWritten");
     }
     fresh.set(nameOf(MANIFEST), { place: MANIFEST, content: manifestIn(vaultKeys, all.values()), device: author.device, entry: listing });

@@ -44,4 +44,6 @@ test("two accounts at one terminal: one key goes from one to the other, each sta
   await screen.shows("Welcome, ");
   screen.type("\u0011");
   expect(await screen.ended()).toBe(0);
+  // Commands mean the one who was shown last, not the one who is gone.
+  expect((await fastchat(system, ["whoami"])).code).toBe(0);
 });

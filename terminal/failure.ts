@@ -1,4 +1,4 @@
-import { ErrorCode, FastChatError } from "@fastchat/protocol";
+import { ErrorCode, errorRow, FastChatError } from "@fastchat/protocol";
 import { ourCommand } from "./config.ts";
 import { safeLine } from "./safe-text.ts";
 
@@ -62,6 +62,17 @@ export function failureOf(error: FastChatError): Failure {
   if (advice === "tell" || advice === "stop") return new Failure(exitCodes.refused, name, sentence);
   return new Failure(isUnreachable(error) ? exitCodes.noServices : exitCodes.failed, name, sentence);
 }
+
+/** What the SDK answers in the place of what was asked for. */
+export interface Refused {
+  readonly kind: "refused";
+  readonly code: ErrorCode;
+  readonly sentence: string;
+}
+
+/** The same as an error, in the words that came with it. */
+export const refusedWith = ({ code, sentence }: Refused): FastChatError =>
+  new FastChatError(code, sentence === errorRow(code).sentence ? {} : { sentence });
 
 /** Names of the SDK's errors for "there is no answer". */
 const UNREACHABLE: ReadonlySet<string> = new Set(["GatewayUnreachable", "ConnectionLost"]);

@@ -3,9 +3,9 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Client } from "@fastchat/client";
 import { findGateway, listProfiles, openClient } from "@fastchat/client/node";
+import { errorRow, FastChatError } from "@fastchat/protocol";
 import type { Config } from "./config.ts";
-import { type ErrorCode, FastChatError } from "@fastchat/protocol";
-import { Failure, exitCodes, isUnreachable, noServices, notSignedIn, usage } from "./failure.ts";
+import { Failure, exitCodes, isUnreachable, noServices, notSignedIn, type Refused, refusedWith, usage } from "./failure.ts";
 
 /** What the options of any command say about whose command it is. */
 export interface PlaceOptions {
@@ -109,8 +109,6 @@ const isRefused = (result: { readonly kind: string }): result is Refused => resu
 
 const RETRY_MS = 500;
 
-type Refused = { readonly kind: "refused"; readonly code: ErrorCode };
-
 /**
  * Tries again while there are no services, until the time is up; `restart` begins the time anew, after somebody was asked something. Throws
  * Failure with the answer of a server that refuses.
@@ -126,11 +124,13 @@ export async function withPatience<Result extends { readonly kind: string }>(
   for (;;) {
     try {
       const result = await attempt(restart);
-      if (isRefused(result)) throw new FastChatError(result.code);
+      if (isRefused(result)) throw refusedWith(result);
       return result as Exclude<Result, Refused>;
     } catch (error) {
       if (!isUnreachable(error)) throw error;
-      if (Date.now() + RETRY_MS > deadline) throw noServices(gateway);
+      // What was done before there were none is not to be passed over.
+      const saysMore = error instanceof FastChatError && error.row.sentence !== errorRow(error.code).sentence;
+      if (Date.now() + RETRY_MS > deadline) throw saysMore ? error : noServices(gateway);
       await new Promise((again) => setTimeout(again, RETRY_MS));
     }
   }

@@ -44,9 +44,12 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
     throw new FastChatError(ErrorCode.NOT_FOUND);
   }
   if (before !== undefined) {
+    const follows = body.index === before.head.index + 1 && Buffer.from(body.previous).toString("hex") === before.head.hash;
+    // Who is no member and does not know the head learns nothing, not even whether there is such a conversation.
+    if (!follows && !before.members.has(session.account)) throw new FastChatError(ErrorCode.NOT_FOUND);
     // Only now, and for each member, so that nobody uses up another's; a stranger's id makes no bucket.
     if (body.change.case === "rekey") chat.rates.rekeys.takeOrThrow(before.conversation + session.account);
-    if (body.index !== before.head.index + 1 || Buffer.from(body.previous).toString("hex") !== before.head.hash) {
+    if (!follows) {
       // A retry of a link that was stored is answered as then.
       const same = await findLink(chat.database.query, before.conversation, body.index, hash);
       if (same === undefined) throw new FastChatError(ErrorCode.STALE_HEAD);

@@ -18,7 +18,7 @@ export async function lockConversationsOf(transaction: Transaction<Tables>, acco
 
 /**
  * [H7] Removes what is a closed account's alone, in the transaction that closes it: what its password opens, its vault, copies of keys,
- * slots, join requests, its session policy and when its devices were there; and whole conversations in which nobody else is or was whose account is open, such
+ * slots, join requests, its session policy, and when it and its devices were there; and whole conversations in which nobody else is or was whose account is open, such
  * as the note to self. What others still read or check their chains by stays: the account's own chain with its public keys, and the logs
  * that it shares with them.
  */
@@ -45,7 +45,7 @@ export async function eraseClosedAccount(transaction: Transaction<Tables>, id: A
   await transaction.deleteFrom("device_seen").where(isOwnDevice).execute();
   for (const table of ["sign_in_record", "account_wrap", "vault_entry", "vault"] as const)
     await transaction.deleteFrom(table).where("account", "=", account).execute();
-  await transaction.updateTable("account").set({ single_session: false }).where("account", "=", account).execute();
+  await transaction.updateTable("account").set({ single_session: false, last_seen: 0 }).where("account", "=", account).execute();
   const isAbandoned = sql<boolean>`conversation = ANY(${conversations.abandoned}::bytea[])`;
   for (const table of abandonedTables) await transaction.deleteFrom(table).where(isAbandoned).execute();
 }

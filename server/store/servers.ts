@@ -43,7 +43,7 @@ export async function beat(database: Database, heartbeat: Heartbeat): Promise<{ 
 export async function leaveRegistry(database: Database, run: string): Promise<void> {
   await sql`
     UPDATE account SET last_seen = (extract(epoch FROM clock_timestamp()) * 1000)::bigint
-    FROM presence WHERE presence.account = account.account AND presence.run = ${run}`.execute(database.query);
+    FROM presence WHERE presence.account = account.account AND presence.run = ${run} AND NOT closed`.execute(database.query);
   await database.query.deleteFrom("presence").where("run", "=", run).execute();
   await database.query.deleteFrom("chat_server").where("run", "=", run).execute();
 }
@@ -67,7 +67,7 @@ export async function forgetDeadServers(database: Database): Promise<void> {
   await sql`
     UPDATE account SET last_seen = GREATEST(last_seen, (extract(epoch FROM s.beat) * 1000)::bigint)
     FROM presence p JOIN chat_server s ON s.run = p.run
-    WHERE p.account = account.account AND s.beat < ${dead}`.execute(database.query);
+    WHERE p.account = account.account AND s.beat < ${dead} AND NOT closed`.execute(database.query);
   await database.query.deleteFrom("chat_server").where("beat", "<", dead).execute();
   await sql`DELETE FROM presence p WHERE NOT EXISTS (SELECT 1 FROM chat_server s WHERE s.run = p.run)`.execute(database.query);
   await database.query
@@ -86,10 +86,15 @@ export async function enterPresence(database: Database, run: string, accounts: r
     ON CONFLICT DO NOTHING`.execute(database.query);
 }
 
-/** `now` in milliseconds since 1970. */
+/** Of a closed account nothing is noted any more [H7]. @param now milliseconds since 1970 */
 export async function leavePresence(database: Database, run: string, account: AccountId, now: number): Promise<void> {
   await database.query.deleteFrom("presence").where("run", "=", run).where("account", "=", idBytes(account)).execute();
-  await database.query.updateTable("account").set({ last_seen: now }).where("account", "=", idBytes(account)).execute();
+  await database.query
+    .updateTable("account")
+    .set({ last_seen: now })
+    .where("account", "=", idBytes(account))
+    .where("closed", "=", false)
+    .execute();
 }
 
 export interface PresenceOf {

@@ -1,7 +1,7 @@
 import type { Client } from "@fastchat/client";
-import { type ErrorCode, errorRow, FastChatError } from "@fastchat/protocol";
 import { weakPassword, withSecrets } from "../ask.ts";
 import { ourCommand } from "../config.ts";
+import { refusedWith } from "../failure.ts";
 import type { Output } from "../output.ts";
 import { needOnline } from "../place.ts";
 import { recoveryNotice, recoveryRows } from "../words.ts";
@@ -56,7 +56,3 @@ async function tellSuccession({ me: { name } }: Client, recoveryWords: readonly 
     "The old password and the old recovery words open nothing that is written from now on. Whom you chat with sees that your keys were replaced, and that the old ones signed it.",
   );
 }
-
-/** What was refused, in the words that came with it. */
-export const refusedWith = ({ code, sentence }: { readonly code: ErrorCode; readonly sentence: string }): FastChatError =>
-  new FastChatError(code, sentence === errorRow(code).sentence ? {} : { sentence });

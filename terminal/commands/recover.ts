@@ -4,7 +4,6 @@ import { ourCommand } from "../config.ts";
 import { withPatience } from "../place.ts";
 import { command, passwordOptions, timeoutOption } from "./command.ts";
 import { freshPlace, inThePlaceOfOthers, replacingOptions, signedIn } from "./entering.ts";
-import { refusedWith } from "./passwd.ts";
 
 export const recover = command({
   name: "recover",
@@ -25,11 +24,9 @@ export const recover = command({
     ];
     const source = { fromStdin: args["password-stdin"] === true, output };
     const attempt = async (words: string, password: string, signOutOthers: boolean) => {
-      const result = await withPatience({ milliseconds, gateway }, async () => {
-        const recovered = await recoverAt({ home, profile }, { gateway, name, words, password, signOutOthers });
-        if (recovered.kind === "refused") throw refusedWith(recovered);
-        return recovered;
-      });
+      const result = await withPatience({ milliseconds, gateway }, () =>
+        recoverAt({ home, profile }, { gateway, name, words, password, signOutOthers }),
+      );
       if (result.kind === "weak-password") throw weakPassword(result.suggestion);
       return result;
     };

@@ -21,6 +21,8 @@ export class OpenedAccounts implements AsyncDisposable {
   readonly #parts: OpenedAccountsParts;
   readonly #opened = new Map<string, OpenedAccount>();
   #shown: OpenedAccount | undefined;
+  /** With somebody signed in, as of when one of them was shown last: each is opened to find out. */
+  #profiles: readonly string[] = [];
 
   constructor(parts: OpenedAccountsParts) {
     this.#parts = parts;
@@ -37,7 +39,7 @@ export class OpenedAccounts implements AsyncDisposable {
     const store = startStore(client, { ...this.#parts.storeOptions, columns, rows });
     const opened = { profile, client, store };
     this.#opened.set(profile, opened);
-    store.subscribe(() => void this.#tell().catch(() => undefined));
+    store.subscribe(() => this.#tell());
     return opened;
   }
 
@@ -52,7 +54,8 @@ export class OpenedAccounts implements AsyncDisposable {
   /** From now on this one is told what waits in the others. */
   async show(opened: OpenedAccount): Promise<void> {
     this.#shown = opened;
-    await this.#tell();
+    if (!opened.client.quick) this.#profiles = await listProfiles(this.#parts.home);
+    this.#tell();
   }
 
   /** It was signed out: what it had open is closed. */
@@ -66,15 +69,15 @@ export class OpenedAccounts implements AsyncDisposable {
     await Promise.all([...this.#opened.values()].map((opened) => this.drop(opened)));
   }
 
-  async #tell(): Promise<void> {
+  #tell(): void {
     const shown = this.#shown;
     if (shown === undefined || shown.client.quick) return;
-    const profiles = new Set([...(await listProfiles(this.#parts.home)), ...this.#opened.keys()]);
+    const profiles = new Set([...this.#profiles, ...this.#opened.keys()]);
     // From the one behind it round.
     const all = [...profiles].sort();
     const at = all.indexOf(shown.profile);
     const others = [...all.slice(at + 1), ...all.slice(0, Math.max(0, at))].map((profile) => this.#otherAccount(profile));
-    if (shown !== this.#shown || JSON.stringify(others) === JSON.stringify(shown.store.state().others)) return;
+    if (JSON.stringify(others) === JSON.stringify(shown.store.state().others)) return;
     shown.store.dispatch({ kind: "accounts", others });
   }
 

@@ -121,13 +121,13 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
       } else client = result.in;
     }
     if (client === undefined) return exitCodes.notSignedIn;
-    if (!client.quick) await rememberProfile(home, shownProfile);
     let shown = accounts.add(shownProfile, client);
     for (const text of faults) shown.store.dispatch({ kind: "said", text, tone: "error", now: Date.now() });
     for (;;) {
       const { store } = shown;
       if (remark !== undefined) store.dispatch({ kind: "said", text: remark, tone: "warning", now: Date.now() });
       remark = undefined;
+      if (!shown.client.quick) await rememberProfile(home, shown.profile);
       await accounts.show(shown);
       ink.rerender(<ChatScreen key={shown.profile} store={store} />);
       switching = Promise.withResolvers();
@@ -153,7 +153,6 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
         if (next === undefined || next === shown) continue;
         store.dispatch({ kind: "put-away" });
         shown = next;
-        await rememberProfile(home, shown.profile);
       } catch (error) {
         store.dispatch({ kind: "said", text: sentenceOf(error), tone: "error", now: Date.now() });
       }

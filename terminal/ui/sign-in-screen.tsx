@@ -1,10 +1,9 @@
 import { useWindowSize } from "ink";
 import { useRef, useState } from "react";
-import { FastChatError } from "@fastchat/protocol";
 import type { Client, QuickOptions, QuickResult, SignInResult, SignUpResult } from "@fastchat/client";
 import { signIn, signUp } from "@fastchat/client/node";
 import { elsewhereWords, othersShutOut } from "../elsewhere.ts";
-import { isUnreachable } from "../failure.ts";
+import { isUnreachable, refusedWith } from "../failure.ts";
 import { checkedProfile } from "../place.ts";
 import { Screen, useKeys } from "./screen.tsx";
 import {
@@ -86,8 +85,8 @@ export function SignInScreen({ home, profile, name, gateway, colour, openQuick, 
               tone: "advice",
             }),
           );
-        // The same sentences as everywhere, and "Sorry, no services available" goes on by itself.
-        const refusal = new FastChatError(result.code);
+        // "Sorry, no services available" goes on by itself.
+        const refusal = refusedWith(result);
         if (!isUnreachable(refusal)) return become(answered(state.current, { text: refusal.row.sentence, tone: "error" }));
       } catch (error) {
         if (mine !== attempt.current) return;
