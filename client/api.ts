@@ -1,4 +1,5 @@
 import type { AccountId, ClientMessageId, ConversationId, DeviceId, ErrorCode } from "@fastchat/protocol";
+import type { ChatFile, Files } from "./api-files.ts";
 import type { ExportOptions, ExportResult } from "./api-export.ts";
 import type { GroupOverview, Groups, Receipt } from "./api-groups.ts";
 
@@ -66,6 +67,10 @@ export interface ChatMessage {
   readonly mentions: readonly string[];
   /** One of them is oneself. */
   readonly mentionsMe: boolean;
+  /** What was sent with it; the text is their caption. */
+  readonly files: readonly ChatFile[];
+  /** While its files go to the server: how many bytes of them it has. */
+  readonly upload: { readonly sent: number; readonly size: number } | undefined;
   /** Server's time, held to log order; while queued the local time. Milliseconds since 1970. */
   readonly time: number;
   readonly status: MessageStatus;
@@ -293,6 +298,7 @@ export interface Client {
   /** Resolves when nothing of this conversation (undefined: of any) is queued any more; rejects when the signal aborts. */
   sent(id: ConversationId | undefined, signal?: AbortSignal): Promise<void>;
   retry(message: ClientMessageId): Promise<void>;
+  readonly files: Files;
 
   markRead(id: ConversationId, sequence: number): Promise<void>;
   setDraft(id: ConversationId, text: string): Promise<void>;

@@ -104,6 +104,7 @@ export class Beside {
       isIdentityChanged: () => Promise.resolve(false),
       draft,
       acknowledged: () => undefined,
+      upload: () => undefined,
     };
     const { contacts, settings, clock } = this;
     this.views = new Views({ storage, me, accounts, contacts, live, settings, standings: this.#standings, clock });

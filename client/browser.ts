@@ -1,6 +1,7 @@
 import type { Client, OpenOptions } from "./api.ts";
 import { openClientOn } from "./client.ts";
 import { entrances } from "./enter-profile.ts";
+import { eraseOpfsStaging, opfsStaging } from "./files/staging-opfs.ts";
 import { webLock } from "./lock-web.ts";
 import type { Platform } from "./platform.ts";
 import { quickEntrance } from "./quick.ts";
@@ -15,7 +16,11 @@ const platform: Platform<Place> = {
   exists: ({ profile }) => existsIndexedDbStorage(profile),
   openStorage: ({ profile }) => openIndexedDbStorage(profile),
   lock: ({ profile }) => webLock(profile),
-  erase: ({ profile }) => eraseIndexedDbStorage(profile),
+  staging: ({ profile }) => opfsStaging(profile),
+  async erase({ profile }) {
+    await eraseIndexedDbStorage(profile);
+    await eraseOpfsStaging(profile);
+  },
   clocks: { wall: () => Date.now(), steady: () => performance.now() },
   onWake(listener) {
     const shown = () => {

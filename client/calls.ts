@@ -1,4 +1,4 @@
-import type { AccountId, ConversationId } from "@fastchat/protocol";
+import type { AccountId, ClientMessageId, ConversationId } from "@fastchat/protocol";
 import type { Client } from "./api.ts";
 import type { Groups } from "./api-groups.ts";
 import type { PresenceState } from "./presence.ts";
@@ -23,6 +23,8 @@ export interface OwnCalls extends Pick<
 > {
   /** Reads a stranger's conversation that was left for later, now. */
   readRequest(id: ConversationId): Promise<void>;
+  /** See Files.cancel. */
+  cancelMessage(message: ClientMessageId): Promise<boolean>;
   /** See SealedCalls. */
   sealed(call: { readonly key: string; readonly call: string }): Promise<string>;
   /** Watches the presence of these as well. Gives what is known of them. */
@@ -68,6 +70,7 @@ const names = {
     "sessionPolicy",
     "setSessionPolicy",
     "readRequest",
+    "cancelMessage",
     "sealed",
     "presences",
   ],

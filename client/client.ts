@@ -40,12 +40,16 @@ import { call, callsThrough, type OwnCalls } from "./calls.ts";
 import { ConnectionLost, defaultAgent } from "./connection.ts";
 import { ConversationChain } from "./conversation-chain.ts";
 import type { ExportSource } from "./export-source.ts";
+import type { Files } from "./api-files.ts";
+import { Blobs } from "./files/blobs.ts";
+import { ClientFiles } from "./files/client-files.ts";
+import type { Staging } from "./files/staging.ts";
 import { Gateway } from "./gateway.ts";
 import type { Wish } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Holder } from "./holder.ts";
 import type { HeldLock } from "./lock.ts";
 import { checkedLifetime } from "./lifetimes.ts";
-import { readOutbox } from "./outbox.ts";
+import { readOutbox, type Writing } from "./outbox.ts";
 import { changePassword } from "./new-password.ts";
 import type { Platform } from "./platform.ts";
 import { loadProfile, type LocalProfile } from "./profile.ts";
@@ -97,6 +101,10 @@ class OpenedClient<Place> implements Client {
   readonly #options: OpenOptions;
   readonly #listeners = new Set<(event: ClientEvent) => void>();
   readonly #closing = new AbortController();
+  readonly files: Files;
+  readonly #gateway: Gateway;
+  readonly #staging: Staging;
+  readonly #blobs: Blobs;
   #role!: Role;
   /** What the holder is asked to do by name. */
   readonly #callsBeside = callsThrough((name, given) => this.#wish({ case: "call", value: { name, arguments: encodeSnapshot(given) } }));
@@ -121,6 +129,20 @@ class OpenedClient<Place> implements Client {
     const gateway = options.gateway ?? profile.me.gateway;
     this.#profile = { ...profile, me: { ...profile.me, gateway } };
     this.me = this.#profile.me;
+    this.#gateway = new Gateway(gateway);
+    this.#staging = platform.staging(place);
+    this.#blobs = new Blobs(this.#gateway, { device: this.me.device, signingSeed: this.#profile.signingSeed });
+    this.files = new ClientFiles({
+      staging: this.#staging,
+      blobs: this.#blobs,
+      checkMayWrite: async (id) => {
+        await this.#readRequest(id);
+        await this.#checkMayWrite(id);
+      },
+      leave: async (id, files, { text = "", expiresAfter }) => (await this.#write(id, { texts: [text], files }, expiresAfter))[0]!,
+      cancel: (message) => this.#own.cancelMessage(message),
+      fileAt: ({ conversation, sequence, place: index }) => this.#views.fileAt(conversation, sequence, index),
+    });
   }
 
   async open(): Promise<void> {
@@ -215,11 +237,15 @@ class OpenedClient<Place> implements Client {
   }
 
   async sendAll(id: ConversationId, texts: readonly string[], options: SendOptions = {}): Promise<readonly ClientMessageId[]> {
-    const given = options.expiresAfter === undefined ? undefined : checkedLifetime(options.expiresAfter);
     await this.#readRequest(id);
     await this.#checkMayWrite(id);
+    return this.#write(id, { texts }, options.expiresAfter);
+  }
+
+  async #write(id: ConversationId, what: Pick<Writing, "texts" | "files">, given: number | undefined): Promise<readonly ClientMessageId[]> {
     const { settings } = this.#role.kind === "holder" ? this.#role.holder : this.#role.beside;
-    const writing = { conversation: id, texts, expiresAfter: given ?? settings.timerOf(id) };
+    const expiresAfter = given === undefined ? settings.timerOf(id) : checkedLifetime(given);
+    const writing = { conversation: id, ...what, expiresAfter };
     if (this.#role.kind === "holder") return this.#role.holder.outbox.add([writing]);
     return this.#role.beside.send([writing]);
   }
@@ -501,11 +527,13 @@ class OpenedClient<Place> implements Client {
   }
 
   async #hold(lock: HeldLock): Promise<void> {
-    const { gateway, offline = false, agent = defaultAgent, deviceName } = { gateway: this.me.gateway, ...this.#options };
+    const { offline = false, agent = defaultAgent, deviceName } = this.#options;
     const holder = new Holder({
       storage: this.#storage,
+      staging: this.#staging,
+      blobs: this.#blobs,
       profile: this.#profile,
-      gateway: new Gateway(gateway),
+      gateway: this.#gateway,
       agent,
       ...(deviceName !== undefined && { deviceName }),
       offline,

@@ -47,6 +47,8 @@ function longLog(places: number, failsAt = Infinity): ExportSource & { read: num
     text: `${sequence} ${randomBytes(60).toString("base64")}`,
     mentions: [],
     mentionsMe: false,
+    files: [],
+    upload: undefined,
     time: sequence * 1_000,
     status: "sent",
     expiresAfter: 0,

@@ -105,7 +105,12 @@ export class Gateway {
 
   /** One piece of an upload. @param blob hexadecimal @returns how much of the blob is stored then */
   async putPiece(
-    { pass, blob, offset, piece }: { readonly pass: Uint8Array; readonly blob: string; readonly offset: number; readonly piece: Uint8Array<ArrayBuffer> },
+    {
+      pass,
+      blob,
+      offset,
+      piece,
+    }: { readonly pass: Uint8Array; readonly blob: string; readonly offset: number; readonly piece: Uint8Array<ArrayBuffer> },
     signal?: AbortSignal,
   ): Promise<number> {
     const hash = runningSha256();

@@ -26,6 +26,9 @@ import type { Conversation } from "./conversation.ts";
 import { Conversations } from "./conversations.ts";
 import { Devices } from "./devices.ts";
 import { Drafts } from "./drafts.ts";
+import type { Blobs } from "./files/blobs.ts";
+import type { Staging } from "./files/staging.ts";
+import { Uploads } from "./files/uploads.ts";
 import { Expiry } from "./expiry.ts";
 import type { Gateway } from "./gateway.ts";
 import { GroupCalls } from "./groups.ts";
@@ -62,6 +65,8 @@ const VAULT_MS = 2_000;
 
 export interface HolderParts {
   readonly storage: Storage;
+  readonly staging: Staging;
+  readonly blobs: Blobs;
   readonly profile: LocalProfile;
   readonly gateway: Gateway;
   readonly agent: string;
@@ -84,6 +89,7 @@ export class Holder {
   readonly people: People;
   readonly accounts: KnownAccounts;
   readonly outbox: Outbox;
+  readonly uploads: Uploads;
   readonly drafts: Drafts;
   readonly settings: ConversationSettings;
   readonly requests: Requests;
@@ -130,7 +136,7 @@ export class Holder {
       closing: this.#closing.signal,
       endSession: (error) => connection.endSession(error),
       onRetry: () => {
-        this.outbox.driveAll();
+        this.#driveAll();
         if (isOnline()) quietly(this.#catchUp.all(this.#session.signal));
       },
       onUnexpected: parts.onUnexpected,
@@ -189,7 +195,7 @@ export class Holder {
       renewKeys: () => this.#ownAccount.lookForNewerKeys(),
       onChanged: (places) => {
         // Another device may have accepted an identity that something here waits for.
-        if (places.some(({ kind }) => kind === "contact")) this.outbox.driveAll();
+        if (places.some(({ kind }) => kind === "contact")) this.#driveAll();
         this.#devices.vaultChanged();
         quietly(this.#news.vaultChanged(places));
       },
@@ -231,6 +237,18 @@ export class Holder {
         quietly(this.requests.spoke(conversation));
       },
       onBlocked: (conversation) => emit({ kind: "conversations", conversations: [conversation] }),
+      onFiles: (outgoing) => this.uploads.add(outgoing),
+      onGone: (outgoing) => quietly(this.uploads.gone(outgoing)),
+      onUnexpected,
+    });
+    this.uploads = new Uploads({
+      blobs: parts.blobs,
+      staging: parts.staging,
+      outbox: this.outbox,
+      links: this.#links,
+      conversationOf: (id) => this.#conversations.need(id),
+      isOnline: isReady,
+      onBlocked: (conversation) => emit({ kind: "conversations", conversations: [conversation] }),
       onUnexpected,
     });
     this.#slots = new Slots({
@@ -266,6 +284,7 @@ export class Holder {
         },
         draft: (id) => this.drafts.get(id),
         acknowledged: (id) => this.outbox.find(id)?.sent,
+        upload: (id) => this.uploads.progressOf(id),
       },
       settings: this.settings,
       standings,
@@ -280,7 +299,7 @@ export class Holder {
       presence: this.#presence,
       person: (account) => this.views.person(account),
       onConflict: (error) => emit({ kind: "warning", warning: "account-fork", text: error.message }),
-      onIdentityAccepted: () => this.outbox.driveAll(),
+      onIdentityAccepted: () => this.#driveAll(),
     });
     this.#conversations = new Conversations({
       storage,
@@ -363,7 +382,7 @@ export class Holder {
       contactsKnown,
       connection,
       emit,
-      onHeads: () => this.outbox.driveAll(),
+      onHeads: () => this.#driveAll(),
       onJoinRequests: (conversation) => quietly(this.#admissions.look(conversation)),
       leavesPast: parts.quick,
       quietly,
@@ -464,6 +483,7 @@ export class Holder {
       sessionPolicy: () => devices.sessionPolicy(),
       setSessionPolicy: (account) => devices.setSessionPolicy(account),
       readRequest: (id) => this.requests.read(id),
+      cancelMessage: (message) => this.outbox.cancel(message),
       sealed: (call) => this.#sealedCalls.take(call),
       presences: (people) => this.#presence.look(people),
     };
@@ -492,6 +512,7 @@ export class Holder {
     await this.#conversations.load();
     await this.requests.load();
     await this.outbox.load();
+    this.#trouble.quietly(this.uploads.cleanUp(new Set(this.outbox.staged())));
     this.#expiring = this.#expiry.keep(this.#closing.signal);
     if (!this.#parts.offline) this.#connection.start();
   }
@@ -559,7 +580,7 @@ export class Holder {
   async #learn(account: AccountId): Promise<void> {
     if (!(await this.#links.learn(account))) return;
     await this.#news.accountMoved(account);
-    this.outbox.driveAll();
+    this.#driveAll();
   }
 
   async fetchDownTo(id: ConversationId, sequence: number): Promise<boolean> {
@@ -577,6 +598,11 @@ export class Holder {
     const conversation = this.#conversations.get(id);
     if (conversation === undefined || this.requests.isQuiet(conversation)) return;
     if (this.#connection.state.kind === "online") await this.#typing.say(conversation, active);
+  }
+
+  #driveAll(): void {
+    this.outbox.driveAll();
+    this.uploads.drive();
   }
 
   /** [H3] Also `heads` with a new epoch in every conversation [C1]. */
@@ -675,6 +701,7 @@ export class Holder {
     this.#session.abort();
     await this.#expiring;
     await this.#connection.close();
+    await this.uploads.close();
     await this.outbox.close();
     await this.requests.close().catch(this.#trouble.tell);
     this.#slots.close();
@@ -730,7 +757,7 @@ export class Holder {
         // A connection that ends spoils all of them: whoever waits for the first hears of it.
         beside.catch(() => undefined);
         await this.#catchUp.all(session);
-        this.outbox.driveAll();
+        this.#driveAll();
         this.#completion.begin(session, this.#conversations.all);
         await beside;
         await this.#fetchSlots(session);

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import type { Client, OpenOptions } from "./api.ts";
 import { openClientOn } from "./client.ts";
 import { entrances } from "./enter-profile.ts";
+import { nodeStaging } from "./files/staging-node.ts";
 import { nodeLock } from "./lock-node.ts";
 import type { Platform } from "./platform.ts";
 import { quickEntrance } from "./quick.ts";
@@ -15,6 +16,7 @@ export interface Place {
   readonly profile: string;
 }
 
+export { fileSink, fileSource } from "./files/files-node.ts";
 export { findGateway, listProfiles } from "./local.ts";
 
 const WAKE_LOOK_MS = 1_000;
@@ -32,6 +34,7 @@ const platform: Platform<Place> = {
   exists: async (place) => existsSync(folderOf(place)),
   openStorage: async (place) => openSqliteStorage(folderOf(place)),
   lock: (place) => nodeLock(folderOf(place)),
+  staging: (place) => nodeStaging(folderOf(place)),
   erase: async (place) => rmSync(folderOf(place), { recursive: true, force: true }),
   clocks: { wall: () => Date.now(), steady: () => 1_000 * uptime() },
   onWake(listener) {

@@ -177,6 +177,14 @@ export class Outbox {
     return false;
   }
 
+  /** What it holds of the staging. */
+  staged(): string[] {
+    return this.#queues
+      .values()
+      .flatMap(({ outgoing }) => outgoing.values().flatMap(({ item }) => item.files.map(({ staged }) => staged)))
+      .toArray();
+  }
+
   find(id: ClientMessageId): Outgoing | undefined {
     for (const { outgoing } of this.#queues.values()) {
       const found = outgoing.get(id);

@@ -1,3 +1,4 @@
+import type { Staging } from "./files/staging.ts";
 import type { ProfileLock } from "./lock.ts";
 import type { Clocks } from "./server-clock.ts";
 import type { Storage } from "./storage.ts";
@@ -8,6 +9,7 @@ export interface Platform<Place> {
   exists(place: Place): Promise<boolean>;
   openStorage(place: Place): Promise<Storage>;
   lock(place: Place): ProfileLock;
+  staging(place: Place): Staging;
   /** Erases all of a profile; its storage is closed. */
   erase(place: Place): Promise<void>;
   readonly clocks: Clocks;

@@ -1,5 +1,6 @@
 import type { OpenOptions, QuickOptions, QuickResult } from "./api.ts";
 import { openClientOn } from "./client.ts";
+import { memoryStaging } from "./files/staging-memory.ts";
 import type { ProfileLock } from "./lock.ts";
 import { signIn } from "./new-device.ts";
 import type { Platform } from "./platform.ts";
@@ -10,10 +11,12 @@ type MachinePart = Pick<Platform<unknown>, "onWake" | "clocks">;
 
 /** [H5] A profile that lies in memory alone, of one client. */
 function memoryPlatform(place: MemoryPlace, { onWake, clocks }: MachinePart): Platform<undefined> {
+  const staging = memoryStaging();
   return {
     exists: async () => true,
     openStorage: async () => openMemoryStorage(place),
     lock: () => onlyHolder,
+    staging: () => staging,
     erase: async () => place.values.clear(),
     onWake,
     clocks,

@@ -1,17 +1,18 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { accountId, type AccountId, type ClientMessageId, type ConversationId, deviceId, isHash, limits } from "@fastchat/protocol";
 import { type ConversationState, invitationDayMs, invitationStanding, type InvitationState, newestEpoch } from "@fastchat/protocol/chain";
-import { type MessageContent, Role } from "@fastchat/protocol/wire/conversation";
+import { type File, type MessageContent, Role } from "@fastchat/protocol/wire/conversation";
 import type { KnownAccounts } from "./accounts.ts";
 import type { GroupInfo, GroupInvitation, GroupMember, GroupOverview } from "./api-groups.ts";
 import type { ChatItem, ChatMessage, ChatNotice, ConversationSummary, Me, MessageStatus, NoticeKind, Person } from "./api.ts";
 import type { Contacts } from "./contacts.ts";
 import type { ConversationSettings } from "./conversation-settings.ts";
 import type { Conversation as ConversationRecord, Group as GroupRecord, StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { chatFile, filesIn } from "./files/received-file.ts";
 import { groupTitle, isOwn, profileOf } from "./group-record.ts";
 import { lifetimeOf } from "./lifetimes.ts";
 import { storedMessage } from "./log-page.ts";
-import { type Outgoing, readOutbox } from "./outbox.ts";
+import { filesOf, type Outgoing, readOutbox } from "./outbox.ts";
 import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
 import { beginningOf, type Standing, type StandingConversation, type Standings } from "./standing.ts";
 import type { ServerTime } from "./server-clock.ts";
@@ -30,6 +31,8 @@ export interface Live {
   draft(conversation: ConversationId): string;
   /** Sequence number that the server acknowledged for a message of the outbox. */
   acknowledged(id: ClientMessageId): number | undefined;
+  /** How far its files are on the server; undefined: not known here. */
+  upload(id: ClientMessageId): ChatMessage["upload"];
 }
 
 export interface ViewParts {
@@ -149,6 +152,13 @@ export class Views {
     return items.flat();
   }
 
+  /** A file of a message that is stored here; undefined: there is none. */
+  async fileAt(id: ConversationId, sequence: number, place: number): Promise<File | undefined> {
+    const entry = await read(this.#parts.storage, keys.entry(id, sequence), schemas.entry);
+    const message = entry && storedMessage(entry);
+    return message && filesIn(message.content)[place];
+  }
+
   /** Own messages of a part of the log, whose status may have changed. `from` excluded. */
   async ownItems(id: ConversationId, from: number, to: number): Promise<ChatItem[]> {
     const range = { from: keys.entry(id, from + 1), to: keys.entry(id, to + 1) };
@@ -208,6 +218,11 @@ export class Views {
       mentionsMe: false,
       time: Number(item.time),
       status,
+      files: filesOf(item).map(chatFile),
+      upload:
+        status === "queued" && item.files.some(({ uploaded }) => !uploaded)
+          ? (live.upload(id) ?? { sent: 0, size: sizeOf(item) })
+          : undefined,
       expiresAfter: item.expiresAfter,
       expires: undefined,
       doubt: "none",
@@ -376,6 +391,8 @@ export class Views {
       from: { account, device: deviceId(entry.device), name },
       mine,
       ...(await this.#text(message.content)),
+      files: filesIn(message.content).map(chatFile),
+      upload: undefined,
       time,
       status: statusOf(record, sequence, mine),
       expiresAfter,
@@ -429,6 +446,8 @@ function inListOrder(one: ConversationSummary, other: ConversationSummary): numb
 }
 
 const isChatMessage = (item: ChatItem): item is ChatMessage => item.kind === "message";
+
+const sizeOf = (item: Outgoing["item"]): number => filesOf(item).reduce((sum, { size }) => sum + Number(size), 0);
 
 function statusOf(record: ConversationRecord, sequence: number, mine: boolean): MessageStatus {
   if (!mine) return sequence <= record.readUpTo ? "read" : "delivered";

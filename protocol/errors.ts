@@ -121,7 +121,12 @@ const rows: Record<ErrorCode, Omit<ErrorRow, "close">> = {
   ),
   [ErrorCode.PUBLIC_NAME_TAKEN]: row("public-name-taken", "tell", 409, "Another group has this public name: choose another."),
   [ErrorCode.NOT_A_MEMBER]: row("not-a-member", "tell", 403, "You are not in this group any more: somebody who is in it can add you."),
-  [ErrorCode.FILE_TOO_LARGE]: row("file-too-large", "tell", 413, "That file is larger than this server takes: send it in parts, or ask whoever runs it."),
+  [ErrorCode.FILE_TOO_LARGE]: row(
+    "file-too-large",
+    "tell",
+    413,
+    "That file is larger than this server takes: send it in parts, or ask whoever runs it.",
+  ),
   [ErrorCode.QUOTA_EXCEEDED]: row(
     "quota-exceeded",
     "tell",
@@ -130,7 +135,12 @@ const rows: Record<ErrorCode, Omit<ErrorRow, "close">> = {
   ),
   [ErrorCode.WRONG_PIECE]: row("wrong-piece", "refresh", 409, "The upload stands at another place; it goes on from there."),
   [ErrorCode.PASS_INVALID]: row("pass-invalid", "refresh", 401, "The right to fetch and store files has expired; it is asked for anew."),
-  [ErrorCode.STAGED_FILE_LOST]: row("staged-file-lost", "tell", 410, "The copy of this file that was to be sent is gone from this device: send it again."),
+  [ErrorCode.STAGED_FILE_LOST]: row(
+    "staged-file-lost",
+    "tell",
+    410,
+    "The copy of this file that was to be sent is gone from this device: send it again.",
+  ),
   [ErrorCode.VERSION_CONFLICT]: row("version-conflict", "refresh", 409, "Another device changed this first; it is tried again."),
 };
 

@@ -27,6 +27,9 @@ export const limits = {
   ciphertextBytes: 98_304,
   smallCiphertextBytes: 4_096,
   blobsPerMessage: 32,
+  /** Every piece of an upload but its last, which may be smaller. An S3 store takes parts of 5 MiB or more, and 10,000 of them. */
+  blobPieceBytes: 8_388_608,
+  blobPieces: 10_000,
   mentionsPerMessage: 64,
   withdrawsPerMessage: 256,
   draftBytes: 65_536,
@@ -42,8 +45,6 @@ export const limits = {
   mediaTypeBytes: 127,
   thumbnailBytes: 4_096,
   thumbhashBytes: 32,
-  /** Of blobs, one after the other: what is lost when a connection breaks. */
-  blobPieceBytes: 1_048_576,
   largestBlobPieceBytes: 16_777_216,
   /** For one piece, on a slow network. */
   blobPieceMs: 300_000,
@@ -52,6 +53,8 @@ export const limits = {
   blobPassMs: 600_000,
   /** Which no message names: an upload that was given up. */
   unnamedBlobMs: 604_800_000,
+  /** How often a gateway looks for files that no message names. */
+  blobSweepMs: 3_600_000,
   blobRequestsPerMinutePerDevice: 6_000,
   blobBeginsPerMinutePerDevice: 120,
 

@@ -25,6 +25,8 @@ export interface Events {
   "heartbeat-failed": { reason: string };
   "repair-failed": { reason: string };
   "retention-failed": { reason: string };
+  "files-removed": { files: Count; bytes: Count };
+  "clean-up-failed": { reason: string };
   "delivery-read-failed": { reason: string };
   "socket-refused": { why: "origin" | "draining" | "crowded" };
   "socket-closed": { code: Count; why: string };

@@ -1,5 +1,7 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { limits } from "@fastchat/protocol";
 import { TemporaryFolder } from "../testing/temporary-folder.ts";
+import { openBlobStore } from "./blobs/open-blob-store.ts";
 import type { Bus } from "./bus/bus.ts";
 import { openNotifyBus } from "./bus/bus-notify.ts";
 import { type ChatServer, startChatServer } from "./chat/chat-server.ts";
@@ -92,6 +94,8 @@ async function openGateway(database: Database, secretFile: string, changes: Part
   const gateway = await startGateway({
     database,
     bus: stack.use(await openNotifyBus({ url: database.url, log: silentLog })),
+    blobs: await openBlobStore({ kind: "folder", path: join(dirname(secretFile), "blobs") }),
+    files: { largest: limits.fileBytes, quota: 0, retentionMs: 0 },
     secrets: await readSecrets(secretFile, silentLog),
     strategy: leastConnections,
     log: silentLog,

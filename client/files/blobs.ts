@@ -27,7 +27,10 @@ export class Blobs {
   }
 
   /** Announces an upload, or finds how far it came, and how much is to be sent at once. */
-  async begin({ conversation, clientMessageId, blob, size }: BlobPlace, signal: AbortSignal): Promise<{ uploaded: number; pieceBytes: number }> {
+  async begin(
+    { conversation, clientMessageId, blob, size }: BlobPlace,
+    signal: AbortSignal,
+  ): Promise<{ uploaded: number; pieceBytes: number }> {
     const body = { conversation: idBytes(conversation), clientMessageId: idBytes(clientMessageId), blob, size: BigInt(size) };
     const { uploaded, pieceBytes } = await this.#with((pass) => this.#gateway.beginBlob({ pass, ...body }, signal));
     const isUsual = Number(uploaded) <= size && pieceBytes > 0 && pieceBytes <= limits.largestBlobPieceBytes;

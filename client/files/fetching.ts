@@ -40,7 +40,7 @@ export async function fetchFile(
     const opener = await takeUp(file, sink);
     const tell = () => onProgress?.(Math.min(opener.index * fileChunkBytes, file.size), file.size);
     tell();
-    for (let fruitless = 0; !opener.isDone; ) {
+    for (let fruitless = 0; !opener.isDone;) {
       const before = opener.index;
       try {
         for await (const sealed of sealedChunks(blobs.from(file.blob, opener.offset, signal), opener)) {
@@ -91,7 +91,7 @@ async function* sealedChunks(bytes: AsyncIterable<Uint8Array>, opener: FileOpene
   let chunk = new Uint8Array(opener.sealedBytes);
   let filled = 0;
   for await (const piece of bytes) {
-    for (let at = 0; at < piece.length && !opener.isDone; ) {
+    for (let at = 0; at < piece.length && !opener.isDone;) {
       const some = piece.subarray(at, at + chunk.length - filled);
       chunk.set(some, filled);
       filled += some.length;

@@ -1,4 +1,13 @@
-import { fileChunkBytes, FileCipher, fileChunks, random, runningSha256, sealedChunkBytes, sealedFileSize, toHex } from "@fastchat/protocol/seal";
+import {
+  fileChunkBytes,
+  FileCipher,
+  fileChunks,
+  random,
+  runningSha256,
+  sealedChunkBytes,
+  sealedFileSize,
+  toHex,
+} from "@fastchat/protocol/seal";
 import type { Staging } from "./staging.ts";
 
 /** Bytes of a file, once or several times. */
@@ -46,7 +55,8 @@ export async function sealFile(staging: Staging, source: FileSource, { signal, o
       signal?.throwIfAborted();
       if (index > last) throw new FileChanged(source.name);
       const sealed = await cipher.seal(index, index === last, chunk);
-      if (index < last ? chunk.length < fileChunkBytes : chunk.length !== source.size - last * fileChunkBytes) throw new FileChanged(source.name);
+      if (index < last ? chunk.length < fileChunkBytes : chunk.length !== source.size - last * fileChunkBytes)
+        throw new FileChanged(source.name);
       hash.update(sealed);
       await writer.write(sealed);
       index++;
@@ -67,7 +77,7 @@ export async function* chunksOf(bytes: AsyncIterable<Uint8Array>, length: number
   let filled = 0;
   let isFirst = true;
   for await (const piece of bytes) {
-    for (let at = 0; at < piece.length; ) {
+    for (let at = 0; at < piece.length;) {
       // A full one goes out when it is known that it is not the last.
       if (filled === length) {
         yield chunk;

@@ -34,7 +34,7 @@ export function nodeStaging(profileFolder: string): Staging {
     async read(name, start, end) {
       await using file = await open(pathOf(name), "r");
       const bytes = new Uint8Array(end - start);
-      for (let at = 0; at < bytes.length; ) {
+      for (let at = 0; at < bytes.length;) {
         const { bytesRead } = await file.read(bytes, at, bytes.length - at, start + at);
         if (bytesRead === 0) throw new RangeError("a staged file is shorter than it was");
         at += bytesRead;
@@ -56,7 +56,7 @@ export function nodeStaging(profileFolder: string): Staging {
 /** Throws StorageFullError. */
 export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   try {
-    for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
+    for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten;
   } catch (error) {
     const { code } = error as { code?: string };
     throw code === "ENOSPC" || code === "EDQUOT" ? new StorageFullError(error) : error;

@@ -3,11 +3,7 @@ import type { Staging, StagingWriter } from "./staging.ts";
 
 /** In the origin private file system (WHATWG File System), a folder for each profile; a writer's bytes are there once it is closed. */
 export function opfsStaging(profile: string): Staging {
-  const folder = async (): Promise<FileSystemDirectoryHandle> => {
-    const root = await navigator.storage.getDirectory();
-    const all = await root.getDirectoryHandle("fastchat-outgoing", { create: true });
-    return all.getDirectoryHandle(encodeURIComponent(profile), { create: true });
-  };
+  const folder = async () => (await allProfiles()).getDirectoryHandle(encodeURIComponent(profile), { create: true });
   return {
     async write(name): Promise<StagingWriter> {
       const handle = await (await folder()).getFileHandle(name, { create: true });
@@ -35,6 +31,13 @@ export function opfsStaging(profile: string): Staging {
       return found;
     },
   };
+}
+
+const allProfiles = async (): Promise<FileSystemDirectoryHandle> =>
+  (await navigator.storage.getDirectory()).getDirectoryHandle("fastchat-outgoing", { create: true });
+
+export async function eraseOpfsStaging(profile: string): Promise<void> {
+  await (await allProfiles()).removeEntry(encodeURIComponent(profile), { recursive: true }).catch(() => undefined);
 }
 
 function full(error: unknown): never {

@@ -115,7 +115,7 @@ export class Uploads {
     this.#current = { id, cancelling };
     const signal = AbortSignal.any([this.#closing.signal, cancelling.signal]);
     try {
-      for (let failures = 0; ; ) {
+      for (let failures = 0; ;) {
         try {
           await this.#files(id, signal);
           this.#waiting.delete(id);
@@ -160,7 +160,11 @@ export class Uploads {
     }
   }
 
-  async #file(place: BlobPlace, staged: string, { before, signal }: { readonly before: number; readonly signal: AbortSignal }): Promise<void> {
+  async #file(
+    place: BlobPlace,
+    staged: string,
+    { before, signal }: { readonly before: number; readonly signal: AbortSignal },
+  ): Promise<void> {
     const { blobs, staging } = this.#parts;
     const { blob, size } = place;
     const begun = await blobs.begin(place, signal);

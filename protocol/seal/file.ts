@@ -59,4 +59,3 @@ export class FileCipher {
     return { name: "AES-GCM", iv, additionalData: this.#associated, tagLength: 8 * tagBytes };
   }
 }
-

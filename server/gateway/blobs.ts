@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import { create } from "@bufbuild/protobuf";
 import {
   type AccountId,
+  blobId,
   clientMessageId,
   conversationId,
   deviceId,
@@ -50,7 +51,10 @@ export async function giveBlobPass(gateway: GatewayContext, request: BlobPassReq
     throw new FastChatError(ErrorCode.SIGNATURE_INVALID);
   if (device.shutOut !== undefined) throw new FastChatError(device.shutOut);
   gateway.rates.ticketsByDevice.takeOrThrow(id);
-  return create(BlobPassSchema, { pass: gateway.states.seal("blob-pass", limits.blobPassMs, { device: id }), lifetimeMs: limits.blobPassMs });
+  return create(BlobPassSchema, {
+    pass: gateway.states.seal("blob-pass", limits.blobPassMs, { device: id }),
+    lifetimeMs: limits.blobPassMs,
+  });
 }
 
 /** The device behind a pass, if it still has its rights. */
@@ -67,7 +71,8 @@ async function holderOf(gateway: GatewayContext, pass: Uint8Array): Promise<Hold
 export async function begin(gateway: GatewayContext, request: BeginBlob): Promise<BlobBegun> {
   const { database, files, blobs } = gateway;
   const { blob, size } = request;
-  if (!isHash(blob) || !isHash(request.conversation) || !isClientMessageId(request.clientMessageId)) throw new FastChatError(ErrorCode.MALFORMED);
+  if (!isHash(blob) || !isHash(request.conversation) || !isClientMessageId(request.clientMessageId))
+    throw new FastChatError(ErrorCode.MALFORMED);
   const { device, account } = await holderOf(gateway, request.pass);
   gateway.rates.blobBeginsByDevice.takeOrThrow(device);
   if (size > BigInt(sealedFileSize(files.largest)))
@@ -85,8 +90,8 @@ export async function begin(gateway: GatewayContext, request: BeginBlob): Promis
   const result = await beginBlob(database, upload, files.quota, Date.now());
   switch (result.kind) {
     case "begun": {
-      const uploaded = result.whole ? Number(size) : await blobs.uploaded(blobName(blob));
-      return create(BlobBegunSchema, { uploaded: BigInt(uploaded), pieceBytes: blobs.pieceBytes });
+      const uploaded = result.whole ? Number(size) : await blobs.uploaded(blobId(blob));
+      return create(BlobBegunSchema, { uploaded: BigInt(uploaded), pieceBytes: limits.blobPieceBytes });
     }
     case "quota":
       throw new FastChatError(ErrorCode.QUOTA_EXCEEDED);
@@ -100,16 +105,14 @@ export async function begin(gateway: GatewayContext, request: BeginBlob): Promis
 export async function drop(gateway: GatewayContext, { pass, blob }: DropBlob): Promise<BlobDropped> {
   if (!isHash(blob)) throw new FastChatError(ErrorCode.MALFORMED);
   const { device } = await holderOf(gateway, pass);
-  if (await dropBlob(gateway.database, blob, device)) await gateway.blobs.remove(blobName(blob));
+  if (await dropBlob(gateway.database, blob, device)) await gateway.blobs.remove(blobId(blob));
   return create(BlobDroppedSchema);
 }
-
-const blobName = (blob: Uint8Array): string => Buffer.from(blob).toString("hex");
 
 /** The routes whose bodies are the bytes of blobs. */
 export function addBlobRoutes(app: FastifyInstance, gateway: GatewayContext): void {
   app.addContentTypeParser(BLOB_TYPE, (_request, payload, done) => done(null, payload));
-  app.patch<{ Params: { blob: string } }>("/v1/blobs/:blob", { bodyLimit: limits.largestBlobPieceBytes }, async (request, reply) => {
+  app.patch<{ Params: { blob: string } }>("/v1/blobs/:blob", { bodyLimit: limits.blobPieceBytes }, async (request, reply) => {
     const uploaded = await takePiece(gateway, request);
     return reply.status(204).header("upload-offset", uploaded).send();
   });
@@ -141,14 +144,15 @@ async function takePiece(gateway: GatewayContext, request: BlobRequest): Promise
   const length = wholeNumberOf(request.headers["content-length"]);
   const sha256 = /^sha-256=:([A-Za-z0-9+/]{43}=):$/.exec(String(request.headers["content-digest"]))?.[1];
   const body = request.body as Readable | undefined;
-  if (offset === undefined || length === undefined || sha256 === undefined || body === undefined) throw new FastChatError(ErrorCode.MALFORMED);
+  if (offset === undefined || length === undefined || sha256 === undefined || body === undefined)
+    throw new FastChatError(ErrorCode.MALFORMED);
   const upload = await findUpload(database, blob, device);
   if (upload === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
   const { size, whole } = upload;
   if (whole) return size;
   const isLast = offset + length === size;
-  if (offset + length > size || length === 0 || (!isLast && length !== blobs.pieceBytes)) throw new FastChatError(ErrorCode.MALFORMED);
-  const result = await blobs.append(blobName(blob), { offset, length, sha256: Buffer.from(sha256, "base64"), isLast }, body);
+  if (offset + length > size || length === 0 || (!isLast && length !== limits.blobPieceBytes)) throw new FastChatError(ErrorCode.MALFORMED);
+  const result = await blobs.append(blobId(blob), { offset, length, sha256: Buffer.from(sha256, "base64"), isLast }, body);
   switch (result.kind) {
     case "appended":
       if (result.uploaded === size) await finish(gateway, blob, size);
@@ -168,7 +172,7 @@ async function takePiece(gateway: GatewayContext, request: BlobRequest): Promise
 }
 
 async function finish({ database, blobs }: GatewayContext, blob: Uint8Array, size: number): Promise<void> {
-  if ((await blobs.complete(blobName(blob), size)) !== "complete") throw new FastChatError(ErrorCode.UNAVAILABLE);
+  if ((await blobs.complete(blobId(blob), size)) !== "complete") throw new FastChatError(ErrorCode.UNAVAILABLE);
   await noteWhole(database, blob);
 }
 
@@ -181,7 +185,7 @@ async function giveBlob(gateway: GatewayContext, request: BlobRequest, reply: Fa
   if (log === undefined || found === undefined || found.sequence > log.upTo) throw new FastChatError(ErrorCode.NOT_FOUND);
   const range = rangeOf(request.headers.range, found.size);
   if (range === undefined) return reply.status(416).header("content-range", `bytes */${found.size}`).send();
-  const bytes = await gateway.blobs.read(blobName(blob), range);
+  const bytes = await gateway.blobs.read(blobId(blob), range);
   if (bytes === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
   const isPart = request.headers.range !== undefined;
   if (isPart) reply.status(206).header("content-range", `bytes ${range.start}-${range.end - 1}/${found.size}`);

@@ -46,6 +46,7 @@ import { type Database, failureOf } from "../store/database.ts";
 import { TokenBuckets } from "../token-bucket.ts";
 import { addDevice } from "./add-device.ts";
 import { addressKey } from "./address.ts";
+import { BlobCleanUp } from "./blob-clean-up.ts";
 import { addBlobRoutes, begin, drop, giveBlobPass } from "./blobs.ts";
 import { readBody } from "./body.ts";
 import type { GatewayContext } from "./context.ts";
@@ -81,7 +82,8 @@ export interface GatewayOptions {
   readonly host: string;
   /** 0: any. */
   readonly port: number;
-  /** As `limits`; tests lower it. */
+  /** As `limits`; tests lower them. */
+  readonly blobSweepMs?: number;
   readonly requestsPerMinutePerAddress?: number;
 }
 
@@ -142,7 +144,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   addJoinPage(app);
   addRoutes(app, gateway);
   addBlobRoutes(app, gateway);
+  const { blobSweepMs: everyMs = limits.blobSweepMs } = options;
+  const cleanUp = new BlobCleanUp({ database, blobs: options.blobs, files: options.files, log, everyMs });
   await app.listen({ host, port: options.port });
+  cleanUp.start();
   const { port } = app.server.address() as AddressInfo;
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
   log.event("info", "gateway-listens", { url });
@@ -151,6 +156,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     port,
     signUp: gateway.signUp,
     async [Symbol.asyncDispose]() {
+      await cleanUp.stop();
       await app.close();
       log.event("info", "gateway-stopped", {});
     },

@@ -43,10 +43,16 @@ export async function beginBlob(database: Database, upload: Upload, quota: numbe
     };
     const known = await transaction.selectFrom("blob").selectAll().where("blob", "=", blob).executeTakeFirst();
     if (known !== undefined) {
-      const isSame = (["conversation", "account", "device", "client_message_id"] as const).every((column) => sameBytes(known[column], row[column]));
+      const isSame = (["conversation", "account", "device", "client_message_id"] as const).every((column) =>
+        sameBytes(known[column], row[column]),
+      );
       if (!isSame || known.size !== size) return { kind: "taken" };
       // It counts as begun now: the message may come much later.
-      await transaction.updateTable("blob").set({ look_at: now + limits.unnamedBlobMs }).where("blob", "=", blob).execute();
+      await transaction
+        .updateTable("blob")
+        .set({ look_at: now + limits.unnamedBlobMs })
+        .where("blob", "=", blob)
+        .execute();
       return { kind: "begun", whole: known.whole };
     }
     if (quota > 0) {
@@ -119,6 +125,11 @@ export async function dropBlob(database: Database, blob: Uint8Array, device: Dev
   return rows.length === 1;
 }
 
+/** Some of its messages are gone: the next sweep finds what they named. */
+export async function lookAtBlobsOf(transaction: Database["query"], conversation: ConversationId, now: number): Promise<void> {
+  await transaction.updateTable("blob").set({ look_at: now }).where("conversation", "=", idBytes(conversation)).execute();
+}
+
 /** Of a row of `blob`. */
 const isNamed = sql<boolean>`EXISTS (SELECT 1 FROM entry WHERE entry.conversation = blob.conversation AND entry.device = blob.device
   AND entry.client_message_id = blob.client_message_id AND entry.kind = ${sql.lit(entryKinds.message)})`;
@@ -160,7 +171,11 @@ export async function forgetBlobs(database: Database, now: number, before: numbe
 }
 
 /** The same without removing anything: how many blobs, and how many bytes. */
-export async function countForgettable(database: Database, now: number, before: number): Promise<{ readonly blobs: number; readonly bytes: number }> {
+export async function countForgettable(
+  database: Database,
+  now: number,
+  before: number,
+): Promise<{ readonly blobs: number; readonly bytes: number }> {
   const { rows } = await sql<{ blobs: number; bytes: number }>`
     SELECT count(*)::bigint AS blobs, COALESCE(sum(size), 0)::bigint AS bytes FROM blob
     WHERE begun < ${before} OR (look_at <= ${now} AND NOT ${isNamed})`.execute(database.query);

@@ -4,6 +4,7 @@ import { entryHash } from "@fastchat/protocol/seal";
 import { EntrySchema, ErasedSchema, SealedMessageSchema } from "@fastchat/protocol/wire/conversation";
 import { sql, type Transaction } from "kysely";
 import type { Database } from "./database.ts";
+import { lookAtBlobsOf } from "./blobs.ts";
 import { entryKinds, type StoredEntry } from "./entries.ts";
 import type { Tables } from "./tables.ts";
 
@@ -57,7 +58,10 @@ export async function eraseDue(database: Database, conversation: ConversationId,
     const { retention_seconds: seconds, erased_to: after } = policy;
     const due = await readDue(transaction, conversation, { after, upToTime: now - 1_000 * seconds });
     const messages = due.filter(({ kind }) => kind === entryKinds.message);
-    if (messages.length > 0) await replace(transaction, conversation, messages);
+    if (messages.length > 0) {
+      await replace(transaction, conversation, messages);
+      await lookAtBlobsOf(transaction, conversation, now);
+    }
     const noted = await note(transaction, conversation, { seconds, erasedTo: due.at(-1)?.sequence ?? after, now });
     if (!noted) throw new PolicyChanged();
     return { kind: "erased", messages: messages.length };

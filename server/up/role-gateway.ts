@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { defaultGatewayPort } from "@fastchat/protocol/local";
+import { openBlobStore } from "../blobs/open-blob-store.ts";
 import { readConfig } from "../config.ts";
 import { openLog } from "../events.ts";
 import { type Gateway, startGateway } from "../gateway/gateway.ts";
@@ -24,11 +25,14 @@ export async function runGateway(options: RoleOptions = {}): Promise<void> {
   const log = openLog({ level: config.logLevel, role: "gateway" });
   const ended = untilEnd();
   await using store = await openStore(await findDatabaseUrl(config), log);
+  const blobs = await openBlobStore(config.blobs);
+  await blobs.check();
   const secrets = await readSecrets(config.secretFile, log);
   const wanted = options.port ?? defaultGatewayPort;
   await using gateway = await onFreePort(wanted, (port) =>
     startGateway({
       ...config,
+      blobs,
       database: store.database,
       bus: store.bus,
       secrets,

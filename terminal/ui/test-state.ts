@@ -161,6 +161,8 @@ export function message(
     text,
     mentions: [],
     mentionsMe: false,
+    files: [],
+    upload: undefined,
     time: morning + sequence * minute,
     status: "read" satisfies MessageStatus,
     expiresAfter: 0,

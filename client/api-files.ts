@@ -1,0 +1,64 @@
+import type { ClientMessageId, ConversationId } from "@fastchat/protocol";
+import type { FileSink } from "./files/fetching.ts";
+import type { FileSource, Progress } from "./files/sealing.ts";
+
+/** A picture was made again without what the camera wrote into it; the others go as they are. */
+export type FileKind = "picture" | "video" | "audio" | "file";
+
+/** What is told of a file besides its bytes. */
+export interface FileDescription {
+  readonly kind: FileKind;
+  /** As "image/jpeg". */
+  readonly mediaType: string;
+  /** Of a picture or video as it is shown; undefined: not known. */
+  readonly width: number | undefined;
+  readonly height: number | undefined;
+  /** Of audio and video. */
+  readonly durationMs: number | undefined;
+  /** A small WebP or JPEG, at most `limits.thumbnailBytes`; empty: none. */
+  readonly thumbnail: Uint8Array;
+  /** Empty: none. */
+  readonly thumbhash: Uint8Array;
+}
+
+export interface FileToSend extends Partial<FileDescription> {
+  readonly source: FileSource;
+}
+
+/** A file of a message. All but its size is what its sender says; the name can be shown and written into a folder. */
+export interface ChatFile extends FileDescription {
+  readonly name: string;
+  readonly size: number;
+}
+
+export interface SendFilesOptions extends Progress {
+  /** Caption. */
+  readonly text?: string;
+  /** As in SendOptions. */
+  readonly expiresAfter?: number;
+}
+
+/** Where a file stands: in the message at this place of the log, the how many-th, from 0. */
+export interface FilePlace {
+  readonly conversation: ConversationId;
+  readonly sequence: number;
+  readonly place: number;
+}
+
+/** [S6] Pictures and files: sealed here, stored by the server as ciphertext, fetched when they are wanted. */
+export interface Files {
+  /**
+   * One message with these files, at most `limits.filesPerMessage`. Resolves when all are sealed and stand in the outbox: from then on the files themselves are
+   * not needed, and what ends in between is taken up again. Progress is that of sealing; that of the upload stands in the message.
+   *
+   * @throws FastChatError TOO_LARGE, FILE_TOO_LARGE; FileChanged; StorageFullError; what reading throws
+   */
+  send(conversation: ConversationId, files: readonly FileToSend[], options?: SendFilesOptions): Promise<ClientMessageId>;
+  /** Takes back a message whose files are not all on the server, or that was refused. False: it is sent already. */
+  cancel(message: ClientMessageId): Promise<boolean>;
+  /**
+   * Fetches a file into a sink, which may hold the beginning from an earlier time. Throws FastChatError NOT_FOUND when it is not there any more, FileDamaged,
+   * GatewayUnreachable after some attempts, StorageFullError, or the signal's reason.
+   */
+  fetch(file: FilePlace, sink: FileSink, progress?: Progress): Promise<void>;
+}

@@ -1,0 +1,46 @@
+import { createReadStream } from "node:fs";
+import { type FileHandle, link, open, rename, rm, stat } from "node:fs/promises";
+import { basename } from "node:path";
+import type { FileSink } from "./fetching.ts";
+import type { FileSource } from "./sealing.ts";
+import { writeAll } from "./staging-node.ts";
+
+/** A regular file. Throws Node's error where it is none, or cannot be read. */
+export async function fileSource(path: string): Promise<FileSource> {
+  const stats = await stat(path);
+  if (!stats.isFile()) throw new Error(`"${path}" is no file: name one.`);
+  return { name: basename(path), size: stats.size, stream: () => createReadStream(path, { highWaterMark: 1_048_576 }) };
+}
+
+/** Of a file that is not whole yet. */
+const UNFINISHED = ".fastchat-part";
+
+/** Writes beside `path`, where it goes when it is whole; a file that is there is replaced only with `replace`. Throws Node's error. */
+export async function fileSink(path: string, { replace = false }: { readonly replace?: boolean } = {}): Promise<FileSink> {
+  const unfinished = path + UNFINISHED;
+  const file: FileHandle = await open(unfinished, "a+", 0o600);
+  let { size } = await file.stat();
+  return {
+    size,
+    stream: () => createReadStream(unfinished, { highWaterMark: 1_048_576 }),
+    async truncate(kept) {
+      await file.truncate(kept);
+      size = kept;
+    },
+    async write(bytes) {
+      await writeAll(file, bytes);
+      size += bytes.length;
+    },
+    async finish() {
+      await file.sync();
+      if (replace) return rename(unfinished, path);
+      // Fails where something is there, also when that came a moment ago.
+      await link(unfinished, path);
+      await rm(unfinished);
+    },
+    async close(keep) {
+      await file.close();
+      if (!keep || size === 0) await rm(unfinished, { force: true });
+    },
+  };
+}

@@ -1,0 +1,122 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { blobId, limits } from "@fastchat/protocol";
+import type { BlobStore } from "../blobs/blob-store.ts";
+import type { FileRules } from "../config.ts";
+import { type Log, reasonOf } from "../events.ts";
+import { countForgettable, forgetBlobs, unknownBlobs } from "../store/blobs.ts";
+import type { Database } from "../store/database.ts";
+
+/** Between two steps, milliseconds: what people wait for goes first. */
+const PAUSE_MS = 20;
+/** Ids of the store that are compared with the table at once. */
+const COMPARED_AT_ONCE = 500;
+
+export interface BlobCleanUpOptions {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly files: FileRules;
+  readonly log: Log;
+  /** From one sweep to the next, milliseconds. */
+  readonly everyMs: number;
+}
+
+export interface CleanedUp {
+  readonly blobs: number;
+  readonly bytes: number;
+}
+
+/**
+ * Removes encrypted files that no message names: of messages that were deleted, of uploads that were given up, and those that are older than this
+ * installation keeps files. Each gateway does; they take turns. The row goes first: what is left in the store when that ends in between has none, and
+ * goes at a later sweep.
+ */
+export class BlobCleanUp {
+  readonly #options: BlobCleanUpOptions;
+  readonly #ending = new AbortController();
+  #keeping: Promise<void> | undefined;
+
+  constructor(options: BlobCleanUpOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#keeping ??= this.#keep();
+  }
+
+  /** Resolves when the step under way has ended. */
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await this.#keeping;
+  }
+
+  async sweep(): Promise<CleanedUp> {
+    const { database, blobs } = this.#options;
+    const now = Date.now();
+    const sum = { blobs: 0, bytes: 0 };
+    for (;;) {
+      const forgotten = await forgetBlobs(database, now, this.#tooOld(now));
+      if (forgotten === undefined) return sum;
+      for (const blob of forgotten.blobs) await blobs.remove(blobId(blob));
+      sum.blobs += forgotten.blobs.length;
+      sum.bytes += forgotten.bytes;
+      if (forgotten.isLast || this.#ending.signal.aborted) break;
+      await this.#pause(PAUSE_MS);
+    }
+    await this.#orphans(now - limits.unnamedBlobMs, sum);
+    return sum;
+  }
+
+  /** What a sweep would remove now. */
+  async preview(): Promise<CleanedUp> {
+    const now = Date.now();
+    return countForgettable(this.#options.database, now, this.#tooOld(now));
+  }
+
+  #tooOld(now: number): number {
+    const { retentionMs } = this.#options.files;
+    return retentionMs === 0 ? 0 : now - retentionMs;
+  }
+
+  /** In the store and in no row. @param before of which changed last before this time: a row comes ahead of its bytes */
+  async #orphans(before: number, sum: { blobs: number; bytes: number }): Promise<void> {
+    const { database, blobs } = this.#options;
+    let some = new Map<string, number>();
+    const removeUnknown = async () => {
+      for (const unknown of await unknownBlobs(
+        database,
+        Array.from(some.keys(), (id) => Buffer.from(id, "hex")),
+      )) {
+        const id = blobId(unknown);
+        await blobs.remove(id);
+        sum.blobs++;
+        sum.bytes += some.get(id) ?? 0;
+      }
+      some = new Map();
+    };
+    for await (const { id, bytes, modified } of blobs.list()) {
+      if (this.#ending.signal.aborted) return;
+      if (modified < before) some.set(id, bytes);
+      if (some.size >= COMPARED_AT_ONCE) await removeUnknown();
+    }
+    await removeUnknown();
+  }
+
+  async #keep(): Promise<void> {
+    const { log, everyMs } = this.#options;
+    const { signal } = this.#ending;
+    while (!signal.aborted) {
+      await this.#pause(everyMs);
+      if (signal.aborted) return;
+      try {
+        const removed = await this.sweep();
+        if (removed.blobs > 0) log.event("info", "files-removed", { files: removed.blobs, bytes: removed.bytes });
+      } catch (error) {
+        log.event("warn", "clean-up-failed", { reason: reasonOf(error) });
+      }
+    }
+  }
+
+  async #pause(milliseconds: number): Promise<void> {
+    await wait(milliseconds, undefined, { signal: this.#ending.signal }).catch(() => undefined);
+  }
+}
