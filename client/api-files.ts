@@ -1,34 +1,18 @@
 import type { ClientMessageId, ConversationId } from "@fastchat/protocol";
 import type { FileSink } from "./files/fetching.ts";
 import type { FileSource, Progress } from "./files/sealing.ts";
+import type { FileClaims, JudgedClaims } from "./media/received.ts";
 
-/** A picture was made again without what the camera wrote into it; the others go as they are. */
-export type FileKind = "picture" | "video" | "audio" | "file";
-
-/** What is told of a file besides its bytes. */
-export interface FileDescription {
-  readonly kind: FileKind;
-  /** As "image/jpeg". */
-  readonly mediaType: string;
-  /** Of a picture or video as it is shown; undefined: not known. */
-  readonly width: number | undefined;
-  readonly height: number | undefined;
-  /** Of audio and video. */
-  readonly durationMs: number | undefined;
-  /** A small WebP or JPEG, at most `limits.thumbnailBytes`; empty: none. */
-  readonly thumbnail: Uint8Array;
-  /** Empty: none. */
-  readonly thumbhash: Uint8Array;
-}
-
-export interface FileToSend extends Partial<FileDescription> {
+/** A file, and what is told of it besides its bytes. */
+export interface FileToSend extends Omit<FileClaims, "name" | "mediaType"> {
   readonly source: FileSource;
+  /** As "image/jpeg"; left out: not known. */
+  readonly mediaType?: string;
 }
 
-/** A file of a message. All but its size is what its sender says; the name can be shown and written into a folder. */
-export interface ChatFile extends FileDescription {
-  readonly name: string;
-  readonly size: number;
+/** A file of a message. All but the number of its bytes is what its sender says; the name can be shown and written into a folder. */
+export interface ChatFile extends JudgedClaims {
+  readonly bytes: number;
 }
 
 export interface SendFilesOptions extends Progress {

@@ -20,6 +20,27 @@ export function fewWords(words: readonly string[], most: number): string {
 /** How many are unread: counted up to a limit, and no further. */
 export const unreadWords = (count: number): string => (count >= limits.unreadCounted ? `${limits.unreadCounted - 1}+` : String(count));
 
+const SIZES = ["bytes", "kB", "MB", "GB"] as const;
+
+/** "1 byte", "12 kB", "3.5 MB": decimal, as shops and networks count. */
+export function sizeWords(bytes: number): string {
+  if (bytes < 1_000) return plural(bytes, "byte");
+  const power = Math.min(SIZES.length - 1, Math.floor(Math.log10(bytes) / 3));
+  const count = bytes / 1_000 ** power;
+  return `${count.toLocaleString("en-GB", { maximumFractionDigits: count < 10 ? 1 : 0 })} ${SIZES[power]}`;
+}
+
+/** How far something is; never 100 % before it is. */
+export const percent = (done: number, total: number): string => `${total === 0 ? 100 : Math.floor((100 * done) / total)} %`;
+
+/** "0:07", "12:34", "1:02:03". */
+export function clockWords(milliseconds: number): string {
+  const seconds = Math.round(milliseconds / 1_000);
+  const two = (count: number): string => String(count).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60];
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}
+
 /** Who is typing, in a group; "": nobody. */
 export function typingWords(names: readonly string[]): string {
   if (names.length === 0) return "";

@@ -5,7 +5,6 @@ import type { FilePlace, Files, FileToSend, SendFilesOptions } from "../api-file
 import type { StagedFile } from "../outbox.ts";
 import type { Blobs } from "./blobs.ts";
 import { fetchFile, type FileSink } from "./fetching.ts";
-import { kindOf } from "./received-file.ts";
 import { type Progress, sealFile } from "./sealing.ts";
 import type { Staging } from "./staging.ts";
 
@@ -79,7 +78,6 @@ function described(
     size: BigInt(size),
     name: source.name,
     mediaType: file.mediaType ?? "application/octet-stream",
-    kind: kindOf(file.kind ?? "file"),
     width: file.width ?? 0,
     height: file.height ?? 0,
     durationMs: Math.round(file.durationMs ?? 0),

@@ -1,17 +1,8 @@
 import { isHash, limits } from "@fastchat/protocol";
 import { hashLength } from "@fastchat/protocol/seal";
-import { type File, FileKind, type MessageContent } from "@fastchat/protocol/wire/conversation";
+import type { File, MessageContent } from "@fastchat/protocol/wire/conversation";
 import type { ChatFile } from "../api-files.ts";
-
-const kinds: Readonly<Record<FileKind, ChatFile["kind"]>> = {
-  [FileKind.UNSPECIFIED]: "file",
-  [FileKind.PICTURE]: "picture",
-  [FileKind.VIDEO]: "video",
-  [FileKind.AUDIO]: "audio",
-};
-
-export const kindOf = (kind: ChatFile["kind"]): FileKind =>
-  ({ file: FileKind.UNSPECIFIED, picture: FileKind.PICTURE, video: FileKind.VIDEO, audio: FileKind.AUDIO })[kind];
+import { judgeClaims } from "../media/index.ts";
 
 /** The files of a message that can be fetched; what is not one is left out. */
 export function filesIn({ kind }: MessageContent): File[] {
@@ -21,16 +12,4 @@ export function filesIn({ kind }: MessageContent): File[] {
 }
 
 /** Its sender's words, as far as they can be. */
-export function chatFile({ kind, name, size, mediaType, width, height, durationMs, thumbnail, thumbhash }: File): ChatFile {
-  return {
-    kind: kinds[kind] ?? "file",
-    name,
-    size: Number(size),
-    mediaType: /^[\w.+-]{1,60}\/[\w.+-]{1,60}$/.test(mediaType) ? mediaType : "application/octet-stream",
-    width: width || undefined,
-    height: height || undefined,
-    durationMs: durationMs || undefined,
-    thumbnail: thumbnail.length <= limits.thumbnailBytes ? thumbnail : new Uint8Array(0),
-    thumbhash: thumbhash.length <= limits.thumbhashBytes ? thumbhash : new Uint8Array(0),
-  };
-}
+export const chatFile = (file: File): ChatFile => ({ ...judgeClaims(file), bytes: Number(file.size) });

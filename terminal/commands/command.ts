@@ -31,6 +31,8 @@ export interface CommandContext {
   readonly place: PlaceOptions;
   /** Positional arguments as they were written. */
   readonly words: readonly string[];
+  /** The values of these options, each as often as it was written, in that order. */
+  readonly each: <Name extends string>(...names: readonly Name[]) => readonly { readonly name: Name; readonly value: string }[];
 }
 
 /** A command's own options: none can take the place of one that every command takes. */
@@ -66,6 +68,20 @@ function check(args: Readonly<Record<string, unknown>>, known: ArgsDef, words: r
     throw usage(`"${words[most]}" is one word too many: put quotes around what has spaces, or see --help.`);
 }
 
+/** The parser keeps the last value of an option alone. */
+const eachOf =
+  (rawArgs: readonly string[]): CommandContext["each"] =>
+  (...names) => {
+    const end = rawArgs.indexOf("--");
+    const options = end === -1 ? rawArgs : rawArgs.slice(0, end);
+    return options.flatMap((word, index) => {
+      const name = names.find((each) => word === `--${each}` || word.startsWith(`--${each}=`));
+      if (name === undefined) return [];
+      const value = word === `--${name}` ? options[index + 1] : word.slice(name.length + 3);
+      return value === undefined ? [] : [{ name, value }];
+    });
+  };
+
 /** A command of the command line: reads its options, runs, and says in one sentence what went wrong. Its result is the exit code. */
 export function command<const Args extends ArgsDef>({
   name,
@@ -79,7 +95,7 @@ export function command<const Args extends ArgsDef>({
   const definition = defineCommand({
     meta: { name, description },
     args: all,
-    async run({ args: given }) {
+    async run({ args: given, rawArgs }) {
       const parsed = given as unknown as ParsedArgs<Args & typeof commonOptions>;
       const plain = given as Readonly<Record<string, unknown>> & { readonly _: readonly string[] };
       using _ = staying();
@@ -88,7 +104,7 @@ export function command<const Args extends ArgsDef>({
         check(plain, all, plain._, manyWords);
         const text = (key: string): string | undefined => (typeof plain[key] === "string" ? plain[key] : undefined);
         const place = { home: text("home"), profile: text("profile"), gateway: text("gateway") };
-        return (await run({ config: readConfig(), output, place, words: plain._ }, parsed)) ?? exitCodes.done;
+        return (await run({ config: readConfig(), output, place, words: plain._, each: eachOf(rawArgs) }, parsed)) ?? exitCodes.done;
       } catch (error) {
         const failure = asFailure(error);
         output.fail(failure);

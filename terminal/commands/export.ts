@@ -8,6 +8,7 @@ import { WholeFile } from "../whole-file.ts";
 import { plural } from "../words.ts";
 import { passwordOptions } from "./command.ts";
 import { conversationWith } from "./destination.ts";
+import { interrupts } from "./interrupts.ts";
 import { signedInCommand } from "./signed-in-command.ts";
 import { progressLine } from "./progress-line.ts";
 
@@ -33,7 +34,7 @@ export const exportCommand = signedInCommand({
       throw usage(`"${more[0]}" is one word too many: say --to before the conversations that you mean.`);
     const named = args.to === undefined ? undefined : [args.to, ...more];
     const conversations = named && (await Promise.all(named.map(async (each) => (await conversationWith(client, each, patience)).id)));
-    using interrupted = interrupts();
+    using interrupted = interrupts("nothing was written");
     await using whole = await WholeFile.create(resolve(file), args.force === true);
     if (args.plain === true) output.remark(`Whoever gets hold of ${file} can read everything in it: keep it where only you can.`);
     using line = progressLine();
@@ -129,19 +130,4 @@ async function write(stream: Archive["stream"], whole: WholeFile, signal: AbortS
     signal.removeEventListener("abort", abort);
     await giveUp();
   }
-}
-
-const ENDINGS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-
-/** Ctrl-C, and other wishes that this ends: what is half done is taken back first. */
-function interrupts(): { readonly signal: AbortSignal } & Disposable {
-  const end = new AbortController();
-  const interrupt = (): void => end.abort(new Failure(exitCodes.refused, "cancelled", "Cancelled: nothing was written."));
-  for (const signal of ENDINGS) process.on(signal, interrupt);
-  return {
-    signal: end.signal,
-    [Symbol.dispose]: () => {
-      for (const signal of ENDINGS) process.off(signal, interrupt);
-    },
-  };
 }

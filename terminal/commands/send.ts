@@ -1,11 +1,15 @@
-import type { Client, SendOptions } from "@fastchat/client";
-import { limits } from "@fastchat/protocol";
+import type { Client, ConversationSummary, SendOptions } from "@fastchat/client";
+import { type ClientMessageId, limits } from "@fastchat/protocol";
 import { ourCommand } from "../config.ts";
 import { type ExitCode, exitCodes, usage } from "../failure.ts";
 import { lifetimeLimits, lifetimeValues, longestLifetime, readLifetime } from "../lifetimes.ts";
 import type { Output } from "../output.ts";
 import { linesOf, wholeText } from "../standard-input.ts";
+import { safeLine } from "../safe-text.ts";
+import { percent, sizeWords } from "../words.ts";
 import { conversationWith } from "./destination.ts";
+import { type NamedFile, prepareFiles } from "./files-to-send.ts";
+import { progressLine } from "./progress-line.ts";
 import { allSent, letIn, queued, refusedMessages, watchRefusals } from "./sending.ts";
 import { placeObject, safeNameOf, whomOf } from "./shapes.ts";
 import { signedInCommand } from "./signed-in-command.ts";
@@ -18,18 +22,23 @@ export const send = signedInCommand({
     to: { type: "positional", required: true, description: "To whom" },
     text: { type: "positional", required: false, description: "The message, or - for standard input" },
     lines: { type: "boolean", description: "With -: each line is a message of its own" },
+    image: { type: "string", valueHint: "FILE", description: "With a picture, made anew without place, time and camera; more than once: several" },
+    file: { type: "string", valueHint: "FILE", description: "With a file as it is; more than once: several" },
     expire: { type: "string", valueHint: "TIME|off", description: "So long after it was read it disappears, whatever is set for the chat" },
   },
   manyWords: true,
   waitsFor: "nothing",
   timeout: "15s",
-  async run({ client, output, patience, words }, args) {
-    const fromStdin = words.length === 1 ? !process.stdin.isTTY : words.length === 2 && words[1] === "-";
-    if (words.length === 1 && !fromStdin) throw usage(`Say what to send: ${ourCommand} send ${args.to} hello, or - for standard input.`);
+  async run({ client, output, patience, words, each }, args) {
+    const named = each("image", "file");
+    const fromStdin = words.length === 1 ? named.length === 0 && !process.stdin.isTTY : words.length === 2 && words[1] === "-";
+    if (words.length === 1 && !fromStdin && named.length === 0) throw usage(`Say what to send: ${ourCommand} send ${args.to} hello, or - for standard input.`);
     if (args.lines === true && !fromStdin) throw usage("--lines reads standard input: write - in the place of the text.");
     const sending = { client, to: args.to, patience, output, options: lifetimeOf(args.expire) };
+    if (args.lines === true && named.length > 0) throw usage("--lines sends lines, not files: leave one of them out.");
     if (args.lines === true) return sendLines(sending);
     const text = fromStdin ? await wholeText(limits.messageTextBytes) : words.slice(1).join(" ");
+    if (named.length > 0) return sendFiles(sending, text, named);
     if (text === "") throw usage("There is nothing to send: the text is empty.");
     return sendOne(sending, text);
   },
@@ -51,11 +60,45 @@ function lifetimeOf(text: string | undefined): SendOptions {
   return { expiresAfter };
 }
 
-async function sendOne({ client, to, patience, output, options }: Sending, text: string): Promise<ExitCode> {
+async function sendOne(sending: Sending, text: string): Promise<ExitCode> {
+  const conversation = await openFor(sending);
+  return sent(sending, conversation, () => sending.client.send(conversation.id, text, sending.options));
+}
+
+async function sendFiles(sending: Sending, text: string, named: readonly NamedFile[]): Promise<ExitCode> {
+  const { client, output, options } = sending;
+  await using prepared = await prepareFiles(named);
+  for (const path of prepared.withMetadata)
+    output.remark(`${safeLine(path)} is sent as it is, with whatever its camera wrote into it, such as the place: --image leaves that out.`);
+  const conversation = await openFor(sending);
+  using line = progressLine();
+  return sent(sending, conversation, async () => {
+    const onProgress = (done: number, total: number) => line.show(`Sealing: ${percent(done, total)}`);
+    const id = await client.files.send(conversation.id, prepared.files, { ...options, text, onProgress });
+    client.subscribe((event) => {
+      if (event.kind !== "items") return;
+      for (const item of event.items) {
+        if (item.kind !== "message" || item.id !== id) continue;
+        line.show(item.upload === undefined ? "" : `Uploading: ${percent(item.upload.sent, item.upload.size)} of ${sizeWords(item.upload.size)}`);
+      }
+    });
+    return id;
+  });
+}
+
+async function openFor({ client, to, patience }: Sending): Promise<ConversationSummary> {
   const conversation = await conversationWith(client, to, patience);
   await letIn(client, conversation);
+  return conversation;
+}
+
+async function sent(
+  { client, patience, output, options }: Sending,
+  conversation: ConversationSummary,
+  send: () => Promise<ClientMessageId>,
+): Promise<ExitCode> {
   using watch = watchRefusals(client, [conversation.id]);
-  const id = await client.send(conversation.id, text, options);
+  const id = await send();
   const isSent = await allSent(client, [conversation.id], patience);
   const name = safeNameOf(conversation);
   if (watch.refused > 0) throw await refusedMessages(client, conversation, `the message to ${name}`);

@@ -1,8 +1,8 @@
-import type { ChatItem, ChatMessage, ConversationSummary, Person } from "@fastchat/client";
+import type { ChatFile, ChatItem, ChatMessage, ConversationSummary, Person } from "@fastchat/client";
 import { lengthWords } from "../durations.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { calendarTime, stampWords } from "../time.ts";
-import { unreadWords } from "../words.ts";
+import { clockWords, sizeWords, unreadWords } from "../words.ts";
 import { column, shortTitle } from "./words.ts";
 
 // The objects of --json and the lines of plain output; docs/commands.md describes them. Fields are added, never changed or removed.
@@ -46,6 +46,7 @@ export function itemObject(item: ChatItem, conversation: ConversationSummary): J
     text: item.text,
     mentions: item.mentions,
     mentionsMe: item.mentionsMe,
+    files: item.files.map(fileObject),
     status: item.status,
     expiresAfter: item.expiresAfter,
     expires: isoTime(item.expires),
@@ -60,8 +61,25 @@ export function itemLine(item: ChatItem, conversation: ConversationSummary): str
   if (item.kind === "notice") return `${start}* ${safeLine(item.text)}`;
   const status = item.mine && item.status !== "read" && item.status !== "delivered" && item.status !== "sent" ? ` [${item.status}]` : "";
   const doubt = item.doubt === "none" ? "" : ` [${item.doubt}]`;
-  return `${start}${safeName(item.from.name)}:${status}${doubt}${lifetimeMark(item)} ${safeText(item.text).replaceAll("\n", "\n    ")}`;
+  return `${start}${safeName(item.from.name)}:${status}${doubt}${lifetimeMark(item)} ${safeText(withFiles(item)).replaceAll("\n", "\n    ")}`;
 }
+
+export const fileObject = ({ name, bytes, kind, mediaType, size, durationMs }: ChatFile) => ({
+  name,
+  bytes,
+  kind,
+  mediaType,
+  width: size?.width ?? null,
+  height: size?.height ?? null,
+  duration: durationMs === undefined ? null : durationMs / 1_000,
+});
+
+/** "[picture] holiday.jpg, 1.2 MB". */
+export function fileWords({ name, kind, bytes, durationMs }: ChatFile): string {
+  const length = durationMs === undefined ? "" : `, ${clockWords(durationMs)}`;
+  return `[${kind}] ${safeLine(name)}, ${sizeWords(bytes)}${length}`;
+}
+const withFiles = ({ text, files }: ChatMessage): string => [...(text === "" ? [] : [text]), ...files.map(fileWords)].join("\n");
 
 /** Of a message that carries a lifetime of its own. */
 function lifetimeMark({ expiresAfter, expires }: ChatMessage): string {
@@ -106,6 +124,10 @@ export function conversationObject(conversation: ConversationSummary): JsonObjec
   };
 }
 
+/** A message in one line. */
+export const previewOf = ({ text, files }: ChatMessage): string =>
+  text === "" && files.length > 0 ? files.map(({ kind, name }) => `[${kind}] ${name}`).join(", ") : text;
+
 const LONGEST_PREVIEW = 80;
 
 export function conversationLine(conversation: ConversationSummary): string {
@@ -113,7 +135,7 @@ export function conversationLine(conversation: ConversationSummary): string {
   const counted = unread === 0 ? "" : `${unreadWords(unread)} new${mentions === 0 ? "" : " @"}`;
   const muted = conversation.mute === "none" ? "" : "(muted) ";
   const pinned = conversation.pinnedAt === undefined ? "" : "(pinned) ";
-  const said = last === undefined ? "" : `${authorWords(conversation, last)}${safeLine(last.text.slice(0, LONGEST_PREVIEW))}`;
+  const said = last === undefined ? "" : `${authorWords(conversation, last)}${safeLine(previewOf(last).slice(0, LONGEST_PREVIEW))}`;
   const text = [addedWords(conversation), said].filter((words) => words !== "").join("; ");
   return `${column(labelOf(conversation), 20)}  ${counted.padEnd(10)}  ${stampWords(last?.time ?? time)}  ${endedMark(conversation)}${pinned}${muted}${text}`.trimEnd();
 }

@@ -82,6 +82,8 @@ export const commands: Readonly<Record<string, Load | Branch>> = {
   people: () => import("./people.ts").then(({ people }) => people),
   conversations: () => import("./conversations.ts").then(({ conversations }) => conversations),
   send: () => import("./send.ts").then(({ send }) => send),
+  save: () => import("./save.ts").then(({ save }) => save),
+  open: () => import("./open.ts").then(({ open }) => open),
   read: () => import("./read.ts").then(({ read }) => read),
   tail: () => import("./tail.ts").then(({ tail }) => tail),
   wait: () => import("./wait.ts").then(({ wait }) => wait),

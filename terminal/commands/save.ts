@@ -1,0 +1,37 @@
+import { parseCount } from "../durations.ts";
+import { usage } from "../failure.ts";
+import { sizeWords } from "../words.ts";
+import { catchUp } from "./catch-up.ts";
+import { conversationWith } from "./destination.ts";
+import { interrupts } from "./interrupts.ts";
+import { fetchInto, receivedFiles } from "./received-files.ts";
+import { fileObject, placeObject } from "./shapes.ts";
+import { signedInCommand } from "./signed-in-command.ts";
+
+export const save = signedInCommand({
+  name: "save",
+  description: "Write files that were sent into a folder: those of the newest message that has some",
+  args: {
+    with: { type: "positional", required: true, description: "With whom" },
+    to: { type: "string", valueHint: "DIR", description: "The folder (.)", default: "." },
+    last: { type: "string", valueHint: "N", description: "Of so many messages" },
+    all: { type: "boolean", description: "Of all messages" },
+    message: { type: "string", valueHint: "ID", description: "Of this message, as --json names it" },
+    force: { type: "boolean", description: "Take the place of files that are there" },
+  },
+  waitsFor: "nothing",
+  timeout: "10s",
+  async run({ client, output, patience }, args) {
+    if ([args.last, args.message, args.all].filter((option) => option !== undefined && option !== false).length > 1)
+      throw usage("--last, --message and --all exclude each other: choose one.");
+    await catchUp(client, patience, output);
+    const conversation = await conversationWith(client, args.with, patience);
+    const last = args.last === undefined ? 1 : parseCount(args.last, "last");
+    using interrupted = interrupts("run it again to go on where it stopped");
+    for (const each of await receivedFiles(client, conversation, { last, message: args.message, all: args.all === true })) {
+      const path = await fetchInto(client, each, args.to, { replace: args.force === true, signal: interrupted.signal });
+      const { sequence } = each.place;
+      await output.print({ type: "saved", ...placeObject(conversation), sequence, path, ...fileObject(each.file) }, `Saved ${path}, ${sizeWords(each.file.bytes)}.`);
+    }
+  },
+});
