@@ -33,6 +33,26 @@ export const limits = {
   /** Seconds, a year: the longest lifetime that a message can carry; a longer one counts as this [H4]. */
   messageLifetimeSeconds: 31_536_000,
 
+  // Files
+  /** Of a picture that is made anew before it is sent; a larger one can be sent as a file. */
+  pictureInputBytes: 134_217_728,
+  picturePixels: 100_000_000,
+  /** The same of one that has to be decoded as a whole (progressive, interlaced, AVIF, TIFF), and of all frames of an animation together. */
+  wholePicturePixels: 25_000_000,
+  /** Longest side, in pixels, of a picture as it is sent. */
+  pictureSide: 4_096,
+  /** The same of one with transparency, and of an animation. */
+  transparentPictureSide: 2_048,
+  /** Making one anew. */
+  pictureMs: 30_000,
+  /** A thumbnail: JPEG or WebP, and its longest side in pixels. */
+  thumbnailBytes: 4_096,
+  thumbnailSide: 160,
+  /** Longest ThumbHash, one with transparency. */
+  thumbhashBytes: 25,
+  /** A day: no recording that is shown is said to last longer. */
+  recordingMs: 86_400_000,
+
   // Chains
   linkBodyBytes: 1_048_576,
   extraBytes: 4_096,
