@@ -8,7 +8,8 @@ import { writeAll } from "./staging-node.ts";
 /** A regular file. Throws Node's error where it is none, or cannot be read. */
 export async function fileSource(path: string): Promise<FileSource> {
   const stats = await stat(path);
-  if (!stats.isFile()) throw new Error(`"${path}" is no file: name one.`);
+  if (!stats.isFile())
+    throw Object.assign(new Error(`"${path}" is no file: name one.`), { code: stats.isDirectory() ? "EISDIR" : "EINVAL" });
   return { name: basename(path), size: stats.size, stream: () => createReadStream(path, { highWaterMark: 1_048_576 }) };
 }
 

@@ -1,5 +1,4 @@
-import { rm } from "node:fs/promises";
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { FileToSend } from "@fastchat/client";
@@ -54,7 +53,14 @@ async function picture(path: string, to: string): Promise<FileToSend> {
   if (made.kind !== "prepared")
     throw new Failure(exitCodes.refused, made.kind, `${safeLine(basename(path))}: ${pictureFaultSentence(made, "as a file with --file")}`);
   const { mediaType, width, height, thumbnail, thumbhash } = made.picture;
-  return { source: { ...(await fileSource(to)), name: nameForPicture(basename(path), mediaType) }, mediaType, width, height, thumbnail, thumbhash };
+  return {
+    source: { ...(await fileSource(to)), name: nameForPicture(basename(path), mediaType) },
+    mediaType,
+    width,
+    height,
+    thumbnail,
+    thumbhash,
+  };
 }
 
 async function reading<Result>(path: string, act: () => Promise<Result>): Promise<Result> {
@@ -66,6 +72,7 @@ async function reading<Result>(path: string, act: () => Promise<Result>): Promis
     if (code === "ENOENT" || code === "ENOTDIR") throw usage(`There is no file ${shown}: check the path.`);
     if (code === "EACCES" || code === "EPERM") throw usage(`${shown} cannot be read: it is not yours to read.`);
     if (code === "EISDIR") throw usage(`${shown} is a folder: name a file, or pack the folder into one.`);
+    if (code === "EINVAL") throw usage(`${shown} is no file that has an end: name a file.`);
     throw error;
   }
 }

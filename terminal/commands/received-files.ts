@@ -27,7 +27,11 @@ export interface Wanted {
 }
 
 /** Files of a conversation, oldest first. Throws Failure when there are none. */
-export async function receivedFiles(client: Client, conversation: ConversationSummary, { last, message, all }: Wanted): Promise<readonly ReceivedFile[]> {
+export async function receivedFiles(
+  client: Client,
+  conversation: ConversationSummary,
+  { last, message, all }: Wanted,
+): Promise<readonly ReceivedFile[]> {
   const { id } = conversation;
   const messages: (readonly ReceivedFile[])[] = [];
   const take = (items: Awaited<ReturnType<typeof newestItems>>): void => {
@@ -41,8 +45,15 @@ export async function receivedFiles(client: Client, conversation: ConversationSu
   else take(await newestItems(client, id, LOOKED_THROUGH));
   const found = (all ? messages : messages.slice(-last)).flat();
   if (found.length > 0) return found;
-  const where = message === undefined ? `Nothing with a file was sent ${conversation.kind === "group" ? "in" : "with"} ${safeNameOf(conversation)}` : "There is no such message with a file here";
-  throw new Failure(exitCodes.refused, "no-file", `${where}${all ? "." : ` among the last ${LOOKED_THROUGH.toLocaleString("en-GB")} messages: --all looks through everything.`}`);
+  const where =
+    message === undefined
+      ? `Nothing with a file was sent ${conversation.kind === "group" ? "in" : "with"} ${safeNameOf(conversation)}`
+      : "There is no such message with a file here";
+  throw new Failure(
+    exitCodes.refused,
+    "no-file",
+    `${where}${all ? "." : ` among the last ${LOOKED_THROUGH.toLocaleString("en-GB")} messages: --all looks through everything.`}`,
+  );
 }
 
 /** Fetches a file into a folder, under its name or one beside that; what was begun is taken up. Where it is then. Throws Failure. */

@@ -31,7 +31,10 @@ export const save = signedInCommand({
     for (const each of await receivedFiles(client, conversation, { last, message: args.message, all: args.all === true })) {
       const path = await fetchInto(client, each, args.to, { replace: args.force === true, signal: interrupted.signal });
       const { sequence } = each.place;
-      await output.print({ type: "saved", ...placeObject(conversation), sequence, path, ...fileObject(each.file) }, `Saved ${path}, ${sizeWords(each.file.bytes)}.`);
+      await output.print(
+        { type: "saved", ...placeObject(conversation), sequence, path, ...fileObject(each.file) },
+        `Saved ${path}, ${sizeWords(each.file.bytes)}.`,
+      );
     }
   },
 });

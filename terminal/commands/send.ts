@@ -22,7 +22,11 @@ export const send = signedInCommand({
     to: { type: "positional", required: true, description: "To whom" },
     text: { type: "positional", required: false, description: "The message, or - for standard input" },
     lines: { type: "boolean", description: "With -: each line is a message of its own" },
-    image: { type: "string", valueHint: "FILE", description: "With a picture, made anew without place, time and camera; more than once: several" },
+    image: {
+      type: "string",
+      valueHint: "FILE",
+      description: "With a picture, made anew without place, time and camera; more than once: several",
+    },
     file: { type: "string", valueHint: "FILE", description: "With a file as it is; more than once: several" },
     expire: { type: "string", valueHint: "TIME|off", description: "So long after it was read it disappears, whatever is set for the chat" },
   },
@@ -32,7 +36,8 @@ export const send = signedInCommand({
   async run({ client, output, patience, words, each }, args) {
     const named = each("image", "file");
     const fromStdin = words.length === 1 ? named.length === 0 && !process.stdin.isTTY : words.length === 2 && words[1] === "-";
-    if (words.length === 1 && !fromStdin && named.length === 0) throw usage(`Say what to send: ${ourCommand} send ${args.to} hello, or - for standard input.`);
+    if (words.length === 1 && !fromStdin && named.length === 0)
+      throw usage(`Say what to send: ${ourCommand} send ${args.to} hello, or - for standard input.`);
     if (args.lines === true && !fromStdin) throw usage("--lines reads standard input: write - in the place of the text.");
     const sending = { client, to: args.to, patience, output, options: lifetimeOf(args.expire) };
     if (args.lines === true && named.length > 0) throw usage("--lines sends lines, not files: leave one of them out.");
@@ -69,7 +74,9 @@ async function sendFiles(sending: Sending, text: string, named: readonly NamedFi
   const { client, output, options } = sending;
   await using prepared = await prepareFiles(named);
   for (const path of prepared.withMetadata)
-    output.remark(`${safeLine(path)} is sent as it is, with whatever its camera wrote into it, such as the place: --image leaves that out.`);
+    output.remark(
+      `${safeLine(path)} is sent as it is, with whatever its camera wrote into it, such as the place: --image leaves that out.`,
+    );
   const conversation = await openFor(sending);
   using line = progressLine();
   return sent(sending, conversation, async () => {
@@ -79,7 +86,9 @@ async function sendFiles(sending: Sending, text: string, named: readonly NamedFi
       if (event.kind !== "items") return;
       for (const item of event.items) {
         if (item.kind !== "message" || item.id !== id) continue;
-        line.show(item.upload === undefined ? "" : `Uploading: ${percent(item.upload.sent, item.upload.size)} of ${sizeWords(item.upload.size)}`);
+        line.show(
+          item.upload === undefined ? "" : `Uploading: ${percent(item.upload.sent, item.upload.size)} of ${sizeWords(item.upload.size)}`,
+        );
       }
     });
     return id;
