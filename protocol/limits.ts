@@ -135,6 +135,8 @@ export const limits = {
   comparedAtOnce: 500,
   comparisonsPerMinute: 60,
   comparisonsBurst: 100,
+  /** Keys, copies and wraps, of each kind, that are put back with an account's links: those of its newest key, and of a device. */
+  putBackBesideLinks: 256,
   /** Of one conversation: the whole log is read for each. */
   incarnationsPerHour: 4,
   /** All other account links but `sign_out` and `close`, which are never refused. */

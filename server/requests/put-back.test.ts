@@ -145,6 +145,28 @@ test("[H6] [W8] who says that a link is put back learns of no conversation that 
   }
 });
 
+test("[H6] [W5] what is put back costs its size and no more: links are looked at once, and beside them lies little", async () => {
+  const eve = await signUp(gateway, "eve-of-restores");
+  await using m = await welcome(eve);
+  const [link] = eve.links;
+  const device = idBytes(eve.devices[0]!.device);
+  const sealed = new Uint8Array(0);
+  const copies = (count: number) => Array.from({ length: count }, () => ({ device, generation: 1, sealed }));
+  const links = (count: number) => Array.from({ length: count }, () => link!);
+  const putBack = (value: object) => m.refusal({ case: "putBackAccount", value });
+  await using other = await welcome(bob);
+  const since = performance.now();
+  // The last one is more than a call takes as arguments.
+  const tries = [
+    putBack({ links: links(300), copies: copies(256) }),
+    putBack({ links: links(300), copies: copies(20_000) }),
+    putBack({ links: links(1), wraps: Array.from({ length: 300_000 }, () => ({})) }),
+  ];
+  await other.ask({ case: "ping", value: {} }, "pong");
+  expect(performance.now() - since).toBeLessThan(2_000);
+  expect(await Promise.all(tries)).toEqual([ErrorCode.MALFORMED, ErrorCode.TOO_LARGE, ErrorCode.TOO_LARGE]);
+});
+
 test("[H6] [S4] a log says that it was restored only when a member asks for it, once at a time, and seldom", async () => {
   const conversation = new TestConversation(alice, bob);
   await using a = await welcome(alice);
