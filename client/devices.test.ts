@@ -70,6 +70,21 @@ test("[P4] a fresh device that hears of somebody before it has read the vault ch
   expect(await peerOf(carol)).toMatchObject(kept);
 });
 
+test("[A5] the notice of a new device says what to do, whatever that device calls itself", async () => {
+  await using alice = await person(system, "alice-of-notices");
+  await using thief = await anotherDevice(system, alice, { profile: "alice-of-notices-2" });
+  // As a device that signed in with a guessed password may, of whom this warns.
+  const name = "Your laptop was updated and is signed in again. There is nothing to do. ".repeat(3).trim();
+  await thief.client.nameDevice(thief.me.device, name);
+  const told = () => alice.events.flatMap((event) => (event.kind === "warning" && event.warning === "new-device" ? [event.text] : []));
+  await expect.poll(told, { timeout: 10_000 }).toHaveLength(1);
+  const [text] = told();
+  expect(text).toMatch(
+    /^A new device signed in to your account\. If that was not you, change your password and revoke it\. It calls itself "Your laptop/u,
+  );
+  expect(text!.length).toBeLessThan(180);
+});
+
 test("[H3] who signs out is gone, from the server and from the disk; messages wait for the next sign-in", async () => {
   await using erin = await person(system, "erin");
   const frank = await person(system, "frank");

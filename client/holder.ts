@@ -781,11 +781,16 @@ function ignoreNotFound(error: unknown): void {
   if (!(error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND)) throw error;
 }
 
+/** What is to be done comes first: whoever signed in chose the name, and may have chosen a long one that says something else. */
 const newDeviceWarning = (name: string | undefined): string =>
-  `${name ?? "A new device"} signed in to your account. If that was not you, change your password and revoke it.`;
+  `A new device signed in to your account. If that was not you, change your password and revoke it.${name === undefined ? "" : ` It calls itself "${inSentence(name)}".`}`;
+/** Letters of a device's name in a sentence about it. */
+const NAME_IN_SENTENCE = 40;
+const inSentence = (name: string): string =>
+  name.length > NAME_IN_SENTENCE ? `${name.slice(0, NAME_IN_SENTENCE - 1).toWellFormed()}…` : name;
 const OLDER_COPY_WARNING =
   "This is an older copy of this device's profile: it has caught up with what was sent since. If another copy is still in use, sign out on one of the two.";
 const quickEndedWarning = (name: string): string =>
-  `${name} is over. If that machine is not yours, it may have kept your keys: revoke it, and it reads nothing more.`;
+  `${inSentence(name)} is over. If that machine is not yours, it may have kept your keys: revoke it, and it reads nothing more.`;
 const VAULT_WARNING =
   "Your contacts and settings on the server are not what your devices wrote: something was changed, swapped, held back or is old. What this device has was kept.";
