@@ -164,6 +164,7 @@ export class Holder {
       storage,
       (request) => connection.request({ case: "fetchAccount", value: request }, "account"),
       tellFork,
+      (before, after) => this.#ownAccount.grown(before, after),
     );
     this.#ownAccount = new OwnAccount({
       storage,
