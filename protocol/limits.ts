@@ -200,4 +200,6 @@ export const limits = {
 
   /** Largest sequence number, index, epoch or counter: the wire's 32 bits. */
   largestNumber: 4_294_967_295,
+  /** Largest index, version, generation or revision that a server stores: 31 bits. */
+  largestStoredNumber: 2_147_483_647,
 } as const;
