@@ -657,6 +657,8 @@ export class Holder {
   /** [H3] The device signs itself out; whether the server heard it. The profile is erased by whoever owns it. */
   async signOut(): Promise<"told" | "not-reached"> {
     if (this.#connection.state.kind === "connecting") await this.#connection.online().catch(() => undefined);
+    // By its last word the session is over already.
+    if (this.#connection.state.kind === "ended") return "told";
     if (this.#connection.state.kind !== "online") return "not-reached";
     // However short it was, the other devices hear what it was [H3].
     if (this.#parts.quick) await this.#vaultRead.then(() => this.#devices.introduce());
