@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import { Failure, asFailure, exitCodes, usage } from "./failure.ts";
-import type { Output } from "./output.ts";
+import { type Output, wrapped } from "./output.ts";
 
 // Questions are put on the error stream, so that output stays clean.
 
@@ -207,7 +207,7 @@ export async function confirm(words: string): Promise<boolean> {
   const lines = createInterface({ input: process.stdin });
   const { promise: answer, resolve } = Promise.withResolvers<string>();
   lines.once("line", resolve).once("close", () => resolve(""));
-  process.stderr.write(`${words} [y/N] `);
+  process.stderr.write(`${wrapped(`${words} [y/N]`, process.stderr)} `);
   const line = await answer;
   lines.close();
   return /^y(es)?$/iu.test(line.trim());
