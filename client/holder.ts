@@ -784,7 +784,7 @@ function ignoreNotFound(error: unknown): void {
 }
 
 const newDeviceWarning = (name: string | undefined): string =>
-  `${name ?? "A new device"} signed in to your account. If that was not you, change your password and revoke it.`;
+  `${name ?? "A new device"} signed in to your account. If that was not you, revoke it, and replace all that opens your account (passwd --somebody-knows).`;
 const OLDER_COPY_WARNING =
   "This is an older copy of this device's profile: it has caught up with what was sent since. If another copy is still in use, sign out on one of the two.";
 const quickEndedWarning = (name: string): string =>

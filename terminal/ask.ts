@@ -95,6 +95,7 @@ const PASSWORD_TRIES = 3;
 const ABOUT_PASSWORD: ReadonlySet<string> = new Set([
   "empty-password",
   "passwords-differ",
+  "same-password",
   "weak-password",
   "wrong-password",
   "wrong-recovery-words",
