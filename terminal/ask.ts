@@ -147,7 +147,8 @@ export async function withSecrets<Result>(
   const lines = fromStdin ? await firstLines(questions.length) : [];
   const given = questions.map((question, place) => lines[place] ?? question.given);
   const empty = given.indexOf("");
-  if (empty >= 0) throw usage(`This is empty: ${questions[empty]!.words.replace(": ", "").toLowerCase()}.`);
+  if (empty >= 0)
+    throw usage(`Nothing is given for "${questions[empty]!.words.replace(": ", "")}": each is a line of standard input, or a variable.`);
   const known = given.filter((secret) => secret !== undefined);
   if (known.length === questions.length) return attempt(known);
   if (!process.stdin.isTTY)
@@ -172,9 +173,9 @@ export async function withSecrets<Result>(
   }
 }
 
-/** The failure for a new password that is too easy. */
-export const weakPassword = (suggestion: string): Failure =>
-  new Failure(exitCodes.refused, "weak-password", `That password is too easy to guess: take a longer one, for example "${suggestion}".`);
+/** The failure for a new password, or a passphrase, that is too easy. */
+export const weakPassword = (suggestion: string, what: "password" | "passphrase" = "password"): Failure =>
+  new Failure(exitCodes.refused, "weak-password", `That ${what} is too easy to guess: take a longer one, for example "${suggestion}".`);
 
 async function typedPassword(prompt: SecretPrompt): Promise<Password> {
   const text = await prompt.ask("Password: ");
