@@ -99,7 +99,7 @@ test("[A5] the notice of a new device says what to do, whatever that device call
   await expect.poll(told, { timeout: 10_000 }).toHaveLength(1);
   const [text] = told();
   expect(text).toMatch(
-    /^A new device signed in to your account\. If that was not you, change your password and revoke it\. It calls itself "Your laptop/u,
+    /^A new device signed in to your account\. If that was not you, revoke it, and replace all that opens your account \(passwd --somebody-knows\)\. It calls itself "Your laptop/u,
   );
   expect(text!.length).toBeLessThan(180);
 });
