@@ -13,6 +13,8 @@ export type ConversationId = Id<"conversation">;
 export type LinkHash = Id<"link">;
 /** 64 lower-case hex digits: commits to an epoch key [C4]. */
 export type KeyId = Id<"key">;
+/** 64 lower-case hex digits, random: of an encrypted file. */
+export type BlobId = Id<"blob">;
 /** 32 lower-case hex digits, random, made by the sending client: removes duplicates. */
 export type ClientMessageId = Id<"client-message">;
 
@@ -30,6 +32,7 @@ export const deviceId = (bytes: Uint8Array): DeviceId => idOf(bytes, HASH_BYTES,
 export const conversationId = (bytes: Uint8Array): ConversationId => idOf(bytes, HASH_BYTES, "a conversation id");
 export const linkHash = (bytes: Uint8Array): LinkHash => idOf(bytes, HASH_BYTES, "a link hash");
 export const keyId = (bytes: Uint8Array): KeyId => idOf(bytes, HASH_BYTES, "a key id");
+export const blobId = (bytes: Uint8Array): BlobId => idOf(bytes, HASH_BYTES, "a blob id");
 export const clientMessageId = (bytes: Uint8Array): ClientMessageId => idOf(bytes, CLIENT_MESSAGE_ID_BYTES, "a client message id");
 
 export const isHash = (bytes: Uint8Array): boolean => bytes.length === HASH_BYTES;

@@ -1,5 +1,16 @@
-export { accountId, clientMessageId, conversationId, deviceId, idBytes, isClientMessageId, isHash, keyId, linkHash } from "./ids.ts";
-export type { AccountId, ClientMessageId, ConversationId, DeviceId, KeyId, LinkHash } from "./ids.ts";
+export {
+  accountId,
+  blobId,
+  clientMessageId,
+  conversationId,
+  deviceId,
+  idBytes,
+  isClientMessageId,
+  isHash,
+  keyId,
+  linkHash,
+} from "./ids.ts";
+export type { AccountId, BlobId, ClientMessageId, ConversationId, DeviceId, KeyId, LinkHash } from "./ids.ts";
 export { limits } from "./limits.ts";
 export { ErrorCode } from "./generated/fastchat/v1/error_pb.ts";
 export { FastChatError, errorOfClose, errorRow } from "./errors.ts";

@@ -27,6 +27,9 @@ export const limits = {
   ciphertextBytes: 98_304,
   smallCiphertextBytes: 4_096,
   blobsPerMessage: 32,
+  /** Every piece of an upload but its last, which may be smaller. An S3 store takes parts of 5 MiB or more, and 10,000 of them. */
+  blobPieceBytes: 8_388_608,
+  blobPieces: 10_000,
   mentionsPerMessage: 64,
   withdrawsPerMessage: 256,
   draftBytes: 65_536,

@@ -1,6 +1,8 @@
 import { hostname } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { commandTyped, dataFoldersToSearch, defaultDataFolder } from "@fastchat/protocol/local";
+import type { BlobPlace } from "./blobs/blob-store.ts";
 
 /** Who may sign up: anybody, or who brings an invitation. */
 export type SignUpPolicy = "open" | "invitation";
@@ -21,6 +23,8 @@ export interface Config {
   readonly isUsualFolder: boolean;
   /** Holds the OPAQUE setup and the gateways' common key; absolute path. */
   readonly secretFile: string;
+  /** Where encrypted files lie. */
+  readonly blobs: BlobPlace;
   /** Undefined: open where only this machine can connect, elsewhere by invitation. */
   readonly signUp: SignUpPolicy | undefined;
   readonly people: PeoplePolicy;
@@ -57,6 +61,7 @@ export function readConfig(folder?: string, environment: Readonly<Record<string,
     dataFolder,
     isUsualFolder: dataFoldersToSearch(environment as NodeJS.ProcessEnv).includes(dataFolder),
     secretFile: absolute(environment["FASTCHAT_SECRET_FILE"] ?? join(dataFolder, "secret.json")),
+    blobs: blobPlace(environment, join(dataFolder, "blobs")),
     signUp: oneOf(environment, "FASTCHAT_SIGN_UP", ["open", "invitation"] as const, undefined),
     people: oneOf(environment, "FASTCHAT_PEOPLE", ["everyone", "exact"], "everyone"),
     signInAnswers: oneOf(environment, "FASTCHAT_SIGN_IN_ANSWERS", ["distinct", "uniform"], "distinct"),
@@ -78,6 +83,37 @@ function databaseUrl(text: string | undefined): string | undefined {
     throw new ConfigError("DATABASE_URL must look like postgres://user:password@host:5432/database.");
   }
   return text;
+}
+
+/** Only the keys of a bucket stand in variables of their own: an address may be shown, and these are the names that S3's own programs read. */
+function blobPlace(environment: Readonly<Record<string, string | undefined>>, byDefault: string): BlobPlace {
+  const text = environment["BLOB_URL"] || byDefault;
+  if (text.startsWith("file://") && URL.canParse(text) && new URL(text).host === "") return { kind: "folder", path: fileURLToPath(text) };
+  if (isAbsolute(text)) return { kind: "folder", path: text };
+  const url = text.startsWith("s3://") && URL.canParse(text) ? new URL(text) : undefined;
+  const prefix = url?.pathname.replaceAll(/^\/+|\/+$/g, "") ?? "";
+  const options = [...(url?.searchParams.keys() ?? [])];
+  if (
+    url === undefined ||
+    !/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(url.host) ||
+    url.username !== "" ||
+    !/^([A-Za-z0-9_-][A-Za-z0-9._-]*(\/(?!$)|$))*$/.test(prefix) ||
+    !options.every((name) => name === "endpoint" || name === "region")
+  ) {
+    throw new ConfigError(
+      "BLOB_URL must be a folder such as /srv/blobs, or look like s3://bucket/prefix?endpoint=https://s3.example.org&region=us-east-1.",
+    );
+  }
+  const region = url.searchParams.get("region") || "us-east-1";
+  const endpoint = url.searchParams.get("endpoint") || `https://s3.${region}.amazonaws.com`;
+  if (!URL.canParse(endpoint) || !/^https?:$/.test(new URL(endpoint).protocol) || new URL(endpoint).search !== "") {
+    throw new ConfigError(`The endpoint in BLOB_URL is "${endpoint}"; it must be an address such as https://s3.example.org.`);
+  }
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN: sessionToken } = environment;
+  if (!accessKeyId || !secretAccessKey)
+    throw new ConfigError("BLOB_URL names a bucket: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, too.");
+  const credentials = { accessKeyId, secretAccessKey, sessionToken: sessionToken || undefined };
+  return { kind: "bucket", bucket: url.host, prefix: prefix === "" ? "" : `${prefix}/`, endpoint, region, credentials };
 }
 
 function origin(text: string): string {
