@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import type { BlobId } from "@fastchat/protocol";
 import type { BlobPlace } from "./blob-store.ts";
@@ -29,6 +30,13 @@ async function* paused(chunks: AsyncIterable<Uint8Array>, pauseMs: number): Asyn
   }
 }
 
+/** The most memory that this process has had. On Linux `maxRSS` counts that of its parent as well, before the program was replaced. */
+function largestBytes(): number {
+  const { maxRSS } = process.resourceUsage();
+  const kilobytes = process.platform === "linux" ? /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] : undefined;
+  return Number(kilobytes ?? maxRSS) * 1_024;
+}
+
 const report = (what: UploadReport): void => void process.send!(what);
 
 try {
@@ -52,7 +60,7 @@ try {
     hash.update(chunk);
     if (count % blobPieceBytes > (count += chunk.length) % blobPieceBytes) globalThis.gc?.();
   }
-  report({ kind: "finished", sha256: hash.digest("hex"), largestBytes: process.resourceUsage().maxRSS * 1_024 });
+  report({ kind: "finished", sha256: hash.digest("hex"), largestBytes: largestBytes() });
 } catch (error) {
   report({ kind: "failed", reason: (error as Error).message });
 }
