@@ -12,17 +12,20 @@ export async function askTerminal(terminal: PictureTerminal, input: ReadStream, 
   if (!isWorthAsking(terminal)) return terminal;
   let heard = "";
   const done = Promise.withResolvers<void>();
-  const hear = (bytes: Buffer): void => {
-    heard += bytes.toString("latin1");
+  const hear = (): void => {
+    for (let bytes = input.read() as Buffer | null; bytes !== null; bytes = input.read() as Buffer | null)
+      heard += bytes.toString("latin1");
     if (answered(terminal, heard).isLast) done.resolve();
   };
-  input.on("data", hear);
+  // And not by "data": that would have to be paused again, and what was paused while it waited does not go on for the next reader.
+  input.on("readable", hear);
   output.write(QUESTIONS);
   const timer = setTimeout(done.resolve, PATIENCE_MS);
   await done.promise;
   clearTimeout(timer);
-  input.off("data", hear);
-  input.pause();
+  input.off("readable", hear);
+  // Whoever reads next holds the process open.
+  input.unref();
   const { terminal: known, typed } = answered(terminal, heard);
   if (typed !== "") input.unshift(Buffer.from(typed, "latin1"));
   return known;

@@ -15,6 +15,8 @@ import { pngOf } from "./png.ts";
 import { sixelPicture } from "./sixel.ts";
 import { corner, painted, plain, rainbow } from "./test-pictures.ts";
 
+const visible = (sequence: string): string => sequence.replaceAll("\u001b", "␛");
+
 /** The very bytes, escapes written out: `UPDATE=1 vitest run …` writes them anew, to be judged by eye. */
 function isGolden(name: string, sequence: string): void {
   const path = join(import.meta.dirname, "fixtures", `${name}.txt`);
@@ -39,7 +41,7 @@ test("kitty: pixels in chunks of 4,096 characters, of which the last says so", (
   const picture = rainbow(120, 80);
   const parts = kittySend(7, picture).split("\u001b\\").slice(0, -1);
   expect(parts.length).toBeGreaterThan(2);
-  const pieces = parts.map((part) => /^\u001b_G(?<keys>[^;]*);(?<payload>[A-Za-z0-9+/=]*)$/u.exec(part)!.groups!);
+  const pieces = parts.map((part) => /^␛_G(?<keys>[^;]*);(?<payload>[A-Za-z0-9+/=]*)$/u.exec(visible(part))!.groups!);
   expect(pieces.map(({ keys }) => keys)).toEqual([
     "a=t,q=2,f=32,o=z,s=120,v=80,i=7,m=1",
     ...pieces.slice(1, -1).map(() => "q=2,m=1"),
@@ -137,7 +139,7 @@ function differences(one: Pixels, other: Pixels): number {
 
 /** What a terminal makes of sixels, by chapter 14 of the VT330/VT340 manual. */
 function readSixel(sequence: string): Pixels {
-  const body = /^\u001bP0;1;0q(?<body>.*)\u001b\\$/su.exec(sequence)!.groups!["body"]!;
+  const body = /^␛P0;1;0q(?<body>.*)␛\\$/su.exec(visible(sequence))!.groups!["body"]!;
   const raster = /^"1;1;(?<width>\d+);(?<height>\d+)/u.exec(body)!.groups!;
   const [width, height] = [Number(raster["width"]), Number(raster["height"])];
   const rgba = new Uint8Array(width * height * 4);

@@ -207,9 +207,8 @@ test("sixel: half-blocks among the messages; in the view empty rows, over which 
   const [asked] = loads(alice, (width, height) => resampled(rainbow(40, 30), { width, height }));
   const frame = frameOf(alice.state);
   expect(frame.rows.map(rowText).filter((row) => row.trim() !== "")).toHaveLength(2);
-  const drawing = /^\u001b7\u001b\[(?<row>\d+);(?<column>\d+)H\u001bP0;1;0q"1;1;(?<width>\d+);(?<height>\d+)/u.exec(
-    viewDrawing(alice.state)!,
-  )!;
+  const drawn = viewDrawing(alice.state)!.replaceAll("\u001b", "␛");
+  const drawing = /^␛7␛\[(?<row>\d+);(?<column>\d+)H␛P0;1;0q"1;1;(?<width>\d+);(?<height>\d+)/u.exec(drawn)!;
   const [row, column, width, height] = ["row", "column", "width", "height"].map((name) => Number(drawing.groups![name]));
   expect([width, height]).toEqual([asked!.size.width, asked!.size.height]);
   expect(column! - 1 + width! / 10).toBeLessThanOrEqual(100);
