@@ -103,7 +103,7 @@ export class Uploads {
   async #drive(): Promise<void> {
     while (this.#again) {
       this.#again = false;
-      for (const outgoing of [...this.#waiting.values()]) {
+      for (const outgoing of this.#waiting.values()) {
         if (this.#closing.signal.aborted || !this.#parts.isOnline()) return;
         await this.#message(outgoing);
       }
