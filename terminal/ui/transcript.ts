@@ -76,16 +76,14 @@ function messageRows(message: ChatMessage, header: boolean, look: Look): Row[] {
     const name = message.mine ? span("you", "own-name") : span(safeName(message.from.name), "other-name");
     rows.push(fitRow([bar, name, span("  "), span(timeWords(message.time), "dim")], look.width));
   }
-  for (const row of fileRows(message, look)) rows.push(fitRow([bar, ...row], look.width));
-  if (message.text !== "" || message.files.length === 0) {
-    for (const row of wrapMessage(message, Math.max(4, look.width - INDENT - marks)))
-      rows.push(fitRow([bar, ...mentionSpans(message, row, look.me)], look.width));
-  }
+  const hasText = message.text !== "" || message.files.length === 0;
+  const texts = hasText ? wrapMessage(message, Math.max(4, look.width - INDENT - marks)) : [];
+  const contents = [...fileRows(message, look), ...texts.map((row) => mentionSpans(message, row, look.me))];
   const right: Row = [
     ...(lifetime === undefined ? [] : [lifetime]),
     ...(message.mine ? [tick(message.status, look.words), span(" ")] : []),
   ];
-  rows.push(spread(rows.pop()!, right, look.width));
+  for (const [index, row] of contents.entries()) rows.push(spread([bar, ...row], index === contents.length - 1 ? right : [], look.width));
   if (message.doubt !== "none") {
     for (const { text } of wrap(`! ${doubtWords[message.doubt]}`, look.width - INDENT))
       rows.push(fitRow([span("  "), span(text, "warning")], look.width));
