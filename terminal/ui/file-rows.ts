@@ -17,4 +17,5 @@ export function fileRow(file: ChatFile, words: boolean): Row {
 /** How much of a message's files the server has. */
 export const uploadRow = ({ sent, size }: NonNullable<ChatMessage["upload"]>): Row => [
   span(`Uploading: ${percent(sent, size)} of ${sizeWords(size)}`, "accent"),
+  span("  ↑ x takes it back", "dim"),
 ];
