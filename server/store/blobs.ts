@@ -125,9 +125,12 @@ export async function dropBlob(database: Database, blob: Uint8Array, device: Dev
   return rows.length === 1;
 }
 
-/** Some of its messages are gone: the next sweep finds what they named. */
+/** Some of its messages were erased: the next sweep finds what they named. What no message names yet, an upload under way, is left alone. */
 export async function lookAtBlobsOf(transaction: Database["query"], conversation: ConversationId, now: number): Promise<void> {
-  await transaction.updateTable("blob").set({ look_at: now }).where("conversation", "=", idBytes(conversation)).execute();
+  await sql`
+    UPDATE blob SET look_at = ${now} WHERE conversation = ${idBytes(conversation)} AND EXISTS (
+      SELECT 1 FROM entry WHERE entry.conversation = blob.conversation AND entry.device = blob.device
+        AND entry.client_message_id = blob.client_message_id AND entry.kind = ${sql.lit(entryKinds.erased)})`.execute(transaction);
 }
 
 /** Of a row of `blob`. */
