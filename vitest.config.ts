@@ -14,6 +14,7 @@ const longest = [
   "terminal/commands",
   "testing/disk-full",
   "testing/model/model",
+  "server/blobs/blob-store-bucket",
   "server/up/up",
   "terminal/screens",
 ];

@@ -170,6 +170,7 @@ export class Holder {
       storage,
       (request) => connection.request({ case: "fetchAccount", value: request }, "account"),
       tellFork,
+      (before, after) => this.#ownAccount.grown(before, after),
     );
     this.#ownAccount = new OwnAccount({
       storage,
@@ -683,6 +684,8 @@ export class Holder {
   /** [H3] The device signs itself out; whether the server heard it. The profile is erased by whoever owns it. */
   async signOut(): Promise<"told" | "not-reached"> {
     if (this.#connection.state.kind === "connecting") await this.#connection.online().catch(() => undefined);
+    // By its last word the session is over already.
+    if (this.#connection.state.kind === "ended") return "told";
     if (this.#connection.state.kind !== "online") return "not-reached";
     // However short it was, the other devices hear what it was [H3].
     if (this.#parts.quick) await this.#vaultRead.then(() => this.#devices.introduce());
@@ -808,11 +811,16 @@ function ignoreNotFound(error: unknown): void {
   if (!(error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND)) throw error;
 }
 
+/** What is to be done comes first: whoever signed in chose the name, and may have chosen a long one that says something else. */
 const newDeviceWarning = (name: string | undefined): string =>
-  `${name ?? "A new device"} signed in to your account. If that was not you, change your password and revoke it.`;
+  `A new device signed in to your account. If that was not you, revoke it, and replace all that opens your account (passwd --somebody-knows).${name === undefined ? "" : ` It calls itself "${inSentence(name)}".`}`;
+/** Letters of a device's name in a sentence about it. */
+const NAME_IN_SENTENCE = 40;
+const inSentence = (name: string): string =>
+  name.length > NAME_IN_SENTENCE ? `${name.slice(0, NAME_IN_SENTENCE - 1).toWellFormed()}…` : name;
 const OLDER_COPY_WARNING =
   "This is an older copy of this device's profile: it has caught up with what was sent since. If another copy is still in use, sign out on one of the two.";
 const quickEndedWarning = (name: string): string =>
-  `${name} is over. If that machine is not yours, it may have kept your keys: revoke it, and it reads nothing more.`;
+  `${inSentence(name)} is over. If that machine is not yours, it may have kept your keys: revoke it, and it reads nothing more.`;
 const VAULT_WARNING =
   "Your contacts and settings on the server are not what your devices wrote: something was changed, swapped, held back or is old. What this device has was kept.";

@@ -50,7 +50,7 @@ export class OwnAccount {
   /** Each message asks for them: they are derived once. */
   #vaultKeys: VaultKeys | undefined;
   #keys: readonly AccountKeySecret[];
-  /** The chain as it was when its devices were last told of: others may learn of a link before `refresh` does. */
+  /** The chain as it was when it was last told which devices have ended: others may learn of a link before `refresh` does. */
   #told: AccountState | undefined;
 
   constructor(parts: OwnAccountParts) {
@@ -69,9 +69,15 @@ export class OwnAccount {
     return this.#vaultKeys;
   }
 
-  /** Every new device is shown on all devices of the account [A5]. */
+  /** Every new device is shown on all devices of the account [A5], whoever proved it to this one first: the server, or a conversation. */
+  grown(before: AccountState, after: AccountState): void {
+    const { me } = this.#parts.profile;
+    if (after.account !== me.account) return;
+    for (const device of after.devices.keys()) if (!before.devices.has(device) && device !== me.device) this.#parts.onNewDevice(device);
+  }
+
   async refresh(): Promise<void> {
-    const { accounts, profile, vault, onNewDevice, onSignedOut } = this.#parts;
+    const { accounts, profile, vault, onSignedOut } = this.#parts;
     const { me } = profile;
     const before = (this.#told ??= (await accounts.get(me.account))?.state);
     const { state } = await accounts.refresh(me.account);
@@ -83,7 +89,6 @@ export class OwnAccount {
     const last = this.#told ?? before;
     if (state.head.index <= last.head.index) return;
     this.#told = state;
-    for (const device of state.devices.keys()) if (!last.devices.has(device) && device !== me.device) onNewDevice(device);
     for (const { device, status } of endedSince(last, state)) if (status.kind === "signed-out") onSignedOut(device);
   }
 

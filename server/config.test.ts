@@ -23,9 +23,32 @@ test.each([
   ["DATABASE_URL", "mysql://host/db", /postgres:/],
   ["FASTCHAT_WEB_ORIGINS", "https://good.example, nonsense", /no origin/],
   ["FASTCHAT_TRUSTED_PROXIES", "-1", /whole number/],
+  ["BLOB_URL", "blobs", /a folder such as/],
+  ["BLOB_URL", "file://server/share", /a folder such as/],
+  ["BLOB_URL", "s3://key:secret@bucket", /a folder such as/],
+  ["BLOB_URL", "s3://bucket?retries=7", /a folder such as/],
+  ["BLOB_URL", "s3://bucket?endpoint=s3.example.org", /endpoint in BLOB_URL/],
+  ["BLOB_URL", "s3://bucket", /AWS_SECRET_ACCESS_KEY/],
 ])("%s=%s is refused with a sentence that names it", (name, value, sentence) => {
   expect(() => readConfig(undefined, { [name]: value })).toThrow(ConfigError);
   expect(() => readConfig(undefined, { [name]: value })).toThrow(sentence);
+});
+
+test("files lie in the data folder, in the folder that BLOB_URL names, or in its bucket", () => {
+  const keys = { AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret" };
+  const credentials = { accessKeyId: "key", secretAccessKey: "secret", sessionToken: undefined };
+  const place = (url: string) => readConfig("/srv/chat", { ...keys, BLOB_URL: url }).blobs;
+  expect(place("")).toEqual({ kind: "folder", path: "/srv/chat/blobs" });
+  expect(place("/srv/files")).toEqual({ kind: "folder", path: "/srv/files" });
+  expect(place("file:///srv/my%20files")).toEqual({ kind: "folder", path: "/srv/my files" });
+  const bucket = { kind: "bucket", bucket: "chat", region: "us-east-1", credentials };
+  expect(place("s3://chat")).toEqual({ ...bucket, prefix: "", endpoint: "https://s3.us-east-1.amazonaws.com" });
+  expect(place("s3://chat/some/where/?endpoint=http://[::1]:9000&region=garage")).toEqual({
+    ...bucket,
+    prefix: "some/where/",
+    endpoint: "http://[::1]:9000",
+    region: "garage",
+  });
 });
 
 test("only addresses of this machine are loopback", () => {

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
-import { limits } from "@fastchat/protocol";
 import { fileURLToPath } from "node:url";
+import { limits } from "@fastchat/protocol";
 import { commandTyped, dataFoldersToSearch, defaultDataFolder } from "@fastchat/protocol/local";
 import type { BlobPlace } from "./blobs/blob-store.ts";
 

@@ -4,7 +4,7 @@ import stringWidth from "string-width";
 
 /** Text of which each code unit is one grapheme of one cell: ASCII, Latin letters, and what our own rows are drawn with. */
 export const SIMPLE =
-  /^[\u0020-\u007e\u00a1-\u00ac\u00ae-\u024f\u2013\u2014\u2018-\u201e\u2022\u2026\u203a\u2190-\u2193\u2500-\u257f\u25cb\u25cf\u2713]*$/u;
+  /^[\u0020-\u007e\u00a1-\u00ac\u00ae-\u024f\u2013\u2014\u2018-\u201e\u2022\u2026\u203a\u2190-\u2193\u2500-\u259f\u25cb\u25cf\u2713]*$/u;
 const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 const TAB_CELLS = 4;
 

@@ -7,6 +7,10 @@ export interface ScreenOptions {
   readonly rows?: number;
   readonly args?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** What runs in the terminal: the command, unless it is said. */
+  readonly program?: string;
+  /** The terminal answers what it is asked, as every real one does. */
+  readonly answers?: boolean;
 }
 
 const living = new Set<TestScreen>();
@@ -23,18 +27,24 @@ export class TestScreen implements AsyncDisposable {
   readonly #ended: Promise<{ exitCode: number; signal?: number }>;
   #listeners = new Set<() => void>();
   #running = true;
+  /** All that the program wrote, as it wrote it. */
+  written = "";
 
-  constructor({ columns = 100, rows = 30, args = [], environment = {} }: ScreenOptions = {}) {
+  constructor({ columns = 100, rows = 30, args = [], environment = {}, program = COMMAND, answers = false }: ScreenOptions = {}) {
     living.add(this);
     this.#terminal = new xterm.Terminal({ cols: columns, rows, allowProposedApi: true });
     const { NO_COLOR: _, CI: _ci, ...inherited } = process.env;
-    this.#process = pty.spawn(process.execPath, [COMMAND, ...args], {
+    this.#process = pty.spawn(process.execPath, [program, ...args], {
       name: "xterm-256color",
       cols: columns,
       rows,
       env: { ...inherited, ...environment } as Record<string, string>,
     });
-    this.#process.onData((data) => this.#terminal.write(data, () => this.#listeners.forEach((listener) => listener())));
+    if (answers) this.#terminal.onData((data) => this.#process.write(data));
+    this.#process.onData((data) => {
+      this.written += data;
+      this.#terminal.write(data, () => this.#listeners.forEach((listener) => listener()));
+    });
     this.#ended = new Promise((resolve) => {
       this.#process.onExit((how) => {
         this.#running = false;
@@ -55,6 +65,16 @@ export class TestScreen implements AsyncDisposable {
 
   get text(): string {
     return this.rows.join("\n");
+  }
+
+  /** The colours of a cell, of its letter and behind it, as 0xRRGGBB; -1: the terminal's own, or one of a palette. */
+  colours(x: number, y: number): { foreground: number; background: number } {
+    const { active } = this.#terminal.buffer;
+    const cell = active.getLine(active.baseY + y)?.getCell(x);
+    return {
+      foreground: cell?.isFgRGB() === true ? cell.getFgColor() : -1,
+      background: cell?.isBgRGB() === true ? cell.getBgColor() : -1,
+    };
   }
 
   get cursor(): { x: number; y: number } {

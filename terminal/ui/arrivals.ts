@@ -1,6 +1,7 @@
 import type { ChatItem, ChatMessage, NoticeKind } from "@fastchat/client";
 import { isNews } from "./attention.ts";
 import { reloaded } from "./conversation-change.ts";
+import { pictureOf } from "./picture-block.ts";
 import { type ConversationId, type Effect, type State, type Step, findConversation, step, withChat } from "./state.ts";
 import { merge, newestSequence } from "./timeline.ts";
 
@@ -35,10 +36,13 @@ export function forget(state: State, id: ConversationId, isDeleted: (message: Ch
   const next: State = {
     ...state,
     news: news?.conversation === id && isGone(news.message) ? undefined : news,
-    overlay: overlay.kind === "details" && overlay.message.conversation === id && isGone(overlay.message) ? { kind: "none" } : overlay,
+    overlay:
+      (overlay.kind === "details" || overlay.kind === "picture") && overlay.message.conversation === id && isGone(overlay.message)
+        ? { kind: "none" }
+        : overlay,
   };
   if (!state.chats.has(id)) return next;
-  return withChat(next, id, (chat) => {
+  return withChat(withoutPictures(next, id, isGone), id, (chat) => {
     const entries = chat.entries.filter(({ item }) => !isGone(item));
     const { position, selected } = chat;
     const isLeft = (key: string): boolean => entries.some((entry) => entry.key === key);
@@ -53,4 +57,15 @@ export function forget(state: State, id: ConversationId, isDeleted: (message: Ch
       position: !lost ? position : following === undefined ? { kind: "bottom" } : { kind: "at", key: following.key, rowsBelow: 0 },
     };
   });
+}
+
+/** Nor are the pixels of what is deleted kept. */
+function withoutPictures(state: State, id: ConversationId, isGone: (item: ChatItem) => boolean): State {
+  if (state.pictures.size === 0) return state;
+  const pictures = new Map(state.pictures);
+  for (const { item } of state.chats.get(id)?.entries ?? []) {
+    const picture = item.kind === "message" && isGone(item) ? pictureOf(item) : undefined;
+    if (picture !== undefined) pictures.delete(picture.key);
+  }
+  return pictures.size === state.pictures.size ? state : { ...state, pictures };
 }

@@ -7,6 +7,7 @@ import { type Layout, isCovered, layoutOf, lookOf } from "./layout.ts";
 import { listRows, titleOf } from "./list.ts";
 import { membersRows } from "./members.ts";
 import { homeRows, overlayRows } from "./panels.ts";
+import { viewFrame, viewOf } from "./picture-view.ts";
 import { type Row, blankRow, fitRow, span } from "./rows.ts";
 import { type Chat, type State, openChat, openConversation } from "./state.ts";
 import { windowOf } from "./transcript.ts";
@@ -18,6 +19,8 @@ export interface Frame {
 }
 
 export function frameOf(state: State): Frame {
+  const view = viewOf(state);
+  if (view !== undefined) return viewFrame(state, view);
   const layout = layoutOf(state);
   if (layout.listWidth === 0 && state.open === undefined && state.overlay.kind === "none") return listAlone(state, layout);
   const main = mainPart(state, layout);

@@ -10,7 +10,7 @@ type Line = readonly [keys: string, words: string];
 
 const FIXED_KEYS: readonly Line[] = [
   ["Alt+1 … Alt+9", "Chat by its place in the list"],
-  ["↑ on an empty line", "Select a message: i details, y copy, Esc back"],
+  ["↑ on an empty line", "Select a message: o picture, i details, y copy, Esc back"],
   ["@NAME", "Mention a member; Tab completes the name"],
   ["Among members", "Enter talk, p promote, d demote, x remove, v verify; a or x whoever asks to join"],
   ["-- or @#@EXIT@#@", "Back to the list"],

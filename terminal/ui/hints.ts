@@ -1,6 +1,7 @@
 import { cells } from "../cells.ts";
 import { type Command, type Keymap, shownChord } from "./keys.ts";
 import { endedWord } from "./list.ts";
+import { pictureOf } from "./picture-block.ts";
 import { askerHints, memberHints } from "./press-members.ts";
 import { type Row, span } from "./rows.ts";
 import { type State, openChat, openConversation } from "./state.ts";
@@ -22,6 +23,13 @@ export function helpLine(state: State): Row {
 }
 
 const sizeOf = ([key, words]: Hint): number => cells(key) + cells(words) + 3;
+
+/** Whether what is selected has a picture that can be opened. */
+function hasPicture(state: State): boolean {
+  const chat = openChat(state);
+  const item = chat?.entries.find(({ key }) => key === chat.selected)?.item;
+  return item?.kind === "message" && pictureOf(item) !== undefined && state.pictureTerminal.protocol !== "none";
+}
 
 /** How to get back and where more is explained, on however narrow a screen. */
 const isKept = ([key]: Hint): boolean => key === "Esc" || key === "?";
@@ -52,6 +60,8 @@ function hintsOf(state: State): readonly Hint[] {
         ["Enter", "open"],
         ["Esc", "back"],
       ];
+    case "picture":
+      return [["Esc", "back"]];
     case "help":
     case "info":
     case "policy":
@@ -76,7 +86,7 @@ function hintsOf(state: State): readonly Hint[] {
     case "devices":
       return [
         ["↑↓", "choose"],
-        ["x", "take its rights"],
+        ...(overlay.devices[overlay.index]?.me === true ? [] : [["x", "take its rights"] as const]),
         ["Esc", "back"],
       ];
     case "accounts":
@@ -102,12 +112,7 @@ function hintsOf(state: State): readonly Hint[] {
       return overlay satisfies never;
   }
   if (openChat(state)?.selected !== undefined)
-    return [
-      ["↑↓", "choose"],
-      ["i", "details"],
-      ["y", "copy"],
-      ["Esc", "back"],
-    ];
+    return [["↑↓", "choose"], ...(hasPicture(state) ? [["o", "picture"] as const] : []), ["i", "details"], ["y", "copy"], ["Esc", "back"]];
   const conversation = openConversation(state);
   const ended = conversation !== undefined && endedWord(conversation) !== undefined;
   if (state.open === undefined)

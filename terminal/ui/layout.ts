@@ -71,8 +71,14 @@ export function lookOf(state: State, layout: Layout): Look {
     words: !state.colour,
     dense: isLow(state),
     me: state.me.name,
+    pictures: { terminal: state.pictureTerminal, mostRows: pictureRows(state), loaded: state.pictures },
   };
 }
+
+const MOST_PICTURE_ROWS = 12;
+
+/** By the screen, and not by what is left of it for messages: no line of news may change the size of a picture. */
+const pictureRows = ({ rows }: State): number => Math.max(1, Math.min(MOST_PICTURE_ROWS, Math.floor(rows / 2) - 2));
 
 /** Whether something lies over the transcript: nothing of it is seen then. */
 export function isCovered(state: State): boolean {

@@ -119,6 +119,7 @@ export function overlayRows(state: State, width: number, height: number): Panel 
       return revokePanel(overlay, width);
     case "found":
       return { rows: foundRows(overlay.groups, overlay.index, width, height), cursor: undefined };
+    case "picture":
     case "none":
       return { rows: [], cursor: undefined };
     default:

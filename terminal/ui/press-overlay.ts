@@ -63,6 +63,8 @@ export function pressOverlay(state: State, key: Key, command: Command | undefine
     case "invitation":
       if (key.name !== "text" || key.text !== "y") return step(state);
       return step(said(state, "Copied."), { kind: "copy", text: overlay.link });
+    case "picture":
+      return command === undefined ? goOn(state, key) : step(state);
     case "details":
       if (key.name === "text" && key.text === "y") return step(closed(state), { kind: "copy", text: overlay.message.text });
       return goOn(state, key);

@@ -8,6 +8,7 @@ import { type Command, type Key, chordOf } from "./keys.ts";
 import { layoutOf, lookOf } from "./layout.ts";
 import { hindranceOf } from "./lines.ts";
 import { listEntries } from "./list.ts";
+import { pictureOf } from "./picture-block.ts";
 import { toggleMembers } from "./press-members.ts";
 import { pressOverlay } from "./press-overlay.ts";
 import { needsGroup } from "./run-group.ts";
@@ -21,7 +22,7 @@ import { editingKey, editorOf, setEditor, typeText } from "./write.ts";
 export function press(state: State, key: Key): Step {
   const command = state.keymap.get(chordOf(key));
   if (command === "quit") return step(state, { kind: "quit" });
-  if (command === "redraw") return step(state, { kind: "redraw" });
+  if (command === "redraw") return step({ ...state, overlay: { ...state.overlay } }, { kind: "redraw" });
   if (state.overlay.kind !== "none") return pressOverlay(state, key, command);
   const chat = openChat(state);
   if (chat?.selected !== undefined) {
@@ -219,6 +220,8 @@ function pressSelection(state: State, chat: Chat, key: Key): Step | undefined {
     const receipts: Effect[] = isGroups ? [{ kind: "load-receipts", message: selected }] : [];
     return step({ ...state, overlay: { kind: "details", message: selected, receipts: undefined } }, ...receipts);
   }
+  if (key.text === "o" && pictureOf(selected) !== undefined && state.pictureTerminal.protocol !== "none")
+    return step({ ...state, overlay: { kind: "picture", message: selected, loaded: undefined } });
   if (key.text === "y") return step(said(change(undefined), "Copied."), { kind: "copy", text: selected.text });
   return step(state);
 }

@@ -21,12 +21,16 @@ export type Style =
 export interface Span {
   readonly text: string;
   readonly style: Style;
+  /** Exact colours in the style's place, for pictures: SGR parameters, as "38;2;255;0;0". */
+  readonly sgr?: string;
 }
 
 /** One row of the screen. Never holds a newline or a control character. */
 export type Row = readonly Span[];
 
 export const span = (text: string, style: Style = "text"): Span => ({ text, style });
+/** Text in exactly these colours, SGR parameters, whatever the theme. */
+export const exactly = (text: string, sgr: string): Span => ({ text, style: "text", sgr });
 export const blankRow: Row = [];
 
 export const rowCells = (row: Row): number => row.reduce((sum, { text }) => sum + cells(text), 0);
@@ -44,7 +48,7 @@ export function fitRow(row: Row, width: number): Row {
       continue;
     }
     const text = fit(piece.text, left);
-    fitted.push({ text, style: piece.style });
+    fitted.push({ ...piece, text });
     left -= cells(text);
     break;
   }
@@ -59,7 +63,8 @@ export function spread(left: Row, right: Row, width: number): Row {
   return [...fitRow(left, width - rightCells), ...right];
 }
 
-export const chosen = (row: Row): Row => row.map(({ text }) => span(text, "chosen"));
+/** Pictures stay as they are. */
+export const chosen = (row: Row): Row => row.map((piece) => (piece.sgr === undefined ? span(piece.text, "chosen") : piece));
 
 /** The first entry that shows of a list, so that the chosen one does. */
 export const listTop = (index: number, count: number, room: number): number =>
@@ -132,9 +137,11 @@ const PLAIN: Record<Style, string> = {
 export function paint(row: Row, colour: boolean): string {
   const codes = colour ? COLOURS : PLAIN;
   let end = row.length;
-  while (end > 0 && row[end - 1]!.style !== "chosen" && row[end - 1]!.text.trimEnd() === "") end--;
+  while (end > 0 && isUnseen(row[end - 1]!)) end--;
   if (end === 0) return " ";
   let painted = "";
-  for (const { text, style } of row.slice(0, end)) painted += codes[style] === "" ? text : `\u001b[${codes[style]}m${text}\u001b[0m`;
+  for (const { text, style, sgr = codes[style] } of row.slice(0, end)) painted += sgr === "" ? text : `\u001b[${sgr}m${text}\u001b[0m`;
   return painted;
 }
+
+const isUnseen = ({ text, style, sgr }: Span): boolean => style !== "chosen" && sgr === undefined && text.trimEnd() === "";

@@ -5,13 +5,14 @@ import { render } from "ink";
 import type { Client, QuickOptions, QuickResult } from "@fastchat/client";
 import { openClient, openQuick } from "@fastchat/client/node";
 import type { Config } from "../config.ts";
+import { askTerminal } from "../pictures/ask.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import { quickProgram, rememberProfile, thisProgram } from "../place.ts";
 import { readKeymap } from "./keys.ts";
-import { ChatScreen } from "./screen.tsx";
+import { ChatScreen, type PictureScreen } from "./screen.tsx";
 import { SignInScreen, type SignedIn } from "./sign-in-screen.tsx";
 import { OpenedAccounts } from "./opened-accounts.ts";
-import { sentenceOf } from "./store.ts";
+import { type StoreOptions, sentenceOf } from "./store.ts";
 
 export interface ClientOptions {
   readonly config: Config;
@@ -43,7 +44,12 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
   const open = (name: string): Promise<Client | undefined> =>
     openClient({ home, profile: name }, { ...thisProgram, ...(givenGateway !== undefined && { gateway: givenGateway }) });
   const sessions = new QuickSessions();
-  let client = profile === undefined ? undefined : await open(profile);
+  // Both take a moment.
+  const [opened, pictureTerminal] = await Promise.all([
+    profile === undefined ? undefined : open(profile),
+    askTerminal(config.pictures, process.stdin, process.stdout),
+  ]);
+  let client = opened;
   const signInAt = client === undefined ? await gateway() : "";
 
   let isRestored = false;
@@ -74,6 +80,7 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
     for (const [signal, handler] of handlers) process.off(signal, handler);
   };
 
+  const screen: PictureScreen = { write: (sequence) => void process.stdout.write(sequence), clear: () => ink.clear() };
   let parting = "";
   let remark: string | undefined;
   let switching = Promise.withResolvers<Switch>();
@@ -89,6 +96,7 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
         name={first ? (quick?.name ?? profile ?? "") : ""}
         gateway={at}
         colour={config.colour}
+        back={!first}
         openQuick={first && quick !== undefined ? (options) => sessions.open(options) : undefined}
         onDone={answer.resolve}
       />,
@@ -107,6 +115,9 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
         // OSC 52: the terminal's own clipboard, also over ssh.
         copy: (text) => void process.stdout.write(`\u001b]52;c;${Buffer.from(text).toString("base64")}\u0007`),
         redraw: () => ink.clear(),
+        pictureTerminal,
+        write: screen.write,
+        decode: decodePicture,
         switchTo: (to) => switching.resolve({ kind: "switch", profile: to }),
       },
     });
@@ -129,7 +140,7 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
       remark = undefined;
       if (!shown.client.quick) await rememberProfile(home, shown.profile);
       await accounts.show(shown);
-      ink.rerender(<ChatScreen key={shown.profile} store={store} />);
+      ink.rerender(<ChatScreen key={shown.profile} store={store} terminal={screen} />);
       switching = Promise.withResolvers();
       const ending = await Promise.race([store.ended, switching.promise, interrupted]);
       if (typeof ending === "number") return ending as ExitCode;
@@ -164,6 +175,9 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
     if (parting !== "") process.stdout.write(`${parting}\n`);
   }
 }
+
+/** No message brings a picture yet. */
+const decodePicture: StoreOptions["decode"] = () => Promise.reject(new Error("No picture can be had."));
 
 /** `profile`: undefined where the person signs in to another account. */
 type Switch = { readonly kind: "switch"; readonly profile: string | undefined };

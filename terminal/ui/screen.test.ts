@@ -10,7 +10,23 @@ import { rowText } from "./rows.ts";
 import { answered, initialSignIn, typeSignIn } from "./sign-in.ts";
 import { parseSlash, unknownCommand } from "./slash.ts";
 import { type Overlay, openChat } from "./state.ts";
-import { Alice, bob, carol, group, key, message, morning, openGroup, screenOf, shows, someone, talk, text, withBob } from "./test-state.ts";
+import {
+  Alice,
+  bob,
+  carol,
+  group,
+  key,
+  message,
+  morning,
+  noPictures,
+  openGroup,
+  screenOf,
+  shows,
+  someone,
+  talk,
+  text,
+  withBob,
+} from "./test-state.ts";
 import { merge } from "./timeline.ts";
 import { type Look, type Transcript, entryRows, scrolled, topAt, windowOf } from "./transcript.ts";
 
@@ -43,7 +59,7 @@ test("what shows at any scroll position is one piece of the whole transcript", (
       fc.array(fc.integer({ min: -30, max: 30 }), { maxLength: 12 }),
       fc.option(fc.integer({ min: 0, max: 30 }), { nil: undefined }),
       (messages, width, height, moves, unreadAfter) => {
-        const look: Look = { width, now: morning, serverNow: morning, words: false, dense: false, me: "alice" };
+        const look: Look = { width, now: morning, serverNow: morning, words: false, dense: false, me: "alice", pictures: noPictures };
         let transcript: Transcript = { entries: merge([], messages), position: { kind: "bottom" }, unreadAfter, selected: undefined };
         const whole = transcript.entries.flatMap((_, index) => entryRows(transcript, index, look)).map(rowText);
         const lowest = whole.length;
@@ -64,7 +80,7 @@ test("what shows at any scroll position is one piece of the whole transcript", (
 
 test("a chat opened at an entry shows it first", () => {
   const messages = Array.from({ length: 40 }, (_, index) => message(withBob, index + 1, `number ${index + 1}`));
-  const look: Look = { width: 40, now: morning, serverNow: morning, words: false, dense: true, me: "alice" };
+  const look: Look = { width: 40, now: morning, serverNow: morning, words: false, dense: true, me: "alice", pictures: noPictures };
   const transcript: Transcript = { entries: merge([], messages), position: { kind: "bottom" }, unreadAfter: 10, selected: undefined };
   const { rows } = windowOf({ ...transcript, position: topAt(transcript, 10, 9, look) }, 9, look);
   expect(rowText(rows[0]!)).toContain("new messages");
@@ -374,6 +390,11 @@ test("at the sign-in an error goes when something else is typed, a suggestion st
   expect(typeSignIn(refused, "x").state.answer).toBeUndefined();
   const weak = answered(initialSignIn("alice"), { text: "Take a longer one.", tone: "advice" });
   expect(typeSignIn(weak, "x").state.answer?.text).toBe("Take a longer one.");
+});
+
+test("/accept asks about no identity where none has changed", () => {
+  const alice = new Alice().knows(withBob).opens(withBob, []).presses("/accept", key("enter"));
+  expect([shows(alice, "There is nothing to accept here."), alice.state.overlay.kind]).toEqual([true, "none"]);
 });
 
 test("/accept goes on after two histories, or another identity, once it is confirmed", () => {

@@ -1,10 +1,12 @@
-import { Box, Text, useCursor, useInput, usePaste, useWindowSize } from "ink";
-import { memo, useEffect, useSyncExternalStore } from "react";
+import { Box, Text, useApp, useCursor, useInput, usePaste, useWindowSize } from "ink";
+import { memo, useEffect, useLayoutEffect, useMemo, useSyncExternalStore } from "react";
 import type { Frame } from "./frame.ts";
 import { frameOf } from "./frame.ts";
 import { keysOf } from "./input.ts";
 import type { Key } from "./keys.ts";
+import { viewDrawing } from "./picture-view.ts";
 import { paint } from "./rows.ts";
+import type { State } from "./state.ts";
 import type { Store } from "./store.ts";
 
 /** A row never wraps: what a terminal thinks wider than we do is cut, and disturbs no other row. */
@@ -34,7 +36,40 @@ export function useKeys(press: (key: Key) => void, paste: (text: string) => void
   usePaste(paste);
 }
 
-export function ChatScreen({ store }: { readonly store: Store }) {
+const ERASE_ALL = "\u001b[2J";
+
+/**
+ * Draws a picture over the rows that are kept empty for it, when they are on the screen. Takes it away before the next frame is painted,
+ * which then is painted whole: Ink does not know what stands there.
+ */
+function useDrawing(state: State, terminal: PictureScreen): void {
+  const { waitUntilRenderFlush } = useApp();
+  const { overlay, columns, rows, pictureTerminal } = state;
+  // oxlint-disable-next-line react/exhaustive-deps -- it depends on these alone, and is costly.
+  const drawing = useMemo(() => ({ sequence: viewDrawing(state) }), [overlay, columns, rows, pictureTerminal]);
+  useLayoutEffect(() => {
+    const { sequence } = drawing;
+    if (sequence === undefined) return undefined;
+    let isOver = false;
+    void waitUntilRenderFlush().then(() => {
+      if (!isOver) terminal.write(sequence);
+    });
+    return () => {
+      isOver = true;
+      terminal.write(ERASE_ALL);
+      terminal.clear();
+    };
+  }, [drawing, terminal, waitUntilRenderFlush]);
+}
+
+/** What draws over the text of the screen. */
+export interface PictureScreen {
+  readonly write: (sequence: string) => void;
+  /** The next frame is painted whole. */
+  readonly clear: () => void;
+}
+
+export function ChatScreen({ store, terminal }: { readonly store: Store; readonly terminal: PictureScreen }) {
   const state = useSyncExternalStore(store.subscribe, store.state);
   const { columns, rows } = useWindowSize();
   useEffect(() => store.dispatch({ kind: "resize", columns, rows }), [store, columns, rows]);
@@ -42,7 +77,7 @@ export function ChatScreen({ store }: { readonly store: Store }) {
     (key) => store.dispatch({ kind: "key", key, now: Date.now() }),
     (text) => store.dispatch({ kind: "paste", text, now: Date.now() }),
   );
-  return (
-    <Screen frame={frameOf(state.columns === columns && state.rows === rows ? state : { ...state, columns, rows })} colour={state.colour} />
-  );
+  const shown = state.columns === columns && state.rows === rows ? state : { ...state, columns, rows };
+  useDrawing(shown, terminal);
+  return <Screen frame={frameOf(shown)} colour={state.colour} />;
 }

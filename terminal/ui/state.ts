@@ -20,6 +20,9 @@ import type { GroupChange } from "./group-change.ts";
 import type { OtherAccount } from "./accounts.ts";
 import { type Editor, emptyEditor } from "./editor.ts";
 import type { Key, Keymap } from "./keys.ts";
+import type { Cells, PictureInfo, Pixels, Size } from "../pictures/pixels.ts";
+import type { PictureTerminal } from "../pictures/terminal.ts";
+import type { LoadedPicture } from "./picture-block.ts";
 import type { Entry } from "./timeline.ts";
 import type { Position } from "./transcript.ts";
 
@@ -72,6 +75,8 @@ export type Overlay =
   | { readonly kind: "help"; readonly top: number }
   /** `receipts`: of one's own message in a group; undefined: not known yet. */
   | { readonly kind: "details"; readonly message: ChatMessage; readonly receipts: readonly Receipt[] | undefined }
+  /** The picture of a message, as large as the screen; `loaded`: undefined: not asked for yet. */
+  | { readonly kind: "picture"; readonly message: ChatMessage; readonly loaded: LoadedPicture | undefined }
   | { readonly kind: "verify"; readonly name: string; readonly number: SafetyNumber | undefined }
   /** The members' panel has the keys; without room beside the transcript it lies over it. */
   | { readonly kind: "members"; readonly index: number }
@@ -120,6 +125,11 @@ export interface State {
   readonly serverAhead: number;
   readonly colour: boolean;
   readonly keymap: Keymap;
+  readonly pictureTerminal: PictureTerminal;
+  /** The pixels of pictures among messages, by the picture's key. */
+  readonly pictures: ReadonlyMap<string, LoadedPicture>;
+  /** What the terminal holds of them, by the number it has for each: only with the kitty protocol. */
+  readonly told: ReadonlyMap<number, ToldPicture>;
   readonly me: Me;
   /** A QuickChat session. */
   readonly quick: boolean;
@@ -158,6 +168,20 @@ export interface State {
   /** How many conversations are here by now of those in which something happened. */
   readonly catchingUp: { readonly done: number; readonly total: number } | undefined;
 }
+
+/** What a terminal has been told of a picture. */
+export interface ToldPicture {
+  readonly pixels: Pixels;
+  readonly cells: Cells;
+}
+
+/** Among messages, or in the view of one. */
+export type PictureUse = "transcript" | "view";
+
+export type TellPicture =
+  | { readonly kind: "send"; readonly id: number; readonly pixels: Pixels }
+  | { readonly kind: "place"; readonly id: number; readonly cells: Cells }
+  | { readonly kind: "forget"; readonly id: number };
 
 export type Effect =
   /** `news`: what arrived there before anything was known about it. */
@@ -203,6 +227,15 @@ export type Effect =
   | { readonly kind: "broadcast-lists" }
   /** `people`: none: it is gone. */
   | { readonly kind: "set-broadcast-list"; readonly name: string; readonly people: readonly string[]; readonly line: string }
+  /** `size`: at most so many pixels. */
+  | {
+      readonly kind: "load-picture";
+      readonly message: ChatMessage;
+      readonly picture: PictureInfo;
+      readonly use: PictureUse;
+      readonly size: Size;
+    }
+  | { readonly kind: "tell-picture"; readonly tell: TellPicture }
   | { readonly kind: "copy"; readonly text: string }
   | { readonly kind: "redraw" }
   | { readonly kind: "sign-out" }
@@ -243,6 +276,8 @@ export type Action =
   | { readonly kind: "not-sent"; readonly id: ConversationId; readonly text: string; readonly sentence: string; readonly now: number }
   | { readonly kind: "refused"; readonly line: string; readonly sentence: string; readonly now: number }
   | { readonly kind: "safety-number"; readonly name: string; readonly number: SafetyNumber }
+  /** Undefined: they could not be had. */
+  | { readonly kind: "pixels"; readonly key: PictureInfo["key"]; readonly use: PictureUse; readonly pixels: Pixels | undefined }
   | { readonly kind: "said"; readonly text: string; readonly tone: Flash["tone"]; readonly now: number };
 
 export interface Step {
@@ -254,10 +289,12 @@ export const step = (state: State, ...effects: readonly Effect[]): Step => ({ st
 
 export function initialState(
   client: Pick<Client, "me" | "connection" | "quick" | "serverTime">,
-  options: Pick<State, "columns" | "rows" | "now" | "colour" | "keymap">,
+  options: Pick<State, "columns" | "rows" | "now" | "colour" | "keymap" | "pictureTerminal">,
 ): State {
   return {
     ...options,
+    pictures: new Map(),
+    told: new Map(),
     me: client.me,
     quick: client.quick,
     others: [],

@@ -1,10 +1,12 @@
 import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
-import type { Client } from "@fastchat/client";
+import type { ChatMessage, Client } from "@fastchat/client";
 import { mayDo } from "../group-rights.ts";
+import { kittyForget, kittyPlace, kittySend, throughTmux } from "../pictures/kitty.ts";
+import type { Pixels, Size } from "../pictures/pixels.ts";
 import { atMostOnce } from "./again.ts";
 import { performGroups } from "./perform-groups.ts";
 import { changesWithTime } from "./remaining.ts";
-import { type Action, type Effect, type State, initialState } from "./state.ts";
+import { type Action, type Effect, type State, type TellPicture, initialState } from "./state.ts";
 import { update } from "./update.ts";
 
 /** The state of a running terminal client, and what carries out its effects. */
@@ -19,10 +21,14 @@ export interface Store {
 
 export type Ending = { readonly kind: "quit" } | { readonly kind: "signed-out"; readonly server: "told" | "not-reached" };
 
-export interface StoreOptions extends Pick<State, "columns" | "rows" | "colour" | "keymap"> {
+export interface StoreOptions extends Pick<State, "columns" | "rows" | "colour" | "keymap" | "pictureTerminal"> {
   /** Sends text to the terminal's clipboard. */
   readonly copy: (text: string) => void;
   readonly redraw: () => void;
+  /** Writes a control sequence to the terminal, between two frames. */
+  readonly write: (sequence: string) => void;
+  /** The picture of a message, upright, in its own aspect ratio, with `most` pixels at most. Fails where it cannot be had. */
+  readonly decode: (client: Client, message: ChatMessage, most: Size, signal: AbortSignal) => Promise<Pixels>;
   /** Shows another account, or (undefined) lets the person sign in to one. */
   readonly switchTo: (profile: string | undefined) => void;
 }
@@ -40,8 +46,21 @@ export function sentenceOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+function sequenceOf(tell: TellPicture): string {
+  switch (tell.kind) {
+    case "send":
+      return kittySend(tell.id, tell.pixels);
+    case "place":
+      return kittyPlace(tell.id, tell.cells);
+    case "forget":
+      return kittyForget(tell.id);
+    default:
+      return tell satisfies never;
+  }
+}
+
 export function startStore(client: Client, options: StoreOptions): Store {
-  const { copy, redraw, switchTo, ...view } = options;
+  const { copy, redraw, write, decode, switchTo, ...view } = options;
   let state = initialState(client, { ...view, now: Date.now() });
   const listeners = new Set<() => void>();
   let isAnnounced = false;
@@ -82,6 +101,11 @@ export function startStore(client: Client, options: StoreOptions): Store {
         dispatch({ kind: "refused", line: effect.line, sentence: sentenceOf(error), now: Date.now() });
       else say(sentenceOf(error), "error");
     });
+  };
+
+  const tell = (what: TellPicture): void => {
+    const sequence = sequenceOf(what);
+    write(state.pictureTerminal.inTmux ? throughTmux(sequence) : sequence);
   };
 
   /** Of people, and before them of the members who show. */
@@ -228,6 +252,14 @@ export function startStore(client: Client, options: StoreOptions): Store {
       case "broadcast-lists":
       case "set-broadcast-list":
         return performGroups({ client, dispatch, say }, effect);
+      case "load-picture": {
+        const { message, picture, use, size } = effect;
+        const pixels = await decode(client, message, size, over.signal).catch(() => undefined);
+        if (!over.signal.aborted) dispatch({ kind: "pixels", key: picture.key, use, pixels });
+        return;
+      }
+      case "tell-picture":
+        return tell(effect.tell);
       case "copy":
         copy(effect.text);
         return;
@@ -292,6 +324,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
       clearInterval(ticker);
       clearTimeout(watching);
       listeners.clear();
+      for (const id of state.told.keys()) tell({ kind: "forget", id });
       const pending = [...drafts.values()];
       for (const { timer } of pending) clearTimeout(timer);
       // Whatever else is under way ends with the client; a draft is worth a moment.

@@ -12,9 +12,11 @@ import type {
   Person,
 } from "@fastchat/client";
 import type { AccountId, ClientMessageId, ConversationId, DeviceId } from "@fastchat/protocol";
+import { pictureTerminal } from "../pictures/terminal.ts";
 import { frameOf } from "./frame.ts";
 import type { Key } from "./keys.ts";
 import { readKeymap } from "./keys.ts";
+import type { PictureLook } from "./picture-block.ts";
 import { type Style, rowText } from "./rows.ts";
 import { type Action, type Effect, type OpenGroup, type State, initialState } from "./state.ts";
 import { update } from "./update.ts";
@@ -184,6 +186,9 @@ export const notice = (conversation: ConversationSummary, sequence: number, kind
 export const key = (name: string, more: Partial<Key> = {}): Key => ({ name, text: "", ctrl: false, alt: false, shift: false, ...more });
 export const text = (written: string): Key => key("text", { text: written });
 
+export const halfBlockTerminal = pictureTerminal({ COLORTERM: "truecolor" }, "half-blocks", true);
+export const noPictures: PictureLook = { terminal: halfBlockTerminal, mostRows: 12, loaded: new Map() };
+
 /** A screen that remembers what it asked for. */
 export class Alice {
   state: State;
@@ -191,7 +196,13 @@ export class Alice {
 
   constructor(size: { readonly columns: number; readonly rows: number } = { columns: 100, rows: 30 }) {
     const online = { me, quick: false, connection: { kind: "online", server: "chat-1", since: morning }, serverTime: morning } as const;
-    this.state = initialState(online, { ...size, now: morning, colour: true, keymap: readKeymap(undefined).keymap });
+    this.state = initialState(online, {
+      ...size,
+      now: morning,
+      colour: true,
+      keymap: readKeymap(undefined).keymap,
+      pictureTerminal: halfBlockTerminal,
+    });
   }
 
   does(...actions: readonly Action[]): this {

@@ -3,6 +3,7 @@ import { type WrappedRow, wrap } from "../cells.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { dayWords, sameDay, sameMinute, timeWords } from "../time.ts";
 import { mentionSpans } from "./mentions.ts";
+import { type PictureLook, pictureBlock, pictureOf } from "./picture-block.ts";
 import { lifetimeMark } from "./remaining.ts";
 import { type Row, type Span, blankRow, chosen, fitRow, rowCells, ruleRow, span, spread } from "./rows.ts";
 import type { Entry } from "./timeline.ts";
@@ -24,6 +25,7 @@ export interface Look {
   readonly dense: boolean;
   /** One's own name, which stands out where it is mentioned. */
   readonly me: string;
+  readonly pictures: PictureLook;
 }
 
 export interface Transcript {
@@ -35,6 +37,9 @@ export interface Transcript {
 }
 
 const INDENT = 2;
+
+/** Cells beside the bar of a message. */
+export const messageWidth = ({ width }: Look): number => Math.max(1, width - INDENT);
 
 const TICKS: Readonly<Record<MessageStatus, Span>> = {
   queued: span("◷", "dim"),
@@ -69,6 +74,10 @@ function messageRows(message: ChatMessage, header: boolean, look: Look): Row[] {
   if (header) {
     const name = message.mine ? span("you", "own-name") : span(safeName(message.from.name), "other-name");
     rows.push(fitRow([bar, name, span("  "), span(timeWords(message.time), "dim")], look.width));
+  }
+  const picture = pictureOf(message);
+  if (picture !== undefined) {
+    for (const row of pictureBlock(picture, look.pictures, messageWidth(look))) rows.push(fitRow([bar, ...row], look.width));
   }
   const texts = wrapMessage(message, Math.max(4, look.width - INDENT - marks));
   for (const [index, row] of texts.entries()) {

@@ -10,6 +10,7 @@ import { withFound } from "./found.ts";
 import { isCovered, layoutOf, lookOf } from "./layout.ts";
 import { listEntries } from "./list.ts";
 import { membersShown } from "./members.ts";
+import { settlePictures, withPixels, withoutFailed } from "./pictures.ts";
 import { press } from "./press.ts";
 import { declined, withRequests } from "./requests.ts";
 import {
@@ -37,7 +38,9 @@ export function update(state: State, action: Action): Step {
   const now = "now" in action ? { ...state, now: action.now } : state;
   const next = act(now, action);
   const goesOn = action.kind === "key" || action.kind === "paste";
-  return settle(isOver(now, next.state, goesOn) ? step({ ...next.state, flash: undefined }, ...next.effects) : next);
+  const settled = settle(isOver(now, next.state, goesOn) ? step({ ...next.state, flash: undefined }, ...next.effects) : next);
+  const pictures = settlePictures(settled.state);
+  return step(pictures.state, ...settled.effects, ...pictures.effects);
 }
 
 /** Whether the line of answer that was there before is an old one now. */
@@ -129,6 +132,8 @@ function act(state: State, action: Action): Step {
       const waits = state.overlay.kind === "verify" && state.overlay.name === action.name;
       return step(waits ? { ...state, overlay: { kind: "verify", name: action.name, number: action.number } } : state);
     }
+    case "pixels":
+      return step(withPixels(state, action.use, action.key, action.pixels));
     case "said":
       return step(said(state, action.text, action.tone));
     default:
@@ -150,7 +155,7 @@ function hear(state: State, event: ClientEvent): Step {
   switch (event.kind) {
     case "connection":
       return step({
-        ...(event.connection.kind === "online" ? unstalled(state) : state),
+        ...(event.connection.kind === "online" ? withoutFailed(unstalled(state)) : state),
         connection: event.connection,
         offlineSince: event.connection.kind === "online" ? undefined : (state.offlineSince ?? state.now),
       });
