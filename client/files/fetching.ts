@@ -4,7 +4,7 @@ import { backoff } from "../backoff.ts";
 import { GatewayUnreachable } from "../gateway.ts";
 import { pause } from "../pause.ts";
 import type { Blobs } from "./blobs.ts";
-import { chunksOf, FileOpener, type Progress, type SealedFile } from "./sealing.ts";
+import { chunksOf, FileDamaged, FileOpener, type Progress, type SealedFile } from "./sealing.ts";
 
 /** Where a file that is fetched is written; what it holds at first is taken up. */
 export interface FileSink {
@@ -33,39 +33,57 @@ export async function fetchFile(
   blobs: Blobs,
   file: Pick<SealedFile, "blob" | "key" | "size">,
   sink: FileSink,
-  { signal = new AbortController().signal, onProgress }: Progress = {},
+  progress: Progress = {},
 ): Promise<void> {
   let keep = true;
   try {
     const opener = await takeUp(file, sink);
-    const tell = () => onProgress?.(Math.min(opener.index * fileChunkBytes, file.size), file.size);
-    tell();
-    for (let fruitless = 0; !opener.isDone;) {
-      const before = opener.index;
-      try {
-        for await (const sealed of sealedChunks(blobs.from(file.blob, opener.offset, signal), opener)) {
-          await sink.write(await opener.open(sealed));
-          tell();
-        }
-        if (!opener.isDone && opener.index === before) fruitless++;
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!isPassing(error)) throw error;
-        fruitless = opener.index > before ? 1 : fruitless + 1;
-        if (fruitless >= FRUITLESS_ATTEMPTS) throw error;
-        await pause(backoff(fruitless, Math.random(), error instanceof FastChatError ? error.retryAfterMs : 0), signal);
-        signal.throwIfAborted();
-      }
-      if (fruitless >= FRUITLESS_ATTEMPTS) throw new FastChatError(ErrorCode.UNAVAILABLE);
+    const isTakenUp = opener.index > 0;
+    try {
+      await fetchRest(blobs, file, sink, opener, progress);
+    } catch (error) {
+      if (!isTakenUp || !(error instanceof FileDamaged)) throw error;
+      // What was taken up may be of another file with the same name, or what a power cut left: all of it once more.
+      await sink.truncate(0);
+      await fetchRest(blobs, file, sink, await FileOpener.of(file), progress);
     }
-    opener.finish();
     await sink.finish();
   } catch (error) {
-    keep = signal.aborted || isPassing(error);
+    keep = progress.signal?.aborted === true || isPassing(error);
     throw error;
   } finally {
     await sink.close(keep);
   }
+}
+
+async function fetchRest(
+  blobs: Blobs,
+  { blob, size }: Pick<SealedFile, "blob" | "size">,
+  sink: FileSink,
+  opener: FileOpener,
+  { signal = new AbortController().signal, onProgress }: Progress,
+): Promise<void> {
+  const tell = () => onProgress?.(Math.min(opener.index * fileChunkBytes, size), size);
+  tell();
+  for (let fruitless = 0; !opener.isDone;) {
+    const before = opener.index;
+    try {
+      for await (const sealed of sealedChunks(blobs.from(blob, opener.offset, signal), opener)) {
+        await sink.write(await opener.open(sealed));
+        tell();
+      }
+      if (!opener.isDone && opener.index === before) fruitless++;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isPassing(error)) throw error;
+      fruitless = opener.index > before ? 1 : fruitless + 1;
+      if (fruitless >= FRUITLESS_ATTEMPTS) throw error;
+      await pause(backoff(fruitless, Math.random(), error instanceof FastChatError ? error.retryAfterMs : 0), signal);
+      signal.throwIfAborted();
+    }
+    if (fruitless >= FRUITLESS_ATTEMPTS) throw new FastChatError(ErrorCode.UNAVAILABLE);
+  }
+  opener.finish();
 }
 
 /** Another attempt may succeed. */

@@ -52,7 +52,7 @@ test(
     await alice.client.sent(id, AbortSignal.timeout(30_000));
     await bob.hears("alice", "five of them");
     const received = await filesOf(bob, id);
-    expect(received.map(({ file }) => [file.name, file.size])).toEqual(
+    expect(received.map(({ file }) => [file.name, file.bytes])).toEqual(
       paths.map((path, index) => [path.slice(folder.length + 1), sources[index]!.size]),
     );
     for (const [index, { at }] of received.entries()) {

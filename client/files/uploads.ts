@@ -66,7 +66,7 @@ export class Uploads {
   /** They were sent, or taken back: what was staged goes, and with it an upload under way. */
   async gone(outgoing: readonly Outgoing[]): Promise<void> {
     for (const { id, item } of outgoing) {
-      const isUnsent = this.#waiting.delete(id);
+      const isUnsent = this.#waiting.delete(id) || item.failed > 0;
       this.#progress.delete(id);
       if (this.#current?.id === id) this.#current.cancelling.abort();
       for (const { staged } of item.files) await this.#parts.staging.remove(staged);
