@@ -221,7 +221,7 @@ export class Views {
       files: filesOf(item).map(chatFile),
       upload:
         status === "queued" && item.files.some(({ uploaded }) => !uploaded)
-          ? (live.upload(id) ?? { sent: 0, size: sizeOf(item) })
+          ? (live.upload(id) ?? { sent: 0, size: sizeOf(item), held: undefined })
           : undefined,
       expiresAfter: item.expiresAfter,
       expires: undefined,

@@ -171,6 +171,7 @@ async function takePiece(gateway: GatewayContext, request: BlobRequest): Promise
     case "cut-short":
       throw new FastChatError(ErrorCode.WRONG_PIECE);
     case "full":
+      gateway.log.event("warn", "file-failed", { outcome: "storage-full" });
       throw new FastChatError(ErrorCode.STORAGE_FULL);
     default:
       return result satisfies never;

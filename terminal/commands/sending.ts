@@ -1,6 +1,7 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
 import { type ExitCode, exitCodes, Failure } from "../failure.ts";
 import type { Output } from "../output.ts";
+import { type ErrorCode, errorRow } from "@fastchat/protocol";
 import { refuseEnded } from "../place.ts";
 import { refuseBlocked } from "./blocked.ts";
 import { showSealing } from "./sealing.ts";
@@ -64,10 +65,11 @@ export async function refusedMessages(client: Client, { id }: ConversationSummar
   );
 }
 
-/** Says that what was to be sent is kept. */
-export function queued(output: Output, count: number): ExitCode {
+/** Says that what was to be sent is kept. @param held why the server does not take it, where it said so */
+export function queued(output: Output, count: number, held?: ErrorCode): ExitCode {
   const what = count === 1 ? "The message is" : "Messages are";
-  output.remark(`Sorry, no services available. ${what} kept here and sent as soon as FastChat runs and is connected: do not send again.`);
+  const why = held === undefined ? "Sorry, no services available." : errorRow(held).sentence;
+  output.remark(`${why} ${what} kept here and sent as soon as FastChat runs and is connected: do not send again.`);
   return exitCodes.queued;
 }
 
