@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import type { Client, ExportLock, ExportOptions, ExportResult, ExportSummary } from "@fastchat/client";
 import { weakPassword, withSecrets } from "../ask.ts";
 import { ourCommand } from "../config.ts";
-import { exitCodes, Failure, usage } from "../failure.ts";
+import { usage } from "../failure.ts";
 import type { Output } from "../output.ts";
 import { WholeFile } from "../whole-file.ts";
 import { plural } from "../words.ts";

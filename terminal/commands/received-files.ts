@@ -1,19 +1,10 @@
-import { stat } from "node:fs/promises";
-import { join, parse } from "node:path";
-import type { ChatFile, Client, ConversationSummary, FilePlace } from "@fastchat/client";
-import { FileDamaged } from "@fastchat/client";
-import { fileSink } from "@fastchat/client/node";
-import { ErrorCode, FastChatError } from "@fastchat/protocol";
-import { exitCodes, Failure, usage } from "../failure.ts";
+import type { Client, ConversationSummary } from "@fastchat/client";
+import { exitCodes, Failure } from "../failure.ts";
+import { type ReceivedFile, fetchInto } from "../files/fetching.ts";
 import { percent, sizeWords } from "../words.ts";
 import { newestItems, itemsAfter } from "./pages.ts";
 import { progressLine } from "./progress-line.ts";
 import { safeNameOf } from "./shapes.ts";
-
-export interface ReceivedFile {
-  readonly file: ChatFile;
-  readonly place: FilePlace;
-}
 
 /** So far back a message with files is looked for, unless it is said. */
 const LOOKED_THROUGH = 1_000;
@@ -56,39 +47,15 @@ export async function receivedFiles(
   );
 }
 
-/** Fetches a file into a folder, under its name or one beside that; what was begun is taken up. Where it is then. Throws Failure. */
-export async function fetchInto(
+/** The same as fetchInto, with how far it is beside it. */
+export async function fetchShown(
   client: Client,
-  { file, place }: ReceivedFile,
+  received: ReceivedFile,
   folder: string,
   options: { readonly replace: boolean; readonly signal: AbortSignal },
 ): Promise<string> {
-  const path = options.replace ? join(folder, file.name) : await freePath(folder, file.name);
   using line = progressLine();
-  const onProgress = (done: number, total: number): void => line.show(`${file.name}: ${percent(done, total)} of ${sizeWords(total)}`);
-  try {
-    await client.files.fetch(place, await fileSink(path, options), { onProgress, signal: options.signal });
-    return path;
-  } catch (error) {
-    throw asRefusal(error, file.name, folder);
-  }
-}
-
-function asRefusal(error: unknown, name: string, folder: string): unknown {
-  const { code } = error as { code?: unknown };
-  if (error instanceof FileDamaged) return new Failure(exitCodes.refused, "file-damaged", `${name}: ${error.message}`);
-  if (error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND)
-    return new Failure(exitCodes.refused, "file-gone", `${name} is not on the server any more: ask for it to be sent again.`);
-  if (code === "ENOENT" || code === "ENOTDIR") return usage(`There is no folder ${folder}: make it first.`);
-  if (code === "EACCES" || code === "EROFS") return usage(`Nothing can be written into ${folder}: name another folder with --to.`);
-  return error;
-}
-
-/** "photo.jpg", or "photo (2).jpg" where that is taken. */
-async function freePath(folder: string, name: string): Promise<string> {
-  const { name: stem, ext } = parse(name);
-  for (let count = 1; ; count++) {
-    const path = join(folder, count === 1 ? name : `${stem} (${count})${ext}`);
-    if ((await stat(path).catch(() => undefined)) === undefined) return path;
-  }
+  const onProgress = (done: number, total: number): void =>
+    line.show(`${received.file.name}: ${percent(done, total)} of ${sizeWords(total)}`);
+  return await fetchInto(client, received, folder, { ...options, onProgress, otherwise: "name another folder with --to" });
 }

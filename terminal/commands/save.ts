@@ -4,7 +4,7 @@ import { sizeWords } from "../words.ts";
 import { catchUp } from "./catch-up.ts";
 import { conversationWith } from "./destination.ts";
 import { interrupts } from "./interrupts.ts";
-import { fetchInto, receivedFiles } from "./received-files.ts";
+import { fetchShown, receivedFiles } from "./received-files.ts";
 import { fileObject, placeObject } from "./shapes.ts";
 import { signedInCommand } from "./signed-in-command.ts";
 
@@ -29,7 +29,7 @@ export const save = signedInCommand({
     const last = args.last === undefined ? 1 : parseCount(args.last, "last");
     using interrupted = interrupts("run it again to go on where it stopped");
     for (const each of await receivedFiles(client, conversation, { last, message: args.message, all: args.all === true })) {
-      const path = await fetchInto(client, each, args.to, { replace: args.force === true, signal: interrupted.signal });
+      const path = await fetchShown(client, each, args.to, { replace: args.force === true, signal: interrupted.signal });
       const { sequence } = each.place;
       await output.print(
         { type: "saved", ...placeObject(conversation), sequence, path, ...fileObject(each.file) },

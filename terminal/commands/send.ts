@@ -2,13 +2,13 @@ import type { Client, ConversationSummary, SendOptions } from "@fastchat/client"
 import { type ClientMessageId, limits } from "@fastchat/protocol";
 import { ourCommand } from "../config.ts";
 import { type ExitCode, exitCodes, usage } from "../failure.ts";
+import { type NamedFile, prepareFiles } from "../files/to-send.ts";
 import { lifetimeLimits, lifetimeValues, longestLifetime, readLifetime } from "../lifetimes.ts";
 import type { Output } from "../output.ts";
 import { linesOf, wholeText } from "../standard-input.ts";
 import { safeLine } from "../safe-text.ts";
 import { percent, sizeWords } from "../words.ts";
 import { conversationWith } from "./destination.ts";
-import { type NamedFile, prepareFiles } from "./files-to-send.ts";
 import { progressLine } from "./progress-line.ts";
 import { allSent, letIn, queued, refusedMessages, watchRefusals } from "./sending.ts";
 import { placeObject, safeNameOf, whomOf } from "./shapes.ts";
@@ -73,15 +73,19 @@ async function sendOne(sending: Sending, text: string): Promise<ExitCode> {
 async function sendFiles(sending: Sending, text: string, named: readonly NamedFile[]): Promise<ExitCode> {
   const { client, output, options } = sending;
   await using prepared = await prepareFiles(named);
-  for (const path of prepared.withMetadata)
+  for (const { file } of prepared.files.filter(({ hasMetadata }) => hasMetadata))
     output.remark(
-      `${safeLine(path)} is sent as it is, with whatever its camera wrote into it, such as the place: --image leaves that out.`,
+      `${safeLine(file.source.name)} is sent as it is, with whatever its camera wrote into it, such as the place: --image leaves that out.`,
     );
   const conversation = await openFor(sending);
   using line = progressLine();
-  return sent(sending, conversation, async () => {
+  return await sent(sending, conversation, async () => {
     const onProgress = (done: number, total: number) => line.show(`Sealing: ${percent(done, total)}`);
-    const id = await client.files.send(conversation.id, prepared.files, { ...options, text, onProgress });
+    const id = await client.files.send(
+      conversation.id,
+      prepared.files.map(({ file }) => file),
+      { ...options, text, onProgress },
+    );
     client.subscribe((event) => {
       if (event.kind !== "items") return;
       for (const item of event.items) {

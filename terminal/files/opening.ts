@@ -1,0 +1,89 @@
+import { spawn } from "node:child_process";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { lookAt } from "@fastchat/client/media-node";
+import { exitCodes, Failure } from "../failure.ts";
+
+export interface Opened {
+  readonly path: string;
+  /** False: no program here could show it. */
+  readonly isShown: boolean;
+}
+
+/**
+ * Shows a file with the program that this machine has for it. It lies in the profile then, which is its owner's alone and goes with a sign-out.
+ * @param fetch writes it into a folder and says where it is
+ * @param otherwise what a person does with a file that is not opened, as a sentence's end
+ * @throws Failure, or what `fetch` throws
+ */
+export async function openFile(
+  profileFolder: string,
+  name: string,
+  fetch: (folder: string) => Promise<string>,
+  otherwise: string,
+): Promise<Opened> {
+  const folder = join(profileFolder, "opened");
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const fetched = await fetch(folder);
+  // Programs open a file by what its name says: it says what the file is, and what could do more than be shown is not opened.
+  const extension = extensions[(await lookAt(fetched)).mediaType];
+  if (extension === undefined) {
+    await rm(fetched);
+    throw new Failure(
+      exitCodes.refused,
+      "not-opened",
+      `${name} is no picture, recording or PDF, and is not opened from here: ${otherwise}.`,
+    );
+  }
+  const path = fetched.endsWith(extension) ? fetched : `${fetched}${extension}`;
+  await rename(fetched, path);
+  return { path, isShown: await show(path) };
+}
+
+export const openedWords = ({ path, isShown }: Opened): string =>
+  isShown ? `Opened ${path}.` : `No program here opens files: it lies in ${path}.`;
+
+/** What is opened, and how its name ends. */
+const extensions: Readonly<Record<string, string>> = {
+  "image/jpeg": ".jpg",
+  "image/png": ".png",
+  "image/webp": ".webp",
+  "image/gif": ".gif",
+  "image/avif": ".avif",
+  "video/mp4": ".mp4",
+  "video/webm": ".webm",
+  "video/quicktime": ".mov",
+  "audio/mpeg": ".mp3",
+  "audio/ogg": ".ogg",
+  "audio/opus": ".opus",
+  "audio/flac": ".flac",
+  "audio/wav": ".wav",
+  "audio/mp4": ".m4a",
+  "application/pdf": ".pdf",
+};
+
+/** What opens a file by its type, with the arguments before it. */
+const openers: Readonly<Partial<Record<NodeJS.Platform, readonly [program: string, ...args: string[]]>>> = {
+  darwin: ["open"],
+  win32: ["explorer.exe"],
+};
+
+/** False: there is none, or it could not. */
+function show(path: string): Promise<boolean> {
+  const [program, ...before] = openers[process.platform] ?? ["xdg-open"];
+  return new Promise((resolve) => {
+    const child = spawn(program, [...before, path], { stdio: "ignore", detached: true });
+    child.once("error", () => resolve(false));
+    child.once("exit", (code) => resolve(code === 0));
+    child.once("spawn", () => {
+      // One that stays open is a program that shows it.
+      setTimeout(() => {
+        child.unref();
+        resolve(true);
+      }, OPENER_MS).unref();
+    });
+  });
+}
+
+/** An opener that fails does so within this time, milliseconds. */
+const OPENER_MS = 2_000;
