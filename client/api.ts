@@ -74,6 +74,8 @@ export interface ChatMessage {
   /** Server's time, held to log order; while queued the local time. Milliseconds since 1970. */
   readonly time: number;
   readonly status: MessageStatus;
+  /** With `failed`: what the server said. */
+  readonly refusal: ErrorCode | undefined;
   /** Seconds for which it lives after it was read, as who wrote it set; 0: without an end [H4]. */
   readonly expiresAfter: number;
   /** When it is deleted here, by that or by the policy of the conversation, server's time; undefined: never, or not before it is read. */

@@ -1,7 +1,7 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
+import { ErrorCode, errorRow } from "@fastchat/protocol";
 import { type ExitCode, exitCodes, Failure } from "../failure.ts";
 import type { Output } from "../output.ts";
-import { type ErrorCode, errorRow } from "@fastchat/protocol";
 import { refuseEnded } from "../place.ts";
 import { refuseBlocked } from "./blocked.ts";
 import { showSealing } from "./sealing.ts";
@@ -34,23 +34,49 @@ export async function allSent(client: Client, conversations: readonly Id[], pati
   }
 }
 
+export interface RefusalWatch extends Disposable {
+  readonly refused: number;
+  /** Of the last one. */
+  readonly reason: ErrorCode | undefined;
+}
+
 /** Counts what the server refuses for good from now on. */
-export function watchRefusals(client: Client, conversations: readonly Id[]): Disposable & { readonly refused: number } {
+export function watchRefusals(client: Client, conversations: readonly Id[]): RefusalWatch {
   let refused = 0;
+  let reason: ErrorCode | undefined;
   const unsubscribe = client.subscribe((event) => {
     if (event.kind !== "items" || !conversations.includes(event.conversation)) return;
-    refused += event.items.filter((item) => item.kind === "message" && item.status === "failed").length;
+    for (const item of event.items) {
+      if (item.kind !== "message" || item.status !== "failed") continue;
+      refused++;
+      reason = item.refusal;
+    }
   });
   return {
     get refused() {
       return refused;
     },
+    get reason() {
+      return reason;
+    },
     [Symbol.dispose]: unsubscribe,
   };
 }
 
+/** What the sentence of the table of errors says best. */
+const ofFiles: ReadonlySet<ErrorCode> = new Set([ErrorCode.FILE_TOO_LARGE, ErrorCode.QUOTA_EXCEEDED, ErrorCode.STAGED_FILE_LOST]);
+
 /** Why messages were refused, as far as their conversation tells by now: a rule may have changed while they were on their way. */
-export async function refusedMessages(client: Client, { id }: ConversationSummary, what: string): Promise<Failure> {
+export async function refusedMessages(
+  client: Client,
+  { id }: ConversationSummary,
+  { reason }: Pick<RefusalWatch, "reason">,
+  what: string,
+): Promise<Failure> {
+  if (reason !== undefined && ofFiles.has(reason)) {
+    const { name, sentence } = errorRow(reason);
+    return new Failure(exitCodes.refused, name, `${sentence} Not sent: ${what}.`);
+  }
   const now = await client.conversation(id);
   const why: Partial<Record<ConversationSummary["blocked"], string>> = {
     "announce-only": "Only admins write here",

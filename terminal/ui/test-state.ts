@@ -164,6 +164,7 @@ export function message(
     mentions: [],
     mentionsMe: false,
     files: [],
+    refusal: undefined,
     upload: undefined,
     time: morning + sequence * minute,
     status: "read" satisfies MessageStatus,
