@@ -1,5 +1,5 @@
-import { ErrorCode, errorRow, FastChatError } from "@fastchat/protocol";
-import { fileChunkBytes } from "@fastchat/protocol/seal";
+import { errorRow, FastChatError } from "@fastchat/protocol";
+import { fileChunkBytes, sealedFileSize } from "@fastchat/protocol/seal";
 import { backoff } from "../backoff.ts";
 import { GatewayUnreachable } from "../gateway.ts";
 import { pause } from "../pause.ts";
@@ -23,6 +23,8 @@ export interface FileSink {
 
 /** Attempts in a row that brought nothing, after which it is given up. */
 const FRUITLESS_ATTEMPTS = 8;
+/** Answers in a row that brought nothing and ended well before the file does, after which it is believed to be cut. */
+const EARLY_ENDS = 3;
 
 /**
  * [S6] Fetches a file, opens it chunk by chunk and writes it; a connection that ends is taken up where it was, and so is what an earlier call left in
@@ -65,23 +67,26 @@ async function fetchRest(
 ): Promise<void> {
   const tell = () => onProgress?.(Math.min(opener.index * fileChunkBytes, size), size);
   tell();
+  const sealedSize = sealedFileSize(size);
   for (let fruitless = 0; !opener.isDone;) {
     const before = opener.index;
+    let failure: unknown;
     try {
-      for await (const sealed of sealedChunks(blobs.from(blob, opener.offset, signal), opener)) {
+      for await (const sealed of sealedChunks(blobs.from(blob, { offset: opener.offset, size: sealedSize }, signal), opener)) {
         await sink.write(await opener.open(sealed));
         tell();
       }
-      if (!opener.isDone && opener.index === before) fruitless++;
     } catch (error) {
       signal.throwIfAborted();
       if (!isPassing(error)) throw error;
-      fruitless = opener.index > before ? 1 : fruitless + 1;
-      if (fruitless >= FRUITLESS_ATTEMPTS) throw error;
-      await pause(backoff(fruitless, Math.random(), error instanceof FastChatError ? error.retryAfterMs : 0), signal);
-      signal.throwIfAborted();
+      failure = error;
     }
-    if (fruitless >= FRUITLESS_ATTEMPTS) throw new FastChatError(ErrorCode.UNAVAILABLE);
+    if (opener.isDone) break;
+    fruitless = opener.index > before ? 1 : fruitless + 1;
+    if (failure === undefined && fruitless >= EARLY_ENDS) throw new FileDamaged();
+    if (fruitless >= FRUITLESS_ATTEMPTS) throw failure;
+    await pause(backoff(fruitless, Math.random(), failure instanceof FastChatError ? failure.retryAfterMs : 0), signal);
+    signal.throwIfAborted();
   }
   opener.finish();
 }

@@ -1,5 +1,5 @@
 import type { ChatMessage, Client, ConversationSummary, SendOptions } from "@fastchat/client";
-import { type ClientMessageId, type ErrorCode, errorRow, limits } from "@fastchat/protocol";
+import { type ClientMessageId, errorRow, limits } from "@fastchat/protocol";
 import { ourCommand } from "../config.ts";
 import { type ExitCode, exitCodes, usage } from "../failure.ts";
 import { type NamedFile, prepareFiles } from "../files/to-send.ts";
