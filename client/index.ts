@@ -54,6 +54,7 @@ export type {
 } from "./api-groups.ts";
 export type { ChatFile, FilePlace, Files, FileToSend, SendFilesOptions, UploadProgress } from "./api-files.ts";
 export type { FileSink } from "./files/fetching.ts";
+export { MemorySink } from "./files/memory-sink.ts";
 export { FileChanged, FileDamaged, type FileSource, type Progress } from "./files/sealing.ts";
 export { GatewayUnreachable } from "./gateway.ts";
 export { ProfileTooNew } from "./profile.ts";

@@ -63,6 +63,8 @@ export const limits = {
   transparentPictureSide: 2_048,
   /** Making one anew. */
   pictureMs: 30_000,
+  /** One that is fetched to be shown, and held in memory for that. */
+  shownPictureBytes: 33_554_432,
   /** A thumbnail: JPEG or WebP, and its longest side in pixels. */
   thumbnailBytes: 4_096,
   thumbnailSide: 160,

@@ -1,5 +1,6 @@
 import type { Metadata } from "sharp";
 import { limits } from "@fastchat/protocol";
+import { sniff, SNIFFED_BYTES } from "./kinds.ts";
 import { carefully, isReadable, type SharpLibrary, withSharp } from "./load-sharp.ts";
 import { inputOf, isDecodedAsWhole, lookAt, rgbaOf } from "./picture-node.ts";
 import { isThumbnail, type Pixels } from "./received.ts";
@@ -16,13 +17,14 @@ export async function decodeThumbnail(bytes: Uint8Array, box: Box): Promise<Pixe
   return withSharp((sharp) => decoded(sharp, bytes, box, () => limits.thumbnailSide ** 2).catch(() => undefined));
 }
 
-/** A picture's file as it came, upright. Undefined: it is none that can be shown here, is broken, too large, or not there. */
-export async function decodePicture(path: string, box: Box): Promise<Pixels | undefined> {
+/** A picture as it came, upright: its bytes, or a path to them. Undefined: it is none that can be shown here, is broken, too large, or not there. */
+export async function decodePicture(picture: string | Uint8Array, box: Box): Promise<Pixels | undefined> {
   try {
-    const { mediaType, bytes } = await lookAt(path);
+    const isHere = typeof picture !== "string";
+    const { mediaType, bytes } = isHere ? { ...sniff(picture.subarray(0, SNIFFED_BYTES)), bytes: picture.length } : await lookAt(picture);
     if (!isReadable(mediaType) || bytes > limits.pictureInputBytes) return undefined;
     const atMost = (header: Metadata): number => (isDecodedAsWhole(header) ? limits.wholePicturePixels : limits.picturePixels);
-    return await withSharp(async (sharp) => decoded(sharp, await inputOf(path), box, atMost));
+    return await withSharp(async (sharp) => decoded(sharp, isHere ? picture : await inputOf(picture), box, atMost));
   } catch {
     return undefined;
   }

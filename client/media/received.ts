@@ -1,4 +1,4 @@
-import { thumbHashToRGBA } from "thumbhash";
+import { thumbHashToAverageRGBA, thumbHashToRGBA } from "thumbhash";
 import { limits } from "@fastchat/protocol";
 import { safeFileName } from "./file-name.ts";
 import { type FileKind, kindOf, UNKNOWN_TYPE } from "./kinds.ts";
@@ -96,4 +96,12 @@ export function decodeThumbhash(thumbhash: Uint8Array): Pixels | undefined {
   const { w: width, h: height, rgba } = thumbHashToRGBA(thumbhash);
   // One without a single wave in a direction has no height, or no width.
   return width > 0 && height > 0 && rgba.length === 4 * width * height ? { width, height, rgba } : undefined;
+}
+
+/** The colour that its pixels have in the middle: red, green, blue, a byte each. */
+export function averageOfThumbhash(thumbhash: Uint8Array): readonly [red: number, green: number, blue: number] | undefined {
+  if (!isThumbhash(thumbhash)) return undefined;
+  const { r, g, b } = thumbHashToAverageRGBA(thumbhash);
+  const byte = (part: number): number => Math.round(255 * Math.min(1, Math.max(0, part)));
+  return [byte(r), byte(g), byte(b)];
 }

@@ -1,8 +1,9 @@
 import type { ChatFile, ChatItem, ChatMessage, ConversationSummary, Person } from "@fastchat/client";
 import { lengthWords } from "../durations.ts";
+import { fileWords, messageWords } from "../files/words.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { calendarTime, stampWords } from "../time.ts";
-import { clockWords, sizeWords, unreadWords } from "../words.ts";
+import { unreadWords } from "../words.ts";
 import { column, shortTitle } from "./words.ts";
 
 // The objects of --json and the lines of plain output; docs/commands.md describes them. Fields are added, never changed or removed.
@@ -74,11 +75,6 @@ export const fileObject = ({ name, bytes, kind, mediaType, size, durationMs }: C
   duration: durationMs === undefined ? null : durationMs / 1_000,
 });
 
-/** "[picture] holiday.jpg, 1.2 MB". */
-export function fileWords({ name, kind, bytes, durationMs }: ChatFile): string {
-  const length = durationMs === undefined ? "" : `, ${clockWords(durationMs)}`;
-  return `[${kind}] ${safeLine(name)}, ${sizeWords(bytes)}${length}`;
-}
 const withFiles = ({ text, files }: ChatMessage): string => [...(text === "" ? [] : [text]), ...files.map(fileWords)].join("\n");
 
 /** Of a message that carries a lifetime of its own. */
@@ -124,10 +120,6 @@ export function conversationObject(conversation: ConversationSummary): JsonObjec
   };
 }
 
-/** A message in one line. */
-export const previewOf = ({ text, files }: ChatMessage): string =>
-  text === "" && files.length > 0 ? files.map(({ kind, name }) => `[${kind}] ${name}`).join(", ") : text;
-
 const LONGEST_PREVIEW = 80;
 
 export function conversationLine(conversation: ConversationSummary): string {
@@ -135,7 +127,7 @@ export function conversationLine(conversation: ConversationSummary): string {
   const counted = unread === 0 ? "" : `${unreadWords(unread)} new${mentions === 0 ? "" : " @"}`;
   const muted = conversation.mute === "none" ? "" : "(muted) ";
   const pinned = conversation.pinnedAt === undefined ? "" : "(pinned) ";
-  const said = last === undefined ? "" : `${authorWords(conversation, last)}${safeLine(previewOf(last).slice(0, LONGEST_PREVIEW))}`;
+  const said = last === undefined ? "" : `${authorWords(conversation, last)}${safeLine(messageWords(last).slice(0, LONGEST_PREVIEW))}`;
   const text = [addedWords(conversation), said].filter((words) => words !== "").join("; ");
   return `${column(labelOf(conversation), 20)}  ${counted.padEnd(10)}  ${stampWords(last?.time ?? time)}  ${endedMark(conversation)}${pinned}${muted}${text}`.trimEnd();
 }

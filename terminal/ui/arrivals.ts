@@ -1,7 +1,7 @@
 import type { ChatItem, ChatMessage, NoticeKind } from "@fastchat/client";
 import { isNews } from "./attention.ts";
 import { reloaded } from "./conversation-change.ts";
-import { pictureOf } from "./picture-block.ts";
+import { picturesOf } from "./picture-block.ts";
 import { type ConversationId, type Effect, type State, type Step, findConversation, step, withChat } from "./state.ts";
 import { merge, newestSequence } from "./timeline.ts";
 
@@ -64,8 +64,7 @@ function withoutPictures(state: State, id: ConversationId, isGone: (item: ChatIt
   if (state.pictures.size === 0) return state;
   const pictures = new Map(state.pictures);
   for (const { item } of state.chats.get(id)?.entries ?? []) {
-    const picture = item.kind === "message" && isGone(item) ? pictureOf(item) : undefined;
-    if (picture !== undefined) pictures.delete(picture.key);
+    if (item.kind === "message" && isGone(item)) for (const { key } of picturesOf(item)) pictures.delete(key);
   }
   return pictures.size === state.pictures.size ? state : { ...state, pictures };
 }

@@ -1,6 +1,7 @@
 import { mayDo } from "../group-rights.ts";
 import { type Editor, insert } from "./editor.ts";
 import { entryName, listEntries } from "./list.ts";
+import { type TypedPath, pathCandidates, typedPath } from "./path-completion.ts";
 import { type NamesOf, type SlashCommand, isSlashCommand, parseSlash, slashCommands, splitWords, unknownCommand } from "./slash.ts";
 import { type State, openConversation } from "./state.ts";
 
@@ -27,6 +28,8 @@ const MENTION = /(?:^|[\s(])@([a-z0-9._-]*)$/iu;
 export function completionOf(state: State, { text, cursor }: Editor): Completion | undefined {
   const before = text.slice(0, cursor);
   if (/^\/[a-z]*$/u.test(before)) return cursor === text.length ? commandCompletion(state, before) : undefined;
+  const path = typedPath(before);
+  if (path !== undefined) return pathCompletion(state, path);
   const slash = parseSlash(before);
   if (slash?.kind === "command") return nameCompletion(state, slash.command, before);
   const mention = slash === undefined ? MENTION.exec(before) : null;
@@ -35,6 +38,17 @@ export function completionOf(state: State, { text, cursor }: Editor): Completion
   const candidates = beginning(memberNames(state), typed);
   if (candidates.length === 0) return undefined;
   return { start: cursor - typed.length, candidates, behind: () => " ", otherwise: "" };
+}
+
+function pathCompletion(state: State, path: TypedPath): Completion | undefined {
+  const candidates = pathCandidates(state, path);
+  if (candidates === undefined || (candidates.length === 0 && path.beginning === "")) return undefined;
+  return {
+    start: path.start,
+    candidates,
+    behind: (candidate) => (candidate.endsWith("/") ? "" : " "),
+    otherwise: path.sentAs === "image" ? "No picture there begins so." : "Nothing there begins so.",
+  };
 }
 
 function commandCompletion(state: State, typed: string): Completion {

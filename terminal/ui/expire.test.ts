@@ -35,7 +35,7 @@ test("[H4] /expire mine is for what one writes oneself, and one message can have
   typed(alice, "/expire off keep this");
   expect(alice.asked("send")).toMatchObject([{ text: "keep this", expiresAfter: 0 }]);
   // What is refused comes back with its lifetime.
-  alice.does({ kind: "not-sent", id: withBob.id, text: "/expire 30s burn  this", sentence: "The disk is full.", now: morning });
+  alice.does({ kind: "not-sent", id: withBob.id, text: "/expire 30s burn  this", files: [], sentence: "The disk is full.", now: morning });
   expect(openChat(alice.state)!.editor.text).toBe("/expire 30s burn  this");
 });
 

@@ -123,6 +123,7 @@ function placeholder(state: State): string {
   const conversation = openConversation(state);
   if (conversation === undefined)
     return state.columns < 50 ? "Name, or / for commands" : "Type a name to talk to somebody, or / for commands";
+  if ((openChat(state)?.attached.length ?? 0) > 0) return "Write something to it, or press Enter to send it";
   if (conversation.blocked === "announce-only") return "Only admins write here.";
   if (conversation.blocked === "out") return "You can read what there is, and no more.";
   if (conversation.request) return conversation.kind === "group" ? "/accept to take part" : "/accept to answer";

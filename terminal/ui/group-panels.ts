@@ -1,5 +1,6 @@
 import type { GroupInvitation, Receipt } from "@fastchat/client";
 import { cells, pad, wrap } from "../cells.ts";
+import { messageWords } from "../files/words.ts";
 import { type Rule, ruleNames, ruleWords, rules } from "../group-policy.ts";
 import { refusal } from "../group-rights.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
@@ -125,7 +126,7 @@ export function requestsRows(state: State, index: number, width: number, height:
     const isGroup = conversation.kind === "group";
     const added = isGroup ? `${safeName(conversation.group.addedBy)} added you` : "";
     const by = isGroup && last !== undefined ? `; ${safeName(last.from.name)}: ` : "";
-    const said = `${added}${by}${last === undefined ? "" : safeLine(last.text.slice(0, 200))}`;
+    const said = `${added}${by}${last === undefined ? "" : safeLine(messageWords(last).slice(0, 200))}`;
     const when = last === undefined ? "" : `${listTime(last.time, state.now)} `;
     const row = spread(
       [span(" "), ...leadOf(conversation, !state.colour), span(titleOf(conversation), "bold"), span(`  ${said}`, "dim")],

@@ -1,7 +1,8 @@
 import { cells } from "../cells.ts";
 import { type Command, type Keymap, shownChord } from "./keys.ts";
 import { endedWord } from "./list.ts";
-import { pictureOf } from "./picture-block.ts";
+import { mayTakeBack } from "./attach.ts";
+import { picturesOf } from "./picture-block.ts";
 import { askerHints, memberHints } from "./press-members.ts";
 import { type Row, span } from "./rows.ts";
 import { type State, openChat, openConversation } from "./state.ts";
@@ -24,11 +25,16 @@ export function helpLine(state: State): Row {
 
 const sizeOf = ([key, words]: Hint): number => cells(key) + cells(words) + 3;
 
-/** Whether what is selected has a picture that can be opened. */
-function hasPicture(state: State): boolean {
+/** What can be done with the files of the message that is selected. */
+function fileHints(state: State): readonly Hint[] {
   const chat = openChat(state);
   const item = chat?.entries.find(({ key }) => key === chat.selected)?.item;
-  return item?.kind === "message" && pictureOf(item) !== undefined && state.pictureTerminal.protocol !== "none";
+  if (item?.kind !== "message" || item.files.length === 0) return [];
+  return [
+    ["o", picturesOf(item).length > 0 && state.pictureTerminal.protocol !== "none" ? "picture" : "open"],
+    ["s", "save"],
+    ...(mayTakeBack(item) ? [["x", "take back"] as const] : []),
+  ];
 }
 
 /** How to get back and where more is explained, on however narrow a screen. */
@@ -61,7 +67,20 @@ function hintsOf(state: State): readonly Hint[] {
         ["Esc", "back"],
       ];
     case "picture":
-      return [["Esc", "back"]];
+      return [
+        ...(picturesOf(overlay.message).length > 1 ? [["←→", "others"] as const] : []),
+        ["s", "save"],
+        ["o", "open in a window"],
+        ["Esc", "back"],
+      ];
+    case "picker":
+      return [
+        ["↑↓", "choose"],
+        ["Enter", overlay.marked.length > 0 ? "add these" : "add"],
+        ["Tab", "several"],
+        ["←→", "folders"],
+        ["Esc", "back"],
+      ];
     case "help":
     case "info":
     case "policy":
@@ -112,7 +131,7 @@ function hintsOf(state: State): readonly Hint[] {
       return overlay satisfies never;
   }
   if (openChat(state)?.selected !== undefined)
-    return [["↑↓", "choose"], ...(hasPicture(state) ? [["o", "picture"] as const] : []), ["i", "details"], ["y", "copy"], ["Esc", "back"]];
+    return [["↑↓", "choose"], ...fileHints(state), ["i", "details"], ["y", "copy"], ["Esc", "back"]];
   const conversation = openConversation(state);
   const ended = conversation !== undefined && endedWord(conversation) !== undefined;
   if (state.open === undefined)

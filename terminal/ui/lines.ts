@@ -1,11 +1,14 @@
 import type { ConversationSummary } from "@fastchat/client";
 import { cells, fit, wrap } from "../cells.ts";
+import { messageWords } from "../files/words.ts";
 import { timerSentence } from "../lifetimes.ts";
 import { safeLine, safeName } from "../safe-text.ts";
 import { plural } from "../words.ts";
 import { completionOf } from "./complete.ts";
 import { shownChord } from "./keys.ts";
 import { titleOf } from "./list.ts";
+import { attachedRows, transferRow } from "./attached-rows.ts";
+import { blockedWords, isClosedTo } from "./hindrance.ts";
 import { type Row, type Style, fitRow, span, spread } from "./rows.ts";
 import { type ConversationId, type State, findConversation, openChat, openConversation } from "./state.ts";
 
@@ -18,7 +21,19 @@ const MOST_ROWS_OF_A_LINE = 3;
 /** Whether the terminal has few rows. */
 export const isLow = (state: State): boolean => state.rows < LOW;
 
-type Line = "timer" | "fetching" | "news" | "connection" | "request" | "blocked" | "sealing" | "below" | "flash" | "completion";
+type Line =
+  | "timer"
+  | "fetching"
+  | "news"
+  | "connection"
+  | "request"
+  | "blocked"
+  | "sealing"
+  | "below"
+  | "attached"
+  | "transfer"
+  | "flash"
+  | "completion";
 
 /** Most important last. */
 function linesOf(state: State): readonly Line[] {
@@ -34,14 +49,13 @@ function linesOf(state: State): readonly Line[] {
   else if (conversation !== undefined && conversation.blocked !== "none" && conversation.blocked !== "announce-only") lines.push("blocked");
   if (sealingShown(state) !== undefined) lines.push("sealing");
   if (isConnectionShown(state)) lines.push("connection");
+  if ((chat?.attached.length ?? 0) > 0) lines.push("attached");
+  if (state.transfers.size > 0) lines.push("transfer");
   if (state.flash !== undefined) lines.push("flash");
   const completion = completionOf(state, chat?.editor ?? state.homeEditor);
   if (completion !== undefined && (completion.candidates.length > 0 || state.flash === undefined)) lines.push("completion");
   return lines;
 }
-
-/** Nothing is written there, by rule. */
-const isClosedTo = ({ blocked }: ConversationSummary): boolean => blocked === "out" || blocked === "announce-only";
 
 /** The conversation whose new key is being sealed: the open one, or one that is only being made. */
 function sealingShown(state: State): ConversationId | undefined {
@@ -57,7 +71,7 @@ function isConnectionShown(state: State): boolean {
 
 /** Each of this width; the most important last, and left where there is no room for all. */
 export function lineRows(state: State, width: number): readonly Row[] {
-  const most = state.rows < 8 ? 1 : isLow(state) ? 2 : 6;
+  const most = state.rows < 8 ? 1 : isLow(state) ? 2 : Math.max(6, Math.floor(state.rows / 3));
   const rows = linesOf(state).flatMap((line) => rowsOf(state, line, width));
   return rows.slice(-most).map((row) => fitRow(row, width));
 }
@@ -83,6 +97,10 @@ function rowsOf(state: State, line: Line, width: number): readonly Row[] {
       return sentence(blockedWords(openConversation(state)!), "warning");
     case "sealing":
       return [[span(` ${sealingWords(state)}`, "accent")]];
+    case "attached":
+      return attachedRows(state);
+    case "transfer":
+      return [transferRow(state, width)];
     case "flash":
       return sentence(safeLine(state.flash!.text), state.flash!.tone === "plain" ? "accent" : state.flash!.tone);
     case "completion":
@@ -111,7 +129,7 @@ function newsRow(state: State, width: number): Row {
     [
       span(message.mentionsMe ? " @" : "", "mention-me"),
       span(` ${group}${safeName(message.from.name)}${more}: `, "unread"),
-      span(safeLine(message.text.slice(0, 300))),
+      span(safeLine(messageWords(message).slice(0, 300))),
     ],
     [span(hint, "dim")],
     width,
@@ -161,44 +179,4 @@ function connectionWords(state: Pick<State, "connection">): string {
     default:
       return connection satisfies never;
   }
-}
-
-/** Why nothing can be sent there now. */
-function blockedWords(conversation: ConversationSummary): string {
-  const { blocked } = conversation;
-  switch (blocked) {
-    case "identity-changed":
-      if (conversation.kind === "group")
-        return "A member's identity has changed: /verify NAME, then /accept NAME; until then nothing is sent.";
-      return `${titleOf(conversation)}'s identity has changed. Compare with /verify, then /accept; until then nothing is sent.`;
-    case "forked": {
-      const who = conversation.kind === "group" ? "a member" : titleOf(conversation);
-      return `The server shows two histories of ${who}'s account. Ask ${conversation.kind === "group" ? "them" : who}, then /accept; until then nothing is sent.`;
-    }
-    case "closed":
-      if (conversation.kind === "group") return "Nobody is left in this group: nothing can be sent.";
-      return `${titleOf(conversation)} has closed this account: nothing can be sent.`;
-    case "update-needed":
-      return "This conversation needs a newer FastChat: update to write here.";
-    case "out":
-      return outWords(conversation);
-    case "announce-only":
-      return "Only admins write here.";
-    case "none":
-      return "";
-    default:
-      return blocked satisfies never;
-  }
-}
-
-/** Why what is written stays in the field; what is only held back for a question may wait in the outbox. */
-export function hindranceOf(conversation: ConversationSummary): string | undefined {
-  if (conversation.request) return "They are strangers to you: /accept first, then send this.";
-  return isClosedTo(conversation) ? blockedWords(conversation) : undefined;
-}
-
-function outWords(conversation: ConversationSummary): string {
-  const ended = conversation.kind === "group" ? conversation.group.ended : undefined;
-  if (ended?.how === "removed") return `${safeName(ended.by)} removed you: nothing can be written here.`;
-  return "You left this group: nothing can be written here.";
 }

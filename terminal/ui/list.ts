@@ -1,5 +1,6 @@
 import type { ConversationSummary, Person } from "@fastchat/client";
 import { cells, fit, pad } from "../cells.ts";
+import { messageWords } from "../files/words.ts";
 import { safeLine, safeName } from "../safe-text.ts";
 import { listTime } from "../time.ts";
 import { typingWords, unreadWords } from "../words.ts";
@@ -83,7 +84,7 @@ function previewOf(state: State, conversation: ConversationSummary): string {
   const { last } = conversation;
   if (last === undefined) return "";
   const by = last.mine ? (conversation.kind === "note-to-self" ? "" : "you: ") : isGroup ? `${safeName(last.from.name)}: ` : "";
-  return `${by}${safeLine(last.text.slice(0, 200))}`;
+  return `${by}${safeLine(messageWords(last).slice(0, 200))}`;
 }
 
 /** That one is in a group no more: "left" or "removed". */

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Client } from "@fastchat/client";
 import { listProfiles } from "@fastchat/client/node";
 import type { OtherAccount } from "./accounts.ts";
@@ -13,7 +14,7 @@ export interface OpenedAccountsParts {
   readonly home: string;
   /** Undefined: nobody is signed in in this profile. */
   readonly open: (profile: string) => Promise<Client | undefined>;
-  readonly storeOptions: Omit<StoreOptions, "columns" | "rows">;
+  readonly storeOptions: Omit<StoreOptions, "columns" | "rows" | "profileFolder">;
 }
 
 /** Accounts that were shown once stay connected, and say what is unread in them, until the terminal client ends. */
@@ -36,7 +37,9 @@ export class OpenedAccounts implements AsyncDisposable {
   /** Takes in a client that is open. */
   add(profile: string, client: Client): OpenedAccount {
     const { columns, rows } = process.stdout;
-    const store = startStore(client, { ...this.#parts.storeOptions, columns, rows });
+    const { home, storeOptions } = this.#parts;
+    const profileFolder = client.quick ? undefined : join(home, profile);
+    const store = startStore(client, { ...storeOptions, columns, rows, profileFolder });
     const opened = { profile, client, store };
     this.#opened.set(profile, opened);
     store.subscribe(() => this.#tell());

@@ -1,5 +1,6 @@
 import type { ChatMessage } from "@fastchat/client";
 import { lengthWords } from "../durations.ts";
+import { fileWords } from "../files/words.ts";
 import { shortLength } from "../lifetimes.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { exactWords, listTime } from "../time.ts";
@@ -14,6 +15,7 @@ import { askersRows, infoRows, invitationRows, policyRows, receiptRows, requests
 import { helpRows } from "./help.ts";
 import { type ListEntry, findEntries, leadOf, presenceDot, titleOf } from "./list.ts";
 import { membersRows } from "./members.ts";
+import { pickerPanel } from "./picker.ts";
 import { type Row, blankRow, chosen, field, fitRow, paragraph, span, spread } from "./rows.ts";
 import { type State, findConversation, serverTimeIn } from "./state.ts";
 
@@ -90,6 +92,8 @@ export function overlayRows(state: State, width: number, height: number): Panel 
       return { rows: scrolledRows(helpRows(state, width), overlay.top, height), cursor: undefined };
     case "details":
       return { rows: detailRows(state, overlay, width), cursor: undefined };
+    case "picker":
+      return pickerPanel(state, overlay, width, height);
     case "verify":
       return { rows: verifyRows(overlay, width), cursor: undefined };
     case "confirm":
@@ -197,6 +201,7 @@ function detailRows(state: State, { message, receipts }: Extract<State["overlay"
     ...field("Number", sequence === undefined ? "not yet in the log" : String(sequence), width),
     ...field("Device", message.from.device.slice(0, 16), width),
     ...field("Id", message.id, width),
+    ...message.files.flatMap((file, index) => field(index === 0 ? "Files" : "", `${fileWords(file)}, ${file.mediaType}`, width)),
     blankRow,
     ...paragraph(safeText(message.text), width),
   ];

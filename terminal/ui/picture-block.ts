@@ -1,4 +1,5 @@
 import type { ChatMessage } from "@fastchat/client";
+import { averageOfThumbhash } from "@fastchat/client/media";
 import { fit } from "../cells.ts";
 import { halfBlocks } from "../pictures/half-blocks.ts";
 import { KITTY_MOST_CELLS, kittyId, kittyRows } from "../pictures/kitty.ts";
@@ -23,8 +24,29 @@ export interface PictureLook {
   readonly loaded: ReadonlyMap<string, LoadedPicture>;
 }
 
-/** The picture that a message brings. */
-export const pictureOf = (message: ChatMessage & { readonly picture?: PictureInfo }): PictureInfo | undefined => message.picture;
+/** A picture that a message brings. */
+export interface MessagePicture extends PictureInfo {
+  /** The how many-th of the message's files, from 0. */
+  readonly place: number;
+}
+
+/** A message's files never change, and are looked through for each frame. */
+const known = new WeakMap<ChatMessage["files"], readonly MessagePicture[]>();
+const none: readonly MessagePicture[] = [];
+
+/** Those of a message that can be shown: the others are files like all else. */
+export function picturesOf({ conversation, from, id, files }: ChatMessage): readonly MessagePicture[] {
+  if (files.length === 0) return none;
+  const before = known.get(files);
+  if (before !== undefined) return before;
+  const pictures = files.flatMap(({ kind, size, thumbhash }, place) => {
+    if (kind !== "picture" || size === undefined) return [];
+    const average = thumbhash && averageOfThumbhash(thumbhash);
+    return [{ key: `${conversation}:${from.device}:${id}:${place}`, place, ...size, average }];
+  });
+  known.set(files, pictures);
+  return pictures;
+}
 
 /** Small pictures are not enlarged: a pixel is half a cell, or one of the terminal's where it draws those. */
 export function cellsIn(picture: Size, room: Cells, { protocol, cell }: PictureTerminal): Cells {
@@ -44,7 +66,7 @@ export const blockCells = (picture: PictureInfo, { terminal, mostRows }: Picture
 
 export function pictureBlock(picture: PictureInfo, look: PictureLook, width: number): readonly Row[] {
   const { terminal } = look;
-  if (terminal.protocol === "none") return [[span(fit(`[picture, ${sizeWords(picture)}]`, width), "dim")]];
+  if (terminal.protocol === "none") return [];
   const cells = blockCells(picture, look, width);
   const loaded = look.loaded.get(picture.key);
   if (loaded?.kind !== "here") return emptyBlock(cells, picture.average, terminal, loaded?.kind === "failed" ? "cannot be shown" : "");
@@ -52,7 +74,7 @@ export function pictureBlock(picture: PictureInfo, look: PictureLook, width: num
   return terminal.protocol === "kitty" ? kittyRows(kittyId(picture.key), cells) : halfBlockRows(loaded.pixels, cells, terminal);
 }
 
-export const sizeWords = ({ width, height }: Size): string => `${width.toLocaleString("en-GB")} × ${height.toLocaleString("en-GB")}`;
+export const pixelWords = ({ width, height }: Size): string => `${width.toLocaleString("en-GB")} × ${height.toLocaleString("en-GB")}`;
 
 /** A frame is drawn with each key; the same pixels mostly in the same cells. */
 const drawn = new WeakMap<Pixels, { readonly cells: Cells; readonly rows: readonly Row[] }>();

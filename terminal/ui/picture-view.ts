@@ -6,9 +6,19 @@ import { type Cells, type PictureInfo, type Pixels, type Size, resampled } from 
 import { sixelPicture } from "../pictures/sixel.ts";
 import { safeLine, safeName } from "../safe-text.ts";
 import { exactWords } from "../time.ts";
+import { sizeWords } from "../words.ts";
 import type { Frame } from "./frame.ts";
 import { helpLine } from "./hints.ts";
-import { type LoadedPicture, cellsIn, emptyBlock, halfBlockRows, pictureOf, pixelsFor, sizeWords } from "./picture-block.ts";
+import {
+  type LoadedPicture,
+  type MessagePicture,
+  cellsIn,
+  emptyBlock,
+  halfBlockRows,
+  picturesOf,
+  pixelsFor,
+  pixelWords,
+} from "./picture-block.ts";
 import { type Row, blankRow, fitRow, span } from "./rows.ts";
 import type { State } from "./state.ts";
 
@@ -16,7 +26,7 @@ import type { State } from "./state.ts";
 
 interface View {
   readonly message: ChatMessage;
-  readonly picture: PictureInfo;
+  readonly picture: MessagePicture;
   readonly loaded: LoadedPicture | undefined;
 }
 
@@ -28,7 +38,7 @@ interface Place {
 
 export function viewOf({ overlay }: State): View | undefined {
   if (overlay.kind !== "picture") return undefined;
-  const picture = pictureOf(overlay.message);
+  const picture = picturesOf(overlay.message)[overlay.index];
   return picture && { message: overlay.message, picture, loaded: overlay.loaded };
 }
 
@@ -57,7 +67,11 @@ export function viewFrame(state: State, view: View): Frame {
   const { x, y, cells } = placeIn(state, view);
   const name = message.mine ? "you" : safeName(message.from.name);
   const rows: Row[] = [];
-  if (state.rows >= 6) rows.push([span(` ${name}`, "bold"), span(`  ${exactWords(message.time)}  ${sizeWords(picture)}`, "dim")]);
+  const count = picturesOf(message).length;
+  const which = count > 1 && state.overlay.kind === "picture" ? `  ${state.overlay.index + 1} of ${count}` : "";
+  const { bytes } = message.files[picture.place]!;
+  const about = `  ${exactWords(message.time)}  ${pixelWords(picture)}, ${sizeWords(bytes)}${which}`;
+  if (state.rows >= 6) rows.push([span(` ${name}`, "bold"), span(about, "dim")]);
   while (rows.length < y) rows.push(blankRow);
   for (const row of viewBlock(state, view, cells)) rows.push([span(" ".repeat(x)), ...row]);
   const end = state.rows - (state.rows >= 3 ? 1 : 0);

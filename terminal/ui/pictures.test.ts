@@ -1,7 +1,7 @@
-import type { ChatMessage } from "@fastchat/client";
+import type { ChatFile, ChatMessage } from "@fastchat/client";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type PictureInfo, resampled } from "../pictures/pixels.ts";
+import { resampled } from "../pictures/pixels.ts";
 import { type PictureTerminal, pictureTerminal } from "../pictures/terminal.ts";
 import { plain, rainbow } from "../pictures/test-pictures.ts";
 import { frameOf } from "./frame.ts";
@@ -10,13 +10,12 @@ import { viewDrawing } from "./picture-view.ts";
 import { type Row, rowCells, rowText } from "./rows.ts";
 import { type Effect, openChat } from "./state.ts";
 import { scrolled, windowOf } from "./transcript.ts";
-import { Alice, enter, key, message, morning, screenOf, shows, withBob } from "./test-state.ts";
+import { Alice, bluish, enter, fileCalled, key, message, morning, screenOf, shows, withBob } from "./test-state.ts";
 
-type WithPicture = ChatMessage & { readonly picture: PictureInfo };
+const photo = fileCalled("photo.jpg", "image/jpeg", { width: 1_200, height: 800, thumbhash: bluish });
 
-const photo: PictureInfo = { key: "photo", width: 1_200, height: 800, average: [90, 110, 130] };
-
-const withPhoto = (sequence: number, text = "", picture = photo): WithPicture => ({ ...message(withBob, sequence, text), picture });
+const withPhoto = (sequence: number, text = "", ...files: readonly ChatFile[]): ChatMessage =>
+  message(withBob, sequence, text, { files: files.length === 0 ? [photo] : files });
 
 const said = (sequence: number, text: string): ChatMessage => message(withBob, sequence, text);
 
@@ -49,7 +48,7 @@ test("a picture has its rows before it is here, in its average colour, and nothi
     frameOf(alice.state)
       .rows.flat()
       .find(({ sgr }) => sgr !== undefined),
-  ).toMatchObject({ sgr: "48;2;90;110;130", text: " ".repeat(36) });
+  ).toMatchObject({ sgr: "48;2;90;110;128", text: " ".repeat(36) });
   expect(loads(alice)).toMatchObject([{ use: "transcript", size: { width: 72, height: 48 } }]);
   const after = screenOf(alice);
   expect(after.filter(isBlock)).toHaveLength(12);
@@ -57,7 +56,8 @@ test("a picture has its rows before it is here, in its average colour, and nothi
     expect(placeOf(after, words)).toBe(placeOf(before, words));
     expect(placeOf(after, words)).toBeGreaterThan(0);
   }
-  expect(placeOf(after, "the caption")).toBe(after.findLastIndex(isBlock) + 1);
+  expect(placeOf(after, "photo.jpg")).toBe(after.findLastIndex(isBlock) + 1);
+  expect(placeOf(after, "the caption")).toBe(after.findLastIndex(isBlock) + 2);
 });
 
 test("a picture scrolls by rows, as all else, and is asked for once, when it shows", () => {
@@ -84,23 +84,23 @@ test("a picture scrolls by rows, as all else, and is asked for once, when it sho
 });
 
 test("every screen with pictures has exactly its size, and any part of a picture may show", () => {
-  const somePicture = fc.record({
-    key: fc.constantFrom("one", "two", "three"),
-    width: fc.oneof(fc.integer({ min: 1, max: 5_000 }), fc.constantFrom(0, -1, Number.NaN, Infinity)),
-    height: fc.integer({ min: 1, max: 5_000 }),
-    average: fc.constantFrom(undefined, [1, 2, 3] as const),
-  });
+  const someFile = fc
+    .record({
+      width: fc.oneof(fc.integer({ min: 1, max: 5_000 }), fc.constantFrom(0, -1, Number.NaN, Infinity)),
+      height: fc.integer({ min: 1, max: 5_000 }),
+      thumbhash: fc.constantFrom(undefined, bluish),
+      mediaType: fc.constantFrom("image/jpeg", "image/webp", "video/mp4", "application/pdf"),
+    })
+    .map(({ mediaType, ...claims }) => fileCalled("some file", mediaType, claims));
   fc.assert(
     fc.property(
       fc.integer({ min: 12, max: 140 }),
       fc.integer({ min: 3, max: 50 }),
-      fc.array(fc.oneof(somePicture, fc.constant(undefined)), { minLength: 1, maxLength: 8 }),
+      fc.array(fc.array(someFile, { maxLength: 3 }), { minLength: 1, maxLength: 8 }),
       fc.constantFrom(undefined, kitty, sixel, pictureTerminal({}, "off", true), pictureTerminal({ TERM: "xterm-256color" }, "auto", true)),
-      fc.array(fc.constantFrom("page-up", "page-down", "up", "o", "escape", "pixels", "fail"), { maxLength: 12 }),
-      (columns, rows, pictures, terminal, does) => {
-        const items = pictures.map((picture, index) =>
-          picture === undefined ? said(index + 1, "words") : withPhoto(index + 1, "", picture),
-        );
+      fc.array(fc.constantFrom("page-up", "page-down", "up", "o", "right", "escape", "pixels", "fail"), { maxLength: 12 }),
+      (columns, rows, some, terminal, does) => {
+        const items = some.map((files, index) => message(withBob, index + 1, files.length === 0 ? "words" : "", { files }));
         const alice = aliceAt(terminal, { columns, rows }).opens(withBob, items);
         for (const what of does) {
           if (what === "pixels") loads(alice, (width, height) => plain(Math.min(width, 20), Math.min(height, 20), [1, 2, 3]));
@@ -137,10 +137,11 @@ test("without colours, or switched off, a line of words", () => {
   const alice = aliceAt(pictureTerminal({ TERM: "xterm-256color", NO_COLOR: "1" }, "auto", false)).opens(withBob, [
     withPhoto(1, "caption"),
   ]);
-  expect(shows(alice, "[picture, 1,200 × 800]")).toBe(true);
+  expect(shows(alice, "▣ photo.jpg  412 kB")).toBe(true);
   expect(alice.asked("load-picture")).toEqual([]);
   alice.presses(key("up"), "o");
   expect(alice.state.overlay.kind).toBe("none");
+  expect(alice.asked("open-file")).toHaveLength(1);
 });
 
 test("o opens the selected picture as large as the screen, coarse first; Esc goes back to where one was", () => {
@@ -228,7 +229,7 @@ test("the view of a message that is deleted closes", () => {
 
 test("many pictures: only those of late are kept", () => {
   const many = Array.from({ length: 80 }, (_, index) =>
-    withPhoto(index + 1, "", { ...photo, key: `photo ${index}`, width: 60, height: 20 }),
+    withPhoto(index + 1, "", fileCalled(`${index}.jpg`, "image/jpeg", { width: 60, height: 20 })),
   );
   const alice = aliceAt(kitty).opens(withBob, many);
   for (let page = 0; page < 80; page++) {

@@ -1,8 +1,8 @@
 import type { ChatMessage } from "@fastchat/client";
 import { kittyId } from "../pictures/kitty.ts";
-import type { Cells, PictureInfo, Pixels, Size } from "../pictures/pixels.ts";
+import type { Cells, Pixels, Size } from "../pictures/pixels.ts";
 import { isCovered, layoutOf, lookOf } from "./layout.ts";
-import { type LoadedPicture, blockCells, pictureOf, pixelsFor } from "./picture-block.ts";
+import { type LoadedPicture, type MessagePicture, blockCells, picturesOf, pixelsFor } from "./picture-block.ts";
 import { placeIn, viewId, viewOf, viewPixels } from "./picture-view.ts";
 import { type Chat, type Effect, type PictureUse, type State, type Step, type ToldPicture, openChat, step } from "./state.ts";
 import type { Entry } from "./timeline.ts";
@@ -17,7 +17,7 @@ const MUCH_LARGER = 1.5;
 
 interface Visible {
   readonly message: ChatMessage;
-  readonly picture: PictureInfo;
+  readonly picture: MessagePicture;
   readonly cells: Cells;
 }
 
@@ -37,7 +37,7 @@ const some = new WeakMap<Chat["entries"], boolean>();
 function hasPictures(entries: readonly Entry[]): boolean {
   const known = some.get(entries);
   if (known !== undefined) return known;
-  const has = entries.some(({ item }) => item.kind === "message" && pictureOf(item) !== undefined);
+  const has = entries.some(({ item }) => item.kind === "message" && picturesOf(item).length > 0);
   some.set(entries, has);
   return has;
 }
@@ -49,9 +49,12 @@ function visibleIn(state: State): readonly Visible[] {
   const look = lookOf(state, layout);
   const { first, last } = windowOf(chat, layout.transcriptHeight, look);
   return chat.entries.slice(first, last + 1).flatMap(({ item }) => {
-    const picture = item.kind === "message" ? pictureOf(item) : undefined;
-    if (item.kind !== "message" || picture === undefined) return [];
-    return [{ message: item, picture, cells: blockCells(picture, look.pictures, messageWidth(look)) }];
+    if (item.kind !== "message") return [];
+    return picturesOf(item).map((picture) => ({
+      message: item,
+      picture,
+      cells: blockCells(picture, look.pictures, messageWidth(look)),
+    }));
   });
 }
 

@@ -4,6 +4,8 @@ import { pressDevices } from "./devices.ts";
 import { pressFound } from "./found.ts";
 import type { Command, Key } from "./keys.ts";
 import { findEntries } from "./list.ts";
+import { picturesOf } from "./picture-block.ts";
+import { pressPicker } from "./picker.ts";
 import { pressAskers, pressMembers } from "./press-members.ts";
 import { pressRequests } from "./press-requests.ts";
 import { pressRevoke } from "./revoke.ts";
@@ -27,6 +29,24 @@ const LETTERS_ACT: ReadonlySet<State["overlay"]["kind"]> = new Set([
 ]);
 
 const isCommand = (key: Key): boolean => key.name === "text" && key.text.startsWith("/");
+
+function pressView(
+  state: State,
+  overlay: Extract<State["overlay"], { readonly kind: "picture" }>,
+  key: Key,
+  command: Command | undefined,
+): Step {
+  const { message, index } = overlay;
+  const pictures = picturesOf(message);
+  const by = key.name === "left" ? -1 : key.name === "right" ? 1 : 0;
+  if (by !== 0) {
+    const next = Math.max(0, Math.min(pictures.length - 1, index + by));
+    return step(next === index ? state : { ...state, overlay: { ...overlay, index: next, loaded: undefined } });
+  }
+  if (key.name === "text" && key.text === "s") return step(closed(state), { kind: "save-files", message });
+  if (key.name === "text" && key.text === "o") return step(closed(state), { kind: "open-file", message, place: pictures[index]!.place });
+  return command === undefined ? goOn(state, key) : step(state);
+}
 
 /** Keys while something lies over the conversation, or beside it has them. Escape always closes it. */
 export function pressOverlay(state: State, key: Key, command: Command | undefined): Step {
@@ -64,7 +84,9 @@ export function pressOverlay(state: State, key: Key, command: Command | undefine
       if (key.name !== "text" || key.text !== "y") return step(state);
       return step(said(state, "Copied."), { kind: "copy", text: overlay.link });
     case "picture":
-      return command === undefined ? goOn(state, key) : step(state);
+      return pressView(state, overlay, key, command);
+    case "picker":
+      return key.name === "text" ? typeText(state, key.text) : pressPicker(state, overlay, key, command);
     case "details":
       if (key.name === "text" && key.text === "y") return step(closed(state), { kind: "copy", text: overlay.message.text });
       return goOn(state, key);

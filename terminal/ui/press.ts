@@ -1,4 +1,5 @@
 import { nextAccount } from "./accounts.ts";
+import { isHeld, mayTakeBack, sendStep, takeBack } from "./attach.ts";
 import type { ChatMessage, ConversationSummary } from "@fastchat/client";
 import { callsAttention } from "./attention.ts";
 import { completed, completionOf } from "./complete.ts";
@@ -6,9 +7,9 @@ import * as editing from "./editor.ts";
 import { leave, open, openEntry } from "./enter.ts";
 import { type Command, type Key, chordOf } from "./keys.ts";
 import { layoutOf, lookOf } from "./layout.ts";
-import { hindranceOf } from "./lines.ts";
+import { hindranceOf } from "./hindrance.ts";
 import { listEntries } from "./list.ts";
-import { pictureOf } from "./picture-block.ts";
+import { picturesOf } from "./picture-block.ts";
 import { toggleMembers } from "./press-members.ts";
 import { pressOverlay } from "./press-overlay.ts";
 import { needsGroup } from "./run-group.ts";
@@ -126,6 +127,7 @@ function moveList(state: State, direction: 1 | -1): Step {
 function edit(state: State, key: Key): Step {
   const editor = editorOf(state);
   const change = editingKey(key);
+  if (key.name === "backspace" && editor.text === "" && state.transfers.size === 0) return takeBack(state) ?? step(state);
   if (change !== undefined) return setEditor(state, change(editor));
   switch (key.name) {
     case "up":
@@ -136,7 +138,10 @@ function edit(state: State, key: Key): Step {
       return direction < 0 ? select(state) : step(state);
     }
     case "escape":
-      return (editor.text === "" ? obey(state, "bottom") : undefined) ?? step({ ...state, flash: undefined, news: undefined });
+      return (
+        (editor.text === "" ? (takeBack(state) ?? obey(state, "bottom")) : undefined) ??
+        step({ ...state, flash: undefined, news: undefined })
+      );
     case "c":
       return key.ctrl ? step(said(state, "Ctrl+Q quits.")) : step(state);
     default:
@@ -153,7 +158,8 @@ const JOIN_LINK = /^https?:\/\/\S+\/join#\S+$/u;
 function submit(state: State): Step {
   const { text } = editorOf(state);
   const trimmed = text.trim();
-  if (trimmed === "") return state.open === undefined ? openEntry(state, listEntries(state)[state.listIndex]) : step(state);
+  const hasFiles = (openChat(state)?.attached.length ?? 0) > 0;
+  if (trimmed === "" && !hasFiles) return state.open === undefined ? openEntry(state, listEntries(state)[state.listIndex]) : step(state);
   if (LEAVING.has(trimmed)) return leaveChat(state);
   return submitted(withoutOldAnswer(state), text, trimmed);
 }
@@ -175,9 +181,11 @@ function submitted(state: State, text: string, trimmed: string): Step {
   const conversation = openConversation(state);
   const hindrance = conversation && hindranceOf(conversation);
   if (hindrance !== undefined) return step(said(state, hindrance, "error"));
+  if (isHeld(state, id)) return step(said(state, "One moment: what you send is still being read."));
   const message = text.replace(/\s+$/u, "").replace(/^\/\//u, "/");
-  const sent = withChat(cleared(state).state, id, (chat) => ({ ...chat, position: { kind: "bottom" }, below: 0 }));
-  return step(sent, { kind: "send", id, text: message }, { kind: "draft", id, text: "" }, { kind: "typing", id, active: false });
+  const { state: sent, effects } = sendStep(cleared(state).state, id, { text: message });
+  const shown = withChat(sent, id, (chat) => ({ ...chat, position: { kind: "bottom" }, below: 0 }));
+  return step(shown, ...effects, { kind: "draft", id, text: "" }, { kind: "typing", id, active: false });
 }
 
 const cleared = (state: State): Step => setEditor(state, editing.emptyEditor);
@@ -220,10 +228,22 @@ function pressSelection(state: State, chat: Chat, key: Key): Step | undefined {
     const receipts: Effect[] = isGroups ? [{ kind: "load-receipts", message: selected }] : [];
     return step({ ...state, overlay: { kind: "details", message: selected, receipts: undefined } }, ...receipts);
   }
-  if (key.text === "o" && pictureOf(selected) !== undefined && state.pictureTerminal.protocol !== "none")
-    return step({ ...state, overlay: { kind: "picture", message: selected, loaded: undefined } });
+  if (selected.files.length > 0) {
+    const done = pressFiles(state, selected, key.text);
+    if (done !== undefined) return done;
+  }
   if (key.text === "y") return step(said(change(undefined), "Copied."), { kind: "copy", text: selected.text });
   return step(state);
+}
+
+/** A letter while a message with files is selected; undefined: it means something else. */
+function pressFiles(state: State, message: ChatMessage, letter: string): Step | undefined {
+  if (letter === "s") return step(state, { kind: "save-files", message });
+  if (letter === "x" && mayTakeBack(message)) return step(state, { kind: "cancel-upload", message: message.id });
+  if (letter !== "o") return undefined;
+  if (picturesOf(message).length > 0 && state.pictureTerminal.protocol !== "none")
+    return step({ ...state, overlay: { kind: "picture", message, index: 0, loaded: undefined } });
+  return step(state, { kind: "open-file", message, place: 0 });
 }
 
 /** Scrolls just as far as the entry needs to show. */

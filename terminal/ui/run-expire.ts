@@ -10,7 +10,8 @@ import {
   retentionSentence,
   timerSentence,
 } from "../lifetimes.ts";
-import { hindranceOf } from "./lines.ts";
+import { sendStep } from "./attach.ts";
+import { hindranceOf } from "./hindrance.ts";
 import type { Typed } from "./run-group.ts";
 import { type State, type Step, openConversation, said, step } from "./state.ts";
 
@@ -33,7 +34,7 @@ export function runExpire(state: State, { argument, line }: Typed): Step {
     const values = lifetimeValues(rest === "" ? longestRetention : longestLifetime);
     return step(said(state, `/expire takes ${values}; or mine before it, or a message behind it.`, "error"));
   }
-  if (rest !== "") return step(told(state, seconds), { kind: "send", id, text: rest, expiresAfter: seconds, line });
+  if (rest !== "") return sendStep(told(state, seconds), id, { text: rest, expiresAfter: seconds, line });
   return setRetention(state, conversation, seconds, line);
 }
 

@@ -6,6 +6,7 @@ import { mayDo } from "../group-rights.ts";
 import * as editing from "./editor.ts";
 import { leave, open } from "./enter.ts";
 import { titleOf } from "./list.ts";
+import { runAttach } from "./run-attach.ts";
 import { runBroadcast } from "./run-broadcast.ts";
 import { runExpire } from "./run-expire.ts";
 import { type Typed, leaveGroup, makeGroup, needsGroup, runGroup } from "./run-group.ts";
@@ -37,6 +38,9 @@ function run(state: State, name: SlashCommand, typed: Typed): Step {
       return step(state, { kind: "join", to: argument, line: typed.line });
     case "find":
       return step(state, { kind: "find-groups", text: argument, line: typed.line });
+    case "image":
+    case "file":
+      return runAttach(state, name, typed);
     case "add":
     case "remove":
     case "promote":

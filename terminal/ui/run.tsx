@@ -5,6 +5,7 @@ import { render } from "ink";
 import type { Client, QuickOptions, QuickResult } from "@fastchat/client";
 import { openClient, openQuick } from "@fastchat/client/node";
 import type { Config } from "../config.ts";
+import { pixelsOf } from "../files/pixels.ts";
 import { askTerminal } from "../pictures/ask.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import { quickProgram, rememberProfile, thisProgram } from "../place.ts";
@@ -12,7 +13,7 @@ import { readKeymap } from "./keys.ts";
 import { ChatScreen, type PictureScreen } from "./screen.tsx";
 import { SignInScreen, type SignedIn } from "./sign-in-screen.tsx";
 import { OpenedAccounts } from "./opened-accounts.ts";
-import { type StoreOptions, sentenceOf } from "./store.ts";
+import { sentenceOf } from "./store.ts";
 
 export interface ClientOptions {
   readonly config: Config;
@@ -117,7 +118,7 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
         redraw: () => ink.clear(),
         pictureTerminal,
         write: screen.write,
-        decode: decodePicture,
+        decode: pixelsOf,
         switchTo: (to) => switching.resolve({ kind: "switch", profile: to }),
       },
     });
@@ -175,9 +176,6 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
     if (parting !== "") process.stdout.write(`${parting}\n`);
   }
 }
-
-/** No message brings a picture yet. */
-const decodePicture: StoreOptions["decode"] = () => Promise.reject(new Error("No picture can be had."));
 
 /** `profile`: undefined where the person signs in to another account. */
 type Switch = { readonly kind: "switch"; readonly profile: string | undefined };

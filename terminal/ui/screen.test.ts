@@ -318,7 +318,14 @@ test("each conversation keeps what was being written", () => {
 
 test("what the server refused comes back to be changed", () => {
   const alice = new Alice().knows(withBob).opens(withBob, []);
-  alice.does({ kind: "not-sent", id: withBob.id, text: "too long", sentence: "That is too large to send: make it shorter.", now: morning });
+  alice.does({
+    kind: "not-sent",
+    id: withBob.id,
+    text: "too long",
+    files: [],
+    sentence: "That is too large to send: make it shorter.",
+    now: morning,
+  });
   expect(openChat(alice.state)!.editor.text).toBe("too long");
   expect(shows(alice, "make it shorter")).toBe(true);
 });

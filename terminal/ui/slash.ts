@@ -25,6 +25,8 @@ const entries = {
   group: { argument: "NAME MEMBER…", help: 'Make a group: /group "Chess club" bob carol', names: many("people", 1) },
   join: { argument: "LINK|NAME", help: "Join a group by its link or its public name" },
   find: { argument: "[TEXT]", help: "Groups with a public name, to ask to join" },
+  image: { argument: "[PATH…]", help: "Send pictures, made anew without place and camera; without a path: choose them" },
+  file: { argument: "[PATH…]", help: "Send files as they are; without a path: choose them" },
   add: { argument: "NAME…", help: "Add members", names: many("no-members"), isForGroups: true, right: "add" },
   remove: { argument: "NAME…", help: "Remove members", names: many("members"), isForGroups: true, right: "remove" },
   promote: { argument: "NAME…", help: "Make members admins", names: many("no-admins"), isForGroups: true, right: "role" },

@@ -21,8 +21,10 @@ import type { OtherAccount } from "./accounts.ts";
 import { type Editor, emptyEditor } from "./editor.ts";
 import type { Key, Keymap } from "./keys.ts";
 import type { Cells, PictureInfo, Pixels, Size } from "../pictures/pixels.ts";
+import type { FolderEntry } from "../files/folders.ts";
+import type { NamedFile, PreparedFile, SentAs } from "../files/to-send.ts";
 import type { PictureTerminal } from "../pictures/terminal.ts";
-import type { LoadedPicture } from "./picture-block.ts";
+import type { LoadedPicture, MessagePicture } from "./picture-block.ts";
 import type { Entry } from "./timeline.ts";
 import type { Position } from "./transcript.ts";
 
@@ -50,6 +52,8 @@ export interface Chat {
   /** Key of the selected message. */
   readonly selected: string | undefined;
   readonly editor: Editor;
+  /** Files that go with the next message. */
+  readonly attached: readonly PreparedFile[];
   /** Marked as read up to here by us. */
   readonly marked: number;
   /** Somebody scrolled up: in a QuickChat session what is older is fetched for who does so, and not before. */
@@ -75,8 +79,18 @@ export type Overlay =
   | { readonly kind: "help"; readonly top: number }
   /** `receipts`: of one's own message in a group; undefined: not known yet. */
   | { readonly kind: "details"; readonly message: ChatMessage; readonly receipts: readonly Receipt[] | undefined }
-  /** The picture of a message, as large as the screen; `loaded`: undefined: not asked for yet. */
-  | { readonly kind: "picture"; readonly message: ChatMessage; readonly loaded: LoadedPicture | undefined }
+  /** A picture of a message, as large as the screen; `index`: the how many-th; `loaded`: undefined: not asked for yet. */
+  | { readonly kind: "picture"; readonly message: ChatMessage; readonly index: number; readonly loaded: LoadedPicture | undefined }
+  /** Files are chosen in a folder; `editor`: what their names hold; `marked`: paths of those that are chosen already. */
+  | {
+      readonly kind: "picker";
+      readonly sentAs: SentAs;
+      /** Undefined: where one begins. */
+      readonly folder: string | undefined;
+      readonly editor: Editor;
+      readonly index: number;
+      readonly marked: readonly string[];
+    }
   | { readonly kind: "verify"; readonly name: string; readonly number: SafetyNumber | undefined }
   /** The members' panel has the keys; without room beside the transcript it lies over it. */
   | { readonly kind: "members"; readonly index: number }
@@ -99,6 +113,22 @@ export type Overlay =
     }
   /** `back`: what lay there before, and does again after the answer. */
   | { readonly kind: "confirm"; readonly question: string; readonly effect: Effect; readonly back?: Overlay };
+
+/** A folder as it was looked at last; `entries`: undefined: on their way. */
+export interface Folder {
+  readonly path: string;
+  readonly entries: readonly FolderEntry[] | undefined;
+}
+
+/** What is done with files and takes its time; `total`: bytes, 0: not known. */
+export interface Transfer {
+  /** As "Reading photo.jpg". */
+  readonly words: string;
+  readonly done: number;
+  readonly total: number;
+  /** Nothing is sent there before it is over. */
+  readonly holds: ConversationId | undefined;
+}
 
 /** One line of answer to what was done, which goes when the person goes on; or a warning. */
 export interface Flash {
@@ -154,6 +184,9 @@ export interface State {
   /** New keys that are being sealed. */
   readonly sealing: ReadonlyMap<ConversationId, { readonly done: number; readonly total: number }>;
   readonly chats: ReadonlyMap<ConversationId, Chat>;
+  /** The newest last: that is the one that shows. */
+  readonly transfers: ReadonlyMap<number, Transfer>;
+  readonly folder: Folder | undefined;
   /** What is written while no chat is open. */
   readonly homeEditor: Editor;
   /** Chosen entry of the list while no chat is open. */
@@ -195,7 +228,24 @@ export type Effect =
   /** `orGroup`: a group that is called so, for the case that nobody is. */
   | { readonly kind: "open-direct"; readonly name: string; readonly orGroup?: ConversationId }
   /** `expiresAfter`: seconds; left out: as is set for the chat. `line`: what was typed, where that is more than the text. */
-  | { readonly kind: "send"; readonly id: ConversationId; readonly text: string; readonly expiresAfter?: number; readonly line?: string }
+  | {
+      readonly kind: "send";
+      readonly id: ConversationId;
+      readonly text: string;
+      readonly files?: readonly PreparedFile[];
+      readonly expiresAfter?: number;
+      readonly line?: string;
+    }
+  | { readonly kind: "attach"; readonly id: ConversationId; readonly files: readonly NamedFile[]; readonly line?: string }
+  | { readonly kind: "drop-files"; readonly files: readonly PreparedFile[] }
+  /** What was pasted, in case that it names files. */
+  | { readonly kind: "look-for-files"; readonly id: ConversationId; readonly text: string }
+  /** `path`: undefined: where one begins. */
+  | { readonly kind: "list-folder"; readonly path: string | undefined; readonly sentAs: SentAs }
+  | { readonly kind: "save-files"; readonly message: ChatMessage }
+  | { readonly kind: "open-file"; readonly message: ChatMessage; readonly place: number }
+  | { readonly kind: "cancel-transfer"; readonly transfer: number }
+  | { readonly kind: "cancel-upload"; readonly message: ChatMessage["id"] }
   | { readonly kind: "retry"; readonly message: ChatMessage["id"] }
   | { readonly kind: "mark-read"; readonly id: ConversationId; readonly sequence: number }
   | { readonly kind: "draft"; readonly id: ConversationId; readonly text: string }
@@ -231,7 +281,7 @@ export type Effect =
   | {
       readonly kind: "load-picture";
       readonly message: ChatMessage;
-      readonly picture: PictureInfo;
+      readonly picture: MessagePicture;
       readonly use: PictureUse;
       readonly size: Size;
     }
@@ -273,7 +323,19 @@ export type Action =
   /** What was asked for takes its time. */
   | { readonly kind: "slow"; readonly id: ConversationId }
   | { readonly kind: "opened"; readonly conversation: ConversationSummary }
-  | { readonly kind: "not-sent"; readonly id: ConversationId; readonly text: string; readonly sentence: string; readonly now: number }
+  | {
+      readonly kind: "not-sent";
+      readonly id: ConversationId;
+      readonly text: string;
+      readonly files: readonly PreparedFile[];
+      readonly sentence: string;
+      readonly now: number;
+    }
+  | { readonly kind: "attached"; readonly id: ConversationId; readonly files: readonly PreparedFile[] }
+  | { readonly kind: "files-found"; readonly id: ConversationId; readonly text: string; readonly files: readonly NamedFile[] }
+  /** `asked`: as it was asked for; `state`: undefined: it is over. */
+  | { readonly kind: "transfer"; readonly transfer: number; readonly state: Transfer | undefined }
+  | { readonly kind: "folder"; readonly asked: string | undefined; readonly path: string; readonly entries: readonly FolderEntry[] }
   | { readonly kind: "refused"; readonly line: string; readonly sentence: string; readonly now: number }
   | { readonly kind: "safety-number"; readonly name: string; readonly number: SafetyNumber }
   /** Undefined: they could not be had. */
@@ -311,6 +373,8 @@ export function initialState(
     joining: undefined,
     sealing: new Map(),
     chats: new Map(),
+    transfers: new Map(),
+    folder: undefined,
     homeEditor: emptyEditor,
     listIndex: 0,
     overlay: { kind: "none" },
@@ -332,6 +396,7 @@ export const emptyChat: Chat = {
   below: 0,
   selected: undefined,
   editor: emptyEditor,
+  attached: [],
   marked: 0,
   wantsOlder: false,
 };

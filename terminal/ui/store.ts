@@ -1,12 +1,15 @@
 import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
-import type { ChatMessage, Client } from "@fastchat/client";
+import type { Client } from "@fastchat/client";
+import type { WantedPixels } from "../files/pixels.ts";
 import { mayDo } from "../group-rights.ts";
 import { kittyForget, kittyPlace, kittySend, throughTmux } from "../pictures/kitty.ts";
-import type { Pixels, Size } from "../pictures/pixels.ts";
+import type { Pixels } from "../pictures/pixels.ts";
 import { atMostOnce } from "./again.ts";
+import { dispose, performFiles, sendFiles } from "./perform-files.ts";
 import { performGroups } from "./perform-groups.ts";
 import { changesWithTime } from "./remaining.ts";
 import { type Action, type Effect, type State, type TellPicture, initialState } from "./state.ts";
+import { Transfers } from "./transfers.ts";
 import { update } from "./update.ts";
 
 /** The state of a running terminal client, and what carries out its effects. */
@@ -27,8 +30,10 @@ export interface StoreOptions extends Pick<State, "columns" | "rows" | "colour" 
   readonly redraw: () => void;
   /** Writes a control sequence to the terminal, between two frames. */
   readonly write: (sequence: string) => void;
-  /** The picture of a message, upright, in its own aspect ratio, with `most` pixels at most. Fails where it cannot be had. */
-  readonly decode: (client: Client, message: ChatMessage, most: Size, signal: AbortSignal) => Promise<Pixels>;
+  /** A picture that a message brings, upright, in its own aspect ratio. Fails where it cannot be had. */
+  readonly decode: (client: Client, wanted: WantedPixels, signal: AbortSignal) => Promise<Pixels>;
+  /** The profile's; undefined: of a QuickChat session, which has none. */
+  readonly profileFolder: string | undefined;
   /** Shows another account, or (undefined) lets the person sign in to one. */
   readonly switchTo: (profile: string | undefined) => void;
 }
@@ -60,7 +65,7 @@ function sequenceOf(tell: TellPicture): string {
 }
 
 export function startStore(client: Client, options: StoreOptions): Store {
-  const { copy, redraw, write, decode, switchTo, ...view } = options;
+  const { copy, redraw, write, decode, profileFolder, switchTo, ...view } = options;
   let state = initialState(client, { ...view, now: Date.now() });
   const listeners = new Set<() => void>();
   let isAnnounced = false;
@@ -92,11 +97,21 @@ export function startStore(client: Client, options: StoreOptions): Store {
 
   const say = (text: string, tone: "plain" | "error" = "plain"): void => dispatch({ kind: "said", text, tone, now: Date.now() });
 
+  const transfers = new Transfers(dispatch, over.signal);
+  const files = { client, dispatch, say, transfers, profileFolder };
+
   const start = (effect: Effect): void => {
     perform(effect).catch((error: unknown) => {
       if (over.signal.aborted) return;
       if (effect.kind === "send")
-        dispatch({ kind: "not-sent", id: effect.id, text: effect.line ?? effect.text, sentence: sentenceOf(error), now: Date.now() });
+        dispatch({
+          kind: "not-sent",
+          id: effect.id,
+          text: effect.line ?? effect.text,
+          files: effect.files ?? [],
+          sentence: sentenceOf(error),
+          now: Date.now(),
+        });
       else if ("line" in effect && effect.line !== undefined)
         dispatch({ kind: "refused", line: effect.line, sentence: sentenceOf(error), now: Date.now() });
       else say(sentenceOf(error), "error");
@@ -176,6 +191,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
         return;
       }
       case "send": {
+        if (effect.files !== undefined) return sendFiles(files, effect);
         const { expiresAfter } = effect;
         await client.send(effect.id, effect.text, expiresAfter === undefined ? {} : { expiresAfter });
         return;
@@ -252,9 +268,19 @@ export function startStore(client: Client, options: StoreOptions): Store {
       case "broadcast-lists":
       case "set-broadcast-list":
         return performGroups({ client, dispatch, say }, effect);
+      case "attach":
+      case "drop-files":
+      case "look-for-files":
+      case "list-folder":
+      case "save-files":
+      case "open-file":
+      case "cancel-transfer":
+      case "cancel-upload":
+        return performFiles(files, effect);
       case "load-picture": {
         const { message, picture, use, size } = effect;
-        const pixels = await decode(client, message, size, over.signal).catch(() => undefined);
+        const wanted = { message, place: picture.place, whole: use === "view", most: size };
+        const pixels = await decode(client, wanted, over.signal).catch(() => undefined);
         if (!over.signal.aborted) dispatch({ kind: "pixels", key: picture.key, use, pixels });
         return;
       }
@@ -327,6 +353,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
       for (const id of state.told.keys()) tell({ kind: "forget", id });
       const pending = [...drafts.values()];
       for (const { timer } of pending) clearTimeout(timer);
+      for (const { attached } of state.chats.values()) await dispose(attached);
       // Whatever else is under way ends with the client; a draft is worth a moment.
       await Promise.race([
         Promise.all(pending.map(({ save }) => save())),

@@ -3,33 +3,32 @@ import type { ChatMessage, Client } from "@fastchat/client";
 import { render } from "ink";
 import { readConfig } from "../config.ts";
 import { askTerminal } from "../pictures/ask.ts";
-import type { PictureInfo } from "../pictures/pixels.ts";
 import { painted } from "../pictures/test-pictures.ts";
 import { readKeymap } from "./keys.ts";
 import { ChatScreen } from "./screen.tsx";
 import { startStore } from "./store.ts";
-import { me, message, withBob } from "./test-state.ts";
+import { bluish, fileCalled, me, message, withBob } from "./test-state.ts";
 
 // Alice's chat with bob, who sent pictures, without a server: for tests in real terminals.
 
 const LATE_MS = 150;
 
-const scene: PictureInfo = { key: "scene", width: 900, height: 600, average: [120, 110, 100] };
-const ball: PictureInfo = { key: "ball", width: 400, height: 400, average: undefined };
+const scene = fileCalled("scene.jpg", "image/jpeg", { width: 900, height: 600, thumbhash: bluish });
+const ball = fileCalled("ball.webp", "image/webp", { width: 400, height: 400 });
 
 const items: readonly ChatMessage[] = [
   message(withBob, 1, "Where are you?"),
-  { ...message(withBob, 2, "In the mountains"), picture: scene } as ChatMessage,
+  message(withBob, 2, "In the mountains", { files: [scene] }),
   message(withBob, 3, "And with a ball:"),
-  { ...message(withBob, 4, ""), picture: ball } as ChatMessage,
+  message(withBob, 4, "", { files: [ball] }),
   message(withBob, 5, "Nice?", { mine: true }),
 ];
 
 /** A sky, a sun, a mountain and a meadow; or a ball on nothing. */
-function paint(key: string, width: number, height: number): ReturnType<typeof painted> {
+function paint(name: string, width: number, height: number): ReturnType<typeof painted> {
   return painted(width, height, (x, y) => {
     const [across, down] = [(x + 0.5) / width, (y + 0.5) / height];
-    if (key === "ball") {
+    if (name === ball.name) {
       const [right, below] = [across * 2 - 1, down * 2 - 1];
       const light = Math.max(0, 1 - Math.hypot(right + 0.35, below + 0.35) / 1.5);
       return [60 + 195 * light, 20 + 120 * light, 30 + 90 * light, right * right + below * below < 0.95 ? 255 : 0].map(Math.round) as never;
@@ -78,11 +77,12 @@ await using store = startStore(client, {
   switchTo: () => undefined,
   redraw: screen.clear,
   write: screen.write,
-  decode: async (_client, asked, most) => {
+  profileFolder: undefined,
+  decode: async (_client, { message: asked, place, most }) => {
     await wait(LATE_MS);
-    const { picture } = asked as ChatMessage & { readonly picture: PictureInfo };
-    const scale = Math.min(1, most.width / picture.width, most.height / picture.height);
-    return paint(picture.key, Math.max(1, Math.round(picture.width * scale)), Math.max(1, Math.round(picture.height * scale)));
+    const { name, size } = asked.files[place]!;
+    const scale = Math.min(1, most.width / size!.width, most.height / size!.height);
+    return paint(name, Math.max(1, Math.round(size!.width * scale)), Math.max(1, Math.round(size!.height * scale)));
   },
 });
 store.dispatch({ kind: "opened", conversation: withBob });

@@ -1,4 +1,5 @@
 import type {
+  ChatFile,
   ChatItem,
   ChatMessage,
   ChatNotice,
@@ -11,6 +12,7 @@ import type {
   NoticeKind,
   Person,
 } from "@fastchat/client";
+import { type FileClaims, judgeClaims } from "@fastchat/client/media";
 import type { AccountId, ClientMessageId, ConversationId, DeviceId } from "@fastchat/protocol";
 import { pictureTerminal } from "../pictures/terminal.ts";
 import { frameOf } from "./frame.ts";
@@ -174,6 +176,15 @@ export function message(
     ...fields,
   };
 }
+
+/** Of pixels that are all of the colour 90, 110, 128. */
+export const bluish = Uint8Array.from([27, 215, 1, 5, 128, 90, 89, 111, 120, 135, 120, 134, 135, 40, 119, 135, 244, 135, 7, 106, 135]);
+
+/** A file that came with a message, by what its sender says of it. */
+export const fileCalled = (name: string, mediaType: string, claims: Partial<FileClaims> = {}, bytes = 412_345): ChatFile => ({
+  ...judgeClaims({ name, mediaType, ...claims }),
+  bytes,
+});
 
 export const notice = (conversation: ConversationSummary, sequence: number, kind: NoticeKind, words: string): ChatNotice => ({
   kind: "notice",

@@ -3,7 +3,8 @@ import { type WrappedRow, wrap } from "../cells.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { dayWords, sameDay, sameMinute, timeWords } from "../time.ts";
 import { mentionSpans } from "./mentions.ts";
-import { type PictureLook, pictureBlock, pictureOf } from "./picture-block.ts";
+import { fileRow, uploadRow } from "./file-rows.ts";
+import { type PictureLook, pictureBlock, picturesOf } from "./picture-block.ts";
 import { lifetimeMark } from "./remaining.ts";
 import { type Row, type Span, blankRow, chosen, fitRow, rowCells, ruleRow, span, spread } from "./rows.ts";
 import type { Entry } from "./timeline.ts";
@@ -75,18 +76,14 @@ function messageRows(message: ChatMessage, header: boolean, look: Look): Row[] {
     const name = message.mine ? span("you", "own-name") : span(safeName(message.from.name), "other-name");
     rows.push(fitRow([bar, name, span("  "), span(timeWords(message.time), "dim")], look.width));
   }
-  const picture = pictureOf(message);
-  if (picture !== undefined) {
-    for (const row of pictureBlock(picture, look.pictures, messageWidth(look))) rows.push(fitRow([bar, ...row], look.width));
-  }
-  const texts = wrapMessage(message, Math.max(4, look.width - INDENT - marks));
-  for (const [index, row] of texts.entries()) {
-    const isLast = index === texts.length - 1;
-    const right: Row = isLast
-      ? [...(lifetime === undefined ? [] : [lifetime]), ...(message.mine ? [tick(message.status, look.words), span(" ")] : [])]
-      : [];
-    rows.push(spread([bar, ...mentionSpans(message, row, look.me)], right, look.width));
-  }
+  const hasText = message.text !== "" || message.files.length === 0;
+  const texts = hasText ? wrapMessage(message, Math.max(4, look.width - INDENT - marks)) : [];
+  const contents = [...fileRows(message, look), ...texts.map((row) => mentionSpans(message, row, look.me))];
+  const right: Row = [
+    ...(lifetime === undefined ? [] : [lifetime]),
+    ...(message.mine ? [tick(message.status, look.words), span(" ")] : []),
+  ];
+  for (const [index, row] of contents.entries()) rows.push(spread([bar, ...row], index === contents.length - 1 ? right : [], look.width));
   if (message.doubt !== "none") {
     for (const { text } of wrap(`! ${doubtWords[message.doubt]}`, look.width - INDENT))
       rows.push(fitRow([span("  "), span(text, "warning")], look.width));
@@ -94,6 +91,17 @@ function messageRows(message: ChatMessage, header: boolean, look: Look): Row[] {
   if (message.status === "failed")
     rows.push(fitRow([bar, span("not sent: select it with ↑ and press Enter to try again", "error")], look.width));
   return rows;
+}
+
+/** What came with a message: pictures as far as they can be shown, and what each file is. */
+function fileRows(message: ChatMessage, look: Look): readonly Row[] {
+  const pictures = picturesOf(message);
+  const rows = message.files.flatMap((file, place) => {
+    const picture = pictures.find((each) => each.place === place);
+    const block = picture === undefined ? [] : pictureBlock(picture, look.pictures, messageWidth(look));
+    return [...block, fileRow(file, look.words)];
+  });
+  return message.upload === undefined ? rows : [...rows, uploadRow(message.upload)];
 }
 
 const doubtWords: Record<Exclude<ChatMessage["doubt"], "none">, string> = {

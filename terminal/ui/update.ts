@@ -1,8 +1,10 @@
 import type { ChatItem, ChatMessage, ClientEvent, Person } from "@fastchat/client";
 import { inListOrder } from "../activity.ts";
+import { pastedPaths } from "../files/paths.ts";
 import { forget, receive } from "./arrivals.ts";
+import { attachPasted, withAttached } from "./attach.ts";
 import { changed, reloaded, withConversation, withGroup, withoutReadNews } from "./conversation-change.ts";
-import { editorOf } from "./editor.ts";
+import * as editing from "./editor.ts";
 import { LOAD_AT_ONCE, atFirstUnread, leave, open } from "./enter.ts";
 import { SHORT_ID, withDevices } from "./devices.ts";
 import { nameOf, revokeRefused } from "./revoke.ts";
@@ -11,6 +13,8 @@ import { isCovered, layoutOf, lookOf } from "./layout.ts";
 import { listEntries } from "./list.ts";
 import { membersShown } from "./members.ts";
 import { settlePictures, withPixels, withoutFailed } from "./pictures.ts";
+import { typedPath } from "./path-completion.ts";
+import { withFolder } from "./picker.ts";
 import { press } from "./press.ts";
 import { declined, withRequests } from "./requests.ts";
 import {
@@ -31,7 +35,7 @@ import {
 } from "./state.ts";
 import { merge, newestSequence, oldestSequence } from "./timeline.ts";
 import { windowOf } from "./transcript.ts";
-import { typeText } from "./write.ts";
+import { editorOf, typeText } from "./write.ts";
 
 /** What happens on the screen, and what has to be done, when something comes in. Pure: the same state and action give the same step. */
 export function update(state: State, action: Action): Step {
@@ -39,8 +43,9 @@ export function update(state: State, action: Action): Step {
   const next = act(now, action);
   const goesOn = action.kind === "key" || action.kind === "paste";
   const settled = settle(isOver(now, next.state, goesOn) ? step({ ...next.state, flash: undefined }, ...next.effects) : next);
-  const pictures = settlePictures(settled.state);
-  return step(pictures.state, ...settled.effects, ...pictures.effects);
+  const folder = settleFolder(settled.state);
+  const pictures = settlePictures(folder.state);
+  return step(pictures.state, ...settled.effects, ...folder.effects, ...pictures.effects);
 }
 
 /** Whether the line of answer that was there before is an old one now. */
@@ -54,7 +59,7 @@ function act(state: State, action: Action): Step {
     case "key":
       return press(state, action.key);
     case "paste":
-      return typeText(state, action.text);
+      return paste(state, action.text);
     case "resize":
       return step({ ...state, columns: action.columns, rows: action.rows });
     case "tick":
@@ -117,11 +122,25 @@ function act(state: State, action: Action): Step {
     case "opened":
       return open(withConversation(state, action.conversation), action.conversation.id);
     case "not-sent": {
-      const restored = withChat(state, action.id, (chat) => (chat.editor.text === "" ? { ...chat, editor: editorOf(action.text) } : chat));
-      return step(said(restored, action.sentence, "error"));
+      const restored = withChat(state, action.id, (chat) =>
+        chat.editor.text === "" ? { ...chat, editor: editing.editorOf(action.text) } : chat,
+      );
+      return withAttached(said(restored, action.sentence, "error"), action.id, action.files);
     }
+    case "attached":
+      return withAttached(state, action.id, action.files);
+    case "files-found":
+      return attachPasted(state, action.id, action.text, action.files);
+    case "transfer": {
+      const transfers = new Map(state.transfers);
+      if (action.state === undefined) transfers.delete(action.transfer);
+      else transfers.set(action.transfer, action.state);
+      return step({ ...state, transfers });
+    }
+    case "folder":
+      return step(withFolder(state, action));
     case "refused": {
-      const editor = editorOf(action.line);
+      const editor = editing.editorOf(action.line);
       const restored =
         state.open !== undefined
           ? withChat(state, state.open, (chat) => (chat.editor.text === "" ? { ...chat, editor } : chat))
@@ -139,6 +158,15 @@ function act(state: State, action: Action): Step {
     default:
       return action satisfies never;
   }
+}
+
+/** On an empty line it may be files that were dropped on the terminal. */
+function paste(state: State, text: string): Step {
+  const typed = typeText(state, text);
+  const isAlone = state.overlay.kind === "none" && openChat(state)?.editor.text === "" && pastedPaths(text).length > 0;
+  const written = openChat(typed.state)?.editor.text;
+  if (!isAlone || state.open === undefined || written === undefined) return typed;
+  return step(typed.state, ...typed.effects, { kind: "look-for-files", id: state.open, text: written });
 }
 
 /** Answers have their time, and messages theirs. */
@@ -283,6 +311,15 @@ function settle({ state, effects }: Step): Step {
     more.push({ kind: "watch-members", accounts: watched });
   }
   return step(next, ...effects, ...more);
+}
+
+/** The folder of a path that is being typed is looked at. */
+function settleFolder(state: State): Step {
+  const { text, cursor } = editorOf(state);
+  const path = typedPath(text.slice(0, cursor));
+  if (path === undefined || path.folder === state.folder?.path) return step(state);
+  const { folder, sentAs } = path;
+  return step({ ...state, folder: { path: folder, entries: undefined } }, { kind: "list-folder", path: folder, sentAs });
 }
 
 /** The members whose presence shows now; undefined: the same as before. */

@@ -15,6 +15,10 @@ export function typeText(state: State, typed: string): Step {
     const editor = editing.insert(state.overlay.editor, text.replaceAll("\n", " "));
     return step({ ...state, overlay: { ...state.overlay, editor, index: 0 } }, { kind: "load-people", text: editor.text.trim() });
   }
+  if (state.overlay.kind === "picker") {
+    const editor = editing.insert(state.overlay.editor, text.replaceAll("\n", " "));
+    return step({ ...state, overlay: { ...state.overlay, editor, index: 0 } });
+  }
   if (state.overlay.kind === "revoke" && !state.overlay.isBusy) {
     // A password is what was typed, whatever it holds.
     const password = editing.insert(state.overlay.password, typed.replaceAll(/[\r\n]/gu, ""));

@@ -1,0 +1,156 @@
+import { stat } from "node:fs/promises";
+import { basename } from "node:path";
+import { lookAt } from "@fastchat/client/media-node";
+import type { ChatMessage } from "@fastchat/client";
+import { exitCodes, Failure } from "../failure.ts";
+import { fetchInto } from "../files/fetching.ts";
+import { readFolder, saveFolder, startFolder } from "../files/folders.ts";
+import { openedWords, openFile } from "../files/opening.ts";
+import { pastedPaths } from "../files/paths.ts";
+import { type NamedFile, type PreparedFile, prepareFile } from "../files/to-send.ts";
+import { plural, sizeWords } from "../words.ts";
+import type { Performing } from "./perform-groups.ts";
+import type { Effect } from "./state.ts";
+import type { Transfers } from "./transfers.ts";
+
+/** What concerns pictures and files. */
+export type FileEffect = Extract<
+  Effect,
+  {
+    readonly kind:
+      | "attach"
+      | "drop-files"
+      | "look-for-files"
+      | "list-folder"
+      | "save-files"
+      | "open-file"
+      | "cancel-transfer"
+      | "cancel-upload";
+  }
+>;
+
+type Sending = Extract<Effect, { readonly kind: "send" }>;
+
+export interface PerformingFiles extends Performing {
+  readonly transfers: Transfers;
+  /** Where what is opened lies; undefined: a QuickChat session leaves nothing on this machine. */
+  readonly profileFolder: string | undefined;
+}
+
+/** Carries out an effect; rejects with what the person should hear. */
+export async function performFiles(performing: PerformingFiles, effect: FileEffect): Promise<void> {
+  const { client, dispatch, say, transfers } = performing;
+  switch (effect.kind) {
+    case "attach":
+      return dispatch({ kind: "attached", id: effect.id, files: await attach(transfers, effect) });
+    case "drop-files":
+      return dispose(effect.files);
+    case "look-for-files": {
+      const files = await filesAt(pastedPaths(effect.text));
+      if (files.length > 0) dispatch({ kind: "files-found", id: effect.id, text: effect.text, files });
+      return;
+    }
+    case "list-folder": {
+      const path = effect.path ?? (await startFolder(effect.sentAs));
+      return dispatch({ kind: "folder", asked: effect.path, path, entries: await readFolder(path) });
+    }
+    case "save-files":
+      return say(await save(performing, effect.message));
+    case "open-file":
+      return say(await open(performing, effect.message, effect.place));
+    case "cancel-transfer":
+      return transfers.stop(effect.transfer);
+    case "cancel-upload":
+      return say((await client.files.cancel(effect.message)) ? "Taken back: it was not sent." : "It is sent already.");
+    default:
+      return effect satisfies never;
+  }
+}
+
+/** Resolves when what is sent stands in the outbox; the files are not needed then. */
+export async function sendFiles({ client, transfers }: PerformingFiles, { id, text, files = [], expiresAfter }: Sending): Promise<void> {
+  const words = `Encrypting ${wordsOf(files.map(({ file }) => file.source.name))}`;
+  await transfers.run({ words, stopped: "Stopped: nothing was sent." }, (progress) =>
+    client.files.send(
+      id,
+      files.map(({ file }) => file),
+      { ...progress, text, ...(expiresAfter !== undefined && { expiresAfter }) },
+    ),
+  );
+  await dispose(files);
+}
+
+const wordsOf = (names: readonly string[]): string => (names.length === 1 ? names[0]! : plural(names.length, "file"));
+
+export async function dispose(files: readonly PreparedFile[]): Promise<void> {
+  for (const file of files) await file[Symbol.asyncDispose]();
+}
+
+/** All of them, or none. */
+async function attach(
+  transfers: Transfers,
+  { id, files: named }: Extract<Effect, { readonly kind: "attach" }>,
+): Promise<readonly PreparedFile[]> {
+  const files: PreparedFile[] = [];
+  const words = `Reading ${wordsOf(named.map(({ value }) => basename(value)))}`;
+  try {
+    await transfers.run({ words, stopped: "Stopped: nothing was added.", holds: id }, async ({ signal }) => {
+      for (const { name, value } of named) files.push(await prepareFile(value, name, "as a file with /file", signal));
+    });
+    return files;
+  } catch (error) {
+    await dispose(files);
+    throw error;
+  }
+}
+
+/** The first way to read it in which all that is named is there. */
+async function filesAt(ways: readonly (readonly string[])[]): Promise<readonly NamedFile[]> {
+  for (const paths of ways) {
+    const files = await Promise.all(paths.map(fileAt));
+    if (files.every((file) => file !== undefined)) return files;
+  }
+  return [];
+}
+
+async function fileAt(path: string): Promise<NamedFile | undefined> {
+  const stats = await stat(path).catch(() => undefined);
+  if (stats?.isFile() !== true) return undefined;
+  const looked = await lookAt(path).catch(() => undefined);
+  return { name: looked?.kind === "picture" ? "image" : "file", value: path };
+}
+
+/** What is said then. */
+async function save({ client, transfers }: PerformingFiles, message: ChatMessage): Promise<string> {
+  const folder = await saveFolder();
+  const paths: string[] = [];
+  for (const [index, file] of message.files.entries()) {
+    const received = { file, place: placeIn(message, index) };
+    const about = { words: `Fetching ${file.name}`, stopped: "Stopped: s goes on where it was." };
+    const options = { replace: false, otherwise: "give yourself the right to, or save it by command" };
+    paths.push(await transfers.run(about, (progress) => fetchInto(client, received, folder, { ...progress, ...options })));
+  }
+  const [first, ...others] = paths;
+  if (first === undefined) throw new Failure(exitCodes.refused, "no-file", "No file came with this message.");
+  return others.length === 0
+    ? `Saved ${first}, ${sizeWords(message.files[0]!.bytes)}.`
+    : `Saved ${plural(paths.length, "file")} in ${folder}.`;
+}
+
+async function open({ client, transfers, profileFolder }: PerformingFiles, message: ChatMessage, index: number): Promise<string> {
+  if (profileFolder === undefined)
+    throw new Failure(exitCodes.refused, "not-opened", "QuickChat leaves nothing on this machine: s saves it where you find it again.");
+  const file = message.files[index]!;
+  const received = { file, place: placeIn(message, index) };
+  const about = { words: `Fetching ${file.name}`, stopped: "Stopped: o goes on where it was." };
+  const fetch = (folder: string): Promise<string> =>
+    transfers.run(about, (progress) =>
+      fetchInto(client, received, folder, { ...progress, replace: true, otherwise: "s saves it elsewhere" }),
+    );
+  return openedWords(await openFile(profileFolder, file.name, fetch, "s saves it"));
+}
+
+function placeIn({ conversation, sequence }: ChatMessage, place: number) {
+  if (sequence === undefined) throw new Failure(exitCodes.refused, "not-sent", "It is not sent yet: one moment.");
+  return { conversation, sequence, place };
+}
