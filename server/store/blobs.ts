@@ -126,9 +126,9 @@ export async function dropBlob(database: Database, blob: Uint8Array, device: Dev
 }
 
 /** Some of its messages were erased: the next sweep finds what they named. What no message names yet, an upload under way, is left alone. */
-export async function lookAtBlobsOf(transaction: Database["query"], conversation: ConversationId, now: number): Promise<void> {
+export async function lookAtBlobsOf(transaction: Database["query"], conversation: ConversationId): Promise<void> {
   await sql`
-    UPDATE blob SET look_at = ${now} WHERE conversation = ${idBytes(conversation)} AND EXISTS (
+    UPDATE blob SET look_at = 0 WHERE conversation = ${idBytes(conversation)} AND EXISTS (
       SELECT 1 FROM entry WHERE entry.conversation = blob.conversation AND entry.device = blob.device
         AND entry.client_message_id = blob.client_message_id AND entry.kind = ${sql.lit(entryKinds.erased)})`.execute(transaction);
 }
