@@ -41,7 +41,8 @@ test("a range of rules runs upwards within one letter", () => {
 
 /** Titles of tests, and names of attacks in the evil server's table. */
 function titles(): string[] {
-  const named = /(?:\btest(?:\.\w+)*(?:\([^()]*(?:\([^()]*\))?[^()]*\))?|\b(?:tampered|damaged|changed))\(\s*(["'`])(.*?)\1|\battack: (["'`])(.*?)\3/g;
+  const named =
+    /(?:\btest(?:\.\w+)*(?:\([^()]*(?:\([^()]*\))?[^()]*\))?|\b(?:tampered|damaged|changed))\(\s*(["'`])(.*?)\1|\battack: (["'`])(.*?)\3/g;
   return sources("ts,tsx")
     .filter(([path]) => path.endsWith(".test.ts") || path.startsWith("testing/evil/"))
     .flatMap(([, text]) => [...text.matchAll(named)].map(([, , title, , attack]) => (title ?? attack)!.toLowerCase()));
