@@ -1,4 +1,4 @@
-import type { ClientMessageId, ConversationId } from "@fastchat/protocol";
+import type { ClientMessageId, ConversationId, ErrorCode } from "@fastchat/protocol";
 import type { FileSink } from "./files/fetching.ts";
 import type { FileSource, Progress } from "./files/sealing.ts";
 import type { FileClaims, JudgedClaims } from "./media/received.ts";
@@ -13,6 +13,16 @@ export interface FileToSend extends Omit<FileClaims, "name" | "mediaType"> {
 /** A file of a message. All but the number of its bytes is what its sender says; the name can be shown and written into a folder. */
 export interface ChatFile extends JudgedClaims {
   readonly bytes: number;
+}
+
+/** How far the files of a message came to the server. */
+export interface UploadProgress {
+  /** Bytes that it has. */
+  readonly sent: number;
+  /** Bytes of all of them, sealed. */
+  readonly size: number;
+  /** Why the server takes nothing for the time being, such as STORAGE_FULL: it is tried again by itself. */
+  readonly held: ErrorCode | undefined;
 }
 
 export interface SendFilesOptions extends Progress {

@@ -1,5 +1,5 @@
 import type { AccountId, ClientMessageId, ConversationId, DeviceId, ErrorCode } from "@fastchat/protocol";
-import type { ChatFile, Files } from "./api-files.ts";
+import type { ChatFile, Files, UploadProgress } from "./api-files.ts";
 import type { ExportOptions, ExportResult } from "./api-export.ts";
 import type { GroupOverview, Groups, Receipt } from "./api-groups.ts";
 
@@ -69,11 +69,13 @@ export interface ChatMessage {
   readonly mentionsMe: boolean;
   /** What was sent with it; the text is their caption. */
   readonly files: readonly ChatFile[];
-  /** While its files go to the server: how many bytes of them it has. */
-  readonly upload: { readonly sent: number; readonly size: number } | undefined;
+  /** While its files go to the server. */
+  readonly upload: UploadProgress | undefined;
   /** Server's time, held to log order; while queued the local time. Milliseconds since 1970. */
   readonly time: number;
   readonly status: MessageStatus;
+  /** With `failed`: what the server said. */
+  readonly refusal: ErrorCode | undefined;
   /** Seconds for which it lives after it was read, as who wrote it set; 0: without an end [H4]. */
   readonly expiresAfter: number;
   /** When it is deleted here, by that or by the policy of the conversation, server's time; undefined: never, or not before it is read. */

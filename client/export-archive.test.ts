@@ -51,6 +51,7 @@ function longLog(places: number, failsAt = Infinity): ExportSource & { read: num
     upload: undefined,
     time: sequence * 1_000,
     status: "sent",
+    refusal: undefined,
     expiresAfter: 0,
     expires: undefined,
     doubt: "none",

@@ -1,6 +1,7 @@
 import { create, type DescMessage, fromBinary, type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { type DeviceId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import { ErrorSchema } from "@fastchat/protocol/wire/error";
+import { FileDamaged } from "./files/sealing.ts";
 import { believableWait } from "./server-words.ts";
 import {
   AddDeviceSchema,
@@ -126,9 +127,14 @@ export class Gateway {
     return offset + piece.length;
   }
 
-  /** The bytes of a blob from one place on, as they come; ends early where the connection does. @param blob hexadecimal */
+  /**
+   * The bytes of a blob from one place on, as they come; ends early where the connection does. Throws FileDamaged, too: the server has one of another size.
+   *
+   * @param blob hexadecimal
+   * @param size of the whole blob, bytes
+   */
   async *blobFrom(
-    { pass, blob, offset }: { readonly pass: Uint8Array; readonly blob: string; readonly offset: number },
+    { pass, blob, offset, size }: { readonly pass: Uint8Array; readonly blob: string; readonly offset: number; readonly size: number },
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
     const stalled = new AbortController();
@@ -137,8 +143,11 @@ export class Gateway {
     try {
       const headers = { authorization: bearer(pass), range: `bytes=${offset}-` };
       const response = await this.#fetch(`/v1/blobs/${blob}`, { method: "GET", headers }, either, limits.wholeBlobMs);
+      if (response.status === 416) throw new FileDamaged();
       if (!response.ok) throw await this.#errorOf(response);
       if (response.status !== 206 || response.body === null) throw new GatewayUnreachable(this.url, new Error("no part of a blob"));
+      const range = response.headers.get("content-range");
+      if (range !== null && range !== `bytes ${offset}-${size - 1}/${size}`) throw new FileDamaged();
       const reader = response.body.getReader();
       try {
         for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -152,7 +161,7 @@ export class Gateway {
       }
     } catch (error) {
       signal?.throwIfAborted();
-      throw error instanceof FastChatError ? error : new GatewayUnreachable(this.url, error);
+      throw error instanceof FastChatError || error instanceof FileDamaged ? error : new GatewayUnreachable(this.url, error);
     } finally {
       clearTimeout(timer);
     }

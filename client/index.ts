@@ -52,7 +52,7 @@ export type {
   NewGroup,
   Receipt,
 } from "./api-groups.ts";
-export type { ChatFile, FilePlace, Files, FileToSend, SendFilesOptions } from "./api-files.ts";
+export type { ChatFile, FilePlace, Files, FileToSend, SendFilesOptions, UploadProgress } from "./api-files.ts";
 export type { FileSink } from "./files/fetching.ts";
 export { MemorySink } from "./files/memory-sink.ts";
 export { FileChanged, FileDamaged, type FileSource, type Progress } from "./files/sealing.ts";

@@ -115,6 +115,8 @@ const isReady = ({ failed, files }: OutboxItem): boolean => failed === 0 && file
 /** Its files are on their way. */
 const isUploading = ({ failed, files }: OutboxItem): boolean => failed === 0 && files.some(({ uploaded }) => !uploaded);
 
+const notUploaded = (file: OutboxItem["files"][number]): typeof file => ({ ...file, uploaded: false });
+
 export const filesOf = ({ files }: OutboxItem): File[] => files.map(({ file }) => fromBinary(FileSchema, file));
 
 /** The queue of one conversation. */
@@ -154,7 +156,10 @@ export class Outbox {
   async load(): Promise<void> {
     await this.#enqueueing.run(async () => {
       const known = new Set(this.#queues.values().flatMap(({ outgoing }) => outgoing.keys()));
-      this.#take((await readOutbox(this.#parts.storage)).filter(({ id }) => !known.has(id)));
+      const left = (await readOutbox(this.#parts.storage)).filter(({ id }) => !known.has(id));
+      // What the server had once it may have given up by now, while nothing named it: it is asked again.
+      for (const each of left) each.item = create(schemas.outbox, { ...each.item, files: each.item.files.map(notUploaded) });
+      this.#take(left);
     });
   }
 

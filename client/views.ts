@@ -1,5 +1,14 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { accountId, type AccountId, type ClientMessageId, type ConversationId, deviceId, isHash, limits } from "@fastchat/protocol";
+import {
+  accountId,
+  type AccountId,
+  type ClientMessageId,
+  type ConversationId,
+  deviceId,
+  type ErrorCode,
+  isHash,
+  limits,
+} from "@fastchat/protocol";
 import { type ConversationState, invitationDayMs, invitationStanding, type InvitationState, newestEpoch } from "@fastchat/protocol/chain";
 import { type File, type MessageContent, Role } from "@fastchat/protocol/wire/conversation";
 import type { KnownAccounts } from "./accounts.ts";
@@ -218,10 +227,11 @@ export class Views {
       mentionsMe: false,
       time: Number(item.time),
       status,
+      refusal: item.failed === 0 ? undefined : (item.failed as ErrorCode),
       files: filesOf(item).map(chatFile),
       upload:
         status === "queued" && item.files.some(({ uploaded }) => !uploaded)
-          ? (live.upload(id) ?? { sent: 0, size: sizeOf(item) })
+          ? (live.upload(id) ?? { sent: 0, size: sizeOf(item), held: undefined })
           : undefined,
       expiresAfter: item.expiresAfter,
       expires: undefined,
@@ -392,6 +402,7 @@ export class Views {
       mine,
       ...(await this.#text(message.content)),
       files: filesIn(message.content).map(chatFile),
+      refusal: undefined,
       upload: undefined,
       time,
       status: statusOf(record, sequence, mine),

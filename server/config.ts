@@ -41,8 +41,8 @@ export interface Config {
   readonly people: PeoplePolicy;
   readonly signInAnswers: SignInAnswers;
   readonly sessions: Sessions;
-  /** Origins (scheme, host, port) of web clients that are served from elsewhere. */
   readonly files: FileRules;
+  /** Origins (scheme, host, port) of web clients that are served from elsewhere. */
   readonly webOrigins: readonly string[];
   /** Number of trusted proxies in front of the gateway, for the addresses that rates are counted by. */
   readonly trustedProxies: number;

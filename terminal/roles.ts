@@ -3,7 +3,7 @@ import type { Role } from "@fastchat/server";
 import { ourCommand } from "./config.ts";
 import { type ExitCode, Failure, asFailure, exitCodes, usage } from "./failure.ts";
 
-// The server's roles, loaded only when they are asked for.
+// The server, loaded only when it is asked for: its roles, and what whoever runs it asks.
 
 const dataOption = { type: "string", valueHint: "DIR", description: "Folder that holds the whole state" } as const;
 const portOption = { type: "string", valueHint: "N", description: "Port; a taken one means the next free one" } as const;
@@ -62,3 +62,6 @@ export function roleCommand(role: Role): CommandDef {
   const { description, args } = definitions[role];
   return defineCommand({ meta: { name: role, description }, args: args as ArgsDef, run: ({ args: given }) => run(role, given) });
 }
+
+/** Throws the server's ConfigError with a sentence for people. */
+export const openFilesAdmin = async (folder: string | undefined) => (await import("@fastchat/server")).openFilesAdmin(folder);

@@ -1,5 +1,8 @@
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
+import { fastchat, fastchatJson, objectsIn } from "./fastchat.ts";
 import { type Person, person } from "./person.ts";
 import { SmallDisk } from "./small-disk.ts";
 import { startSystem } from "./system.ts";
@@ -74,5 +77,70 @@ test(
     await bob.hears("alice", "done", 30_000);
     const arrived = (await bob.messages("alice", 500)).map(({ text }) => text.split(" ")[0]);
     expect(arrived).toEqual(["before", ...texts.map((_, number) => String(number)), "done"]);
+  },
+);
+
+const hashOf = (path: string): string => createHash("sha256").update(readFileSync(path)).digest("hex");
+
+test(
+  "[S6] a full disk under the files: it is named, nothing half stored is sent, words go on, and the file goes when there is room",
+  { timeout: 120_000 },
+  async ({ skip, expect }) => {
+    using disk = smallDisk(40, skip);
+    const blobs = join(disk.path, "blobs");
+    await using system = await startSystem({ servers: 1, environment: { BLOB_URL: blobs } });
+    await using alice = await person(system, "alice");
+    await using bob = await person(system, "bob");
+    await alice.say("bob", "before");
+    await bob.hears("alice", "before");
+    await alice.client.close();
+    await bob.client.close();
+    const path = join(system.folder, "twenty.bin");
+    writeFileSync(path, randomBytes(20_000_000));
+
+    disk.fill(12_000_000);
+    const sent = await fastchat(system, ["send", "bob", "the file", "--file", path, "--timeout", "3s", "--profile", "alice", "--json"]);
+    expect(sent).toMatchObject({ code: 6, errors: expect.stringMatching(/^fastchat: The server's disk is full: .*kept here/u) });
+    expect(objectsIn(sent.output)).toMatchObject([{ type: "sent", status: "queued", held: "storage-full" }]);
+    expect(system.gateway.log).toContain('"event":"file-failed","outcome":"storage-full"');
+    expect(await system.query("SELECT whole FROM blob")).toEqual([{ whole: false }]);
+    const words = await fastchat(system, ["send", "bob", "words", "--timeout", "3s", "--profile", "alice"]);
+    expect(words).toMatchObject({ code: 0, output: "Sent to bob.\n", errors: expect.stringContaining("still waits here") });
+    const early = (await fastchatJson(system, ["read", "alice", "--all", "--profile", "bob"])).filter(({ type }) => type === "message");
+    expect(early.map(({ text }) => text)).toEqual(["before", "words"]);
+    // Pieces that did not fit take nothing.
+    expect(
+      readdirSync(blobs).flatMap((shard) => readdirSync(join(blobs, shard)).flatMap((name) => readdirSync(join(blobs, shard, name)))),
+    ).toEqual(["00000"]);
+
+    await alice.reopen();
+    disk.empty();
+    await alice.client.sent(undefined, AbortSignal.timeout(60_000));
+    await alice.client.close();
+    const folder = join(system.folder, "received");
+    mkdirSync(folder);
+    expect((await fastchat(system, ["save", "alice", "--to", folder, "--profile", "bob"])).code).toBe(0);
+    expect(hashOf(join(folder, "twenty.bin"))).toBe(hashOf(path));
+    expect(await system.query("SELECT whole FROM blob")).toEqual([{ whole: true }]);
+  },
+);
+
+test(
+  "[S6] a full disk where a file is saved: it is named, and nothing half is left there",
+  { timeout: 120_000 },
+  async ({ skip, expect }) => {
+    using disk = smallDisk(10, skip);
+    await using system = await startSystem({ servers: 1 });
+    await using alice = await person(system, "alice");
+    await using bob = await person(system, "bob");
+    await alice.say("bob", "before");
+    await bob.hears("alice", "before");
+    const path = join(system.folder, "twenty.bin");
+    writeFileSync(path, randomBytes(20_000_000));
+    expect((await fastchat(system, ["send", "bob", "--file", path, "--profile", "alice"])).code).toBe(0);
+    const saved = await fastchat(system, ["save", "alice", "--to", disk.path, "--profile", "bob"]);
+    expect([saved.code, saved.errors]).toEqual([1, expect.stringMatching(/disk of this device is full/u)]);
+    expect(existsSync(join(disk.path, "twenty.bin"))).toBe(false);
+    expect(readdirSync(disk.path)).toEqual([]);
   },
 );

@@ -34,6 +34,8 @@ import {
 } from "@fastchat/protocol/wire/gateway";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { WebSocket, WebSocketServer } from "ws";
 
 /** What the gateway takes and gives, by path. */
@@ -66,7 +68,27 @@ export interface Script {
   readonly posts?: { readonly [Path in keyof Posts]?: (answer: Answer<Path>, request: Request<Path>) => Answer<Path> };
   /** What is said instead of asking the gateway: with true, the answer is an empty one of status 503. */
   readonly refuses?: (path: string, body: Uint8Array) => boolean;
+  /** What is answered to who fetches a blob. */
+  readonly blob?: (asked: AskedBlob) => Promise<GivenBlob>;
   readonly info?: (info: MessageShape<typeof GatewayInfoSchema>) => MessageShape<typeof GatewayInfoSchema>;
+}
+
+export interface AskedBlob {
+  /** Hexadecimal. */
+  readonly id: string;
+  /** From there on. */
+  readonly start: number;
+  /** What the server has under any id, if who asks may fetch it. Throws where they may not. */
+  readonly stored: (id?: string) => Promise<Buffer>;
+}
+
+export interface GivenBlob {
+  /** From the place on that was asked for. */
+  readonly bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+  /** Default 206. */
+  readonly status?: number;
+  /** Default: none is said. */
+  readonly range?: string;
 }
 
 /** One WebSocket that passes through. */
@@ -103,7 +125,18 @@ export interface Recorded {
   readonly bytes: Uint8Array;
 }
 
-const forwardedHeaders = ["content-type", "accept", "retry-after", "user-agent"];
+const forwardedHeaders = [
+  "accept",
+  "authorization",
+  "content-digest",
+  "content-range",
+  "content-type",
+  "range",
+  "retry-after",
+  "upload-offset",
+  "user-agent",
+];
+const BLOB_PATH = /^\/v1\/blobs\/([0-9a-f]{64})$/;
 /** Requests of our own are numbered from here; clients count from 1. */
 const FIRST_OWN_REQUEST = 0x8000_0000;
 const PATH = /^\/to\/(\d+)$/;
@@ -180,6 +213,9 @@ export class FrameProxy implements AsyncDisposable {
       const value = request.headers[name];
       if (typeof value === "string") headers.set(name, value);
     }
+    const [, id] = BLOB_PATH.exec(path) ?? [];
+    if (id !== undefined && request.method === "GET" && this.script.blob !== undefined)
+      return this.#giveBlob(id, headers, this.script.blob, response);
     const answer = await fetch(new URL(path, this.#gateway), {
       method: request.method ?? "GET",
       headers,
@@ -193,6 +229,19 @@ export class FrameProxy implements AsyncDisposable {
       if (value !== null) response.setHeader(name, value);
     }
     response.end(answer.status === 200 ? this.#changeAnswer(path, body, received) : received);
+  }
+
+  async #giveBlob(id: string, headers: Headers, give: NonNullable<Script["blob"]>, response: ServerResponse): Promise<void> {
+    const start = Number(/^bytes=(\d+)-$/.exec(headers.get("range") ?? "")?.[1] ?? 0);
+    const authorization = headers.get("authorization") ?? "";
+    const stored = async (other = id): Promise<Buffer> => {
+      const answer = await fetch(new URL(`/v1/blobs/${other}`, this.#gateway), { headers: { authorization } });
+      if (!answer.ok) throw new Error(`the server does not give ${other}`);
+      return Buffer.from(await answer.arrayBuffer());
+    };
+    const { bytes, status = 206, range } = await give({ id, start, stored });
+    response.writeHead(status, { "content-type": "application/octet-stream", ...(range !== undefined && { "content-range": range }) });
+    await pipeline(Readable.from(bytes, { objectMode: false }), response).catch(() => response.destroy());
   }
 
   #changeAnswer(path: string, body: Uint8Array, received: Uint8Array): Uint8Array {

@@ -46,11 +46,15 @@ export class Blobs {
     await this.#with((pass) => this.#gateway.dropBlob({ pass, blob }));
   }
 
-  /** Its bytes from one place on, as far as the connection lasts. */
-  async *from(blob: Uint8Array, offset: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  /** Bytes of a blob of so many from one place on, as far as the connection lasts. Throws FileDamaged where it has another size. */
+  async *from(
+    blob: Uint8Array,
+    { offset, size }: { readonly offset: number; readonly size: number },
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
     for (let isSecond = false; ; isSecond = true) {
       try {
-        yield* this.#gateway.blobFrom({ pass: await this.#renewed(), blob: toHex(blob), offset }, signal);
+        yield* this.#gateway.blobFrom({ pass: await this.#renewed(), blob: toHex(blob), offset, size }, signal);
         return;
       } catch (error) {
         if (isSecond || !isOutdated(error)) throw error;

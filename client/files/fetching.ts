@@ -1,10 +1,10 @@
-import { ErrorCode, errorRow, FastChatError } from "@fastchat/protocol";
-import { fileChunkBytes } from "@fastchat/protocol/seal";
+import { errorRow, FastChatError } from "@fastchat/protocol";
+import { fileChunkBytes, sealedFileSize } from "@fastchat/protocol/seal";
 import { backoff } from "../backoff.ts";
 import { GatewayUnreachable } from "../gateway.ts";
 import { pause } from "../pause.ts";
 import type { Blobs } from "./blobs.ts";
-import { chunksOf, FileOpener, type Progress, type SealedFile } from "./sealing.ts";
+import { chunksOf, FileDamaged, FileOpener, type Progress, type SealedFile } from "./sealing.ts";
 
 /** Where a file that is fetched is written; what it holds at first is taken up. */
 export interface FileSink {
@@ -23,6 +23,8 @@ export interface FileSink {
 
 /** Attempts in a row that brought nothing, after which it is given up. */
 const FRUITLESS_ATTEMPTS = 8;
+/** Answers in a row that brought nothing and ended well before the file does, after which it is believed to be cut. */
+const EARLY_ENDS = 3;
 
 /**
  * [S6] Fetches a file, opens it chunk by chunk and writes it; a connection that ends is taken up where it was, and so is what an earlier call left in
@@ -33,39 +35,60 @@ export async function fetchFile(
   blobs: Blobs,
   file: Pick<SealedFile, "blob" | "key" | "size">,
   sink: FileSink,
-  { signal = new AbortController().signal, onProgress }: Progress = {},
+  progress: Progress = {},
 ): Promise<void> {
   let keep = true;
   try {
     const opener = await takeUp(file, sink);
-    const tell = () => onProgress?.(Math.min(opener.index * fileChunkBytes, file.size), file.size);
-    tell();
-    for (let fruitless = 0; !opener.isDone;) {
-      const before = opener.index;
-      try {
-        for await (const sealed of sealedChunks(blobs.from(file.blob, opener.offset, signal), opener)) {
-          await sink.write(await opener.open(sealed));
-          tell();
-        }
-        if (!opener.isDone && opener.index === before) fruitless++;
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!isPassing(error)) throw error;
-        fruitless = opener.index > before ? 1 : fruitless + 1;
-        if (fruitless >= FRUITLESS_ATTEMPTS) throw error;
-        await pause(backoff(fruitless, Math.random(), error instanceof FastChatError ? error.retryAfterMs : 0), signal);
-        signal.throwIfAborted();
-      }
-      if (fruitless >= FRUITLESS_ATTEMPTS) throw new FastChatError(ErrorCode.UNAVAILABLE);
+    const isTakenUp = opener.index > 0;
+    try {
+      await fetchRest(blobs, file, sink, opener, progress);
+    } catch (error) {
+      if (!isTakenUp || !(error instanceof FileDamaged)) throw error;
+      // What was taken up may be of another file with the same name, or what a power cut left: all of it once more.
+      await sink.truncate(0);
+      await fetchRest(blobs, file, sink, await FileOpener.of(file), progress);
     }
-    opener.finish();
     await sink.finish();
   } catch (error) {
-    keep = signal.aborted || isPassing(error);
+    keep = progress.signal?.aborted === true || isPassing(error);
     throw error;
   } finally {
     await sink.close(keep);
   }
+}
+
+async function fetchRest(
+  blobs: Blobs,
+  { blob, size }: Pick<SealedFile, "blob" | "size">,
+  sink: FileSink,
+  opener: FileOpener,
+  { signal = new AbortController().signal, onProgress }: Progress,
+): Promise<void> {
+  const tell = () => onProgress?.(Math.min(opener.index * fileChunkBytes, size), size);
+  tell();
+  const sealedSize = sealedFileSize(size);
+  for (let fruitless = 0; !opener.isDone;) {
+    const before = opener.index;
+    let failure: unknown;
+    try {
+      for await (const sealed of sealedChunks(blobs.from(blob, { offset: opener.offset, size: sealedSize }, signal), opener)) {
+        await sink.write(await opener.open(sealed));
+        tell();
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isPassing(error)) throw error;
+      failure = error;
+    }
+    if (opener.isDone) break;
+    fruitless = opener.index > before ? 1 : fruitless + 1;
+    if (failure === undefined && fruitless >= EARLY_ENDS) throw new FileDamaged();
+    if (fruitless >= FRUITLESS_ATTEMPTS) throw failure;
+    await pause(backoff(fruitless, Math.random(), failure instanceof FastChatError ? failure.retryAfterMs : 0), signal);
+    signal.throwIfAborted();
+  }
+  opener.finish();
 }
 
 /** Another attempt may succeed. */

@@ -16,6 +16,19 @@ export async function fileSource(path: string): Promise<FileSource> {
 /** Of a file that is not whole yet. */
 const UNFINISHED = ".fastchat-part";
 
+/** Gives a finished file its name. Fails where something is there, also when that came a moment ago. */
+async function moveBeside(finished: string, path: string): Promise<void> {
+  try {
+    await link(finished, path);
+  } catch (error) {
+    // Memory cards and shares of other machines may know no second name of a file: the place is taken first.
+    if (!["EPERM", "ENOTSUP", "ENOSYS", "EMLINK"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    await (await open(path, "wx", 0o600)).close();
+    return rename(finished, path);
+  }
+  await rm(finished);
+}
+
 /** Writes beside `path`, where it goes when it is whole; a file that is there is replaced only with `replace`. Throws Node's error. */
 export async function fileSink(path: string, { replace = false }: { readonly replace?: boolean } = {}): Promise<FileSink> {
   const unfinished = path + UNFINISHED;
@@ -34,10 +47,7 @@ export async function fileSink(path: string, { replace = false }: { readonly rep
     },
     async finish() {
       await file.sync();
-      if (replace) return rename(unfinished, path);
-      // Fails where something is there, also when that came a moment ago.
-      await link(unfinished, path);
-      await rm(unfinished);
+      return replace ? rename(unfinished, path) : moveBeside(unfinished, path);
     },
     async close(keep) {
       await file.close();

@@ -6,6 +6,7 @@ import { type ConversationLinks, SendingBlocked } from "../conversation-links.ts
 import type { Conversation } from "../conversation.ts";
 import { filesOf, type Outbox, type Outgoing } from "../outbox.ts";
 import { pause } from "../pause.ts";
+import type { UploadProgress } from "../api-files.ts";
 import type { BlobPlace, Blobs } from "./blobs.ts";
 import { isPassing } from "./fetching.ts";
 import type { Staging } from "./staging.ts";
@@ -24,12 +25,6 @@ export interface UploadsParts {
   readonly isOnline: () => boolean;
   readonly onBlocked: (conversation: ConversationId) => void;
   readonly onUnexpected: (error: unknown) => void;
-}
-
-export interface UploadProgress {
-  /** Bytes that the server has, of all files of the message. */
-  readonly sent: number;
-  readonly size: number;
 }
 
 /**
@@ -59,14 +54,14 @@ export class Uploads {
     const files = filesOf(outgoing.item);
     const size = files.reduce((sum, file) => sum + sealedFileSize(Number(file.size)), 0);
     this.#waiting.set(outgoing.id, outgoing);
-    this.#progress.set(outgoing.id, { sent: 0, size });
+    this.#progress.set(outgoing.id, { sent: 0, size, held: undefined });
     this.drive();
   }
 
   /** They were sent, or taken back: what was staged goes, and with it an upload under way. */
   async gone(outgoing: readonly Outgoing[]): Promise<void> {
     for (const { id, item } of outgoing) {
-      const isUnsent = this.#waiting.delete(id);
+      const isUnsent = this.#waiting.delete(id) || item.failed > 0;
       this.#progress.delete(id);
       if (this.#current?.id === id) this.#current.cancelling.abort();
       for (const { staged } of item.files) await this.#parts.staging.remove(staged);
@@ -132,6 +127,7 @@ export class Uploads {
             return;
           }
           failures++;
+          this.#tellHeld(id, error instanceof FastChatError && !isRefreshed(error) ? error.code : undefined);
           await pause(backoff(failures, Math.random(), error instanceof FastChatError ? error.retryAfterMs : 0), signal);
           if (signal.aborted || !this.#parts.isOnline()) return;
         }
@@ -183,10 +179,17 @@ export class Uploads {
   #tell(id: ClientMessageId, sent: number): void {
     const progress = this.#progress.get(id);
     if (progress === undefined) return;
-    this.#progress.set(id, { ...progress, sent });
+    this.#progress.set(id, { ...progress, sent, held: undefined });
     const now = performance.now();
     if (now - this.#told < TELL_EVERY_MS) return;
     this.#told = now;
+    this.#parts.outbox.changed(id);
+  }
+
+  #tellHeld(id: ClientMessageId, held: ErrorCode | undefined): void {
+    const progress = this.#progress.get(id);
+    if (progress === undefined || progress.held === held) return;
+    this.#progress.set(id, { ...progress, held });
     this.#parts.outbox.changed(id);
   }
 }

@@ -1,5 +1,5 @@
-/** The longest name that common file systems keep. */
-const NAME_BYTES = 255;
+/** Common file systems keep names of 255 bytes; some are left for " (2)" and for what a file is called until it is whole. */
+const NAME_BYTES = 230;
 const EXTENSION_LENGTH = 16;
 
 /** Controls (escape sequences begin with one), whatever cannot be seen, and whatever reorders or breaks the line it stands in. */

@@ -1,9 +1,9 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { blobId, limits } from "@fastchat/protocol";
-import type { BlobStore } from "../blobs/blob-store.ts";
+import type { BlobStore, StoredBlob } from "../blobs/blob-store.ts";
 import type { FileRules } from "../config.ts";
 import { type Log, reasonOf } from "../events.ts";
-import { countForgettable, forgetBlobs, unknownBlobs } from "../store/blobs.ts";
+import { countForgettable, type ForgetReason, forgetBlobs, unknownBlobs } from "../store/blobs.ts";
 import type { Database } from "../store/database.ts";
 
 /** Between two steps, milliseconds: what people wait for goes first. */
@@ -20,9 +20,30 @@ export interface BlobCleanUpOptions {
   readonly everyMs: number;
 }
 
+export type CleanUpReason =
+  | ForgetReason
+  /** Bytes in the store that no row knows: a process was killed in between. */
+  | "unknown";
+
 export interface CleanedUp {
   readonly blobs: number;
   readonly bytes: number;
+  /** Each reason that there is. */
+  readonly by: Readonly<Partial<Record<CleanUpReason, { readonly blobs: number; readonly bytes: number }>>>;
+}
+
+class Sum implements CleanedUp {
+  blobs = 0;
+  bytes = 0;
+  readonly by: Partial<Record<CleanUpReason, { blobs: number; bytes: number }>> = {};
+
+  add(reason: CleanUpReason, blobs: number, bytes: number): void {
+    const sums = (this.by[reason] ??= { blobs: 0, bytes: 0 });
+    for (const sum of [this, sums]) {
+      sum.blobs += blobs;
+      sum.bytes += bytes;
+    }
+  }
 }
 
 /**
@@ -52,24 +73,32 @@ export class BlobCleanUp {
   async sweep(): Promise<CleanedUp> {
     const { database, blobs } = this.#options;
     const now = Date.now();
-    const sum = { blobs: 0, bytes: 0 };
+    const sum = new Sum();
     for (;;) {
       const forgotten = await forgetBlobs(database, now, this.#tooOld(now));
       if (forgotten === undefined) return sum;
-      for (const blob of forgotten.blobs) await blobs.remove(blobId(blob));
-      sum.blobs += forgotten.blobs.length;
-      sum.bytes += forgotten.bytes;
+      for (const { blob, size, reason } of forgotten.blobs) {
+        await blobs.remove(blobId(blob));
+        sum.add(reason, 1, size);
+      }
       if (forgotten.isLast || this.#ending.signal.aborted) break;
       await this.#pause(PAUSE_MS);
     }
-    await this.#orphans(now - limits.unnamedBlobMs, sum);
+    for await (const { id, bytes } of this.#unknown(now - limits.unnamedBlobMs)) {
+      await blobs.remove(id);
+      sum.add("unknown", 1, bytes);
+    }
     return sum;
   }
 
   /** What a sweep would remove now. */
   async preview(): Promise<CleanedUp> {
     const now = Date.now();
-    return countForgettable(this.#options.database, now, this.#tooOld(now));
+    const sum = new Sum();
+    for (const { reason, blobs, bytes } of await countForgettable(this.#options.database, now, this.#tooOld(now)))
+      sum.add(reason, blobs, bytes);
+    for await (const { bytes } of this.#unknown(now - limits.unnamedBlobMs)) sum.add("unknown", 1, bytes);
+    return sum;
   }
 
   #tooOld(now: number): number {
@@ -78,27 +107,21 @@ export class BlobCleanUp {
   }
 
   /** In the store and in no row. @param before of which changed last before this time: a row comes ahead of its bytes */
-  async #orphans(before: number, sum: { blobs: number; bytes: number }): Promise<void> {
+  async *#unknown(before: number): AsyncGenerator<StoredBlob, void> {
     const { database, blobs } = this.#options;
-    let some = new Map<string, number>();
-    const removeUnknown = async () => {
-      for (const unknown of await unknownBlobs(
-        database,
-        Array.from(some.keys(), (id) => Buffer.from(id, "hex")),
-      )) {
-        const id = blobId(unknown);
-        await blobs.remove(id);
-        sum.blobs++;
-        sum.bytes += some.get(id) ?? 0;
-      }
+    let some = new Map<string, StoredBlob>();
+    const unknown = async (): Promise<StoredBlob[]> => {
+      const ids = Array.from(some.keys(), (id) => Buffer.from(id, "hex"));
+      const found = (await unknownBlobs(database, ids)).flatMap((id) => some.get(blobId(id)) ?? []);
       some = new Map();
+      return found;
     };
-    for await (const { id, bytes, modified } of blobs.list()) {
+    for await (const stored of blobs.list()) {
       if (this.#ending.signal.aborted) return;
-      if (modified < before) some.set(id, bytes);
-      if (some.size >= COMPARED_AT_ONCE) await removeUnknown();
+      if (stored.modified < before) some.set(stored.id, stored);
+      if (some.size >= COMPARED_AT_ONCE) yield* await unknown();
     }
-    await removeUnknown();
+    yield* await unknown();
   }
 
   async #keep(): Promise<void> {

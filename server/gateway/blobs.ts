@@ -75,6 +75,7 @@ export async function begin(gateway: GatewayContext, request: BeginBlob): Promis
     throw new FastChatError(ErrorCode.MALFORMED);
   const { device, account } = await holderOf(gateway, request.pass);
   gateway.rates.blobBeginsByDevice.takeOrThrow(device);
+  if (size < BigInt(sealedFileSize(0))) throw new FastChatError(ErrorCode.MALFORMED);
   if (size > BigInt(sealedFileSize(files.largest)))
     throw new FastChatError(ErrorCode.FILE_TOO_LARGE, { detail: `This server takes files of up to ${files.largest} bytes.` });
   const conversation = await findConversationOf(database, request.conversation, account, device);
@@ -91,6 +92,8 @@ export async function begin(gateway: GatewayContext, request: BeginBlob): Promis
   switch (result.kind) {
     case "begun": {
       const uploaded = result.whole ? Number(size) : await blobs.uploaded(blobId(blob));
+      // A gateway ended between the last piece and the note of it: nothing would be sent any more that could bring it about.
+      if (!result.whole && uploaded === Number(size)) await finish(gateway, blob, uploaded);
       return create(BlobBegunSchema, { uploaded: BigInt(uploaded), pieceBytes: limits.blobPieceBytes });
     }
     case "quota":
@@ -112,11 +115,13 @@ export async function drop(gateway: GatewayContext, { pass, blob }: DropBlob): P
 /** The routes whose bodies are the bytes of blobs. */
 export function addBlobRoutes(app: FastifyInstance, gateway: GatewayContext): void {
   app.addContentTypeParser(BLOB_TYPE, (_request, payload, done) => done(null, payload));
-  app.patch<{ Params: { blob: string } }>("/v1/blobs/:blob", { bodyLimit: limits.blobPieceBytes }, async (request, reply) => {
+  app.patch<{ Params: { blob: string } }>("/v1/blobs/:blob", async (request, reply) => {
     const uploaded = await takePiece(gateway, request);
     return reply.status(204).header("upload-offset", uploaded).send();
   });
-  app.get<{ Params: { blob: string } }>("/v1/blobs/:blob", (request, reply) => giveBlob(gateway, request, reply));
+  // Without HEAD, for which the whole blob would be read and thrown away.
+  const options = { exposeHeadRoute: false };
+  app.get<{ Params: { blob: string } }>("/v1/blobs/:blob", options, (request, reply) => giveBlob(gateway, request, reply));
 }
 
 type BlobRequest = FastifyRequest<{ Params: { blob: string } }>;
@@ -146,6 +151,7 @@ async function takePiece(gateway: GatewayContext, request: BlobRequest): Promise
   const body = request.body as Readable | undefined;
   if (offset === undefined || length === undefined || sha256 === undefined || body === undefined)
     throw new FastChatError(ErrorCode.MALFORMED);
+  if (length > limits.blobPieceBytes) throw new FastChatError(ErrorCode.TOO_LARGE);
   const upload = await findUpload(database, blob, device);
   if (upload === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
   const { size, whole } = upload;
@@ -165,6 +171,7 @@ async function takePiece(gateway: GatewayContext, request: BlobRequest): Promise
     case "cut-short":
       throw new FastChatError(ErrorCode.WRONG_PIECE);
     case "full":
+      gateway.log.event("warn", "file-failed", { outcome: "storage-full" });
       throw new FastChatError(ErrorCode.STORAGE_FULL);
     default:
       return result satisfies never;

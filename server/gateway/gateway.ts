@@ -286,7 +286,7 @@ function addHeaders(app: FastifyInstance, { host, webOrigins }: GatewayOptions):
     if (origin === undefined) return undefined;
     reply.header("vary", "origin");
     if (!isAllowed(origin)) return undefined;
-    reply.header("access-control-allow-origin", origin);
+    reply.headers({ "access-control-allow-origin": origin, "access-control-expose-headers": "content-range" });
     if (request.method !== "OPTIONS") return undefined;
     return reply
       .headers({

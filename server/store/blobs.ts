@@ -125,19 +125,58 @@ export async function dropBlob(database: Database, blob: Uint8Array, device: Dev
   return rows.length === 1;
 }
 
-/** Some of its messages are gone: the next sweep finds what they named. */
-export async function lookAtBlobsOf(transaction: Database["query"], conversation: ConversationId, now: number): Promise<void> {
-  await transaction.updateTable("blob").set({ look_at: now }).where("conversation", "=", idBytes(conversation)).execute();
+/** Some of its messages were erased: the next sweep finds what they named. What no message names yet, an upload under way, is left alone. */
+export async function lookAtBlobsOf(transaction: Database["query"], conversation: ConversationId): Promise<void> {
+  await sql`
+    UPDATE blob SET look_at = 0 WHERE conversation = ${idBytes(conversation)} AND EXISTS (
+      SELECT 1 FROM entry WHERE entry.conversation = blob.conversation AND entry.device = blob.device
+        AND entry.client_message_id = blob.client_message_id AND entry.kind = ${sql.lit(entryKinds.erased)})`.execute(transaction);
+}
+
+/**
+ * An account is closed: the next sweep finds what its conversations named that nobody reads any more, and what it had stored for messages that will not come.
+ *
+ * @param gone conversations that go whole
+ */
+export async function lookAtBlobsOfClosed(transaction: Database["query"], account: Uint8Array, gone: readonly Uint8Array[]): Promise<void> {
+  await sql`
+    UPDATE blob SET look_at = 0
+    WHERE conversation = ANY(${gone}::bytea[]) OR (account = ${account} AND NOT ${isNamed})`.execute(transaction);
 }
 
 /** Of a row of `blob`. */
 const isNamed = sql<boolean>`EXISTS (SELECT 1 FROM entry WHERE entry.conversation = blob.conversation AND entry.device = blob.device
   AND entry.client_message_id = blob.client_message_id AND entry.kind = ${sql.lit(entryKinds.message)})`;
 
+/** Why no message needs a blob any more. */
+export type ForgetReason =
+  /** The installation keeps files no longer. */
+  | "too-old"
+  /** The message was erased. */
+  | "erased"
+  /** The whole conversation was. */
+  | "conversation-gone"
+  /** The message never came. */
+  | "not-sent";
+
+/** Of a row of `blob` that is not named, or older than `before`. */
+const forgetReason = (before: number) => sql<ForgetReason>`CASE
+  WHEN begun < ${before} THEN 'too-old'
+  WHEN EXISTS (SELECT 1 FROM entry WHERE entry.conversation = blob.conversation AND entry.device = blob.device
+    AND entry.client_message_id = blob.client_message_id) THEN 'erased'
+  WHEN EXISTS (SELECT 1 FROM conversation WHERE conversation.conversation = blob.conversation) THEN 'not-sent'
+  ELSE 'conversation-gone' END`;
+
+export interface ForgottenBlob {
+  readonly blob: Uint8Array;
+  /** Bytes. */
+  readonly size: number;
+  readonly reason: ForgetReason;
+}
+
 export interface CleanUp {
-  /** Removed from the table, or to be: what they take up is removed after them. */
-  readonly blobs: readonly Uint8Array[];
-  readonly bytes: number;
+  /** Removed from the table: what they take up is removed after them. */
+  readonly blobs: readonly ForgottenBlob[];
   /** Nothing else is due. */
   readonly isLast: boolean;
 }
@@ -162,11 +201,10 @@ export async function forgetBlobs(database: Database, now: number, before: numbe
     if (named.length > 0)
       await sql`UPDATE blob SET look_at = ${now + LOOK_AGAIN_MS} WHERE blob = ANY(${named}::bytea[])`.execute(transaction);
     // An upload that was taken up again since then is due later, and stays.
-    const { rows: removed } = await sql<{ blob: Buffer; size: number }>`
+    const { rows: removed } = await sql<ForgottenBlob>`
       DELETE FROM blob WHERE blob = ANY(${gone.map(({ blob }) => blob)}::bytea[]) AND (look_at <= ${now} OR begun < ${before})
-      RETURNING blob, size`.execute(transaction);
-    const bytes = removed.reduce((sum, { size }) => sum + Number(size), 0);
-    return { blobs: removed.map(({ blob }) => blob), bytes, isLast: due.length < LOOKED_AT_ONCE };
+      RETURNING blob, size, ${forgetReason(before)} AS reason`.execute(transaction);
+    return { blobs: removed.map((row) => ({ ...row, size: Number(row.size) })), isLast: due.length < LOOKED_AT_ONCE };
   });
 }
 
@@ -175,11 +213,41 @@ export async function countForgettable(
   database: Database,
   now: number,
   before: number,
-): Promise<{ readonly blobs: number; readonly bytes: number }> {
-  const { rows } = await sql<{ blobs: number; bytes: number }>`
-    SELECT count(*)::bigint AS blobs, COALESCE(sum(size), 0)::bigint AS bytes FROM blob
-    WHERE begun < ${before} OR (look_at <= ${now} AND NOT ${isNamed})`.execute(database.query);
-  return { blobs: Number(rows[0]!.blobs), bytes: Number(rows[0]!.bytes) };
+): Promise<readonly { readonly reason: ForgetReason; readonly blobs: number; readonly bytes: number }[]> {
+  const { rows } = await sql<{ reason: ForgetReason; blobs: number; bytes: number }>`
+    SELECT reason, count(*)::bigint AS blobs, sum(size)::bigint AS bytes FROM (
+      SELECT size, ${forgetReason(before)} AS reason FROM blob WHERE begun < ${before} OR (look_at <= ${now} AND NOT ${isNamed})
+    ) AS due GROUP BY reason`.execute(database.query);
+  return rows.map(({ reason, blobs, bytes }) => ({ reason, blobs: Number(blobs), bytes: Number(bytes) }));
+}
+
+export interface StoredFiles {
+  readonly blobs: number;
+  readonly bytes: number;
+}
+
+/** What the table knows: whole blobs, uploads under way with the bytes that they will have, and both by account, those with most bytes first. */
+export async function countBlobs(
+  database: Database,
+  accounts: number,
+): Promise<{
+  readonly whole: StoredFiles;
+  readonly uploads: StoredFiles;
+  readonly accounts: readonly (StoredFiles & { readonly name: string })[];
+}> {
+  const sums = sql`count(*)::bigint AS blobs, COALESCE(sum(size), 0)::bigint AS bytes`;
+  const numbers = ({ blobs, bytes }: StoredFiles): StoredFiles => ({ blobs: Number(blobs), bytes: Number(bytes) });
+  const { rows: all } = await sql<StoredFiles & { whole: boolean }>`SELECT whole, ${sums} FROM blob GROUP BY whole`.execute(database.query);
+  const { rows: byAccount } = await sql<StoredFiles & { name: string }>`
+    SELECT name, ${sums} FROM blob JOIN account USING (account) GROUP BY account, name ORDER BY bytes DESC, name LIMIT ${accounts}`.execute(
+    database.query,
+  );
+  const none = { blobs: 0, bytes: 0 };
+  return {
+    whole: numbers(all.find(({ whole }) => whole) ?? none),
+    uploads: numbers(all.find(({ whole }) => !whole) ?? none),
+    accounts: byAccount.map((row) => ({ name: row.name, ...numbers(row) })),
+  };
 }
 
 /** Those of these ids that no row has. */

@@ -1,5 +1,6 @@
 import { type AccountId, idBytes } from "@fastchat/protocol";
 import { type RawBuilder, sql, type Transaction } from "kysely";
+import { lookAtBlobsOfClosed } from "./blobs.ts";
 import type { Tables } from "./tables.ts";
 
 /** Where an account is a member, or was. */
@@ -48,6 +49,7 @@ export async function eraseClosedAccount(transaction: Transaction<Tables>, id: A
   await transaction.updateTable("account").set({ single_session: false, last_seen: 0 }).where("account", "=", account).execute();
   const isAbandoned = sql<boolean>`conversation = ANY(${conversations.abandoned}::bytea[])`;
   for (const table of abandonedTables) await transaction.deleteFrom(table).where(isAbandoned).execute();
+  await lookAtBlobsOfClosed(transaction, account, conversations.abandoned);
 }
 
 /** All that is kept by conversation. */

@@ -60,7 +60,7 @@ export async function eraseDue(database: Database, conversation: ConversationId,
     const messages = due.filter(({ kind }) => kind === entryKinds.message);
     if (messages.length > 0) {
       await replace(transaction, conversation, messages);
-      await lookAtBlobsOf(transaction, conversation, now);
+      await lookAtBlobsOf(transaction, conversation);
     }
     const noted = await note(transaction, conversation, { seconds, erasedTo: due.at(-1)?.sequence ?? after, now });
     if (!noted) throw new PolicyChanged();

@@ -1,5 +1,5 @@
-import type { Client, ConversationSummary, SendOptions } from "@fastchat/client";
-import { type ClientMessageId, limits } from "@fastchat/protocol";
+import type { ChatMessage, Client, ConversationSummary, SendOptions } from "@fastchat/client";
+import { type ClientMessageId, errorRow, limits } from "@fastchat/protocol";
 import { ourCommand } from "../config.ts";
 import { type ExitCode, exitCodes, usage } from "../failure.ts";
 import { type NamedFile, prepareFiles } from "../files/to-send.ts";
@@ -86,15 +86,9 @@ async function sendFiles(sending: Sending, text: string, named: readonly NamedFi
       prepared.files.map(({ file }) => file),
       { ...options, text, onProgress },
     );
-    client.subscribe((event) => {
-      if (event.kind !== "items") return;
-      for (const item of event.items) {
-        if (item.kind !== "message" || item.id !== id) continue;
-        line.show(
-          item.upload === undefined ? "" : `Uploading: ${percent(item.upload.sent, item.upload.size)} of ${sizeWords(item.upload.size)}`,
-        );
-      }
-    });
+    watchMessage(client, id, ({ upload }) =>
+      line.show(upload === undefined ? "" : `Uploading: ${percent(upload.sent, upload.size)} of ${sizeWords(upload.size)}`),
+    );
     return id;
   });
 }
@@ -112,15 +106,36 @@ async function sent(
 ): Promise<ExitCode> {
   using watch = watchRefusals(client, [conversation.id]);
   const id = await send();
-  const isSent = await allSent(client, [conversation.id], patience);
+  let newest: ChatMessage | undefined;
+  watchMessage(client, id, (message) => (newest = message));
+  const areAllSent = await allSent(client, [conversation.id], patience);
+  const isSent = areAllSent || (newest !== undefined && newest.status !== "queued");
+  const held = newest?.upload?.held;
   const name = safeNameOf(conversation);
-  if (watch.refused > 0) throw await refusedMessages(client, conversation, `the message to ${name}`);
+  if (watch.refused > 0) throw await refusedMessages(client, conversation, watch, `the message to ${name}`);
   await output.print(
-    { type: "sent", id, ...placeObject(conversation), status: isSent ? "sent" : "queued" },
+    {
+      type: "sent",
+      id,
+      ...placeObject(conversation),
+      status: isSent ? "sent" : "queued",
+      held: held === undefined ? null : errorRow(held).name,
+    },
     isSent ? `Sent to ${whomOf(conversation)}.` : undefined,
   );
   if ((options.expiresAfter ?? 0) > 0) output.tell(lifetimeLimits);
-  return isSent ? exitCodes.done : queued(output, 1);
+  if (!isSent) return queued(output, 1, held);
+  if (!areAllSent)
+    output.remark("A file that was to be sent before still waits here, and is sent as soon as FastChat runs and the server takes it.");
+  return exitCodes.done;
+}
+
+/** From now on, as long as the client is open. */
+function watchMessage(client: Client, id: ClientMessageId, told: (message: ChatMessage) => void): void {
+  client.subscribe((event) => {
+    if (event.kind !== "items") return;
+    for (const item of event.items) if (item.kind === "message" && item.id === id) told(item);
+  });
 }
 
 /** So many lines become durable at once, and so many at most wait in the outbox, however many come. */
@@ -143,7 +158,7 @@ async function sendLines({ client, to, patience, output, options }: Sending): Pr
   }
   const isSent = await allSent(client, [conversation.id], patience);
   const name = safeNameOf(conversation);
-  if (watch.refused > 0) throw await refusedMessages(client, conversation, `${watch.refused} of ${count} messages to ${name}`);
+  if (watch.refused > 0) throw await refusedMessages(client, conversation, watch, `${watch.refused} of ${count} messages to ${name}`);
   await output.print(
     { type: "sent-lines", count, ...placeObject(conversation), status: isSent ? "sent" : "queued" },
     isSent ? `Sent ${count} to ${whomOf(conversation)}.` : undefined,

@@ -1,4 +1,5 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
+import { ErrorCode, errorRow } from "@fastchat/protocol";
 import { type ExitCode, exitCodes, Failure } from "../failure.ts";
 import type { Output } from "../output.ts";
 import { refuseEnded } from "../place.ts";
@@ -33,23 +34,49 @@ export async function allSent(client: Client, conversations: readonly Id[], pati
   }
 }
 
+export interface RefusalWatch extends Disposable {
+  readonly refused: number;
+  /** Of the last one. */
+  readonly reason: ErrorCode | undefined;
+}
+
 /** Counts what the server refuses for good from now on. */
-export function watchRefusals(client: Client, conversations: readonly Id[]): Disposable & { readonly refused: number } {
+export function watchRefusals(client: Client, conversations: readonly Id[]): RefusalWatch {
   let refused = 0;
+  let reason: ErrorCode | undefined;
   const unsubscribe = client.subscribe((event) => {
     if (event.kind !== "items" || !conversations.includes(event.conversation)) return;
-    refused += event.items.filter((item) => item.kind === "message" && item.status === "failed").length;
+    for (const item of event.items) {
+      if (item.kind !== "message" || item.status !== "failed") continue;
+      refused++;
+      reason = item.refusal;
+    }
   });
   return {
     get refused() {
       return refused;
     },
+    get reason() {
+      return reason;
+    },
     [Symbol.dispose]: unsubscribe,
   };
 }
 
+/** What the sentence of the table of errors says best. */
+const ofFiles: ReadonlySet<ErrorCode> = new Set([ErrorCode.FILE_TOO_LARGE, ErrorCode.QUOTA_EXCEEDED, ErrorCode.STAGED_FILE_LOST]);
+
 /** Why messages were refused, as far as their conversation tells by now: a rule may have changed while they were on their way. */
-export async function refusedMessages(client: Client, { id }: ConversationSummary, what: string): Promise<Failure> {
+export async function refusedMessages(
+  client: Client,
+  { id }: ConversationSummary,
+  { reason }: Pick<RefusalWatch, "reason">,
+  what: string,
+): Promise<Failure> {
+  if (reason !== undefined && ofFiles.has(reason)) {
+    const { name, sentence } = errorRow(reason);
+    return new Failure(exitCodes.refused, name, `${sentence} Not sent: ${what}.`);
+  }
   const now = await client.conversation(id);
   const why: Partial<Record<ConversationSummary["blocked"], string>> = {
     "announce-only": "Only admins write here",
@@ -64,10 +91,11 @@ export async function refusedMessages(client: Client, { id }: ConversationSummar
   );
 }
 
-/** Says that what was to be sent is kept. */
-export function queued(output: Output, count: number): ExitCode {
+/** Says that what was to be sent is kept. @param held why the server does not take it, where it said so */
+export function queued(output: Output, count: number, held?: ErrorCode): ExitCode {
   const what = count === 1 ? "The message is" : "Messages are";
-  output.remark(`Sorry, no services available. ${what} kept here and sent as soon as FastChat runs and is connected: do not send again.`);
+  const why = held === undefined ? "Sorry, no services available." : errorRow(held).sentence;
+  output.remark(`${why} ${what} kept here and sent as soon as FastChat runs and is connected: do not send again.`);
   return exitCodes.queued;
 }
 

@@ -66,10 +66,18 @@ const account: Branch = {
   },
 };
 
+const admin: Branch = {
+  description: "For whoever runs the server: what it keeps",
+  commands: {
+    files: () => import("./admin/files.ts").then(({ files }) => files),
+  },
+};
+
 export const commands: Readonly<Record<string, Load | Branch>> = {
   up: () => import("../roles.ts").then(({ roleCommand }) => roleCommand("up")),
   gateway: () => import("../roles.ts").then(({ roleCommand }) => roleCommand("gateway")),
   server: () => import("../roles.ts").then(({ roleCommand }) => roleCommand("server")),
+  admin,
   signup: () => import("./signup.ts").then(({ signup }) => signup),
   signin: () => import("./signin.ts").then(({ signin }) => signin),
   signout: () => import("./signout.ts").then(({ signout }) => signout),

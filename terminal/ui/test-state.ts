@@ -166,6 +166,7 @@ export function message(
     mentions: [],
     mentionsMe: false,
     files: [],
+    refusal: undefined,
     upload: undefined,
     time: morning + sequence * minute,
     status: "read" satisfies MessageStatus,
