@@ -1,0 +1,54 @@
+import { randomBytes } from "node:crypto";
+import { ErrorCode, idBytes } from "@fastchat/protocol";
+import { buildAddDevice, buildClose, newDeviceId } from "@fastchat/protocol/chain";
+import { deviceSealingKeyHash, generateSealingKey, sealAccountKey, sealedCopyHash } from "@fastchat/protocol/seal";
+import type { SignedLink } from "@fastchat/protocol/wire/account";
+import { AccountPutBackSchema, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { buildRevocation, codeOf, getTicket, post, signUp, type TestPerson, TestSocket } from "../test-client.ts";
+import { TestInstallation } from "../test-installation.ts";
+
+// Who signed in once, and kept the identity key, when the password is another one by now. The server was never restored.
+
+let installation: TestInstallation;
+let gateway: string;
+let vera: TestPerson;
+beforeAll(async () => {
+  installation = await TestInstallation.start({ gateway: { sessions: "single" } });
+  gateway = installation.gateway.url;
+  vera = await signUp(gateway, "vera");
+});
+afterAll(() => installation?.[Symbol.asyncDispose]());
+
+const putBack = (links: readonly SignedLink[], beside: object = {}) =>
+  codeOf(post(gateway, "/v1/accounts/put-back", PutBackAccountSchema, AccountPutBackSchema, { links: [...links], ...beside }));
+
+test("[H6] [P2] [W6] [H8] who had the password adds no device by putting it back", async () => {
+  const sealing = await generateSealingKey();
+  const signingSeed = randomBytes(32);
+  const keys = { signingSeed, sealingKeyHash: deviceSealingKeyHash(sealing.publicKey), nonce: randomBytes(32) };
+  const device = newDeviceId(keys);
+  const copy = (await sealAccountKey({ generation: 1, secret: vera.accountKey.secret }, vera.state.nonce, {
+    device,
+    publicKey: sealing.publicKey,
+  }))!;
+  const link = buildAddDevice(vera.state, { identitySeed: vera.identitySeed, device: keys, sealedHash: sealedCopyHash(copy) });
+  const beside = { deviceSealingKeys: [sealing.publicKey], copies: [{ device: idBytes(device), generation: 1, sealed: copy }] };
+  expect(await putBack([...vera.links, link], beside)).toBe(ErrorCode.NO_RECEIPT);
+  // That of another link is none of it.
+  link.receipt = vera.links[0]!.receipt;
+  expect(await putBack([link], beside)).toBe(ErrorCode.NO_RECEIPT);
+  expect(await codeOf(getTicket(gateway, { device, signingSeed }))).toBe(ErrorCode.DEVICE_UNKNOWN);
+  expect(await codeOf(getTicket(gateway, vera.devices[0]!))).toBe(0);
+});
+
+test("[H6] [H7] [H3] who had the password ends neither the account nor its devices by putting that back", async () => {
+  const close = buildClose(vera.state, { identitySeed: vera.identitySeed });
+  const revocation = await buildRevocation(vera, vera.devices[0]!);
+  await using other = await TestSocket.welcome(gateway, (await signUp(gateway, "mallory")).devices[0]!);
+  for (const link of [close, revocation.link]) {
+    expect(await putBack([...vera.links, link])).toBe(ErrorCode.NO_RECEIPT);
+    expect(await other.refusal({ case: "putBackAccount", value: { links: [...vera.links, link] } })).toBe(ErrorCode.NO_RECEIPT);
+  }
+  expect(await codeOf(getTicket(gateway, vera.devices[0]!))).toBe(0);
+});
