@@ -658,6 +658,8 @@ export class Holder {
   /** [H3] The device signs itself out; whether the server heard it. The profile is erased by whoever owns it. */
   async signOut(): Promise<"told" | "not-reached"> {
     if (this.#connection.state.kind === "connecting") await this.#connection.online().catch(() => undefined);
+    // By its last word the session is over already.
+    if (this.#connection.state.kind === "ended") return "told";
     if (this.#connection.state.kind !== "online") return "not-reached";
     // However short it was, the other devices hear what it was [H3].
     if (this.#parts.quick) await this.#vaultRead.then(() => this.#devices.introduce());
@@ -784,7 +786,7 @@ function ignoreNotFound(error: unknown): void {
 
 /** What is to be done comes first: whoever signed in chose the name, and may have chosen a long one that says something else. */
 const newDeviceWarning = (name: string | undefined): string =>
-  `A new device signed in to your account. If that was not you, change your password and revoke it.${name === undefined ? "" : ` It calls itself "${inSentence(name)}".`}`;
+  `A new device signed in to your account. If that was not you, revoke it, and replace all that opens your account (passwd --somebody-knows).${name === undefined ? "" : ` It calls itself "${inSentence(name)}".`}`;
 /** Letters of a device's name in a sentence about it. */
 const NAME_IN_SENTENCE = 40;
 const inSentence = (name: string): string =>

@@ -89,6 +89,7 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
         name={first ? (quick?.name ?? profile ?? "") : ""}
         gateway={at}
         colour={config.colour}
+        back={!first}
         openQuick={first && quick !== undefined ? (options) => sessions.open(options) : undefined}
         onDone={answer.resolve}
       />,

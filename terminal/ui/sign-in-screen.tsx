@@ -34,6 +34,8 @@ interface Props {
   readonly name: string;
   readonly gateway: string;
   readonly colour: boolean;
+  /** Whether somebody is signed in here, to whom quitting goes back. */
+  readonly back: boolean;
   /** Undefined: into a profile. */
   readonly openQuick: ((options: QuickOptions) => Promise<QuickResult>) | undefined;
   /** Undefined: the person quit. */
@@ -44,9 +46,9 @@ type Submit = Extract<SignInEffect, { kind: "submit" }>;
 
 const RETRY_MS = 2_000;
 
-export function SignInScreen({ home, profile, name, gateway, colour, openQuick, onDone }: Props) {
+export function SignInScreen({ home, profile, name, gateway, colour, back, openQuick, onDone }: Props) {
   const { columns, rows } = useWindowSize();
-  const [shown, setShown] = useState<SignInState>(() => initialSignIn(name, openQuick && "quick"));
+  const [shown, setShown] = useState<SignInState>(() => initialSignIn(name, openQuick && "quick", back));
   // Several keys can come before the next render: each must see what the one before it did.
   const state = useRef(shown);
   const attempt = useRef(0);

@@ -19,6 +19,8 @@ export interface SignInState {
   readonly elsewhere: string | undefined;
   /** Shown once after sign-up, until Enter. */
   readonly recoveryWords: readonly string[] | undefined;
+  /** Somebody is signed in here, to whom one can go back. */
+  readonly back: boolean;
 }
 
 /** An error goes as soon as something else is typed; advice is to be read while one does. */
@@ -46,7 +48,7 @@ export interface SignInStep {
   readonly effect: SignInEffect | undefined;
 }
 
-export const initialSignIn = (name: string, mode: SignInState["mode"] = "sign-in"): SignInState => ({
+export const initialSignIn = (name: string, mode: SignInState["mode"] = "sign-in", back = false): SignInState => ({
   mode,
   fields: { name: editorOf(name), password: emptyEditor, again: emptyEditor },
   focus: name === "" ? "name" : "password",
@@ -54,6 +56,7 @@ export const initialSignIn = (name: string, mode: SignInState["mode"] = "sign-in
   answer: undefined,
   elsewhere: undefined,
   recoveryWords: undefined,
+  back,
 });
 
 const step = (state: SignInState, effect?: SignInEffect): SignInStep => ({ state, effect });
@@ -66,6 +69,7 @@ export function pressSignIn(state: SignInState, key: Key): SignInStep {
   if (state.recoveryWords !== undefined) return step(state, key.name === "enter" ? { kind: "go-on" } : undefined);
   if (state.busy) return key.name === "escape" ? step({ ...state, busy: false, answer: undefined }, { kind: "cancel" }) : step(state);
   if (state.elsewhere !== undefined) return pressElsewhere(state, key);
+  if (state.back && key.name === "escape") return step(state, { kind: "quit" });
   if (state.mode !== "quick" && key.ctrl && (key.name === "n" || key.name === "s")) return step(switched(state));
   const fields = fieldsOf(state.mode);
   const move = (by: number): SignInStep =>
@@ -153,9 +157,9 @@ const LABEL_CELLS = 12;
 const WIDEST = 60;
 
 /** The keys that mean something now. */
-function keysOf({ mode, elsewhere }: SignInState): readonly (readonly [key: string, words: string])[] {
-  const quit = ["Ctrl+Q", "quit"] as const;
-  if (elsewhere !== undefined) return [["y", "sign out there"], ["n", "leave it so"], quit];
+function keysOf({ mode, elsewhere, back }: SignInState): readonly (readonly [key: string, words: string])[] {
+  const quit = back ? (["Esc", "back"] as const) : (["Ctrl+Q", "quit"] as const);
+  if (elsewhere !== undefined) return [["y", "sign out there"], ["n", "leave it so"], ...(back ? [] : [quit])];
   const other = mode === "sign-in" ? "sign up instead" : "sign in instead";
   return [["Enter", "go on"], ...(mode === "quick" ? [] : [["Ctrl+N", other] as const]), quit];
 }
