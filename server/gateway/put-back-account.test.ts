@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { ErrorCode, idBytes } from "@fastchat/protocol";
-import { buildAddDevice, buildClose, newDeviceId } from "@fastchat/protocol/chain";
-import { deviceSealingKeyHash, generateSealingKey, sealAccountKey, sealedCopyHash } from "@fastchat/protocol/seal";
+import { accountLinkHash, buildAddDevice, buildClose, newDeviceId } from "@fastchat/protocol/chain";
+import { deviceSealingKeyHash, generateSealingKey, sealAccountKey, sealedCopyHash, signSuccessionRecord } from "@fastchat/protocol/seal";
 import type { SignedLink } from "@fastchat/protocol/wire/account";
 import { AccountPutBackSchema, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { buildRevocation, codeOf, getTicket, post, signUp, type TestPerson, TestSocket } from "../test-client.ts";
+import { buildRevocation, buildSuccession, codeOf, getTicket, post, signUp, type TestPerson, TestSocket } from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
 
 // Who signed in once, and kept the identity key, when the password is another one by now. The server was never restored.
@@ -51,4 +51,26 @@ test("[H6] [H7] [H3] who had the password ends neither the account nor its devic
     expect(await other.refusal({ case: "putBackAccount", value: { links: [...vera.links, link] } })).toBe(ErrorCode.NO_RECEIPT);
   }
   expect(await codeOf(getTicket(gateway, vera.devices[0]!))).toBe(0);
+});
+
+test("[H6] [P2] who had the password after a succession sets no other by putting it back", async () => {
+  const alice = await signUp(gateway, "alice");
+  const { link, attachments, newIdentitySeed } = await buildSuccession(alice, alice.devices[0]!);
+  const signed = async (record: Uint8Array, version: number) => {
+    const wraps = attachments.wraps.slice(-3).map((wrap) => ({ ...wrap, version }));
+    const signature = await signSuccessionRecord(newIdentitySeed, { account: alice.account, link: accountLinkHash(link), record, wraps });
+    return { wraps, signInRecord: { registrationRecord: record, signature } };
+  };
+  const hers = randomBytes(192);
+  await using a = await TestSocket.welcome(gateway, alice.devices[0]!);
+  const { signInRecord } = await signed(hers, 2);
+  await a.ask({ case: "appendAccountLink", value: { link, attachments, vault: [], vaultRevision: 0, signInRecord } }, "appended");
+  const stored = async () => {
+    const of = installation.database.query.selectFrom("sign_in_record").select("record").where("account", "=", idBytes(alice.account));
+    return (await of.executeTakeFirstOrThrow()).record;
+  };
+  for (const version of [2, 3, 9]) {
+    expect(await putBack([alice.links[0]!, link], await signed(randomBytes(192), version))).toBe(0);
+    expect(await stored()).toEqual(hers);
+  }
 });

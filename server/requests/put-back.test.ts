@@ -6,7 +6,18 @@ import { toHex } from "@fastchat/protocol/seal";
 import { ConversationLinkSchema } from "@fastchat/protocol/wire/conversation";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readReceipts } from "../receipts.ts";
-import { addDevice, codeOf, getTicket, post, signUp, TestConversation, type TestPerson, TestSocket } from "../test-client.ts";
+import {
+  addDevice,
+  buildRevocation,
+  codeOf,
+  getTicket,
+  post,
+  signUp,
+  take,
+  TestConversation,
+  type TestPerson,
+  TestSocket,
+} from "../test-client.ts";
 import { TestGroup } from "../test-group.ts";
 import { TestInstallation } from "../test-installation.ts";
 import * as wire from "@fastchat/protocol/wire/frames";
@@ -131,6 +142,35 @@ test("[H6] [C3] a lost link of a group is put back by a member, and by nobody el
     account: Buffer.from(idBytes(alice.account)),
     device: Buffer.from(idBytes(alice.devices[0]!.device)),
   });
+});
+
+test("[H6] [C1] [H3] what a revoked device signs later is not taken from an accomplice who puts it back; what it wrote before is", async () => {
+  const author = await signUp(gateway, "alice-of-thefts");
+  const group = new TestGroup(author, bob, mallory);
+  const phone = await addDevice(gateway, author);
+  await using a = await welcome(author);
+  await group.create(a);
+  // By her first device, which is stolen: on top of the same head it can sign this at any time.
+  const removal = await group.link(author, removalOf([bob.account]));
+  await using p = await TestSocket.welcome(gateway, phone);
+  const made = await buildRevocation(author, author.devices[0]!);
+  await p.ask(
+    { case: "appendAccountLink", value: { link: made.link, attachments: made.attachments, vault: [], vaultRevision: 0 } },
+    "appended",
+  );
+  take(author, made.link);
+  await using m = await welcome(mallory);
+  const request = { ...group.request(removal).value, putBack: true };
+  expect(await m.refusal({ case: "appendLink", value: request })).toBe(ErrorCode.NO_RECEIPT);
+  // That of a link that was taken is none of it.
+  const { entries } = await m.ask({ case: "fetchEntries", value: { conversation: idBytes(group.id), after: 0, limit: 10 } }, "entries");
+  const taken = entries.flatMap(({ body }) => (body.case === "link" ? [body.value.link!.receipt] : []));
+  expect(taken).toEqual([expect.objectContaining({ length: 32 })]);
+  removal.entry.link!.receipt = taken[0]!;
+  expect(await m.refusal({ case: "appendLink", value: request })).toBe(ErrorCode.NO_RECEIPT);
+  // As if the server had taken it when the device had its rights, and lost it.
+  removal.entry.link!.receipt = (await readReceipts(installation.database)).of(conversationLinkHash(removal.entry.link!));
+  await m.ask({ case: "appendLink", value: request }, "appended");
 });
 
 test("[H6] [W8] who says that a link is put back learns of no conversation that it is there, and uses up nobody's rekeys", async () => {
