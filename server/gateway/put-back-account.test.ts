@@ -1,11 +1,30 @@
 import { randomBytes } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
 import { ErrorCode, idBytes } from "@fastchat/protocol";
-import { accountLinkHash, buildAddDevice, buildClose, newDeviceId } from "@fastchat/protocol/chain";
-import { deviceSealingKeyHash, generateSealingKey, sealAccountKey, sealedCopyHash, signSuccessionRecord } from "@fastchat/protocol/seal";
-import type { SignedLink } from "@fastchat/protocol/wire/account";
+import { accountLinkHash, buildAddDevice, buildClose, groupCreate, newDeviceId } from "@fastchat/protocol/chain";
+import {
+  deviceSealingKeyHash,
+  generateSealingKey,
+  sealAccountKey,
+  sealedCopyHash,
+  signSuccessionRecord,
+  toHex,
+} from "@fastchat/protocol/seal";
+import { AccountChainPartSchema, type SignedLink } from "@fastchat/protocol/wire/account";
 import { AccountPutBackSchema, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { buildRevocation, buildSuccession, codeOf, getTicket, post, signUp, type TestPerson, TestSocket } from "../test-client.ts";
+import {
+  addDevice,
+  buildRevocation,
+  buildSuccession,
+  codeOf,
+  getTicket,
+  post,
+  signUp,
+  type TestPerson,
+  TestSocket,
+} from "../test-client.ts";
+import { TestGroup } from "../test-group.ts";
 import { TestInstallation } from "../test-installation.ts";
 
 // Who signed in once, and kept the identity key, when the password is another one by now. The server was never restored.
@@ -51,6 +70,26 @@ test("[H6] [H7] [H3] who had the password ends neither the account nor its devic
     expect(await other.refusal({ case: "putBackAccount", value: { links: [...vera.links, link] } })).toBe(ErrorCode.NO_RECEIPT);
   }
   expect(await codeOf(getTicket(gateway, vera.devices[0]!))).toBe(0);
+});
+
+test("[H6] [L30] nobody gets a receipt of what was not taken by putting it beside a change as evidence", async () => {
+  const mallory = await signUp(gateway, "mallory-of-evidence");
+  await using socket = await TestSocket.welcome(gateway, mallory.devices[0]!);
+  const close = buildClose(vera.state, { identitySeed: vera.identitySeed });
+  close.receipt = vera.links[0]!.receipt;
+  const group = new TestGroup(mallory, vera);
+  const made = await group.link(mallory, groupCreate(new Map([mallory, vera].map(({ account }) => [account, "admin"])), randomBytes(32)));
+  made.entry.evidence.push(create(AccountChainPartSchema, { account: idBytes(vera.account), links: [...vera.links, close] }));
+  await socket.ask(group.request(made), "appended");
+  group.taken(made);
+  const { entries } = await socket.ask(
+    { case: "fetchEntries", value: { conversation: idBytes(group.id), after: 0, limit: 10 } },
+    "entries",
+  );
+  const evidence = entries.flatMap(({ body }) => (body.case === "link" ? body.value.evidence.flatMap(({ links }) => links) : []));
+  const received = new Map(evidence.map((link) => [accountLinkHash(link), toHex(link.receipt)]));
+  const taken = [mallory, vera].map(({ links, state }) => [state.head.hash, toHex(links[0]!.receipt)] as const);
+  expect(received).toEqual(new Map([...taken, [accountLinkHash(close), ""]]));
 });
 
 test("[H6] [P2] who had the password after a succession sets no other by putting it back", async () => {

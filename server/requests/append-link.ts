@@ -59,7 +59,7 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, request) 
   });
   if (judged.kind === "known") return answer(judged.stored);
   const { before, state, heads, accounts } = judged;
-  chat.receipts.putOnEntry(entry, accounts);
+  await chat.receipts.putOnEntry(entry, accounts);
   const encoded = toBinary(LinkEntrySchema, entry);
   if (encoded.length > limits.packetBytes - ENTRY_OVERHEAD) throw new FastChatError(ErrorCode.TOO_LARGE);
   const stored = await storeLink(chat.database, {

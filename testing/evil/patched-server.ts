@@ -34,11 +34,7 @@ export async function startPatchedServer(system: System, patches: readonly Patch
  */
 export const takesInvalidLinks: readonly Patch[] = [
   { file: "server/requests/append-link.ts", find: "  if (!putBack) checkAuthor(session, body);\n", replace: "  if (!putBack);\n" },
-  {
-    file: "server/requests/append-link.ts",
-    find: "putBack || isIn ?",
-    replace: "true ?",
-  },
+  { file: "server/requests/append-link.ts", find: "putBack || isIn ?", replace: "true ?" },
   { file: "server/requests/append-link.ts", find: ": !putBack && !before.members.has(session.account)) {", replace: ": false) {" },
   {
     file: "server/requests/append-link.ts",
