@@ -13,17 +13,7 @@ import {
 import { AccountChainPartSchema, type SignedLink } from "@fastchat/protocol/wire/account";
 import { AccountPutBackSchema, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import {
-  addDevice,
-  buildRevocation,
-  buildSuccession,
-  codeOf,
-  getTicket,
-  post,
-  signUp,
-  type TestPerson,
-  TestSocket,
-} from "../test-client.ts";
+import { buildRevocation, buildSuccession, codeOf, getTicket, post, signUp, type TestPerson, TestSocket } from "../test-client.ts";
 import { TestGroup } from "../test-group.ts";
 import { TestInstallation } from "../test-installation.ts";
 

@@ -44,7 +44,8 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, request) 
   if (conversation.length !== 0 && !isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
   chat.rates.links.takeOrThrow(session.device);
   // [H6] Its signature does not tell that this server took it when its author had the right to write it.
-  if (putBack && !chat.receipts.isRight(conversationLinkHash(entry.link), entry.link.receipt)) throw new FastChatError(ErrorCode.NO_RECEIPT);
+  if (putBack && !chat.receipts.isRight(conversationLinkHash(entry.link), entry.link.receipt))
+    throw new FastChatError(ErrorCode.NO_RECEIPT);
   if (isTooMuchEvidence(entry.evidence)) throw new FastChatError(ErrorCode.TOO_LARGE);
   checkProfile(body, entry.profile);
 
@@ -107,7 +108,7 @@ type Judged =
 async function judge(chat: ChatContext, session: Session, { request, link, entry, body, id, isIn }: Asked): Promise<Judged> {
   const hash = conversationLinkHash(link);
   const { conversation, sealedKeys, putBack } = request;
-  // What is put back proves itself.
+  // Who puts a link back has its receipt, and may be no member yet again.
   const before = putBack || isIn ? await chat.chains.conversation(id) : undefined;
   if (before === undefined ? body.change.case !== "create" : !putBack && !before.members.has(session.account)) {
     throw new FastChatError(ErrorCode.NOT_FOUND);
