@@ -50,7 +50,7 @@ export const takesInvalidLinks: readonly Patch[] = [
         const { head, head_time: time } = rows[0]!;
         chat.delivery.known(before.conversation, head);
         chat.hints.tellHead(before.conversation, head);
-        return answer({ kind: "appended", sequence: head, time, joined: [] });
+        return { kind: "known", stored: { kind: "appended", sequence: head, time, joined: [] } };
       }
     }
       throw`,
