@@ -32,7 +32,7 @@ afterAll(() => installation?.[Symbol.asyncDispose]());
 const putBack = (links: readonly SignedLink[], beside: object = {}) =>
   codeOf(post(gateway, "/v1/accounts/put-back", PutBackAccountSchema, AccountPutBackSchema, { links: [...links], ...beside }));
 
-test("[H6] [P2] [W6] [H8] who had the password adds no device by putting it back", async () => {
+test("[H6] [P2] [W6] [H8] a change put back that was never taken: who had the password adds no device", async () => {
   const sealing = await generateSealingKey();
   const signingSeed = randomBytes(32);
   const keys = { signingSeed, sealingKeyHash: deviceSealingKeyHash(sealing.publicKey), nonce: randomBytes(32) };
