@@ -197,7 +197,12 @@ test("without a path files are chosen: several by Tab, folders by arrows, by typ
 
 test("keys of a message with files: o opens, s saves, x takes back what is on its way", () => {
   const report = fileCalled("report.pdf", "application/pdf");
-  const sending = message(withBob, 1, "", { mine: true, files: [report], status: "queued", upload: { sent: 250, size: 1_000 } });
+  const sending = message(withBob, 1, "", {
+    mine: true,
+    files: [report],
+    status: "queued",
+    upload: { sent: 250, size: 1_000, held: undefined },
+  });
   const alice = new Alice().knows(withBob).opens(withBob, [{ ...sending, sequence: undefined }]);
   expect(rowWith(alice, "report.pdf")).toContain("▤ report.pdf  412 kB");
   expect(rowWith(alice, "Uploading")).toContain("25 % of 1 kB");
