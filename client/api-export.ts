@@ -16,6 +16,8 @@ export interface ExportOptions {
   readonly lock: ExportLock;
   /** Default: all. Contacts, devices and lists belong to each export. */
   readonly conversations?: readonly ConversationId[];
+  /** False: messages without the files that they came with. */
+  readonly files?: boolean;
   readonly onProgress?: (progress: ExportProgress) => void;
 }
 
@@ -23,6 +25,8 @@ export interface ExportOptions {
 export interface ExportProgress {
   readonly done: number;
   readonly total: number;
+  /** Of the files: bytes that were fetched, or that cannot be. None in all until it is known which files there are. */
+  readonly fileBytes: { readonly done: number; readonly total: number };
 }
 
 /** What came into the archive, and what did not. */
@@ -33,6 +37,13 @@ export interface ExportSummary {
   readonly unreadable: number;
   /** Messages that were left out: who wrote them set that they disappear [H4]. */
   readonly disappearing: number;
+  /** In the archive. */
+  readonly files: number;
+  readonly fileBytes: number;
+  /** Files that could not be had: gone from the server, damaged, not sent yet, or the server did not answer. */
+  readonly filesNotFetched: number;
+  /** Files that were not wanted. */
+  readonly filesLeftOut: number;
   /** Entries of logs that this device does not have and the server did not give. */
   readonly notFetched: number;
   /** Conversations of strangers that were never read. */

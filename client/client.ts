@@ -440,6 +440,7 @@ class OpenedClient<Place> implements Client {
       placesHere: (id) => this.#views.placesHere(id),
       fetchDownTo: async (id, sequence) => (await this.#fetchDownTo(id, sequence).catch(ignoreWithoutConnection)) === true,
       itemsAt: (id, sequences) => this.#views.itemsAt(id, sequences),
+      fetchFile: (place, sink, progress) => this.files.fetch(place, sink, progress),
       outgoing: (id) => this.#views.outgoing(id),
     };
   }

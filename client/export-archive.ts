@@ -1,8 +1,8 @@
-import { ZipWriter } from "@zip.js/zip.js/lib/zip-core-native.js";
 import { Encrypter } from "age-encryption";
 import type { ExportLock, ExportOptions, ExportResult, ExportSummary } from "./api-export.ts";
-import { type ArchiveFile, exportFiles } from "./export-account.ts";
+import { writeAccount } from "./export-account.ts";
 import type { ExportSource } from "./export-source.ts";
+import { ArchiveWriter } from "./export-zip.ts";
 import { weaknessOf } from "./password.ts";
 
 /** Work of scrypt for a passphrase, as a power of two: that of the `age` program, 256 MiB and about a second. */
@@ -17,16 +17,9 @@ export async function exportArchive(source: ExportSource, options: ExportOptions
   }
   const encrypter = lock.kind === "plain" ? undefined : encrypterFor(lock);
   if (encrypter === "no-recipient") return { kind: "no-recipient" };
-  const summary = Promise.withResolvers<ExportSummary>();
-  // Who only reads the stream hears of a failure there.
-  summary.promise.catch(() => undefined);
-  let told: ExportSummary | undefined;
-  const zip = zipOf(
-    exportFiles(source, options, (given) => (told = given)),
-    (error) => (error === undefined && told !== undefined ? summary.resolve(told) : summary.reject(error)),
-  );
+  const { zip, summary } = zipOf(source, options);
   const stream = encrypter === undefined ? zip : await encrypter.encrypt(zip);
-  return { kind: "archive", stream: stream as ReadableStream<Uint8Array<ArrayBuffer>>, summary: summary.promise };
+  return { kind: "archive", stream: stream as ReadableStream<Uint8Array<ArrayBuffer>>, summary };
 }
 
 function encrypterFor(lock: Exclude<ExportLock, { kind: "plain" }>): Encrypter | "no-recipient" {
@@ -44,35 +37,17 @@ function encrypterFor(lock: Exclude<ExportLock, { kind: "plain" }>): Encrypter |
   }
 }
 
-/** Made as fast as it is read: what is not read yet is not made yet. `ended` with an error: it failed, or whoever read it had enough. */
-function zipOf(files: AsyncGenerator<ArchiveFile>, ended: (error?: unknown) => void): ReadableStream<Uint8Array> {
+/** Made as fast as it is read: what is not read yet is not made yet. The summary rejects when it failed, or whoever read it had enough. */
+function zipOf(source: ExportSource, options: ExportOptions): { zip: ReadableStream<Uint8Array>; summary: Promise<ExportSummary> } {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-  const write = async (): Promise<void> => {
-    const zip = new ZipWriter(writable, { useWebWorkers: false, keepOrder: true, level: 6 });
-    for await (const { name, text } of files) await zip.add(name, streamOf(text));
-    await zip.close();
+  const write = async (): Promise<ExportSummary> => {
+    const archive = new ArchiveWriter(writable);
+    const summary = await writeAccount(source, options, archive);
+    await archive.close();
+    return summary;
   };
-  write().then(
-    () => ended(),
-    async (error: unknown) => {
-      ended(error);
-      await writable.abort(error).catch(() => undefined);
-    },
-  );
-  return readable;
-}
-
-function streamOf(text: ArchiveFile["text"]): ReadableStream<Uint8Array> {
-  const pieces = Symbol.asyncIterator in text ? text[Symbol.asyncIterator]() : text[Symbol.iterator]();
-  const encoder = new TextEncoder();
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await pieces.next();
-      if (done === true) controller.close();
-      else controller.enqueue(encoder.encode(value));
-    },
-    async cancel() {
-      await pieces.return?.();
-    },
-  });
+  const summary = write();
+  // Who only reads the stream hears of a failure there.
+  summary.catch((error: unknown) => writable.abort(error).catch(() => undefined));
+  return { zip: readable, summary };
 }

@@ -1,5 +1,6 @@
 import type { AccountId, ConversationId } from "@fastchat/protocol";
 import { toHex } from "@fastchat/protocol/seal";
+import type { ChatFile } from "./api-files.ts";
 import type { GroupInfo, GroupInvitation, GroupPolicy, GroupRole } from "./api-groups.ts";
 import type {
   BroadcastList,
@@ -27,6 +28,8 @@ export interface ExportedAccount {
   readonly exported: string;
   readonly conversations: number;
   readonly messages: number;
+  /** In the archive. */
+  readonly files: number;
   /** What could not be read, a sentence each; none: everything is there. */
   readonly missing: readonly string[];
 }
@@ -93,10 +96,31 @@ export interface ExportedConversation {
   readonly unreadable: number;
   /** Left out: who wrote them set that they disappear. */
   readonly disappearing: number;
+  /** In the archive, with their bytes. */
+  readonly files: number;
+  readonly fileBytes: number;
+  /** Those of its messages that are not. */
+  readonly filesMissing: number;
   /** Places of the log before the first one that is here. */
   readonly notFetched: number;
   /** In the archive. */
   readonly file: string;
+}
+
+export interface ExportedFile {
+  readonly name: string;
+  readonly bytes: number;
+  readonly kind: ChatFile["kind"];
+  readonly mediaType: string;
+  /** Pixels. */
+  readonly width: number | null;
+  readonly height: number | null;
+  /** Seconds. */
+  readonly duration: number | null;
+  /** In the archive; null: it is not there. */
+  readonly file: string | null;
+  /** A `data:` URL; left out: none. */
+  readonly thumbnail?: string;
 }
 
 export type ExportedItem =
@@ -111,6 +135,7 @@ export type ExportedItem =
       readonly mine: boolean;
       readonly text: string;
       readonly mentions: readonly string[];
+      readonly files: readonly ExportedFile[];
       readonly status: ChatMessage["status"];
       readonly doubt: ChatMessage["doubt"];
     }
@@ -133,13 +158,30 @@ export interface ExportOverview {
 
 export const isoTime = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
-export function exportedItem(item: ChatItem): ExportedItem {
+/** @param fileOf where a file of it lies in the archive, the how many-th from 0 */
+export function exportedItem(item: ChatItem, fileOf: (file: ChatFile, place: number) => string | null): ExportedItem {
   const { sequence = null } = item;
   const time = isoTime(item.time);
   if (item.kind === "notice") return { type: "notice", sequence, time, notice: item.notice, text: item.text };
   const { id, from, mine, text, mentions, status, doubt } = item;
   const { name, account, device } = from;
-  return { type: "message", sequence, time, id, from: name, account, device, mine, text, mentions, status, doubt };
+  const files = item.files.map((file, place) => exportedFile(file, fileOf(file, place)));
+  return { type: "message", sequence, time, id, from: name, account, device, mine, text, mentions, files, status, doubt };
+}
+
+function exportedFile({ name, bytes, kind, mediaType, size, durationMs, thumbnail }: ChatFile, file: string | null): ExportedFile {
+  const picture = thumbnail && pictureUrl(thumbnail);
+  return {
+    name,
+    bytes,
+    kind,
+    mediaType,
+    width: size?.width ?? null,
+    height: size?.height ?? null,
+    duration: durationMs === undefined ? null : durationMs / 1_000,
+    file,
+    ...(picture !== undefined && { thumbnail: picture }),
+  };
 }
 
 export const exportedPerson = ({ name, account, verification, note, blocked }: Person): ExportedPerson => ({

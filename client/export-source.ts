@@ -1,4 +1,5 @@
 import type { ConversationId } from "@fastchat/protocol";
+import type { Files } from "./api-files.ts";
 import type { GroupInfo } from "./api-groups.ts";
 import type { BroadcastList, ChatItem, DeviceInfo, Me, Person } from "./api.ts";
 import type { StandingConversation } from "./standing.ts";
@@ -20,6 +21,7 @@ export interface ExportSource {
   fetchDownTo(id: ConversationId, sequence: number): Promise<boolean>;
   /** At these places, ascending. */
   itemsAt(id: ConversationId, sequences: readonly number[]): Promise<readonly ChatItem[]>;
+  readonly fetchFile: Files["fetch"];
   /** What waits to be sent. */
   outgoing(id: ConversationId): Promise<readonly ChatItem[]>;
 }

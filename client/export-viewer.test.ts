@@ -18,7 +18,7 @@ const id = new Uint8Array(32).fill(1);
 function message(sequence: number, text: string, from = "bob"): ExportedItem {
   const time = new Date(BEGAN + sequence * 10 * MINUTES).toISOString();
   const author = { from, account: accountId(id), device: "d", mine: from === "alice" };
-  return { type: "message", sequence, time, id: "1", ...author, text, mentions: [], status: "read", doubt: "none" };
+  return { type: "message", sequence, time, id: "1", ...author, text, mentions: [], files: [], status: "read", doubt: "none" };
 }
 
 function conversation(title: string, messages: number, more: Partial<ExportedConversation> = {}): ExportedConversation {
@@ -30,6 +30,9 @@ function conversation(title: string, messages: number, more: Partial<ExportedCon
     draft: "",
     unreadable: 0,
     disappearing: 0,
+    files: 0,
+    fileBytes: 0,
+    filesMissing: 0,
     notFetched: 0,
   } as const;
   const time = new Date(BEGAN).toISOString();
@@ -47,6 +50,7 @@ const overviewOf = (conversations: readonly ExportedConversation[], note = ""): 
     exported: new Date(BEGAN).toISOString(),
     conversations: conversations.length,
     messages: 1,
+    files: 0,
     missing: [],
   },
   contacts: [{ type: "contact", name: "bob", account: accountId(id), verification: "verified", note, blocked: false }],

@@ -65,6 +65,10 @@ test("an archive holds everything of the account: conversations of every standin
     notFetched: 0,
     requestsNotRead: 0,
     disappearing: 0,
+    files: 0,
+    fileBytes: 0,
+    filesNotFetched: 0,
+    filesLeftOut: 0,
     withoutDevices: false,
   });
   expect(steps.at(-1)).toMatchObject({ done: steps[0]!.total, total: steps[0]!.total });

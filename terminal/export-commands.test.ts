@@ -56,7 +56,7 @@ test("an export is one encrypted file, of its owner alone, that takes no other f
   const done = await fastchat(system, as("alice", "export", file, "--password-stdin"), { input: `${passphrase}\n` });
   expect([done.code, done.output]).toEqual([
     0,
-    expect.stringMatching(/^Exported 2 conversations with 2 messages to .*alice\.zip\.age, \d+ kB\.\n$/u),
+    expect.stringMatching(/^Exported 2 conversations with 2 messages to .*alice\.zip\.age, [\d.]+ kB\.\n$/u),
   ]);
   expect(done.errors).toContain("age --decrypt --output archive.zip");
   expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -76,6 +76,10 @@ test("an export is one encrypted file, of its owner alone, that takes no other f
       notFetched: 0,
       requestsNotRead: 0,
       disappearing: 0,
+      files: 0,
+      fileBytes: 0,
+      filesNotFetched: 0,
+      filesLeftOut: 0,
       withoutDevices: false,
     },
   ]);

@@ -3,10 +3,16 @@ import { Decrypter } from "age-encryption";
 
 /** The files of a ZIP archive by name; each is held against its checksum. */
 export async function filesInArchive(archive: Uint8Array): Promise<Map<string, string>> {
-  const files = new Map<string, string>();
+  const decoder = new TextDecoder();
+  return new Map([...(await bytesInArchive(archive))].map(([name, bytes]) => [name, decoder.decode(bytes)]));
+}
+
+/** The same as bytes. */
+export async function bytesInArchive(archive: Uint8Array): Promise<Map<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
   for (const entry of await new ZipReader(new Uint8ArrayReader(archive)).getEntries()) {
     if (entry.directory) continue;
-    files.set(entry.filename, new TextDecoder().decode(await entry.arrayBuffer({ checkSignature: true })));
+    files.set(entry.filename, new Uint8Array(await entry.arrayBuffer({ checkSignature: true })));
   }
   return files;
 }

@@ -1,5 +1,5 @@
 export { ageProgram } from "./age.ts";
-export { decryptedByAge, filesInArchive } from "./archive.ts";
+export { bytesInArchive, decryptedByAge, filesInArchive } from "./archive.ts";
 export { type BrowserPage, launchBrowser, openBrowserPage } from "./browser.ts";
 export { type Fault, checkConversation, type SideLog } from "./crash/checker.ts";
 export {

@@ -1,7 +1,7 @@
 // The script of the offline viewer: runs in the one HTML file of an exported archive, from the disk, without a network. What others wrote reaches the page as text
 // alone (`textContent`): nothing here makes HTML of it, and the page's policy would not let it do anything.
 
-import type { ExportedConversation, ExportedItem, ExportOverview } from "../export-shapes.ts";
+import type { ExportedConversation, ExportedFile, ExportedItem, ExportOverview } from "../export-shapes.ts";
 
 /** Items that are in the page at most, and how many are added at an end of them when it comes near. */
 const SHOWN_AT_MOST = 600;
@@ -11,6 +11,8 @@ const FOUND_AT_MOST = 500;
 /** How long a search works before the page may do something else. */
 const SEARCH_SLICE_MS = 25;
 const SEARCH_DELAY_MS = 150;
+
+type ExportedMessage = Extract<ExportedItem, { type: "message" }>;
 
 interface Block {
   readonly element: HTMLElement;
@@ -113,6 +115,28 @@ const shortDays = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const dayOf = (time: string): string => shortDays.format(new Date(time));
 
+const sizeUnits = ["byte", "kilobyte", "megabyte", "gigabyte"] as const;
+
+/** Decimal, in the reader's language. */
+function sizeWords(bytes: number): string {
+  const power = bytes < 1_000 ? 0 : Math.min(sizeUnits.length - 1, Math.floor(Math.log10(bytes) / 3));
+  const options = {
+    style: "unit",
+    unit: sizeUnits[power]!,
+    unitDisplay: power === 0 ? "long" : "short",
+    maximumFractionDigits: 1,
+  } as const;
+  return (bytes / 1_000 ** power).toLocaleString(undefined, options);
+}
+
+/** "0:07", "1:02:03". */
+function clockWords(duration: number): string {
+  const seconds = Math.round(duration);
+  const two = (count: number): string => String(count).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60];
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}
+
 const warnings: ReadonlySet<string> = new Set([
   "contradiction",
   "fork",
@@ -122,7 +146,7 @@ const warnings: ReadonlySet<string> = new Set([
   "unreadable",
   "device-runs-twice",
 ]);
-const doubts: Readonly<Record<Extract<ExportedItem, { type: "message" }>["doubt"], string>> = {
+const doubts: Readonly<Record<ExportedMessage["doubt"], string>> = {
   none: "",
   "revoked-device": "written by a device that was revoked",
   "before-joining": "written before its author's time",
@@ -145,11 +169,49 @@ function rowsOf(item: ExportedItem, before: ExportedItem | undefined): HTMLEleme
   head.append(part("bdi", "from", harmless(item.from)), " ", when);
   if (item.mine) head.append(` · ${item.status}`);
   if (item.doubt !== "none") head.append(" · ", part("span", "warning", doubts[item.doubt]));
-  const text = part("p", "text", harmlessText(item.text));
-  text.dir = "auto";
-  row.append(head, text);
+  row.append(head);
+  if (item.text !== "" || item.files.length === 0) {
+    const text = part("p", "text", harmlessText(item.text));
+    text.dir = "auto";
+    row.append(text);
+  }
+  row.append(...item.files.map(fileOf));
   rows.push(row);
   return rows;
+}
+
+/** What browsers show and do not run, as they know files on a disk: by the extension. Any other is only saved. */
+const SHOWN = /\.(?:avif|flac|gif|jpe?g|m4a|mp3|mp4|ogg|pdf|png|txt|wav|webm|webp)$/iu;
+const PICTURE_PIXELS = 160;
+const LEAST_PIXELS = 24;
+
+/** A link where the file is in the archive. The page hands nothing of itself over: what it opens has neither its rights nor a way back to it. */
+function fileOf({ name, bytes, duration, file, thumbnail, width, height }: ExportedFile): HTMLElement {
+  const element = file === null ? part("div", "file", "") : linkTo(file, name);
+  if (thumbnail !== undefined) {
+    const image = document.createElement("img");
+    image.src = thumbnail;
+    image.alt = "";
+    // Its place is kept while it is decoded: what is looked at does not jump.
+    const [across, down] = [width ?? PICTURE_PIXELS, height ?? PICTURE_PIXELS];
+    const scale = PICTURE_PIXELS / Math.max(across, down);
+    image.width = Math.max(LEAST_PIXELS, across * scale);
+    image.height = Math.max(LEAST_PIXELS, down * scale);
+    element.append(image);
+  }
+  const facts = [sizeWords(bytes), ...(duration === null ? [] : [clockWords(duration)]), ...(file === null ? ["not in this archive"] : [])];
+  element.append(part("bdi", "name", harmless(name)), " ", part("span", "quiet", facts.join(", ")));
+  return element;
+}
+
+function linkTo(path: string, name: string): HTMLElement {
+  const link = document.createElement("a");
+  link.className = "file";
+  link.href = path.split("/").map(encodeURIComponent).join("/");
+  link.target = "_blank";
+  link.rel = "noopener noreferrer";
+  if (!SHOWN.test(path)) link.download = name;
+  return link;
 }
 
 // ------------------------------------------------------------------ a chat
@@ -268,10 +330,10 @@ async function find(words: string): Promise<void> {
       for (let index = items.length - 1; index >= 0; index--) {
         const item = items[index]!;
         if (item.type !== "message") continue;
-        const at = item.text.toLowerCase().indexOf(words);
-        if (at < 0) continue;
+        const text = [item.text, ...item.files.map(({ name }) => name)].find((each) => each.toLowerCase().includes(words));
+        if (text === undefined) continue;
         count++;
-        if (count <= FOUND_AT_MOST) results.append(foundButton(chat, item, block.first + index, at, words.length));
+        if (count <= FOUND_AT_MOST) results.append(foundButton(chat, item, block.first + index, text, words));
       }
     }
   }
@@ -279,12 +341,18 @@ async function find(words: string): Promise<void> {
   state.textContent = count === 0 ? "Nothing was found." : `${counted(count, "message")} found${most}`;
 }
 
-function foundButton(chat: Chat, item: Extract<ExportedItem, { type: "message" }>, at: number, start: number, length: number): HTMLElement {
+/** @param text where the words were found: the message's own, or the name of a file */
+function foundButton(chat: Chat, item: ExportedMessage, at: number, text: string, words: string): HTMLElement {
   const button = part("button", "found", "");
+  const start = text.toLowerCase().indexOf(words);
+  const end = start + words.length;
   const from = Math.max(0, start - 30);
   const snippet = part("bdi", "", from > 0 ? "…" : "");
-  snippet.append(harmless(item.text.slice(from, start)), part("mark", "", harmless(item.text.slice(start, start + length))));
-  snippet.append(harmless(item.text.slice(start + length, start + length + 80)));
+  snippet.append(
+    harmless(text.slice(from, start)),
+    part("mark", "", harmless(text.slice(start, end))),
+    harmless(text.slice(end, end + 80)),
+  );
   button.append(
     part("span", "title", harmless(chat.conversation.title)),
     part("span", "quiet", `${harmless(item.from)}, ${dayOf(item.time)}: `),
@@ -325,9 +393,11 @@ function showAbout(): void {
   heading.textContent = "About this export";
   for (const each of chats) each.button.removeAttribute("aria-current");
   const { account, contacts, devices, lists } = overview;
+  const fileBytes = overview.conversations.reduce((sum, each) => sum + each.fileBytes, 0);
+  const files = account.files === 0 ? "" : `, ${counted(account.files, "file")} (${sizeWords(fileBytes)})`;
   const facts = [
     `Everything that ${account.name} could read at ${account.gateway} on ${new Date(account.exported).toLocaleString()}.`,
-    `${counted(account.conversations, "conversation")}, ${counted(account.messages, "message")}.`,
+    `${counted(account.conversations, "conversation")}, ${counted(account.messages, "message")}${files}.`,
   ];
   const pictures = chats.flatMap(({ conversation }) => {
     if (conversation.group?.picture === undefined) return [];

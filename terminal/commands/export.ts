@@ -1,11 +1,11 @@
 import { resolve } from "node:path";
-import type { Client, ExportLock, ExportOptions, ExportResult, ExportSummary } from "@fastchat/client";
+import type { Client, ExportLock, ExportOptions, ExportProgress, ExportResult, ExportSummary } from "@fastchat/client";
 import { weakPassword, withSecrets } from "../ask.ts";
 import { ourCommand } from "../config.ts";
 import { usage } from "../failure.ts";
 import type { Output } from "../output.ts";
 import { WholeFile } from "../whole-file.ts";
-import { plural } from "../words.ts";
+import { andWords, percent, plural, sizeWords } from "../words.ts";
 import { passwordOptions } from "./command.ts";
 import { conversationWith } from "./destination.ts";
 import { interrupts } from "./interrupts.ts";
@@ -19,6 +19,7 @@ export const exportCommand = signedInCommand({
   args: {
     file: { type: "positional", required: true, description: "The file to write" },
     to: { type: "string", valueHint: "TO…", description: "Only conversations with these people and groups" },
+    "without-files": { type: "boolean", description: "Leave out the pictures and files of messages" },
     plain: { type: "boolean", description: "Do not encrypt it" },
     recipient: { type: "string", valueHint: "age1…", description: "Encrypt it for this key of age, with no passphrase" },
     force: { type: "boolean", description: "Take the place of a file that is there" },
@@ -40,7 +41,8 @@ export const exportCommand = signedInCommand({
     using line = progressLine();
     const options: Omit<ExportOptions, "lock"> = {
       ...(conversations !== undefined && { conversations }),
-      onProgress: ({ done, total }) => line.show(`Exporting: ${total === 0 ? 0 : Math.floor((100 * done) / total)} %`),
+      files: args["without-files"] !== true,
+      onProgress: (progress) => line.show(`Exporting: ${progressWords(progress)}`),
     };
     const source = { fromStdin: args["password-stdin"] === true, given: config.exportPassphrase, output };
     const { kind, archive } = await locked(client, options, args.plain === true ? { kind: "plain" } : args.recipient, source);
@@ -49,7 +51,8 @@ export const exportCommand = signedInCommand({
     await whole.keep();
     line.show("");
     const { bytes } = whole;
-    const counted = `${plural(summary.conversations, "conversation")} with ${plural(summary.messages, "message")}`;
+    const files = summary.files === 0 ? [] : [plural(summary.files, "file")];
+    const counted = `${plural(summary.conversations, "conversation")} with ${andWords([plural(summary.messages, "message"), ...files])}`;
     await output.print({ type: "exported", file, bytes, locked: kind, ...summary }, `Exported ${counted} to ${file}, ${sizeWords(bytes)}.`);
     remarkMissing(output, summary);
     if (kind !== "plain")
@@ -59,10 +62,12 @@ export const exportCommand = signedInCommand({
   },
 });
 
-const sizeWords = (bytes: number): string =>
-  bytes < 1_000_000
-    ? `${Math.ceil(bytes / 1_000)} kB`
-    : `${(bytes / 1_000_000).toLocaleString("en", { maximumFractionDigits: 1, minimumFractionDigits: 1 })} MB`;
+/** "34 %", "100 %, files: 12 % of 3.4 GB". */
+const progressWords = ({ done, total, fileBytes }: ExportProgress): string =>
+  [
+    percent(done, total),
+    ...(fileBytes.total === 0 ? [] : [`files: ${percent(fileBytes.done, fileBytes.total)} of ${sizeWords(fileBytes.total)}`]),
+  ].join(", ");
 
 type Archive = Extract<ExportResult, { kind: "archive" }>;
 
@@ -98,10 +103,15 @@ async function locked(
   );
 }
 
-function remarkMissing(output: Output, { unreadable, disappearing, notFetched, requestsNotRead, withoutDevices }: ExportSummary): void {
+function remarkMissing(output: Output, summary: ExportSummary): void {
+  const { unreadable, disappearing, filesNotFetched, notFetched, requestsNotRead, withoutDevices } = summary;
   if (notFetched > 0)
     output.remark(
       `${plural(notFetched, "entry", "entries")} could not be fetched from the server: run "${ourCommand} export" again while it answers.`,
+    );
+  if (filesNotFetched > 0)
+    output.remark(
+      `${plural(filesNotFetched, "file")} could not be had from the server: run "${ourCommand} export" again while it answers; what is gone or damaged there stays out.`,
     );
   if (disappearing > 0)
     output.remark(`${plural(disappearing, "message")} that ${disappearing === 1 ? "disappears was" : "disappear were"} left out.`);
