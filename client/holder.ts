@@ -719,6 +719,7 @@ export class Holder {
     if (state.kind !== "online") {
       this.#session.abort();
       this.outbox.connectionLost();
+      this.uploads.connectionLost();
       this.#vault.offline();
       this.#presence.offline();
     }

@@ -27,7 +27,7 @@ let bob: Person;
 let count = 0;
 
 beforeAll(async () => {
-  system = await startSystem({ servers: 1 });
+  system = await startSystem({ servers: 1, faults: true });
   path = join(system.folder, "forty.bin");
   writeFileSync(path, randomBytes(BYTES));
 }, 60_000);
@@ -76,6 +76,8 @@ async function expectOneOnly(texts: readonly string[]): Promise<void> {
   expect(messages.flatMap(({ files }) => (files as unknown[] | undefined) ?? [])).toHaveLength(1);
   expect(await system.query("SELECT size::int AS size, whole FROM blob")).toEqual([{ size: SEALED, whole: true }]);
   expect(storedOf(await blobIds())).toHaveLength(1);
+  // With the message as it came back, which alice's process may not have waited for.
+  await fastchatJson(system, ["read", bob.name, ...as(alice)]);
   expect(readdirSync(join(alice.home, alice.profile, "outgoing"))).toEqual([]);
 }
 
@@ -140,6 +142,21 @@ test("[S6] connections end in the middle of pieces and before their answers: not
   await expectOneOnly(["before", ""]);
   expect((await fastchat(system, ["save", alice.name, "--to", folder, ...as(bob)])).code).toBe(0);
   await expectSaved();
+});
+
+test("[S6] another network in the middle of an upload: it goes on as soon as there is a connection", { timeout: 120_000 }, async () => {
+  await using sending = send("--timeout", "90s");
+  const silenced = Promise.withResolvers<number>();
+  gateway.when("up", MIDDLE, () => {
+    gateway.silence();
+    system.servers[0]!.sockets!.cut();
+    silenced.resolve(performance.now());
+  });
+  const since = await silenced.promise;
+  expect([await sending.ended, sending.errors]).toEqual([0, ""]);
+  expect(performance.now() - since).toBeLessThan(20_000);
+  expect(gateway.passed.up).toBeLessThan(SEALED + limits.blobPieceBytes + BESIDE);
+  await expectOneOnly(["before", ""]);
 });
 
 test("[S6] the gateway is killed in the middle of a download: it goes on by itself", { timeout: 120_000 }, async () => {
