@@ -211,6 +211,8 @@ export type ClientEvent =
   | { readonly kind: "deleted"; readonly conversation: ConversationId; readonly upTo: number }
   /** These messages were deleted: they were over. */
   | { readonly kind: "expired"; readonly conversation: ConversationId; readonly sequences: readonly number[] }
+  /** These of one's own were taken back before they were sent. */
+  | { readonly kind: "taken-back"; readonly conversation: ConversationId; readonly messages: readonly ClientMessageId[] }
   | { readonly kind: "presence"; readonly people: readonly Person[] }
   | { readonly kind: "typing"; readonly conversation: ConversationId; readonly account: AccountId; readonly active: boolean }
   /** A new key is being sealed to the members of a large group: what is written there waits for it. `done` = `total` when it is over. A group

@@ -1,5 +1,5 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import type { AccountId, ConversationId } from "@fastchat/protocol";
+import type { AccountId, ClientMessageId, ConversationId } from "@fastchat/protocol";
 import { equal, vaultKeysOf } from "@fastchat/protocol/seal";
 import { KnownAccounts } from "./accounts.ts";
 import type { BroadcastList, ClientEvent, ConnectionState } from "./api.ts";
@@ -12,7 +12,7 @@ import { readHolderConnection } from "./holder-connection.ts";
 import { leaveInOutbox, type Writing } from "./outbox.ts";
 import type { PresenceState } from "./presence.ts";
 import type { LocalProfile } from "./profile.ts";
-import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
+import { keys, outboxKeyParts, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
 import { loadUnread } from "./requests.ts";
 import { type Clocks, ServerClock } from "./server-clock.ts";
 import { Standings } from "./standing.ts";
@@ -181,16 +181,24 @@ export class Beside {
     await this.clock.load();
     await this.#vault.load();
     await this.contacts.load();
-    const now = await this.#conversations();
+    // What is sent is in the log with the change that takes it from here.
     const queued = await this.#outbox();
+    const now = await this.#conversations();
+    const arrived = new Set<ClientMessageId>();
     const notes = await this.#notesOfConversations();
     const changed = new Set<ConversationId>();
     for (const [id, value] of now) {
       const before = this.#seen.get(id);
       if (before !== undefined && equal(before, value)) continue;
       changed.add(id);
-      await this.#tellItems(id, before, value);
+      for (const message of await this.#tellItems(id, before, value)) arrived.add(message);
       await this.#tellTimers(id);
+    }
+    for (const key of this.#queued.keys()) {
+      const { conversation, id } = outboxKeyParts(key);
+      if (queued.has(key) || arrived.has(id)) continue;
+      changed.add(conversation);
+      this.#emit({ kind: "taken-back", conversation, messages: [id] });
     }
     for (const [key, value] of queued) {
       const before = this.#queued.get(key);
@@ -234,23 +242,25 @@ export class Beside {
     this.#emit({ kind: "connection", connection });
   }
 
-  async #tellItems(id: ConversationId, before: Uint8Array | undefined, after: Uint8Array): Promise<void> {
+  /** Ids of own messages among those that came. */
+  async #tellItems(id: ConversationId, before: Uint8Array | undefined, after: Uint8Array): Promise<readonly ClientMessageId[]> {
     const was = before && fromBinary(schemas.conversation, before);
     const is = fromBinary(schemas.conversation, after);
     if (is.deletedUpTo > (was?.deletedUpTo ?? 0)) this.#emit({ kind: "deleted", conversation: id, upTo: is.deletedUpTo });
     if ((is.group?.joinRequests ?? 0) > (was?.group?.joinRequests ?? 0)) this.#emit({ kind: "join-request", conversation: id });
     const from = was?.high ?? Math.max(0, is.low - 1);
-    if (is.high > from) {
-      const sequences = Array.from({ length: is.high - from }, (_, place) => from + 1 + place);
-      const live = this.views.standing(id, is) === "ordinary";
-      this.#emit({ kind: "items", conversation: id, items: await this.views.itemsAt(id, sequences), live });
-    }
-    if (was === undefined) return;
+    const sequences = Array.from({ length: Math.max(0, is.high - from) }, (_, place) => from + 1 + place);
+    const came = await this.views.itemsAt(id, sequences);
+    const arrived = came.flatMap((item) => (item.kind === "message" && item.mine ? [item.id] : []));
+    if (sequences.length > 0)
+      this.#emit({ kind: "items", conversation: id, items: came, live: this.views.standing(id, is) === "ordinary" });
+    if (was === undefined) return arrived;
     const delivered = Math.max(is.othersDelivered, is.othersRead);
     if (is.othersRead > was.othersRead || is.othersDelivered > was.othersDelivered) {
       const items = await this.views.ownItems(id, Math.min(was.othersRead, was.othersDelivered), delivered);
       if (items.length > 0) this.#emit({ kind: "items", conversation: id, items, live: false });
     }
+    return arrived;
   }
 
   /** What is over is gone, and what was read counts from now on. */

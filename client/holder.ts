@@ -240,6 +240,10 @@ export class Holder {
       onBlocked: (conversation) => emit({ kind: "conversations", conversations: [conversation] }),
       onFiles: (outgoing) => this.uploads.add(outgoing),
       onGone: (outgoing) => quietly(this.uploads.gone(outgoing)),
+      onTakenBack: (conversation, messages) => {
+        emit({ kind: "taken-back", conversation, messages });
+        emit({ kind: "conversations", conversations: [conversation] });
+      },
       onUnexpected,
     });
     this.uploads = new Uploads({

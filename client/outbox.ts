@@ -51,6 +51,7 @@ export interface OutboxParts {
   /** It has files that are not on the server yet: it waits for `uploaded`. */
   readonly onFiles: (outgoing: Outgoing) => void;
   /** Their files are needed no more. */
+  readonly onTakenBack: (conversation: ConversationId, ids: readonly ClientMessageId[]) => void;
   readonly onGone: (outgoing: readonly Outgoing[]) => void;
   readonly onUnexpected: (error: unknown) => void;
 }
@@ -251,7 +252,7 @@ export class Outbox {
     await this.#parts.storage.commit([remove(outgoing.key)]);
     this.#queueOf(outgoing.conversation).outgoing.delete(id);
     this.#parts.onGone([outgoing]);
-    this.#parts.onBlocked(outgoing.conversation);
+    this.#parts.onTakenBack(outgoing.conversation, [id]);
     return true;
   }
 

@@ -295,8 +295,8 @@ export class OwnAccount {
   }
 }
 
-const sizeOf = ({ body, signature, cosignature }: SignedLink): number =>
-  body.length + signature.length + cosignature.length + LINK_OVERHEAD;
+const sizeOf = ({ body, signature, cosignature, receipt }: SignedLink): number =>
+  body.length + signature.length + cosignature.length + receipt.length + LINK_OVERHEAD;
 
 /** Devices that have lost their rights, or went, in a newer state of the account. */
 const endedSince = (before: AccountState, now: AccountState) =>

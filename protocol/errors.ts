@@ -142,6 +142,7 @@ const rows: Record<ErrorCode, Omit<ErrorRow, "close">> = {
     "The copy of this file that was to be sent is gone from this device: send it again.",
   ),
   [ErrorCode.VERSION_CONFLICT]: row("version-conflict", "refresh", 409, "Another device changed this first; it is tried again."),
+  [ErrorCode.NO_RECEIPT]: row("no-receipt", "tell", 403, "This server does not know that it ever took this change: it cannot be put back."),
 };
 
 /** First private close code (RFC 6455, section 7.4.2); a socket that ends with an error closes with this plus its code. */

@@ -16,6 +16,7 @@ export {
 export { anotherDevice, enter, newPassword, type Person, person, type PersonOptions, signUpPeople } from "./person.ts";
 export { TestProcess } from "./process.ts";
 export { bodyOf, changedClientFrame, changedServerFrame, FrameProxy, type ProxiedConnection, type Recorded, type Script } from "./proxy.ts";
+export { animation, bombPng, photo, tracesIn } from "./pictures.ts";
 export { closeScreens, TestScreen } from "./screen.ts";
 export { SmallDisk } from "./small-disk.ts";
 export { type ChatServerPart, startSystem, type System, type SystemOptions } from "./system.ts";

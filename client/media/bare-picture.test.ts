@@ -1,7 +1,7 @@
 import sharp, { type Sharp } from "sharp";
 import { expect, test } from "vitest";
 import { barePicture } from "./bare-picture.ts";
-import { animation, noise, photo, tracesIn, transparentPng } from "./test-pictures.ts";
+import { animation, noise, photo, tracesIn, transparentPng } from "../../testing/pictures.ts";
 
 test("[S6] what an encoder wrote beside the pixels is taken away, and the pixels stay", async () => {
   const transparent = await transparentPng(40, 30);

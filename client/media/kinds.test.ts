@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { sniff, SNIFFED_BYTES } from "./kinds.ts";
 import { readPictureHeader } from "./picture-header.ts";
-import { animation, bombPng, noise, transparentPng } from "./test-pictures.ts";
+import { animation, bombPng, noise, transparentPng } from "../../testing/pictures.ts";
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "latin1"));
 const ogg = (codec: string): string => `OggS${"\0".repeat(24)}${codec}`;

@@ -5,7 +5,7 @@ import { limits } from "@fastchat/protocol";
 import { type BrowserPage, openBrowserPage } from "@fastchat/testing";
 import type { PreparedPicture } from "./picture.ts";
 import { decodeThumbhash, isThumbnail } from "./received.ts";
-import { animation, bombPng, noise, photo, saidIn, tracesIn, transparentPng } from "./test-pictures.ts";
+import { animation, bombPng, noise, photo, saidIn, tracesIn, transparentPng } from "../../testing/pictures.ts";
 
 const module = fileURLToPath(new URL("picture-browser.page.ts", import.meta.url));
 // Only this page answers there.

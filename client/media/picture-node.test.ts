@@ -10,7 +10,7 @@ import { type PictureFault, pictureFaultSentence, type PreparedPicture } from ".
 import { preparePicture } from "./picture-node.ts";
 import { readPictureHeader } from "./picture-header.ts";
 import { decodeThumbhash, isThumbnail } from "./received.ts";
-import { animation, bombPng, noise, photo, saidIn, tracesIn, transparentPng } from "./test-pictures.ts";
+import { animation, bombPng, noise, photo, saidIn, tracesIn, transparentPng } from "../../testing/pictures.ts";
 
 let folder: TemporaryFolder;
 beforeAll(() => {

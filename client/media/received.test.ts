@@ -9,7 +9,7 @@ import { durationOf } from "./duration-node.ts";
 import { preparePicture } from "./picture-node.ts";
 import { decodePicture, decodeThumbnail } from "./received-node.ts";
 import { decodeThumbhash, isThumbnail, judgeClaims } from "./received.ts";
-import { animation, bombPng, noise, photo, transparentPng } from "./test-pictures.ts";
+import { animation, bombPng, noise, photo, transparentPng } from "../../testing/pictures.ts";
 
 let folder: TemporaryFolder;
 beforeAll(() => {

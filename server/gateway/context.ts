@@ -4,6 +4,7 @@ import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Bus } from "../bus/bus.ts";
 import type { FileRules, Sessions, SignInAnswers, SignUpPolicy } from "../config.ts";
 import type { Log } from "../events.ts";
+import type { Receipts } from "../receipts.ts";
 import type { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
 import type { TokenBuckets } from "../token-bucket.ts";
@@ -19,6 +20,7 @@ export interface GatewayContext {
   readonly blobs: BlobStore;
   readonly files: FileRules;
   readonly chains: ChainStates;
+  readonly receipts: Receipts;
   readonly secrets: Secrets;
   readonly states: SealedStates;
   /** Each gateway knows of its own. */

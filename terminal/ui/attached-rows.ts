@@ -12,7 +12,7 @@ export function attachedRows(state: State): readonly Row[] {
     const bytes = sizeWords(source.size);
     if (sentAs === "image") return [...name, span(`  ${pixelWords({ width, height })}, ${bytes}, without place and camera`, "dim")];
     if (!hasMetadata) return [...name, span(`  ${bytes}`, "dim")];
-    return [...name, span(`  ${bytes}, `, "dim"), span("as it is, with place and camera: /image leaves that out", "warning")];
+    return [...name, span(`  ${bytes}, `, "dim"), span("may tell where it was taken: /image does not", "warning")];
   });
 }
 

@@ -1,4 +1,5 @@
 import type { ChatFile, ChatMessage } from "@fastchat/client";
+import { errorRow } from "@fastchat/protocol";
 import { fileWords } from "../files/words.ts";
 import { safeLine } from "../safe-text.ts";
 import { clockWords, percent, sizeWords } from "../words.ts";
@@ -14,7 +15,9 @@ export function fileRow(file: ChatFile, words: boolean): Row {
   return [span(`${MARKS[kind]} `, "accent"), span(safeLine(name)), span(`  ${about}`, "dim")];
 }
 
-/** How much of a message's files the server has. */
-export const uploadRow = ({ sent, size }: NonNullable<ChatMessage["upload"]>): Row => [
-  span(`Uploading: ${percent(sent, size)} of ${sizeWords(size)}`, "accent"),
-];
+/** How much of a message's files the server has, or why it takes no more of them. */
+export function uploadRow({ sent, size, held }: NonNullable<ChatMessage["upload"]>): Row {
+  const far = `${percent(sent, size)} of ${sizeWords(size)}`;
+  const state = held === undefined ? span(`Uploading: ${far}`, "accent") : span(`Waits at ${far}: ${errorRow(held).sentence}`, "warning");
+  return [state, span("  ↑ x takes it back", "dim")];
+}

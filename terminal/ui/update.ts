@@ -199,6 +199,10 @@ function hear(state: State, event: ClientEvent): Step {
       const gone = new Set(event.sequences);
       return step(forget(state, event.conversation, ({ sequence }) => sequence !== undefined && gone.has(sequence)));
     }
+    case "taken-back": {
+      const gone = new Set(event.messages);
+      return step(forget(state, event.conversation, ({ sequence, id }) => sequence === undefined && gone.has(id)));
+    }
     case "presence":
       return step(withPresence(state, event.people));
     case "typing":
