@@ -411,6 +411,24 @@ test("[S6] a dropped upload is gone with its bytes; one that a message names is 
   expect(named.bytes.equals((await fetched(pass, named.blob)) as Buffer)).toBe(true);
 });
 
+test("[S6] what is dropped while a piece of it comes leaves nothing", async () => {
+  const pass = await passOf(alice.devices[0]!);
+  for (const length of [PIECE + 5, 3 * 1_048_576]) {
+    const it = made(length);
+    await begin(pass, it);
+    const first = it.bytes.subarray(0, PIECE);
+    const half = Math.floor(first.length / 2);
+    const slow = slowPatch(pass, it.blob, 0, first);
+    slow.request.write(first.subarray(0, half));
+    await expect.poll(() => partsOf(it.blob).length).toBe(1);
+    // A drop that removed the row, and stood before the bytes.
+    await installation.database.query.deleteFrom("blob").where("blob", "=", it.blob).execute();
+    slow.request.end(first.subarray(half));
+    expect(await slow.answered).toMatchObject({ statusCode: 404 });
+    expect([await isThere(it.blob), partsOf(it.blob)]).toEqual([false, []]);
+  }
+});
+
 test("two PATCHes at once leave one piece, and the blob whole", async () => {
   const pass = await passOf(alice.devices[0]!);
   for (let turn = 0; turn < 5; turn++) {

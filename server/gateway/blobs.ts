@@ -162,6 +162,11 @@ async function takePiece(gateway: GatewayContext, request: BlobRequest): Promise
   switch (result.kind) {
     case "appended":
       if (result.uploaded === size) await finish(gateway, blob, size);
+      // Dropped while the piece came: nothing would ever be sent behind it.
+      if ((await findUpload(database, blob, device)) === undefined) {
+        await blobs.remove(blobId(blob));
+        throw new FastChatError(ErrorCode.NOT_FOUND);
+      }
       return result.uploaded;
     case "wrong-offset":
       // The last piece was stored, and its answer lost.
