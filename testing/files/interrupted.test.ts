@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { createReadStream, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ClientMessageId, limits } from "@fastchat/protocol";
 import { sealedFileSize } from "@fastchat/protocol/seal";
@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 import { fileSource } from "@fastchat/client/node";
 import { fastchat, fastchatJson, startFastchat } from "../fastchat.ts";
 import { type Person, person } from "../person.ts";
+import { FrameProxy } from "../proxy.ts";
 import { startSystem, type System } from "../system.ts";
 import { CountedGateway } from "./counted-gateway.ts";
 
@@ -227,4 +228,31 @@ test("[S6] an upload is cancelled in the middle: nothing of it stays, and what c
   await alice.client.close();
   const read = await fastchatJson(system, ["read", alice.name, "--all", ...as(bob)]);
   expect(read.filter(({ type }) => type === "message").map(({ text }) => text)).toEqual(["before", "after"]);
+});
+
+test("[S6] what the server gave up before its message came is stored again", { timeout: 120_000 }, async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  await alice.reopen(proxy.url);
+  const id = await alice.client.openDirect(bob.name);
+  // The message itself does not come through.
+  const isHeldBack = Promise.withResolvers<void>();
+  proxy.script = {
+    toServer: (frame) => {
+      if (frame.body.case !== "send" || frame.body.value.message?.blobs.length !== 1) return frame;
+      isHeldBack.resolve();
+      return undefined;
+    },
+  };
+  await alice.client.files.send(id, [{ source: await fileSource(path) }], { text: "late" });
+  await isHeldBack.promise;
+  const [blob] = await blobIds();
+  await system.query("DELETE FROM blob");
+  rmSync(join(system.folder, "data", "blobs", blob!.slice(0, 2), blob!), { recursive: true });
+  proxy.script = {};
+  for (const connection of proxy.connections) connection.close();
+  await alice.client.sent(id, AbortSignal.timeout(60_000));
+  await alice.client.close();
+  await expectOneOnly(["before", "late"]);
+  expect((await fastchat(system, ["save", alice.name, "--to", folder, ...as(bob)])).code).toBe(0);
+  await expectSaved();
 });
