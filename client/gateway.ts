@@ -39,7 +39,7 @@ import {
   TicketSchema,
 } from "@fastchat/protocol/wire/gateway";
 import { AccountPutBackSchema, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
-import { runningSha256, signBlobPassRequest, signTicketRequest } from "@fastchat/protocol/seal";
+import { signBlobPassRequest, signTicketRequest } from "@fastchat/protocol/seal";
 
 const MEDIA_TYPE = "application/x-protobuf";
 /** Most answers are shorter. */
@@ -51,6 +51,12 @@ export class GatewayUnreachable extends Error {
     super(`No FastChat gateway answers at ${gateway}: check the address, or start one with "npm start".`, { cause });
     this.name = "GatewayUnreachable";
   }
+}
+
+/** A part of a blob on its way to the server. */
+export interface Piece {
+  readonly bytes: Blob;
+  readonly sha256: Uint8Array;
 }
 
 /** HTTP with the gateway (gateway.proto). Every call throws FastChatError, or GatewayUnreachable when there is no answer. */
@@ -106,25 +112,18 @@ export class Gateway {
 
   /** One piece of an upload. @param blob hexadecimal @returns how much of the blob is stored then */
   async putPiece(
-    {
-      pass,
-      blob,
-      offset,
-      piece,
-    }: { readonly pass: Uint8Array; readonly blob: string; readonly offset: number; readonly piece: Uint8Array<ArrayBuffer> },
+    { pass, blob, offset, piece }: { readonly pass: Uint8Array; readonly blob: string; readonly offset: number; readonly piece: Piece },
     signal?: AbortSignal,
   ): Promise<number> {
-    const hash = runningSha256();
-    hash.update(piece);
     const headers = {
       authorization: bearer(pass),
       "content-type": "application/offset+octet-stream",
-      "content-digest": `sha-256=:${base64(hash.digest())}:`,
+      "content-digest": `sha-256=:${base64(piece.sha256)}:`,
       "upload-offset": String(offset),
     };
-    const response = await this.#fetch(`/v1/blobs/${blob}`, { method: "PATCH", body: piece, headers }, signal, limits.blobPieceMs);
+    const response = await this.#fetch(`/v1/blobs/${blob}`, { method: "PATCH", body: piece.bytes, headers }, signal, limits.blobPieceMs);
     if (!response.ok) throw await this.#errorOf(response);
-    return offset + piece.length;
+    return offset + piece.bytes.size;
   }
 
   /**

@@ -1,5 +1,5 @@
-import type { Client, ClientEvent, Mute } from "@fastchat/client";
-import { openClient, signIn, signUp } from "@fastchat/client/node";
+import { type Client, type ClientEvent, MemorySink, type Mute } from "@fastchat/client";
+import { fileSource, openClient, signIn, signUp } from "@fastchat/client/node";
 import type { ConversationId } from "@fastchat/protocol";
 import { join } from "node:path";
 import { lastPages, listOf, type Listed, readAll, untilListed } from "../fresh-device.ts";
@@ -20,6 +20,38 @@ interface SetUp {
   readonly draft: string | undefined;
   readonly mute: Mute;
   readonly pinned: boolean;
+}
+
+interface Stream {
+  readonly count: number;
+  readonly everyMs: number;
+  /** After which the first is due. */
+  readonly firstMs: number;
+  readonly label: string;
+  /** A path. */
+  readonly picture: string | undefined;
+  /** The how many-th have it. */
+  readonly every: number;
+}
+
+/** Messages that arrived, with when, and whether all of their files was fetched. */
+const heard: { readonly id: ConversationId; readonly mine: boolean; readonly text: string; readonly at: number; isFetched: boolean }[] = [];
+
+function hear(client: Client): void {
+  client.subscribe((event) => {
+    if (event.kind !== "items") return;
+    for (const item of event.items) {
+      if (item.kind !== "message" || item.sequence === undefined || heard.some(({ text }) => text === item.text)) continue;
+      const { conversation, sequence, mine, text, files } = item;
+      const one = { id: conversation, mine, text, at: now(), isFetched: mine || files.length === 0 };
+      heard.push(one);
+      if (one.isFetched) continue;
+      client.files.fetch({ conversation, sequence, place: 0 }, new MemorySink(files[0]!.bytes)).then(
+        () => (one.isFetched = true),
+        (error: unknown) => console.error(error),
+      );
+    }
+  });
 }
 
 const meter = new Meter(process.env["PROFILES"]);
@@ -63,6 +95,7 @@ const calls = {
   async open() {
     const since = performance.now();
     opened = await openClient(place, { gateway, agent: "fastchat-bench" });
+    hear(client());
     const { length: conversations } = await client().conversations();
     const shown = performance.now() - since;
     await client().caughtUp();
@@ -150,6 +183,34 @@ const calls = {
   async send(id: ConversationId, text: string) {
     await client().send(id, text);
     await client().sent(id);
+  },
+  /** Messages at their times, whatever happens to those before: some with a picture, which the others fetch. Gives how many. */
+  async stream(id: ConversationId, { count, everyMs, firstMs, label, picture, every }: Stream) {
+    const start = now() + firstMs;
+    const sending: Promise<unknown>[] = [];
+    for (let number = 0; number < count; number++) {
+      const due = start + number * everyMs;
+      await new Promise((resolve) => setTimeout(resolve, due - now()));
+      const isPicture = picture !== undefined && number % every === 0;
+      const text = `${isPicture ? "picture" : "text"} of ${label} due ${due}`;
+      if (isPicture) {
+        const source = await fileSource(picture);
+        sending.push(client().files.send(id, [{ source, mediaType: "image/jpeg", width: 4_000, height: 3_000 }], { text }));
+      } else sending.push(client().send(id, text));
+    }
+    await Promise.all(sending);
+    await client().sent(id);
+    return count;
+  },
+  /** Milliseconds from when each text was due to when it was here; resolves when all are, and all pictures were fetched. */
+  async latencies(
+    id: ConversationId,
+    { label, texts, pictures }: { readonly label: string; readonly texts: number; readonly pictures: number },
+  ) {
+    const of = (kind: string) => heard.filter((each) => each.id === id && each.text.startsWith(`${kind} of ${label} due `));
+    while (of("text").length < texts || of("picture").filter(({ isFetched }) => isFetched).length < pictures)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    return of("text").flatMap(({ mine, text, at }) => (mine ? [] : [at - Number(text.split(" ").at(-1))]));
   },
   async members(id: ConversationId) {
     const info = await client().groups.info(id);

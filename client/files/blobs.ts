@@ -1,6 +1,6 @@
 import { type ClientMessageId, type ConversationId, type DeviceId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import { toHex } from "@fastchat/protocol/seal";
-import type { Gateway } from "../gateway.ts";
+import type { Gateway, Piece } from "../gateway.ts";
 
 /** A pass is renewed while it is good for so long, milliseconds. */
 const RENEWED_BEFORE_MS = 30_000;
@@ -38,7 +38,7 @@ export class Blobs {
     return { uploaded: Number(uploaded), pieceBytes };
   }
 
-  put(blob: Uint8Array, offset: number, piece: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<number> {
+  put(blob: Uint8Array, offset: number, piece: Piece, signal: AbortSignal): Promise<number> {
     return this.#with((pass) => this.#gateway.putPiece({ pass, blob: toHex(blob), offset, piece }, signal));
   }
 

@@ -5,7 +5,7 @@ import type { FilePlace, Files, FileToSend, SendFilesOptions } from "../api-file
 import type { StagedFile } from "../outbox.ts";
 import type { Blobs } from "./blobs.ts";
 import { fetchFile, type FileSink } from "./fetching.ts";
-import { type Progress, sealFile } from "./sealing.ts";
+import { byHundredths, type Progress, sealFile } from "./sealing.ts";
 import type { Staging } from "./staging.ts";
 
 export interface ClientFilesParts {
@@ -38,11 +38,12 @@ export class ClientFiles implements Files {
     const staged: StagedFile[] = [];
     try {
       const total = files.reduce((sum, { source }) => sum + source.size, 0);
+      const tell = byHundredths(options.onProgress);
       let before = 0;
       for (const file of files) {
         const sealed = await sealFile(staging, file.source, {
           ...(options.signal !== undefined && { signal: options.signal }),
-          onProgress: (done) => options.onProgress?.(before + done, total),
+          onProgress: (done) => tell(before + done, total),
         });
         before += sealed.size;
         staged.push({ staged: sealed.staged, file: described(file, sealed) });

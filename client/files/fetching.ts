@@ -1,10 +1,10 @@
 import { errorRow, FastChatError } from "@fastchat/protocol";
-import { fileChunkBytes, sealedFileSize } from "@fastchat/protocol/seal";
+import { fileChunkBytes, sealedChunkBytes, sealedFileSize } from "@fastchat/protocol/seal";
 import { backoff } from "../backoff.ts";
 import { GatewayUnreachable } from "../gateway.ts";
 import { pause } from "../pause.ts";
 import type { Blobs } from "./blobs.ts";
-import { chunksOf, FileDamaged, FileOpener, type Progress, type SealedFile } from "./sealing.ts";
+import { byHundredths, chunksOf, FileDamaged, FileOpener, type Progress, type SealedFile } from "./sealing.ts";
 
 /** Where a file that is fetched is written; what it holds at first is taken up. */
 export interface FileSink {
@@ -65,7 +65,8 @@ async function fetchRest(
   opener: FileOpener,
   { signal = new AbortController().signal, onProgress }: Progress,
 ): Promise<void> {
-  const tell = () => onProgress?.(Math.min(opener.index * fileChunkBytes, size), size);
+  const progress = byHundredths(onProgress);
+  const tell = () => progress(Math.min(opener.index * fileChunkBytes, size), size);
   tell();
   const sealedSize = sealedFileSize(size);
   for (let fruitless = 0; !opener.isDone;) {
@@ -109,9 +110,10 @@ async function takeUp(file: Pick<SealedFile, "blob" | "key" | "size">, sink: Fil
   return opener;
 }
 
-/** What comes, cut as it was sealed; the end of what a broken connection brought is left out. */
+/** What comes, cut as it was sealed, each good until the next is asked for; the end of what a broken connection brought is left out. */
 async function* sealedChunks(bytes: AsyncIterable<Uint8Array>, opener: FileOpener): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let chunk = new Uint8Array(opener.sealedBytes);
+  const room = new Uint8Array(sealedChunkBytes);
+  let chunk = room.subarray(0, opener.sealedBytes);
   let filled = 0;
   for await (const piece of bytes) {
     for (let at = 0; at < piece.length && !opener.isDone;) {
@@ -121,7 +123,7 @@ async function* sealedChunks(bytes: AsyncIterable<Uint8Array>, opener: FileOpene
       at += some.length;
       if (filled < chunk.length) continue;
       yield chunk;
-      chunk = new Uint8Array(opener.isDone ? 0 : opener.sealedBytes);
+      chunk = room.subarray(0, opener.isDone ? 0 : opener.sealedBytes);
       filled = 0;
     }
     if (opener.isDone) return;

@@ -1,16 +1,15 @@
-import { createReadStream } from "node:fs";
 import { type FileHandle, link, open, rename, rm, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { FileSink } from "./fetching.ts";
 import type { FileSource } from "./sealing.ts";
-import { writeAll } from "./staging-node.ts";
+import { bytesOf, writeAll } from "./staging-node.ts";
 
 /** A regular file. Throws Node's error where it is none, or cannot be read. */
 export async function fileSource(path: string): Promise<FileSource> {
   const stats = await stat(path);
   if (!stats.isFile())
     throw Object.assign(new Error(`"${path}" is no file: name one.`), { code: stats.isDirectory() ? "EISDIR" : "EINVAL" });
-  return { name: basename(path), size: stats.size, stream: () => createReadStream(path, { highWaterMark: 1_048_576 }) };
+  return { name: basename(path), size: stats.size, stream: () => bytesOf(path) };
 }
 
 /** Of a file that is not whole yet. */
@@ -36,7 +35,7 @@ export async function fileSink(path: string, { replace = false }: { readonly rep
   let { size } = await file.stat();
   return {
     size,
-    stream: () => createReadStream(unfinished, { highWaterMark: 1_048_576 }),
+    stream: () => bytesOf(unfinished),
     async truncate(kept) {
       await file.truncate(kept);
       size = kept;

@@ -15,7 +15,7 @@ export interface FileSource {
   /** As its owner calls it; only the last part of a path. */
   readonly name: string;
   readonly size: number;
-  /** From the beginning; in pieces of any length. */
+  /** From the beginning; in pieces of any length, each good until the next is asked for. */
   stream(): AsyncIterable<Uint8Array>;
 }
 
@@ -38,7 +38,19 @@ export interface SealedFile {
 
 export interface Progress {
   readonly signal?: AbortSignal;
+  /** Bytes; told for each hundredth, and at the end. */
   readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** Tells of each hundredth once: chunks are many more. */
+export function byHundredths(tell: Progress["onProgress"]): NonNullable<Progress["onProgress"]> {
+  let told = -1;
+  return (done, total) => {
+    const hundredths = total === 0 ? 100 : Math.floor((100 * done) / total);
+    if (hundredths === told) return;
+    told = hundredths;
+    tell?.(done, total);
+  };
 }
 
 /** [S6] Seals a file into the staging, chunk after chunk. Throws FileChanged, StorageFullError, or what reading throws; nothing is left then. */
@@ -71,9 +83,12 @@ export async function sealFile(staging: Staging, source: FileSource, { signal, o
   return { blob: hash.digest(), key, size: source.size, staged };
 }
 
-/** The same bytes in pieces of one length; the last may be shorter, and is empty where all are. */
+/**
+ * The same bytes in pieces of one length; the last may be shorter, and is empty where all are. Each is good until the next is asked for: memory for every
+ * one of them would be most of the work, of the collector.
+ */
 export async function* chunksOf(bytes: AsyncIterable<Uint8Array>, length: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let chunk = new Uint8Array(length);
+  const chunk = new Uint8Array(length);
   let filled = 0;
   let isFirst = true;
   for await (const piece of bytes) {
@@ -82,7 +97,6 @@ export async function* chunksOf(bytes: AsyncIterable<Uint8Array>, length: number
       if (filled === length) {
         yield chunk;
         isFirst = false;
-        chunk = new Uint8Array(length);
         filled = 0;
       }
       const some = piece.subarray(at, at + length - filled);

@@ -1,5 +1,5 @@
 import { concat } from "@fastchat/protocol/seal";
-import type { Staging } from "./staging.ts";
+import { pieceOf, type Staging } from "./staging.ts";
 
 /** What a QuickChat session keeps of files [H5]: nothing outside this process. */
 export function memoryStaging(): Staging {
@@ -13,10 +13,10 @@ export function memoryStaging(): Staging {
         abort: async () => void pieces.splice(0),
       };
     },
-    async read(name, start, end) {
+    async part(name, start, end) {
       const file = files.get(name);
       if (file === undefined || end > file.bytes.length) throw new RangeError("no such staged file");
-      return file.bytes.slice(start, end);
+      return pieceOf(new Blob([file.bytes.subarray(start, end)]));
     },
     remove: async (name) => void files.delete(name),
     list: async () => [...files].map(([name, { modified }]) => ({ name, modified })),

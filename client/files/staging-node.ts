@@ -1,5 +1,7 @@
+import { openAsBlob } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { runningSha256 } from "@fastchat/protocol/seal";
 import { StorageFullError } from "../storage.ts";
 import type { Staging, StagingWriter } from "./staging.ts";
 
@@ -31,15 +33,12 @@ export function nodeStaging(profileFolder: string): Staging {
         abort,
       };
     },
-    async read(name, start, end) {
-      await using file = await open(pathOf(name), "r");
-      const bytes = new Uint8Array(end - start);
-      for (let at = 0; at < bytes.length;) {
-        const { bytesRead } = await file.read(bytes, at, bytes.length - at, start + at);
-        if (bytesRead === 0) throw new RangeError("a staged file is shorter than it was");
-        at += bytesRead;
-      }
-      return bytes;
+    async part(name, start, end) {
+      const file = await openAsBlob(pathOf(name));
+      if (end > file.size) throw new RangeError("a staged file is shorter than it was");
+      const hash = runningSha256();
+      for await (const some of bytesOf(pathOf(name), start, end)) hash.update(some);
+      return { bytes: file.slice(start, end), sha256: hash.digest() };
     },
     remove: (name) => rm(pathOf(name), { force: true }),
     async list() {
@@ -51,6 +50,20 @@ export function nodeStaging(profileFolder: string): Staging {
       return (await Promise.all(all)).flat();
     },
   };
+}
+
+const READ_BYTES = 1_048_576;
+
+/** All in one buffer, which is filled again and again. */
+export async function* bytesOf(path: string, start = 0, end = Infinity): AsyncGenerator<Uint8Array> {
+  await using file = await open(path, "r");
+  const buffer = new Uint8Array(READ_BYTES);
+  for (let at = start; at < end;) {
+    const { bytesRead } = await file.read(buffer, 0, Math.min(READ_BYTES, end - at), at);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+    at += bytesRead;
+  }
 }
 
 /** Throws StorageFullError. */

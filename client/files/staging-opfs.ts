@@ -1,5 +1,5 @@
 import { StorageFullError } from "../storage.ts";
-import type { Staging, StagingWriter } from "./staging.ts";
+import { pieceOf, type Staging, type StagingWriter } from "./staging.ts";
 
 /** In the origin private file system (WHATWG File System), a folder for each profile; a writer's bytes are there once it is closed. */
 export function opfsStaging(profile: string): Staging {
@@ -17,11 +17,10 @@ export function opfsStaging(profile: string): Staging {
         },
       };
     },
-    async read(name, start, end) {
+    async part(name, start, end) {
       const file = await (await (await folder()).getFileHandle(name)).getFile();
-      const bytes = new Uint8Array(await file.slice(start, end).arrayBuffer());
-      if (bytes.length !== end - start) throw new RangeError("a staged file is shorter than it was");
-      return bytes;
+      if (end > file.size) throw new RangeError("a staged file is shorter than it was");
+      return pieceOf(file.slice(start, end));
     },
     remove: async (name) => (await folder()).removeEntry(name).catch(() => undefined),
     async list() {

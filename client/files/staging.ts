@@ -1,3 +1,6 @@
+import { runningSha256 } from "@fastchat/protocol/seal";
+import type { Piece } from "../gateway.ts";
+
 /**
  * Where a profile keeps sealed files on their way to the server. Names are our own.
  *
@@ -7,8 +10,8 @@
 export interface Staging {
   /** A new file. */
   write(name: string): Promise<StagingWriter>;
-  /** From `start` up to `end`, which are inside it. Rejects where it is gone. */
-  read(name: string, start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** From `start` up to `end`, which are inside it; its bytes are read once more as they are sent. Rejects where it is gone or shorter. */
+  part(name: string, start: number, end: number): Promise<Piece>;
   /** One that is not there is removed already. */
   remove(name: string): Promise<void>;
   /** All that were closed, with when, milliseconds since 1970. */
@@ -21,4 +24,10 @@ export interface StagingWriter {
   close(): Promise<void>;
   /** Leaves nothing. */
   abort(): Promise<void>;
+}
+
+export async function pieceOf(bytes: Blob): Promise<Piece> {
+  const hash = runningSha256();
+  for await (const some of bytes.stream()) hash.update(some);
+  return { bytes, sha256: hash.digest() };
 }

@@ -178,7 +178,7 @@ export class Uploads {
     while (uploaded < size) {
       this.#tell(place.clientMessageId, before + uploaded);
       signal.throwIfAborted();
-      const piece = await staging.read(staged, uploaded, Math.min(size, uploaded + begun.pieceBytes)).catch((error: unknown) => {
+      const piece = await staging.part(staged, uploaded, Math.min(size, uploaded + begun.pieceBytes)).catch((error: unknown) => {
         throw new FastChatError(ErrorCode.STAGED_FILE_LOST, { cause: error });
       });
       uploaded = await blobs.put(blob, uploaded, piece, signal);

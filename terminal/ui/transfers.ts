@@ -32,8 +32,6 @@ export class Transfers {
       return await task({
         signal: AbortSignal.any([stop.signal, this.#over]),
         onProgress: (done, total) => {
-          // Nobody sees less than a hundredth.
-          if (total === shown.total && Math.floor((100 * done) / total) === Math.floor((100 * shown.done) / total)) return;
           shown = { ...shown, done, total };
           show(shown);
         },
