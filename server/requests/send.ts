@@ -78,13 +78,13 @@ function behind<Result>(gate: SendGate, act: () => Promise<Result>): Promise<Res
   const before = gate.looking;
   const acting = (async () => {
     await before?.catch(() => undefined);
-    return act();
+    try {
+      return await act();
+    } finally {
+      if (gate.looking === acting) gate.looking = undefined;
+    }
   })();
   gate.looking = acting;
-  const done = (): void => {
-    if (gate.looking === acting) gate.looking = undefined;
-  };
-  acting.then(done, done);
   return acting;
 }
 
