@@ -144,7 +144,14 @@ export class Holder {
     const { quietly, tell: onUnexpected, tellFork } = this.#trouble;
     const author = { account: me.account, device: me.device, signingSeed };
     const connection = new Connection(
-      { gateway: parts.gateway, device: me.device, signingSeed, agent: parts.agent, onWake: parts.onWake },
+      {
+        gateway: parts.gateway,
+        device: me.device,
+        signingSeed,
+        agent: parts.agent,
+        onWake: parts.onWake,
+        ...(parts.offline !== undefined && { offline: parts.offline }),
+      },
       {
         onState: (state) => this.#onState(state),
         onOnline: (running) => this.#onOnline(running),

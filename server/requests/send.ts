@@ -74,18 +74,17 @@ export const send: Handler<"send"> = async (chat, session, { conversation, messa
 };
 
 /** Acts when what was looked for before is known. Who asked first goes on first. */
-function behind<Result>(gate: SendGate, act: () => Promise<Result>): Promise<Result> {
+async function behind<Result>(gate: SendGate, act: () => Promise<Result>): Promise<Result> {
   const before = gate.looking;
-  const acting = (async () => {
-    await before?.catch(() => undefined);
-    return act();
-  })();
-  gate.looking = acting;
-  const done = (): void => {
-    if (gate.looking === acting) gate.looking = undefined;
-  };
-  acting.then(done, done);
-  return acting;
+  const looked = Promise.withResolvers<void>();
+  gate.looking = looked.promise;
+  try {
+    await before;
+    return await act();
+  } finally {
+    looked.resolve();
+    if (gate.looking === looked.promise) gate.looking = undefined;
+  }
 }
 
 const keepFiles = async (
