@@ -16,7 +16,7 @@ import { type AccountKeySecret, type LocalProfile, saveAccountKey } from "./prof
 import { keys, put, read, schemas } from "./records.ts";
 import type { BesideOwn } from "./restore.ts";
 import { buildRevocation, type KeyTurn } from "./revocation.ts";
-import { openAccount, type OpenedAccount, type OpenedKeys, refusing, registerNewPassword } from "./sign-in.ts";
+import { asLongAsItHolds, openAccount, type OpenedAccount, type OpenedKeys, refusing, registerNewPassword } from "./sign-in.ts";
 import type { Storage } from "./storage.ts";
 import { buildSuccession, makeSecrets, recoveryWordsIn } from "./succession.ts";
 import type { Vault } from "./vault.ts";
@@ -155,8 +155,11 @@ export class OwnAccount {
       const password = givenPassword.normalize("NFKC");
       const weak = await weaknessOf(password, me.name);
       if (weak !== undefined) return weak;
-      const account = await this.#open(old);
-      const secrets = makeSecrets(await registerNewPassword(gateway, account, password, passwordServerKey));
+      const { account, registered } = await asLongAsItHolds(async () => {
+        const opened = await this.#open(old);
+        return { account: opened, registered: await registerNewPassword(gateway, opened, password, passwordServerKey) };
+      });
+      const secrets = makeSecrets(registered);
       const { device } = me;
       await this.#turnKey(account, (state, sealingKeys) => buildSuccession(account, state, { device, sealingKeys, secrets }));
       return { kind: "succeeded", recoveryWords: recoveryWordsIn(secrets) };
