@@ -431,7 +431,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async #signOut(): Promise<{ readonly server: "told" | "not-reached" }> {
-    // Beside: the holder signs out and erases; this process only closes what it has open.
+    // Beside, the holder only signs out: who was asked to erases.
     const server =
       this.#role.kind === "holder"
         ? await this.#role.holder.signOut()
