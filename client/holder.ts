@@ -108,6 +108,7 @@ export class Holder {
   readonly #admissions: Admissions;
   readonly #expiry: Expiry;
   #expiring: Promise<void> = Promise.resolve();
+  #turning: Promise<void> = Promise.resolve();
   readonly #restore: Restore;
   readonly groups: GroupCalls;
   #isOlderCopy = false;
@@ -588,7 +589,11 @@ export class Holder {
   /** [P2] The same with everything that opens the account. */
   async succeed(old: string, fresh: string): Promise<SuccessionResult> {
     const result = await this.#tellingForks(this.#ownAccount.succeed(old, fresh));
-    if (result.kind === "succeeded") await this.#turnAll();
+    // Who has the recovery words to get does not wait for the rest; a session that ends before it is done leaves it to the next one.
+    if (result.kind === "succeeded") {
+      this.#turning = this.#ownAccount.refresh().then(() => this.#turnAll());
+      this.#trouble.quietly(this.#turning);
+    }
     return result;
   }
 
@@ -669,7 +674,8 @@ export class Holder {
     await this.drafts.flush();
     if (this.#connection.state.kind === "online") {
       // What others should know before this device is gone; it would be told the next time.
-      await Promise.race([Promise.allSettled([this.#vault.flush(), this.#slots.flush()]), pause(CLOSE_FLUSH_MS, this.#closing.signal)]);
+      const work = Promise.allSettled([this.#vault.flush(), this.#slots.flush(), this.#turning]);
+      await Promise.race([work, pause(CLOSE_FLUSH_MS, this.#closing.signal)]);
     }
     this.#closing.abort();
     this.#session.abort();

@@ -1,11 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { type DeviceId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
-import { type AccountState, buildSignOut } from "@fastchat/protocol/chain";
+import { type AccountState, applyAccountLinks, buildSignOut } from "@fastchat/protocol/chain";
 import { deviceSealingKeyHash, sealingPublicKeyOf, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
 import type { SignedLink } from "@fastchat/protocol/wire/account";
 import { type AppendAccountLink, type DeviceTimes, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import { openNewAccountKeys } from "./account-keys.ts";
-import type { KnownAccounts } from "./accounts.ts";
+import { AccountForked, type KnownAccounts } from "./accounts.ts";
 import type { SuccessionResult } from "./api.ts";
 import { type Connection, ConnectionLost } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
@@ -17,8 +17,8 @@ import { keys, put, read, schemas } from "./records.ts";
 import type { BesideOwn } from "./restore.ts";
 import { buildRevocation, type KeyTurn } from "./revocation.ts";
 import { asLongAsItHolds, openAccount, type OpenedAccount, type OpenedKeys, refusing, registerNewPassword } from "./sign-in.ts";
-import type { Storage } from "./storage.ts";
-import { buildSuccession, makeSecrets, recoveryWordsIn } from "./succession.ts";
+import { type Storage, StorageFullError } from "./storage.ts";
+import { buildSuccession, makeSecrets, recoveryWordsIn, successionUnknown } from "./succession.ts";
 import type { Vault } from "./vault.ts";
 
 /** How often a link is written anew when somebody else's came first. */
@@ -141,10 +141,15 @@ export class OwnAccount {
   /** The same by who has just opened the account, once the vault is read. */
   async revokeWith(account: OpenedKeys, devices: readonly DeviceId[]): Promise<void> {
     await this.#turnKey(account, (state, sealingKeys) => buildRevocation(account, state, { devices, sealingKeys }));
+    // It is done, and must not look as if it were not: what cannot be read now is read when the next session begins.
+    await this.refresh().catch((error: unknown) => {
+      if (!(error instanceof ConnectionLost || error instanceof FastChatError)) throw error;
+    });
   }
 
   /**
-   * [P2] Somebody knows the password: a new one, and new keys in the place of all that opened the account. Only this device stays.
+   * [P2] Somebody knows the password: a new one, and new keys in the place of all that opened the account. Only this device stays. What follows from
+   * it waits for `refresh`: nobody has the new recovery words before they are returned.
    *
    * @returns the new recovery words
    */
@@ -161,7 +166,11 @@ export class OwnAccount {
       });
       const secrets = makeSecrets(registered);
       const { device } = me;
-      await this.#turnKey(account, (state, sealingKeys) => buildSuccession(account, state, { device, sealingKeys, secrets }));
+      await this.#turnKey(account, (state, sealingKeys) => buildSuccession(account, state, { device, sealingKeys, secrets })).catch(
+        (error: unknown) => {
+          throw error instanceof FastChatError && error.code === ErrorCode.UNAVAILABLE ? successionUnknown(error) : error;
+        },
+      );
       return { kind: "succeeded", recoveryWords: recoveryWordsIn(secrets) };
     });
   }
@@ -212,7 +221,7 @@ export class OwnAccount {
       const { revision: vaultRevision, entries } = await vault().sealedUnder(vaultKeysOf(accountKey));
       try {
         await this.#append({ ...change, vault: [...entries], vaultRevision });
-        await this.#keepTurn(change);
+        await this.#keepTurn(state, change);
         break;
       } catch (error) {
         if (!(error instanceof FastChatError) || attempt === LINK_ATTEMPTS) throw error;
@@ -226,17 +235,21 @@ export class OwnAccount {
         } else throw error;
       }
     }
-    // It is done, and must not look as if it were not: what cannot be read now is read when the next session begins.
-    await this.refresh().catch((error: unknown) => {
-      if (!(error instanceof ConnectionLost || error instanceof FastChatError)) throw error;
-    });
   }
 
-  async #keepTurn({ attachments, signInRecord }: Omit<KeyTurn, "accountKey">): Promise<void> {
+  /** The link counts: this device knows of it before it writes anything else [C1]. It is too late for anything to stop it. */
+  async #keepTurn(state: AccountState, { link, attachments, signInRecord }: Omit<KeyTurn, "accountKey">): Promise<void> {
     const { accountPublicKey, copies = [], wraps = [] } = attachments ?? {};
     const beside = { accountPublicKeys: accountPublicKey === undefined ? [] : [accountPublicKey], copies, wraps };
     const record = create(PutBackAccountSchema, { ...beside, ...(signInRecord !== undefined && { signInRecord }) });
-    await this.#parts.storage.commit([put(keys.keyTurn, schemas.keyTurn, record)]);
+    const after = applyAccountLinks(state, [link]);
+    try {
+      const learned = after.kind === "valid" ? await this.#parts.accounts.learn(after.state, [link]) : undefined;
+      await this.#parts.storage.commit([put(keys.keyTurn, schemas.keyTurn, record), ...(learned?.changes ?? [])]);
+      learned?.done();
+    } catch (error) {
+      if (!(error instanceof StorageFullError || error instanceof AccountForked)) throw error;
+    }
   }
 
   /** A link that is stored already is answered as when it was stored: so an answer that was lost is asked for again. */
@@ -248,7 +261,7 @@ export class OwnAccount {
         return;
       } catch (error) {
         if (!(error instanceof ConnectionLost)) throw error;
-        if (attempt === UNKNOWN_ATTEMPTS) {
+        if (attempt === UNKNOWN_ATTEMPTS || this.#parts.closing.aborted) {
           const sentence = "The connection was lost before the answer came: look whether the change was made, and make it again if not.";
           throw new FastChatError(ErrorCode.UNAVAILABLE, { sentence, cause: error });
         }
