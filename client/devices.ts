@@ -45,7 +45,7 @@ export class Devices {
       .toSorted((one, other) => other.addedAt - one.addedAt)
       .map(({ device, status }) => ({
         device,
-        name: this.#noteOf(device) ?? (device === me.device ? (this.#givenName ?? "") : ""),
+        name: this.nameOf(device) ?? (device === me.device ? (this.#givenName ?? "") : ""),
         state: status.kind,
         me: device === me.device,
         quick: this.quickName(device) !== undefined,
@@ -59,7 +59,7 @@ export class Devices {
   }
 
   /** As its owner calls it, else as it calls itself. */
-  #noteOf(device: DeviceId): string | undefined {
+  nameOf(device: DeviceId): string | undefined {
     return this.#note(device, "owner") ?? this.#note(device, "itself");
   }
 
@@ -78,14 +78,14 @@ export class Devices {
   async introductionOf(device: DeviceId, closing: AbortSignal): Promise<string | undefined> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#awaiting.set(device, resolve);
-    if (this.#noteOf(device) === undefined) await Promise.race([promise, pause(INTRODUCTION_MS, closing)]);
+    if (this.nameOf(device) === undefined) await Promise.race([promise, pause(INTRODUCTION_MS, closing)]);
     this.#awaiting.delete(device);
-    return this.#noteOf(device);
+    return this.nameOf(device);
   }
 
   /** The vault has something new. */
   vaultChanged(): void {
-    for (const [device, come] of this.#awaiting) if (this.#noteOf(device) !== undefined) come();
+    for (const [device, come] of this.#awaiting) if (this.nameOf(device) !== undefined) come();
   }
 
   async name(device: DeviceId, given: string): Promise<void> {

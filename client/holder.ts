@@ -32,7 +32,7 @@ import { GroupCalls } from "./groups.ts";
 import { ToldConnection } from "./holder-connection.ts";
 import { News } from "./news.ts";
 import { Outbox } from "./outbox.ts";
-import { OwnAccount } from "./own-account.ts";
+import { OwnAccount, type ToldDevices } from "./own-account.ts";
 import { pause } from "./pause.ts";
 import { People } from "./people.ts";
 import { Presence } from "./presence.ts";
@@ -52,6 +52,7 @@ import { Turns } from "./turns.ts";
 import { Typing } from "./typing.ts";
 import { Vault } from "./vault.ts";
 import { Views } from "./views.ts";
+import { Warnings } from "./warnings.ts";
 
 const CLOSE_FLUSH_MS = 2_000;
 const RETRY_MS = 1_000;
@@ -79,6 +80,8 @@ export interface HolderParts {
 /** The process that holds a profile's lock: talks to the server, and is the only one that writes more than wishes and the outbox. */
 export class Holder {
   readonly #parts: HolderParts;
+  readonly #emit: (event: ClientEvent) => void;
+  readonly #warnings: Warnings;
   readonly views: Views;
   readonly contacts: Contacts;
   readonly people: People;
@@ -124,7 +127,13 @@ export class Holder {
 
   constructor(parts: HolderParts) {
     this.#parts = parts;
-    const { storage, profile, emit } = parts;
+    const { storage, profile } = parts;
+    // Nobody may be there who shows it: what people have to know waits until somebody does.
+    const emit = (event: ClientEvent): void => {
+      if (event.kind === "warning" && event.warning !== "storage") void this.#warnings.add(event);
+      else parts.emit(event);
+    };
+    this.#emit = emit;
     const { me, signingSeed } = profile;
     this.#trouble = new Trouble({
       emit,
@@ -137,6 +146,7 @@ export class Holder {
       onUnexpected: parts.onUnexpected,
     });
     const { quietly, tell: onUnexpected, tellFork } = this.#trouble;
+    this.#warnings = new Warnings({ storage, emit: parts.emit, onTrouble: onUnexpected });
     const author = { account: me.account, device: me.device, signingSeed };
     const connection = new Connection(
       { gateway: parts.gateway, device: me.device, signingSeed, agent: parts.agent, onWake: parts.onWake },
@@ -174,12 +184,8 @@ export class Holder {
       gateway: parts.gateway,
       vault: () => this.#vault,
       closing: this.#closing.signal,
-      onNewDevice: (device) => quietly(this.#tellNewDevice(device)),
+      told: this.#toldDevices(),
       onNewKeys: () => quietly(this.#openWithNewKeys(this.#session.signal)),
-      onSignedOut: (device) => {
-        const name = this.#devices.quickName(device);
-        if (name !== undefined) emit({ kind: "warning", warning: "quick-ended", text: quickEndedWarning(name), device });
-      },
     });
     this.#vault = new Vault({
       storage,
@@ -467,6 +473,8 @@ export class Holder {
       readRequest: (id) => this.requests.read(id),
       sealed: (call) => this.#sealedCalls.take(call),
       presences: (people) => this.#presence.look(people),
+      claimWarning: () => Promise.resolve(this.#warnings.claim()),
+      warningShown: (number) => this.#warnings.shown(number),
     };
     const receivers: PushReceivers = {
       ...shared,
@@ -489,6 +497,7 @@ export class Holder {
     await this.#tellConnection(this.connection);
     await this.clock.load();
     await this.#vault.load();
+    await this.#warnings.load((device) => this.#devices.nameOf(device));
     await this.contacts.load();
     await this.#conversations.load();
     await this.requests.load();
@@ -545,10 +554,27 @@ export class Holder {
     return id;
   }
 
-  /** [A5] As soon as it has said what it is called. */
+  #toldDevices(): ToldDevices {
+    const warnings = this.#warnings;
+    const quickEnded = (device: DeviceId) => {
+      const name = this.#devices.quickName(device);
+      return name === undefined ? [] : [{ device, name }];
+    };
+    return {
+      get upTo() {
+        return warnings.toldUpTo;
+      },
+      tell: async (upTo, { added, signedOut }) => {
+        await warnings.addDevices({ upTo, added, quickEnded: signedOut.flatMap(quickEnded) });
+        for (const device of added) this.#trouble.quietly(this.#tellNewDevice(device));
+      },
+    };
+  }
+
+  /** [A5] As soon as it has said what it is called. A process that ends before leaves it to the next one. */
   async #tellNewDevice(device: DeviceId): Promise<void> {
     const name = await this.#devices.introductionOf(device, this.#closing.signal);
-    this.#parts.emit({ kind: "warning", warning: "new-device", text: newDeviceWarning(name), device });
+    if (!this.#closing.signal.aborted) await this.#warnings.name(device, name);
   }
 
   /** Whoever looks at a direct conversation sees what became of the other account while this device was away. */
@@ -636,7 +662,7 @@ export class Holder {
   #warnOlderCopy(): void {
     if (this.#isOlderCopy) return;
     this.#isOlderCopy = true;
-    this.#parts.emit({ kind: "warning", warning: "older-copy", text: OLDER_COPY_WARNING });
+    this.#emit({ kind: "warning", warning: "older-copy", text: OLDER_COPY_WARNING });
   }
 
   async #receipts(id: ConversationId): Promise<Receipt[]> {
@@ -686,6 +712,7 @@ export class Holder {
     this.#slots.close();
     this.#typing.close();
     await this.#vault.close();
+    await this.#warnings.close();
     await this.#toldConnection.forget().catch(this.#trouble.tell);
   }
 
@@ -787,11 +814,7 @@ function ignoreNotFound(error: unknown): void {
   if (!(error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND)) throw error;
 }
 
-const newDeviceWarning = (name: string | undefined): string =>
-  `${name ?? "A new device"} signed in to your account. If that was not you, change your password and revoke it.`;
 const OLDER_COPY_WARNING =
   "This is an older copy of this device's profile: it has caught up with what was sent since. If another copy is still in use, sign out on one of the two.";
-const quickEndedWarning = (name: string): string =>
-  `${name} is over. If that machine is not yours, it may have kept your keys: revoke it, and it reads nothing more.`;
 const VAULT_WARNING =
   "Your contacts and settings on the server are not what your devices wrote: something was changed, swapped, held back or is old. What this device has was kept.";

@@ -104,9 +104,8 @@ async function revoke(storage: Storage, gateway: Gateway, { account, profile, ot
     gateway,
     vault: () => vault,
     closing: closing.signal,
-    onNewDevice: () => undefined,
+    told: { upTo: 0, tell: () => Promise.resolve() },
     onNewKeys: () => undefined,
-    onSignedOut: () => undefined,
   });
   const vault = new Vault({
     storage,

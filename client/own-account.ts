@@ -29,6 +29,14 @@ const UNKNOWN_RETRY_MS = 1_000;
 /** Tags and lengths of a link in a request. */
 const LINK_OVERHEAD = 32;
 
+/** Up to which link of the chain people were told of its devices. */
+export interface ToldDevices {
+  /** 0: of none. */
+  readonly upTo: number;
+  /** Takes effect at once, and durably together with what is told. Of those that are signed out the notes in the vault have been read. */
+  tell(upTo: number, news: { readonly added: readonly DeviceId[]; readonly signedOut: readonly DeviceId[] }): Promise<void>;
+}
+
 export interface OwnAccountParts {
   readonly storage: Storage;
   readonly profile: LocalProfile;
@@ -36,11 +44,10 @@ export interface OwnAccountParts {
   readonly connection: Pick<Connection, "online" | "request" | "state">;
   readonly gateway: Gateway;
   readonly vault: () => Vault;
-  readonly onNewDevice: (device: DeviceId) => void;
+  /** Of devices that come and go people are told. */
+  readonly told: ToldDevices;
   /** What is sealed to keys that were not here can be opened now. */
   readonly onNewKeys: () => void;
-  /** It signed itself out: its notes in the vault have been read. */
-  readonly onSignedOut: (device: DeviceId) => void;
   readonly closing: AbortSignal;
 }
 
@@ -50,8 +57,6 @@ export class OwnAccount {
   /** Each message asks for them: they are derived once. */
   #vaultKeys: VaultKeys | undefined;
   #keys: readonly AccountKeySecret[];
-  /** The chain as it was when its devices were last told of: others may learn of a link before `refresh` does. */
-  #told: AccountState | undefined;
 
   constructor(parts: OwnAccountParts) {
     this.#parts = parts;
@@ -71,20 +76,24 @@ export class OwnAccount {
 
   /** Every new device is shown on all devices of the account [A5]. */
   async refresh(): Promise<void> {
-    const { accounts, profile, vault, onNewDevice, onSignedOut } = this.#parts;
+    const { accounts, profile, vault, told } = this.#parts;
     const { me } = profile;
-    const before = (this.#told ??= (await accounts.get(me.account))?.state);
+    const known = (await accounts.get(me.account))?.state;
+    // What was there before this device knew the account is no news.
+    if (told.upTo === 0 && known !== undefined) await told.tell(known.head.index, { added: [], signedOut: [] });
+    const before = told.upTo;
     const { state } = await accounts.refresh(me.account);
     if (await this.renewKeys()) await vault().renew();
-    if (before === undefined) return;
+    if (before === 0) return;
     // What a device wrote before it ended is read now: what it signs from here on is refused [P4].
     if (endedSince(before, state).length > 0) await vault().refresh();
     // Somebody else may have told of some of it meanwhile.
-    const last = this.#told ?? before;
-    if (state.head.index <= last.head.index) return;
-    this.#told = state;
-    for (const device of state.devices.keys()) if (!last.devices.has(device) && device !== me.device) onNewDevice(device);
-    for (const { device, status } of endedSince(last, state)) if (status.kind === "signed-out") onSignedOut(device);
+    const last = told.upTo;
+    if (state.head.index <= last) return;
+    const added = [...state.devices.values()].filter(({ device, addedAt }) => addedAt > last && device !== me.device);
+    const signedOut = endedSince(last, state).filter(({ status }) => status.kind === "signed-out");
+    const idsOf = (devices: typeof added) => devices.map(({ device }) => device);
+    await told.tell(state.head.index, { added: idsOf(added), signedOut: idsOf(signedOut) });
   }
 
   /** The same where something of a newer key turned up: perhaps before this device heard of the link that brought it. */
@@ -309,8 +318,6 @@ export class OwnAccount {
 const sizeOf = ({ body, signature, cosignature }: SignedLink): number =>
   body.length + signature.length + cosignature.length + LINK_OVERHEAD;
 
-/** Devices that have lost their rights, or went, in a newer state of the account. */
-const endedSince = (before: AccountState, now: AccountState) =>
-  [...now.devices.values()].filter(
-    ({ device, status }) => status.kind !== "active" && before.devices.get(device)?.status.kind !== status.kind,
-  );
+/** Devices that have lost their rights, or went, by a link after this one. */
+const endedSince = (index: number, { devices }: AccountState) =>
+  [...devices.values()].filter(({ status }) => status.kind !== "active" && status.at > index);
