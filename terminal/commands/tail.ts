@@ -14,6 +14,8 @@ import { endedWords } from "./words.ts";
 
 type Id = ConversationSummary["id"];
 
+const AGAIN_MS = 2_000;
+
 export const tail = command({
   name: "tail",
   description: "Show unread messages, then new ones as they come",
@@ -42,6 +44,13 @@ interface Follow {
   readonly marks: boolean;
 }
 
+/** What was there before what is here cannot be had now: nothing is left out, so it is waited for. */
+class Missing extends Error {}
+
+const isMissing = (): never => {
+  throw new Missing();
+};
+
 /**
  * Prints what is behind each conversation's cursor, which begins at what is read, and again whenever something arrives. Events only say
  * that there is more: what is printed is what is stored, in order, each once. Ends with the reader, or with the session.
@@ -59,6 +68,14 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
   };
   output.closed.addEventListener("abort", stop);
   using _reader = watchReader(stop);
+  const waiting = new Set<Id>();
+  let again: NodeJS.Timeout | undefined;
+  const lookAgain = (): void => {
+    again = undefined;
+    for (const id of waiting) dirty.add(id);
+    waiting.clear();
+    wake.resolve();
+  };
   const unsubscribe = client.subscribe((event) => {
     if (event.kind === "items") dirty.add(event.conversation);
     else if (event.kind === "conversations") for (const id of event.conversations) dirty.add(id);
@@ -73,7 +90,11 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
       for (const id of dirty) {
         dirty.delete(id);
         if (only !== undefined && id !== only) continue;
-        await printBehind(id);
+        await printBehind(id).catch((error: unknown) => {
+          if (!(error instanceof Missing)) throw error;
+          waiting.add(id);
+          again ??= setTimeout(lookAgain, AGAIN_MS);
+        });
         if (done) break;
       }
       if (dirty.size === 0 && !done) await wake.promise;
@@ -81,6 +102,7 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
     }
   } finally {
     unsubscribe();
+    clearTimeout(again);
   }
   if (client.connection.kind === "ended") throw new Failure(exitCodes.notSignedIn, "session-ended", client.connection.sentence);
 
@@ -88,7 +110,7 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
     const conversation = await client.conversation(id);
     if (conversation === undefined || (only === undefined && (await isQuiet(conversation)))) return;
     let cursor = cursors.get(id) ?? conversation.readUpTo;
-    for await (const page of itemsAfter(client, id, cursor)) {
+    for await (const page of itemsAfter(client, id, cursor, isMissing)) {
       for (const item of page) {
         if (shows(item)) await output.print(itemObject(item, conversation), itemLine(item, conversation));
         if (output.closed.aborted) return;

@@ -46,7 +46,8 @@ async function nextFrom(client: Client, id: ConversationSummary["id"], deadline:
   try {
     let after = (await client.conversation(id))?.readUpTo ?? 0;
     while (!deadline.aborted) {
-      for await (const page of itemsAfter(client, id, after)) {
+      // What is here may be the one.
+      for await (const page of itemsAfter(client, id, after, () => undefined)) {
         const found = page.find((item) => item.kind === "message" && !item.mine);
         if (found !== undefined) return found;
         after = page.at(-1)!.sequence!;
