@@ -10,6 +10,7 @@ import { conversationWith } from "./destination.ts";
 import { itemsAfter } from "./pages.ts";
 import { itemLine, itemObject, safeNameOf } from "./shapes.ts";
 import { watchRequests } from "./waiting-requests.ts";
+import { showWarnings } from "./warnings.ts";
 import { endedWords } from "./words.ts";
 
 type Id = ConversationSummary["id"];
@@ -27,6 +28,7 @@ export const tail = command({
   async run({ config, output, place }, args) {
     const { client } = await openSignedIn(config, place);
     await using _ = client;
+    await using _warnings = await showWarnings(client, output);
     const conversation = args.to === undefined ? undefined : await conversationWith(client, args.to, 10_000);
     if (conversation !== undefined) remarkBlocked(output, conversation);
     const only = conversation?.id;

@@ -10,6 +10,7 @@ import { command, timeoutOption } from "./command.ts";
 import { conversationWith } from "./destination.ts";
 import { itemsAfter } from "./pages.ts";
 import { itemLine, itemObject, safeNameOf } from "./shapes.ts";
+import { showWarnings } from "./warnings.ts";
 
 export const wait = command({
   name: "wait",
@@ -25,6 +26,7 @@ export const wait = command({
     using waiting = patience(patienceMs);
     const { client } = await openSignedIn(config, place);
     await using _ = client;
+    await using _warnings = await showWarnings(client, output);
     const conversation = await conversationWith(client, from, patienceMs);
     remarkBlocked(output, conversation);
     const item = await nextFrom(client, conversation.id, waiting.signal);

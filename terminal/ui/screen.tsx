@@ -37,6 +37,7 @@ export function useKeys(press: (key: Key) => void, paste: (text: string) => void
 export function ChatScreen({ store }: { readonly store: Store }) {
   const state = useSyncExternalStore(store.subscribe, store.state);
   const { columns, rows } = useWindowSize();
+  useEffect(() => store.appear(), [store]);
   useEffect(() => store.dispatch({ kind: "resize", columns, rows }), [store, columns, rows]);
   useKeys(
     (key) => store.dispatch({ kind: "key", key, now: Date.now() }),

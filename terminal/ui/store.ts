@@ -1,5 +1,5 @@
 import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
-import type { Client } from "@fastchat/client";
+import type { Client, Warning } from "@fastchat/client";
 import { mayDo } from "../group-rights.ts";
 import { atMostOnce } from "./again.ts";
 import { performGroups } from "./perform-groups.ts";
@@ -12,6 +12,8 @@ export interface Store {
   readonly state: () => State;
   readonly subscribe: (listener: () => void) => () => void;
   readonly dispatch: (action: Action) => void;
+  /** The screen shows this account: its warnings are seen now. Returns the function that ends that. */
+  readonly appear: () => () => void;
   /** Resolves when the person quits or the session ends. */
   readonly ended: Promise<Ending>;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
@@ -45,6 +47,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
   let state = initialState(client, { ...view, now: Date.now() });
   const listeners = new Set<() => void>();
   let isAnnounced = false;
+  let isShown = false;
   /** The client is being closed: what fails now is no news. */
   const over = new AbortController();
   const catchingUp = new AbortController();
@@ -252,7 +255,26 @@ export function startStore(client: Client, options: StoreOptions): Store {
     await loadRequests();
   };
 
+  const warn = (warning: Warning): void => dispatch({ kind: "event", event: { kind: "warning", ...warning }, now: Date.now() });
+  const flashGoes = (): Promise<void> =>
+    new Promise((resolve) => {
+      const { flash } = state;
+      const look = (): void => {
+        if (state.flash === flash) return;
+        listeners.delete(look);
+        resolve();
+      };
+      listeners.add(look);
+    });
+  /** One after another, each until it is gone. */
+  const showWarnings = atMostOnce(async () => {
+    while (isShown && (await client.showWarning(warn))) await flashGoes();
+  });
+  const lookForWarnings = (): void => void showWarnings().catch(() => undefined);
+
   const unsubscribe = client.subscribe((event) => {
+    // The others wait until they are shown.
+    if (event.kind === "warning" && event.warning !== "storage") return lookForWarnings();
     if (event.kind !== "caught-up") return dispatch({ kind: "event", event, now: Date.now() });
     // What arrived is counted only once the list holds it.
     loadAll()
@@ -284,9 +306,17 @@ export function startStore(client: Client, options: StoreOptions): Store {
       return () => listeners.delete(listener);
     },
     dispatch,
+    appear: () => {
+      isShown = true;
+      lookForWarnings();
+      return () => {
+        isShown = false;
+      };
+    },
     ended: ending.promise,
     async [Symbol.asyncDispose]() {
       over.abort();
+      isShown = false;
       catchingUp.abort();
       unsubscribe();
       clearInterval(ticker);
