@@ -10,6 +10,8 @@ import { editingKey } from "./write.ts";
 /** The screen of somebody who is not signed in here. */
 export interface SignInState {
   readonly mode: "sign-in" | "sign-up" | "quick";
+  /** Another account is behind it, to which one may go back. */
+  readonly hasBack: boolean;
   readonly fields: { readonly name: Editor; readonly password: Editor; readonly again: Editor };
   readonly focus: Field;
   /** What the server is being asked, or asked again while there are no services. */
@@ -39,6 +41,7 @@ export type SignInEffect =
     }
   | { readonly kind: "cancel" }
   | { readonly kind: "go-on" }
+  | { readonly kind: "back" }
   | { readonly kind: "quit" };
 
 export interface SignInStep {
@@ -46,8 +49,9 @@ export interface SignInStep {
   readonly effect: SignInEffect | undefined;
 }
 
-export const initialSignIn = (name: string, mode: SignInState["mode"] = "sign-in"): SignInState => ({
+export const initialSignIn = (name: string, mode: SignInState["mode"] = "sign-in", hasBack = false): SignInState => ({
   mode,
+  hasBack,
   fields: { name: editorOf(name), password: emptyEditor, again: emptyEditor },
   focus: name === "" ? "name" : "password",
   busy: false,
@@ -55,6 +59,8 @@ export const initialSignIn = (name: string, mode: SignInState["mode"] = "sign-in
   elsewhere: undefined,
   recoveryWords: undefined,
 });
+
+const STOPPING: Answer = { text: "Stopping…", tone: "plain" };
 
 const step = (state: SignInState, effect?: SignInEffect): SignInStep => ({ state, effect });
 
@@ -64,9 +70,11 @@ const fieldsOf = (mode: SignInState["mode"]): readonly Field[] =>
 export function pressSignIn(state: SignInState, key: Key): SignInStep {
   if (key.ctrl && (key.name === "q" || key.name === "c")) return step(state, { kind: "quit" });
   if (state.recoveryWords !== undefined) return step(state, key.name === "enter" ? { kind: "go-on" } : undefined);
-  if (state.busy) return key.name === "escape" ? step({ ...state, busy: false, answer: undefined }, { kind: "cancel" }) : step(state);
+  // What was asked is done or not: that is waited for.
+  if (state.busy) return key.name === "escape" ? step({ ...state, answer: STOPPING }, { kind: "cancel" }) : step(state);
   if (state.elsewhere !== undefined) return pressElsewhere(state, key);
   if (state.mode !== "quick" && key.ctrl && (key.name === "n" || key.name === "s")) return step(switched(state));
+  if (state.hasBack && key.name === "escape") return step(state, { kind: "back" });
   const fields = fieldsOf(state.mode);
   const move = (by: number): SignInStep =>
     step({ ...state, focus: fields[(fields.indexOf(state.focus) + by + fields.length) % fields.length]! });
@@ -136,6 +144,9 @@ export const answered = (state: SignInState, answer: Answer): SignInState => ({
   fields: { ...state.fields, password: emptyEditor, again: emptyEditor },
 });
 
+/** Nothing is asked any more. */
+export const stopped = (state: SignInState): SignInState => ({ ...state, busy: false, answer: undefined });
+
 export const waiting = (state: SignInState, text: string): SignInState => ({
   ...state,
   answer: { text: `${text}. Trying again… (Esc stops)`, tone: "error" },
@@ -153,11 +164,12 @@ const LABEL_CELLS = 12;
 const WIDEST = 60;
 
 /** The keys that mean something now. */
-function keysOf({ mode, elsewhere }: SignInState): readonly (readonly [key: string, words: string])[] {
+function keysOf({ mode, hasBack, elsewhere }: SignInState): readonly (readonly [key: string, words: string])[] {
   const quit = ["Ctrl+Q", "quit"] as const;
   if (elsewhere !== undefined) return [["y", "sign out there"], ["n", "leave it so"], quit];
   const other = mode === "sign-in" ? "sign up instead" : "sign in instead";
-  return [["Enter", "go on"], ...(mode === "quick" ? [] : [["Ctrl+N", other] as const]), quit];
+  const back = hasBack ? [["Esc", "back"] as const] : [];
+  return [["Enter", "go on"], ...(mode === "quick" ? [] : [["Ctrl+N", other] as const]), ...back, quit];
 }
 
 export function signInFrame(state: SignInState, columns: number, rows: number, gateway: string): Frame {
