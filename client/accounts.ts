@@ -60,12 +60,22 @@ export class KnownAccounts {
   #changes = 0;
 
   readonly #onRefused: (error: AccountForked) => void;
+  readonly #onGrown: (before: AccountState, after: AccountState) => void;
 
-  /** @param onRefused the server showed another history of an account that is known; the known one goes on being used */
-  constructor(storage: Storage, fetch: Fetch, onRefused: (error: AccountForked) => void) {
+  /**
+   * @param onRefused the server showed another history of an account that is known; the known one goes on being used
+   * @param onGrown links of an account that was known before were learned, whichever way they came
+   */
+  constructor(
+    storage: Storage,
+    fetch: Fetch,
+    onRefused: (error: AccountForked) => void,
+    onGrown: (before: AccountState, after: AccountState) => void = () => undefined,
+  ) {
     this.#storage = storage;
     this.#fetch = fetch;
     this.#onRefused = onRefused;
+    this.#onGrown = onGrown;
   }
 
   /** As known here. */
@@ -141,8 +151,10 @@ export class KnownAccounts {
 
   #keep(known: KnownAccount): void {
     if (!this.#isNews(known)) return;
+    const before = this.#loaded.get(known.state.account)?.state;
     this.#loaded.set(known.state.account, known);
     this.#changes++;
+    if (before !== undefined && before.head.index < known.state.head.index) this.#onGrown(before, known.state);
   }
 
   /** As known here, else from the server. Throws FastChatError NOT_FOUND, ConnectionLost. */

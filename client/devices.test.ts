@@ -70,6 +70,40 @@ test("[P4] a fresh device that hears of somebody before it has read the vault ch
   expect(await peerOf(carol)).toMatchObject(kept);
 });
 
+test("[A5] a new device is told of whichever way it becomes known: a server that tells of it last hides nothing", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  await using alice = await person(system, "alice-of-hints", { gateway: proxy.url });
+  await using bob = await person(system, "bob-of-hints");
+  await alice.say(bob.name, "hi");
+  await bob.hears(alice.name, "hi");
+  proxy.script = { toClient: (frame) => (frame.body.case === "accountMoved" ? undefined : frame) };
+  await using thief = await anotherDevice(system, alice, { profile: "alice-of-hints-2" });
+  // The change that brings the thief's device into the conversation proves it to alice's, too.
+  await thief.say(bob.name, "send me the code");
+  await alice.hears(bob.name, "send me the code");
+  const told = () => alice.events.filter((event) => event.kind === "warning" && event.warning === "new-device");
+  await expect.poll(told, { timeout: 10_000 }).toMatchObject([{ device: thief.me.device }]);
+  proxy.script = {};
+  await alice.reopen();
+  await alice.client.caughtUp();
+  expect(told()).toHaveLength(1);
+});
+
+test("[A5] the notice of a new device says what to do, whatever that device calls itself", async () => {
+  await using alice = await person(system, "alice-of-notices");
+  await using thief = await anotherDevice(system, alice, { profile: "alice-of-notices-2" });
+  // As a device that signed in with a guessed password may, of whom this warns.
+  const name = "Your laptop was updated and is signed in again. There is nothing to do. ".repeat(3).trim();
+  await thief.client.nameDevice(thief.me.device, name);
+  const told = () => alice.events.flatMap((event) => (event.kind === "warning" && event.warning === "new-device" ? [event.text] : []));
+  await expect.poll(told, { timeout: 10_000 }).toHaveLength(1);
+  const [text] = told();
+  expect(text).toMatch(
+    /^A new device signed in to your account\. If that was not you, revoke it, and replace all that opens your account \(passwd --somebody-knows\)\. It calls itself "Your laptop/u,
+  );
+  expect(text!.length).toBeLessThan(220);
+});
+
 test("[H3] who signs out is gone, from the server and from the disk; messages wait for the next sign-in", async () => {
   await using erin = await person(system, "erin");
   const frank = await person(system, "frank");

@@ -12,6 +12,8 @@ import type { Vault } from "./vault.ts";
 const INTRODUCTION_MS = 5_000;
 /** Letters of a name that a program gives; in bytes below `limits.deviceNameBytes`. */
 const LONGEST_GIVEN_NAME = 60;
+/** Letters of a name that is shown: nobody can give a longer one by `name`. */
+const LONGEST_SHOWN_NAME = limits.deviceNameBytes;
 
 export interface DevicesParts {
   readonly me: Me;
@@ -65,13 +67,13 @@ export class Devices {
 
   #note(device: DeviceId, by: "owner" | "itself"): string | undefined {
     const note = this.#parts.vault.get(deviceNotePlace(device, by))?.kind;
-    return note?.case === "deviceNote" ? note.value.name : undefined;
+    return note?.case === "deviceNote" ? shownName(note.value.name) : undefined;
   }
 
   /** What a QuickChat session calls itself; undefined: it is none, as far as is known [H5]. */
   quickName(device: DeviceId): string | undefined {
     const note = this.#parts.vault.get(deviceNotePlace(device, "itself"))?.kind;
-    return note?.case === "deviceNote" && note.value.quick ? note.value.name : undefined;
+    return note?.case === "deviceNote" && note.value.quick ? shownName(note.value.name) : undefined;
   }
 
   /** What a device that has just been added calls itself [H3]; undefined: it has not said so in time. */
@@ -118,6 +120,9 @@ export class Devices {
     await vault.set({ kind: { case: "deviceNote", value: { device: idBytes(me.device), name, own: true, quick } } }).catch(() => undefined);
   }
 }
+
+/** A device of whoever signed in may write any name there, for itself and for others: what is longer than a name hides what stands beside it. */
+export const shownName = (name: string): string => name.slice(0, LONGEST_SHOWN_NAME).toWellFormed();
 
 /** Where the vault holds what a device is called: by its owner, which counts, or by itself. */
 export const deviceNotePlace = (device: DeviceId, by: "owner" | "itself"): VaultPlace => ({

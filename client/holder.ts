@@ -175,6 +175,7 @@ export class Holder {
       storage,
       (request) => connection.request({ case: "fetchAccount", value: request }, "account"),
       tellFork,
+      (before, after) => quietly(this.#ownAccount.grown(before, after)),
     );
     this.#ownAccount = new OwnAccount({
       storage,

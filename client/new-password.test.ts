@@ -92,7 +92,7 @@ test("[P2] a new password: the old one is dead, nothing is lost, the other devic
     words: words.replace(/^\w+/u, "quinnn"),
     password: newPassword(),
   });
-  expect(misspelt).toMatchObject({ kind: "refused", sentence: "This is no recovery word: number 1." });
+  expect(misspelt).toMatchObject({ kind: "refused", sentence: "This is no recovery word: number 1. Check how each is written." });
   const found = newPassword();
   expect(await recover(home("lost"), { ...gatewayOf(), name: "quinn", words, password: found })).toMatchObject({ kind: "signed-in" });
   expect(await signIn(home("nobody"), { ...gatewayOf(), name: "quinn", password: current })).toMatchObject({ kind: "refused" });

@@ -64,7 +64,7 @@ function entropyIn(words: string): Uint8Array {
       throw wrong(`There are twelve recovery words, and these are ${parsed.count}.`);
     case "unknown-words": {
       const these = parsed.places.length === 1 ? "This is no recovery word: number" : "These are no recovery words: numbers";
-      throw wrong(`${these} ${parsed.places.join(", ")}.`);
+      throw wrong(`${these} ${parsed.places.join(", ")}. Check how each is written.`);
     }
     case "wrong-checksum":
       throw wrong("These words do not belong together: check each word and their order.");

@@ -5,7 +5,7 @@ import type { VaultEntry } from "@fastchat/protocol/wire/vault";
 import { KnownAccounts } from "./accounts.ts";
 import type { AlreadySignedIn, SignedIn } from "./api.ts";
 import { Connection, ConnectionLost, defaultAgent } from "./connection.ts";
-import { deviceNotePlace, knownTime } from "./devices.ts";
+import { deviceNotePlace, knownTime, shownName } from "./devices.ts";
 import { type Gateway, GatewayUnreachable } from "./gateway.ts";
 import { OwnAccount } from "./own-account.ts";
 import { loadProfile, type LocalProfile } from "./profile.ts";
@@ -31,7 +31,7 @@ export async function alreadySignedIn(gateway: Gateway, account: OpenedKeys): Pr
   const nameIn = async (note: VaultEntry | undefined): Promise<string> => {
     const { state } = account;
     const opened = note && (await openVaultEntry(vaultKeys, state.account, note, (device) => state.devices.get(device)?.signingKey));
-    return opened?.kind === "opened" && opened.content.kind.case === "deviceNote" ? opened.content.kind.value.name : "";
+    return opened?.kind === "opened" && opened.content.kind.case === "deviceNote" ? shownName(opened.content.kind.value.name) : "";
   };
   const devices = active.toReversed().flatMap((device) => {
     const known = byDevice.get(device);

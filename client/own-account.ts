@@ -74,23 +74,45 @@ export class OwnAccount {
     return this.#vaultKeys;
   }
 
-  /** Every new device is shown on all devices of the account [A5]. */
+  /** Every new device is shown on all devices of the account [A5], whoever proved it to this one first: the server, or a conversation. */
+  async grown(before: AccountState, after: AccountState): Promise<void> {
+    if (after.account !== this.#parts.profile.me.account) return;
+    await this.#tellFrom(before);
+    // A server that keeps the vault back keeps nobody from being told.
+    await this.#readOfEnded(this.#parts.told.upTo, after).catch(() => undefined);
+    await this.#tellOf(after);
+  }
+
   async refresh(): Promise<void> {
     const { accounts, profile, vault, told } = this.#parts;
     const { me } = profile;
     const known = (await accounts.get(me.account))?.state;
-    // What was there before this device knew the account is no news.
-    if (told.upTo === 0 && known !== undefined) await told.tell(known.head.index, { added: [], signedOut: [] });
+    if (known !== undefined) await this.#tellFrom(known);
     const before = told.upTo;
     const { state } = await accounts.refresh(me.account);
     if (await this.renewKeys()) await vault().renew();
     if (before === 0) return;
-    // What a device wrote before it ended is read now: what it signs from here on is refused [P4].
-    if (endedSince(before, state).length > 0) await vault().refresh();
+    await this.#readOfEnded(before, state);
+    await this.#tellOf(state);
+  }
+
+  /** What was there before this device knew the account is no news. */
+  async #tellFrom(known: AccountState): Promise<void> {
+    const { told } = this.#parts;
+    if (told.upTo === 0) await told.tell(known.head.index, { added: [], signedOut: [] });
+  }
+
+  /** What a device wrote before it ended is read now: what it signs from here on is refused [P4]. */
+  async #readOfEnded(before: number, state: AccountState): Promise<void> {
+    if (endedSince(before, state).length > 0) await this.#parts.vault().refresh();
+  }
+
+  async #tellOf(state: AccountState): Promise<void> {
+    const { profile, told } = this.#parts;
     // Somebody else may have told of some of it meanwhile.
     const last = told.upTo;
     if (state.head.index <= last) return;
-    const added = [...state.devices.values()].filter(({ device, addedAt }) => addedAt > last && device !== me.device);
+    const added = [...state.devices.values()].filter(({ device, addedAt }) => addedAt > last && device !== profile.me.device);
     const signedOut = endedSince(last, state).filter(({ status }) => status.kind === "signed-out");
     const idsOf = (devices: typeof added) => devices.map(({ device }) => device);
     await told.tell(state.head.index, { added: idsOf(added), signedOut: idsOf(signedOut) });

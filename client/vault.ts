@@ -293,7 +293,7 @@ export class Vault {
     const opened = new Map<string, Kept>();
     for (const entry of entries) {
       const result = await openVaultEntry(vaultKeys, author.account, entry, (device) => own.devices.get(device)?.signingKey);
-      if (result.kind === "unreadable" || entry.version >= limits.largestNumber) continue;
+      if (result.kind === "unreadable" || entry.version >= limits.largestStoredNumber) continue;
       const { place, content, device } = result;
       const known = this.#kept.get(nameOf(place))?.entry;
       const isKnown = known?.version === entry.version && equal(known.sealed, entry.sealed);
@@ -519,8 +519,8 @@ export class Vault {
         result = await openVaultEntry(vaultKeys, author.account, entry, (device) => newer.devices.get(device)?.signingKey);
       }
     }
-    // Above the highest version nothing could follow.
-    if (result.kind === "unreadable" || entry.version >= limits.largestNumber) return undefined;
+    // Nothing could follow the highest version that a server stores.
+    if (result.kind === "unreadable" || entry.version >= limits.largestStoredNumber) return undefined;
     const { place, content } = result;
     const known = this.#kept.get(nameOf(place))?.entry;
     if (known !== undefined && known.generation === entry.generation && entry.version <= known.version) {

@@ -133,7 +133,13 @@ const shownOf = ({ warning, text, device }: StoredWarning): Warning => ({
   ...(isHash(device) && { device: deviceId(device) }),
 });
 
+/** What is to be done comes first: whoever signed in chose the name, and may have chosen a long one that says something else. */
 const newDeviceWarning = (name: string | undefined): string =>
-  `${name ?? "A new device"} signed in to your account. If that was not you, change your password and revoke it.`;
+  `A new device signed in to your account. If that was not you, revoke it, and replace all that opens your account (passwd --somebody-knows).${name === undefined ? "" : ` It calls itself "${inSentence(name)}".`}`;
 const quickEndedWarning = (name: string): string =>
-  `${name} is over. If that machine is not yours, it may have kept your keys: revoke it, and it reads nothing more.`;
+  `${inSentence(name)} is over. If that machine is not yours, it may have kept your keys: revoke it, and it reads nothing more.`;
+
+/** Letters of a device's name in a sentence about it. */
+const NAME_IN_SENTENCE = 40;
+const inSentence = (name: string): string =>
+  name.length > NAME_IN_SENTENCE ? `${name.slice(0, NAME_IN_SENTENCE - 1).toWellFormed()}…` : name;

@@ -135,6 +135,8 @@ export const limits = {
   comparedAtOnce: 500,
   comparisonsPerMinute: 60,
   comparisonsBurst: 100,
+  /** Keys, copies and wraps, of each kind, that are put back with an account's links: those of its newest key, and of a device. */
+  putBackBesideLinks: 256,
   /** Of one conversation: the whole log is read for each. */
   incarnationsPerHour: 4,
   /** All other account links but `sign_out` and `close`, which are never refused. */
@@ -198,4 +200,6 @@ export const limits = {
 
   /** Largest sequence number, index, epoch or counter: the wire's 32 bits. */
   largestNumber: 4_294_967_295,
+  /** Largest index, version, generation or revision that a server stores: 31 bits. */
+  largestStoredNumber: 2_147_483_647,
 } as const;

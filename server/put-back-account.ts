@@ -1,7 +1,15 @@
 import { type AccountId, type DeviceId, ErrorCode, FastChatError, limits } from "@fastchat/protocol";
-import { accountIdIn, accountLinkHash, type AccountState, applyAccountLink, attachmentsNamed } from "@fastchat/protocol/chain";
+import {
+  accountIdIn,
+  accountLinkHash,
+  type AccountState,
+  applyAccountLink,
+  attachmentsNamed,
+  offeredBeside,
+} from "@fastchat/protocol/chain";
+import type { AccountAttachments } from "@fastchat/protocol/wire/account";
 import type { PutBackAccount } from "@fastchat/protocol/wire/frames";
-import { checkNumbers, tooManyToday } from "./chat/access.ts";
+import { checkNumbers, malformed, tooManyToday } from "./chat/access.ts";
 import type { PutOut } from "./chat/account-news.ts";
 import type { Sessions } from "./config.ts";
 import { appendAccountLink, fillAttachments, type NewSignIn } from "./store/accounts.ts";
@@ -18,7 +26,9 @@ export interface PutBack {
 
 /**
  * [H6] Appends links of an account's chain that this server lost, and keeps what lay beside them as far as it comes with them, perhaps later than
- * they. A device that comes back where one at a time may be takes the place of the older ones, as it did when it was added [H8]. Throws FastChatError: NOT_FOUND for an account that is not here at all (its password is lost with it), LINK_INVALID for another chain.
+ * they. A device that comes back where one at a time may be takes the place of the older ones, as it did when it was added [H8]. Nobody has shown
+ * who asks: a link costs one look at what lies beside it, and each counts once. Throws FastChatError: NOT_FOUND for an account that is not here at
+ * all (its password is lost with it), LINK_INVALID for another chain, MALFORMED for links in another order than that of the chain.
  */
 export async function putBackLinks(
   context: { readonly database: Database; readonly chains: ChainStates; readonly sessions?: Sessions },
@@ -29,16 +39,23 @@ export async function putBackLinks(
   const { links } = body;
   const account = links[0] && accountIdIn(links[0]);
   if (account === undefined || links.length > limits.accountLinks) throw new FastChatError(ErrorCode.MALFORMED);
+  const beside = [body.accountPublicKeys, body.deviceSealingKeys, body.copies, body.wraps];
+  if (beside.some(({ length }) => length > limits.putBackBesideLinks)) throw new FastChatError(ErrorCode.TOO_LARGE);
   checkNumbers(...body.copies.map(({ generation }) => generation), ...body.wraps.map(({ version }) => version));
   let state = await known(chains, account);
   const from = state.head.index;
   const isSingle = await isSingleSession(context, account);
   const ended: DeviceId[] = [];
   const replaced: DeviceId[] = [];
+  const offered = offeredBeside(body);
+  let last = 0;
   for (const link of links) {
-    const place = state.hashes.indexOf(accountLinkHash(link));
-    if (place !== -1) {
-      await fillAttachments(database, state, { index: place + 1, attachments: attachmentsNamed(state, link, body) });
+    const index = state.hashes.indexOf(accountLinkHash(link)) + 1;
+    if (index > 0) {
+      if (index <= last) throw malformed("links in another order than that of the chain");
+      last = index;
+      const attachments = attachmentsNamed(state, link, offered);
+      if (!isEmpty(attachments)) await fillAttachments(database, state, { index, attachments });
       continue;
     }
     const result = applyAccountLink(state, link);
@@ -46,7 +63,7 @@ export async function putBackLinks(
       throw new FastChatError(result.reason === "version" ? ErrorCode.VERSION_TOO_OLD : ErrorCode.STALE_HEAD);
     if (result.kind === "invalid")
       throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The change is not allowed: ${result.reason}.` });
-    const attachments = attachmentsNamed(result.state, link, body);
+    const attachments = attachmentsNamed(result.state, link, offered);
     const replacesOthers = isSingle && result.state.devices.size > state.devices.size;
     const append = { before: state, state: result.state, link, attachments, now, vault: "lost", replacesOthers } as const;
     const stored = await appendAccountLink(database, append);
@@ -55,12 +72,16 @@ export async function putBackLinks(
     ended.push(...stored.ended);
     replaced.push(...stored.replaced);
     ({ state } = result);
+    last = state.head.index;
     chains.rememberAccount(state);
   }
   const signIn = await signInOf(state, body);
   if (signIn !== undefined) await fillAttachments(database, state, { signIn });
   return { state, putOut: { ended, replaced }, isLonger: state.head.index > from };
 }
+
+const isEmpty = ({ accountPublicKey, deviceSealingKey, copies, wraps }: AccountAttachments): boolean =>
+  accountPublicKey.length + deviceSealingKey.length + copies.length + wraps.length === 0;
 
 async function known(chains: ChainStates, account: AccountId): Promise<AccountState> {
   const state = await chains.account(account);

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import { Failure, asFailure, exitCodes, usage } from "./failure.ts";
-import type { Output } from "./output.ts";
+import { type Output, wrapped } from "./output.ts";
 
 // Questions are put on the error stream, so that output stays clean.
 
@@ -95,6 +95,7 @@ const PASSWORD_TRIES = 3;
 const ABOUT_PASSWORD: ReadonlySet<string> = new Set([
   "empty-password",
   "passwords-differ",
+  "same-password",
   "weak-password",
   "wrong-password",
   "wrong-recovery-words",
@@ -151,7 +152,8 @@ export async function withSecrets<Result>(
   const lines = fromStdin ? await firstLines(questions.length) : [];
   const given = questions.map((question, place) => lines[place] ?? question.given);
   const empty = given.indexOf("");
-  if (empty >= 0) throw usage(`This is empty: ${questions[empty]!.words.replace(": ", "").toLowerCase()}.`);
+  if (empty >= 0)
+    throw usage(`Nothing is given for "${questions[empty]!.words.replace(": ", "")}": each is a line of standard input, or a variable.`);
   const known = given.filter((secret) => secret !== undefined);
   if (known.length === questions.length) return attempt(known);
   if (!process.stdin.isTTY)
@@ -169,9 +171,9 @@ export async function withSecrets<Result>(
   });
 }
 
-/** The failure for a new password that is too easy. */
-export const weakPassword = (suggestion: string): Failure =>
-  new Failure(exitCodes.refused, "weak-password", `That password is too easy to guess: take a longer one, for example "${suggestion}".`);
+/** The failure for a new password, or a passphrase, that is too easy. */
+export const weakPassword = (suggestion: string, what: "password" | "passphrase" = "password"): Failure =>
+  new Failure(exitCodes.refused, "weak-password", `That ${what} is too easy to guess: take a longer one, for example "${suggestion}".`);
 
 async function typedPassword(prompt: SecretPrompt): Promise<Password> {
   const text = await prompt.ask("Password: ");
@@ -205,7 +207,7 @@ export async function confirm(words: string): Promise<boolean> {
   const lines = createInterface({ input: process.stdin });
   const { promise: answer, resolve } = Promise.withResolvers<string>();
   lines.once("line", resolve).once("close", () => resolve(""));
-  process.stderr.write(`${words} [y/N] `);
+  process.stderr.write(`${wrapped(`${words} [y/N]`, process.stderr)} `);
   const line = await answer;
   lines.close();
   return /^y(es)?$/iu.test(line.trim());

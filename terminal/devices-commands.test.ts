@@ -31,6 +31,9 @@ test("[H3] [A5] devices have names, and times; one is called something else, and
   expect([renamed.code, renamed.output]).toEqual([0, `${id.slice(0, 8)} is called Phone now.\n`]);
   await expect.poll(async () => (await json("phone", "devices")).map(({ name }) => name)).toContain("Phone");
 
+  const nameless = await run("first", "devices", "rename", id.slice(0, 8), " ", "--profile", "alice");
+  expect([nameless.code, nameless.errors]).toEqual([2, expect.stringContaining("the name is empty")]);
+
   const nobody = await run("first", "devices", "revoke", "0000", "--profile", "alice");
   expect([nobody.code, nobody.errors]).toEqual([4, expect.stringContaining('No device of yours begins with "0000"')]);
   const self = await run("phone", "devices", "revoke", id);
@@ -42,6 +45,10 @@ test("[H3] [A5] devices have names, and times; one is called something else, and
   const revoked = await run("first", "devices", "revoke", id.slice(0, 6), "--profile", "alice");
   expect([revoked.code, revoked.output]).toEqual([0, `Phone (${id.slice(0, 8)}) has no rights any more.\n`]);
   expect((await run("phone", "whoami")).code).toBe(3);
+  // Nothing is kept for later that will never be sent; and what the server ended it need not be told.
+  const unsent = await run("phone", "send", "alice", "hello");
+  expect([unsent.code, unsent.errors]).toEqual([3, expect.stringMatching(/signed out or revoked: sign in again.*fastchat signout/u)]);
+  expect(await json("phone", "signout")).toEqual([{ type: "signed-out", name: "alice", server: "told" }]);
   expect(await json("first", "devices", "--profile", "alice")).toHaveLength(1);
   expect((await json("first", "devices", "--all", "--profile", "alice")).map(({ state }) => state)).toEqual(["revoked", "active"]);
 });

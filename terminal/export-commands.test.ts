@@ -56,7 +56,7 @@ test("an export is one encrypted file, of its owner alone, that takes no other f
   const done = await fastchat(system, as("alice", "export", file, "--password-stdin"), { input: `${passphrase}\n` });
   expect([done.code, done.output]).toEqual([
     0,
-    expect.stringMatching(/^Exported 2 conversations with 2 messages to .*alice\.zip\.age, 0\.\d MB\.\n$/u),
+    expect.stringMatching(/^Exported 2 conversations with 2 messages to .*alice\.zip\.age, \d+ kB\.\n$/u),
   ]);
   expect(done.errors).toContain("age --decrypt --output archive.zip");
   expect(statSync(file).mode & 0o777).toBe(0o600);

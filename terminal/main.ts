@@ -53,7 +53,8 @@ interface Level {
 
 const top: Level = {
   typed: ourCommand,
-  description: "Private messages between people who run their own server. Without a command: the terminal client.",
+  description:
+    "Private messages between people who run their own server. Without a command: the terminal client; --quick [NAME]: QuickChat, which leaves nothing here.",
   alone: loadClient,
   commands,
 };

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { Failure } from "./failure.ts";
+import { wrap } from "./cells.ts";
 import { safeJson, safeLine } from "./safe-text.ts";
 
 /** Where a command writes: lines for people, or one JSON object a line. */
@@ -16,6 +17,14 @@ export interface Output {
   fail(failure: Failure): void;
 }
 
+/** Sentences as a terminal shows them, which would break them within words; elsewhere as they are. */
+export const wrapped = (text: string, stream: Pick<NodeJS.WriteStream, "isTTY" | "columns"> = process.stdout): string =>
+  stream.isTTY && stream.columns > 0
+    ? wrap(text, stream.columns)
+        .map((row) => row.text)
+        .join("\n")
+    : text;
+
 /** For the process's own streams. */
 export function openOutput(json: boolean): Output {
   const gone = new AbortController();
@@ -25,16 +34,17 @@ export function openOutput(json: boolean): Output {
     if (line === undefined || gone.signal.aborted) return;
     if (!process.stdout.write(`${line}\n`)) await once(process.stdout, "drain", { signal: gone.signal }).catch(() => undefined);
   };
+  const remark = (sentence: string): void => void process.stderr.write(`${wrapped(`fastchat: ${safeLine(sentence)}`, process.stderr)}\n`);
   return {
     json,
     closed: gone.signal,
     print: (value, text) => write(json ? safeJson(value) : text),
     tell: (sentence) => {
-      if (!json && process.stdout.isTTY) void write(safeLine(sentence));
+      if (!json && process.stdout.isTTY) void write(wrapped(safeLine(sentence)));
     },
-    remark: (sentence) => void process.stderr.write(`fastchat: ${safeLine(sentence)}\n`),
+    remark,
     fail: (failure) => {
-      process.stderr.write(`fastchat: ${safeLine(failure.message)}\n`);
+      remark(failure.message);
       if (json) void write(safeJson({ type: "error", code: failure.code, message: failure.message, exit: failure.exit }));
     },
   };

@@ -23,6 +23,10 @@ test("[P2] a password is changed, and set anew with the recovery words; what is 
   expect([wrong.code, wrong.errors]).toEqual([4, "fastchat: Wrong password: try again.\n"]);
   const weak = await run("home", { FASTCHAT_PASSWORD: first, FASTCHAT_NEW_PASSWORD: "pamela" }, "passwd");
   expect([weak.code, weak.errors]).toEqual([4, expect.stringContaining("too easy to guess")]);
+  for (const more of [[], ["--somebody-knows"]]) {
+    const same = await run("home", { FASTCHAT_PASSWORD: first, FASTCHAT_NEW_PASSWORD: first }, "passwd", ...more);
+    expect([same.code, same.errors]).toEqual([4, "fastchat: The new password is the current one: choose another.\n"]);
+  }
   const nowhere = await run("home", { FASTCHAT_PASSWORD: first }, "passwd");
   expect([nowhere.code, nowhere.errors]).toEqual([2, expect.stringContaining("There is no terminal to ask at")]);
   const changed = await fastchat(system, ["passwd", "--password-stdin"], { ...at("home"), input: `${first}\n${second}\n` });

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import type { Client } from "@fastchat/client";
 import { findGateway, listProfiles, openClient } from "@fastchat/client/node";
 import { errorRow, FastChatError } from "@fastchat/protocol";
-import type { Config } from "./config.ts";
+import { type Config, ourCommand } from "./config.ts";
 import { Failure, exitCodes, isUnreachable, noServices, notSignedIn, type Refused, refusedWith, usage } from "./failure.ts";
 
 /** What the options of any command say about whose command it is. */
@@ -80,6 +80,13 @@ export async function openSignedIn(config: Config, options: PlaceOptions): Promi
   return { client, profile };
 }
 
+/** Throws Failure when the session has ended; nobody signs in where its messages still are. */
+export function refuseEnded({ connection }: Client): void {
+  if (connection.kind !== "ended") return;
+  const sentence = `${connection.sentence} What is here is in the way of that until "${ourCommand} signout" erases it.`;
+  throw new Failure(exitCodes.notSignedIn, "session-ended", sentence);
+}
+
 /** Whether the client, or the process that holds its profile, is online now or becomes so in time. Throws Failure when its session has ended. */
 export async function untilOnline(client: Client, patienceMs: number): Promise<boolean> {
   const { promise, resolve: settle } = Promise.withResolvers<boolean>();
@@ -92,7 +99,7 @@ export async function untilOnline(client: Client, patienceMs: number): Promise<b
   look();
   try {
     const online = await promise;
-    if (client.connection.kind === "ended") throw new Failure(exitCodes.notSignedIn, "session-ended", client.connection.sentence);
+    refuseEnded(client);
     return online;
   } finally {
     clearTimeout(timer);

@@ -9,7 +9,7 @@ import {
   WrapPurpose,
 } from "../generated/fastchat/v1/account_pb.ts";
 import { idBytes } from "../ids.ts";
-import { equal } from "../seal/bytes.ts";
+import { equal, toHex } from "../seal/bytes.ts";
 import { hash } from "../seal/hash.ts";
 import { isAcceptableSealingKey } from "../seal/hpke.ts";
 import { type HashLabel, labels } from "../seal/labels.ts";
@@ -71,28 +71,48 @@ export interface BesideLinks {
   readonly wraps: readonly Wrap[];
 }
 
+/** What is offered, by hash: each piece is hashed once, however many links there are. */
+export interface OfferedBeside {
+  readonly accountPublicKeys: ReadonlyMap<string, Uint8Array>;
+  readonly deviceSealingKeys: ReadonlyMap<string, Uint8Array>;
+  readonly copies: ReadonlyMap<string, SealedDeviceCopy>;
+  readonly wraps: ReadonlyMap<string, Wrap>;
+}
+
+const copyName = (device: Uint8Array, generation: number, sealedHash: Uint8Array): string =>
+  `${toHex(device)}/${generation}/${toHex(sealedHash)}`;
+const wrapName = (purpose: WrapPurpose, version: number, sealedHash: Uint8Array): string => `${purpose}/${version}/${toHex(sealedHash)}`;
+
+/** [H6] For `attachmentsNamed`. */
+export function offeredBeside({ accountPublicKeys, deviceSealingKeys, copies, wraps }: BesideLinks): OfferedBeside {
+  const byHash = (keys: readonly Uint8Array[], label: HashLabel) => new Map(keys.map((key) => [toHex(hash(label, key)), key]));
+  const sealedHash = (sealed: Uint8Array) => hash(labels.hash.sealedCopy, sealed);
+  return {
+    accountPublicKeys: byHash(accountPublicKeys, labels.hash.accountKeyPublic),
+    deviceSealingKeys: byHash(deviceSealingKeys, labels.hash.deviceSealingKey),
+    copies: new Map(copies.map((copy) => [copyName(copy.device, copy.generation, sealedHash(copy.sealed)), copy])),
+    wraps: new Map(wraps.map((wrap) => [wrapName(wrap.purpose, wrap.version, sealedHash(wrap.sealed)), wrap])),
+  };
+}
+
 /**
  * [H6] Of all that is offered what this link names by hash, as far as it is there.
  *
  * @param after as above
  */
-export function attachmentsNamed(after: AccountState, link: SignedLink, offered: BesideLinks): AccountAttachments {
+export function attachmentsNamed(after: AccountState, link: SignedLink, offered: OfferedBeside): AccountAttachments {
   const expected = expectedBeside(after, link);
-  const none = new Uint8Array(0);
-  const find = (keys: readonly Uint8Array[], label: HashLabel, named: Uint8Array | undefined) =>
-    named === undefined ? none : (keys.find((key) => isKeyOf(key, label, named)) ?? none);
-  const isNamed = (sealed: Uint8Array, named: Uint8Array | undefined) =>
-    named !== undefined && equal(hash(labels.hash.sealedCopy, sealed), named);
+  const key = (keys: ReadonlyMap<string, Uint8Array>, named: Uint8Array | undefined) => {
+    const found = named && keys.get(toHex(named));
+    return found !== undefined && isAcceptableSealingKey(found) ? found : new Uint8Array(0);
+  };
   return create(AccountAttachmentsSchema, {
-    accountPublicKey: find(offered.accountPublicKeys, labels.hash.accountKeyPublic, expected.accountPublicKeyHash),
-    deviceSealingKey: find(offered.deviceSealingKeys, labels.hash.deviceSealingKey, expected.deviceSealingKeyHash),
-    copies: offered.copies.filter(
-      ({ device, generation, sealed }) =>
-        generation === expected.generation && isNamed(sealed, expected.copies.find((copy) => equal(copy.device, device))?.sealedHash),
+    accountPublicKey: key(offered.accountPublicKeys, expected.accountPublicKeyHash),
+    deviceSealingKey: key(offered.deviceSealingKeys, expected.deviceSealingKeyHash),
+    copies: expected.copies.flatMap(
+      ({ device, sealedHash }) => offered.copies.get(copyName(device, expected.generation, sealedHash)) ?? [],
     ),
-    wraps: offered.wraps.filter(({ purpose, version, sealed }) =>
-      isNamed(sealed, expected.wraps.find((wrap) => wrap.purpose === purpose && wrap.version === version)?.sealedHash),
-    ),
+    wraps: expected.wraps.flatMap(({ purpose, version, sealedHash }) => offered.wraps.get(wrapName(purpose, version, sealedHash)) ?? []),
   });
 }
 

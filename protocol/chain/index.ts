@@ -13,7 +13,7 @@ export {
   type DeviceStatus,
   judgeAccountLinksAhead,
 } from "./account.ts";
-export { attachmentsNamed, type BesideLinks, checkAccountAttachments } from "./account-attachments.ts";
+export { attachmentsNamed, type BesideLinks, checkAccountAttachments, offeredBeside } from "./account-attachments.ts";
 export {
   buildAccountCreate,
   buildAccountPolicy,

@@ -1,4 +1,4 @@
-import { type AccountId, accountId, ErrorCode, FastChatError, isHash } from "@fastchat/protocol";
+import { type AccountId, accountId, ErrorCode, FastChatError, isHash, limits } from "@fastchat/protocol";
 import { findAccount, type StoredAccount } from "../store/accounts.ts";
 import { findConversationOf, findLogOf, type ReadableLog, type StoredConversation } from "../store/conversations.ts";
 import { largestInteger } from "../store/database.ts";
@@ -79,6 +79,12 @@ export const malformed = (detail: string): FastChatError => new FastChatError(Er
  */
 export function checkNumbers(...numbers: readonly number[]): void {
   if (numbers.some((number) => number > largestInteger)) throw malformed(`a number above ${largestInteger}`);
+}
+
+/** What names are searched for. Throws MALFORMED for a text that the database would refuse. */
+export function searchText(text: string): string {
+  if (text.includes("\0")) throw malformed("a text with a NUL");
+  return text.slice(0, limits.nameMaximumLength + 1).toLowerCase();
 }
 
 export function accountIds(ids: readonly Uint8Array[]): AccountId[] {

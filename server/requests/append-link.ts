@@ -1,5 +1,15 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { accountId, conversationId, deviceId, ErrorCode, FastChatError, isHash, limits, linkHash } from "@fastchat/protocol";
+import {
+  accountId,
+  type ConversationId,
+  conversationId,
+  deviceId,
+  ErrorCode,
+  FastChatError,
+  isHash,
+  limits,
+  linkHash,
+} from "@fastchat/protocol";
 import {
   applyConversationLink,
   checkSealedKeys,
@@ -10,9 +20,11 @@ import {
 } from "@fastchat/protocol/chain";
 import { equal, sealedProfileHash } from "@fastchat/protocol/seal";
 import { type ConversationLink, ConversationLinkSchema, type LinkEntry, LinkEntrySchema } from "@fastchat/protocol/wire/conversation";
+import type { SignedLink } from "@fastchat/protocol/wire/account";
 import { AppendedSchema } from "@fastchat/protocol/wire/frames";
 import { checkAuthor, checkNumbers, malformed } from "../chat/access.ts";
-import type { ChatContext, Handler } from "../chat/context.ts";
+import type { ChatContext, Handler, RequestBody } from "../chat/context.ts";
+import type { Session } from "../chat/session.ts";
 import type { AnswerBody } from "../chat/wire.ts";
 import { appendLink as storeLink, findLink, type LinkAppendResult, type NamedHead } from "../store/append-link.ts";
 import { isMember } from "../store/members.ts";
@@ -21,7 +33,8 @@ import { isMember } from "../store/members.ts";
 const ENTRY_OVERHEAD = 1_024;
 
 /** [C3] A link is taken only on top of the head, only when it is valid, and only with all its evidence, sealed keys and profile. */
-export const appendLink: Handler<"appendLink"> = async (chat, session, { conversation, entry, sealedKeys, putBack }) => {
+export const appendLink: Handler<"appendLink"> = async (chat, session, request) => {
+  const { conversation, entry, sealedKeys, putBack } = request;
   const body = readBody(entry);
   if (entry?.link === undefined || body === undefined) throw malformed("no conversation link");
   if (!putBack) checkAuthor(session, body);
@@ -36,10 +49,60 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
 
   // Before a group's `create` there is no id to name: a retry of one that was stored is found by the one that follows from it.
   const id = conversation.length === 0 ? groupIdOf(entry.link) : conversationId(conversation);
-  const hash = conversationLinkHash(entry.link);
-  // A member whose own addition was lost is none yet; what it puts back proves itself.
-  const sees = putBack || (await isMember(chat.database, id, session.account));
-  const before = sees ? await chat.chains.conversation(id) : undefined;
+  const isIn = await isMember(chat.database, id, session.account);
+  const asked = { request, link: entry.link, entry, body, id, isIn };
+  const judged = await judge(chat, session, asked).catch((error: unknown) => {
+    // [W8] A member whose own addition was lost is none yet. Why its link is not taken would tell anybody that the conversation is there.
+    if (putBack && !isIn && error instanceof FastChatError) throw new FastChatError(ErrorCode.NOT_FOUND, { cause: error });
+    throw error;
+  });
+  if (judged.kind === "known") return answer(judged.stored);
+  const { before, state, heads } = judged;
+  const stored = await storeLink(chat.database, {
+    conversation: state.conversation,
+    account: accountId(body.account),
+    device: deviceId(body.device),
+    isAuthors: !putBack,
+    entry: encoded,
+    sealedKeys,
+    before,
+    state,
+    heads,
+    now: chat.now(),
+  });
+  if (stored.kind === "appended") {
+    chat.chains.rememberConversation(state);
+    deliver(chat, state, stored);
+  }
+  return answer(stored);
+};
+
+interface Asked {
+  readonly request: RequestBody<"appendLink">;
+  readonly link: SignedLink;
+  readonly entry: LinkEntry;
+  readonly body: ConversationLink;
+  readonly id: ConversationId;
+  /** The session's account is a member. */
+  readonly isIn: boolean;
+}
+
+type Judged =
+  /** A retry of a link that was stored. */
+  | { readonly kind: "known"; readonly stored: LinkAppendResult }
+  | {
+      readonly kind: "good";
+      readonly before: ConversationState | undefined;
+      readonly state: ConversationState;
+      readonly heads: readonly NamedHead[];
+    };
+
+/** Whether the link may follow what is stored. Throws FastChatError. */
+async function judge(chat: ChatContext, session: Session, { request, link, entry, body, id, isIn }: Asked): Promise<Judged> {
+  const hash = conversationLinkHash(link);
+  const { conversation, sealedKeys, putBack } = request;
+  // What is put back proves itself.
+  const before = putBack || isIn ? await chat.chains.conversation(id) : undefined;
   if (before === undefined ? body.change.case !== "create" : !putBack && !before.members.has(session.account)) {
     throw new FastChatError(ErrorCode.NOT_FOUND);
   }
@@ -48,12 +111,12 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
     // Who is no member and does not know the head learns nothing, not even whether there is such a conversation.
     if (!follows && !before.members.has(session.account)) throw new FastChatError(ErrorCode.NOT_FOUND);
     // Only now, and for each member, so that nobody uses up another's; a stranger's id makes no bucket.
-    if (body.change.case === "rekey") chat.rates.rekeys.takeOrThrow(before.conversation + session.account);
+    if (isIn && body.change.case === "rekey") chat.rates.rekeys.takeOrThrow(before.conversation + session.account);
     if (!follows) {
       // A retry of a link that was stored is answered as then.
       const same = await findLink(chat.database.query, before.conversation, body.index, hash);
       if (same === undefined) throw new FastChatError(ErrorCode.STALE_HEAD);
-      return answer(same);
+      return { kind: "known", stored: same };
     }
   }
   const heads = readHeads(body);
@@ -79,25 +142,8 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, { convers
   if (keys.kind === "invalid") {
     throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The sealed keys do not fit the change: ${keys.reason}.` });
   }
-
-  const stored = await storeLink(chat.database, {
-    conversation: state.conversation,
-    account: accountId(body.account),
-    device: deviceId(body.device),
-    isAuthors: !putBack,
-    entry: encoded,
-    sealedKeys,
-    before,
-    state,
-    heads,
-    now: chat.now(),
-  });
-  if (stored.kind === "appended") {
-    chat.chains.rememberConversation(state);
-    deliver(chat, state, stored);
-  }
-  return answer(stored);
-};
+  return { kind: "good", before, state, heads };
+}
 
 function answer(stored: LinkAppendResult): AnswerBody {
   switch (stored.kind) {

@@ -186,6 +186,16 @@ test("[W5] an id of any other length is refused before anything is kept under it
   expect(new Set(codes)).toEqual(new Set([ErrorCode.MALFORMED]));
 });
 
+test("[W4] a search for what no name can hold is refused, never by an error of the database", async () => {
+  const eve = await signUp(gateway, "eve-of-searches");
+  await using e = await welcome(eve);
+  for (const text of ["\0", "bob\0", `${"b".repeat(100)}\0`]) {
+    for (const search of ["findPeople", "findGroups"] as const) {
+      expect(await e.refusal({ case: search, value: { text, limit: 1 } })).toBe(ErrorCode.MALFORMED);
+    }
+  }
+});
+
 test("[W5] a socket that writes to more conversations than anybody has is asked to connect again", async () => {
   const eve = await signUp(gateway, "eve-of-many");
   await using e = await welcome(eve);

@@ -1,13 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { idBytes, limits } from "@fastchat/protocol";
 import { PeopleSchema, PersonSchema } from "@fastchat/protocol/wire/frames";
+import { searchText } from "../chat/access.ts";
 import type { Handler } from "../chat/context.ts";
 import { findPeople as searchPeople } from "../store/accounts.ts";
 import { readPresence } from "../store/servers.ts";
 
 export const findPeople: Handler<"findPeople"> = async (chat, _session, { text, limit }) => {
   const wanted = Math.min(limit === 0 ? limits.peoplePerAnswer : limit, limits.peoplePerAnswer);
-  const search = text.slice(0, limits.nameMaximumLength + 1).toLowerCase();
+  const search = searchText(text);
   const match = chat.people === "everyone" ? "part" : "exact";
   const found = await searchPeople(chat.database, { text: search, match, limit: wanted + 1 });
   const page = found.slice(0, wanted);

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { ErrorCode, idBytes } from "@fastchat/protocol";
-import { accountLinkHash, removalOf } from "@fastchat/protocol/chain";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { type ConversationId, ErrorCode, idBytes } from "@fastchat/protocol";
+import { accountLinkHash, groupCreate, removalOf } from "@fastchat/protocol/chain";
 import { toHex } from "@fastchat/protocol/seal";
+import { ConversationLinkSchema } from "@fastchat/protocol/wire/conversation";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { addDevice, codeOf, getTicket, post, signUp, TestConversation, type TestPerson, TestSocket } from "../test-client.ts";
 import { TestGroup } from "../test-group.ts";
@@ -117,6 +119,52 @@ test("[H6] [C3] a lost link of a group is put back by a member, and by nobody el
     account: Buffer.from(idBytes(alice.account)),
     device: Buffer.from(idBytes(alice.devices[0]!.device)),
   });
+});
+
+test("[H6] [W8] who says that a link is put back learns of no conversation that it is there, and uses up nobody's rekeys", async () => {
+  const [carol, dave] = [await signUp(gateway, "carol-of-secrets"), await signUp(gateway, "dave-of-secrets")];
+  const conversation = new TestConversation(carol, dave);
+  await using c = await welcome(carol);
+  await conversation.open(c, carol);
+  const strangers = new TestConversation(dave, mallory);
+  const { entry } = await new TestGroup(carol, dave).link(carol, groupCreate(new Map([[carol.account, "admin"]]), randomBytes(32)));
+  await using m = await welcome(mallory);
+  const guess = (id: ConversationId, index: number, change: MessageInitShape<typeof ConversationLinkSchema>["change"]) => {
+    const author = { account: idBytes(carol.account), device: idBytes(carol.devices[0]!.device) };
+    const init = { version: 1, conversation: idBytes(id), index, previous: randomBytes(32), ...author, change };
+    const body = toBinary(ConversationLinkSchema, create(ConversationLinkSchema, init as MessageInitShape<typeof ConversationLinkSchema>));
+    const value = { conversation: idBytes(id), entry: { link: { body, signature: randomBytes(64) } }, sealedKeys: [], putBack: true };
+    return m.refusal({ case: "appendLink", value });
+  };
+  for (const id of [conversation.id, strangers.id]) {
+    for (const index of [1, 2, 9]) expect(await guess(id, index, { case: "rekey", value: {} })).toBe(ErrorCode.NOT_FOUND);
+    expect(await guess(id, 1, { case: "create", value: {} })).toBe(ErrorCode.NOT_FOUND);
+    expect(await m.refusal({ case: "appendLink", value: { conversation: idBytes(id), entry, sealedKeys: [], putBack: true } })).toBe(
+      ErrorCode.NOT_FOUND,
+    );
+  }
+});
+
+test("[H6] [W5] what is put back costs its size and no more: links are looked at once, and beside them lies little", async () => {
+  const eve = await signUp(gateway, "eve-of-restores");
+  await using m = await welcome(eve);
+  const [link] = eve.links;
+  const device = idBytes(eve.devices[0]!.device);
+  const sealed = new Uint8Array(0);
+  const copies = (count: number) => Array.from({ length: count }, () => ({ device, generation: 1, sealed }));
+  const links = (count: number) => Array.from({ length: count }, () => link!);
+  const putBack = (value: object) => m.refusal({ case: "putBackAccount", value });
+  await using other = await welcome(bob);
+  const since = performance.now();
+  // The last one is more than a call takes as arguments.
+  const tries = [
+    putBack({ links: links(300), copies: copies(256) }),
+    putBack({ links: links(300), copies: copies(20_000) }),
+    putBack({ links: links(1), wraps: Array.from({ length: 300_000 }, () => ({})) }),
+  ];
+  await other.ask({ case: "ping", value: {} }, "pong");
+  expect(performance.now() - since).toBeLessThan(2_000);
+  expect(await Promise.all(tries)).toEqual([ErrorCode.MALFORMED, ErrorCode.TOO_LARGE, ErrorCode.TOO_LARGE]);
 });
 
 test("[H6] [S4] a log says that it was restored only when a member asks for it, once at a time, and seldom", async () => {

@@ -1,4 +1,4 @@
-import { type AccountId, type DeviceId, idBytes } from "@fastchat/protocol";
+import { type AccountId, type DeviceId, idBytes, limits } from "@fastchat/protocol";
 import { Kysely, PostgresDialect, sql } from "kysely";
 import pg from "pg";
 import type { Tables } from "./tables.ts";
@@ -67,7 +67,7 @@ export function openDatabase({ url, connections, onIdleError }: DatabaseOptions)
 }
 
 /** Of an integer column; the wire's numbers have 32 bits without a sign. */
-export const largestInteger = 2_147_483_647;
+export const largestInteger = limits.largestStoredNumber;
 
 /** For `where(column, "=", …)`: any of these ids. */
 export const anyOf = (ids: Iterable<AccountId | DeviceId>) =>

@@ -6,6 +6,7 @@ import { ourCommand } from "../config.ts";
 import { parseDuration } from "../durations.ts";
 import { elsewhereWords, othersShutOut } from "../elsewhere.ts";
 import { Failure, exitCodes } from "../failure.ts";
+import { wrapped } from "../output.ts";
 import { checkedProfile, chooseGateway, homeOf, rememberProfile, thisProgram } from "../place.ts";
 import type { CommandContext } from "./command.ts";
 
@@ -26,7 +27,7 @@ export async function signedIn(
 ): Promise<void> {
   await rememberProfile(home, profile);
   const object = { type: "signed-in", name: me.name, account: me.account, device: me.device, profile, gateway: me.gateway };
-  await output.print({ ...object, ...(others !== undefined && { others }) }, sentence);
+  await output.print({ ...object, ...(others !== undefined && { others }) }, wrapped(sentence));
   if (others === "shut-out") output.remark(`${othersShutOut} Run "${ourCommand} devices" and revoke them.`);
 }
 

@@ -49,7 +49,7 @@ export const exportCommand = signedInCommand({
     line.show("");
     const { bytes } = whole;
     const counted = `${plural(summary.conversations, "conversation")} with ${plural(summary.messages, "message")}`;
-    await output.print({ type: "exported", file, bytes, locked: kind, ...summary }, `Exported ${counted} to ${file}, ${megabytes(bytes)}.`);
+    await output.print({ type: "exported", file, bytes, locked: kind, ...summary }, `Exported ${counted} to ${file}, ${sizeWords(bytes)}.`);
     remarkMissing(output, summary);
     if (kind !== "plain")
       output.remark(
@@ -58,8 +58,10 @@ export const exportCommand = signedInCommand({
   },
 });
 
-const megabytes = (bytes: number): string =>
-  `${(bytes / 1_000_000).toLocaleString("en", { maximumFractionDigits: 1, minimumFractionDigits: 1 })} MB`;
+const sizeWords = (bytes: number): string =>
+  bytes < 1_000_000
+    ? `${Math.ceil(bytes / 1_000)} kB`
+    : `${(bytes / 1_000_000).toLocaleString("en", { maximumFractionDigits: 1, minimumFractionDigits: 1 })} MB`;
 
 type Archive = Extract<ExportResult, { kind: "archive" }>;
 
@@ -81,7 +83,7 @@ async function locked(
       case "archive":
         return { kind: lock.kind, archive: result };
       case "weak-password":
-        throw weakPassword(result.suggestion);
+        throw weakPassword(result.suggestion, "passphrase");
       case "no-recipient":
         throw usage("That is no recipient of age: it begins with age1, and age-keygen prints it as the public key.");
       default:

@@ -1,8 +1,8 @@
 import type { Client } from "@fastchat/client";
 import { weakPassword, withSecrets } from "../ask.ts";
 import { ourCommand } from "../config.ts";
-import { refusedWith } from "../failure.ts";
-import type { Output } from "../output.ts";
+import { exitCodes, Failure, refusedWith } from "../failure.ts";
+import { type Output, wrapped } from "../output.ts";
 import { needOnline } from "../place.ts";
 import { recoveryNotice, recoveryRows } from "../words.ts";
 import { passwordOptions } from "./command.ts";
@@ -29,6 +29,8 @@ export const passwd = signedInCommand({
     ];
     const source = { fromStdin: args["password-stdin"] === true, output };
     const recoveryWords = await withSecrets(questions, source, async ([old = "", fresh = ""]) => {
+      if (old.normalize("NFKC") === fresh.normalize("NFKC"))
+        throw new Failure(exitCodes.refused, "same-password", "The new password is the current one: choose another.");
       const result = await (isKnown ? client.succeed(old, fresh) : client.changePassword(old, fresh));
       if (result.kind === "weak-password") throw weakPassword(result.suggestion);
       if (result.kind === "refused") throw refusedWith(result);
@@ -45,9 +47,11 @@ export const passwd = signedInCommand({
 /** What is said when everything that opened the account was replaced. */
 async function tellSuccession({ me: { name } }: Client, recoveryWords: readonly string[], output: Output): Promise<void> {
   const sentences = [
-    "Your account has a new password, new keys and new recovery words. This is its only device: sign in anew on your others. Nothing is lost.",
+    wrapped(
+      "Your account has a new password, new keys and new recovery words. This is its only device: sign in anew on your others. Nothing is lost.",
+    ),
     "",
-    recoveryNotice(name),
+    wrapped(recoveryNotice(name)),
     "",
     ...recoveryRows(recoveryWords),
   ];

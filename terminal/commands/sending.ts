@@ -1,26 +1,30 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
 import { type ExitCode, exitCodes, Failure } from "../failure.ts";
 import type { Output } from "../output.ts";
+import { refuseEnded } from "../place.ts";
 import { refuseBlocked } from "./blocked.ts";
 import { showSealing } from "./sealing.ts";
 
 type Id = ConversationSummary["id"];
 
-/** True when nothing of these conversations waits any more; false when nothing has moved for so long. */
+/** True when nothing of these conversations waits any more; false when nothing has moved for so long. Throws Failure when the session has ended. */
 export async function allSent(client: Client, conversations: readonly Id[], patienceMs: number): Promise<boolean> {
   const patience = new AbortController();
   const giveUp = (): NodeJS.Timeout => setTimeout(() => patience.abort(), patienceMs);
   let timer = giveUp();
   using _ = showSealing(client);
   const unsubscribe = client.subscribe((event) => {
+    if (client.connection.kind === "ended") patience.abort();
     if ((event.kind !== "items" && event.kind !== "sealing") || !conversations.includes(event.conversation)) return;
     clearTimeout(timer);
     timer = giveUp();
   });
   try {
+    refuseEnded(client);
     for (const conversation of conversations) await client.sent(conversation, patience.signal);
     return true;
   } catch (error) {
+    refuseEnded(client);
     if (patience.signal.aborted) return false;
     throw error;
   } finally {
@@ -47,8 +51,12 @@ export function watchRefusals(client: Client, conversations: readonly Id[]): Dis
 /** Why messages were refused, as far as their conversation tells by now: a rule may have changed while they were on their way. */
 export async function refusedMessages(client: Client, { id }: ConversationSummary, what: string): Promise<Failure> {
   const now = await client.conversation(id);
-  const why = { "announce-only": "Only admins write here", out: "You are not in this group any more" } as const;
-  const blocked = now?.blocked === "announce-only" || now?.blocked === "out" ? why[now.blocked] : undefined;
+  const why: Partial<Record<ConversationSummary["blocked"], string>> = {
+    "announce-only": "Only admins write here",
+    out: "You are not in this group any more",
+    closed: "The account was deleted",
+  };
+  const blocked = now && why[now.blocked];
   return new Failure(
     exitCodes.refused,
     "not-sent",

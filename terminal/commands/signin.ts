@@ -13,7 +13,7 @@ export const signin = command({
   description: "Sign in to your account on this machine",
   args: {
     name: { type: "positional", required: true, description: "The username" },
-    quick: { type: "boolean", description: "QuickChat: as without a command, bring nothing here and leave nothing here" },
+    quick: { type: "boolean", description: "QuickChat: open the client without a profile; it brings nothing here and leaves nothing here" },
     timeout: { ...timeoutOption, default: "10s" },
     ...replacingOptions,
     ...passwordOptions,

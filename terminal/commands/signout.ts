@@ -1,3 +1,4 @@
+import { wrapped } from "../output.ts";
 import { needOnline, openSignedIn } from "../place.ts";
 import { command, passwordOptions } from "./command.ts";
 import { revokeWithPassword } from "./devices/revoke.ts";
@@ -33,7 +34,7 @@ export const signout = command({
     const everywhere = args.everywhere === true;
     await output.print(
       { type: "signed-out", name, server, ...(everywhere && { revoked: others }) },
-      `${name} is signed out ${everywhere ? "everywhere" : "here"}.${told}`,
+      wrapped(`${name} is signed out ${everywhere ? "everywhere" : "here"}.${told}`),
     );
   },
 });

@@ -3,6 +3,7 @@ import { signUp } from "@fastchat/client/node";
 import { weakPassword, withPassword } from "../ask.ts";
 import { ourCommand } from "../config.ts";
 import { failureOf } from "../failure.ts";
+import { wrapped } from "../output.ts";
 import { rememberProfile, withPatience } from "../place.ts";
 import { recoveryNotice, recoveryRows } from "../words.ts";
 import { command, passwordOptions, timeoutOption } from "./command.ts";
@@ -38,11 +39,11 @@ export const signup = command({
       [
         `Welcome, ${me.name}! You are signed up and signed in at ${me.gateway}.`,
         "",
-        recoveryNotice(me.name),
+        wrapped(recoveryNotice(me.name)),
         "",
         ...recoveryRows(recoveryWords),
         "",
-        `Next: "${ourCommand}" opens the client; "${ourCommand} send NAME TEXT" sends a message.`,
+        wrapped(`Next: "${ourCommand}" opens the client; "${ourCommand} send NAME TEXT" sends a message.`),
       ].join("\n"),
     );
   },

@@ -33,6 +33,10 @@ test("/accounts shows who is signed in on this machine, with what is unread, and
   expect(rowWith(alice, "club")).toMatch(/not opened yet/u);
   alice.presses(key("down"), enter);
   expect(alice.asked("switch-account")).toEqual([{ kind: "switch-account", profile: "club" }]);
+  // The key that goes round does so from here, too.
+  alice.presses("/accounts", enter, altS);
+  expect(alice.asked("switch-account")).toEqual([{ kind: "switch-account", profile: alice.state.others[0]!.profile }]);
+  expect(alice.state.overlay.kind).toBe("none");
   alice.presses("/accounts", enter, key("down"), key("down"), enter);
   expect(alice.asked("add-account")).toEqual([{ kind: "add-account" }]);
 });

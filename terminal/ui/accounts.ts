@@ -40,9 +40,10 @@ export function pressAccounts(state: State, key: Key, command: Command | undefin
   const { overlay } = state;
   if (overlay.kind !== "accounts") return step(state);
   const entries = entriesOf(state);
+  const closed: State = { ...state, overlay: { kind: "none" } };
+  if (command === "next-account") return nextAccount(closed);
   if (key.name === "enter") {
     const entry = entries[overlay.index];
-    const closed: State = { ...state, overlay: { kind: "none" } };
     return step(
       closed,
       entry === undefined || entry === "another" ? { kind: "add-account" } : { kind: "switch-account", profile: entry.profile },

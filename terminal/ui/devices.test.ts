@@ -20,13 +20,20 @@ test("/devices shows what is signed in, and how to take rights from what is lost
   expect(rowWith(alice, "(no name)")).toMatch(/bbbbbbbb +seen 3 min ago/u);
   expect(shows(alice, "Lost phone")).toBe(false);
   // Of the one that is used here there is nothing to take away.
-  expect(shows(alice, "takes all rights")).toBe(false);
+  expect([shows(alice, "takes all rights"), shows(alice, "take its rights")]).toEqual([false, false]);
   alice.presses("x");
   expect(alice.state.overlay.kind).toBe("devices");
   alice.presses(key("down"));
-  expect(shows(alice, "x takes all rights from it")).toBe(true);
+  expect([shows(alice, "x takes all rights from it"), shows(alice, "x take its rights")]).toEqual([true, true]);
   alice.presses(key("escape"));
   expect(alice.state.overlay.kind).toBe("none");
+});
+
+test("however long a device's name is, its id shows, and when it was there", () => {
+  const alice = new Alice().knows(withBob).presses("/devices", enter);
+  const devices = [device(0xaa, "Kitchen", { me: true }), device(0xbb, "x".repeat(200), { lastSeen: alice.state.now - 180_000 })];
+  alice.does({ kind: "devices", devices, now: morning });
+  expect(rowWith(alice, "xxxx")).toMatch(/x… {2}bbbbbbbb +seen 3 min ago/u);
 });
 
 test("[H3] a device is revoked on the screen: the password never shows, a wrong one is typed again", () => {

@@ -1,4 +1,5 @@
 import type { DeviceInfo } from "@fastchat/client";
+import { fit } from "../cells.ts";
 import { safeLine } from "../safe-text.ts";
 import { agoWords } from "../time.ts";
 import type { Command, Key } from "./keys.ts";
@@ -29,11 +30,10 @@ export function devicesRows(
   const top = listTop(index, devices.length, room);
   const rows = devices.slice(top, top + room).map((each, at): Row => {
     const seen = each.me ? "this one" : each.lastSeen === undefined ? "" : `seen ${agoWords(each.lastSeen, now)}`;
-    const row = spread(
-      [span("  "), span(safeLine(each.name) || "(no name)"), span(`  ${each.device.slice(0, SHORT_ID)}`, "dim")],
-      [span(`${seen}  `, each.me ? "accent" : "dim")],
-      width,
-    );
+    const id = `  ${each.device.slice(0, SHORT_ID)}  `;
+    // The id stays whole: it is what a device is told apart by.
+    const name = fit(safeLine(each.name) || "(no name)", Math.max(4, width - 2 - id.length - seen.length - 2));
+    const row = spread([span("  "), span(name), span(id, "dim")], [span(`${seen}  `, each.me ? "accent" : "dim")], width);
     return at + top === index ? chosen(row) : row;
   });
   const isOther = devices[index]?.me === false;

@@ -76,7 +76,7 @@ function hintsOf(state: State): readonly Hint[] {
     case "devices":
       return [
         ["↑↓", "choose"],
-        ["x", "take its rights"],
+        ...(overlay.devices[overlay.index]?.me === true ? [] : [["x", "take its rights"] as const]),
         ["Esc", "back"],
       ];
     case "accounts":

@@ -39,7 +39,7 @@ export function revokeRefused(state: State, sentence: string): State {
   return overlay.kind === "revoke" ? { ...state, overlay: { ...askToRevoke(overlay.device), fault: sentence } } : state;
 }
 
-const LABEL = " Password: ";
+const LABEL = "  Password: ";
 
 export function revokePanel({ device, password, isBusy, fault }: RevokeOverlay, width: number) {
   const letters = [...new Intl.Segmenter().segment(password.text)].length;

@@ -163,6 +163,8 @@ function accept(state: State, argument: string): Step {
     const question = `Go on with the history of ${whose}'s account that this device knows? Ask ${who} first which devices are theirs.`;
     return confirm(question, { kind: "accept-fork", id: conversation.id });
   }
+  if (conversation !== undefined && isAboutThis && conversation.blocked !== "identity-changed")
+    return step(said(state, "There is nothing to accept here."));
   return aboutPerson(state, "accept", argument, (person) =>
     confirm(`Go on with ${person}'s new identity? Compare it first with /verify if you can.`, { kind: "accept-identity", name: person }),
   );

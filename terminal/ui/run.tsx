@@ -78,9 +78,9 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
   let remark: string | undefined;
   let switching = Promise.withResolvers<Switch>();
   const interrupted = Promise.race([stopped.promise, crashed.promise]);
-  /** Undefined: the person quit. */
-  const signIn = async (at: string, first: boolean): Promise<SignedIn | "back" | number | undefined> => {
-    const answer = Promise.withResolvers<SignedIn | "back" | undefined>();
+  /** Undefined: the person did not sign in. */
+  const signIn = async (at: string, first: boolean): Promise<SignedIn | number | undefined> => {
+    const answer = Promise.withResolvers<SignedIn | undefined>();
     ink.rerender(
       <SignInScreen
         key={first ? "first" : "another"}
@@ -89,8 +89,8 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
         name={first ? (quick?.name ?? profile ?? "") : ""}
         gateway={at}
         colour={config.colour}
+        back={!first}
         openQuick={first && quick !== undefined ? (options) => sessions.open(options) : undefined}
-        hasBack={!first}
         onDone={answer.resolve}
       />,
     );
@@ -115,7 +115,7 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
     if (client === undefined) {
       const result = await signIn(signInAt, true);
       if (typeof result === "number") return result as ExitCode;
-      if (typeof result !== "object") return exitCodes.done;
+      if (result === undefined) return exitCodes.done;
       if (typeof result.in === "string") {
         shownProfile = result.in;
         client = await open(shownProfile);
@@ -145,11 +145,10 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
         parting = "";
         continue;
       }
-      const result = ending.profile === undefined ? await signIn(await gateway(), false) : { in: ending.profile };
+      const result = ending.profile ?? (await signIn(await gateway(), false));
       if (typeof result === "number") return result as ExitCode;
-      if (result === undefined) return exitCodes.done;
-      if (result === "back" || typeof result.in !== "string") continue;
-      const wanted = result.in;
+      const wanted = typeof result === "object" ? result.in : result;
+      if (typeof wanted !== "string") continue;
       try {
         const next = await accounts.get(wanted);
         if (next === undefined || next === shown) continue;

@@ -376,6 +376,11 @@ test("at the sign-in an error goes when something else is typed, a suggestion st
   expect(typeSignIn(weak, "x").state.answer?.text).toBe("Take a longer one.");
 });
 
+test("/accept asks about no identity where none has changed", () => {
+  const alice = new Alice().knows(withBob).opens(withBob, []).presses("/accept", key("enter"));
+  expect([shows(alice, "There is nothing to accept here."), alice.state.overlay.kind]).toEqual([true, "none"]);
+});
+
 test("/accept goes on after two histories, or another identity, once it is confirmed", () => {
   const forked = talk(bob, { blocked: "forked" });
   const alice = new Alice().knows(forked).opens(forked, []);

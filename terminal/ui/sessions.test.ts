@@ -24,6 +24,18 @@ test("[H8] whether to sign out elsewhere is asked, and nothing but y does it", (
   expect(no.state.answer?.text).toContain("Nothing was changed");
 });
 
+test("who signs in to one more account goes back by Escape, and who is alone here cannot", () => {
+  const keysShown = (back: boolean) =>
+    signInFrame(initialSignIn("", "sign-in", back), 80, 24, "http://127.0.0.1:8080")
+      .rows.map(rowText)
+      .join("\n");
+  expect(keysShown(true)).toMatch(/Esc back/u);
+  expect(keysShown(true)).not.toContain("quit");
+  expect(keysShown(false)).toMatch(/Ctrl\+Q quit/u);
+  expect(pressSignIn(initialSignIn("", "sign-in", true), key("escape")).effect).toEqual({ kind: "quit" });
+  expect(pressSignIn(initialSignIn(""), key("escape")).effect).toBeUndefined();
+});
+
 test("[H5] in QuickChat older messages are fetched for who scrolls up, and not before", () => {
   const known = { ...withBob, readUpTo: 200, head: 200 };
   const alice = new Alice();

@@ -36,12 +36,12 @@ interface Props {
   readonly name: string;
   readonly gateway: string;
   readonly colour: boolean;
+  /** Whether somebody is signed in here, to whom quitting goes back. */
+  readonly back: boolean;
   /** Undefined: into a profile. */
   readonly openQuick: ((options: QuickOptions) => Promise<QuickResult>) | undefined;
-  /** Another account is behind this screen. */
-  readonly hasBack: boolean;
   /** Undefined: the person quit. */
-  readonly onDone: (result: SignedIn | "back" | undefined) => void;
+  readonly onDone: (result: SignedIn | undefined) => void;
 }
 
 type Submit = Extract<SignInEffect, { kind: "submit" }>;
@@ -49,9 +49,9 @@ type Submit = Extract<SignInEffect, { kind: "submit" }>;
 const RETRY_MS = 2_000;
 const DONE_BEFORE = "You were signed in before it could be stopped.";
 
-export function SignInScreen({ home, profile, name, gateway, colour, openQuick, hasBack, onDone }: Props) {
+export function SignInScreen({ home, profile, name, gateway, colour, back, openQuick, onDone }: Props) {
   const { columns, rows } = useWindowSize();
-  const [shown, setShown] = useState<SignInState>(() => initialSignIn(name, openQuick && "quick", hasBack));
+  const [shown, setShown] = useState<SignInState>(() => initialSignIn(name, openQuick && "quick", back));
   // Several keys can come before the next render: each must see what the one before it did.
   const state = useRef(shown);
   const attempt = useRef(new AbortController());
@@ -124,12 +124,11 @@ export function SignInScreen({ home, profile, name, gateway, colour, openQuick, 
         return;
       case "go-on":
         return onDone({ in: chosen.current, remark: undefined });
-      case "back":
       case "quit":
         // Whoever is signed up already stays it.
         isOver.current = true;
         attempt.current.abort();
-        return onDone(effect.kind === "back" ? "back" : undefined);
+        return onDone(undefined);
       default:
         return effect satisfies never;
     }

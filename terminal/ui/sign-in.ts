@@ -10,8 +10,6 @@ import { editingKey } from "./write.ts";
 /** The screen of somebody who is not signed in here. */
 export interface SignInState {
   readonly mode: "sign-in" | "sign-up" | "quick";
-  /** Another account is behind it, to which one may go back. */
-  readonly hasBack: boolean;
   readonly fields: { readonly name: Editor; readonly password: Editor; readonly again: Editor };
   readonly focus: Field;
   /** What the server is being asked, or asked again while there are no services. */
@@ -21,6 +19,8 @@ export interface SignInState {
   readonly elsewhere: string | undefined;
   /** Shown once after sign-up, until Enter. */
   readonly recoveryWords: readonly string[] | undefined;
+  /** Somebody is signed in here, to whom one can go back. */
+  readonly back: boolean;
 }
 
 /** An error goes as soon as something else is typed; advice is to be read while one does. */
@@ -41,7 +41,6 @@ export type SignInEffect =
     }
   | { readonly kind: "cancel" }
   | { readonly kind: "go-on" }
-  | { readonly kind: "back" }
   | { readonly kind: "quit" };
 
 export interface SignInStep {
@@ -49,15 +48,15 @@ export interface SignInStep {
   readonly effect: SignInEffect | undefined;
 }
 
-export const initialSignIn = (name: string, mode: SignInState["mode"] = "sign-in", hasBack = false): SignInState => ({
+export const initialSignIn = (name: string, mode: SignInState["mode"] = "sign-in", back = false): SignInState => ({
   mode,
-  hasBack,
   fields: { name: editorOf(name), password: emptyEditor, again: emptyEditor },
   focus: name === "" ? "name" : "password",
   busy: false,
   answer: undefined,
   elsewhere: undefined,
   recoveryWords: undefined,
+  back,
 });
 
 const STOPPING: Answer = { text: "Stopping…", tone: "plain" };
@@ -73,8 +72,8 @@ export function pressSignIn(state: SignInState, key: Key): SignInStep {
   // What was asked is done or not: that is waited for.
   if (state.busy) return key.name === "escape" ? step({ ...state, answer: STOPPING }, { kind: "cancel" }) : step(state);
   if (state.elsewhere !== undefined) return pressElsewhere(state, key);
+  if (state.back && key.name === "escape") return step(state, { kind: "quit" });
   if (state.mode !== "quick" && key.ctrl && (key.name === "n" || key.name === "s")) return step(switched(state));
-  if (state.hasBack && key.name === "escape") return step(state, { kind: "back" });
   const fields = fieldsOf(state.mode);
   const move = (by: number): SignInStep =>
     step({ ...state, focus: fields[(fields.indexOf(state.focus) + by + fields.length) % fields.length]! });
@@ -164,12 +163,11 @@ const LABEL_CELLS = 12;
 const WIDEST = 60;
 
 /** The keys that mean something now. */
-function keysOf({ mode, hasBack, elsewhere }: SignInState): readonly (readonly [key: string, words: string])[] {
-  const quit = ["Ctrl+Q", "quit"] as const;
-  if (elsewhere !== undefined) return [["y", "sign out there"], ["n", "leave it so"], quit];
+function keysOf({ mode, elsewhere, back }: SignInState): readonly (readonly [key: string, words: string])[] {
+  const quit = back ? (["Esc", "back"] as const) : (["Ctrl+Q", "quit"] as const);
+  if (elsewhere !== undefined) return [["y", "sign out there"], ["n", "leave it so"], ...(back ? [] : [quit])];
   const other = mode === "sign-in" ? "sign up instead" : "sign in instead";
-  const back = hasBack ? [["Esc", "back"] as const] : [];
-  return [["Enter", "go on"], ...(mode === "quick" ? [] : [["Ctrl+N", other] as const]), ...back, quit];
+  return [["Enter", "go on"], ...(mode === "quick" ? [] : [["Ctrl+N", other] as const]), quit];
 }
 
 export function signInFrame(state: SignInState, columns: number, rows: number, gateway: string): Frame {

@@ -104,6 +104,34 @@ const topmostSlot = (counter: number): EvilCase => ({
   },
 });
 
+const topmostVersion: EvilCase = {
+  attack:
+    "a stolen device's vault entry of the highest version, put back after a restore that never was: it is told, and the revocation mends it",
+  rules: "[P4] [H3] [H6]",
+  async run(stage) {
+    const { alice, bob, conversation, secrets } = await stolenDevice(stage);
+    const { me, signingSeed, accountKeys } = secrets.profile;
+    const author = { account: me.account, device: me.device, signingSeed };
+    const content = create(VaultContentSchema, {
+      kind: { case: "draft", value: { conversation: idBytes(conversation), text: "the last one" } },
+    });
+    const entry = await sealVaultEntry(vaultKeysOf(accountKeys.at(-1)!), author, limits.largestStoredNumber, content);
+    {
+      await using socket = await RawSocket.signedIn(rawDeviceOf(stage.system, secrets.profile));
+      const { body } = await socket.ask({ case: "writeVault", value: { entries: [entry], putBack: true } });
+      expect(body.case).toBe("vaultWritten");
+    }
+    await warned(alice, "vault");
+    await alice.client.revokeDevices(alice.password, [me.device]);
+    await alice.client.setDraft(conversation, "not the last one");
+    const other = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-after` }));
+    await until(other, "the draft", async () =>
+      (await other.client.conversation(conversation))?.draft === "not the last one" ? true : undefined,
+    );
+    await stage.honestTalk(alice, bob);
+  },
+};
+
 const junkInTheVault = (revoker: "one that knows the vault" | "a fresh one"): EvilCase => ({
   attack: `a stolen device's junk in the vault, which nobody can open: its own revocation, by ${revoker}, must go through`,
   rules: "[P4] [H3]",
@@ -250,6 +278,7 @@ const refusedTurn: EvilCase = {
 play([
   refusedTurn,
   keptApart,
+  topmostVersion,
   junkInTheVault("one that knows the vault"),
   junkInTheVault("a fresh one"),
   wrongPin,

@@ -1,3 +1,4 @@
+import { usage } from "../../failure.ts";
 import { needOnline } from "../../place.ts";
 import { safeLine } from "../../safe-text.ts";
 import { signedInCommand } from "../signed-in-command.ts";
@@ -14,9 +15,10 @@ export const rename = signedInCommand({
   },
   waitsFor: "nothing",
   async run({ client, output, patience }, args) {
+    const name = args.name.trim();
+    if (name === "") throw usage("Say what to call it: the name is empty.");
     await needOnline(client, patience);
     const [found] = await devicesNamed(client, [args.id]);
-    const name = args.name.trim();
     await client.nameDevice(found!.device, name);
     await output.print(deviceObject({ ...found!, name }), `${shortIdOf(found!)} is called ${safeLine(name)} now.`);
   },

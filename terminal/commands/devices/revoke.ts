@@ -29,7 +29,7 @@ export const revoke = signedInCommand({
     for (const each of devices)
       await output.print(deviceObject({ ...each, state: "revoked" }), `${deviceWords(each)} has no rights any more.`);
     output.remark(
-      `Everything that is written from now on has new keys. If somebody may know your password, run "${ourCommand} passwd", and look at "${ourCommand} devices" once more.`,
+      `Everything that is written from now on has new keys. If somebody may know your password, run "${ourCommand} passwd --somebody-knows", and look at "${ourCommand} devices" once more.`,
     );
   },
 });
