@@ -39,14 +39,14 @@ function held(proxy: FrameProxy, path: string): { readonly asked: Promise<void>;
 
 test("[P2] Esc while a sign-up succeeds: the recovery words are shown all the same", async () => {
   await using proxy = await FrameProxy.start(system.gatewayUrl);
-  const at = { home: `${system.home}-erin`, gateway: proxy.url };
+  const at = { home: `${system.home}-quinn`, gateway: proxy.url };
   await using screen = new TestScreen({ environment: environmentIn(system, at) });
   await screen.shows("Username");
   const password = newPassword();
   screen.type("\u000e");
   await screen.shows("Sign up: choose");
   const { asked, pass } = held(proxy, "/v1/sign-up/finish");
-  screen.type(`erin${ENTER}${password}${ENTER}${password}${ENTER}`);
+  screen.type(`quinn${ENTER}${password}${ENTER}${password}${ENTER}`);
   await asked;
   screen.type(ESCAPE);
   await screen.shows("Stopping");
@@ -54,7 +54,7 @@ test("[P2] Esc while a sign-up succeeds: the recovery words are shown all the sa
   await screen.shows("You are signed up.");
   await screen.shows("12 ");
   screen.type(ENTER);
-  await screen.shows("Welcome, erin");
+  await screen.shows("Welcome, quinn");
   screen.type("\u0011");
   expect(await screen.ended()).toBe(0);
 });
