@@ -450,8 +450,8 @@ export interface OpenOptions {
   readonly offline?: boolean;
   /** "fastchat-terminal/0.1.0", for the operator's logs. */
   readonly agent?: string;
-  /** What this device is called until its owner calls it otherwise: "Terminal on kitchen-pc". Sealed: the server does not learn it. */
-  readonly deviceName?: string;
+  /** What this device of an account is called until its owner calls it otherwise: "Terminal on kitchen-pc". Sealed: the server does not learn it. */
+  readonly deviceName?: (me: Me) => string;
 }
 
 export interface RecoverOptions {

@@ -519,7 +519,7 @@ class OpenedClient<Place> implements Client {
       profile: this.#profile,
       gateway: new Gateway(gateway),
       agent,
-      ...(deviceName !== undefined && { deviceName }),
+      ...(deviceName !== undefined && { deviceName: deviceName(this.me) }),
       offline,
       clocks: this.#platform.clocks,
       quick: this.quick,

@@ -21,6 +21,8 @@ export interface DevicesParts {
   readonly vault: Vault;
   readonly connection: Pick<Connection, "online" | "request">;
   readonly gateway: Gateway;
+  /** Resolves when what others wrote before this connection is here, or does not come in time. */
+  readonly vaultKnown: () => Promise<void>;
   /** What this device is called until its owner calls it otherwise. */
   readonly givenName: string | undefined;
   /** A QuickChat session, which says so to the others [H5]. */
@@ -41,7 +43,7 @@ export class Devices {
   async all(): Promise<DeviceInfo[]> {
     const { me, ownAccount, connection } = this.#parts;
     await connection.online();
-    const { state, times } = await ownAccount.fetchDevices();
+    const [{ state, times }] = await Promise.all([ownAccount.fetchDevices(), this.#parts.vaultKnown()]);
     const byDevice = new Map(times.flatMap((each) => (isHash(each.device) ? [[deviceId(each.device), each]] : [])));
     return [...state.devices.values()]
       .toSorted((one, other) => other.addedAt - one.addedAt)
@@ -112,11 +114,16 @@ export class Devices {
     await this.#parts.connection.request({ case: "setSessions", value: { single: account === "single" } }, "sessionsSet");
   }
 
+  /** Whether it is said what this device calls itself, as far as it does. */
+  get isIntroduced(): boolean {
+    return this.#givenName === undefined || this.#note(this.#parts.me.device, "itself") !== undefined;
+  }
+
   /** Once the vault is read: says what this device calls itself. A session does not depend on it. */
   async introduce(): Promise<void> {
     const { me, quick, vault } = this.#parts;
     const name = this.#givenName;
-    if (name === undefined || this.#note(me.device, "itself") !== undefined) return;
+    if (name === undefined || this.isIntroduced) return;
     await vault.set({ kind: { case: "deviceNote", value: { device: idBytes(me.device), name, own: true, quick } } }).catch(() => undefined);
   }
 }

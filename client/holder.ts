@@ -124,6 +124,8 @@ export class Holder {
   #restored: Promise<void> | undefined;
   /** The vault of this connection was read, or could not be. */
   #vaultRead: Promise<unknown> = Promise.resolve();
+  /** The same, from when the connection begins: what it is needed for is not needed to make good what the server lost. */
+  #vaultKnown: Promise<void> = Promise.resolve();
 
   constructor(parts: HolderParts) {
     this.#parts = parts;
@@ -431,6 +433,7 @@ export class Holder {
       connection: this.#connection,
       gateway: parts.gateway,
       me: this.#parts.profile.me,
+      vaultKnown: () => this.#vaultKnown,
       givenName: parts.deviceName,
       quick: parts.quick,
     });
@@ -689,11 +692,19 @@ export class Holder {
   /** [H3] The device signs itself out; whether the server heard it. The profile is erased by whoever owns it. */
   async signOut(): Promise<"told" | "not-reached"> {
     if (this.#connection.state.kind === "connecting") await this.#connection.online().catch(() => undefined);
+    // By its last word the session is over already.
+    if (this.#connection.state.kind === "ended") return "told";
     if (this.#connection.state.kind !== "online") return "not-reached";
-    // However short it was, the other devices hear what it was [H3].
-    if (this.#parts.quick) await this.#vaultRead.then(() => this.#devices.introduce());
+    if (this.#parts.quick) await this.#introduce();
     await Promise.race([this.#vault.flush().catch(() => undefined), pause(CLOSE_FLUSH_MS, this.#closing.signal)]);
     return this.#ownAccount.signOut();
+  }
+
+  /** However short the session was, the other devices hear whose it was [H3]. */
+  async #introduce(): Promise<void> {
+    if (this.#devices.isIntroduced) return;
+    await this.#vaultKnown;
+    await this.#devices.introduce();
   }
 
   async close(): Promise<void> {
@@ -701,7 +712,8 @@ export class Holder {
     await this.drafts.flush();
     if (this.#connection.state.kind === "online") {
       // What others should know before this device is gone; it would be told the next time.
-      const work = Promise.allSettled([this.#vault.flush(), this.#slots.flush(), this.#turning]);
+      const noted = this.#introduce().then(() => this.#vault.flush());
+      const work = Promise.allSettled([noted, this.#slots.flush(), this.#turning]);
       await Promise.race([work, pause(CLOSE_FLUSH_MS, this.#closing.signal)]);
     }
     this.#closing.abort();
@@ -743,13 +755,16 @@ export class Holder {
     for (const conversation of this.#conversations.all) conversation.newSession();
     this.#restored = this.#restore.look(running, session).finally(() => (this.#restored = undefined));
     this.#restored.catch(() => undefined);
-    this.#synced = this.#begin(session);
+    const vaultKnown = Promise.withResolvers<void>();
+    this.#vaultKnown = vaultKnown.promise;
+    this.#synced = this.#begin(session, vaultKnown.resolve);
+    this.#synced.then(vaultKnown.resolve, vaultKnown.resolve);
     this.#trouble.quietly(this.#synced);
     this.#trouble.quietly(this.#catchUp.nowAndThen(session));
   }
 
   /** Heads first, then everything at once that a session begins with; newest conversations first. */
-  async #begin(session: AbortSignal): Promise<void> {
+  async #begin(session: AbortSignal, vaultKnown: () => void): Promise<void> {
     for (;;) {
       try {
         await this.#restored;
@@ -759,6 +774,7 @@ export class Holder {
           .then(() => this.#restore.lookAtVault())
           .then(() => this.#vault.online());
         this.#vaultRead = Promise.race([read.catch(() => undefined), pause(VAULT_MS, session)]);
+        void this.#vaultRead.then(vaultKnown);
         const vault = read.then(() => this.#devices.introduce()).then(() => this.#vault.writeWaiting());
         const beside = Promise.all([vault, this.#presence.online()]);
         // A connection that ends spoils all of them: whoever waits for the first hears of it.

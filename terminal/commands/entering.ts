@@ -7,7 +7,7 @@ import { parseDuration } from "../durations.ts";
 import { elsewhereWords, othersShutOut } from "../elsewhere.ts";
 import { Failure, exitCodes } from "../failure.ts";
 import { wrapped } from "../output.ts";
-import { checkedProfile, chooseGateway, homeOf, rememberProfile, thisProgram } from "../place.ts";
+import { checkedProfile, chooseGateway, homeOf, programIn, rememberProfile, untilOnline } from "../place.ts";
 import type { CommandContext } from "./command.ts";
 
 /** Where somebody is about to be signed in: a profile in which nobody is. Throws Failure. */
@@ -29,6 +29,19 @@ export async function signedIn(
   const object = { type: "signed-in", name: me.name, account: me.account, device: me.device, profile, gateway: me.gateway };
   await output.print({ ...object, ...(others !== undefined && { others }) }, wrapped(sentence));
   if (others === "shut-out") output.remark(`${othersShutOut} Run "${ourCommand} devices" and revoke them.`);
+  await introduce({ home, profile });
+}
+
+/** So long it is waited for a connection only to say what the device is called. */
+const INTRODUCING_MS = 3_000;
+
+/** The other devices hear at once what this one is called, and whoever signs in next sees where one is signed in. Nothing depends on it. */
+export async function introduce(place: { readonly home: string; readonly profile: string }): Promise<void> {
+  const client = await openClient(place, programIn(place.profile)).catch(() => undefined);
+  if (client === undefined) return;
+  // When it ends it says what was not said yet.
+  await using _ = client;
+  await untilOnline(client, INTRODUCING_MS).catch(() => undefined);
 }
 
 /** Of `signin` and `recover`. */
@@ -60,7 +73,7 @@ export async function inThePlaceOfOthers(
 }
 
 async function refuseTaken(home: string, profile: string): Promise<void> {
-  const client = await openClient({ home, profile }, { ...thisProgram, offline: true });
+  const client = await openClient({ home, profile }, { ...programIn(profile), offline: true });
   if (client === undefined) return;
   const { name } = client.me;
   await client.close();
