@@ -50,7 +50,11 @@ async function fetchedDownTo(client: Client, id: ConversationSummary["id"], sequ
   }
 }
 
-/** The newest items, oldest first; those that wait to be sent last. `onMissing`: not all of them can be had. */
+/**
+ * The newest messages, with the notices between and behind them, oldest first; those that wait to be sent last.
+ *
+ * @param onMissing not all of them can be had
+ */
 export async function newestItems(
   client: Client,
   id: ConversationSummary["id"],
@@ -59,17 +63,16 @@ export async function newestItems(
 ): Promise<readonly ChatItem[]> {
   const found: ChatItem[] = [];
   let before: number | undefined;
-  while (found.length < count) {
-    const { items, more } = await client.items(id, {
-      ...(before !== undefined && { before }),
-      limit: Math.min(PAGE, count - found.length),
-    });
+  for (let messages = 0; messages < count;) {
+    const { items, more } = await client.items(id, { ...(before !== undefined && { before }), limit: Math.min(PAGE, count) });
+    messages += items.filter(({ kind }) => kind === "message").length;
     found.unshift(...items);
     before = items.find(({ sequence }) => sequence !== undefined)?.sequence;
     if (more && before === undefined) onMissing();
     if (!more || before === undefined) break;
   }
-  return found.slice(-count);
+  const oldest = found.filter(({ kind }) => kind === "message").at(-count);
+  return oldest === undefined ? found : found.slice(found.indexOf(oldest));
 }
 
 /** The sequence number before the first item of this time or later: walks back from the newest, a page at a time. */

@@ -14,7 +14,7 @@ export const read = signedInCommand({
   description: "Show the newest messages with somebody, or of a group",
   args: {
     to: { type: "positional", required: true, description: "With whom" },
-    last: { type: "string", valueHint: "N", description: "So many (20)" },
+    last: { type: "string", valueHint: "N", description: "So many messages (20)" },
     since: { type: "string", valueHint: "TIME", description: "From a time on: 2026-11-20, 2026-11-20T14:05, 2h" },
     all: { type: "boolean", description: "From the beginning" },
     peek: { type: "boolean", description: "Do not mark them as read" },
