@@ -20,6 +20,9 @@ export function fewWords(words: readonly string[], most: number): string {
 /** How many are unread: counted up to a limit, and no further. */
 export const unreadWords = (count: number): string => (count >= limits.unreadCounted ? `${limits.unreadCounted - 1}+` : String(count));
 
+/** Of a stranger whose request waited. */
+export const acceptedWords = (safeName: string): string => `You accepted ${safeName}'s request.`;
+
 /** Who is typing, in a group; "": nobody. */
 export function typingWords(names: readonly string[]): string {
   if (names.length === 0) return "";

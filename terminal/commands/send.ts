@@ -6,7 +6,7 @@ import { lifetimeLimits, lifetimeValues, longestLifetime, readLifetime } from ".
 import type { Output } from "../output.ts";
 import { linesOf, wholeText } from "../standard-input.ts";
 import { conversationWith } from "./destination.ts";
-import { allSent, letIn, queued, refusedMessages, watchRefusals } from "./sending.ts";
+import { allSent, letIn, linesFor, queued, refusedMessages, watchRefusals } from "./sending.ts";
 import { placeObject, safeNameOf, whomOf } from "./shapes.ts";
 import { signedInCommand } from "./signed-in-command.ts";
 
@@ -53,15 +53,15 @@ function lifetimeOf(text: string | undefined): SendOptions {
 
 async function sendOne({ client, to, patience, output, options }: Sending, text: string): Promise<ExitCode> {
   const conversation = await conversationWith(client, to, patience);
-  await letIn(client, conversation);
+  const accepted = await letIn(client, conversation);
   using watch = watchRefusals(client, [conversation.id]);
   const id = await client.send(conversation.id, text, options);
   const isSent = await allSent(client, [conversation.id], patience);
   const name = safeNameOf(conversation);
   if (watch.refused > 0) throw await refusedMessages(client, conversation, `the message to ${name}`);
   await output.print(
-    { type: "sent", id, ...placeObject(conversation), status: isSent ? "sent" : "queued" },
-    isSent ? `Sent to ${whomOf(conversation)}.` : undefined,
+    { type: "sent", id, ...placeObject(conversation), status: isSent ? "sent" : "queued", accepted: accepted.length > 0 },
+    linesFor([...accepted, ...(isSent ? [`Sent to ${whomOf(conversation)}.`] : [])]),
   );
   if ((options.expiresAfter ?? 0) > 0) output.tell(lifetimeLimits);
   return isSent ? exitCodes.done : queued(output, 1);
@@ -73,7 +73,7 @@ const LINES_WAITING = 2_048;
 
 async function sendLines({ client, to, patience, output, options }: Sending): Promise<ExitCode> {
   const conversation = await conversationWith(client, to, patience);
-  await letIn(client, conversation);
+  const accepted = await letIn(client, conversation);
   using watch = watchRefusals(client, [conversation.id]);
   let count = 0;
   let waiting = 0;
@@ -89,8 +89,8 @@ async function sendLines({ client, to, patience, output, options }: Sending): Pr
   const name = safeNameOf(conversation);
   if (watch.refused > 0) throw await refusedMessages(client, conversation, `${watch.refused} of ${count} messages to ${name}`);
   await output.print(
-    { type: "sent-lines", count, ...placeObject(conversation), status: isSent ? "sent" : "queued" },
-    isSent ? `Sent ${count} to ${whomOf(conversation)}.` : undefined,
+    { type: "sent-lines", count, ...placeObject(conversation), status: isSent ? "sent" : "queued", accepted: accepted.length > 0 },
+    linesFor([...accepted, ...(isSent ? [`Sent ${count} to ${whomOf(conversation)}.`] : [])]),
   );
   return isSent ? exitCodes.done : queued(output, count);
 }

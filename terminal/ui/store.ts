@@ -1,6 +1,8 @@
 import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
 import type { Client, Warning } from "@fastchat/client";
 import { mayDo } from "../group-rights.ts";
+import { safeName } from "../safe-text.ts";
+import { acceptedWords } from "../words.ts";
 import { atMostOnce } from "./again.ts";
 import { performGroups } from "./perform-groups.ts";
 import { changesWithTime } from "./remaining.ts";
@@ -146,12 +148,16 @@ export function startStore(client: Client, options: StoreOptions): Store {
       }
       case "open-direct": {
         const { orGroup } = effect;
-        const id = await client.openDirect(effect.name.toLowerCase()).catch((error: unknown) => {
+        const name = effect.name.toLowerCase();
+        const { conversations: requests } = await client.requests();
+        const id = await client.openDirect(name).catch((error: unknown) => {
           if (orGroup === undefined || !(error instanceof FastChatError) || error.code !== ErrorCode.NO_SUCH_USER) throw error;
           return orGroup;
         });
         const conversation = await client.conversation(id);
-        if (conversation !== undefined) dispatch({ kind: "opened", conversation });
+        if (conversation === undefined) return;
+        dispatch({ kind: "opened", conversation });
+        if (!conversation.request && requests.some((request) => request.id === id)) say(acceptedWords(safeName(name)));
         return;
       }
       case "send": {
