@@ -5,14 +5,13 @@ import { AccountForked } from "./accounts.ts";
 import type { PasswordChangeResult, RecoverOptions, RecoverResult } from "./api.ts";
 import { Gateway, GatewayUnreachable } from "./gateway.ts";
 import { enter } from "./new-device.ts";
-import { alreadySignedIn } from "./other-devices.ts";
+import { alreadySignedIn, mustBeFree } from "./other-devices.ts";
 import { weaknessOf } from "./password.ts";
 import {
   asLongAsItHolds,
   insist,
   type KnownOwnAccount,
   loadOpaque,
-  mustBeEmpty,
   mustKnowSuite,
   openAccount,
   openByRecovery,
@@ -27,14 +26,14 @@ import type { Storage } from "./storage.ts";
 /** [P2] Sets a new password with the recovery words, and adds this device. What was signed in before stays so. */
 export async function recover(storage: Storage, options: RecoverOptions): Promise<RecoverResult> {
   return refusing(async () => {
-    await mustBeEmpty(storage);
     const parsed = parseName(options.name);
     if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER);
     const { name } = parsed;
+    const gateway = new Gateway(options.gateway);
+    await mustBeFree(storage, gateway, name);
     const entropy = entropyIn(options.words);
     const weak = await weaknessOf(options.password.normalize("NFKC"), name);
     if (weak !== undefined) return weak;
-    const gateway = new Gateway(options.gateway);
     const [info] = await Promise.all([gateway.info(), loadOpaque()]);
     mustKnowSuite(info.passwordSuite);
     const { account, set } = await asLongAsItHolds(async () => {

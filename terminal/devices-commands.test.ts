@@ -59,6 +59,24 @@ test("[H3] [A5] devices have names, and times; one is called something else, and
   expect((await json("first", "devices", "--all", "--profile", "alice")).map(({ state }) => state)).toEqual(["revoked", "active"]);
 });
 
+test("[H3] who was revoked signs in again in the same place: nothing goes before the password is right, and the messages come back", async () => {
+  await json("couch", "signin", "alice");
+  await json("couch", "send", "alice", "to keep");
+  const [couch] = (await json("couch", "devices")).filter(({ me }) => me === true);
+  const early = await run("couch", "signin", "alice");
+  expect([early.code, early.errors]).toEqual([4, expect.stringContaining("is signed in with the profile alice already")]);
+  await json("first", "devices", "revoke", String(couch!["device"]), "--profile", "alice");
+  const wrong = await fastchat(system, ["signin", "alice"], { ...at("couch"), environment: { FASTCHAT_PASSWORD: "not it" } });
+  expect([wrong.code, wrong.errors]).toEqual([4, expect.stringContaining("Wrong password")]);
+  expect((await run("couch", "whoami")).errors).toContain("signed out or revoked");
+  const [again] = await json("couch", "signin", "alice");
+  expect(again).toMatchObject({ type: "signed-in", name: "alice", profile: "alice" });
+  expect(again!["device"]).not.toBe(couch!["device"]);
+  expect((await run("couch", "whoami")).code).toBe(0);
+  expect((await run("couch", "read", "alice", "--all")).output).toContain("to keep");
+  await json("couch", "signout");
+});
+
 test("[H3] a device of a profile that is not called as the account says which it is", async () => {
   await json("desk", "signin", "alice", "--profile", "work");
   const [desk] = await json("first", "devices", "--profile", "alice");

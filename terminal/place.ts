@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Client, Me } from "@fastchat/client";
 import { findGateway, listProfiles, openClient } from "@fastchat/client/node";
-import { errorRow, FastChatError } from "@fastchat/protocol";
+import { ErrorCode, errorRow, FastChatError } from "@fastchat/protocol";
 import { type Config, ourCommand } from "./config.ts";
 import { Failure, exitCodes, isUnreachable, noServices, notSignedIn, type Refused, refusedWith, usage } from "./failure.ts";
 
@@ -91,10 +91,11 @@ export async function openSignedIn(config: Config, options: PlaceOptions): Promi
   return { client, profile };
 }
 
-/** Throws Failure when the session has ended; nobody signs in where its messages still are. */
-export function refuseEnded({ connection }: Client): void {
+/** Throws Failure when the session has ended. */
+export function refuseEnded({ connection, me }: Client): void {
   if (connection.kind !== "ended") return;
-  const sentence = `${connection.sentence} What is here is in the way of that until "${ourCommand} signout" erases it.`;
+  const again = connection.code === ErrorCode.ACCOUNT_CLOSED ? "" : ` "${ourCommand} signin ${me.name}" does that;`;
+  const sentence = `${connection.sentence}${again} "${ourCommand} signout" erases what is here.`;
   throw new Failure(exitCodes.notSignedIn, "session-ended", sentence);
 }
 
