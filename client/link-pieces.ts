@@ -3,8 +3,8 @@ import { type ConversationState, type EpochState, isGivenToNewcomers } from "@fa
 import { sealingOverhead } from "@fastchat/protocol/seal";
 import type { KnownAccount } from "./accounts.ts";
 
-/** Two signatures of an account link, and what frames them. */
-const LINK_OVERHEAD = 140;
+/** Two signatures of an account link and its receipt, and what frames them. */
+const LINK_OVERHEAD = 174;
 const COPY_BYTES = sealingOverhead + 32 + 60;
 const MOST_GIVEN = Math.floor(limits.linkAttachmentBytes / COPY_BYTES) - 1;
 

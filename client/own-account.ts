@@ -337,8 +337,8 @@ export class OwnAccount {
   }
 }
 
-const sizeOf = ({ body, signature, cosignature }: SignedLink): number =>
-  body.length + signature.length + cosignature.length + LINK_OVERHEAD;
+const sizeOf = ({ body, signature, cosignature, receipt }: SignedLink): number =>
+  body.length + signature.length + cosignature.length + receipt.length + LINK_OVERHEAD;
 
 /** Devices that have lost their rights, or went, by a link after this one. */
 const endedSince = (index: number, { devices }: AccountState) =>

@@ -95,7 +95,9 @@ export async function signUp(storage: Storage, options: SignUpOptions): Promise<
       state,
     };
     await insist(
-      () => gateway.finishSignUp(finish),
+      async () => {
+        made.create.receipt = (await gateway.finishSignUp(finish)).receipt;
+      },
       // Somebody has the name: ours, if the answer to an earlier attempt was lost.
       ErrorCode.NAME_TAKEN,
       () => gateway.ticket(me.device, made.signingSeed, []),
@@ -368,7 +370,9 @@ export async function addDevice(gateway: Gateway, account: OpenedKeys, replacesO
   const links = [...account.links, link];
   const after = verified([link], state);
   await insist(
-    () => gateway.addDevice({ grant, link, attachments, replacesOthers }),
+    async () => {
+      link.receipt = (await gateway.addDevice({ grant, link, attachments, replacesOthers })).receipt;
+    },
     // Another link stands there: ours, if the answer to an earlier attempt was lost.
     ErrorCode.STALE_HEAD,
     () => gateway.ticket(device, signingSeed, []),

@@ -122,6 +122,7 @@ const rows: Record<ErrorCode, Omit<ErrorRow, "close">> = {
   [ErrorCode.PUBLIC_NAME_TAKEN]: row("public-name-taken", "tell", 409, "Another group has this public name: choose another."),
   [ErrorCode.NOT_A_MEMBER]: row("not-a-member", "tell", 403, "You are not in this group any more: somebody who is in it can add you."),
   [ErrorCode.VERSION_CONFLICT]: row("version-conflict", "refresh", 409, "Another device changed this first; it is tried again."),
+  [ErrorCode.NO_RECEIPT]: row("no-receipt", "tell", 403, "This server does not know that it ever took this change: it cannot be put back."),
 };
 
 /** First private close code (RFC 6455, section 7.4.2); a socket that ends with an error closes with this plus its code. */

@@ -12,6 +12,7 @@ import type { PutBackAccount } from "@fastchat/protocol/wire/frames";
 import { checkNumbers, malformed, tooManyToday } from "./chat/access.ts";
 import type { PutOut } from "./chat/account-news.ts";
 import type { Sessions } from "./config.ts";
+import type { Receipts } from "./receipts.ts";
 import { appendAccountLink, fillAttachments, type NewSignIn } from "./store/accounts.ts";
 import type { ChainStates } from "./store/chains.ts";
 import type { Database } from "./store/database.ts";
@@ -27,15 +28,16 @@ export interface PutBack {
 /**
  * [H6] Appends links of an account's chain that this server lost, and keeps what lay beside them as far as it comes with them, perhaps later than
  * they. A device that comes back where one at a time may be takes the place of the older ones, as it did when it was added [H8]. Nobody has shown
- * who asks: a link costs one look at what lies beside it, and each counts once. Throws FastChatError: NOT_FOUND for an account that is not here at
- * all (its password is lost with it), LINK_INVALID for another chain, MALFORMED for links in another order than that of the chain.
+ * who asks, and who signed a link need not have been its owner: what this server took it knows by its receipt alone. A link costs one look at what
+ * lies beside it, and each counts once. Throws FastChatError: NO_RECEIPT for a link without its own, NOT_FOUND for an account that is not here at all
+ * (its password is lost with it), LINK_INVALID for another chain, MALFORMED for links in another order than that of the chain.
  */
 export async function putBackLinks(
-  context: { readonly database: Database; readonly chains: ChainStates; readonly sessions?: Sessions },
+  context: { readonly database: Database; readonly chains: ChainStates; readonly receipts: Receipts; readonly sessions?: Sessions },
   body: PutBackAccount,
   now: number,
 ): Promise<PutBack> {
-  const { database, chains } = context;
+  const { database, chains, receipts } = context;
   const { links } = body;
   const account = links[0] && accountIdIn(links[0]);
   if (account === undefined || links.length > limits.accountLinks) throw new FastChatError(ErrorCode.MALFORMED);
@@ -50,7 +52,8 @@ export async function putBackLinks(
   const offered = offeredBeside(body);
   let last = 0;
   for (const link of links) {
-    const index = state.hashes.indexOf(accountLinkHash(link)) + 1;
+    const hash = accountLinkHash(link);
+    const index = state.hashes.indexOf(hash) + 1;
     if (index > 0) {
       if (index <= last) throw malformed("links in another order than that of the chain");
       last = index;
@@ -58,6 +61,7 @@ export async function putBackLinks(
       if (!isEmpty(attachments)) await fillAttachments(database, state, { index, attachments });
       continue;
     }
+    if (!receipts.isRight(hash, link.receipt)) throw new FastChatError(ErrorCode.NO_RECEIPT);
     const result = applyAccountLink(state, link);
     if (result.kind === "incomplete")
       throw new FastChatError(result.reason === "version" ? ErrorCode.VERSION_TOO_OLD : ErrorCode.STALE_HEAD);

@@ -191,13 +191,14 @@ export async function startSignUp(
 export async function signUp(gateway: string, name: string, invitation = ""): Promise<TestPerson> {
   const { person, link, attachments } = await makePerson(name);
   const started = await startSignUp(gateway, name, person.password, invitation);
-  await post(gateway, "/v1/sign-up/finish", wire.SignUpFinishSchema, wire.SignUpFinishedSchema, {
+  const finished = await post(gateway, "/v1/sign-up/finish", wire.SignUpFinishSchema, wire.SignUpFinishedSchema, {
     name,
     ...started,
     create: link,
     attachments,
     invitation,
   });
+  link.receipt = finished.receipt;
   return person;
 }
 
@@ -248,12 +249,13 @@ export async function addDeviceBy(
   const generation = person.state.accountKeys.length;
   const copy = (await sealAccountKey({ generation, secret: person.accountKey.secret }, person.state.nonce, recipient))!;
   const link = buildAddDevice(person.state, { identitySeed: person.identitySeed, device: keys, sealedHash: sealedCopyHash(copy) });
-  await post(gateway, "/v1/devices", wire.AddDeviceSchema, wire.DeviceAddedSchema, {
+  const answer = await post(gateway, "/v1/devices", wire.AddDeviceSchema, wire.DeviceAddedSchema, {
     grant,
     link,
     attachments: { deviceSealingKey: sealing.publicKey, copies: [{ device: idBytes(device), generation, sealed: copy }] },
     replacesOthers,
   });
+  link.receipt = answer.receipt;
   take(person, link);
   const added = { device, signingSeed };
   person.devices.push(added);

@@ -8,6 +8,7 @@ import { HintLine } from "../bus/hint-line.ts";
 import type { PeoplePolicy } from "../config.ts";
 import type { Log } from "../events.ts";
 import { openChatMetrics } from "../metrics.ts";
+import { readReceipts, type Receipts } from "../receipts.ts";
 import { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
 import { type HeardHeartbeat, leaveRegistry, readHeartbeats } from "../store/servers.ts";
@@ -55,9 +56,10 @@ export interface ChatServer extends AsyncDisposable {
 export async function startChatServer(options: ChatServerOptions): Promise<ChatServer> {
   const { database, host, port } = options;
   const heard = await readHeartbeats(database);
+  const receipts = await readReceipts(database);
   const http = createServer({ requestTimeout: limits.connectMs, headersTimeout: limits.connectMs });
   await new Promise<void>((resolve, reject) => http.once("error", reject).listen({ host, port }, resolve));
-  const server = new RunningChatServer(options, http, heard);
+  const server = new RunningChatServer(options, { http, heard, receipts });
   await server.offer();
   return server;
 }
@@ -80,7 +82,10 @@ class RunningChatServer implements ChatServer {
   #stopped = false;
 
   /** `http` listens already; nothing has come in yet. */
-  constructor(options: ChatServerOptions, http: Server, heard: readonly HeardHeartbeat[]) {
+  constructor(
+    options: ChatServerOptions,
+    { http, heard, receipts }: { readonly http: Server; readonly heard: readonly HeardHeartbeat[]; readonly receipts: Receipts },
+  ) {
     const { bus, database, host, advertisedHost = host, log, people, webOrigins } = options;
     this.port = (http.address() as AddressInfo).port;
     this.name = options.name(this.port);
@@ -105,6 +110,7 @@ class RunningChatServer implements ChatServer {
       presence: new PresenceBoard(database, log),
       hints,
       chains: new ChainStates(database),
+      receipts,
       queue: openAppendQueue({ database, delivery, hints, metrics, log }),
       people,
       rates: {

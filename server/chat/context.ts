@@ -4,6 +4,7 @@ import type { PeoplePolicy } from "../config.ts";
 import type { Log } from "../events.ts";
 import type { ChatMetrics } from "../metrics.ts";
 import type { AppendQueue } from "../store/append-queue.ts";
+import type { Receipts } from "../receipts.ts";
 import type { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
 import type { TokenBuckets } from "../token-bucket.ts";
@@ -20,6 +21,7 @@ export interface ChatContext {
   readonly hints: HintLine;
   readonly presence: PresenceBoard;
   readonly chains: ChainStates;
+  readonly receipts: Receipts;
   readonly people: PeoplePolicy;
   readonly rates: {
     readonly links: TokenBuckets;

@@ -27,8 +27,10 @@ export async function addDevice(gateway: GatewayContext, body: AddDevice): Promi
   if (link === undefined || previous === undefined) throw new FastChatError(ErrorCode.MALFORMED);
   const before = await gateway.chains.account(grant["account"] as AccountId);
   if (before === undefined) throw new FastChatError(ErrorCode.NO_SUCH_USER);
+  const hash = accountLinkHash(link);
+  const added = () => create(DeviceAddedSchema, { receipt: gateway.receipts.of(hash) });
   // An answer that got lost, asked for again.
-  if (before.hashes.includes(accountLinkHash(link))) return create(DeviceAddedSchema);
+  if (before.hashes.includes(hash)) return added();
   await mustHaveRecord(gateway, before.account, grant["record"]);
   if (toHex(previous) !== grant["head"]) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
   if (before.closed) throw new FastChatError(ErrorCode.ACCOUNT_CLOSED);
@@ -54,7 +56,7 @@ export async function addDevice(gateway: GatewayContext, body: AddDevice): Promi
     ...(stored.kind === "appended" ? hintsOfEnding(state, stored) : []),
   ];
   await tellHints(gateway, hints);
-  return create(DeviceAddedSchema);
+  return added();
 }
 
 /** The hash of the link before, if it is one that adds a device. */

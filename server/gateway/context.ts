@@ -3,6 +3,7 @@ import { ErrorCode, FastChatError } from "@fastchat/protocol";
 import type { Bus } from "../bus/bus.ts";
 import type { Sessions, SignInAnswers, SignUpPolicy } from "../config.ts";
 import type { Log } from "../events.ts";
+import type { Receipts } from "../receipts.ts";
 import type { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
 import type { TokenBuckets } from "../token-bucket.ts";
@@ -16,6 +17,7 @@ export interface GatewayContext {
   readonly database: Database;
   readonly bus: Bus;
   readonly chains: ChainStates;
+  readonly receipts: Receipts;
   readonly secrets: Secrets;
   readonly states: SealedStates;
   /** Each gateway knows of its own. */

@@ -34,6 +34,7 @@ import type { Bus } from "../bus/bus.ts";
 import { isLoopback, type Sessions, type SignInAnswers, type SignUpPolicy } from "../config.ts";
 import { type Log, reasonOf } from "../events.ts";
 import { openGatewayMetrics } from "../metrics.ts";
+import { readReceipts } from "../receipts.ts";
 import { ChainStates } from "../store/chains.ts";
 import { type Database, failureOf } from "../store/database.ts";
 import { TokenBuckets } from "../token-bucket.ts";
@@ -91,6 +92,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     database,
     bus: options.bus,
     chains: new ChainStates(database),
+    receipts: await readReceipts(database),
     secrets,
     states: new SealedStates(secrets.key),
     finishedSignIns: new UsedStates({ lifetimeMs: limits.signInStateMs, most: limits.finishedSignInsRemembered }),

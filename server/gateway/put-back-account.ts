@@ -7,7 +7,7 @@ import { putBackLinks } from "../put-back-account.ts";
 import type { GatewayContext } from "./context.ts";
 import { tellHints } from "./hints.ts";
 
-/** [H6] By a device that the server does not know any more: the links of its account prove that it is one. */
+/** [H6] By a device that the server does not know any more: the links of its account, with their receipts, prove that it was one. */
 export async function putBackAccount(gateway: GatewayContext, body: PutBackAccount): Promise<AccountPutBack> {
   const { state, putOut, isLonger } = await putBackLinks(gateway, body, Date.now());
   const { index, hash } = state.head;

@@ -116,6 +116,7 @@ export async function signedIn(
   // Before the chain: what is recorded anywhere by now is in it.
   const recorded = await readRecordedLinks(database, account);
   const links = await readAccountLinks(database, account);
+  await gateway.receipts.putOnAccountLinks(links);
   const wraps = await readWraps(database, account);
   const key = await newestAccountKey(database, account);
   // The password may have been changed since the start: then these wraps are not those of the one that was given.

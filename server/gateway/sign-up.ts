@@ -63,6 +63,7 @@ export async function finishSignUp(gateway: GatewayContext, body: SignUpFinish):
   checkNumbers(...attachments.wraps.map((wrap) => wrap.version));
   if (!hasAllWraps(attachments)) throw new FastChatError(ErrorCode.LINK_INVALID, { detail: "A wrapped key is missing." });
 
+  const finished = () => create(SignUpFinishedSchema, { receipt: gateway.receipts.of(state.head.hash) });
   const created = await createAccount(gateway.database, {
     state,
     link,
@@ -75,11 +76,11 @@ export async function finishSignUp(gateway: GatewayContext, body: SignUpFinish):
   switch (created.kind) {
     case "created":
       gateway.log.event("info", "sign-up", { outcome: "created" });
-      return create(SignUpFinishedSchema);
+      return finished();
     case "name-taken": {
       // An answer that got lost, asked for again: the same account is there.
       const stored = await findAccount(gateway.database, { name });
-      if (stored?.account === state.account) return create(SignUpFinishedSchema);
+      if (stored?.account === state.account) return finished();
       gateway.log.event("info", "sign-up", { outcome: "name-taken" });
       throw new FastChatError(ErrorCode.NAME_TAKEN);
     }

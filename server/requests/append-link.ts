@@ -17,6 +17,7 @@ import {
   type ConversationState,
   groupIdOf,
   isTooMuchEvidence,
+  type VerifiedAccounts,
 } from "@fastchat/protocol/chain";
 import { equal, sealedProfileHash } from "@fastchat/protocol/seal";
 import { type ConversationLink, ConversationLinkSchema, type LinkEntry, LinkEntrySchema } from "@fastchat/protocol/wire/conversation";
@@ -42,9 +43,10 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, request) 
   checkNumbers(body.index);
   if (conversation.length !== 0 && !isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
   chat.rates.links.takeOrThrow(session.device);
+  // [H6] Its signature does not tell that this server took it when its author had the right to write it.
+  if (putBack && !chat.receipts.isRight(conversationLinkHash(entry.link), entry.link.receipt))
+    throw new FastChatError(ErrorCode.NO_RECEIPT);
   if (isTooMuchEvidence(entry.evidence)) throw new FastChatError(ErrorCode.TOO_LARGE);
-  const encoded = toBinary(LinkEntrySchema, entry);
-  if (encoded.length > limits.packetBytes - ENTRY_OVERHEAD) throw new FastChatError(ErrorCode.TOO_LARGE);
   checkProfile(body, entry.profile);
 
   // Before a group's `create` there is no id to name: a retry of one that was stored is found by the one that follows from it.
@@ -57,7 +59,10 @@ export const appendLink: Handler<"appendLink"> = async (chat, session, request) 
     throw error;
   });
   if (judged.kind === "known") return answer(judged.stored);
-  const { before, state, heads } = judged;
+  const { before, state, heads, accounts } = judged;
+  await chat.receipts.putOnEntry(entry, accounts);
+  const encoded = toBinary(LinkEntrySchema, entry);
+  if (encoded.length > limits.packetBytes - ENTRY_OVERHEAD) throw new FastChatError(ErrorCode.TOO_LARGE);
   const stored = await storeLink(chat.database, {
     conversation: state.conversation,
     account: accountId(body.account),
@@ -95,13 +100,15 @@ type Judged =
       readonly before: ConversationState | undefined;
       readonly state: ConversationState;
       readonly heads: readonly NamedHead[];
+      /** At these heads. */
+      readonly accounts: VerifiedAccounts;
     };
 
 /** Whether the link may follow what is stored. Throws FastChatError. */
 async function judge(chat: ChatContext, session: Session, { request, link, entry, body, id, isIn }: Asked): Promise<Judged> {
   const hash = conversationLinkHash(link);
   const { conversation, sealedKeys, putBack } = request;
-  // What is put back proves itself.
+  // Who puts a link back has its receipt, and may be no member yet again.
   const before = putBack || isIn ? await chat.chains.conversation(id) : undefined;
   if (before === undefined ? body.change.case !== "create" : !putBack && !before.members.has(session.account)) {
     throw new FastChatError(ErrorCode.NOT_FOUND);
@@ -142,7 +149,7 @@ async function judge(chat: ChatContext, session: Session, { request, link, entry
   if (keys.kind === "invalid") {
     throw new FastChatError(ErrorCode.LINK_INVALID, { detail: `The sealed keys do not fit the change: ${keys.reason}.` });
   }
-  return { kind: "good", before, state, heads };
+  return { kind: "good", before, state, heads, accounts: verified };
 }
 
 function answer(stored: LinkAppendResult): AnswerBody {

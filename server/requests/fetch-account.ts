@@ -12,6 +12,7 @@ export const fetchAccount: Handler<"fetchAccount"> = async (chat, session, { by,
   const { account } = await accessAccount(chat, readKey(by));
   // The key is read last: it is never older than the links, and a newer one shows by its hash.
   const links = await readAccountLinks(chat.database, account, after);
+  await chat.receipts.putOnAccountLinks(links);
   const key = await newestAccountKey(chat.database, account);
   const accountPublicKey = key?.publicKey ?? new Uint8Array(0);
   const value = create(AccountSchema, { account: idBytes(account), links, accountPublicKey });

@@ -6,7 +6,7 @@ import { endSessions, hintsOfEnding, tellAccountMoved } from "../chat/account-ne
 import type { Handler } from "../chat/context.ts";
 import { putBackLinks } from "../put-back-account.ts";
 
-/** [H6] Of any account: its links prove themselves. */
+/** [H6] Of any account, by whoever has its links with their receipts. */
 export const putBackAccount: Handler<"putBackAccount"> = async (chat, session, body) => {
   chat.rates.links.takeOrThrow(session.device);
   const { state, putOut, isLonger } = await putBackLinks(chat, body, chat.now());

@@ -1,11 +1,23 @@
 import { randomBytes } from "node:crypto";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type ConversationId, ErrorCode, idBytes } from "@fastchat/protocol";
-import { accountLinkHash, groupCreate, removalOf } from "@fastchat/protocol/chain";
+import { accountLinkHash, conversationLinkHash, groupCreate, removalOf } from "@fastchat/protocol/chain";
 import { toHex } from "@fastchat/protocol/seal";
 import { ConversationLinkSchema } from "@fastchat/protocol/wire/conversation";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { addDevice, codeOf, getTicket, post, signUp, TestConversation, type TestPerson, TestSocket } from "../test-client.ts";
+import { readReceipts } from "../receipts.ts";
+import {
+  addDevice,
+  buildRevocation,
+  codeOf,
+  getTicket,
+  post,
+  signUp,
+  take,
+  TestConversation,
+  type TestPerson,
+  TestSocket,
+} from "../test-client.ts";
 import { TestGroup } from "../test-group.ts";
 import { TestInstallation } from "../test-installation.ts";
 import * as wire from "@fastchat/protocol/wire/frames";
@@ -60,8 +72,12 @@ test("[H6] [G4] lost links of an account are put back by anybody, as they were; 
   const putBack = (value: object) => m.refusal({ case: "putBackAccount", value });
   const bent = { ...link, signature: link.signature.map((byte, place) => (place === 0 ? byte ^ 1 : byte)) };
   expect(await putBack({ links: [] })).toBe(ErrorCode.MALFORMED);
-  expect(await putBack({ links: [bent] })).toBe(ErrorCode.LINK_INVALID);
-  expect(await putBack({ links: [{ ...link, cosignature: new Uint8Array(0) }] })).toBe(ErrorCode.LINK_INVALID);
+  const unlike = [bent, { ...link, cosignature: new Uint8Array(0) }];
+  for (const each of unlike) expect(await putBack({ links: [each] })).toBe(ErrorCode.NO_RECEIPT);
+  const { receipt } = link;
+  for (const wrong of [new Uint8Array(0), receipt.subarray(1), receipt.map((byte) => byte ^ 1), randomBytes(64), alice.links[0]!.receipt]) {
+    expect(await putBack({ links: [{ ...link, receipt: wrong }] })).toBe(ErrorCode.NO_RECEIPT);
+  }
   const { account, index } = (
     await m.ask({ case: "compare", value: { accounts: [{ account: idBytes(alice.account), index: 2 }] } }, "compared")
   ).shorter[0]!;
@@ -96,9 +112,16 @@ test("[H6] [C3] a lost link of a group is put back by a member, and by nobody el
   await using m = await welcome(mallory);
   await group.create(a);
   const removal = await group.link(alice, removalOf([mallory.account]));
+  // As if the server had taken it, and lost it.
+  const receipts = await readReceipts(installation.database);
+  removal.entry.link!.receipt = receipts.of(conversationLinkHash(removal.entry.link!));
   const request = { ...group.request(removal).value, sealedKeys: [], putBack: true };
   const bent = { ...removal.entry, link: { ...removal.entry.link!, signature: randomBytes(64) } };
-  expect(await b.refusal({ case: "appendLink", value: { ...request, entry: bent } })).toBe(ErrorCode.LINK_INVALID);
+  expect(await b.refusal({ case: "appendLink", value: { ...request, entry: bent } })).toBe(ErrorCode.NO_RECEIPT);
+  const unreceipted = { ...removal.entry, link: { ...removal.entry.link!, receipt: new Uint8Array(0) } };
+  for (const socket of [a, b]) {
+    expect(await socket.refusal({ case: "appendLink", value: { ...request, entry: unreceipted } })).toBe(ErrorCode.NO_RECEIPT);
+  }
   // Not put back, it must come from its author; and its sealed keys with it.
   expect(await b.refusal({ case: "appendLink", value: { ...request, putBack: false } })).toBe(ErrorCode.FORBIDDEN);
   expect(await a.refusal({ case: "appendLink", value: { ...request, putBack: false } })).toBe(ErrorCode.LINK_INVALID);
@@ -121,6 +144,35 @@ test("[H6] [C3] a lost link of a group is put back by a member, and by nobody el
   });
 });
 
+test("[H6] [C1] [H3] what a revoked device signs later is not taken from an accomplice who puts it back; what it wrote before is", async () => {
+  const author = await signUp(gateway, "alice-of-thefts");
+  const group = new TestGroup(author, bob, mallory);
+  const phone = await addDevice(gateway, author);
+  await using a = await welcome(author);
+  await group.create(a);
+  // By her first device, which is stolen: on top of the same head it can sign this at any time.
+  const removal = await group.link(author, removalOf([bob.account]));
+  await using p = await TestSocket.welcome(gateway, phone);
+  const made = await buildRevocation(author, author.devices[0]!);
+  await p.ask(
+    { case: "appendAccountLink", value: { link: made.link, attachments: made.attachments, vault: [], vaultRevision: 0 } },
+    "appended",
+  );
+  take(author, made.link);
+  await using m = await welcome(mallory);
+  const request = { ...group.request(removal).value, putBack: true };
+  expect(await m.refusal({ case: "appendLink", value: request })).toBe(ErrorCode.NO_RECEIPT);
+  // That of a link that was taken is none of it.
+  const { entries } = await m.ask({ case: "fetchEntries", value: { conversation: idBytes(group.id), after: 0, limit: 10 } }, "entries");
+  const taken = entries.flatMap(({ body }) => (body.case === "link" ? [body.value.link!.receipt] : []));
+  expect(taken).toEqual([expect.objectContaining({ length: 32 })]);
+  removal.entry.link!.receipt = taken[0]!;
+  expect(await m.refusal({ case: "appendLink", value: request })).toBe(ErrorCode.NO_RECEIPT);
+  // As if the server had taken it when the device had its rights, and lost it.
+  removal.entry.link!.receipt = (await readReceipts(installation.database)).of(conversationLinkHash(removal.entry.link!));
+  await m.ask({ case: "appendLink", value: request }, "appended");
+});
+
 test("[H6] [W8] who says that a link is put back learns of no conversation that it is there, and uses up nobody's rekeys", async () => {
   const [carol, dave] = [await signUp(gateway, "carol-of-secrets"), await signUp(gateway, "dave-of-secrets")];
   const conversation = new TestConversation(carol, dave);
@@ -128,6 +180,7 @@ test("[H6] [W8] who says that a link is put back learns of no conversation that 
   await conversation.open(c, carol);
   const strangers = new TestConversation(dave, mallory);
   const { entry } = await new TestGroup(carol, dave).link(carol, groupCreate(new Map([[carol.account, "admin"]]), randomBytes(32)));
+  entry.link!.receipt = (await readReceipts(installation.database)).of(conversationLinkHash(entry.link!));
   await using m = await welcome(mallory);
   const guess = (id: ConversationId, index: number, change: MessageInitShape<typeof ConversationLinkSchema>["change"]) => {
     const author = { account: idBytes(carol.account), device: idBytes(carol.devices[0]!.device) };
@@ -137,8 +190,8 @@ test("[H6] [W8] who says that a link is put back learns of no conversation that 
     return m.refusal({ case: "appendLink", value });
   };
   for (const id of [conversation.id, strangers.id]) {
-    for (const index of [1, 2, 9]) expect(await guess(id, index, { case: "rekey", value: {} })).toBe(ErrorCode.NOT_FOUND);
-    expect(await guess(id, 1, { case: "create", value: {} })).toBe(ErrorCode.NOT_FOUND);
+    for (const index of [1, 2, 9]) expect(await guess(id, index, { case: "rekey", value: {} })).toBe(ErrorCode.NO_RECEIPT);
+    expect(await guess(id, 1, { case: "create", value: {} })).toBe(ErrorCode.NO_RECEIPT);
     expect(await m.refusal({ case: "appendLink", value: { conversation: idBytes(id), entry, sealedKeys: [], putBack: true } })).toBe(
       ErrorCode.NOT_FOUND,
     );

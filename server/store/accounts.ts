@@ -508,7 +508,7 @@ export async function fillAttachments(
     const row = await transaction.selectFrom("account").select("closed").where("account", "=", account).forUpdate().executeTakeFirst();
     // What was removed with the account, not lost, nobody brings back [H7].
     if (row?.closed === true) return;
-    if ("signIn" in lost) return fillSignIn(transaction, account, lost.signIn);
+    if ("signIn" in lost) return fillSignIn(transaction, state, lost.signIn);
     const { index, attachments } = lost;
     await insertKeys(transaction, state, index, attachments);
     if (attachments.deviceSealingKey.length === 0) return;
@@ -522,8 +522,12 @@ export async function fillAttachments(
   });
 }
 
-/** Only where the identity key of before is wrapped still: a password may have been changed since. */
-async function fillSignIn(transaction: Transaction<Tables>, account: Uint8Array, { record, wraps }: NewSignIn): Promise<void> {
+/**
+ * Only where the identity key of before is wrapped still: a password may have been changed since. A version for each identity key, or who has the
+ * newest would set any password by a higher one.
+ */
+async function fillSignIn(transaction: Transaction<Tables>, state: AccountState, { record, wraps }: NewSignIn): Promise<void> {
+  const account = idBytes(state.account);
   const identity = wraps.find(({ purpose }) => purpose === WrapPurpose.IDENTITY_BY_MASTER);
   const stored = await transaction
     .selectFrom("account_wrap")
@@ -531,7 +535,7 @@ async function fillSignIn(transaction: Transaction<Tables>, account: Uint8Array,
     .where("account", "=", account)
     .where("purpose", "=", WrapPurpose.IDENTITY_BY_MASTER)
     .executeTakeFirst();
-  if (identity === undefined || (stored !== undefined && stored.version >= identity.version)) return;
+  if (identity?.version !== state.identityKeys.length || (stored !== undefined && stored.version >= identity.version)) return;
   await transaction.updateTable("sign_in_record").set({ record }).where("account", "=", account).execute();
   await transaction
     .deleteFrom("account_wrap")

@@ -6,6 +6,7 @@ import { groups } from "./migrations/0003-groups.ts";
 import { deviceTimes } from "./migrations/0004-device-times.ts";
 import { joinRequestsOfAccount } from "./migrations/0005-join-requests-of-account.ts";
 import { sessions } from "./migrations/0006-sessions.ts";
+import { receiptKey } from "./migrations/0007-receipt-key.ts";
 
 /** In order; a migration that was released is never changed. */
 const migrations: readonly { readonly name: string; readonly statements: string }[] = [
@@ -15,6 +16,7 @@ const migrations: readonly { readonly name: string; readonly statements: string 
   { name: "device-times", statements: deviceTimes },
   { name: "join-requests-of-account", statements: joinRequestsOfAccount },
   { name: "sessions", statements: sessions },
+  { name: "receipt-key", statements: receiptKey },
 ];
 
 /** Any fixed number: who holds this advisory lock migrates. */

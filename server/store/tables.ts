@@ -3,7 +3,7 @@ import type { Generated } from "kysely";
 /** The tables as Kysely sees them; migrations/ says what they mean. */
 export interface Tables {
   migration: { version: number; name: string };
-  installation: { only_one: boolean; incarnation: number };
+  installation: { only_one: boolean; incarnation: number; receipt_key: Uint8Array };
   account: {
     account: Uint8Array;
     name: string;

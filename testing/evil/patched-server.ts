@@ -34,11 +34,7 @@ export async function startPatchedServer(system: System, patches: readonly Patch
  */
 export const takesInvalidLinks: readonly Patch[] = [
   { file: "server/requests/append-link.ts", find: "  if (!putBack) checkAuthor(session, body);\n", replace: "  if (!putBack);\n" },
-  {
-    file: "server/requests/append-link.ts",
-    find: "putBack || (await isMember(chat.database, id, session.account))",
-    replace: "true",
-  },
+  { file: "server/requests/append-link.ts", find: "putBack || isIn ?", replace: "true ?" },
   { file: "server/requests/append-link.ts", find: ": !putBack && !before.members.has(session.account)) {", replace: ": false) {" },
   {
     file: "server/requests/append-link.ts",
@@ -49,12 +45,12 @@ export const takesInvalidLinks: readonly Patch[] = [
           \`WITH place AS (UPDATE conversation SET head = head + 1 WHERE conversation = $1 RETURNING head, head_time)
            INSERT INTO entry (conversation, sequence, time, account, device, kind, body) SELECT $1, head, head_time, $2, $3, 2, $4 FROM place
            RETURNING sequence AS head, time AS head_time\`,
-          [Buffer.from(before.conversation, "hex"), body.account, body.device, encoded],
+          [Buffer.from(before.conversation, "hex"), body.account, body.device, toBinary(LinkEntrySchema, entry)],
         );
         const { head, head_time: time } = rows[0]!;
         chat.delivery.known(before.conversation, head);
         chat.hints.tellHead(before.conversation, head);
-        return answer({ kind: "appended", sequence: head, time, joined: [] });
+        return { kind: "known", stored: { kind: "appended", sequence: head, time, joined: [] } };
       }
     }
       throw`,

@@ -664,7 +664,8 @@ export type AppendLink = Message<"fastchat.v1.AppendLink"> & {
   sealedKeys: SealedKey[];
 
   /**
-   * A link that the server lost, by whoever has it, its author or not; without its sealed keys, which nobody has any more [H6].
+   * A link that the server took and lost, by whoever has it with its receipt, its author or not; without its sealed keys, which nobody has any more
+   * [H6].
    *
    * @generated from field: bool put_back = 4;
    */
@@ -1636,14 +1637,14 @@ export const ComparedSchema: GenMessage<Compared> = /*@__PURE__*/
   messageDesc(file_fastchat_v1_frames, 49);
 
 /**
- * Links of an account's chain that the server lost, by whoever has them: they prove themselves. Also POST /v1/accounts/put-back, for a device
- * that the server does not know any more.
+ * Links of an account's chain that the server took and lost, by whoever has them. Also POST /v1/accounts/put-back, for a device that the server
+ * does not know any more.
  *
  * @generated from message fastchat.v1.PutBackAccount
  */
 export type PutBackAccount = Message<"fastchat.v1.PutBackAccount"> & {
   /**
-   * Consecutive; those that the server has are skipped.
+   * In order; those that the server has are skipped, all others need their receipts.
    *
    * @generated from field: repeated fastchat.v1.SignedLink links = 1;
    */
