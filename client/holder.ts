@@ -124,7 +124,7 @@ export class Holder {
   #restored: Promise<void> | undefined;
   /** The vault of this connection was read, or could not be. */
   #vaultRead: Promise<unknown> = Promise.resolve();
-  /** The same, from when the connection begins: what it is needed for is not needed to make good what the server lost. */
+  /** The same for who comes before it is begun to be read: what makes good what the server lost comes first, and must not wait for this. */
   #vaultKnown: Promise<void> = Promise.resolve();
 
   constructor(parts: HolderParts) {

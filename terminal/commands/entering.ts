@@ -40,10 +40,11 @@ export async function placeToEnter(context: Context, name: string, timeout: stri
   const client = await openClient({ home, profile }, { ...programIn(profile), ...(chosen !== undefined && { gateway: chosen }) });
   if (client === undefined) return { home, profile, gateway: chosen ?? (await chooseGateway(config, place)), milliseconds };
   await using _ = client;
-  // Nobody can be shown them any more then.
-  await using _warnings = await showWarnings(client, output);
   const { me } = client;
-  if (me.name !== name || !(await isPutOut(client, milliseconds))) throw takenBy(me.name, profile);
+  if (me.name !== name) throw takenBy(me.name, profile);
+  // They go with the rest.
+  await using _warnings = await showWarnings(client, output);
+  if (!(await isPutOut(client, milliseconds))) throw takenBy(me.name, profile);
   return { home, profile, gateway: me.gateway, milliseconds };
 }
 
