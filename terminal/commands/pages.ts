@@ -2,6 +2,8 @@ import type { ChatItem, Client, ConversationSummary } from "@fastchat/client";
 import { exitCodes, Failure } from "../failure.ts";
 
 const PAGE = 200;
+/** Of few messages there may be many notices behind, which are not asked for one by one. */
+const SMALLEST_PAGE = 20;
 
 /** Older items are not here, and the server cannot be asked for them, or does not give them. */
 export const notFetched = (): Failure =>
@@ -63,8 +65,9 @@ export async function newestItems(
 ): Promise<readonly ChatItem[]> {
   const found: ChatItem[] = [];
   let before: number | undefined;
+  const limit = Math.min(PAGE, Math.max(SMALLEST_PAGE, count));
   for (let messages = 0; messages < count;) {
-    const { items, more } = await client.items(id, { ...(before !== undefined && { before }), limit: Math.min(PAGE, count) });
+    const { items, more } = await client.items(id, { ...(before !== undefined && { before }), limit });
     messages += items.filter(({ kind }) => kind === "message").length;
     found.unshift(...items);
     before = items.find(({ sequence }) => sequence !== undefined)?.sequence;
