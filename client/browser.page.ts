@@ -38,7 +38,7 @@ Object.assign(globalThis, {
     return client?.role ?? "nobody";
   },
   async openQuickHere(gateway: string, name: string, password: string): Promise<string> {
-    const result = await openQuick({ gateway, name, password }, { deviceName: "QuickChat in a browser" });
+    const result = await openQuick({ gateway, name, password }, { deviceName: () => "QuickChat in a browser" });
     if (result.kind !== "open") return result.kind;
     ({ client } = result);
     await client.caughtUp();
