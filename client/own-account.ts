@@ -288,7 +288,9 @@ export class OwnAccount {
     const { connection } = this.#parts;
     for (let attempt = 1; ; attempt++) {
       try {
-        await connection.request({ case: "appendAccountLink", value }, "appended");
+        const { receipt } = await connection.request({ case: "appendAccountLink", value }, "appended");
+        // This device may keep the link before it hears of it from the server.
+        if (value.link !== undefined) value.link.receipt = receipt;
         return;
       } catch (error) {
         if (!(error instanceof ConnectionLost)) throw error;
