@@ -7,9 +7,9 @@ import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import type { ConversationId } from "@fastchat/protocol";
 import { enter, fastchat, signUpPeople, startFastchat, startSystem } from "@fastchat/testing";
-import { processTree } from "../testing/canary/memory.ts";
 import { FarClient } from "./far-client.ts";
 import { cpuOf, noise, size, spread, timed } from "./measure.ts";
+import { usageOf } from "./usage.ts";
 
 const megabytes = Number(process.argv[2] ?? 2_000);
 const seconds = Number(process.argv[3] ?? 60);
@@ -56,7 +56,7 @@ function residentOf(pid: number): number {
 }
 
 const servers = () => system.processes.map(({ name, pid }) => ({ name, pid: pid! }));
-const postgres = async (): Promise<number> => (await processTree(system.postgres!.processId!)).reduce((sum, pid) => sum + cpuOf(pid), 0);
+const postgres = async (): Promise<number> => (await usageOf(system)).postgres;
 
 /** The command as a process of its own: how long it took, its processor time and the most memory that it had. */
 async function measured(args: readonly string[]) {

@@ -227,17 +227,19 @@ export type ClientEvent =
   | { readonly kind: "catching-up"; readonly done: number; readonly total: number }
   /** Everything that arrived while this device was away is stored now. */
   | { readonly kind: "caught-up" }
-  /**
-   * About the account, the server or this device as a whole. `storage`: the disk is full; what arrives waits on the server. `older-copy`: the profile
-   * was put back from a copy.
-   */
-  | {
-      readonly kind: "warning";
-      readonly warning: "vault" | "account-fork" | "new-device" | "quick-ended" | "incarnation" | "older-copy" | "storage";
-      readonly text: string;
-      /** With `new-device` and `quick-ended`: the device to revoke, if it is not one's own, or its machine may have kept what it knew [H3]. */
-      readonly device?: DeviceId;
-    };
+  /** All but `storage` waits for `showWarning`, too. */
+  | ({ readonly kind: "warning" } & Warning);
+
+/**
+ * About the account, the server or this device as a whole. `storage`: the disk is full; what arrives waits on the server. `older-copy`: the profile
+ * was put back from a copy.
+ */
+export interface Warning {
+  readonly warning: "vault" | "account-fork" | "new-device" | "quick-ended" | "incarnation" | "older-copy" | "storage";
+  readonly text: string;
+  /** With `new-device` and `quick-ended`: the device to revoke, if it is not one's own, or its machine may have kept what it knew [H3]. */
+  readonly device?: DeviceId;
+}
 
 export interface SendOptions {
   /** Seconds for which it lives after it was read, up to `limits.messageLifetimeSeconds`; 0: without an end. Left out: as `setTimer` says. */
@@ -268,6 +270,12 @@ export interface Client {
 
   /** Returns the function that ends the subscription. Listeners are called after the change is durable, never inside a transaction. */
   subscribe(listener: (event: ClientEvent) => void): () => void;
+
+  /**
+   * Has the oldest warning that no person has seen shown, by whoever asks first of all processes of this profile. It waits, however the process ends
+   * that heard of it, until `show` has resolved. False: there is none.
+   */
+  showWarning(show: (warning: Warning) => void | Promise<void>): Promise<boolean>;
 
   /** Resolves when everything that had arrived when it was called is stored; rejects when the signal aborts. Needs a connection. */
   caughtUp(signal?: AbortSignal): Promise<void>;
@@ -452,8 +460,8 @@ export interface OpenOptions {
   readonly offline?: boolean;
   /** "fastchat-terminal/0.1.0", for the operator's logs. */
   readonly agent?: string;
-  /** What this device is called until its owner calls it otherwise: "Terminal on kitchen-pc". Sealed: the server does not learn it. */
-  readonly deviceName?: string;
+  /** What this device of an account is called until its owner calls it otherwise: "Terminal on kitchen-pc". Sealed: the server does not learn it. */
+  readonly deviceName?: (me: Me) => string;
 }
 
 export interface RecoverOptions {

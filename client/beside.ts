@@ -19,6 +19,7 @@ import { Standings } from "./standing.ts";
 import { prefixRange, type Storage } from "./storage.ts";
 import { Vault } from "./vault.ts";
 import { Views } from "./views.ts";
+import { waitingWarnings } from "./warnings.ts";
 
 /** There may be many requests: they are counted so often, not with everything that happens. */
 const TELL_REQUESTS_MS = 1_000;
@@ -57,6 +58,8 @@ export class Beside {
   /** Messages with a lifetime, by the keys of their timers: when they are over. */
   #timers = new Map<string, number>();
   #notes = new Map<string, Uint8Array>();
+  /** Numbers of warnings that were told here, or waited before. */
+  #warned = new Set<number>();
   /** How many requests there were. */
   #told = 0;
   #telling: ReturnType<typeof setTimeout> | undefined;
@@ -129,6 +132,7 @@ export class Beside {
     this.#seen = await this.#conversations();
     this.#queued = await this.#outbox();
     this.#notes = await this.#notesOfConversations();
+    this.#warned = new Set((await waitingWarnings(this.#storage)).map(({ number }) => number));
     this.#connection = (await readHolderConnection(this.#storage)) ?? unknown;
   }
 
@@ -178,6 +182,7 @@ export class Beside {
   /** What the holder stored since: told as if it had happened here. */
   async #look(): Promise<void> {
     await this.#lookAtConnection();
+    await this.#lookAtWarnings();
     await this.clock.load();
     await this.#vault.load();
     await this.contacts.load();
@@ -240,6 +245,18 @@ export class Beside {
     if (JSON.stringify(connection) === JSON.stringify(this.#connection)) return;
     this.#connection = connection;
     this.#emit({ kind: "connection", connection });
+  }
+
+  /** Some that no person has seen. */
+  async hasWarnings(): Promise<boolean> {
+    return (await waitingWarnings(this.#storage)).length > 0;
+  }
+
+  async #lookAtWarnings(): Promise<void> {
+    const waiting = await waitingWarnings(this.#storage);
+    const before = this.#warned;
+    this.#warned = new Set(waiting.map(({ number }) => number));
+    for (const { number, ...warning } of waiting) if (!before.has(number)) this.#emit({ kind: "warning", ...warning });
   }
 
   /** Ids of own messages among those that came. */

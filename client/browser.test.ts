@@ -1,6 +1,8 @@
+import { createHash, randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { launchBrowser, newPassword, openBrowserPage, person, startSystem, type System } from "@fastchat/testing";
+import { MemorySink } from "./files/memory-sink.ts";
 
 const module = fileURLToPath(new URL("browser.page.ts", import.meta.url));
 
@@ -30,6 +32,50 @@ test("the SDK signs up and chats in a browser, with somebody in Node", async () 
   expect(await call("exportHere")).toEqual([expect.any(Number), 2]);
   expect(await call("signOutHere")).toBe("told");
   expect(await call("openHere")).toBe("nobody");
+  expect(browser.faults).toEqual([]);
+});
+
+test("[S6] a page sends files and fetches them, and goes on with an upload when it is opened again", async () => {
+  await using bob = await person(system, "bob-of-files");
+  await using browser = await openBrowserPage(module, system.gatewayUrl);
+  const { page } = browser;
+  const call = (name: string, ...given: unknown[]) => page.evaluate(`${name}(${given.map((one) => JSON.stringify(one)).join(", ")})`);
+  const hashes = async (from: string): Promise<string[]> => {
+    const places = (await bob.messages(from)).flatMap(({ mine, files, conversation, sequence }) =>
+      mine ? [] : files.map((file, place) => ({ file, at: { conversation, sequence: sequence!, place } })),
+    );
+    const found: string[] = [];
+    for (const { file, at } of places) {
+      const sink = new MemorySink(file.bytes);
+      await bob.client.files.fetch(at, sink);
+      found.push(createHash("sha256").update(sink.bytes).digest("hex"));
+    }
+    return found;
+  };
+  await call("signUpHere", system.gatewayUrl, "webby-of-files", newPassword());
+  await call("openHere");
+  const sent = await call("sendFilesHere", "bob-of-files", "from a page", [0, 70_000, 12_000_000]);
+  await bob.hears("webby-of-files", "from a page");
+  expect(await hashes("webby-of-files")).toEqual(sent);
+  // The page is gone as soon as the files stand in the outbox.
+  const more = await call("sendFilesHere", "bob-of-files", "and once more", [30_000_000]);
+  await page.reload();
+  await call("openHere");
+  await bob.hears("webby-of-files", "and once more");
+  expect(await hashes("webby-of-files")).toEqual([...(sent as string[]), ...(more as string[])]);
+
+  const bytes = randomBytes(10_000_000);
+  const conversation = await bob.client.openDirect("webby-of-files");
+  const source = {
+    name: "back.bin",
+    size: bytes.length,
+    stream: async function* () {
+      yield bytes;
+    },
+  };
+  await bob.client.files.send(conversation, [{ source }], { text: "and back" });
+  await expect.poll(() => call("textsHere", "bob-of-files"), { timeout: 10_000 }).toContain("and back");
+  expect(await call("filesHere", "bob-of-files")).toEqual([createHash("sha256").update(bytes).digest("hex")]);
   expect(browser.faults).toEqual([]);
 });
 

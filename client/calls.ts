@@ -2,6 +2,7 @@ import type { AccountId, ClientMessageId, ConversationId } from "@fastchat/proto
 import type { Client } from "./api.ts";
 import type { Groups } from "./api-groups.ts";
 import type { PresenceState } from "./presence.ts";
+import type { NumberedWarning } from "./warnings.ts";
 
 /** About people and this account's own settings. */
 export interface OwnCalls extends Pick<
@@ -25,6 +26,10 @@ export interface OwnCalls extends Pick<
   readRequest(id: ConversationId): Promise<void>;
   /** See Files.cancel. */
   cancelMessage(message: ClientMessageId): Promise<boolean>;
+  /** The oldest warning that was not shown and that nobody else is about to show, for who shows it now. */
+  claimWarning(): Promise<NumberedWarning | undefined>;
+  /** It was: it waits no more. */
+  warningShown(number: number): Promise<void>;
   /** See SealedCalls. */
   sealed(call: { readonly key: string; readonly call: string }): Promise<string>;
   /** Watches the presence of these as well. Gives what is known of them. */
@@ -73,6 +78,8 @@ const names = {
     "cancelMessage",
     "sealed",
     "presences",
+    "claimWarning",
+    "warningShown",
   ],
 } as const satisfies { readonly [Part in keyof Calls]: readonly (keyof Calls[Part])[] };
 

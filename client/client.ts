@@ -32,6 +32,7 @@ import type {
   SafetyNumber,
   SendOptions,
   SessionPolicy,
+  Warning,
 } from "./api.ts";
 import type { ExportOptions, ExportResult } from "./api-export.ts";
 import type { GroupInfo, Groups, Receipt } from "./api-groups.ts";
@@ -178,6 +179,17 @@ class OpenedClient<Place> implements Client {
     const own = (event: ClientEvent) => listener(event);
     this.#listeners.add(own);
     return () => this.#listeners.delete(own);
+  }
+
+  async showWarning(show: (warning: Warning) => void | Promise<void>): Promise<boolean> {
+    // The holder is not troubled for nothing.
+    if (this.#role.kind === "beside" && !(await this.#role.beside.hasWarnings())) return false;
+    const claimed = await this.#own.claimWarning();
+    if (claimed === undefined) return false;
+    const { number, ...warning } = claimed;
+    await show(warning);
+    await this.#own.warningShown(number);
+    return true;
   }
 
   async caughtUp(signal?: AbortSignal): Promise<void> {
@@ -458,7 +470,7 @@ class OpenedClient<Place> implements Client {
   }
 
   async #signOut(): Promise<{ readonly server: "told" | "not-reached" }> {
-    // Beside: the holder signs out and erases; this process only closes what it has open.
+    // Beside, the holder only signs out: who was asked to erases.
     const server =
       this.#role.kind === "holder"
         ? await this.#role.holder.signOut()
@@ -536,7 +548,7 @@ class OpenedClient<Place> implements Client {
       profile: this.#profile,
       gateway: this.#gateway,
       agent,
-      ...(deviceName !== undefined && { deviceName }),
+      ...(deviceName !== undefined && { deviceName: deviceName(this.me) }),
       offline,
       clocks: this.#platform.clocks,
       quick: this.quick,

@@ -46,6 +46,8 @@ export interface ConnectionOptions {
   readonly agent: string;
   /** Hints of the platform that the network may be back, or that this machine slept. */
   readonly onWake: (listener: () => void) => () => void;
+  /** It is never started. */
+  readonly offline?: boolean;
 }
 
 export interface ConnectionListener {
@@ -86,13 +88,7 @@ interface Session {
  * tried again, at once where the server asked for it, else after a growing random wait.
  */
 export class Connection {
-  state: ConnectionState = {
-    kind: "offline",
-    since: Date.now(),
-    retryAt: 0,
-    reason: "connection-lost",
-    detail: "Not connected, as asked for.",
-  };
+  state: ConnectionState;
   readonly #options: ConnectionOptions;
   readonly #listener: ConnectionListener;
   readonly #closing = new AbortController();
@@ -104,6 +100,12 @@ export class Connection {
   constructor(options: ConnectionOptions, listener: ConnectionListener) {
     this.#options = options;
     this.#listener = listener;
+    const since = Date.now();
+    // What comes before it starts waits for the first attempt.
+    this.state =
+      options.offline === true
+        ? { kind: "offline", since, retryAt: 0, reason: "connection-lost", detail: "Not connected, as asked for." }
+        : { kind: "connecting", since, attempt: 1 };
   }
 
   start(): void {

@@ -104,6 +104,25 @@ test("[A5] the notice of a new device says what to do, whatever that device call
   expect(text!.length).toBeLessThan(220);
 });
 
+test("[H3] a session that ends as soon as it is connected has told the others what its device is called", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  await using alice = await person(system, "alice-of-names");
+  const place = { home: join(system.folder, "names"), profile: "short" };
+  await signIn(place, { gateway: proxy.url, name: alice.name, password: alice.password });
+  const read = Promise.withResolvers<void>();
+  proxy.script = {
+    toServer: (frame) => {
+      if (frame.body.case === "readVault") read.resolve();
+      return frame;
+    },
+  };
+  const short = (await openClient(place, { gateway: proxy.url, deviceName: () => "Terminal on kitchen-pc" }))!;
+  await read.promise;
+  await short.close();
+  const named = async () => (await alice.client.devices()).find(({ device }) => device === short.me.device)?.name;
+  await expect.poll(named).toBe("Terminal on kitchen-pc");
+});
+
 test("[H3] who signs out is gone, from the server and from the disk; messages wait for the next sign-in", async () => {
   await using erin = await person(system, "erin");
   const frank = await person(system, "frank");

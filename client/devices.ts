@@ -21,6 +21,8 @@ export interface DevicesParts {
   readonly vault: Vault;
   readonly connection: Pick<Connection, "online" | "request">;
   readonly gateway: Gateway;
+  /** Resolves when what others wrote before this connection is here, or does not come in time. */
+  readonly vaultKnown: () => Promise<void>;
   /** What this device is called until its owner calls it otherwise. */
   readonly givenName: string | undefined;
   /** A QuickChat session, which says so to the others [H5]. */
@@ -41,13 +43,13 @@ export class Devices {
   async all(): Promise<DeviceInfo[]> {
     const { me, ownAccount, connection } = this.#parts;
     await connection.online();
-    const { state, times } = await ownAccount.fetchDevices();
+    const [{ state, times }] = await Promise.all([ownAccount.fetchDevices(), this.#parts.vaultKnown()]);
     const byDevice = new Map(times.flatMap((each) => (isHash(each.device) ? [[deviceId(each.device), each]] : [])));
     return [...state.devices.values()]
       .toSorted((one, other) => other.addedAt - one.addedAt)
       .map(({ device, status }) => ({
         device,
-        name: this.#noteOf(device) ?? (device === me.device ? (this.#givenName ?? "") : ""),
+        name: this.nameOf(device) ?? (device === me.device ? (this.#givenName ?? "") : ""),
         state: status.kind,
         me: device === me.device,
         quick: this.quickName(device) !== undefined,
@@ -61,7 +63,7 @@ export class Devices {
   }
 
   /** As its owner calls it, else as it calls itself. */
-  #noteOf(device: DeviceId): string | undefined {
+  nameOf(device: DeviceId): string | undefined {
     return this.#note(device, "owner") ?? this.#note(device, "itself");
   }
 
@@ -80,14 +82,14 @@ export class Devices {
   async introductionOf(device: DeviceId, closing: AbortSignal): Promise<string | undefined> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#awaiting.set(device, resolve);
-    if (this.#noteOf(device) === undefined) await Promise.race([promise, pause(INTRODUCTION_MS, closing)]);
+    if (this.nameOf(device) === undefined) await Promise.race([promise, pause(INTRODUCTION_MS, closing)]);
     this.#awaiting.delete(device);
-    return this.#noteOf(device);
+    return this.nameOf(device);
   }
 
   /** The vault has something new. */
   vaultChanged(): void {
-    for (const [device, come] of this.#awaiting) if (this.#noteOf(device) !== undefined) come();
+    for (const [device, come] of this.#awaiting) if (this.nameOf(device) !== undefined) come();
   }
 
   async name(device: DeviceId, given: string): Promise<void> {
@@ -112,11 +114,16 @@ export class Devices {
     await this.#parts.connection.request({ case: "setSessions", value: { single: account === "single" } }, "sessionsSet");
   }
 
+  /** Whether it is said what this device calls itself, as far as it does. */
+  get isIntroduced(): boolean {
+    return this.#givenName === undefined || this.#note(this.#parts.me.device, "itself") !== undefined;
+  }
+
   /** Once the vault is read: says what this device calls itself. A session does not depend on it. */
   async introduce(): Promise<void> {
     const { me, quick, vault } = this.#parts;
     const name = this.#givenName;
-    if (name === undefined || this.#note(me.device, "itself") !== undefined) return;
+    if (name === undefined || this.isIntroduced) return;
     await vault.set({ kind: { case: "deviceNote", value: { device: idBytes(me.device), name, own: true, quick } } }).catch(() => undefined);
   }
 }

@@ -35,7 +35,7 @@ import { GroupCalls } from "./groups.ts";
 import { ToldConnection } from "./holder-connection.ts";
 import { News } from "./news.ts";
 import { Outbox } from "./outbox.ts";
-import { OwnAccount } from "./own-account.ts";
+import { OwnAccount, type ToldDevices } from "./own-account.ts";
 import { pause } from "./pause.ts";
 import { People } from "./people.ts";
 import { Presence } from "./presence.ts";
@@ -55,6 +55,7 @@ import { Turns } from "./turns.ts";
 import { Typing } from "./typing.ts";
 import { Vault } from "./vault.ts";
 import { Views } from "./views.ts";
+import { Warnings } from "./warnings.ts";
 
 const CLOSE_FLUSH_MS = 2_000;
 const RETRY_MS = 1_000;
@@ -84,6 +85,8 @@ export interface HolderParts {
 /** The process that holds a profile's lock: talks to the server, and is the only one that writes more than wishes and the outbox. */
 export class Holder {
   readonly #parts: HolderParts;
+  readonly #emit: (event: ClientEvent) => void;
+  readonly #warnings: Warnings;
   readonly views: Views;
   readonly contacts: Contacts;
   readonly people: People;
@@ -114,6 +117,7 @@ export class Holder {
   readonly #admissions: Admissions;
   readonly #expiry: Expiry;
   #expiring: Promise<void> = Promise.resolve();
+  #turning: Promise<void> = Promise.resolve();
   readonly #restore: Restore;
   readonly groups: GroupCalls;
   #isOlderCopy = false;
@@ -126,10 +130,18 @@ export class Holder {
   #restored: Promise<void> | undefined;
   /** The vault of this connection was read, or could not be. */
   #vaultRead: Promise<unknown> = Promise.resolve();
+  /** The same for who comes before it is begun to be read: what makes good what the server lost comes first, and must not wait for this. */
+  #vaultKnown: Promise<void> = Promise.resolve();
 
   constructor(parts: HolderParts) {
     this.#parts = parts;
-    const { storage, profile, emit } = parts;
+    const { storage, profile } = parts;
+    // Nobody may be there who shows it: what people have to know waits until somebody does.
+    const emit = (event: ClientEvent): void => {
+      if (event.kind === "warning" && event.warning !== "storage") void this.#warnings.add(event);
+      else parts.emit(event);
+    };
+    this.#emit = emit;
     const { me, signingSeed } = profile;
     this.#trouble = new Trouble({
       emit,
@@ -142,9 +154,17 @@ export class Holder {
       onUnexpected: parts.onUnexpected,
     });
     const { quietly, tell: onUnexpected, tellFork } = this.#trouble;
+    this.#warnings = new Warnings({ storage, emit: parts.emit, onTrouble: onUnexpected });
     const author = { account: me.account, device: me.device, signingSeed };
     const connection = new Connection(
-      { gateway: parts.gateway, device: me.device, signingSeed, agent: parts.agent, onWake: parts.onWake },
+      {
+        gateway: parts.gateway,
+        device: me.device,
+        signingSeed,
+        agent: parts.agent,
+        onWake: parts.onWake,
+        ...(parts.offline !== undefined && { offline: parts.offline }),
+      },
       {
         onState: (state) => this.#onState(state),
         onOnline: (running) => this.#onOnline(running),
@@ -170,7 +190,7 @@ export class Holder {
       storage,
       (request) => connection.request({ case: "fetchAccount", value: request }, "account"),
       tellFork,
-      (before, after) => this.#ownAccount.grown(before, after),
+      (before, after) => quietly(this.#ownAccount.grown(before, after)),
     );
     this.#ownAccount = new OwnAccount({
       storage,
@@ -180,12 +200,8 @@ export class Holder {
       gateway: parts.gateway,
       vault: () => this.#vault,
       closing: this.#closing.signal,
-      onNewDevice: (device) => quietly(this.#tellNewDevice(device)),
+      told: this.#toldDevices(),
       onNewKeys: () => quietly(this.#openWithNewKeys(this.#session.signal)),
-      onSignedOut: (device) => {
-        const name = this.#devices.quickName(device);
-        if (name !== undefined) emit({ kind: "warning", warning: "quick-ended", text: quickEndedWarning(name), device });
-      },
     });
     this.#vault = new Vault({
       storage,
@@ -447,6 +463,7 @@ export class Holder {
       connection: this.#connection,
       gateway: parts.gateway,
       me: this.#parts.profile.me,
+      vaultKnown: () => this.#vaultKnown,
       givenName: parts.deviceName,
       quick: parts.quick,
     });
@@ -491,6 +508,8 @@ export class Holder {
       cancelMessage: (message) => this.outbox.cancel(message),
       sealed: (call) => this.#sealedCalls.take(call),
       presences: (people) => this.#presence.look(people),
+      claimWarning: () => Promise.resolve(this.#warnings.claim()),
+      warningShown: (number) => this.#warnings.shown(number),
     };
     const receivers: PushReceivers = {
       ...shared,
@@ -513,6 +532,7 @@ export class Holder {
     await this.#tellConnection(this.connection);
     await this.clock.load();
     await this.#vault.load();
+    await this.#warnings.load((device) => this.#devices.nameOf(device));
     await this.contacts.load();
     await this.#conversations.load();
     await this.requests.load();
@@ -570,10 +590,27 @@ export class Holder {
     return id;
   }
 
-  /** [A5] As soon as it has said what it is called. */
+  #toldDevices(): ToldDevices {
+    const warnings = this.#warnings;
+    const quickEnded = (device: DeviceId) => {
+      const name = this.#devices.quickName(device);
+      return name === undefined ? [] : [{ device, name }];
+    };
+    return {
+      get upTo() {
+        return warnings.toldUpTo;
+      },
+      tell: async (upTo, { added, signedOut }) => {
+        await warnings.addDevices({ upTo, added, quickEnded: signedOut.flatMap(quickEnded) });
+        for (const device of added) this.#trouble.quietly(this.#tellNewDevice(device));
+      },
+    };
+  }
+
+  /** [A5] As soon as it has said what it is called. A process that ends before leaves it to the next one. */
   async #tellNewDevice(device: DeviceId): Promise<void> {
     const name = await this.#devices.introductionOf(device, this.#closing.signal);
-    this.#parts.emit({ kind: "warning", warning: "new-device", text: newDeviceWarning(name), device });
+    if (!this.#closing.signal.aborted) await this.#warnings.name(device, name);
   }
 
   /** Whoever looks at a direct conversation sees what became of the other account while this device was away. */
@@ -619,7 +656,11 @@ export class Holder {
   /** [P2] The same with everything that opens the account. */
   async succeed(old: string, fresh: string): Promise<SuccessionResult> {
     const result = await this.#tellingForks(this.#ownAccount.succeed(old, fresh));
-    if (result.kind === "succeeded") await this.#turnAll();
+    // Who has the recovery words to get does not wait for the rest; a session that ends before it is done leaves it to the next one.
+    if (result.kind === "succeeded") {
+      this.#turning = this.#ownAccount.refresh().then(() => this.#turnAll());
+      this.#trouble.quietly(this.#turning);
+    }
     return result;
   }
 
@@ -662,7 +703,7 @@ export class Holder {
   #warnOlderCopy(): void {
     if (this.#isOlderCopy) return;
     this.#isOlderCopy = true;
-    this.#parts.emit({ kind: "warning", warning: "older-copy", text: OLDER_COPY_WARNING });
+    this.#emit({ kind: "warning", warning: "older-copy", text: OLDER_COPY_WARNING });
   }
 
   async #receipts(id: ConversationId): Promise<Receipt[]> {
@@ -691,10 +732,16 @@ export class Holder {
     // By its last word the session is over already.
     if (this.#connection.state.kind === "ended") return "told";
     if (this.#connection.state.kind !== "online") return "not-reached";
-    // However short it was, the other devices hear what it was [H3].
-    if (this.#parts.quick) await this.#vaultRead.then(() => this.#devices.introduce());
+    if (this.#parts.quick) await this.#introduce();
     await Promise.race([this.#vault.flush().catch(() => undefined), pause(CLOSE_FLUSH_MS, this.#closing.signal)]);
     return this.#ownAccount.signOut();
+  }
+
+  /** However short the session was, the other devices hear whose it was [H3]. */
+  async #introduce(): Promise<void> {
+    if (this.#devices.isIntroduced) return;
+    await this.#vaultKnown;
+    await this.#devices.introduce();
   }
 
   async close(): Promise<void> {
@@ -702,7 +749,9 @@ export class Holder {
     await this.drafts.flush();
     if (this.#connection.state.kind === "online") {
       // What others should know before this device is gone; it would be told the next time.
-      await Promise.race([Promise.allSettled([this.#vault.flush(), this.#slots.flush()]), pause(CLOSE_FLUSH_MS, this.#closing.signal)]);
+      const noted = this.#introduce().then(() => this.#vault.flush());
+      const work = Promise.allSettled([noted, this.#slots.flush(), this.#turning]);
+      await Promise.race([work, pause(CLOSE_FLUSH_MS, this.#closing.signal)]);
     }
     this.#closing.abort();
     this.#session.abort();
@@ -714,6 +763,7 @@ export class Holder {
     this.#slots.close();
     this.#typing.close();
     await this.#vault.close();
+    await this.#warnings.close();
     await this.#toldConnection.forget().catch(this.#trouble.tell);
   }
 
@@ -723,6 +773,7 @@ export class Holder {
     if (state.kind !== "online") {
       this.#session.abort();
       this.outbox.connectionLost();
+      this.uploads.connectionLost();
       this.#vault.offline();
       this.#presence.offline();
     }
@@ -743,13 +794,16 @@ export class Holder {
     for (const conversation of this.#conversations.all) conversation.newSession();
     this.#restored = this.#restore.look(running, session).finally(() => (this.#restored = undefined));
     this.#restored.catch(() => undefined);
-    this.#synced = this.#begin(session);
+    const vaultKnown = Promise.withResolvers<void>();
+    this.#vaultKnown = vaultKnown.promise;
+    this.#synced = this.#begin(session, vaultKnown.resolve);
+    this.#synced.then(vaultKnown.resolve, vaultKnown.resolve);
     this.#trouble.quietly(this.#synced);
     this.#trouble.quietly(this.#catchUp.nowAndThen(session));
   }
 
   /** Heads first, then everything at once that a session begins with; newest conversations first. */
-  async #begin(session: AbortSignal): Promise<void> {
+  async #begin(session: AbortSignal, vaultKnown: () => void): Promise<void> {
     for (;;) {
       try {
         await this.#restored;
@@ -759,6 +813,7 @@ export class Holder {
           .then(() => this.#restore.lookAtVault())
           .then(() => this.#vault.online());
         this.#vaultRead = Promise.race([read.catch(() => undefined), pause(VAULT_MS, session)]);
+        void this.#vaultRead.then(vaultKnown);
         const vault = read.then(() => this.#devices.introduce()).then(() => this.#vault.writeWaiting());
         const beside = Promise.all([vault, this.#presence.online()]);
         // A connection that ends spoils all of them: whoever waits for the first hears of it.
@@ -815,16 +870,7 @@ function ignoreNotFound(error: unknown): void {
   if (!(error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND)) throw error;
 }
 
-/** What is to be done comes first: whoever signed in chose the name, and may have chosen a long one that says something else. */
-const newDeviceWarning = (name: string | undefined): string =>
-  `A new device signed in to your account. If that was not you, revoke it, and replace all that opens your account (passwd --somebody-knows).${name === undefined ? "" : ` It calls itself "${inSentence(name)}".`}`;
-/** Letters of a device's name in a sentence about it. */
-const NAME_IN_SENTENCE = 40;
-const inSentence = (name: string): string =>
-  name.length > NAME_IN_SENTENCE ? `${name.slice(0, NAME_IN_SENTENCE - 1).toWellFormed()}…` : name;
 const OLDER_COPY_WARNING =
   "This is an older copy of this device's profile: it has caught up with what was sent since. If another copy is still in use, sign out on one of the two.";
-const quickEndedWarning = (name: string): string =>
-  `${inSentence(name)} is over. If that machine is not yours, it may have kept your keys: revoke it, and it reads nothing more.`;
 const VAULT_WARNING =
   "Your contacts and settings on the server are not what your devices wrote: something was changed, swapped, held back or is old. What this device has was kept.";

@@ -35,6 +35,7 @@ export type {
   SignUpOptions,
   SignUpResult,
   Verification,
+  Warning,
 } from "./api.ts";
 export type { ExportLock, ExportOptions, ExportProgress, ExportResult, ExportSummary } from "./api-export.ts";
 export type {

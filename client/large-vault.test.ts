@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { limits } from "@fastchat/protocol";
 import { equal, random, vaultPlaceOf } from "@fastchat/protocol/seal";
-import { VaultWrittenSchema } from "@fastchat/protocol/wire/frames";
+import { ClientPacketSchema, VaultWrittenSchema } from "@fastchat/protocol/wire/frames";
 import { type VaultContent, VaultContentSchema, type VaultEntry, VaultEntrySchema } from "@fastchat/protocol/wire/vault";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -166,3 +166,48 @@ test("[H6] a large vault that a restored server lost is put back in writes that 
   await expect.poll(() => written.length > 0 && left <= 0, { timeout: 30_000 }).toBe(true);
   expect(Math.max(...written)).toBeLessThan(limits.packetBytes);
 });
+
+test(
+  "[H6] [P4] who reads a vault while it is put back in several writes is not warned of what is only under way",
+  { timeout: 120_000 },
+  async () => {
+    await using proxy = await FrameProxy.start(system.gatewayUrl);
+    await using carla = await person(system, "carla", { gateway: proxy.url });
+    const count = 45;
+    const some = names.slice(0, count);
+    await writeAll(
+      carla,
+      some.map((name) => withNote(name, "x".repeat(100_000))),
+    );
+    const account = `account = decode('${carla.me.account}', 'hex')`;
+    const stored = async () =>
+      Number((await system.query(`SELECT count(*)::integer AS count FROM vault_entry WHERE ${account}`))[0]!["count"]);
+    await expect.poll(stored, { timeout: 60_000 }).toBeGreaterThan(count);
+    await system.query(`DELETE FROM vault_entry WHERE ${account}`);
+    await system.query(`UPDATE vault SET entries = 0 WHERE ${account}`);
+    const held: (() => void)[] = [];
+    let writes = 0;
+    proxy.script = {
+      toServer: (frame, connection) => {
+        if (frame.body.case !== "writeVault" || !frame.body.value.putBack || ++writes === 1) return frame;
+        held.push(() => connection.rawToServer(toBinary(ClientPacketSchema, create(ClientPacketSchema, { frames: [frame] }))));
+        return undefined;
+      },
+      toClient: (frame) => {
+        if (frame.body.case !== "welcome") return frame;
+        return changedServerFrame(frame, { case: "welcome", value: { ...frame.body.value, running: random(32) } });
+      },
+    };
+    for (const each of proxy.connections) each.close();
+    await expect.poll(() => held.length, { timeout: 30_000 }).toBe(1);
+    await using other = await anotherDevice(system, carla, { profile: "carla-2" });
+    const known = async () => (await contactsOf(other)).length;
+    await expect.poll(known, { timeout: 30_000 }).toBeGreaterThan(0);
+    expect(await known()).toBeLessThan(count);
+    proxy.script = {};
+    for (const pass of held) pass();
+    await expect.poll(known, { timeout: 30_000 }).toBe(count);
+    expect(warnings(other)).toBe(0);
+    expect(warnings(carla)).toBe(0);
+  },
+);

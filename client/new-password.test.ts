@@ -29,6 +29,36 @@ test("[P2] who recovers and then reaches no server hears what became of the pass
   expect(await signIn(home("unlucky-2"), { ...gatewayOf(), name: "unlucky", password })).toMatchObject({ kind: "signed-in" });
 });
 
+test("[P2] a device that is added while the password is changed, or set by the words, does not keep it from being so", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  const through = { gateway: proxy.url };
+  const first = newPassword();
+  const signedUp = await signUp(home("hasty"), { ...through, name: "hasty", password: first });
+  if (signedUp.kind !== "signed-up") throw new Error(signedUp.kind);
+  await using hasty = (await openClient(home("hasty"), through))!;
+  let devices = 1;
+  const addsOne = (password: string) => {
+    proxy.script = {
+      async refuses(path) {
+        if (path !== "/v1/password/start") return false;
+        proxy.script = {};
+        const added = await signIn(home(`hasty-${++devices}`), { ...gatewayOf(), name: "hasty", password });
+        expect(added.kind).toBe("signed-in");
+        return false;
+      },
+    };
+  };
+  const [second, third, fourth] = [newPassword(), newPassword(), newPassword()];
+  addsOne(first);
+  expect(await hasty.changePassword(first, second)).toEqual({ kind: "changed" });
+  addsOne(second);
+  const words = signedUp.recoveryWords.join(" ");
+  expect(await recover(home("hasty-words"), { ...through, name: "hasty", words, password: third })).toMatchObject({ kind: "signed-in" });
+  addsOne(third);
+  expect(await hasty.succeed(third, fourth)).toMatchObject({ kind: "succeeded" });
+  expect(devices).toBe(4);
+});
+
 test("[P2] a new password: the old one is dead, nothing is lost, the other device goes on, and the words still open the account", async () => {
   const first = newPassword();
   const signedUp = await signUp(home("quinn"), { ...gatewayOf(), name: "quinn", password: first });

@@ -5,13 +5,13 @@ import { AccountForked } from "./accounts.ts";
 import type { PasswordChangeResult, RecoverOptions, RecoverResult } from "./api.ts";
 import { Gateway, GatewayUnreachable } from "./gateway.ts";
 import { enter } from "./new-device.ts";
-import { alreadySignedIn } from "./other-devices.ts";
+import { alreadySignedIn, mustBeFree } from "./other-devices.ts";
 import { weaknessOf } from "./password.ts";
 import {
+  asLongAsItHolds,
   insist,
   type KnownOwnAccount,
   loadOpaque,
-  mustBeEmpty,
   mustKnowSuite,
   openAccount,
   openByRecovery,
@@ -26,20 +26,23 @@ import type { Storage } from "./storage.ts";
 /** [P2] Sets a new password with the recovery words, and adds this device. What was signed in before stays so. */
 export async function recover(storage: Storage, options: RecoverOptions): Promise<RecoverResult> {
   return refusing(async () => {
-    await mustBeEmpty(storage);
     const parsed = parseName(options.name);
     if (parsed.kind === "invalid") throw new FastChatError(ErrorCode.NO_SUCH_USER);
     const { name } = parsed;
+    const gateway = new Gateway(options.gateway);
+    await mustBeFree(storage, gateway, name);
     const entropy = entropyIn(options.words);
     const weak = await weaknessOf(options.password.normalize("NFKC"), name);
     if (weak !== undefined) return weak;
-    const gateway = new Gateway(options.gateway);
     const [info] = await Promise.all([gateway.info(), loadOpaque()]);
     mustKnowSuite(info.passwordSuite);
-    const account = await openByRecovery(gateway, name, entropy);
-    // Asked before anything is changed.
-    if (account.alreadySignedIn && options.signOutOthers !== true) return alreadySignedIn(gateway, account);
-    const set = await setPassword(gateway, account, options.password);
+    const { account, set } = await asLongAsItHolds(async () => {
+      const opened = await openByRecovery(gateway, name, entropy);
+      // Asked before anything is changed.
+      const asks = opened.alreadySignedIn && options.signOutOthers !== true;
+      return { account: opened, set: asks ? undefined : await setPassword(gateway, opened, options.password) };
+    });
+    if (set === undefined) return alreadySignedIn(gateway, account);
     return enter(storage, gateway, { ...account, ...set }, options).catch((error: unknown) => {
       if (!(error instanceof FastChatError || error instanceof GatewayUnreachable)) throw error;
       const code = error instanceof FastChatError ? error.code : ErrorCode.NO_SERVER;
@@ -78,10 +81,12 @@ export async function changePassword(
   return refusing(async () => {
     const weak = await weaknessOf(fresh.normalize("NFKC"), name);
     if (weak !== undefined) return weak;
-    const account = await openAccount(gateway, name, old, known).catch((error: unknown) => {
-      throw error instanceof AccountForked ? serverLied("another history of this account") : error;
+    await asLongAsItHolds(async () => {
+      const account = await openAccount(gateway, name, old, known).catch((error: unknown) => {
+        throw error instanceof AccountForked ? serverLied("another history of this account") : error;
+      });
+      await setPassword(gateway, account, fresh, known.passwordServerKey);
     });
-    await setPassword(gateway, account, fresh, known.passwordServerKey);
     return { kind: "changed" };
   });
 }

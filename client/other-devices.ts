@@ -8,16 +8,12 @@ import { Connection, ConnectionLost, defaultAgent } from "./connection.ts";
 import { deviceNotePlace, knownTime, shownName } from "./devices.ts";
 import { type Gateway, GatewayUnreachable } from "./gateway.ts";
 import { OwnAccount } from "./own-account.ts";
-import { loadProfile, type LocalProfile } from "./profile.ts";
-import { remove } from "./records.ts";
-import type { OpenedKeys } from "./sign-in.ts";
+import { eraseAll, loadProfile, type LocalProfile } from "./profile.ts";
+import { mustBeEmpty, type OpenedKeys } from "./sign-in.ts";
 import type { Storage } from "./storage.ts";
 import { Vault } from "./vault.ts";
 
 // [H8] What somebody who signs in has to do with the devices that are signed in already.
-
-/** Above every key of a profile. */
-const LAST_KEY = "\uffff";
 
 /** What they are called says the vault, when they were seen the server. Throws FastChatError. */
 export async function alreadySignedIn(gateway: Gateway, account: OpenedKeys): Promise<AlreadySignedIn> {
@@ -67,8 +63,7 @@ export async function revokeOthers(storage: Storage, gateway: Gateway, account: 
   } catch (error) {
     if (!(error instanceof FastChatError || error instanceof ConnectionLost)) throw error;
     if (!(await isPutOut(gateway, profile))) return "shut-out";
-    const all = await storage.range({ from: "", to: LAST_KEY });
-    await storage.commit(all.map(({ key }) => remove(key)));
+    await storage.commit(await eraseAll(storage));
     throw new FastChatError(ErrorCode.SIGNED_IN_ELSEWHERE, { cause: error });
   }
 }
@@ -104,9 +99,8 @@ async function revoke(storage: Storage, gateway: Gateway, { account, profile, ot
     gateway,
     vault: () => vault,
     closing: closing.signal,
-    onNewDevice: () => undefined,
+    told: { upTo: 0, tell: () => Promise.resolve() },
     onNewKeys: () => undefined,
-    onSignedOut: () => undefined,
   });
   const vault = new Vault({
     storage,
@@ -129,6 +123,13 @@ async function revoke(storage: Storage, gateway: Gateway, { account, profile, ot
     await vault.close();
     await connection.close();
   }
+}
+
+/** Nobody is signed in there; or this person was, by a device that is let in no more, whose place can be taken. Throws Error. */
+export async function mustBeFree(storage: Storage, gateway: Gateway, name: string): Promise<void> {
+  const profile = await loadProfile(storage);
+  const isOver = profile?.me.name === name && (await isPutOut(gateway, profile));
+  if (!isOver) await mustBeEmpty(storage);
 }
 
 /** Whether the server lets this device in no more. */

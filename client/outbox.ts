@@ -482,6 +482,10 @@ export class Outbox {
   #refused(queue: Queue, outgoing: Outgoing, error: unknown): void {
     if (error instanceof FastChatError && queue.window.flying.some(({ id }) => id === outgoing.id)) {
       const { advice } = errorRow(error.code);
+      if (error.code === ErrorCode.BLOB_MISSING) {
+        this.#uploadAgain(queue, outgoing).catch(this.#parts.onUnexpected);
+        return;
+      }
       if (advice === "tell") {
         this.#fail(queue, [outgoing.id], error).catch(this.#parts.onUnexpected);
         return;
@@ -493,6 +497,15 @@ export class Outbox {
       queue.window = comeDown(queue.window);
     }
     this.drive(queue.conversation);
+  }
+
+  /** The server gave up what no message named for a while, or lost it in a restore; what is staged is here still. */
+  async #uploadAgain(queue: Queue, outgoing: Outgoing): Promise<void> {
+    outgoing.item = create(schemas.outbox, { ...outgoing.item, files: outgoing.item.files.map(notUploaded) });
+    await this.#parts.storage.commit([put(outgoing.key, schemas.outbox, outgoing.item)]);
+    // It comes back to its place when they are there.
+    queue.window = land(queue.window, outgoing.id, "refused-for-good");
+    this.#ready([outgoing]);
   }
 
   async #fail(queue: Queue, ids: readonly ClientMessageId[], error: FastChatError): Promise<void> {

@@ -1,11 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { type DeviceId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
-import { type AccountState, buildSignOut } from "@fastchat/protocol/chain";
+import { type AccountState, applyAccountLinks, buildSignOut } from "@fastchat/protocol/chain";
 import { deviceSealingKeyHash, sealingPublicKeyOf, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
 import type { SignedLink } from "@fastchat/protocol/wire/account";
 import { type AppendAccountLink, type DeviceTimes, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import { openNewAccountKeys } from "./account-keys.ts";
-import type { KnownAccounts } from "./accounts.ts";
+import { AccountForked, type KnownAccounts } from "./accounts.ts";
 import type { SuccessionResult } from "./api.ts";
 import { type Connection, ConnectionLost } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
@@ -16,9 +16,9 @@ import { type AccountKeySecret, type LocalProfile, saveAccountKey } from "./prof
 import { keys, put, read, schemas } from "./records.ts";
 import type { BesideOwn } from "./restore.ts";
 import { buildRevocation, type KeyTurn } from "./revocation.ts";
-import { openAccount, type OpenedAccount, type OpenedKeys, refusing, registerNewPassword } from "./sign-in.ts";
-import type { Storage } from "./storage.ts";
-import { buildSuccession, makeSecrets, recoveryWordsIn } from "./succession.ts";
+import { asLongAsItHolds, openAccount, type OpenedAccount, type OpenedKeys, refusing, registerNewPassword } from "./sign-in.ts";
+import { type Storage, StorageFullError } from "./storage.ts";
+import { buildSuccession, makeSecrets, recoveryWordsIn, successionUnknown } from "./succession.ts";
 import type { Vault } from "./vault.ts";
 
 /** How often a link is written anew when somebody else's came first. */
@@ -29,6 +29,14 @@ const UNKNOWN_RETRY_MS = 1_000;
 /** Tags and lengths of a link in a request. */
 const LINK_OVERHEAD = 32;
 
+/** Up to which link of the chain people were told of its devices. */
+export interface ToldDevices {
+  /** 0: of none. */
+  readonly upTo: number;
+  /** Takes effect at once, and durably together with what is told. Of those that are signed out the notes in the vault have been read. */
+  tell(upTo: number, news: { readonly added: readonly DeviceId[]; readonly signedOut: readonly DeviceId[] }): Promise<void>;
+}
+
 export interface OwnAccountParts {
   readonly storage: Storage;
   readonly profile: LocalProfile;
@@ -36,11 +44,10 @@ export interface OwnAccountParts {
   readonly connection: Pick<Connection, "online" | "request" | "state">;
   readonly gateway: Gateway;
   readonly vault: () => Vault;
-  readonly onNewDevice: (device: DeviceId) => void;
+  /** Of devices that come and go people are told. */
+  readonly told: ToldDevices;
   /** What is sealed to keys that were not here can be opened now. */
   readonly onNewKeys: () => void;
-  /** It signed itself out: its notes in the vault have been read. */
-  readonly onSignedOut: (device: DeviceId) => void;
   readonly closing: AbortSignal;
 }
 
@@ -50,8 +57,6 @@ export class OwnAccount {
   /** Each message asks for them: they are derived once. */
   #vaultKeys: VaultKeys | undefined;
   #keys: readonly AccountKeySecret[];
-  /** The chain as it was when it was last told which devices have ended: others may learn of a link before `refresh` does. */
-  #told: AccountState | undefined;
 
   constructor(parts: OwnAccountParts) {
     this.#parts = parts;
@@ -70,26 +75,47 @@ export class OwnAccount {
   }
 
   /** Every new device is shown on all devices of the account [A5], whoever proved it to this one first: the server, or a conversation. */
-  grown(before: AccountState, after: AccountState): void {
-    const { me } = this.#parts.profile;
-    if (after.account !== me.account) return;
-    for (const device of after.devices.keys()) if (!before.devices.has(device) && device !== me.device) this.#parts.onNewDevice(device);
+  async grown(before: AccountState, after: AccountState): Promise<void> {
+    if (after.account !== this.#parts.profile.me.account) return;
+    await this.#tellFrom(before);
+    // A server that keeps the vault back keeps nobody from being told.
+    await this.#readOfEnded(this.#parts.told.upTo, after).catch(() => undefined);
+    await this.#tellOf(after);
   }
 
   async refresh(): Promise<void> {
-    const { accounts, profile, vault, onSignedOut } = this.#parts;
+    const { accounts, profile, vault, told } = this.#parts;
     const { me } = profile;
-    const before = (this.#told ??= (await accounts.get(me.account))?.state);
+    const known = (await accounts.get(me.account))?.state;
+    if (known !== undefined) await this.#tellFrom(known);
+    const before = told.upTo;
     const { state } = await accounts.refresh(me.account);
     if (await this.renewKeys()) await vault().renew();
-    if (before === undefined) return;
-    // What a device wrote before it ended is read now: what it signs from here on is refused [P4].
-    if (endedSince(before, state).length > 0) await vault().refresh();
+    if (before === 0) return;
+    await this.#readOfEnded(before, state);
+    await this.#tellOf(state);
+  }
+
+  /** What was there before this device knew the account is no news. */
+  async #tellFrom(known: AccountState): Promise<void> {
+    const { told } = this.#parts;
+    if (told.upTo === 0) await told.tell(known.head.index, { added: [], signedOut: [] });
+  }
+
+  /** What a device wrote before it ended is read now: what it signs from here on is refused [P4]. */
+  async #readOfEnded(before: number, state: AccountState): Promise<void> {
+    if (endedSince(before, state).length > 0) await this.#parts.vault().refresh();
+  }
+
+  async #tellOf(state: AccountState): Promise<void> {
+    const { profile, told } = this.#parts;
     // Somebody else may have told of some of it meanwhile.
-    const last = this.#told ?? before;
-    if (state.head.index <= last.head.index) return;
-    this.#told = state;
-    for (const { device, status } of endedSince(last, state)) if (status.kind === "signed-out") onSignedOut(device);
+    const last = told.upTo;
+    if (state.head.index <= last) return;
+    const added = [...state.devices.values()].filter(({ device, addedAt }) => addedAt > last && device !== profile.me.device);
+    const signedOut = endedSince(last, state).filter(({ status }) => status.kind === "signed-out");
+    const idsOf = (devices: typeof added) => devices.map(({ device }) => device);
+    await told.tell(state.head.index, { added: idsOf(added), signedOut: idsOf(signedOut) });
   }
 
   /** The same where something of a newer key turned up: perhaps before this device heard of the link that brought it. */
@@ -146,10 +172,15 @@ export class OwnAccount {
   /** The same by who has just opened the account, once the vault is read. */
   async revokeWith(account: OpenedKeys, devices: readonly DeviceId[]): Promise<void> {
     await this.#turnKey(account, (state, sealingKeys) => buildRevocation(account, state, { devices, sealingKeys }));
+    // It is done, and must not look as if it were not: what cannot be read now is read when the next session begins.
+    await this.refresh().catch((error: unknown) => {
+      if (!(error instanceof ConnectionLost || error instanceof FastChatError)) throw error;
+    });
   }
 
   /**
-   * [P2] Somebody knows the password: a new one, and new keys in the place of all that opened the account. Only this device stays.
+   * [P2] Somebody knows the password: a new one, and new keys in the place of all that opened the account. Only this device stays. What follows from
+   * it waits for `refresh`: nobody has the new recovery words before they are returned.
    *
    * @returns the new recovery words
    */
@@ -160,10 +191,17 @@ export class OwnAccount {
       const password = givenPassword.normalize("NFKC");
       const weak = await weaknessOf(password, me.name);
       if (weak !== undefined) return weak;
-      const account = await this.#open(old);
-      const secrets = makeSecrets(await registerNewPassword(gateway, account, password, passwordServerKey));
+      const { account, registered } = await asLongAsItHolds(async () => {
+        const opened = await this.#open(old);
+        return { account: opened, registered: await registerNewPassword(gateway, opened, password, passwordServerKey) };
+      });
+      const secrets = makeSecrets(registered);
       const { device } = me;
-      await this.#turnKey(account, (state, sealingKeys) => buildSuccession(account, state, { device, sealingKeys, secrets }));
+      await this.#turnKey(account, (state, sealingKeys) => buildSuccession(account, state, { device, sealingKeys, secrets })).catch(
+        (error: unknown) => {
+          throw error instanceof FastChatError && error.code === ErrorCode.UNAVAILABLE ? successionUnknown(error) : error;
+        },
+      );
       return { kind: "succeeded", recoveryWords: recoveryWordsIn(secrets) };
     });
   }
@@ -214,7 +252,7 @@ export class OwnAccount {
       const { revision: vaultRevision, entries } = await vault().sealedUnder(vaultKeysOf(accountKey));
       try {
         await this.#append({ ...change, vault: [...entries], vaultRevision });
-        await this.#keepTurn(change);
+        await this.#keepTurn(state, change);
         break;
       } catch (error) {
         if (!(error instanceof FastChatError) || attempt === LINK_ATTEMPTS) throw error;
@@ -228,17 +266,21 @@ export class OwnAccount {
         } else throw error;
       }
     }
-    // It is done, and must not look as if it were not: what cannot be read now is read when the next session begins.
-    await this.refresh().catch((error: unknown) => {
-      if (!(error instanceof ConnectionLost || error instanceof FastChatError)) throw error;
-    });
   }
 
-  async #keepTurn({ attachments, signInRecord }: Omit<KeyTurn, "accountKey">): Promise<void> {
+  /** The link counts: this device knows of it before it writes anything else [C1]. It is too late for anything to stop it. */
+  async #keepTurn(state: AccountState, { link, attachments, signInRecord }: Omit<KeyTurn, "accountKey">): Promise<void> {
     const { accountPublicKey, copies = [], wraps = [] } = attachments ?? {};
     const beside = { accountPublicKeys: accountPublicKey === undefined ? [] : [accountPublicKey], copies, wraps };
     const record = create(PutBackAccountSchema, { ...beside, ...(signInRecord !== undefined && { signInRecord }) });
-    await this.#parts.storage.commit([put(keys.keyTurn, schemas.keyTurn, record)]);
+    const after = applyAccountLinks(state, [link]);
+    try {
+      const learned = after.kind === "valid" ? await this.#parts.accounts.learn(after.state, [link]) : undefined;
+      await this.#parts.storage.commit([put(keys.keyTurn, schemas.keyTurn, record), ...(learned?.changes ?? [])]);
+      learned?.done();
+    } catch (error) {
+      if (!(error instanceof StorageFullError || error instanceof AccountForked)) throw error;
+    }
   }
 
   /** A link that is stored already is answered as when it was stored: so an answer that was lost is asked for again. */
@@ -246,11 +288,13 @@ export class OwnAccount {
     const { connection } = this.#parts;
     for (let attempt = 1; ; attempt++) {
       try {
-        await connection.request({ case: "appendAccountLink", value }, "appended");
+        const { receipt } = await connection.request({ case: "appendAccountLink", value }, "appended");
+        // This device may keep the link before it hears of it from the server.
+        if (value.link !== undefined) value.link.receipt = receipt;
         return;
       } catch (error) {
         if (!(error instanceof ConnectionLost)) throw error;
-        if (attempt === UNKNOWN_ATTEMPTS) {
+        if (attempt === UNKNOWN_ATTEMPTS || this.#parts.closing.aborted) {
           const sentence = "The connection was lost before the answer came: look whether the change was made, and make it again if not.";
           throw new FastChatError(ErrorCode.UNAVAILABLE, { sentence, cause: error });
         }
@@ -298,8 +342,6 @@ export class OwnAccount {
 const sizeOf = ({ body, signature, cosignature, receipt }: SignedLink): number =>
   body.length + signature.length + cosignature.length + receipt.length + LINK_OVERHEAD;
 
-/** Devices that have lost their rights, or went, in a newer state of the account. */
-const endedSince = (before: AccountState, now: AccountState) =>
-  [...now.devices.values()].filter(
-    ({ device, status }) => status.kind !== "active" && before.devices.get(device)?.status.kind !== status.kind,
-  );
+/** Devices that have lost their rights, or went, by a link after this one. */
+const endedSince = (index: number, { devices }: AccountState) =>
+  [...devices.values()].filter(({ status }) => status.kind !== "active" && status.at > index);

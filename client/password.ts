@@ -1,5 +1,6 @@
 import { limits } from "@fastchat/protocol";
 import { random, utf8 } from "@fastchat/protocol/seal";
+import { knownPhrases } from "./known-phrases.ts";
 
 export type PasswordVerdict =
   | { readonly kind: "strong"; readonly bits: number }
@@ -24,7 +25,7 @@ async function loadEstimator() {
     import("@zxcvbn-ts/language-common"),
     import("@zxcvbn-ts/language-en"),
   ]);
-  const dictionary = { ...common.dictionary, ...english.dictionary };
+  const dictionary = { ...common.dictionary, ...english.dictionary, knownPhrases };
   return { estimator: new ZxcvbnFactory({ dictionary, graphs: common.adjacencyGraphs }), words: common.dictionary["diceware-common"] };
 }
 

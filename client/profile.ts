@@ -1,7 +1,7 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { accountId, deviceId, idBytes } from "@fastchat/protocol";
 import type { Me } from "./api.ts";
-import { keys, prefixes, put, read, recordFormat, schemas } from "./records.ts";
+import { keys, prefixes, put, read, recordFormat, remove, schemas } from "./records.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
 
 export interface AccountKeySecret {
@@ -51,6 +51,22 @@ export function saveProfile({ me, signingSeed, sealingSecret, accountKeys, passw
     passwordServerKey,
   });
   return [put(keys.profile, schemas.profile, record), ...accountKeys.map(saveAccountKey)];
+}
+
+/** Above every key of a profile. */
+const LAST_KEY = "\uffff";
+const KEYS_AT_ONCE = 1_000;
+
+/** All that is in a profile goes. */
+export async function eraseAll(storage: Storage): Promise<Change[]> {
+  const changes: Change[] = [];
+  for (let from = ""; ;) {
+    const items = await storage.range({ from, to: LAST_KEY, limit: KEYS_AT_ONCE });
+    for (const { key } of items) changes.push(remove(key));
+    if (items.length < KEYS_AT_ONCE) return changes;
+    // The key after the last one.
+    from = `${items.at(-1)!.key}\0`;
+  }
 }
 
 export function saveAccountKey({ generation, secret }: AccountKeySecret): Change {

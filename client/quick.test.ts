@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => system?.[Symbol.asyncDispose]());
 
 async function quick(options: QuickOptions): Promise<Client> {
-  const result = await openQuick(options, { deviceName: "QuickChat on hotel-pc" });
+  const result = await openQuick(options, { deviceName: () => "QuickChat on hotel-pc" });
   if (result.kind !== "open") throw new Error(result.kind);
   return result.client;
 }

@@ -34,7 +34,7 @@ export const quickEntrance =
     const place = new MemoryPlace();
     const result = await signIn(openMemoryStorage(place), options);
     if (result.kind !== "signed-in") return result;
-    const client = await openClientOn(memoryPlatform(place, platform), undefined, { deviceName: "QuickChat", ...open, quick: true });
+    const client = await openClientOn(memoryPlatform(place, platform), undefined, { deviceName: () => "QuickChat", ...open, quick: true });
     if (client === undefined) throw new Error("a profile just made is not there");
     const { others } = result;
     return { kind: "open", client, ...(others !== undefined && { others }) };

@@ -17,6 +17,7 @@ import {
   UnreadRequestSchema,
   VaultCursorSchema,
   VaultRecordSchema,
+  WarningsSchema,
   WishSchema,
 } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import type { Change, Storage } from "./storage.ts";
@@ -57,6 +58,7 @@ export const keys = {
   running: "running",
   /** What lay beside this device's newest link with a new account key: for putting it back [H6]. */
   keyTurn: "key-turn",
+  warnings: "warnings",
   wish: (id: string) => `wish/${id}`,
   granted: (id: string) => `granted/${id}`,
 } as const;
@@ -107,6 +109,7 @@ export const schemas = {
   serverClock: ServerClockSchema,
   running: RunningSchema,
   keyTurn: PutBackAccountSchema,
+  warnings: WarningsSchema,
 } as const;
 
 /** A change that stores a record. */

@@ -1,12 +1,14 @@
 import type { DeviceId } from "@fastchat/protocol";
 import { type AccountState, buildRevoke } from "@fastchat/protocol/chain";
+import type { SignedLink } from "@fastchat/protocol/wire/account";
 import type { AppendAccountLink } from "@fastchat/protocol/wire/frames";
 import { makeNextAccountKey } from "./next-account-key.ts";
 import type { AccountKeySecret } from "./profile.ts";
 import type { OpenedKeys } from "./sign-in.ts";
 
 /** A link that brings a new account key, and what goes with it. */
-export interface KeyTurn extends Pick<AppendAccountLink, "attachments" | "link" | "signInRecord"> {
+export interface KeyTurn extends Pick<AppendAccountLink, "attachments" | "signInRecord"> {
+  readonly link: SignedLink;
   readonly accountKey: AccountKeySecret;
 }
 

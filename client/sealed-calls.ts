@@ -17,6 +17,7 @@ import {
 import type { Client } from "./api.ts";
 import { keys, read, schemas } from "./records.ts";
 import type { Storage } from "./storage.ts";
+import { successionUnknown } from "./succession.ts";
 
 /** What needs a password, or answers with recovery words. */
 export type SecretCalls = Pick<Client, "revokeDevices" | "succeed" | "deleteAccount">;
@@ -72,7 +73,12 @@ export function sealedCallsThrough(storage: Storage, carry: (sealed: SealedCall)
     // It has not said its key yet, or goes.
     if (sealed.kind !== "sealed") throw unavailable();
     const content = encrypt(key, place("call"), utf8(JSON.stringify([name, ...given])));
-    const answer = decrypt(key, place("answer"), fromHex(await carry({ key: toHex(sealed.copy), call: toHex(content) })));
+    const carried = await carry({ key: toHex(sealed.copy), call: toHex(content) }).catch((error: unknown) => {
+      // Perhaps another process holds the profile by now, and the one before had begun.
+      const isUnknown = name === "succeed" && error instanceof FastChatError && error.code === ErrorCode.UNAVAILABLE;
+      throw isUnknown ? successionUnknown(error) : error;
+    });
+    const answer = decrypt(key, place("answer"), fromHex(carried));
     if (answer.kind !== "decrypted") throw unavailable();
     return (JSON.parse(new TextDecoder().decode(answer.plaintext)) as unknown) ?? undefined;
   };

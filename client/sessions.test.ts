@@ -21,7 +21,7 @@ async function newcomer(name: string, deviceName = "Terminal on kitchen-pc") {
   const password = newPassword();
   const signedUp = await signUp(at(`${name}-1`), { ...gatewayOf(), name, password });
   if (signedUp.kind !== "signed-up") throw new Error(signedUp.kind);
-  const client = (await openClient(at(`${name}-1`), { ...gatewayOf(), deviceName }))!;
+  const client = (await openClient(at(`${name}-1`), { ...gatewayOf(), deviceName: () => deviceName }))!;
   await expect.poll(async () => (await client.devices())[0]?.name).toBe(deviceName);
   const words = signedUp.recoveryWords.join(" ");
   return { name, password, words, client, options: { ...gatewayOf(), name, password } };

@@ -51,6 +51,7 @@ import { type AccountKeySecret, loadProfile, type LocalProfile, saveProfile } fr
 import type { Storage } from "./storage.ts";
 
 const FINISH_ATTEMPTS = 3;
+const SIGN_IN_ATTEMPTS = 3;
 
 /** Only who has just given a password needs it, and its WebAssembly takes long to load. */
 export async function loadOpaque() {
@@ -400,6 +401,18 @@ export async function insist<Answer, Proof>(
       } catch {
         throw error;
       }
+    }
+  }
+}
+
+/** What a sign-in gave is worth nothing as soon as the account has moved: a device was added, say. Then all of it is done again. */
+export async function asLongAsItHolds<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      const isOver = error instanceof FastChatError && error.code === ErrorCode.SIGN_IN_EXPIRED;
+      if (!isOver || attempt === SIGN_IN_ATTEMPTS) throw error;
     }
   }
 }

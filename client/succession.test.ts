@@ -1,5 +1,6 @@
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { anotherDevice, FrameProxy, newPassword, person, startSystem, type System } from "../testing/index.ts";
 import { openClient, recover, signIn, signUp } from "./node.ts";
@@ -171,6 +172,57 @@ test("[P2] a connection that is lost when all is replaced: the new recovery word
   await niaj.client.acceptIdentity("peggy");
   await niaj.say("peggy", "after");
   await peggy.hears("niaj", "after");
+});
+
+test("[P2] [C1] the new recovery words wait for nothing that comes after the link; a device that is killed then turns its conversations later", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  const uma = await person(system, "uma", { gateway: proxy.url });
+  await using xaver = await person(system, "xaver");
+  const id = await uma.say("xaver", "before");
+  await xaver.hears("uma", "before");
+  let isDone = false;
+  proxy.script = {
+    toClient: (frame, connection) => {
+      isDone ||= frame.body.case === "appended" && connection.asked(frame)?.body.case === "appendAccountLink";
+      return frame;
+    },
+    toServer: (frame) => (isDone ? undefined : frame),
+  };
+  const fresh = newPassword();
+  const late = setTimeout(15_000, "late", { ref: false });
+  expect(await Promise.race([uma.client.succeed(uma.password, fresh), late])).toMatchObject({ kind: "succeeded" });
+  await uma.client.close();
+  const changed = async () => notices(await xaver.items("uma")).filter(({ notice }) => notice === "identity-changed").length;
+  expect(await changed()).toBe(0);
+  proxy.script = {};
+  await uma.reopen();
+  await using _ = uma;
+  await expect.poll(changed, { timeout: 20_000 }).toBe(1);
+  await uma.client.send(id, "after");
+  await xaver.hears("uma", "after");
+});
+
+test("[P2] who does not hear whether all was replaced is told how to get new recovery words, and gets them", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  const yara = await person(system, "yara", { gateway: proxy.url });
+  let isDone = false;
+  proxy.script = {
+    toClient: (frame, connection) => {
+      if (connection.asked(frame)?.body.case !== "appendAccountLink") return frame;
+      isDone = true;
+      return undefined;
+    },
+  };
+  const fresh = newPassword();
+  const replacing = yara.client.succeed(yara.password, fresh);
+  await expect.poll(() => isDone).toBe(true);
+  await yara.client.close();
+  expect(await replacing).toMatchObject({ kind: "refused", sentence: expect.stringContaining("that gives you new recovery words") });
+  proxy.script = {};
+  await yara.reopen();
+  await using _ = yara;
+  expect(await yara.client.succeed(yara.password, newPassword())).toMatchObject({ sentence: "Wrong password: try again." });
+  expect(await yara.client.succeed(fresh, newPassword())).toMatchObject({ kind: "succeeded", recoveryWords: { length: 12 } });
 });
 
 test("[A3] who is known again on one device is written to by all: what waits on another is sent", async () => {

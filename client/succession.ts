@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import type { DeviceId } from "@fastchat/protocol";
+import { type DeviceId, ErrorCode, FastChatError } from "@fastchat/protocol";
 import { accountLinkHash, activeDevices, type AccountState, buildSucceed } from "@fastchat/protocol/chain";
 import {
   generateRecoveryEntropy,
@@ -32,6 +32,13 @@ export const makeSecrets = (password: NewSecrets["password"]): NewSecrets => ({
 });
 
 export const recoveryWordsIn = ({ recoveryEntropy }: NewSecrets): readonly string[] => recoveryWordsOf(recoveryEntropy);
+
+/** The new recovery words are lost with the answer: only a succession of its own gives others. */
+export function successionUnknown(cause: unknown): FastChatError {
+  const sentence =
+    "The connection was lost before the answer came: either the new password counts, or the old one still does. Do the same again with the one that counts, trying the new one first: that gives you new recovery words.";
+  return new FastChatError(ErrorCode.UNAVAILABLE, { sentence, cause });
+}
 
 /**
  * [P2] "Somebody knows it": a `succeed` after which neither password nor recovery words of before, nor any device but this one, open anything.

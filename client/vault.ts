@@ -237,7 +237,7 @@ export class Vault {
   }
 
   async #putBack(): Promise<boolean> {
-    const { storage, connection, author, onChanged } = this.#parts;
+    const { storage, author, onChanged } = this.#parts;
     const vaultKeys = this.#parts.vaultKeys();
     const offered = (await this.#readAfter(0))?.offered ?? [];
     const theirs = new Map(offered.map((entry) => [toHex(entry.slot), entry]));
@@ -249,16 +249,29 @@ export class Vault {
       vaultKeys,
       offered.filter((entry) => !behind.some((each) => equal(each.entry.slot, entry.slot))),
     );
-    const all = new Map([...this.#kept, ...fresh]);
-    const manifest = [this.#kept, fresh].map((kept) => kept.get(nameOf(MANIFEST))?.entry.version ?? 0);
-    const version = 1 + Math.max(...manifest, this.#named?.version ?? 0);
-    const listing = await sealVaultEntry(vaultKeys, author, version, manifestIn(vaultKeys, all.values()));
-    const entries = [...behind.filter(({ place }) => place.kind !== "manifest").map(({ entry }) => entry), listing];
-    const most = { bytes: limits.packetBytes / 2, count: limits.vaultEntriesPerWrite };
-    for (const some of inPieces(entries, ({ sealed }) => sealed.length, most)) {
-      await connection.request({ case: "writeVault", value: { entries: some, putBack: true } }, "vaultWritten");
+    // As it stands there, so that every write leaves a manifest of what is there then: whoever reads in between misses nothing.
+    const there = new Map([...this.#kept, ...fresh]);
+    for (const each of behind) {
+      const older = theirs.get(toHex(each.entry.slot));
+      if (older === undefined) there.delete(nameOf(each.place));
+      else there.set(nameOf(each.place), { ...each, entry: older });
     }
-    fresh.set(nameOf(MANIFEST), { place: MANIFEST, content: manifestIn(vaultKeys, all.values()), device: author.device, entry: listing });
+    const manifests = [this.#kept, fresh].map((kept) => kept.get(nameOf(MANIFEST))?.entry.version ?? 0);
+    let version = Math.max(...manifests, this.#named?.version ?? 0);
+    const back = behind.filter(({ place }) => place.kind !== "manifest");
+    const listed = back.filter(({ place }) => LISTED.has(place.kind));
+    const sizeOf = ({ entry }: Kept) => entry.sealed.length;
+    const most = { bytes: limits.packetBytes / 2, count: limits.vaultEntriesPerWrite - 1 };
+    const pieces = inPieces(listed, sizeOf, most);
+    for (const some of pieces.length === 0 ? [[]] : pieces) {
+      for (const each of some) there.set(nameOf(each.place), each);
+      const content = manifestIn(vaultKeys, there.values());
+      const entry = await sealVaultEntry(vaultKeys, author, ++version, content);
+      await this.#writeBack([...some.map((each) => each.entry), entry]);
+      fresh.set(nameOf(MANIFEST), { place: MANIFEST, content, device: author.device, entry });
+    }
+    const standsAlone = back.filter(({ place }) => !LISTED.has(place.kind));
+    for (const some of inPieces(standsAlone, sizeOf, most)) await this.#writeBack(some.map(({ entry }) => entry));
     // Read from the beginning again.
     await storage.commit([...[...fresh.values()].map(saveKept), saveCursor(0, this.#head)]);
     this.#revision = 0;
@@ -267,6 +280,10 @@ export class Vault {
     this.#touch([...fresh.values()]);
     onChanged([...fresh.values()].map(({ place }) => place));
     return true;
+  }
+
+  async #writeBack(entries: readonly VaultEntry[]): Promise<void> {
+    await this.#parts.connection.request({ case: "writeVault", value: { entries: [...entries], putBack: true } }, "vaultWritten");
   }
 
   /** Of these entries those that open, are of this account's active devices, and are not what is here. */

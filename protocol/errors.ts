@@ -134,6 +134,7 @@ const rows: Record<ErrorCode, Omit<ErrorRow, "close">> = {
     "Your files take up all the room that this server gives you: ask whoever runs it for more.",
   ),
   [ErrorCode.WRONG_PIECE]: row("wrong-piece", "refresh", 409, "The upload stands at another place; it goes on from there."),
+  [ErrorCode.BLOB_MISSING]: row("blob-missing", "refresh", 409, "A file of this message is not on the server; it is stored again."),
   [ErrorCode.PASS_INVALID]: row("pass-invalid", "refresh", 401, "The right to fetch and store files has expired; it is asked for anew."),
   [ErrorCode.STAGED_FILE_LOST]: row(
     "staged-file-lost",

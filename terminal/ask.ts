@@ -114,10 +114,15 @@ export async function withPassword<Result>(
   if (known !== undefined) return attempt({ text: known, confirm: async () => undefined });
   if (!process.stdin.isTTY)
     throw usage("There is no terminal to ask for the password: give it with --password-stdin or FASTCHAT_PASSWORD.");
+  return withPrompt(output, async (prompt) => attempt(await typedPassword(prompt)));
+}
+
+/** Has the person type once more what fails because of what was typed. */
+async function withPrompt<Result>(output: PasswordSource["output"], attempt: (prompt: SecretPrompt) => Promise<Result>): Promise<Result> {
   using prompt = openSecretPrompt();
   for (let tries = 1; ; tries++) {
     try {
-      return await attempt(await typedPassword(prompt));
+      return await attempt(prompt);
     } catch (error) {
       const failure = asFailure(error);
       if (tries === PASSWORD_TRIES || !ABOUT_PASSWORD.has(failure.code)) throw error;
@@ -153,24 +158,17 @@ export async function withSecrets<Result>(
   if (known.length === questions.length) return attempt(known);
   if (!process.stdin.isTTY)
     throw usage("There is no terminal to ask at: give what is asked on standard input, one a line, with --password-stdin.");
-  using prompt = openSecretPrompt();
-  for (let tries = 1; ; tries++) {
-    try {
-      const typed: string[] = [];
-      for (const [place, { words, again }] of questions.entries()) {
-        const text = given[place] ?? (await prompt.ask(words));
-        if (text === "") throw new Failure(exitCodes.refused, "empty-password", "Nothing was typed: try again.");
-        if (given[place] === undefined && again === true && (await prompt.ask("Again: ")) !== text)
-          throw new Failure(exitCodes.refused, "passwords-differ", "The two passwords differ: try again.");
-        typed.push(text);
-      }
-      return await attempt(typed);
-    } catch (error) {
-      const failure = asFailure(error);
-      if (tries === PASSWORD_TRIES || !ABOUT_PASSWORD.has(failure.code)) throw error;
-      output.remark(failure.message);
+  return withPrompt(output, async (prompt) => {
+    const typed: string[] = [];
+    for (const [place, { words, again }] of questions.entries()) {
+      const text = given[place] ?? (await prompt.ask(words));
+      if (text === "") throw new Failure(exitCodes.refused, "empty-password", "Nothing was typed: try again.");
+      if (given[place] === undefined && again === true && (await prompt.ask("Again: ")) !== text)
+        throw new Failure(exitCodes.refused, "passwords-differ", "The two passwords differ: try again.");
+      typed.push(text);
     }
-  }
+    return attempt(typed);
+  });
 }
 
 /** The failure for a new password, or a passphrase, that is too easy. */

@@ -1,6 +1,9 @@
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Me } from "@fastchat/client";
 import { type CommandOptions, enter, fastchat, fastchatJson, startFastchat, startSystem, type System } from "../testing/index.ts";
+import { programIn } from "./place.ts";
 
 // Devices as scripts see them: each has a home of its own.
 
@@ -21,6 +24,9 @@ const run = (device: string, ...args: string[]) =>
 test("[H3] [A5] devices have names, and times; one is called something else, and one is revoked with the password", async () => {
   expect(await json("first", "devices", "--profile", "alice")).toMatchObject([{ type: "device", state: "active", me: true }]);
   await json("phone", "signin", "alice");
+  // The command that signed it in has said so before it ended.
+  const seen = await json("first", "devices", "--profile", "alice");
+  expect(seen.map(({ name }) => name)).toEqual([`Terminal on ${hostname()}`, `Terminal on ${hostname()}`]);
   const [second, first] = await json("phone", "devices");
   expect([second, first]).toMatchObject([
     { name: expect.stringMatching(/^Terminal on ./u), me: true, state: "active", added: expect.stringMatching(/^20/u) },
@@ -51,6 +57,35 @@ test("[H3] [A5] devices have names, and times; one is called something else, and
   expect(await json("phone", "signout")).toEqual([{ type: "signed-out", name: "alice", server: "told" }]);
   expect(await json("first", "devices", "--profile", "alice")).toHaveLength(1);
   expect((await json("first", "devices", "--all", "--profile", "alice")).map(({ state }) => state)).toEqual(["revoked", "active"]);
+});
+
+test("[H3] who was revoked signs in again in the same place: nothing goes before the password is right, and the messages come back", async () => {
+  await json("couch", "signin", "alice");
+  await json("couch", "send", "alice", "to keep");
+  const [couch] = (await json("couch", "devices")).filter(({ me }) => me === true);
+  const early = await run("couch", "signin", "alice");
+  expect([early.code, early.errors]).toEqual([4, expect.stringContaining("is signed in with the profile alice already")]);
+  await json("first", "devices", "revoke", String(couch!["device"]), "--profile", "alice");
+  const wrong = await fastchat(system, ["signin", "alice"], { ...at("couch"), environment: { FASTCHAT_PASSWORD: "not it" } });
+  expect([wrong.code, wrong.errors]).toEqual([4, expect.stringContaining("Wrong password")]);
+  expect((await run("couch", "whoami")).errors).toContain("signed out or revoked");
+  const [again] = await json("couch", "signin", "alice");
+  expect(again).toMatchObject({ type: "signed-in", name: "alice", profile: "alice" });
+  expect(again!["device"]).not.toBe(couch!["device"]);
+  expect((await run("couch", "whoami")).code).toBe(0);
+  expect((await run("couch", "read", "alice", "--all")).output).toContain("to keep");
+  await json("couch", "signout");
+});
+
+test("[H3] a device of a profile that is not called as the account says which it is", async () => {
+  await json("desk", "signin", "alice", "--profile", "work");
+  const [desk] = await json("first", "devices", "--profile", "alice");
+  expect(desk).toMatchObject({ name: expect.stringMatching(/^Terminal on .{1,19}, profile work$/u) });
+  const { deviceName } = programIn("w".repeat(64));
+  const me = { name: "alice" } as Me;
+  expect(deviceName(me)).toMatch(/, profile w{18}…$/u);
+  expect(deviceName(me).length).toBeLessThanOrEqual(60);
+  expect(await json("desk", "signout", "--profile", "work")).toMatchObject([{ server: "told" }]);
 });
 
 test("[H3] who signs out everywhere is signed in nowhere, and comes back by name and password", async () => {

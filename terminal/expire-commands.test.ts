@@ -108,3 +108,17 @@ test("[H4] at two terminals: set with a question, shown in the header and beside
   await alice.hides("gone in a moment");
   await bob.shows("by the timer");
 });
+
+test("read --last N shows N messages, and beside them what was set since", async () => {
+  await json("carol", "send", "alice", "before");
+  await json("alice", "accept", "carol");
+  await json("carol", "expire", "alice", "1d");
+  await json("carol", "send", "alice", "after");
+  await json("carol", "expire", "alice", "off");
+  const shown = async (...last: string[]) => (await json("alice", "read", "carol", ...last)).map(({ type, text }) => [type, text]);
+  const set = ["notice", "carol set messages to disappear after 1 day."];
+  const off = ["notice", expect.stringContaining("carol")];
+  await expect.poll(() => shown("--last", "1")).toEqual([["message", "after"], off]);
+  expect(await shown("--last", "2")).toEqual([["message", "before"], set, ["message", "after"], off]);
+  expect(await shown("--last", "3")).toEqual(await shown("--all"));
+});

@@ -4,6 +4,7 @@ import {
   environmentIn,
   fastchat,
   fastchatJson,
+  FrameProxy,
   type Person,
   person,
   startSystem,
@@ -70,6 +71,31 @@ test("[H1] scripts on a fresh device: the list as it was left, and the whole his
   const all = await fastchatJson(system, ["read", "bob", "--all", "--peek"], at("scripts"));
   const texts = all.flatMap(({ type, text }) => (type === "message" ? [text] : []));
   expect(texts).toEqual(["the first one", ...Array.from({ length: MESSAGES }, (_, number) => `bob says ${number}`)]);
+});
+
+test("[H1] a history of which a part cannot be fetched: what is here is shown, and it says that it is not all", async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  const short = { ...at("short"), gateway: proxy.url };
+  const signedIn = await fastchat(system, ["signin", "alice"], { ...short, environment: { FASTCHAT_PASSWORD: alice.password } });
+  expect(signedIn.code).toBe(0);
+  const refuseFromNow = { refuses: () => true, toServer: () => undefined };
+  proxy.script = {
+    toServer: (frame, connection) => {
+      if (frame.body.case !== "fetchEntries" || frame.body.value.before === undefined || frame.body.value.before > MESSAGES) return frame;
+      proxy.script = refuseFromNow;
+      connection.close();
+      return undefined;
+    },
+  };
+  for (const wanted of [["--all"], ["--last", String(MESSAGES)], ["--since", "2h"]]) {
+    const { code, output, errors } = await fastchat(system, ["read", "bob", "--peek", ...wanted], short);
+    expect([wanted, code, errors]).toEqual([wanted, 5, expect.stringContaining("older messages are missing here")]);
+    expect(output).toContain(`bob says ${MESSAGES - 1}`);
+    expect(output).not.toContain("the first one");
+  }
+  proxy.script = {};
+  const whole = await fastchat(system, ["read", "bob", "--all", "--peek"], short);
+  expect([whole.code, whole.output]).toEqual([0, expect.stringContaining("the first one")]);
 });
 
 test("[H1] the screen of a fresh device: pinned chats, drafts and unread counts, and PgUp goes back to the very beginning", async () => {

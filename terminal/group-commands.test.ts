@@ -311,7 +311,8 @@ test("strangers wait quietly: counted, read without a trace, accepted, declined,
   expect((await run(as("carol", "decline", "group:trap"))).output).toBe("Declined Trap.\n");
   expect((await json(as("carol", "requests")))[0]).toMatchObject({ count: 1 });
   expect(await refused(as("carol", "accept", "Trap"))).toContain('No request of "Trap" waits');
-  await json(as("carol", "send", "mallory", "yes?"));
+  expect((await run(as("carol", "send", "mallory", "yes?"))).output).toBe("You accepted mallory's request.\nSent to mallory.\n");
+  expect(await json(as("carol", "send", "mallory", "what is it?"))).toMatchObject([{ status: "sent", accepted: false }]);
   expect((await json(as("carol", "requests")))[0]).toMatchObject({ count: 0 });
   expect((await json(as("carol", "conversations"))).map((each) => each["with"])).toContain("mallory");
   expect((await run(as("carol", "block", "mallory"))).output).toContain("Blocked mallory");

@@ -1,9 +1,9 @@
 import { hostname } from "node:os";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { Client } from "@fastchat/client";
+import type { Client, Me } from "@fastchat/client";
 import { findGateway, listProfiles, openClient } from "@fastchat/client/node";
-import { errorRow, FastChatError } from "@fastchat/protocol";
+import { ErrorCode, errorRow, FastChatError } from "@fastchat/protocol";
 import { type Config, ourCommand } from "./config.ts";
 import { Failure, exitCodes, isUnreachable, noServices, notSignedIn, type Refused, refusedWith, usage } from "./failure.ts";
 
@@ -16,11 +16,22 @@ export interface PlaceOptions {
 
 const agent = "fastchat-terminal/0.1.0";
 
-/** How this program is known: to the operator of the server, and to the other devices of its account. */
-export const thisProgram = { agent, deviceName: `Terminal on ${hostname()}` };
+/** Letters of a machine's name and of a profile's in a device's name that holds both. */
+const LONGEST_PART = 19;
+const part = (text: string): string => (text.length > LONGEST_PART ? `${text.slice(0, LONGEST_PART - 1)}…` : text);
+
+/** How a profile of this program is known: to the operator of the server, and to the other devices of its account. */
+export const programIn = (profile: string) => ({
+  agent,
+  // One account may have several profiles on a machine: all but the usual one say which.
+  deviceName: ({ name }: Me): string =>
+    profile === name ? `Terminal on ${hostname()}` : `Terminal on ${part(hostname())}, profile ${part(profile)}`,
+});
+
+const quickName = `QuickChat on ${hostname()}`;
 
 /** The same in a QuickChat session: whoever sees it among their devices knows what it is. */
-export const quickProgram = { agent, deviceName: `QuickChat on ${hostname()}` };
+export const quickProgram = { agent, deviceName: () => quickName };
 
 export const homeOf = (config: Config, options: PlaceOptions): string => resolve(options.home ?? config.home);
 
@@ -74,16 +85,17 @@ export async function openSignedIn(config: Config, options: PlaceOptions): Promi
   const given = options.gateway ?? config.gateway;
   const client = await openClient(
     { home: homeOf(config, options), profile },
-    { ...thisProgram, ...(given !== undefined && { gateway: checkedGateway(given) }) },
+    { ...programIn(profile), ...(given !== undefined && { gateway: checkedGateway(given) }) },
   );
   if (client === undefined) throw notSignedIn(profile);
   return { client, profile };
 }
 
-/** Throws Failure when the session has ended; nobody signs in where its messages still are. */
-export function refuseEnded({ connection }: Client): void {
+/** Throws Failure when the session has ended. */
+export function refuseEnded({ connection, me }: Client): void {
   if (connection.kind !== "ended") return;
-  const sentence = `${connection.sentence} What is here is in the way of that until "${ourCommand} signout" erases it.`;
+  const again = connection.code === ErrorCode.ACCOUNT_CLOSED ? "" : ` "${ourCommand} signin ${me.name}" does that;`;
+  const sentence = `${connection.sentence}${again} "${ourCommand} signout" erases what is here.`;
   throw new Failure(exitCodes.notSignedIn, "session-ended", sentence);
 }
 

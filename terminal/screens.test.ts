@@ -229,6 +229,18 @@ test("a group is made at a terminal, talked in with mentions, and its members st
   await leave(bob);
 });
 
+test("who types a stranger's name to talk to them accepts their request, and is told so", async () => {
+  for (const name of ["olivia", "peggy"]) await enter(system, name, { home: system.home, profile: name, gateway: system.gatewayUrl });
+  await fastchatJson(system, ["send", "olivia", "psst", "--profile", "peggy"]);
+  await using olivia = open("olivia");
+  await olivia.shows("Requests (1)");
+  olivia.type(`peggy${ENTER}`);
+  await olivia.shows("You accepted peggy's request.");
+  await olivia.shows("Message to peggy");
+  await olivia.shows("psst");
+  await leave(olivia);
+});
+
 test("who is added by a stranger finds a request, and takes part once it is accepted", async () => {
   await using alice = open("alice");
   await using bob = open("bob");

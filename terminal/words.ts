@@ -41,6 +41,9 @@ export function clockWords(milliseconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
 }
 
+/** Of a stranger whose request waited. */
+export const acceptedWords = (safeName: string): string => `You accepted ${safeName}'s request.`;
+
 /** Who is typing, in a group; "": nobody. */
 export function typingWords(names: readonly string[]): string {
   if (names.length === 0) return "";

@@ -144,3 +144,27 @@ test(
     expect(readdirSync(disk.path)).toEqual([]);
   },
 );
+
+test(
+  "[S6] a full disk under a profile: a file that is to be sent says so, and leaves nothing there",
+  { timeout: 120_000 },
+  async ({ skip, expect }) => {
+    using disk = smallDisk(12, skip);
+    await using system = await startSystem({ servers: 1 });
+    const home = join(disk.path, "home");
+    await using alice = await person(system, "alice", { home });
+    await using bob = await person(system, "bob");
+    await alice.say("bob", "before");
+    await bob.hears("alice", "before");
+    const path = join(system.folder, "twenty.bin");
+    writeFileSync(path, randomBytes(20_000_000));
+    await alice.client.close();
+    const sent = await fastchat(system, ["send", "bob", "the file", "--file", path, "--profile", "alice"], { home });
+    expect([sent.code, sent.errors]).toEqual([1, expect.stringMatching(/disk of this device is full/u)]);
+    expect(readdirSync(join(home, "alice", "outgoing"))).toEqual([]);
+    await alice.reopen();
+    await alice.say("bob", "after");
+    await bob.hears("alice", "after");
+    expect(await bob.texts("alice")).toEqual(["before", "after"]);
+  },
+);

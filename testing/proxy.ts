@@ -67,7 +67,7 @@ export interface Script {
   /** Answers of the gateway; only those with status 200 come here. */
   readonly posts?: { readonly [Path in keyof Posts]?: (answer: Answer<Path>, request: Request<Path>) => Answer<Path> };
   /** What is said instead of asking the gateway: with true, the answer is an empty one of status 503. */
-  readonly refuses?: (path: string, body: Uint8Array) => boolean;
+  readonly refuses?: (path: string, body: Uint8Array) => boolean | Promise<boolean>;
   /** What is answered to who fetches a blob. */
   readonly blob?: (asked: AskedBlob) => Promise<GivenBlob>;
   readonly info?: (info: MessageShape<typeof GatewayInfoSchema>) => MessageShape<typeof GatewayInfoSchema>;
@@ -203,7 +203,7 @@ export class FrameProxy implements AsyncDisposable {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
     this.#record(`${request.method} ${path}`, body);
-    if (this.script.refuses?.(path, body) === true) {
+    if ((await this.script.refuses?.(path, body)) === true) {
       response.statusCode = 503;
       response.end();
       return;

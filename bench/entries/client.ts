@@ -190,7 +190,7 @@ const calls = {
     const sending: Promise<unknown>[] = [];
     for (let number = 0; number < count; number++) {
       const due = start + number * everyMs;
-      await new Promise((resolve) => setTimeout(resolve, due - now()));
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - now())));
       const isPicture = picture !== undefined && number % every === 0;
       const text = `${isPicture ? "picture" : "text"} of ${label} due ${due}`;
       if (isPicture) {

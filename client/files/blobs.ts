@@ -42,8 +42,8 @@ export class Blobs {
     return this.#with((pass) => this.#gateway.putPiece({ pass, blob: toHex(blob), offset, piece }, signal));
   }
 
-  async drop(blob: Uint8Array): Promise<void> {
-    await this.#with((pass) => this.#gateway.dropBlob({ pass, blob }));
+  async drop(blob: Uint8Array, signal: AbortSignal): Promise<void> {
+    await this.#with((pass) => this.#gateway.dropBlob({ pass, blob }, signal));
   }
 
   /** Bytes of a blob of so many from one place on, as far as the connection lasts. Throws FileDamaged where it has another size. */

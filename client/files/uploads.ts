@@ -37,8 +37,10 @@ export class Uploads {
   readonly #progress = new Map<ClientMessageId, UploadProgress>();
   readonly #closing = new AbortController();
   /** Of the message that is being uploaded. */
-  #current: { readonly id: ClientMessageId; readonly cancelling: AbortController } | undefined;
+  #current: { readonly id: ClientMessageId; readonly ending: AbortController } | undefined;
   #driving: Promise<void> | undefined;
+  /** Of the staging. */
+  readonly #removing = new Set<Promise<unknown>>();
   #again = false;
   #told = 0;
 
@@ -60,15 +62,17 @@ export class Uploads {
 
   /** They were sent, or taken back: what was staged goes, and with it an upload under way. */
   async gone(outgoing: readonly Outgoing[]): Promise<void> {
-    for (const { id, item } of outgoing) {
-      const isUnsent = this.#waiting.delete(id) || item.failed > 0;
+    const unsent = outgoing.filter(({ id, item }) => this.#waiting.delete(id) || item.failed > 0);
+    for (const { id } of outgoing) {
       this.#progress.delete(id);
-      if (this.#current?.id === id) this.#current.cancelling.abort();
-      for (const { staged } of item.files) await this.#parts.staging.remove(staged);
-      if (!isUnsent) continue;
-      // What the server has of them goes by itself after a while; most goes now.
-      for (const { blob } of filesOf(item)) await this.#parts.blobs.drop(blob).catch(() => undefined);
+      if (this.#current?.id === id) this.#current.ending.abort();
     }
+    const removing = Promise.all(outgoing.flatMap(({ item }) => item.files.map(({ staged }) => this.#parts.staging.remove(staged))));
+    this.#removing.add(removing);
+    await removing.finally(() => this.#removing.delete(removing));
+    // What the server has of them goes by itself after a while; most goes now.
+    for (const { item } of unsent)
+      for (const { blob } of filesOf(item)) await this.#parts.blobs.drop(blob, this.#closing.signal).catch(() => undefined);
   }
 
   /** Goes on, where something waits and there is a connection. */
@@ -89,10 +93,15 @@ export class Uploads {
       if (!named.has(name) && modified < Date.now() - ABANDONED_MS) await this.#parts.staging.remove(name);
   }
 
+  /** A network that is gone takes the gateway along, and says nothing: a piece under way would be waited for in vain. */
+  connectionLost(): void {
+    this.#current?.ending.abort();
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
-    this.#current?.cancelling.abort();
-    await this.#driving;
+    this.#current?.ending.abort();
+    await Promise.allSettled([this.#driving, ...this.#removing]);
   }
 
   async #drive(): Promise<void> {
@@ -106,11 +115,12 @@ export class Uploads {
   }
 
   async #message({ id, conversation }: Outgoing): Promise<void> {
-    const cancelling = new AbortController();
-    this.#current = { id, cancelling };
-    const signal = AbortSignal.any([this.#closing.signal, cancelling.signal]);
+    const ending = new AbortController();
+    this.#current = { id, ending };
+    const signal = AbortSignal.any([this.#closing.signal, ending.signal]);
     try {
       for (let failures = 0; ;) {
+        const before = this.#progress.get(id)?.sent ?? 0;
         try {
           await this.#files(id, signal);
           this.#waiting.delete(id);
@@ -126,7 +136,7 @@ export class Uploads {
             await this.#parts.outbox.fail(id, error);
             return;
           }
-          failures++;
+          failures = (this.#progress.get(id)?.sent ?? 0) > before ? 1 : failures + 1;
           this.#tellHeld(id, error instanceof FastChatError && !isRefreshed(error) ? error.code : undefined);
           await pause(backoff(failures, Math.random(), error instanceof FastChatError ? error.retryAfterMs : 0), signal);
           if (signal.aborted || !this.#parts.isOnline()) return;

@@ -1,9 +1,9 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { ConversationId } from "@fastchat/protocol";
 import { type Log, reasonOf } from "../events.ts";
 import type { ChatMetrics } from "../metrics.ts";
 import type { Database } from "../store/database.ts";
 import { conversationsDue, eraseDue } from "../store/retention.ts";
+import { Sweeper } from "../sweeper.ts";
 
 /** Between two steps, milliseconds: a policy that makes much due at once must not hold up the messages. */
 const PAUSE_MS = 20;
@@ -19,35 +19,19 @@ export interface RetentionOptions {
 }
 
 /** Erases what conversations' policies do not keep any longer. Every server does; they take turns. */
-export class Retention {
+export class Retention extends Sweeper {
   readonly #options: RetentionOptions;
-  readonly #ending = new AbortController();
-  #keeping: Promise<void> | undefined;
 
   constructor(options: RetentionOptions) {
+    super(options.everyMs);
     this.#options = options;
   }
 
-  start(): void {
-    this.#keeping ??= this.#keep();
-  }
-
-  /** Resolves when the step under way has ended. */
-  async stop(): Promise<void> {
-    this.#ending.abort();
-    await this.#keeping;
-  }
-
-  async #keep(): Promise<void> {
-    const { log, everyMs } = this.#options;
-    const { signal } = this.#ending;
-    while (!signal.aborted) {
-      try {
-        await this.sweep();
-      } catch (error) {
-        log.event("warn", "retention-failed", { reason: reasonOf(error) });
-      }
-      await this.#pause(everyMs);
+  protected async turn(): Promise<void> {
+    try {
+      await this.sweep();
+    } catch (error) {
+      this.#options.log.event("warn", "retention-failed", { reason: reasonOf(error) });
     }
   }
 
@@ -62,13 +46,13 @@ export class Retention {
       const due = (await conversationsDue(database, now())).filter((conversation) => !failed.has(conversation));
       if (due.length === 0) break;
       for (const conversation of due) {
-        if (this.#ending.signal.aborted) return;
+        if (this.isEnding) return;
         try {
           if (!(await this.#step(conversation))) return;
         } catch (error) {
           failed.set(conversation, error);
         }
-        await this.#pause(PAUSE_MS);
+        await this.pause(PAUSE_MS);
       }
     }
     for (const error of failed.values()) throw error;
@@ -89,9 +73,5 @@ export class Retention {
       default:
         return result satisfies never;
     }
-  }
-
-  async #pause(milliseconds: number): Promise<void> {
-    await wait(milliseconds, undefined, { signal: this.#ending.signal }).catch(() => undefined);
   }
 }

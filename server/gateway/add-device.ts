@@ -5,11 +5,12 @@ import { toHex } from "@fastchat/protocol/seal";
 import { AccountAttachmentsSchema, AccountLinkSchema, type SignedLink } from "@fastchat/protocol/wire/account";
 import { type AddDevice, type DeviceAdded, DeviceAddedSchema } from "@fastchat/protocol/wire/gateway";
 import { acceptAccountLink } from "../account-link.ts";
-import { encodeHints, type Hint } from "../bus/hint.ts";
+import type { Hint } from "../bus/hint.ts";
 import { appendAccountLink } from "../store/accounts.ts";
 import { tooManyToday } from "../chat/access.ts";
 import { hintsOfEnding } from "../chat/account-news.ts";
 import type { GatewayContext } from "./context.ts";
+import { tellHints } from "./hints.ts";
 import { isSignedInAlready } from "./sessions.ts";
 import { mustHaveRecord } from "./sign-in.ts";
 
@@ -54,9 +55,7 @@ export async function addDevice(gateway: GatewayContext, body: AddDevice): Promi
     // No link that adds a device touches the vault.
     ...(stored.kind === "appended" ? hintsOfEnding(state, stored) : []),
   ];
-  for (const payload of encodeHints("gateway", new Map(), hints, gateway.bus.payloadBytes, () => 0)) {
-    await gateway.bus.publish(payload).catch(() => undefined);
-  }
+  await tellHints(gateway, hints);
   return added();
 }
 

@@ -1,10 +1,10 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { blobId, limits } from "@fastchat/protocol";
 import type { BlobStore, StoredBlob } from "../blobs/blob-store.ts";
 import type { FileRules } from "../config.ts";
 import { type Log, reasonOf } from "../events.ts";
 import { countForgettable, type ForgetReason, forgetBlobs, unknownBlobs } from "../store/blobs.ts";
 import type { Database } from "../store/database.ts";
+import { Sweeper } from "../sweeper.ts";
 
 /** Between two steps, milliseconds: what people wait for goes first. */
 const PAUSE_MS = 20;
@@ -51,23 +51,12 @@ class Sum implements CleanedUp {
  * installation keeps files. Each gateway does; they take turns. The row goes first: what is left in the store when that ends in between has none, and
  * goes at a later sweep.
  */
-export class BlobCleanUp {
+export class BlobCleanUp extends Sweeper {
   readonly #options: BlobCleanUpOptions;
-  readonly #ending = new AbortController();
-  #keeping: Promise<void> | undefined;
 
   constructor(options: BlobCleanUpOptions) {
+    super(options.everyMs);
     this.#options = options;
-  }
-
-  start(): void {
-    this.#keeping ??= this.#keep();
-  }
-
-  /** Resolves when the step under way has ended. */
-  async stop(): Promise<void> {
-    this.#ending.abort();
-    await this.#keeping;
   }
 
   async sweep(): Promise<CleanedUp> {
@@ -81,8 +70,8 @@ export class BlobCleanUp {
         await blobs.remove(blobId(blob));
         sum.add(reason, 1, size);
       }
-      if (forgotten.isLast || this.#ending.signal.aborted) break;
-      await this.#pause(PAUSE_MS);
+      if (forgotten.isLast || this.isEnding) break;
+      await this.pause(PAUSE_MS);
     }
     for await (const { id, bytes } of this.#unknown(now - limits.unnamedBlobMs)) {
       await blobs.remove(id);
@@ -117,29 +106,20 @@ export class BlobCleanUp {
       return found;
     };
     for await (const stored of blobs.list()) {
-      if (this.#ending.signal.aborted) return;
+      if (this.isEnding) return;
       if (stored.modified < before) some.set(stored.id, stored);
       if (some.size >= COMPARED_AT_ONCE) yield* await unknown();
     }
     yield* await unknown();
   }
 
-  async #keep(): Promise<void> {
-    const { log, everyMs } = this.#options;
-    const { signal } = this.#ending;
-    while (!signal.aborted) {
-      await this.#pause(everyMs);
-      if (signal.aborted) return;
-      try {
-        const removed = await this.sweep();
-        if (removed.blobs > 0) log.event("info", "files-removed", { files: removed.blobs, bytes: removed.bytes });
-      } catch (error) {
-        log.event("warn", "clean-up-failed", { reason: reasonOf(error) });
-      }
+  protected async turn(): Promise<void> {
+    const { log } = this.#options;
+    try {
+      const removed = await this.sweep();
+      if (removed.blobs > 0) log.event("info", "files-removed", { files: removed.blobs, bytes: removed.bytes });
+    } catch (error) {
+      log.event("warn", "clean-up-failed", { reason: reasonOf(error) });
     }
-  }
-
-  async #pause(milliseconds: number): Promise<void> {
-    await wait(milliseconds, undefined, { signal: this.#ending.signal }).catch(() => undefined);
   }
 }

@@ -226,10 +226,41 @@ test("[S6] an upload is its device's alone: not another device's, another conver
   // A message of another device under the same client message id does not make it readable.
   await using second = await TestSocket.welcome(gateway, other);
   await group.write(socket, alice, { case: "rekey", value: { reason: "record the new device" } });
-  await say(it, alice, second, other);
+  expect(await codeOf(say(it, alice, second, other))).toBe(ErrorCode.BLOB_MISSING);
+  await second.ask(group.send(await group.message("of the same number", alice, { id: it.id, device: other }), true), "sent");
   expect(await fetched(pass, it.blob)).toBe(NOT_FOUND);
   await say(it);
   expect(it.bytes.equals((await fetched(others, it.blob)) as Buffer)).toBe(true);
+});
+
+test("[S6] [D3] what names a file that is not there, half there or another message's is not stored; what comes behind is held, or keeps its place", async () => {
+  const pass = await passOf(alice.devices[0]!);
+  const [half, others, whole] = [made(PIECE + 1), made(1_000), made(1_000)];
+  await begin(pass, half);
+  await patch(pass, half.blob, 0, half.bytes.subarray(0, PIECE));
+  for (const it of [others, whole]) await upload(pass, it);
+  const naming = async (id: ClientMessageId, blobs: readonly Uint8Array[]) => {
+    const message = await group.message("see", alice, { id });
+    message.blobs = [...blobs];
+    return message;
+  };
+  const { BLOB_MISSING, HELD } = ErrorCode;
+  for (const message of [
+    await naming(half.id, [half.blob]),
+    await naming(clientMessageId(randomBytes(16)), [others.blob]),
+    await naming(whole.id, [whole.blob, others.blob]),
+    await naming(whole.id, [whole.blob, randomBytes(32)]),
+  ]) {
+    const behind = await group.message("behind it", alice);
+    const [first, second] = socket.say(group.send(message, true), group.send(behind));
+    expect(await codeOf(socket.answer(first!, "sent"))).toBe(BLOB_MISSING);
+    expect(await codeOf(socket.answer(second!, "sent"))).toBe(HELD);
+  }
+  const texts = await Promise.all(Array.from({ length: 5 }, (_, index) => group.message(`behind it ${index}`, alice)));
+  const frames = [group.send(await naming(whole.id, [whole.blob]), true), ...texts.map((text) => group.send(text))];
+  const places = await Promise.all(socket.say(...frames).map(async (request) => (await socket.answer(request, "sent")).sequence));
+  expect(places).toEqual(places.map((_, index) => places[0]! + index));
+  expect(whole.bytes.equals((await fetched(pass, whole.blob)) as Buffer)).toBe(true);
 });
 
 test("[S6] who is no member neither stores nor fetches; nor does anybody what there is not", async () => {
@@ -409,6 +440,24 @@ test("[S6] a dropped upload is gone with its bytes; one that a message names is 
   await say(named);
   await drop(pass, named.blob);
   expect(named.bytes.equals((await fetched(pass, named.blob)) as Buffer)).toBe(true);
+});
+
+test("[S6] what is dropped while a piece of it comes leaves nothing", async () => {
+  const pass = await passOf(alice.devices[0]!);
+  for (const length of [PIECE + 5, 3 * 1_048_576]) {
+    const it = made(length);
+    await begin(pass, it);
+    const first = it.bytes.subarray(0, PIECE);
+    const half = Math.floor(first.length / 2);
+    const slow = slowPatch(pass, it.blob, 0, first);
+    slow.request.write(first.subarray(0, half));
+    await expect.poll(() => partsOf(it.blob).length).toBe(1);
+    // A drop that removed the row, and stood before the bytes.
+    await installation.database.query.deleteFrom("blob").where("blob", "=", it.blob).execute();
+    slow.request.end(first.subarray(half));
+    expect(await slow.answered).toMatchObject({ statusCode: 404 });
+    expect([await isThere(it.blob), partsOf(it.blob)]).toEqual([false, []]);
+  }
 });
 
 test("two PATCHes at once leave one piece, and the blob whole", async () => {

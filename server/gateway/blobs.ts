@@ -159,6 +159,11 @@ async function takePiece(gateway: GatewayContext, request: BlobRequest): Promise
   const isLast = offset + length === size;
   if (offset + length > size || length === 0 || (!isLast && length !== limits.blobPieceBytes)) throw new FastChatError(ErrorCode.MALFORMED);
   const result = await blobs.append(blobId(blob), { offset, length, sha256: Buffer.from(sha256, "base64"), isLast }, body);
+  // Dropped while the piece came: nothing would ever be sent behind it.
+  if ((await findUpload(database, blob, device)) === undefined) {
+    await blobs.remove(blobId(blob));
+    throw new FastChatError(ErrorCode.NOT_FOUND);
+  }
   switch (result.kind) {
     case "appended":
       if (result.uploaded === size) await finish(gateway, blob, size);

@@ -36,12 +36,13 @@ export const appendAccountLink: Handler<"appendAccountLink"> = async (chat, sess
   const before = await chat.chains.account(session.account);
   if (before === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
   const device = before.devices.get(session.device);
+  const hash = accountLinkHash(link);
   const answer = (index: number): AnswerBody => ({
     case: "appended",
-    value: create(AppendedSchema, { sequence: index, time: BigInt(chat.now()) }),
+    value: create(AppendedSchema, { sequence: index, time: BigInt(chat.now()), receipt: chat.receipts.of(hash) }),
   });
   // A retry of a link that was stored is answered as then; the device may be the one that it ended.
-  const place = before.hashes.indexOf(accountLinkHash(link));
+  const place = before.hashes.indexOf(hash);
   if (place !== -1) return answer(place + 1);
   if (device?.status.kind !== "active") throw new FastChatError(ErrorCode.DEVICE_REVOKED);
   const state = acceptAccountLink(before, link, attachments);

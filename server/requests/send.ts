@@ -1,11 +1,23 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { clientMessageId, conversationId, ErrorCode, FastChatError, isClientMessageId, isHash, limits } from "@fastchat/protocol";
+import {
+  clientMessageId,
+  conversationId,
+  type ConversationId,
+  type DeviceId,
+  ErrorCode,
+  FastChatError,
+  isClientMessageId,
+  isHash,
+  limits,
+} from "@fastchat/protocol";
 import { type SealedMessage, SealedMessageSchema } from "@fastchat/protocol/wire/conversation";
 import { SentSchema } from "@fastchat/protocol/wire/frames";
 import { malformed } from "../chat/access.ts";
-import type { Handler } from "../chat/context.ts";
+import type { ChatContext, Handler } from "../chat/context.ts";
 import type { AnswerBody } from "../chat/wire.ts";
 import type { AppendVerdict, RefusalReason } from "../store/append.ts";
+import type { SendGate } from "../store/append-queue.ts";
+import { keepForMessage } from "../store/blobs.ts";
 
 /** Membership, device and epoch are judged by the statement that appends, not here: only there the answer cannot be old. */
 export const send: Handler<"send"> = async (chat, session, { conversation, message, resume }) => {
@@ -19,6 +31,16 @@ export const send: Handler<"send"> = async (chat, session, { conversation, messa
   if (message === undefined || refusal !== undefined) {
     gate.held = true;
     throw refusal ?? malformed("a send without a message");
+  }
+  // Only where there is something to look for: whoever waits lets others by.
+  if (message.blobs.length > 0 || gate.looking !== undefined) {
+    let areThere = false;
+    try {
+      areThere = await behind(gate, () => keepFiles(chat, session.device, conversationId(conversation), message));
+    } finally {
+      if (!areThere) gate.held = true;
+    }
+    if (!areThere) throw new FastChatError(ErrorCode.BLOB_MISSING);
   }
   const verdict = await new Promise<AppendVerdict>((resolve) => {
     const taken = chat.queue.offer({
@@ -50,6 +72,28 @@ export const send: Handler<"send"> = async (chat, session, { conversation, messa
       return verdict satisfies never;
   }
 };
+
+/** Acts when what was looked for before is known. Who asked first goes on first. */
+async function behind<Result>(gate: SendGate, act: () => Promise<Result>): Promise<Result> {
+  const before = gate.looking;
+  const looked = Promise.withResolvers<void>();
+  gate.looking = looked.promise;
+  try {
+    await before;
+    return await act();
+  } finally {
+    looked.resolve();
+    if (gate.looking === looked.promise) gate.looking = undefined;
+  }
+}
+
+const keepFiles = async (
+  { database }: ChatContext,
+  device: DeviceId,
+  conversation: ConversationId,
+  { blobs, clientMessageId: id }: SealedMessage,
+): Promise<boolean> =>
+  blobs.length === 0 || keepForMessage(database, { conversation, device, clientMessageId: clientMessageId(id) }, blobs, Date.now());
 
 const codes: Record<RefusalReason, ErrorCode> = {
   "not-found": ErrorCode.NOT_FOUND,

@@ -4,6 +4,8 @@ import type { AppendItem, AppendVerdict } from "./append.ts";
 /** The order of one socket's sends to one conversation: after a refusal everything is held until a send resumes. */
 export interface SendGate {
   held: boolean;
+  /** Looks whether the files of a message are there: what comes behind it waits. */
+  looking?: Promise<unknown> | undefined;
 }
 
 export interface QueuedItem extends AppendItem {

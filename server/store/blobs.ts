@@ -118,6 +118,29 @@ export async function findBlob(
     .executeTakeFirst();
 }
 
+/**
+ * A message that names these is about to be stored: whether all of them are whole, and its own. They are kept for it meanwhile.
+ *
+ * @param blobs each once or several times @param now milliseconds since 1970
+ */
+export async function keepForMessage(
+  database: Database,
+  message: Pick<Upload, "conversation" | "device" | "clientMessageId">,
+  blobs: readonly Uint8Array[],
+  now: number,
+): Promise<boolean> {
+  const { numUpdatedRows } = await database.query
+    .updateTable("blob")
+    .set({ look_at: now + limits.unnamedBlobMs })
+    .where("blob", "=", sql<Uint8Array>`ANY(${blobs.map((blob) => Buffer.from(blob))}::bytea[])`)
+    .where("conversation", "=", idBytes(message.conversation))
+    .where("device", "=", idBytes(message.device))
+    .where("client_message_id", "=", idBytes(message.clientMessageId))
+    .where("whole", "=", true)
+    .executeTakeFirstOrThrow();
+  return Number(numUpdatedRows) === new Set(blobs.map((blob) => Buffer.from(blob).toString("hex"))).size;
+}
+
 /** False: it is not this device's upload, or a message names it. */
 export async function dropBlob(database: Database, blob: Uint8Array, device: DeviceId): Promise<boolean> {
   const { rows } = await sql`

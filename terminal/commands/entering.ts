@@ -1,21 +1,58 @@
 import type { ArgsDef } from "citty";
-import type { AlreadySignedIn, SignedIn } from "@fastchat/client";
+import type { AlreadySignedIn, Client, SignedIn } from "@fastchat/client";
 import { openClient } from "@fastchat/client/node";
+import { ErrorCode } from "@fastchat/protocol";
 import { confirm } from "../ask.ts";
 import { ourCommand } from "../config.ts";
 import { parseDuration } from "../durations.ts";
 import { elsewhereWords, othersShutOut } from "../elsewhere.ts";
 import { Failure, exitCodes } from "../failure.ts";
 import { wrapped } from "../output.ts";
-import { checkedProfile, chooseGateway, homeOf, rememberProfile, thisProgram } from "../place.ts";
+import { checkedProfile, chooseGateway, homeOf, programIn, rememberProfile, untilOnline } from "../place.ts";
 import type { CommandContext } from "./command.ts";
+import { showWarnings } from "./warnings.ts";
 
-/** Where somebody is about to be signed in: a profile in which nobody is. Throws Failure. */
-export async function freshPlace({ config, place }: Pick<CommandContext, "config" | "place">, name: string, timeout: string) {
-  const profile = checkedProfile(place.profile ?? config.profile ?? name);
-  const home = homeOf(config, place);
-  await refuseTaken(home, profile);
-  return { home, profile, gateway: await chooseGateway(config, place), milliseconds: parseDuration(timeout, "timeout") };
+type Context = Pick<CommandContext, "config" | "output" | "place">;
+
+const placeOf = ({ config, place }: Context, name: string) => ({
+  home: homeOf(config, place),
+  profile: checkedProfile(place.profile ?? config.profile ?? name),
+});
+
+/** Where somebody is about to be signed up: a profile in which nobody is. Throws Failure. */
+export async function freshPlace(context: Context, name: string, timeout: string) {
+  const { home, profile } = placeOf(context, name);
+  const client = await openClient({ home, profile }, { ...programIn(profile), offline: true });
+  if (client !== undefined) {
+    await client.close();
+    throw takenBy(client.me.name, profile);
+  }
+  return { home, profile, gateway: await chooseGateway(context.config, context.place), milliseconds: parseDuration(timeout, "timeout") };
+}
+
+/** The same for who is about to be signed in, or is, by a device that is let in no more: what is there gives way then. Throws Failure. */
+export async function placeToEnter(context: Context, name: string, timeout: string) {
+  const { config, output, place } = context;
+  const { home, profile } = placeOf(context, name);
+  const milliseconds = parseDuration(timeout, "timeout");
+  const given = place.gateway ?? config.gateway;
+  const chosen = given === undefined ? undefined : await chooseGateway(config, place);
+  const client = await openClient({ home, profile }, { ...programIn(profile), ...(chosen !== undefined && { gateway: chosen }) });
+  if (client === undefined) return { home, profile, gateway: chosen ?? (await chooseGateway(config, place)), milliseconds };
+  await using _ = client;
+  const { me } = client;
+  if (me.name !== name) throw takenBy(me.name, profile);
+  // They go with the rest.
+  await using _warnings = await showWarnings(client, output);
+  if (!(await isPutOut(client, milliseconds))) throw takenBy(me.name, profile);
+  return { home, profile, gateway: me.gateway, milliseconds };
+}
+
+const PUT_OUT: ReadonlySet<ErrorCode> = new Set([ErrorCode.DEVICE_REVOKED, ErrorCode.SIGNED_IN_ELSEWHERE]);
+
+async function isPutOut(client: Client, milliseconds: number): Promise<boolean> {
+  await untilOnline(client, milliseconds).catch(() => undefined);
+  return client.connection.kind === "ended" && PUT_OUT.has(client.connection.code);
 }
 
 /** They are: the profile is the one that commands without --profile mean. */
@@ -29,6 +66,19 @@ export async function signedIn(
   const object = { type: "signed-in", name: me.name, account: me.account, device: me.device, profile, gateway: me.gateway };
   await output.print({ ...object, ...(others !== undefined && { others }) }, wrapped(sentence));
   if (others === "shut-out") output.remark(`${othersShutOut} Run "${ourCommand} devices" and revoke them.`);
+  await introduce({ home, profile });
+}
+
+/** So long it is waited for a connection only to say what the device is called. */
+const INTRODUCING_MS = 3_000;
+
+/** The other devices hear at once what this one is called, and whoever signs in next sees where one is signed in. Nothing depends on it. */
+export async function introduce(place: { readonly home: string; readonly profile: string }): Promise<void> {
+  const client = await openClient(place, programIn(place.profile)).catch(() => undefined);
+  if (client === undefined) return;
+  // When it ends it says what was not said yet.
+  await using _ = client;
+  await untilOnline(client, INTRODUCING_MS).catch(() => undefined);
 }
 
 /** Of `signin` and `recover`. */
@@ -59,14 +109,9 @@ export async function inThePlaceOfOthers(
   );
 }
 
-async function refuseTaken(home: string, profile: string): Promise<void> {
-  const client = await openClient({ home, profile }, { ...thisProgram, offline: true });
-  if (client === undefined) return;
-  const { name } = client.me;
-  await client.close();
-  throw new Failure(
+const takenBy = (name: string, profile: string): Failure =>
+  new Failure(
     exitCodes.refused,
     "profile-in-use",
     `${name} is signed in with the profile ${profile} already: use another with --profile, or "${ourCommand} signout --profile ${profile}" first.`,
   );
-}

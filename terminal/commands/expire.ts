@@ -24,15 +24,19 @@ export const expire = signedInCommand({
     const seconds = args.time === undefined ? undefined : readLifetime(args.time, longest);
     if (args.time !== undefined && seconds === undefined) throw usage(`"${args.time}" is no such time: write ${lifetimeValues(longest)}.`);
     const conversation = await conversationWith(client, args.to, patience);
+    let accepted: readonly string[] = [];
     if (seconds !== undefined && args.mine === true) await client.setTimer(conversation.id, seconds);
     else if (seconds !== undefined) {
       await needOnline(client, patience);
-      await letIn(client, conversation);
+      accepted = await letIn(client, conversation);
       await client.setRetention(conversation.id, seconds);
     }
     const now = (await client.conversation(conversation.id)) ?? conversation;
     const { retentionSeconds, timerSeconds } = now;
-    await output.print({ type: "expiry", ...placeObject(now), retentionSeconds, timerSeconds }, expiryLines(now).join("\n"));
+    await output.print(
+      { type: "expiry", ...placeObject(now), retentionSeconds, timerSeconds },
+      [...accepted, ...expiryLines(now)].join("\n"),
+    );
     if (seconds !== undefined && seconds > 0) output.tell(lifetimeLimits);
   },
 });

@@ -21,7 +21,7 @@ export const open = signedInCommand({
     await catchUp(client, patience, output);
     const conversation = await conversationWith(client, args.with, patience);
     using interrupted = interrupts("run it again to go on where it stopped");
-    const files = await receivedFiles(client, conversation, { last: 1, message: args.message, all: false });
+    const { files } = await receivedFiles(client, conversation, { last: 1, message: args.message, all: false });
     const newest = files.at(-1)!;
     const { file, place } = newest;
     const opened = await openFile(

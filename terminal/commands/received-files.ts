@@ -2,7 +2,7 @@ import type { Client, ConversationSummary } from "@fastchat/client";
 import { exitCodes, Failure } from "../failure.ts";
 import { type ReceivedFile, fetchInto } from "../files/fetching.ts";
 import { percent, sizeWords } from "../words.ts";
-import { newestItems, itemsAfter } from "./pages.ts";
+import { itemsAfter, newestItems, notFetched } from "./pages.ts";
 import { progressLine } from "./progress-line.ts";
 import { safeNameOf } from "./shapes.ts";
 
@@ -17,13 +17,17 @@ export interface Wanted {
   readonly all: boolean;
 }
 
-/** Files of a conversation, oldest first. Throws Failure when there are none. */
+/** Files of a conversation, oldest first; `isShort`: older messages could not be had. Throws Failure when there are none. */
 export async function receivedFiles(
   client: Client,
   conversation: ConversationSummary,
   { last, message, all }: Wanted,
-): Promise<readonly ReceivedFile[]> {
+): Promise<{ readonly files: readonly ReceivedFile[]; readonly isShort: boolean }> {
   const { id } = conversation;
+  let isShort = false;
+  const onMissing = (): void => {
+    isShort = true;
+  };
   const messages: (readonly ReceivedFile[])[] = [];
   const take = (items: Awaited<ReturnType<typeof newestItems>>): void => {
     for (const item of items) {
@@ -32,10 +36,11 @@ export async function receivedFiles(
       if (item.files.length > 0) messages.push(item.files.map((file, place) => ({ file, place: { conversation: id, sequence, place } })));
     }
   };
-  if (all) for await (const page of itemsAfter(client, id, 0)) take(page);
-  else take(await newestItems(client, id, LOOKED_THROUGH));
-  const found = (all ? messages : messages.slice(-last)).flat();
-  if (found.length > 0) return found;
+  if (all) for await (const page of itemsAfter(client, id, 0, onMissing)) take(page);
+  else take(await newestItems(client, id, LOOKED_THROUGH, onMissing));
+  const files = (all ? messages : messages.slice(-last)).flat();
+  if (files.length > 0) return { files, isShort };
+  if (isShort) throw notFetched();
   const where =
     message === undefined
       ? `Nothing with a file was sent ${conversation.kind === "group" ? "in" : "with"} ${safeNameOf(conversation)}`

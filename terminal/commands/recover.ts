@@ -3,7 +3,7 @@ import { weakPassword, withSecrets } from "../ask.ts";
 import { ourCommand } from "../config.ts";
 import { withPatience } from "../place.ts";
 import { command, passwordOptions, timeoutOption } from "./command.ts";
-import { freshPlace, inThePlaceOfOthers, replacingOptions, signedIn } from "./entering.ts";
+import { placeToEnter, inThePlaceOfOthers, replacingOptions, signedIn } from "./entering.ts";
 
 export const recover = command({
   name: "recover",
@@ -17,7 +17,7 @@ export const recover = command({
   async run(context, args) {
     const { config, output } = context;
     const name = args.name.toLowerCase();
-    const { home, profile, gateway, milliseconds } = await freshPlace(context, name, args.timeout);
+    const { home, profile, gateway, milliseconds } = await placeToEnter(context, name, args.timeout);
     const questions = [
       { words: "Your twelve recovery words: ", given: config.recoveryWords },
       { words: "New password: ", given: config.newPassword, again: true },

@@ -4,6 +4,7 @@ import { sizeWords } from "../words.ts";
 import { catchUp } from "./catch-up.ts";
 import { conversationWith } from "./destination.ts";
 import { interrupts } from "./interrupts.ts";
+import { notFetched } from "./pages.ts";
 import { fetchShown, receivedFiles } from "./received-files.ts";
 import { fileObject, placeObject } from "./shapes.ts";
 import { signedInCommand } from "./signed-in-command.ts";
@@ -28,7 +29,8 @@ export const save = signedInCommand({
     const conversation = await conversationWith(client, args.with, patience);
     const last = args.last === undefined ? 1 : parseCount(args.last, "last");
     using interrupted = interrupts("run it again to go on where it stopped");
-    for (const each of await receivedFiles(client, conversation, { last, message: args.message, all: args.all === true })) {
+    const { files, isShort } = await receivedFiles(client, conversation, { last, message: args.message, all: args.all === true });
+    for (const each of files) {
       const path = await fetchShown(client, each, args.to, { replace: args.force === true, signal: interrupted.signal });
       const { sequence } = each.place;
       await output.print(
@@ -36,5 +38,6 @@ export const save = signedInCommand({
         `Saved ${path}, ${sizeWords(each.file.bytes)}.`,
       );
     }
+    if (isShort && args.all === true) throw notFetched();
   },
 });

@@ -10,7 +10,7 @@ import { safeLine } from "../safe-text.ts";
 import { percent, sizeWords } from "../words.ts";
 import { conversationWith } from "./destination.ts";
 import { progressLine } from "./progress-line.ts";
-import { allSent, letIn, queued, refusedMessages, watchRefusals } from "./sending.ts";
+import { allSent, letIn, linesFor, queued, refusedMessages, watchRefusals } from "./sending.ts";
 import { placeObject, safeNameOf, whomOf } from "./shapes.ts";
 import { signedInCommand } from "./signed-in-command.ts";
 
@@ -66,8 +66,8 @@ function lifetimeOf(text: string | undefined): SendOptions {
 }
 
 async function sendOne(sending: Sending, text: string): Promise<ExitCode> {
-  const conversation = await openFor(sending);
-  return sent(sending, conversation, () => sending.client.send(conversation.id, text, sending.options));
+  const opened = await openFor(sending);
+  return sent(sending, opened, () => sending.client.send(opened.conversation.id, text, sending.options));
 }
 
 async function sendFiles(sending: Sending, text: string, named: readonly NamedFile[]): Promise<ExitCode> {
@@ -77,12 +77,12 @@ async function sendFiles(sending: Sending, text: string, named: readonly NamedFi
     output.remark(
       `${safeLine(file.source.name)} is sent as it is, with whatever its camera wrote into it, such as the place: --image leaves that out.`,
     );
-  const conversation = await openFor(sending);
+  const opened = await openFor(sending);
   using line = progressLine();
-  return await sent(sending, conversation, async () => {
+  return await sent(sending, opened, async () => {
     const onProgress = (done: number, total: number) => line.show(`Sealing: ${percent(done, total)}`);
     const id = await client.files.send(
-      conversation.id,
+      opened.conversation.id,
       prepared.files.map(({ file }) => file),
       { ...options, text, onProgress },
     );
@@ -93,15 +93,20 @@ async function sendFiles(sending: Sending, text: string, named: readonly NamedFi
   });
 }
 
-async function openFor({ client, to, patience }: Sending): Promise<ConversationSummary> {
+interface Opened {
+  readonly conversation: ConversationSummary;
+  /** What is said where it was a request until now. */
+  readonly accepted: readonly string[];
+}
+
+async function openFor({ client, to, patience }: Sending): Promise<Opened> {
   const conversation = await conversationWith(client, to, patience);
-  await letIn(client, conversation);
-  return conversation;
+  return { conversation, accepted: await letIn(client, conversation) };
 }
 
 async function sent(
   { client, patience, output, options }: Sending,
-  conversation: ConversationSummary,
+  { conversation, accepted }: Opened,
   send: () => Promise<ClientMessageId>,
 ): Promise<ExitCode> {
   using watch = watchRefusals(client, [conversation.id]);
@@ -120,8 +125,9 @@ async function sent(
       ...placeObject(conversation),
       status: isSent ? "sent" : "queued",
       held: held === undefined ? null : errorRow(held).name,
+      accepted: accepted.length > 0,
     },
-    isSent ? `Sent to ${whomOf(conversation)}.` : undefined,
+    linesFor([...accepted, ...(isSent ? [`Sent to ${whomOf(conversation)}.`] : [])]),
   );
   if ((options.expiresAfter ?? 0) > 0) output.tell(lifetimeLimits);
   if (!isSent) return queued(output, 1, held);
@@ -144,7 +150,7 @@ const LINES_WAITING = 2_048;
 
 async function sendLines({ client, to, patience, output, options }: Sending): Promise<ExitCode> {
   const conversation = await conversationWith(client, to, patience);
-  await letIn(client, conversation);
+  const accepted = await letIn(client, conversation);
   using watch = watchRefusals(client, [conversation.id]);
   let count = 0;
   let waiting = 0;
@@ -160,8 +166,8 @@ async function sendLines({ client, to, patience, output, options }: Sending): Pr
   const name = safeNameOf(conversation);
   if (watch.refused > 0) throw await refusedMessages(client, conversation, watch, `${watch.refused} of ${count} messages to ${name}`);
   await output.print(
-    { type: "sent-lines", count, ...placeObject(conversation), status: isSent ? "sent" : "queued" },
-    isSent ? `Sent ${count} to ${whomOf(conversation)}.` : undefined,
+    { type: "sent-lines", count, ...placeObject(conversation), status: isSent ? "sent" : "queued", accepted: accepted.length > 0 },
+    linesFor([...accepted, ...(isSent ? [`Sent ${count} to ${whomOf(conversation)}.`] : [])]),
   );
   return isSent ? exitCodes.done : queued(output, count);
 }

@@ -4,7 +4,9 @@ import { type ExitCode, exitCodes, Failure } from "../failure.ts";
 import type { Output } from "../output.ts";
 import { refuseEnded } from "../place.ts";
 import { refuseBlocked } from "./blocked.ts";
+import { acceptedWords } from "../words.ts";
 import { showSealing } from "./sealing.ts";
+import { safeNameOf, whomOf } from "./shapes.ts";
 
 type Id = ConversationSummary["id"];
 
@@ -99,8 +101,15 @@ export function queued(output: Output, count: number, held?: ErrorCode): ExitCod
   return exitCodes.queued;
 }
 
-/** Who writes to a stranger lets them in. Throws Failure for somebody whom one blocked. */
-export async function letIn(client: Client, conversation: ConversationSummary): Promise<void> {
+/** Who writes to a stranger lets them in; what is to be said of that, a line or none. Throws Failure for somebody whom one blocked. */
+export async function letIn(client: Client, conversation: ConversationSummary): Promise<readonly string[]> {
   refuseBlocked(conversation);
-  if (conversation.request) await client.accept(conversation.id);
+  if (!conversation.request) return [];
+  await client.accept(conversation.id);
+  return [
+    conversation.kind === "group" ? `You accepted the invitation to ${whomOf(conversation)}.` : acceptedWords(safeNameOf(conversation)),
+  ];
 }
+
+/** Lines for people; undefined: there are none. */
+export const linesFor = (lines: readonly string[]): string | undefined => (lines.length === 0 ? undefined : lines.join("\n"));

@@ -4,6 +4,7 @@ import { parseDuration } from "../durations.ts";
 import { openSignedIn, untilOnline } from "../place.ts";
 import { catchUp } from "./catch-up.ts";
 import { type Command, type CommandContext, command, type Definition, timeoutOption } from "./command.ts";
+import { showWarnings } from "./warnings.ts";
 
 export interface SignedInContext extends CommandContext {
   readonly client: Client;
@@ -35,6 +36,7 @@ export function signedInCommand<const Args extends ArgsDef>({
       const patience = parseDuration((given as { readonly timeout: string }).timeout, "timeout");
       const { client, profile } = await openSignedIn(config, place);
       await using _ = client;
+      await using _warnings = await showWarnings(client, output);
       if (waitsFor === "news") await catchUp(client, patience, output);
       if (waitsFor === "server") await untilOnline(client, patience);
       return await run({ ...context, client, profile, patience }, given as unknown as Parameters<typeof run>[1]);

@@ -6,7 +6,7 @@ import { Failure, asFailure } from "../failure.ts";
 import { withPatience } from "../place.ts";
 import { runQuick } from "./client.ts";
 import { command, passwordOptions, timeoutOption } from "./command.ts";
-import { freshPlace, inThePlaceOfOthers, replacingOptions, signedIn } from "./entering.ts";
+import { placeToEnter, inThePlaceOfOthers, replacingOptions, signedIn } from "./entering.ts";
 
 export const signin = command({
   name: "signin",
@@ -22,7 +22,7 @@ export const signin = command({
     if (args.quick === true) return runQuick(context, args.name);
     const { config, output } = context;
     const name = args.name.toLowerCase();
-    const { home, profile, gateway, milliseconds } = await freshPlace(context, name, args.timeout);
+    const { home, profile, gateway, milliseconds } = await placeToEnter(context, name, args.timeout);
     const source = { fromStdin: args["password-stdin"] === true, given: config.password, output };
     const attempt = (password: string, signOutOthers: boolean) =>
       withPatience({ milliseconds, gateway }, () => signIn({ home, profile }, { gateway, name, password, signOutOthers }));

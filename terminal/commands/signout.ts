@@ -2,6 +2,7 @@ import { wrapped } from "../output.ts";
 import { needOnline, openSignedIn } from "../place.ts";
 import { command, passwordOptions } from "./command.ts";
 import { revokeWithPassword } from "./devices/revoke.ts";
+import { showWarnings } from "./warnings.ts";
 
 const ONLINE_MS = 10_000;
 
@@ -15,6 +16,7 @@ export const signout = command({
   async run({ config, output, place }, args) {
     const { client } = await openSignedIn(config, place);
     await using _ = client;
+    await using _warnings = await showWarnings(client, output);
     const { name } = client.me;
     let others = 0;
     if (args.everywhere === true) {

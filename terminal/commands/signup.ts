@@ -7,7 +7,7 @@ import { wrapped } from "../output.ts";
 import { rememberProfile, withPatience } from "../place.ts";
 import { recoveryNotice, recoveryRows } from "../words.ts";
 import { command, passwordOptions, timeoutOption } from "./command.ts";
-import { freshPlace } from "./entering.ts";
+import { freshPlace, introduce } from "./entering.ts";
 
 export const signup = command({
   name: "signup",
@@ -46,5 +46,6 @@ export const signup = command({
         wrapped(`Next: "${ourCommand}" opens the client; "${ourCommand} send NAME TEXT" sends a message.`),
       ].join("\n"),
     );
+    await introduce({ home, profile });
   },
 });

@@ -10,9 +10,12 @@ import { conversationWith } from "./destination.ts";
 import { itemsAfter } from "./pages.ts";
 import { itemLine, itemObject, safeNameOf } from "./shapes.ts";
 import { watchRequests } from "./waiting-requests.ts";
+import { showWarnings } from "./warnings.ts";
 import { endedWords } from "./words.ts";
 
 type Id = ConversationSummary["id"];
+
+const AGAIN_MS = 2_000;
 
 export const tail = command({
   name: "tail",
@@ -25,6 +28,7 @@ export const tail = command({
   async run({ config, output, place }, args) {
     const { client } = await openSignedIn(config, place);
     await using _ = client;
+    await using _warnings = await showWarnings(client, output);
     const conversation = args.to === undefined ? undefined : await conversationWith(client, args.to, 10_000);
     if (conversation !== undefined) remarkBlocked(output, conversation);
     const only = conversation?.id;
@@ -41,6 +45,13 @@ interface Follow {
   readonly shows: (item: ChatItem) => boolean;
   readonly marks: boolean;
 }
+
+/** What was there before what is here cannot be had now: nothing is left out, so it is waited for. */
+class Missing extends Error {}
+
+const isMissing = (): never => {
+  throw new Missing();
+};
 
 /**
  * Prints what is behind each conversation's cursor, which begins at what is read, and again whenever something arrives. Events only say
@@ -59,6 +70,14 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
   };
   output.closed.addEventListener("abort", stop);
   using _reader = watchReader(stop);
+  const waiting = new Set<Id>();
+  let again: NodeJS.Timeout | undefined;
+  const lookAgain = (): void => {
+    again = undefined;
+    for (const id of waiting) dirty.add(id);
+    waiting.clear();
+    wake.resolve();
+  };
   const unsubscribe = client.subscribe((event) => {
     if (event.kind === "items") dirty.add(event.conversation);
     else if (event.kind === "conversations") for (const id of event.conversations) dirty.add(id);
@@ -73,7 +92,11 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
       for (const id of dirty) {
         dirty.delete(id);
         if (only !== undefined && id !== only) continue;
-        await printBehind(id);
+        await printBehind(id).catch((error: unknown) => {
+          if (!(error instanceof Missing)) throw error;
+          waiting.add(id);
+          again ??= setTimeout(lookAgain, AGAIN_MS);
+        });
         if (done) break;
       }
       if (dirty.size === 0 && !done) await wake.promise;
@@ -81,6 +104,7 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
     }
   } finally {
     unsubscribe();
+    clearTimeout(again);
   }
   if (client.connection.kind === "ended") throw new Failure(exitCodes.notSignedIn, "session-ended", client.connection.sentence);
 
@@ -88,7 +112,7 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
     const conversation = await client.conversation(id);
     if (conversation === undefined || (only === undefined && (await isQuiet(conversation)))) return;
     let cursor = cursors.get(id) ?? conversation.readUpTo;
-    for await (const page of itemsAfter(client, id, cursor)) {
+    for await (const page of itemsAfter(client, id, cursor, isMissing)) {
       for (const item of page) {
         if (shows(item)) await output.print(itemObject(item, conversation), itemLine(item, conversation));
         if (output.closed.aborted) return;

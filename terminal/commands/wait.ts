@@ -10,6 +10,7 @@ import { command, timeoutOption } from "./command.ts";
 import { conversationWith } from "./destination.ts";
 import { itemsAfter } from "./pages.ts";
 import { itemLine, itemObject, safeNameOf } from "./shapes.ts";
+import { showWarnings } from "./warnings.ts";
 
 export const wait = command({
   name: "wait",
@@ -25,6 +26,7 @@ export const wait = command({
     using waiting = patience(patienceMs);
     const { client } = await openSignedIn(config, place);
     await using _ = client;
+    await using _warnings = await showWarnings(client, output);
     const conversation = await conversationWith(client, from, patienceMs);
     remarkBlocked(output, conversation);
     const item = await nextFrom(client, conversation.id, waiting.signal);
@@ -46,7 +48,8 @@ async function nextFrom(client: Client, id: ConversationSummary["id"], deadline:
   try {
     let after = (await client.conversation(id))?.readUpTo ?? 0;
     while (!deadline.aborted) {
-      for await (const page of itemsAfter(client, id, after)) {
+      // What is here may be the one.
+      for await (const page of itemsAfter(client, id, after, () => undefined)) {
         const found = page.find((item) => item.kind === "message" && !item.mine);
         if (found !== undefined) return found;
         after = page.at(-1)!.sequence!;

@@ -10,7 +10,8 @@ type Line = readonly [keys: string, words: string];
 
 const FIXED_KEYS: readonly Line[] = [
   ["Alt+1 … Alt+9", "Chat by its place in the list"],
-  ["↑ on an empty line", "Select a message: o picture, i details, y copy, Esc back"],
+  ["↑ on an empty line", "Select a message: o shows its picture or file, s saves, i details, y copy, Esc back"],
+  ["A path, pasted", "On an empty line: the picture or file is added, as when it is dropped on the terminal"],
   ["@NAME", "Mention a member; Tab completes the name"],
   ["Among members", "Enter talk, p promote, d demote, x remove, v verify; a or x whoever asks to join"],
   ["-- or @#@EXIT@#@", "Back to the list"],
@@ -47,7 +48,7 @@ export function helpRows(state: State, width: number): readonly Row[] {
     blankRow,
     [span("  COMMANDS IN A GROUP", "dim")],
     ...rows(inGroups),
-    ...paragraph(`A picture, and admins from the beginning, are given by command: ${ourCommand} group --help.`, width, "dim"),
+    ...paragraph(`A group's picture, and admins from the beginning, are given by command: ${ourCommand} group --help.`, width, "dim"),
     blankRow,
     [span("  MARKS", "dim")],
     ...markRows(state),

@@ -8,7 +8,7 @@ import type { Config } from "../config.ts";
 import { pixelsOf } from "../files/pixels.ts";
 import { askTerminal } from "../pictures/ask.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
-import { quickProgram, rememberProfile, thisProgram } from "../place.ts";
+import { programIn, quickProgram, rememberProfile } from "../place.ts";
 import { readKeymap } from "./keys.ts";
 import { ChatScreen, type PictureScreen } from "./screen.tsx";
 import { SignInScreen, type SignedIn } from "./sign-in-screen.tsx";
@@ -43,7 +43,7 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
   process.stdin.setRawMode(true);
   const { keymap, faults } = readKeymap(await readFile(join(home, "keys.json"), "utf8").catch(() => undefined));
   const open = (name: string): Promise<Client | undefined> =>
-    openClient({ home, profile: name }, { ...thisProgram, ...(givenGateway !== undefined && { gateway: givenGateway }) });
+    openClient({ home, profile: name }, { ...programIn(name), ...(givenGateway !== undefined && { gateway: givenGateway }) });
   const sessions = new QuickSessions();
   // Both take a moment.
   const [opened, pictureTerminal] = await Promise.all([
@@ -200,7 +200,7 @@ class QuickSessions {
       words =
         server === "told"
           ? "QuickChat is over: you are signed out, and nothing is left on this machine."
-          : `QuickChat is over, and nothing is left on this machine; but the server could not be told: revoke "${quickProgram.deviceName}" on another device of yours.`;
+          : `QuickChat is over, and nothing is left on this machine; but the server could not be told: revoke "${quickProgram.deviceName()}" on another device of yours.`;
     }
     return words;
   }

@@ -72,6 +72,7 @@ export interface PictureScreen {
 export function ChatScreen({ store, terminal }: { readonly store: Store; readonly terminal: PictureScreen }) {
   const state = useSyncExternalStore(store.subscribe, store.state);
   const { columns, rows } = useWindowSize();
+  useEffect(() => store.appear(), [store]);
   useEffect(() => store.dispatch({ kind: "resize", columns, rows }), [store, columns, rows]);
   useKeys(
     (key) => store.dispatch({ kind: "key", key, now: Date.now() }),

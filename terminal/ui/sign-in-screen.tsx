@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { useWindowSize } from "ink";
 import { useRef, useState } from "react";
 import type { Client, QuickOptions, QuickResult, SignInResult, SignUpResult } from "@fastchat/client";
@@ -14,6 +15,7 @@ import {
   askedElsewhere,
   initialSignIn,
   pressSignIn,
+  stopped,
   signInFrame,
   typeSignIn,
   waiting,
@@ -45,13 +47,16 @@ interface Props {
 type Submit = Extract<SignInEffect, { kind: "submit" }>;
 
 const RETRY_MS = 2_000;
+const DONE_BEFORE = "You were signed in before it could be stopped.";
 
 export function SignInScreen({ home, profile, name, gateway, colour, back, openQuick, onDone }: Props) {
   const { columns, rows } = useWindowSize();
   const [shown, setShown] = useState<SignInState>(() => initialSignIn(name, openQuick && "quick", back));
   // Several keys can come before the next render: each must see what the one before it did.
   const state = useRef(shown);
-  const attempt = useRef(0);
+  const attempt = useRef(new AbortController());
+  /** The person went elsewhere: nothing that comes now is shown here. */
+  const isOver = useRef(false);
   const chosen = useRef("");
 
   const become = (next: SignInState): void => {
@@ -60,7 +65,8 @@ export function SignInScreen({ home, profile, name, gateway, colour, back, openQ
   };
 
   const submit = async ({ mode, name: person, password, signOutOthers }: Submit): Promise<void> => {
-    const mine = ++attempt.current;
+    attempt.current = new AbortController();
+    const { signal: stops } = attempt.current;
     const options = { gateway, name: person, password };
     const enter = (): Promise<QuickResult | SignInResult | SignUpResult> => {
       if (openQuick !== undefined) return openQuick({ ...options, signOutOthers });
@@ -71,10 +77,14 @@ export function SignInScreen({ home, profile, name, gateway, colour, back, openQ
     for (;;) {
       try {
         const result = await enter();
-        // Nobody waits for it any more.
-        if (mine !== attempt.current && result.kind === "open") await result.client.close();
-        if (mine !== attempt.current) return;
-        const remark = "others" in result && result.others === "shut-out" ? othersShutOut : undefined;
+        if (isOver.current) return;
+        // What was done is done, and said; but for a session that leaves nothing.
+        if (stops.aborted && result.kind === "open") {
+          await result.client.close();
+          return become(stopped(state.current));
+        }
+        const late = stops.aborted ? DONE_BEFORE : undefined;
+        const remark = "others" in result && result.others === "shut-out" ? othersShutOut : late;
         if (result.kind === "open") return onDone({ in: result.client, remark });
         if (result.kind === "signed-in") return onDone({ in: chosen.current, remark });
         if (result.kind === "already-signed-in") return become(askedElsewhere(state.current, elsewhereWords(result.devices, Date.now())));
@@ -91,12 +101,13 @@ export function SignInScreen({ home, profile, name, gateway, colour, back, openQ
         const refusal = refusedWith(result);
         if (!isUnreachable(refusal)) return become(answered(state.current, { text: refusal.row.sentence, tone: "error" }));
       } catch (error) {
-        if (mine !== attempt.current) return;
+        if (isOver.current) return;
         if (!isUnreachable(error)) return become(answered(state.current, { text: sentenceOf(error), tone: "error" }));
       }
-      become(waiting(state.current, "Sorry, no services available"));
-      await new Promise((again) => setTimeout(again, RETRY_MS));
-      if (mine !== attempt.current) return;
+      if (!stops.aborted) become(waiting(state.current, "Sorry, no services available"));
+      await setTimeout(RETRY_MS, undefined, { signal: stops }).catch(() => undefined);
+      if (isOver.current) return;
+      if (stops.aborted) return become(stopped(state.current));
     }
   };
 
@@ -109,13 +120,14 @@ export function SignInScreen({ home, profile, name, gateway, colour, back, openQ
         void submit(effect);
         return;
       case "cancel":
-        attempt.current++;
+        attempt.current.abort();
         return;
       case "go-on":
         return onDone({ in: chosen.current, remark: undefined });
       case "quit":
         // Whoever is signed up already stays it.
-        attempt.current++;
+        isOver.current = true;
+        attempt.current.abort();
         return onDone(undefined);
       default:
         return effect satisfies never;

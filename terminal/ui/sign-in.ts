@@ -59,6 +59,8 @@ export const initialSignIn = (name: string, mode: SignInState["mode"] = "sign-in
   back,
 });
 
+const STOPPING: Answer = { text: "Stopping…", tone: "plain" };
+
 const step = (state: SignInState, effect?: SignInEffect): SignInStep => ({ state, effect });
 
 const fieldsOf = (mode: SignInState["mode"]): readonly Field[] =>
@@ -67,7 +69,8 @@ const fieldsOf = (mode: SignInState["mode"]): readonly Field[] =>
 export function pressSignIn(state: SignInState, key: Key): SignInStep {
   if (key.ctrl && (key.name === "q" || key.name === "c")) return step(state, { kind: "quit" });
   if (state.recoveryWords !== undefined) return step(state, key.name === "enter" ? { kind: "go-on" } : undefined);
-  if (state.busy) return key.name === "escape" ? step({ ...state, busy: false, answer: undefined }, { kind: "cancel" }) : step(state);
+  // What was asked is done or not: that is waited for.
+  if (state.busy) return key.name === "escape" ? step({ ...state, answer: STOPPING }, { kind: "cancel" }) : step(state);
   if (state.elsewhere !== undefined) return pressElsewhere(state, key);
   if (state.back && key.name === "escape") return step(state, { kind: "quit" });
   if (state.mode !== "quick" && key.ctrl && (key.name === "n" || key.name === "s")) return step(switched(state));
@@ -139,6 +142,9 @@ export const answered = (state: SignInState, answer: Answer): SignInState => ({
   focus: "password",
   fields: { ...state.fields, password: emptyEditor, again: emptyEditor },
 });
+
+/** Nothing is asked any more. */
+export const stopped = (state: SignInState): SignInState => ({ ...state, busy: false, answer: undefined });
 
 export const waiting = (state: SignInState, text: string): SignInState => ({
   ...state,

@@ -136,7 +136,7 @@ export interface Flash {
   readonly tone: "plain" | "error" | "warning";
   /** Milliseconds since 1970. */
   readonly since: number;
-  /** When it goes away by itself; Infinity: it waits for a key. */
+  /** When it goes away, a warning with the next key after; Infinity: it waits for a key. */
   readonly until: number;
 }
 

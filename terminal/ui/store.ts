@@ -1,9 +1,11 @@
 import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
-import type { Client } from "@fastchat/client";
+import type { Client, Warning } from "@fastchat/client";
 import type { WantedPixels } from "../files/pixels.ts";
 import { mayDo } from "../group-rights.ts";
 import { kittyForget, kittyPlace, kittySend, throughTmux } from "../pictures/kitty.ts";
 import type { Pixels } from "../pictures/pixels.ts";
+import { safeName } from "../safe-text.ts";
+import { acceptedWords } from "../words.ts";
 import { atMostOnce } from "./again.ts";
 import { dispose, performFiles, sendFiles } from "./perform-files.ts";
 import { performGroups } from "./perform-groups.ts";
@@ -17,6 +19,8 @@ export interface Store {
   readonly state: () => State;
   readonly subscribe: (listener: () => void) => () => void;
   readonly dispatch: (action: Action) => void;
+  /** The screen shows this account: its warnings are seen now. Returns the function that ends that. */
+  readonly appear: () => () => void;
   /** Resolves when the person quits or the session ends. */
   readonly ended: Promise<Ending>;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
@@ -69,6 +73,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
   let state = initialState(client, { ...view, now: Date.now() });
   const listeners = new Set<() => void>();
   let isAnnounced = false;
+  let isShown = false;
   /** The client is being closed: what fails now is no news. */
   const over = new AbortController();
   const catchingUp = new AbortController();
@@ -182,12 +187,16 @@ export function startStore(client: Client, options: StoreOptions): Store {
       }
       case "open-direct": {
         const { orGroup } = effect;
-        const id = await client.openDirect(effect.name.toLowerCase()).catch((error: unknown) => {
+        const name = effect.name.toLowerCase();
+        const { conversations: requests } = await client.requests();
+        const id = await client.openDirect(name).catch((error: unknown) => {
           if (orGroup === undefined || !(error instanceof FastChatError) || error.code !== ErrorCode.NO_SUCH_USER) throw error;
           return orGroup;
         });
         const conversation = await client.conversation(id);
-        if (conversation !== undefined) dispatch({ kind: "opened", conversation });
+        if (conversation === undefined) return;
+        dispatch({ kind: "opened", conversation });
+        if (!conversation.request && requests.some((request) => request.id === id)) say(acceptedWords(safeName(name)));
         return;
       }
       case "send": {
@@ -310,7 +319,26 @@ export function startStore(client: Client, options: StoreOptions): Store {
     await loadRequests();
   };
 
+  const warn = (warning: Warning): void => dispatch({ kind: "event", event: { kind: "warning", ...warning }, now: Date.now() });
+  const flashGoes = (): Promise<void> =>
+    new Promise((resolve) => {
+      const { flash } = state;
+      const look = (): void => {
+        if (state.flash === flash) return;
+        listeners.delete(look);
+        resolve();
+      };
+      listeners.add(look);
+    });
+  /** One after another, each until it is gone. */
+  const showWarnings = atMostOnce(async () => {
+    while (isShown && (await client.showWarning(warn))) await flashGoes();
+  });
+  const lookForWarnings = (): void => void showWarnings().catch(() => undefined);
+
   const unsubscribe = client.subscribe((event) => {
+    // The others wait until they are shown.
+    if (event.kind === "warning" && event.warning !== "storage") return lookForWarnings();
     if (event.kind !== "caught-up") return dispatch({ kind: "event", event, now: Date.now() });
     // What arrived is counted only once the list holds it.
     loadAll()
@@ -342,9 +370,17 @@ export function startStore(client: Client, options: StoreOptions): Store {
       return () => listeners.delete(listener);
     },
     dispatch,
+    appear: () => {
+      isShown = true;
+      lookForWarnings();
+      return () => {
+        isShown = false;
+      };
+    },
     ended: ending.promise,
     async [Symbol.asyncDispose]() {
       over.abort();
+      isShown = false;
       catchingUp.abort();
       unsubscribe();
       clearInterval(ticker);

@@ -48,9 +48,10 @@ export function update(state: State, action: Action): Step {
   return step(pictures.state, ...settled.effects, ...folder.effects, ...pictures.effects);
 }
 
-/** Whether the line of answer that was there before is an old one now. */
+/** Whether the line of answer that was there before is an old one now; a warning has its time, and then goes with a key: somebody is there. */
 function isOver({ flash, open: before }: State, after: State, goesOn: boolean): boolean {
-  if (flash === undefined || flash !== after.flash || flash.tone === "warning") return false;
+  if (flash === undefined || flash !== after.flash) return false;
+  if (flash.tone === "warning") return goesOn && after.now >= flash.until;
   return after.open !== before || (goesOn && isSeen(flash, after.now));
 }
 
@@ -171,7 +172,8 @@ function paste(state: State, text: string): Step {
 
 /** Answers have their time, and messages theirs. */
 function tick(state: State): State {
-  const next = state.flash !== undefined && state.flash.until <= state.now ? { ...state, flash: undefined } : state;
+  const { flash } = state;
+  const next = flash !== undefined && flash.tone !== "warning" && flash.until <= state.now ? { ...state, flash: undefined } : state;
   const end = serverTimeIn(next);
   const isOver = ({ expires }: ChatMessage): boolean => expires !== undefined && expires <= end;
   const chat = openChat(next);

@@ -1,21 +1,20 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type ConversationId, ErrorCode, type FastChatError } from "@fastchat/protocol";
 import { sealedChunkBytes, sealedFileSize } from "@fastchat/protocol/seal";
-import { FileSchema } from "@fastchat/protocol/wire/conversation";
+import { type FileSchema, SealedMessageSchema } from "@fastchat/protocol/wire/conversation";
 import { FileDamaged } from "@fastchat/client";
 import { fileSink } from "@fastchat/client/node";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { leaveInOutbox } from "../../client/outbox.ts";
-import { put, schemas } from "../../client/records.ts";
-import { openSqliteStorage } from "../../client/storage-sqlite.ts";
 import { fastchat } from "../fastchat.ts";
 import type { Person } from "../person.ts";
 import type { AskedBlob, GivenBlob } from "../proxy.ts";
+import { rawDeviceOf } from "../raw-device.ts";
 import { TemporaryFolder } from "../temporary-folder.ts";
 import { type EvilCase, play, type Stage, until } from "./case.ts";
+import { ModifiedClient, profileOf } from "./modified-client.ts";
 
 /** Four chunks, the last of them short. */
 const BYTES = 200_000;
@@ -183,22 +182,14 @@ const resumedWithOther: EvilCase = {
 
 type Claimed = MessageInitShape<typeof FileSchema>;
 
-/** A member whose client was changed so that a message says of its files whatever it likes. */
-async function lies(from: Person, conversation: ConversationId, text: string, file: Claimed): Promise<void> {
-  await from.client.close();
-  const storage = openSqliteStorage(join(from.home, from.profile));
-  try {
-    const described = create(FileSchema, { key: randomBytes(32), name: "a.bin", mediaType: "image/png", ...file });
-    const [left] = await leaveInOutbox(storage, [
-      { conversation, texts: [text], expiresAfter: 0, files: [{ file: described, staged: "none" }] },
-    ]);
-    const files = left!.item.files.map((each) => ({ ...each, uploaded: true }));
-    await storage.commit([put(left!.key, schemas.outbox, create(schemas.outbox, { ...left!.item, files }))]);
-  } finally {
-    await storage.close();
-  }
-  await from.reopen();
-  await from.client.sent(conversation, AbortSignal.timeout(20_000));
+/** A member's client that was changed so that a message says of its files whatever it likes. */
+async function changedClientOf(stage: Stage, person: Person): Promise<ModifiedClient> {
+  return stage.use(await ModifiedClient.open(stage.system, rawDeviceOf(stage.system, await profileOf(person))));
+}
+
+async function lies(liar: ModifiedClient, conversation: ConversationId, text: string, file: Claimed): Promise<void> {
+  const claims = { key: randomBytes(32), name: "a.bin", mediaType: "image/png", ...file };
+  expect(await liar.send(conversation, await liar.message(conversation, text, [claims]))).toBe("appended");
 }
 
 const othersBlob: EvilCase = {
@@ -210,20 +201,27 @@ const othersBlob: EvilCase = {
     const theirs = await carol.say(dave.name, "between us");
     await dave.hears(carol.name, "between us");
     const secret = await fileFrom(stage, carol, dave, theirs);
-    const row = () => stage.system.query("SELECT * FROM blob WHERE blob = decode($1, 'hex')", [secret.blob]);
+    const blob = Buffer.from(secret.blob, "hex");
+    const row = () => stage.system.query("SELECT * FROM blob WHERE blob = $1", [blob]);
     const [before] = await row();
-    await lies(bob, conversation, "look what they have", { blob: Buffer.from(secret.blob, "hex"), size: BigInt(BYTES) });
+    const liar = await changedClientOf(stage, bob);
+    // In the clear it is not taken.
+    const named = await liar.message(conversation, "openly");
+    expect(await liar.send(conversation, create(SealedMessageSchema, { ...named, blobs: [blob] }))).toBe(ErrorCode.BLOB_MISSING);
+    // Inside the server does not see it: nobody comes to the file by that, the liar least of all.
+    await lies(liar, conversation, "look what they have", { blob, size: BigInt(BYTES) });
     await alice.hears(bob.name, "look what they have");
     const sequence = await sequenceOf(alice, conversation, "look what they have");
-    // Nobody comes to it by that, the liar least of all, and the server keeps it for those whose it is alone.
     for (const each of [alice, bob]) {
       const { error, left } = await fetched(each, { conversation, sequence, place: 0 });
       expect((error as FastChatError).code).toBe(ErrorCode.NOT_FOUND);
       expect(left).toEqual({});
     }
+    // Nor is it kept for them.
     expect(await row()).toEqual([before]);
     const { left } = await fetched(dave, secret.at);
     expect(left["it"]!.equals(secret.bytes)).toBe(true);
+    expect(await alice.texts(bob.name)).not.toContain("openly");
     await stage.honestTalk(alice, bob);
   },
 };
@@ -235,6 +233,7 @@ const falseSizes: EvilCase = {
     const { alice, bob, conversation } = await stage.acquaintances({ ownBob: true });
     const real = await fileFrom(stage, bob, alice, conversation);
     const blob = Buffer.from(real.blob, "hex");
+    const liar = await changedClientOf(stage, bob);
     for (const [what, file] of Object.entries<Claimed>({
       smaller: { blob, size: 100n },
       "one byte less": { blob, size: BigInt(BYTES - 1) },
@@ -242,7 +241,7 @@ const falseSizes: EvilCase = {
       empty: { blob, size: 0n },
       "another key": { blob, size: BigInt(BYTES), key: randomBytes(32) },
     })) {
-      await lies(bob, conversation, what, file);
+      await lies(liar, conversation, what, file);
       await alice.hears(bob.name, what);
       const { error, left } = await fetched(alice, { conversation, sequence: await sequenceOf(alice, conversation, what), place: 0 });
       expect([what, (error as Error).name, left]).toEqual([what, "FileDamaged", {}]);
@@ -252,7 +251,7 @@ const falseSizes: EvilCase = {
       "larger than can be": { blob, size: 2n ** 64n - 1n },
       "a short key": { blob, key: randomBytes(31) },
     })) {
-      await lies(bob, conversation, what, file);
+      await lies(liar, conversation, what, file);
       await alice.hears(bob.name, what);
       const { items } = await alice.client.items(conversation, { limit: 50 });
       expect(items.flatMap((item) => (item.kind === "message" && item.text === what ? item.files : []))).toEqual([]);

@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type AccountId, accountId, clientMessageId, type ConversationId, ErrorCode, FastChatError, idBytes } from "@fastchat/protocol";
 import {
   type AccountState,
@@ -29,6 +29,7 @@ import {
 } from "@fastchat/protocol/seal";
 import type { SignedLink } from "@fastchat/protocol/wire/account";
 import {
+  type FileSchema,
   type LinkEntry,
   MessageContentSchema,
   ProfileContentSchema,
@@ -197,13 +198,17 @@ export class ModifiedClient implements AsyncDisposable {
     return undefined;
   }
 
-  /** A message, sealed with the key of the newest epoch where this device has it. */
-  async message(id: ConversationId, text: string): Promise<SealedMessage> {
+  /** A message, sealed with the key of the newest epoch where this device has it; what it says of its files may be anything, and is not named in the clear. */
+  async message(id: ConversationId, text: string, files: readonly MessageInitShape<typeof FileSchema>[] = []): Promise<SealedMessage> {
     const dump = await takeDump(this.#system, id);
     const { epoch, openingLink } = newestEpoch(dump.links.at(-1)!.state);
     const key = (await this.epochKey(dump, epoch)) ?? newEpochKey();
     const { account, device } = this.profile.me;
-    const content = create(MessageContentSchema, { time: BigInt(Date.now()), counter: 1, kind: { case: "text", value: { text } } });
+    const content = create(MessageContentSchema, {
+      time: BigInt(Date.now()),
+      counter: 1,
+      kind: { case: "text", value: { text, files: [...files] } },
+    });
     const envelope = { clientMessageId: clientMessageId(random(16)) };
     return sealMessage(key, { conversation: id, account, device, epoch, openingLink }, envelope, content, this.profile.signingSeed);
   }

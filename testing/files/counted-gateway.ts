@@ -6,13 +6,22 @@ type Way = "up" | "down";
 export class CountedGateway implements AsyncDisposable {
   readonly passed: Record<Way, number> = { up: 0, down: 0 };
   #proxy: TcpProxy | undefined;
+  /** Connections that began before are silent. */
+  #silenced = 0;
+  #connections = 0;
   #planned: { readonly way: Way; readonly at: number; readonly act: () => void }[] = [];
 
   static async before(gatewayUrl: string): Promise<CountedGateway> {
     const gateway = new CountedGateway();
     const { hostname: host, port } = new URL(gatewayUrl);
-    const count = (way: Way) => (bytes: Buffer) => gateway.#count(way, bytes);
-    gateway.#proxy = await TcpProxy.start({ host, port: Number(port) }, () => ({ up: count("up"), down: count("down") }));
+    gateway.#proxy = await TcpProxy.start({ host, port: Number(port) }, () => {
+      const number = ++gateway.#connections;
+      const count = (way: Way) => (bytes: Buffer) => {
+        gateway.#count(way, bytes);
+        return number <= gateway.#silenced ? Buffer.alloc(0) : bytes;
+      };
+      return { up: count("up"), down: count("down") };
+    });
     return gateway;
   }
 
@@ -30,15 +39,19 @@ export class CountedGateway implements AsyncDisposable {
     this.#proxy!.cut();
   }
 
+  /** Whatever is sent on the connections there are is lost, and nobody is told: another network. */
+  silence(): void {
+    this.#silenced = this.#connections;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#proxy?.[Symbol.asyncDispose]();
   }
 
-  #count(way: Way, bytes: Buffer): Buffer {
+  #count(way: Way, bytes: Buffer): void {
     this.passed[way] += bytes.length;
     const due = this.#planned.filter((each) => each.way === way && each.at <= this.passed[way]);
     this.#planned = this.#planned.filter((each) => !due.includes(each));
     for (const { act } of due) act();
-    return bytes;
   }
 }

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { createReadStream, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ClientMessageId, limits } from "@fastchat/protocol";
 import { sealedFileSize } from "@fastchat/protocol/seal";
@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 import { fileSource } from "@fastchat/client/node";
 import { fastchat, fastchatJson, startFastchat } from "../fastchat.ts";
 import { type Person, person } from "../person.ts";
+import { FrameProxy } from "../proxy.ts";
 import { startSystem, type System } from "../system.ts";
 import { CountedGateway } from "./counted-gateway.ts";
 
@@ -15,8 +16,8 @@ import { CountedGateway } from "./counted-gateway.ts";
 const BYTES = 40_000_000;
 const MIDDLE = 20_000_000;
 const SEALED = sealedFileSize(BYTES);
-/** What else passes, and what lay in buffers of the system when it ended. */
-const BESIDE = 6_000_000;
+/** What else passes, and what lay in buffers of the system when it ended. Who began again would pass all that had passed until then. */
+const BESIDE = 10_000_000;
 
 let system: System;
 let gateway: CountedGateway;
@@ -27,7 +28,7 @@ let bob: Person;
 let count = 0;
 
 beforeAll(async () => {
-  system = await startSystem({ servers: 1 });
+  system = await startSystem({ servers: 1, faults: true });
   path = join(system.folder, "forty.bin");
   writeFileSync(path, randomBytes(BYTES));
 }, 60_000);
@@ -76,6 +77,8 @@ async function expectOneOnly(texts: readonly string[]): Promise<void> {
   expect(messages.flatMap(({ files }) => (files as unknown[] | undefined) ?? [])).toHaveLength(1);
   expect(await system.query("SELECT size::int AS size, whole FROM blob")).toEqual([{ size: SEALED, whole: true }]);
   expect(storedOf(await blobIds())).toHaveLength(1);
+  // With the message as it came back, which alice's process may not have waited for.
+  await fastchatJson(system, ["read", bob.name, ...as(alice)]);
   expect(readdirSync(join(alice.home, alice.profile, "outgoing"))).toEqual([]);
 }
 
@@ -142,6 +145,22 @@ test("[S6] connections end in the middle of pieces and before their answers: not
   await expectSaved();
 });
 
+test("[S6] another network in the middle of an upload: it goes on as soon as there is a connection", { timeout: 120_000 }, async () => {
+  await using sending = send("--timeout", "90s");
+  const silenced = Promise.withResolvers<number>();
+  gateway.when("up", MIDDLE, () => {
+    gateway.silence();
+    system.servers[0]!.sockets!.cut();
+    silenced.resolve(performance.now());
+  });
+  const since = await silenced.promise;
+  expect([await sending.ended, sending.errors]).toEqual([0, ""]);
+  // Longer than a request on another connection of that network is waited for, shorter than until the gateway gives up the piece.
+  expect(performance.now() - since).toBeLessThan(limits.requestMs + 12_000);
+  expect(gateway.passed.up).toBeLessThan(SEALED + limits.blobPieceBytes + BESIDE);
+  await expectOneOnly(["before", ""]);
+});
+
 test("[S6] the gateway is killed in the middle of a download: it goes on by itself", { timeout: 120_000 }, async () => {
   expect(await send("--timeout", "60s").ended).toBe(0);
   await using saving = startSaving();
@@ -196,18 +215,51 @@ test("[S6] an upload is cancelled in the middle: nothing of it stays, and what c
   const id = await alice.client.openDirect(bob.name);
   const cancelled = Promise.withResolvers<boolean>();
   const sent = Promise.withResolvers<ClientMessageId>();
-  gateway.when("up", MIDDLE, () => cancelled.resolve(sent.promise.then((message) => alice.client.files.cancel(message))));
+  const cancel = async (): Promise<boolean> => {
+    began = (await blobIds())[0];
+    return alice.client.files.cancel(await sent.promise);
+  };
+  let began: string | undefined;
+  // In the second piece.
+  gateway.when("up", limits.blobPieceBytes + 1_000_000, () => cancelled.resolve(cancel()));
   sent.resolve(await alice.client.files.send(id, [{ source: await fileSource(path) }], { text: "not this" }));
   expect(await cancelled.promise).toBe(true);
-  const [began] = await blobIds();
+  expect(began).toHaveLength(64);
   await alice.client.send(id, "after");
   await alice.client.sent(id, AbortSignal.timeout(30_000));
   await expect.poll(blobIds).toEqual([]);
-  expect(storedOf(began === undefined ? [] : [began])).toEqual([]);
+  await expect.poll(() => storedOf([began!])).toEqual([]);
   expect(readdirSync(join(alice.home, alice.profile, "outgoing"))).toEqual([]);
   expect(await alice.texts(bob.name)).toEqual(["before", "after"]);
-  expect(gateway.passed.up).toBeLessThan(MIDDLE + limits.blobPieceBytes + BESIDE);
+  expect(gateway.passed.up).toBeLessThan(SEALED);
   await alice.client.close();
   const read = await fastchatJson(system, ["read", alice.name, "--all", ...as(bob)]);
   expect(read.filter(({ type }) => type === "message").map(({ text }) => text)).toEqual(["before", "after"]);
+});
+
+test("[S6] what the server gave up before its message came is stored again", { timeout: 120_000 }, async () => {
+  await using proxy = await FrameProxy.start(system.gatewayUrl);
+  await alice.reopen(proxy.url);
+  const id = await alice.client.openDirect(bob.name);
+  // The message itself does not come through.
+  const isHeldBack = Promise.withResolvers<void>();
+  proxy.script = {
+    toServer: (frame) => {
+      if (frame.body.case !== "send" || frame.body.value.message?.blobs.length !== 1) return frame;
+      isHeldBack.resolve();
+      return undefined;
+    },
+  };
+  await alice.client.files.send(id, [{ source: await fileSource(path) }], { text: "late" });
+  await isHeldBack.promise;
+  const [blob] = await blobIds();
+  await system.query("DELETE FROM blob");
+  rmSync(join(system.folder, "data", "blobs", blob!.slice(0, 2), blob!), { recursive: true });
+  proxy.script = {};
+  for (const connection of proxy.connections) connection.close();
+  await alice.client.sent(id, AbortSignal.timeout(60_000));
+  await alice.client.close();
+  await expectOneOnly(["before", "late"]);
+  expect((await fastchat(system, ["save", alice.name, "--to", folder, ...as(bob)])).code).toBe(0);
+  await expectSaved();
 });

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/profile/v1/profile.proto.
  */
 export const file_fastchat_profile_v1_profile: GenFile = /*@__PURE__*/
-  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiGgoHUnVubmluZxIPCgdydW5uaW5nGAEgASgMIkQKDVdpdG5lc3NSZWNvcmQSEwoLaW5jYXJuYXRpb24YASABKA0SEAoIc2VxdWVuY2UYAiABKA0SDAoEaGFzaBgDIAEoDCKWCAoMQ29udmVyc2F0aW9uEgwKBHBlZXIYASABKAwSDAoEaGVhZBgCIAEoDRILCgNsb3cYAyABKA0SDAoEaGlnaBgEIAEoDRITCgtpbmNhcm5hdGlvbhgFIAEoDRIyCgZhbmNob3IYBiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQSMgoGbmV3ZXN0GAcgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkEg8KB2NvdW50ZXIYCCABKA0SNQoIY291bnRlcnMYCSADKAsyIy5mYXN0Y2hhdC5wcm9maWxlLnYxLkRldmljZUNvdW50ZXJzEhIKCnJlYWRfdXBfdG8YCiABKA0SDgoGdW5yZWFkGAsgASgNEhQKDGxhc3RfbWVzc2FnZRgMIAEoDRIMCgR0aW1lGA0gASgEEhgKEG90aGVyc19kZWxpdmVyZWQYDiABKA0SEwoLb3RoZXJzX3JlYWQYDyABKA0SNQoMbWVtYmVyX3Nsb3RzGBAgAygLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5NZW1iZXJTbG90EhgKEG93bl9zbG90X2NvdW50ZXIYESABKA0SGQoRZGVsaXZlcmVkX3dyaXR0ZW4YEiABKA0SFAoMcmVhZF93cml0dGVuGBMgASgNEg4KBmZvcmtlZBgUIAEoCBIVCg11cGRhdGVfbmVlZGVkGBUgASgIEhAKCHJldmlzaW9uGBYgASgNEhUKDWxhc3RfcmVjZWl2ZWQYFyABKA0SKgoGY2xhaW1zGBggAygLMhouZmFzdGNoYXQucHJvZmlsZS52MS5DbGFpbRIUCgxjb250cmFkaWN0ZWQYGSADKAwSFwoPZm9ya2VkX2FjY291bnRzGBogAygMEhYKDm93bl9zbG90X2Vwb2NoGBwgASgNEhoKEmluY2FybmF0aW9uX3N0YXJ0cxgdIAMoDRIzCgdyZXZva2VkGB4gAygLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5SZXZva2VkRGV2aWNlEg4KBmNsb3NlZBgfIAEoCBIQCghtZW50aW9ucxggIAEoDRIpCgVncm91cBghIAEoCzIaLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXASEAoIYWRkZWRfYnkYIiABKAwSGQoRcmV0ZW50aW9uX3NlY29uZHMYIyABKA0SFQoNZGVsZXRlZF91cF90bxgkIAEoDRIiChpzaG9ydGVzdF9yZXRlbnRpb25fc2Vjb25kcxglIAEoDRIWCg5hd2FpdGVkX2Vwb2NocxgmIAMoDRIRCglyZWFkX2Zyb20YJyABKA0SDwoHcmVhZF9hdBgoIAEoBBIMCgRsb3N0GDIgASgNIocDCgVHcm91cBIUCgxtZW1iZXJfY291bnQYASABKA0SDAoEcm9sZRgCIAEoDRIRCgltYXlfd3JpdGUYAyABKAgSDwoHbWF5X2FkZBgEIAEoCBIaChJtYXlfY2hhbmdlX3Byb2ZpbGUYBSABKAgSDQoFbmFtZXMYBiADKAkSFAoMbWVtYmVyX3NpbmNlGAcgASgNEioKA2VuZBgIIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBFbmQSMgoHcHJvZmlsZRgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuR3JvdXBQcm9maWxlEjkKDnByb2ZpbGVfcGxhY2VzGBAgAygLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5Qcm9maWxlUGxhY2USEgoKcHJvZmlsZV9hdBgMIAEoDRIXCg9wcm9maWxlX2FjY291bnQYDSABKAwSFgoOcHJvZmlsZV9kZXZpY2UYDiABKAwSFQoNam9pbl9yZXF1ZXN0cxgPIAEoDSInCghHcm91cEVuZBIPCgdyZW1vdmVkGAEgASgIEgoKAmJ5GAIgASgMIjkKDFByb2ZpbGVQbGFjZRIMCgRsaW5rGAEgASgNEg0KBWVwb2NoGAIgASgNEgwKBGhhc2gYAyABKAwiLQoMR3JvdXBQcm9maWxlEg0KBWluZGV4GAEgASgNEg4KBnNpZ25lZBgCIAEoDCJtCgpNZW1iZXJTbG90Eg8KB2FjY291bnQYASABKAwSDQoFc2luY2UYAiABKA0SDQoFZXBvY2gYAyABKA0SDwoHY291bnRlchgEIAEoDRIRCglkZWxpdmVyZWQYBSABKA0SDAoEcmVhZBgGIAEoDSItCg1SZXZva2VkRGV2aWNlEg4KBmRldmljZRgBIAEoDBIMCgRoaWdoGAIgASgNIk0KBUNsYWltEg8KB2FjY291bnQYASABKAwSMwoHd2l0bmVzcxgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZCJBCg5EZXZpY2VDb3VudGVycxIOCgZkZXZpY2UYASABKAwSDgoGbG93ZXN0GAIgASgNEg8KB2hpZ2hlc3QYAyABKA0iMQoLQ2hhaW5SZWNvcmQSEAoIc25hcHNob3QYASABKAwSEAoIc2VxdWVuY2UYAiABKA0ingQKC1N0b3JlZEVudHJ5EgwKBHRpbWUYASABKAQSDwoHYWNjb3VudBgCIAEoDBIOCgZkZXZpY2UYAyABKAwSEgoKZW50cnlfaGFzaBgEIAEoDBIUCgxydW5uaW5nX2hhc2gYBSABKAwSNQoHbWVzc2FnZRgKIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTWVzc2FnZUgAEi8KBGxpbmsYCyABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZExpbmtIABI5CgtpbmNhcm5hdGlvbhgMIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZEgAEjMKBmVyYXNlZBgNIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRXJhc2VkSAASNQoKdW5yZWFkYWJsZRgOIAEoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuVW5yZWFkYWJsZUgAEjkKCWR1cGxpY2F0ZRgPIAEoCzIkLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRHVwbGljYXRlSAASMgoHbm90aWNlcxgUIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkTm90aWNlEjAKBm90aGVycxgVIAMoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuU3RvcmVkRW50cnlCBgoEYm9keSJZCg1TdG9yZWRNZXNzYWdlEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEg0KBWVwb2NoGAIgASgNEg8KB2NvbnRlbnQYAyABKAwSDQoFZG91YnQYBCABKAkiDAoKU3RvcmVkTGluayI6CgxTdG9yZWRFcmFzZWQSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwSDwoHY291bnRlchgCIAEoDSIRCg9TdG9yZWREdXBsaWNhdGUiOgoKVW5yZWFkYWJsZRINCgVlbnRyeRgBIAEoDBIOCgZyZWFzb24YAiABKAkSDQoFZXBvY2gYAyABKA0iKgoMU3RvcmVkTm90aWNlEgwKBGtpbmQYASABKAkSDAoEdGV4dBgCIAEoCSKtAQoKT3V0Ym94SXRlbRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBIMCgR0ZXh0GAIgASgJEgwKBHRpbWUYAyABKAQSDwoHY291bnRlchgEIAEoDRIOCgZmYWlsZWQYBSABKA0SFQoNZXhwaXJlc19hZnRlchgGIAEoDRIwCgVmaWxlcxgHIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuT3V0Z29pbmdGaWxlIj4KDE91dGdvaW5nRmlsZRIMCgRmaWxlGAEgASgMEg4KBnN0YWdlZBgCIAEoCRIQCgh1cGxvYWRlZBgDIAEoCCIVCgVUaW1lchIMCgRlbmRzGAEgASgEIiwKC1NlcnZlckNsb2NrEg4KBm9mZnNldBgBIAEoEhINCgVoZWFyZBgCIAEoBCJOCgtWYXVsdFJlY29yZBINCgVlbnRyeRgBIAEoDBIPCgdjb250ZW50GAIgASgMEg8KB3ZlcnNpb24YAyABKA0SDgoGZGV2aWNlGAQgASgMImAKC1ZhdWx0Q3Vyc29yEhAKCHJldmlzaW9uGAEgASgNEjEKBW5hbWVkGAIgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5OYW1lZE1hbmlmZXN0EgwKBGhlYWQYAyABKA0iQgoNTmFtZWRNYW5pZmVzdBISCgpnZW5lcmF0aW9uGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SDAoEaGFzaBgDIAEoDCLMBAoEV2lzaBIVCgtvcGVuX2RpcmVjdBgBIAEoCUgAEi0KBHJlYWQYAiABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZWFkSAASLwoFZHJhZnQYAyABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hEcmFmdEgAEi8KBW9sZGVyGAQgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoT2xkZXJIABI1Cgh2ZXJpZmllZBgFIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFZlcmlmaWVkSAASGQoPYWNjZXB0X2lkZW50aXR5GAYgASgJSAASLQoEbm90ZRgHIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE5vdGVIABIvCgVyZXRyeRgIIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFJldHJ5SAASNgoJY2F1Z2h0X3VwGAkgASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoQ2F1Z2h0VXBIABIVCgtmaW5kX3Blb3BsZRgKIAEoCUgAEjQKCHNpZ25fb3V0GAsgASgLMiAuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoU2lnbk91dEgAEhcKDXNhZmV0eV9udW1iZXIYDCABKAlIABIVCgthY2NlcHRfZm9yaxgNIAEoDEgAEi0KBGNhbGwYDiABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hDYWxsSABCBgoEa2luZCIyCghXaXNoUmVhZBIUCgxjb252ZXJzYXRpb24YASABKAwSEAoIc2VxdWVuY2UYAiABKA0iLwoJV2lzaERyYWZ0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIMCgR0ZXh0GAIgASgJIkAKCVdpc2hPbGRlchIUCgxjb252ZXJzYXRpb24YASABKAwSDgoGYmVmb3JlGAIgASgNEg0KBWxpbWl0GAMgASgNIi4KDFdpc2hWZXJpZmllZBIMCgRuYW1lGAEgASgJEhAKCHZlcmlmaWVkGAIgASgIIiYKCFdpc2hOb3RlEgwKBG5hbWUYASABKAkSDAoEbm90ZRgCIAEoCSImCglXaXNoUmV0cnkSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwiDgoMV2lzaENhdWdodFVwIisKCFdpc2hDYWxsEgwKBG5hbWUYASABKAkSEQoJYXJndW1lbnRzGAIgASgMIg0KC1dpc2hTaWduT3V0IkoKB0dyYW50ZWQSDQoFZXJyb3IYASABKA0SDgoGZGV0YWlsGAIgASgJEg4KBnJlc3VsdBgDIAEoCRIQCghzZW50ZW5jZRgEIAEoCSIzChBIb2xkZXJDb25uZWN0aW9uEg0KBXN0YXRlGAEgASgJEhAKCGNhbGxfa2V5GAIgASgMIjcKDVVucmVhZFJlcXVlc3QSCgoCYnkYASABKAwSDAoEaGVhZBgCIAEoDRIMCgR0aW1lGAMgASgEYgZwcm90bzM");
+  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiYQoIV2FybmluZ3MSEgoKdG9sZF91cF90bxgBIAEoDRIMCgRsYXN0GAIgASgNEjMKB3dhaXRpbmcYAyADKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZFdhcm5pbmciXwoNU3RvcmVkV2FybmluZxIOCgZudW1iZXIYASABKA0SDwoHd2FybmluZxgCIAEoCRIMCgR0ZXh0GAMgASgJEg4KBmRldmljZRgEIAEoDBIPCgd1bm5hbWVkGAUgASgIIhoKB1J1bm5pbmcSDwoHcnVubmluZxgBIAEoDCJECg1XaXRuZXNzUmVjb3JkEhMKC2luY2FybmF0aW9uGAEgASgNEhAKCHNlcXVlbmNlGAIgASgNEgwKBGhhc2gYAyABKAwilggKDENvbnZlcnNhdGlvbhIMCgRwZWVyGAEgASgMEgwKBGhlYWQYAiABKA0SCwoDbG93GAMgASgNEgwKBGhpZ2gYBCABKA0SEwoLaW5jYXJuYXRpb24YBSABKA0SMgoGYW5jaG9yGAYgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkEjIKBm5ld2VzdBgHIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZBIPCgdjb3VudGVyGAggASgNEjUKCGNvdW50ZXJzGAkgAygLMiMuZmFzdGNoYXQucHJvZmlsZS52MS5EZXZpY2VDb3VudGVycxISCgpyZWFkX3VwX3RvGAogASgNEg4KBnVucmVhZBgLIAEoDRIUCgxsYXN0X21lc3NhZ2UYDCABKA0SDAoEdGltZRgNIAEoBBIYChBvdGhlcnNfZGVsaXZlcmVkGA4gASgNEhMKC290aGVyc19yZWFkGA8gASgNEjUKDG1lbWJlcl9zbG90cxgQIAMoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuTWVtYmVyU2xvdBIYChBvd25fc2xvdF9jb3VudGVyGBEgASgNEhkKEWRlbGl2ZXJlZF93cml0dGVuGBIgASgNEhQKDHJlYWRfd3JpdHRlbhgTIAEoDRIOCgZmb3JrZWQYFCABKAgSFQoNdXBkYXRlX25lZWRlZBgVIAEoCBIQCghyZXZpc2lvbhgWIAEoDRIVCg1sYXN0X3JlY2VpdmVkGBcgASgNEioKBmNsYWltcxgYIAMoCzIaLmZhc3RjaGF0LnByb2ZpbGUudjEuQ2xhaW0SFAoMY29udHJhZGljdGVkGBkgAygMEhcKD2ZvcmtlZF9hY2NvdW50cxgaIAMoDBIWCg5vd25fc2xvdF9lcG9jaBgcIAEoDRIaChJpbmNhcm5hdGlvbl9zdGFydHMYHSADKA0SMwoHcmV2b2tlZBgeIAMoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuUmV2b2tlZERldmljZRIOCgZjbG9zZWQYHyABKAgSEAoIbWVudGlvbnMYICABKA0SKQoFZ3JvdXAYISABKAsyGi5mYXN0Y2hhdC5wcm9maWxlLnYxLkdyb3VwEhAKCGFkZGVkX2J5GCIgASgMEhkKEXJldGVudGlvbl9zZWNvbmRzGCMgASgNEhUKDWRlbGV0ZWRfdXBfdG8YJCABKA0SIgoac2hvcnRlc3RfcmV0ZW50aW9uX3NlY29uZHMYJSABKA0SFgoOYXdhaXRlZF9lcG9jaHMYJiADKA0SEQoJcmVhZF9mcm9tGCcgASgNEg8KB3JlYWRfYXQYKCABKAQSDAoEbG9zdBgyIAEoDSKHAwoFR3JvdXASFAoMbWVtYmVyX2NvdW50GAEgASgNEgwKBHJvbGUYAiABKA0SEQoJbWF5X3dyaXRlGAMgASgIEg8KB21heV9hZGQYBCABKAgSGgoSbWF5X2NoYW5nZV9wcm9maWxlGAUgASgIEg0KBW5hbWVzGAYgAygJEhQKDG1lbWJlcl9zaW5jZRgHIAEoDRIqCgNlbmQYCCABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLkdyb3VwRW5kEjIKB3Byb2ZpbGUYCSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLkdyb3VwUHJvZmlsZRI5Cg5wcm9maWxlX3BsYWNlcxgQIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuUHJvZmlsZVBsYWNlEhIKCnByb2ZpbGVfYXQYDCABKA0SFwoPcHJvZmlsZV9hY2NvdW50GA0gASgMEhYKDnByb2ZpbGVfZGV2aWNlGA4gASgMEhUKDWpvaW5fcmVxdWVzdHMYDyABKA0iJwoIR3JvdXBFbmQSDwoHcmVtb3ZlZBgBIAEoCBIKCgJieRgCIAEoDCI5CgxQcm9maWxlUGxhY2USDAoEbGluaxgBIAEoDRINCgVlcG9jaBgCIAEoDRIMCgRoYXNoGAMgASgMIi0KDEdyb3VwUHJvZmlsZRINCgVpbmRleBgBIAEoDRIOCgZzaWduZWQYAiABKAwibQoKTWVtYmVyU2xvdBIPCgdhY2NvdW50GAEgASgMEg0KBXNpbmNlGAIgASgNEg0KBWVwb2NoGAMgASgNEg8KB2NvdW50ZXIYBCABKA0SEQoJZGVsaXZlcmVkGAUgASgNEgwKBHJlYWQYBiABKA0iLQoNUmV2b2tlZERldmljZRIOCgZkZXZpY2UYASABKAwSDAoEaGlnaBgCIAEoDSJNCgVDbGFpbRIPCgdhY2NvdW50GAEgASgMEjMKB3dpdG5lc3MYAiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQiQQoORGV2aWNlQ291bnRlcnMSDgoGZGV2aWNlGAEgASgMEg4KBmxvd2VzdBgCIAEoDRIPCgdoaWdoZXN0GAMgASgNIjEKC0NoYWluUmVjb3JkEhAKCHNuYXBzaG90GAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIp4ECgtTdG9yZWRFbnRyeRIMCgR0aW1lGAEgASgEEg8KB2FjY291bnQYAiABKAwSDgoGZGV2aWNlGAMgASgMEhIKCmVudHJ5X2hhc2gYBCABKAwSFAoMcnVubmluZ19oYXNoGAUgASgMEjUKB21lc3NhZ2UYCiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZE1lc3NhZ2VIABIvCgRsaW5rGAsgASgLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRMaW5rSAASOQoLaW5jYXJuYXRpb24YDCABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmRIABIzCgZlcmFzZWQYDSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZEVyYXNlZEgAEjUKCnVucmVhZGFibGUYDiABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlVucmVhZGFibGVIABI5CglkdXBsaWNhdGUYDyABKAsyJC5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZER1cGxpY2F0ZUgAEjIKB25vdGljZXMYFCADKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZE5vdGljZRIwCgZvdGhlcnMYFSADKAsyIC5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZEVudHJ5QgYKBGJvZHkiWQoNU3RvcmVkTWVzc2FnZRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBINCgVlcG9jaBgCIAEoDRIPCgdjb250ZW50GAMgASgMEg0KBWRvdWJ0GAQgASgJIgwKClN0b3JlZExpbmsiOgoMU3RvcmVkRXJhc2VkEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEg8KB2NvdW50ZXIYAiABKA0iEQoPU3RvcmVkRHVwbGljYXRlIjoKClVucmVhZGFibGUSDQoFZW50cnkYASABKAwSDgoGcmVhc29uGAIgASgJEg0KBWVwb2NoGAMgASgNIioKDFN0b3JlZE5vdGljZRIMCgRraW5kGAEgASgJEgwKBHRleHQYAiABKAkirQEKCk91dGJveEl0ZW0SGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwSDAoEdGV4dBgCIAEoCRIMCgR0aW1lGAMgASgEEg8KB2NvdW50ZXIYBCABKA0SDgoGZmFpbGVkGAUgASgNEhUKDWV4cGlyZXNfYWZ0ZXIYBiABKA0SMAoFZmlsZXMYByADKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLk91dGdvaW5nRmlsZSI+CgxPdXRnb2luZ0ZpbGUSDAoEZmlsZRgBIAEoDBIOCgZzdGFnZWQYAiABKAkSEAoIdXBsb2FkZWQYAyABKAgiFQoFVGltZXISDAoEZW5kcxgBIAEoBCIsCgtTZXJ2ZXJDbG9jaxIOCgZvZmZzZXQYASABKBISDQoFaGVhcmQYAiABKAQiTgoLVmF1bHRSZWNvcmQSDQoFZW50cnkYASABKAwSDwoHY29udGVudBgCIAEoDBIPCgd2ZXJzaW9uGAMgASgNEg4KBmRldmljZRgEIAEoDCJgCgtWYXVsdEN1cnNvchIQCghyZXZpc2lvbhgBIAEoDRIxCgVuYW1lZBgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuTmFtZWRNYW5pZmVzdBIMCgRoZWFkGAMgASgNIkIKDU5hbWVkTWFuaWZlc3QSEgoKZ2VuZXJhdGlvbhgBIAEoDRIPCgd2ZXJzaW9uGAIgASgNEgwKBGhhc2gYAyABKAwizAQKBFdpc2gSFQoLb3Blbl9kaXJlY3QYASABKAlIABItCgRyZWFkGAIgASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoUmVhZEgAEi8KBWRyYWZ0GAMgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoRHJhZnRIABIvCgVvbGRlchgEIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE9sZGVySAASNQoIdmVyaWZpZWQYBSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hWZXJpZmllZEgAEhkKD2FjY2VwdF9pZGVudGl0eRgGIAEoCUgAEi0KBG5vdGUYByABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hOb3RlSAASLwoFcmV0cnkYCCABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZXRyeUgAEjYKCWNhdWdodF91cBgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaENhdWdodFVwSAASFQoLZmluZF9wZW9wbGUYCiABKAlIABI0CghzaWduX291dBgLIAEoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFNpZ25PdXRIABIXCg1zYWZldHlfbnVtYmVyGAwgASgJSAASFQoLYWNjZXB0X2ZvcmsYDSABKAxIABItCgRjYWxsGA4gASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoQ2FsbEgAQgYKBGtpbmQiMgoIV2lzaFJlYWQSFAoMY29udmVyc2F0aW9uGAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIi8KCVdpc2hEcmFmdBIUCgxjb252ZXJzYXRpb24YASABKAwSDAoEdGV4dBgCIAEoCSJACglXaXNoT2xkZXISFAoMY29udmVyc2F0aW9uGAEgASgMEg4KBmJlZm9yZRgCIAEoDRINCgVsaW1pdBgDIAEoDSIuCgxXaXNoVmVyaWZpZWQSDAoEbmFtZRgBIAEoCRIQCgh2ZXJpZmllZBgCIAEoCCImCghXaXNoTm90ZRIMCgRuYW1lGAEgASgJEgwKBG5vdGUYAiABKAkiJgoJV2lzaFJldHJ5EhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMIg4KDFdpc2hDYXVnaHRVcCIrCghXaXNoQ2FsbBIMCgRuYW1lGAEgASgJEhEKCWFyZ3VtZW50cxgCIAEoDCINCgtXaXNoU2lnbk91dCJKCgdHcmFudGVkEg0KBWVycm9yGAEgASgNEg4KBmRldGFpbBgCIAEoCRIOCgZyZXN1bHQYAyABKAkSEAoIc2VudGVuY2UYBCABKAkiMwoQSG9sZGVyQ29ubmVjdGlvbhINCgVzdGF0ZRgBIAEoCRIQCghjYWxsX2tleRgCIAEoDCI3Cg1VbnJlYWRSZXF1ZXN0EgoKAmJ5GAEgASgMEgwKBGhlYWQYAiABKA0SDAoEdGltZRgDIAEoBGIGcHJvdG8z");
 
 /**
  * Who is signed in here.
@@ -131,6 +131,84 @@ export const KnownAccountSchema: GenMessage<KnownAccount> = /*@__PURE__*/
   messageDesc(file_fastchat_profile_v1_profile, 2);
 
 /**
+ * What people are to be told of the account, the server or this device, and were not yet.
+ *
+ * @generated from message fastchat.profile.v1.Warnings
+ */
+export type Warnings = Message<"fastchat.profile.v1.Warnings"> & {
+  /**
+   * Index of the link of the own account chain up to which its devices were told of; 0: none was.
+   *
+   * @generated from field: uint32 told_up_to = 1;
+   */
+  toldUpTo: number;
+
+  /**
+   * Number of the newest.
+   *
+   * @generated from field: uint32 last = 2;
+   */
+  last: number;
+
+  /**
+   * Oldest first.
+   *
+   * @generated from field: repeated fastchat.profile.v1.StoredWarning waiting = 3;
+   */
+  waiting: StoredWarning[];
+};
+
+/**
+ * Describes the message fastchat.profile.v1.Warnings.
+ * Use `create(WarningsSchema)` to create a new message.
+ */
+export const WarningsSchema: GenMessage<Warnings> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 3);
+
+/**
+ * @generated from message fastchat.profile.v1.StoredWarning
+ */
+export type StoredWarning = Message<"fastchat.profile.v1.StoredWarning"> & {
+  /**
+   * @generated from field: uint32 number = 1;
+   */
+  number: number;
+
+  /**
+   * See Warning.
+   *
+   * @generated from field: string warning = 2;
+   */
+  warning: string;
+
+  /**
+   * @generated from field: string text = 3;
+   */
+  text: string;
+
+  /**
+   * Empty where it is about none.
+   *
+   * @generated from field: bytes device = 4;
+   */
+  device: Uint8Array;
+
+  /**
+   * What the device calls itself is awaited: it is not to be shown yet.
+   *
+   * @generated from field: bool unnamed = 5;
+   */
+  unnamed: boolean;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.StoredWarning.
+ * Use `create(StoredWarningSchema)` to create a new message.
+ */
+export const StoredWarningSchema: GenMessage<StoredWarning> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 4);
+
+/**
  * See Welcome.
  *
  * @generated from message fastchat.profile.v1.Running
@@ -147,7 +225,7 @@ export type Running = Message<"fastchat.profile.v1.Running"> & {
  * Use `create(RunningSchema)` to create a new message.
  */
 export const RunningSchema: GenMessage<Running> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 3);
+  messageDesc(file_fastchat_profile_v1_profile, 5);
 
 /**
  * @generated from message fastchat.profile.v1.WitnessRecord
@@ -174,7 +252,7 @@ export type WitnessRecord = Message<"fastchat.profile.v1.WitnessRecord"> & {
  * Use `create(WitnessRecordSchema)` to create a new message.
  */
 export const WitnessRecordSchema: GenMessage<WitnessRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 4);
+  messageDesc(file_fastchat_profile_v1_profile, 6);
 
 /**
  * @generated from message fastchat.profile.v1.Conversation
@@ -439,7 +517,7 @@ export type Conversation = Message<"fastchat.profile.v1.Conversation"> & {
  * Use `create(ConversationSchema)` to create a new message.
  */
 export const ConversationSchema: GenMessage<Conversation> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 5);
+  messageDesc(file_fastchat_profile_v1_profile, 7);
 
 /**
  * What lists show of a group, as of the newest link of its chain.
@@ -539,7 +617,7 @@ export type Group = Message<"fastchat.profile.v1.Group"> & {
  * Use `create(GroupSchema)` to create a new message.
  */
 export const GroupSchema: GenMessage<Group> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 6);
+  messageDesc(file_fastchat_profile_v1_profile, 8);
 
 /**
  * @generated from message fastchat.profile.v1.GroupEnd
@@ -561,7 +639,7 @@ export type GroupEnd = Message<"fastchat.profile.v1.GroupEnd"> & {
  * Use `create(GroupEndSchema)` to create a new message.
  */
 export const GroupEndSchema: GenMessage<GroupEnd> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 7);
+  messageDesc(file_fastchat_profile_v1_profile, 9);
 
 /**
  * @generated from message fastchat.profile.v1.ProfilePlace
@@ -592,7 +670,7 @@ export type ProfilePlace = Message<"fastchat.profile.v1.ProfilePlace"> & {
  * Use `create(ProfilePlaceSchema)` to create a new message.
  */
 export const ProfilePlaceSchema: GenMessage<ProfilePlace> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 8);
+  messageDesc(file_fastchat_profile_v1_profile, 10);
 
 /**
  * @generated from message fastchat.profile.v1.GroupProfile
@@ -618,7 +696,7 @@ export type GroupProfile = Message<"fastchat.profile.v1.GroupProfile"> & {
  * Use `create(GroupProfileSchema)` to create a new message.
  */
 export const GroupProfileSchema: GenMessage<GroupProfile> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 9);
+  messageDesc(file_fastchat_profile_v1_profile, 11);
 
 /**
  * What one of the others signed to have received and read; of groups up to `limits.liveReceiptsMembers`.
@@ -664,7 +742,7 @@ export type MemberSlot = Message<"fastchat.profile.v1.MemberSlot"> & {
  * Use `create(MemberSlotSchema)` to create a new message.
  */
 export const MemberSlotSchema: GenMessage<MemberSlot> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 10);
+  messageDesc(file_fastchat_profile_v1_profile, 12);
 
 /**
  * What such a device has in the log beyond what was here when its revocation became known is in doubt [C1].
@@ -688,7 +766,7 @@ export type RevokedDevice = Message<"fastchat.profile.v1.RevokedDevice"> & {
  * Use `create(RevokedDeviceSchema)` to create a new message.
  */
 export const RevokedDeviceSchema: GenMessage<RevokedDevice> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 11);
+  messageDesc(file_fastchat_profile_v1_profile, 13);
 
 /**
  * How far somebody signed to have received the log, elsewhere than in it.
@@ -712,7 +790,7 @@ export type Claim = Message<"fastchat.profile.v1.Claim"> & {
  * Use `create(ClaimSchema)` to create a new message.
  */
 export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 12);
+  messageDesc(file_fastchat_profile_v1_profile, 14);
 
 /**
  * @generated from message fastchat.profile.v1.DeviceCounters
@@ -739,7 +817,7 @@ export type DeviceCounters = Message<"fastchat.profile.v1.DeviceCounters"> & {
  * Use `create(DeviceCountersSchema)` to create a new message.
  */
 export const DeviceCountersSchema: GenMessage<DeviceCounters> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 13);
+  messageDesc(file_fastchat_profile_v1_profile, 15);
 
 /**
  * The conversation chain after all links known.
@@ -765,7 +843,7 @@ export type ChainRecord = Message<"fastchat.profile.v1.ChainRecord"> & {
  * Use `create(ChainRecordSchema)` to create a new message.
  */
 export const ChainRecordSchema: GenMessage<ChainRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 14);
+  messageDesc(file_fastchat_profile_v1_profile, 16);
 
 /**
  * @generated from message fastchat.profile.v1.StoredEntry
@@ -863,7 +941,7 @@ export type StoredEntry = Message<"fastchat.profile.v1.StoredEntry"> & {
  * Use `create(StoredEntrySchema)` to create a new message.
  */
 export const StoredEntrySchema: GenMessage<StoredEntry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 15);
+  messageDesc(file_fastchat_profile_v1_profile, 17);
 
 /**
  * @generated from message fastchat.profile.v1.StoredMessage
@@ -899,7 +977,7 @@ export type StoredMessage = Message<"fastchat.profile.v1.StoredMessage"> & {
  * Use `create(StoredMessageSchema)` to create a new message.
  */
 export const StoredMessageSchema: GenMessage<StoredMessage> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 16);
+  messageDesc(file_fastchat_profile_v1_profile, 18);
 
 /**
  * @generated from message fastchat.profile.v1.StoredLink
@@ -912,7 +990,7 @@ export type StoredLink = Message<"fastchat.profile.v1.StoredLink"> & {
  * Use `create(StoredLinkSchema)` to create a new message.
  */
 export const StoredLinkSchema: GenMessage<StoredLink> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 17);
+  messageDesc(file_fastchat_profile_v1_profile, 19);
 
 /**
  * With an id it was read here before: a server that repeats it brings nothing back.
@@ -936,7 +1014,7 @@ export type StoredErased = Message<"fastchat.profile.v1.StoredErased"> & {
  * Use `create(StoredErasedSchema)` to create a new message.
  */
 export const StoredErasedSchema: GenMessage<StoredErased> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 18);
+  messageDesc(file_fastchat_profile_v1_profile, 20);
 
 /**
  * @generated from message fastchat.profile.v1.StoredDuplicate
@@ -949,7 +1027,7 @@ export type StoredDuplicate = Message<"fastchat.profile.v1.StoredDuplicate"> & {
  * Use `create(StoredDuplicateSchema)` to create a new message.
  */
 export const StoredDuplicateSchema: GenMessage<StoredDuplicate> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 19);
+  messageDesc(file_fastchat_profile_v1_profile, 21);
 
 /**
  * @generated from message fastchat.profile.v1.Unreadable
@@ -980,7 +1058,7 @@ export type Unreadable = Message<"fastchat.profile.v1.Unreadable"> & {
  * Use `create(UnreadableSchema)` to create a new message.
  */
 export const UnreadableSchema: GenMessage<Unreadable> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 20);
+  messageDesc(file_fastchat_profile_v1_profile, 22);
 
 /**
  * @generated from message fastchat.profile.v1.StoredNotice
@@ -1004,7 +1082,7 @@ export type StoredNotice = Message<"fastchat.profile.v1.StoredNotice"> & {
  * Use `create(StoredNoticeSchema)` to create a new message.
  */
 export const StoredNoticeSchema: GenMessage<StoredNotice> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 21);
+  messageDesc(file_fastchat_profile_v1_profile, 23);
 
 /**
  * @generated from message fastchat.profile.v1.OutboxItem
@@ -1057,7 +1135,7 @@ export type OutboxItem = Message<"fastchat.profile.v1.OutboxItem"> & {
  * Use `create(OutboxItemSchema)` to create a new message.
  */
 export const OutboxItemSchema: GenMessage<OutboxItem> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 22);
+  messageDesc(file_fastchat_profile_v1_profile, 24);
 
 /**
  * A file of a message that waits: it lies sealed in the profile until its message stands in the log.
@@ -1090,7 +1168,7 @@ export type OutgoingFile = Message<"fastchat.profile.v1.OutgoingFile"> & {
  * Use `create(OutgoingFileSchema)` to create a new message.
  */
 export const OutgoingFileSchema: GenMessage<OutgoingFile> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 23);
+  messageDesc(file_fastchat_profile_v1_profile, 25);
 
 /**
  * A message with a lifetime that is stored here.
@@ -1111,7 +1189,7 @@ export type Timer = Message<"fastchat.profile.v1.Timer"> & {
  * Use `create(TimerSchema)` to create a new message.
  */
 export const TimerSchema: GenMessage<Timer> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 24);
+  messageDesc(file_fastchat_profile_v1_profile, 26);
 
 /**
  * What this device knows of the server's clock, for when there is no connection.
@@ -1139,7 +1217,7 @@ export type ServerClock = Message<"fastchat.profile.v1.ServerClock"> & {
  * Use `create(ServerClockSchema)` to create a new message.
  */
 export const ServerClockSchema: GenMessage<ServerClock> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 25);
+  messageDesc(file_fastchat_profile_v1_profile, 27);
 
 /**
  * A vault entry as last accepted.
@@ -1179,7 +1257,7 @@ export type VaultRecord = Message<"fastchat.profile.v1.VaultRecord"> & {
  * Use `create(VaultRecordSchema)` to create a new message.
  */
 export const VaultRecordSchema: GenMessage<VaultRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 26);
+  messageDesc(file_fastchat_profile_v1_profile, 28);
 
 /**
  * @generated from message fastchat.profile.v1.VaultCursor
@@ -1210,7 +1288,7 @@ export type VaultCursor = Message<"fastchat.profile.v1.VaultCursor"> & {
  * Use `create(VaultCursorSchema)` to create a new message.
  */
 export const VaultCursorSchema: GenMessage<VaultCursor> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 27);
+  messageDesc(file_fastchat_profile_v1_profile, 29);
 
 /**
  * @generated from message fastchat.profile.v1.NamedManifest
@@ -1237,7 +1315,7 @@ export type NamedManifest = Message<"fastchat.profile.v1.NamedManifest"> & {
  * Use `create(NamedManifestSchema)` to create a new message.
  */
 export const NamedManifestSchema: GenMessage<NamedManifest> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 28);
+  messageDesc(file_fastchat_profile_v1_profile, 30);
 
 /**
  * What a process beside the holder asks it to do.
@@ -1342,7 +1420,7 @@ export type Wish = Message<"fastchat.profile.v1.Wish"> & {
  * Use `create(WishSchema)` to create a new message.
  */
 export const WishSchema: GenMessage<Wish> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 29);
+  messageDesc(file_fastchat_profile_v1_profile, 31);
 
 /**
  * @generated from message fastchat.profile.v1.WishRead
@@ -1364,7 +1442,7 @@ export type WishRead = Message<"fastchat.profile.v1.WishRead"> & {
  * Use `create(WishReadSchema)` to create a new message.
  */
 export const WishReadSchema: GenMessage<WishRead> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 30);
+  messageDesc(file_fastchat_profile_v1_profile, 32);
 
 /**
  * @generated from message fastchat.profile.v1.WishDraft
@@ -1386,7 +1464,7 @@ export type WishDraft = Message<"fastchat.profile.v1.WishDraft"> & {
  * Use `create(WishDraftSchema)` to create a new message.
  */
 export const WishDraftSchema: GenMessage<WishDraft> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 31);
+  messageDesc(file_fastchat_profile_v1_profile, 33);
 
 /**
  * @generated from message fastchat.profile.v1.WishOlder
@@ -1413,7 +1491,7 @@ export type WishOlder = Message<"fastchat.profile.v1.WishOlder"> & {
  * Use `create(WishOlderSchema)` to create a new message.
  */
 export const WishOlderSchema: GenMessage<WishOlder> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 32);
+  messageDesc(file_fastchat_profile_v1_profile, 34);
 
 /**
  * @generated from message fastchat.profile.v1.WishVerified
@@ -1435,7 +1513,7 @@ export type WishVerified = Message<"fastchat.profile.v1.WishVerified"> & {
  * Use `create(WishVerifiedSchema)` to create a new message.
  */
 export const WishVerifiedSchema: GenMessage<WishVerified> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 33);
+  messageDesc(file_fastchat_profile_v1_profile, 35);
 
 /**
  * @generated from message fastchat.profile.v1.WishNote
@@ -1457,7 +1535,7 @@ export type WishNote = Message<"fastchat.profile.v1.WishNote"> & {
  * Use `create(WishNoteSchema)` to create a new message.
  */
 export const WishNoteSchema: GenMessage<WishNote> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 34);
+  messageDesc(file_fastchat_profile_v1_profile, 36);
 
 /**
  * @generated from message fastchat.profile.v1.WishRetry
@@ -1474,7 +1552,7 @@ export type WishRetry = Message<"fastchat.profile.v1.WishRetry"> & {
  * Use `create(WishRetrySchema)` to create a new message.
  */
 export const WishRetrySchema: GenMessage<WishRetry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 35);
+  messageDesc(file_fastchat_profile_v1_profile, 37);
 
 /**
  * @generated from message fastchat.profile.v1.WishCaughtUp
@@ -1487,7 +1565,7 @@ export type WishCaughtUp = Message<"fastchat.profile.v1.WishCaughtUp"> & {
  * Use `create(WishCaughtUpSchema)` to create a new message.
  */
 export const WishCaughtUpSchema: GenMessage<WishCaughtUp> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 36);
+  messageDesc(file_fastchat_profile_v1_profile, 38);
 
 /**
  * One of the calls in calls.ts.
@@ -1513,7 +1591,7 @@ export type WishCall = Message<"fastchat.profile.v1.WishCall"> & {
  * Use `create(WishCallSchema)` to create a new message.
  */
 export const WishCallSchema: GenMessage<WishCall> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 37);
+  messageDesc(file_fastchat_profile_v1_profile, 39);
 
 /**
  * @generated from message fastchat.profile.v1.WishSignOut
@@ -1526,7 +1604,7 @@ export type WishSignOut = Message<"fastchat.profile.v1.WishSignOut"> & {
  * Use `create(WishSignOutSchema)` to create a new message.
  */
 export const WishSignOutSchema: GenMessage<WishSignOut> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 38);
+  messageDesc(file_fastchat_profile_v1_profile, 40);
 
 /**
  * The holder's answer.
@@ -1566,7 +1644,7 @@ export type Granted = Message<"fastchat.profile.v1.Granted"> & {
  * Use `create(GrantedSchema)` to create a new message.
  */
 export const GrantedSchema: GenMessage<Granted> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 39);
+  messageDesc(file_fastchat_profile_v1_profile, 41);
 
 /**
  * How the holder is connected, for processes beside it. Written before anything else by who takes the lock, so that whoever
@@ -1595,7 +1673,7 @@ export type HolderConnection = Message<"fastchat.profile.v1.HolderConnection"> &
  * Use `create(HolderConnectionSchema)` to create a new message.
  */
 export const HolderConnectionSchema: GenMessage<HolderConnection> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 40);
+  messageDesc(file_fastchat_profile_v1_profile, 42);
 
 /**
  * A conversation that a stranger began, and that is left for later.
@@ -1630,5 +1708,5 @@ export type UnreadRequest = Message<"fastchat.profile.v1.UnreadRequest"> & {
  * Use `create(UnreadRequestSchema)` to create a new message.
  */
 export const UnreadRequestSchema: GenMessage<UnreadRequest> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 41);
+  messageDesc(file_fastchat_profile_v1_profile, 43);
 
