@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import {
   anotherDevice,
+  bytesInArchive,
   decryptedByAge,
   filesInArchive,
   FrameProxy,
@@ -10,8 +12,10 @@ import {
   startSystem,
   type System,
 } from "../testing/index.ts";
+import { sealedFileSize } from "@fastchat/protocol/seal";
 import type { ExportLock, ExportOptions, ExportProgress, ExportResult } from "./api-export.ts";
 import type { ExportedConversation, ExportedItem } from "./export-shapes.ts";
+import type { FileSource } from "./files/sealing.ts";
 
 let system: System;
 beforeAll(async () => {
@@ -172,4 +176,55 @@ test("who has had enough of an archive ends it, and the work behind it", async (
   await reader.read();
   await reader.cancel(new Error("enough"));
   await expect(summary).rejects.toThrow("enough");
+});
+
+test("[S6] pictures and files are in it as they came, under names that stay in their folder; what is gone is counted", async () => {
+  await using alice = await person(system, "alice-of-files");
+  await using bob = await person(system, "bob-of-files");
+  await alice.say("bob-of-files", "hello");
+  await bob.hears("alice-of-files", "hello");
+  const id = await bob.client.openDirect("alice-of-files");
+  const contents = [randomBytes(3_000_000), Buffer.from("words ".repeat(1_000)), randomBytes(70_001), randomBytes(0)];
+  const names = ["large.bin", "words.txt", "gone.bin", "../../<b>evil</b>\u202etxt.exe"];
+  const source = (index: number): FileSource => ({
+    name: names[index]!,
+    size: contents[index]!.length,
+    stream: async function* () {
+      yield contents[index]!;
+    },
+  });
+  await bob.client.files.send(
+    id,
+    [0, 1, 2, 3].map((index) => ({ source: source(index) })),
+    { text: "four of them" },
+  );
+  await alice.hears("bob-of-files", "four of them");
+  await system.query("DELETE FROM blob WHERE size = $1", [sealedFileSize(70_001)]);
+
+  const { stream, summary } = await archiveOf(alice.client, { lock: plain });
+  const found = await bytesInArchive(await bytesOf(stream));
+  expect(await summary).toMatchObject({ files: 3, fileBytes: 3_006_000, filesNotFetched: 1, filesLeftOut: 0 });
+  const items = linesIn<ExportedItem>(new TextDecoder().decode(found.get(`conversations/${id}.jsonl`)));
+  const { files } = items.find((item) => item.type === "message" && item.text === "four of them") as Extract<
+    ExportedItem,
+    { type: "message" }
+  >;
+  expect(files.map(({ bytes, file }) => [bytes, file !== null])).toEqual([
+    [3_000_000, true],
+    [6_000, true],
+    [70_001, false],
+    [0, true],
+  ]);
+  for (const [index, { file }] of files.entries()) {
+    if (file === null) continue;
+    expect(Buffer.compare(found.get(file)!, contents[index]!)).toBe(0);
+    expect(file.split("/")).toHaveLength(3);
+    expect(file).toMatch(/^files\/[0-9a-f]{64}\/\d+-\d-[^/\\\p{Cc}\u202e]+$/u);
+  }
+  expect([...found.keys()].filter((name) => name.startsWith("files/"))).toHaveLength(3);
+
+  const without = await archiveOf(alice.client, { lock: plain, files: false });
+  const paths = [...(await filesIn(without.stream)).keys()];
+  expect(paths.filter((name) => name.startsWith("files/"))).toEqual([]);
+  expect(await without.summary).toMatchObject({ files: 0, filesNotFetched: 0, filesLeftOut: 4 });
 });
