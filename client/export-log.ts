@@ -15,6 +15,8 @@ export interface Log {
   readonly id: StandingConversation["conversation"]["id"];
   readonly from: number;
   readonly to: number;
+  /** What waited to be sent before `to` was known: what is sent meanwhile is in one of the two, or in both. */
+  readonly waiting: readonly ChatItem[];
 }
 
 /** As much of a log as can be had. */
@@ -33,7 +35,8 @@ export async function fetchLog(
     from = low;
     if (isStuck) break;
   }
-  return { id, from, to: (await source.placesHere(id)).high };
+  const waiting = await source.outgoing(id);
+  return { id, from, to: (await source.placesHere(id)).high, waiting };
 }
 
 /** Reads logs from this device's storage, oldest place first. */
@@ -50,9 +53,13 @@ export class LogReader {
 
   /** @param disappears called for each message with a lifetime, which is not in it [H4] */
   async *items(log: Log, disappears?: () => void): AsyncGenerator<readonly ExportedItem[]> {
-    for await (const page of this.#kept(log, disappears)) yield page.map((item) => this.#exported(item));
-    const waiting = keptOf(await this.#source.outgoing(log.id), disappears);
-    if (waiting.length > 0) yield waiting.map((item) => this.#exported(item));
+    const waiting = new Map(log.waiting.flatMap((item) => (item.kind === "message" ? [[item.id, item] as const] : [])));
+    for await (const page of this.#kept(log, disappears)) {
+      for (const item of page) if (item.kind === "message") waiting.delete(item.id);
+      yield page.map((item) => this.#exported(item));
+    }
+    const left = keptOf([...waiting.values()], disappears);
+    if (left.length > 0) yield left.map((item) => this.#exported(item));
   }
 
   /** Files of all its messages but those that disappear. */

@@ -79,6 +79,8 @@ export class Vault {
   readonly #parts: VaultParts;
   readonly #kept = new Map<string, Kept>();
   readonly #pending = new Map<string, Noted>();
+  /** Of those what devices that ended had written, which this device signs in their stead. */
+  readonly #signedAgain = new Map<string, Noted>();
   readonly #changes = new Map<VaultPlace["kind"], number>();
   readonly #lane = new Lane();
   #revision = 0;
@@ -553,6 +555,7 @@ export class Vault {
     }
     if (again.length === 0) return;
     await this.#leavePending(again);
+    for (const { place } of again) this.#signedAgain.set(nameOf(place), this.#pending.get(nameOf(place))!);
     this.#schedule(0);
   }
 
@@ -574,9 +577,13 @@ export class Vault {
 
   /** Somebody whom this device pinned before it knew that another one had: what that one wrote about them stays. */
   #isLate(name: string, fresh: ReadonlyMap<string, Kept>): boolean {
-    const pending = this.#pending.get(name)?.content;
+    const noted = this.#pending.get(name);
+    const pending = noted?.content;
     const other = fresh.get(name)?.content;
-    if (pending === undefined || other === undefined || this.#kept.has(name)) return false;
+    if (pending === undefined || other === undefined) return false;
+    // Nobody's wish, but what was there: what somebody wrote since then is newer.
+    if (this.#signedAgain.get(name) === noted) return true;
+    if (this.#kept.has(name)) return false;
     return isBarePin(pending) && isSameContact(pending, other);
   }
 
