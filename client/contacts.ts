@@ -134,8 +134,10 @@ export class Contacts {
     return false;
   }
 
+  /** What was compared is the identity known now, which is the one meant from then on. */
   async setVerified(contact: Contact, verified: boolean): Promise<void> {
-    await this.#store({ ...contact, verified });
+    const { identityKey } = verified ? (await this.#accounts.need(accountId(contact.account))).state : contact;
+    await this.#store({ ...contact, identityKey, verified });
   }
 
   async setBlocked(contact: Contact, blocked: boolean): Promise<void> {

@@ -145,6 +145,7 @@ export class People {
 
   async setVerified(name: string, verified: boolean): Promise<void> {
     await this.#parts.contacts.setVerified(await this.#contact(name), verified);
+    if (verified) this.#parts.onIdentityAccepted();
   }
 
   async acceptIdentity(name: string): Promise<void> {

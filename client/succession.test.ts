@@ -15,6 +15,27 @@ const at = (profile: string) => ({ home: join(system.folder, "successions"), pro
 const gatewayOf = () => ({ gateway: system.gatewayUrl });
 const notices = (items: readonly { kind: string; notice?: string; text?: string }[]) => items.filter(({ kind }) => kind === "notice");
 
+test("[A5] who compares the number of a replaced identity means that one from then on, and writes to it", async () => {
+  await using rachel = await person(system, "rachel");
+  await using simon = await person(system, "simon");
+  const id = await rachel.say("simon", "before");
+  await simon.hears("rachel", "before");
+  await rachel.client.setVerified("simon", true);
+  expect(await simon.client.succeed(simon.password, newPassword())).toMatchObject({ kind: "succeeded" });
+  await simon.say("rachel", "it is me");
+  await rachel.hears("simon", "it is me");
+  expect(await rachel.client.safetyNumber("simon")).toMatchObject({ verification: "changed" });
+  await rachel.client.send(id, "wait");
+  expect((await rachel.client.conversation(id))?.blocked).toBe("identity-changed");
+  // They differ: nothing is sent.
+  await rachel.client.setVerified("simon", false);
+  expect(await rachel.client.safetyNumber("simon")).toMatchObject({ verification: "changed" });
+  await rachel.client.setVerified("simon", true);
+  expect(await rachel.client.safetyNumber("simon")).toMatchObject({ verification: "verified" });
+  expect((await rachel.client.conversation(id))?.blocked).toBe("none");
+  await simon.hears("rachel", "wait");
+});
+
 test("[P2] somebody knows the password: nothing that opened the account does, this device alone stays, and nothing is lost", async () => {
   const first = newPassword();
   const signedUp = await signUp(at("quentin"), { ...gatewayOf(), name: "quentin", password: first });
