@@ -66,3 +66,46 @@ test("[P2] passwd --somebody-knows: new words are shown once, and old password, 
   expect([byOld.code, byOld.errors]).toEqual([4, expect.stringContaining("not the recovery words")]);
   expect((await run("other", { ...environment, FASTCHAT_RECOVERY_WORDS: words.join(" ") }, "recover", "quirin")).code).toBe(0);
 });
+
+test("[A5] who writes to a replaced identity hears that at once, and goes on by accept, or by verify", async () => {
+  const [first, second] = [newPassword(), newPassword()];
+  for (const [name, password] of [
+    ["rita", first],
+    ["sam", newPassword()],
+    ["tom", newPassword()],
+  ] as const) {
+    expect((await fastchat(system, ["signup", name], at(name, { FASTCHAT_PASSWORD: password }))).code).toBe(0);
+  }
+  const as = (name: string, ...args: string[]) => fastchat(system, args, at(name));
+  for (const name of ["sam", "tom"]) {
+    expect((await as(name, "send", "rita", "hello")).code).toBe(0);
+    expect((await as("rita", "accept", name)).code).toBe(0);
+  }
+  expect((await as("sam", "accept", "rita")).errors).toContain("No request");
+  const passwords = { FASTCHAT_PASSWORD: first, FASTCHAT_NEW_PASSWORD: second };
+  expect((await fastchat(system, ["passwd", "--somebody-knows"], at("rita", passwords))).code).toBe(0);
+  expect((await as("rita", "send", "sam", "my new keys")).code).toBe(0);
+
+  for (const name of ["sam", "tom"]) {
+    const since = Date.now();
+    const held = await as(name, "send", "rita", "is that you?", "--timeout", "60s");
+    expect([held.code, held.errors]).toEqual([
+      6,
+      expect.stringMatching(
+        /^fastchat: rita's identity has changed: compare with ".*verify rita", or go on with ".*accept rita"; until then nothing is sent\. The message is kept here/u,
+      ),
+    ]);
+    expect(Date.now() - since).toBeLessThan(30_000);
+  }
+  const accepted = await as("sam", "accept", "rita");
+  expect([accepted.code, accepted.output]).toEqual([0, "Accepted rita's new identity.\n"]);
+  expect((await as("sam", "send", "rita", "good")).output).toBe("Sent to rita.\n");
+  const verified = await as("tom", "verify", "rita", "--yes");
+  expect([verified.code, verified.output]).toEqual([0, expect.stringContaining("Verified.")]);
+  expect((await as("tom", "people")).output).toMatch(/rita .*verified/u);
+  expect((await as("tom", "send", "rita", "good, too")).output).toBe("Sent to rita.\n");
+  for (const name of ["sam", "tom"]) {
+    const { output } = await as("rita", "read", name);
+    expect(output.match(/is that you\?/gu)).toHaveLength(1);
+  }
+});

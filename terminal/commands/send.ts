@@ -130,7 +130,7 @@ async function sent(
     linesFor([...accepted, ...(isSent ? [`Sent to ${whomOf(conversation)}.`] : [])]),
   );
   if ((options.expiresAfter ?? 0) > 0) output.tell(lifetimeLimits);
-  if (!isSent) return queued(output, 1, held);
+  if (!isSent) return await queued(client, output, { count: 1, conversations: [conversation.id], held });
   if (!areAllSent)
     output.remark("A file that was to be sent before still waits here, and is sent as soon as FastChat runs and the server takes it.");
   return exitCodes.done;
@@ -159,7 +159,8 @@ async function sendLines({ client, to, patience, output, options }: Sending): Pr
     count += batch.length;
     waiting += batch.length;
     if (waiting < LINES_WAITING) continue;
-    if (!(await allSent(client, [conversation.id], patience))) return queued(output, count);
+    if (!(await allSent(client, [conversation.id], patience)))
+      return await queued(client, output, { count, conversations: [conversation.id] });
     waiting = 0;
   }
   const isSent = await allSent(client, [conversation.id], patience);
@@ -169,5 +170,5 @@ async function sendLines({ client, to, patience, output, options }: Sending): Pr
     { type: "sent-lines", count, ...placeObject(conversation), status: isSent ? "sent" : "queued", accepted: accepted.length > 0 },
     linesFor([...accepted, ...(isSent ? [`Sent ${count} to ${whomOf(conversation)}.`] : [])]),
   );
-  return isSent ? exitCodes.done : queued(output, count);
+  return isSent ? exitCodes.done : await queued(client, output, { count, conversations: [conversation.id] });
 }

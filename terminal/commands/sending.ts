@@ -1,6 +1,7 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
 import { ErrorCode, errorRow } from "@fastchat/protocol";
 import { type ExitCode, exitCodes, Failure } from "../failure.ts";
+import { ourCommand } from "../config.ts";
 import type { Output } from "../output.ts";
 import { refuseEnded } from "../place.ts";
 import { refuseBlocked } from "./blocked.ts";
@@ -10,7 +11,46 @@ import { safeNameOf, whomOf } from "./shapes.ts";
 
 type Id = ConversationSummary["id"];
 
-/** True when nothing of these conversations waits any more; false when nothing has moved for so long. Throws Failure when the session has ended. */
+/** Why what is written waits for an answer of who wrote it; undefined: it does not. */
+function heldBackWords(conversation: ConversationSummary): string | undefined {
+  const { blocked, kind } = conversation;
+  const name = safeNameOf(conversation);
+  const [whose, who] = kind === "group" ? ["A member's", "NAME"] : [`${name}'s`, name];
+  if (blocked === "identity-changed") {
+    const where = kind === "group" ? ` ("${ourCommand} people" shows whose)` : "";
+    return `${whose} identity has changed${where}: compare with "${ourCommand} verify ${who}", or go on with "${ourCommand} accept ${who}"; until then nothing is sent.`;
+  }
+  if (blocked === "forked")
+    return `The server shows two histories of ${kind === "group" ? "a member's" : whose} account: ask them which devices are theirs, then "${ourCommand} accept ${name}"; until then nothing is sent.`;
+  return blocked === "update-needed" ? "This conversation needs a newer FastChat: update to write here." : undefined;
+}
+
+/** False: it waits for an answer of who wrote it. Rejects with the signal. */
+async function isSent(client: Client, id: Id, signal: AbortSignal): Promise<boolean> {
+  const heldBack = new AbortController();
+  const look = async (): Promise<void> => {
+    const conversation = await client.conversation(id);
+    if (conversation !== undefined && heldBackWords(conversation) !== undefined) heldBack.abort();
+  };
+  const unsubscribe = client.subscribe((event) => {
+    if (event.kind === "conversations" && event.conversations.includes(id)) void look().catch(() => undefined);
+  });
+  try {
+    await look();
+    await client.sent(id, AbortSignal.any([signal, heldBack.signal]));
+    return true;
+  } catch (error) {
+    if (heldBack.signal.aborted) return false;
+    throw error;
+  } finally {
+    unsubscribe();
+  }
+}
+
+/**
+ * True when nothing of these conversations waits any more; false when nothing has moved for so long, or waits for an answer of who wrote it. Throws
+ * Failure when the session has ended.
+ */
 export async function allSent(client: Client, conversations: readonly Id[], patienceMs: number): Promise<boolean> {
   const patience = new AbortController();
   const giveUp = (): NodeJS.Timeout => setTimeout(() => patience.abort(), patienceMs);
@@ -24,8 +64,9 @@ export async function allSent(client: Client, conversations: readonly Id[], pati
   });
   try {
     refuseEnded(client);
-    for (const conversation of conversations) await client.sent(conversation, patience.signal);
-    return true;
+    let areAll = true;
+    for (const conversation of conversations) if (!(await isSent(client, conversation, patience.signal))) areAll = false;
+    return areAll;
   } catch (error) {
     refuseEnded(client);
     if (patience.signal.aborted) return false;
@@ -93,11 +134,22 @@ export async function refusedMessages(
   );
 }
 
-/** Says that what was to be sent is kept. @param held why the server does not take it, where it said so */
-export function queued(output: Output, count: number, held?: ErrorCode): ExitCode {
+export interface Queued {
+  readonly count: number;
+  readonly conversations: readonly Id[];
+  /** Why the server does not take it, where it said so. */
+  readonly held?: ErrorCode | undefined;
+}
+
+/** Says that what was to be sent is kept, and why. */
+export async function queued(client: Client, output: Output, { count, conversations, held }: Queued): Promise<ExitCode> {
   const what = count === 1 ? "The message is" : "Messages are";
-  const why = held === undefined ? "Sorry, no services available." : errorRow(held).sentence;
-  output.remark(`${why} ${what} kept here and sent as soon as FastChat runs and is connected: do not send again.`);
+  const found = await Promise.all(conversations.map((id) => client.conversation(id)));
+  const [heldBack] = found.flatMap((conversation) => (conversation && heldBackWords(conversation)) ?? []);
+  const why = heldBack ?? (held === undefined ? "Sorry, no services available." : errorRow(held).sentence);
+  output.remark(
+    `${why} ${what} kept here and sent as soon as FastChat runs and ${heldBack === undefined ? "is connected" : "may"}: do not send again.`,
+  );
   return exitCodes.queued;
 }
 

@@ -11,8 +11,8 @@ export function blockedWords(conversation: ConversationSummary): string {
   switch (blocked) {
     case "identity-changed":
       if (conversation.kind === "group")
-        return "A member's identity has changed: /verify NAME, then /accept NAME; until then nothing is sent.";
-      return `${titleOf(conversation)}'s identity has changed. Compare with /verify, then /accept; until then nothing is sent.`;
+        return "A member's identity has changed: /verify NAME, or /accept NAME without; until then nothing is sent.";
+      return `${titleOf(conversation)}'s identity has changed. Compare with /verify, or /accept it without; until then nothing is sent.`;
     case "forked": {
       const who = conversation.kind === "group" ? "a member" : titleOf(conversation);
       return `The server shows two histories of ${who}'s account. Ask ${conversation.kind === "group" ? "them" : who}, then /accept; until then nothing is sent.`;

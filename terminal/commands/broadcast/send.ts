@@ -38,7 +38,7 @@ export const send = signedInCommand({
       { type: "broadcast", people, conversations, status: isSent ? "sent" : "queued" },
       isSent ? `Sent to ${nameList(people)}${people.length === 1 ? "" : ", each by themselves"}.` : undefined,
     );
-    return isSent ? exitCodes.done : queued(output, people.length);
+    return isSent ? exitCodes.done : await queued(client, output, { count: people.length, conversations });
   },
 });
 
