@@ -1,3 +1,4 @@
+import type { ChatMessage } from "@fastchat/client";
 import { limits } from "@fastchat/protocol";
 import { lengthWords, readDuration } from "./durations.ts";
 
@@ -44,3 +45,7 @@ export function shortLength(seconds: number): string {
   const [size, letter] = UNITS.find(([each]) => seconds >= each) ?? UNITS[3];
   return `${Math.max(1, Math.floor(seconds / size))}${letter}`;
 }
+
+/** Whether an end is near that counts: a lifetime of its own begins when a message is read, whatever the chat's policy says until then. */
+export const isEnding = ({ expiresAfter, expires }: Pick<ChatMessage, "expiresAfter" | "expires">, now: number): boolean =>
+  expires !== undefined && (expiresAfter === 0 || expires - now <= expiresAfter * 1_000);

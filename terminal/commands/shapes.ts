@@ -1,5 +1,6 @@
 import type { ChatFile, ChatItem, ChatMessage, ConversationSummary, Person } from "@fastchat/client";
 import { lengthWords } from "../durations.ts";
+import { isEnding } from "../lifetimes.ts";
 import { fileWords, messageWords } from "../files/words.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { calendarTime, stampWords } from "../time.ts";
@@ -78,9 +79,10 @@ export const fileObject = ({ name, bytes, kind, mediaType, size, durationMs }: C
 const withFiles = ({ text, files }: ChatMessage): string => [...(text === "" ? [] : [text]), ...files.map(fileWords)].join("\n");
 
 /** Of a message that carries a lifetime of its own. */
-function lifetimeMark({ expiresAfter, expires }: ChatMessage): string {
+function lifetimeMark(message: ChatMessage): string {
+  const { expiresAfter, expires } = message;
   if (expiresAfter === 0) return "";
-  return expires === undefined ? ` [for ${lengthWords(expiresAfter)} once read]` : ` [until ${stampWords(expires)}]`;
+  return isEnding(message, Date.now()) ? ` [until ${stampWords(expires!)}]` : ` [for ${lengthWords(expiresAfter)} once read]`;
 }
 
 export function personObject(person: Person): JsonObject {
@@ -108,7 +110,7 @@ export function conversationObject(conversation: ConversationSummary): JsonObjec
     mentions,
     head,
     readUpTo,
-    time: isoTime(time),
+    time: isoTime(time === 0 ? undefined : time),
     blocked,
     mute,
     retentionSeconds,
@@ -122,6 +124,9 @@ export function conversationObject(conversation: ConversationSummary): JsonObjec
 
 const LONGEST_PREVIEW = 80;
 
+/** As wide where there is none: nothing was written there yet. */
+const whenWords = (time: number): string => (time === 0 ? " ".repeat(stampWords(0).length) : stampWords(time));
+
 export function conversationLine(conversation: ConversationSummary): string {
   const { unread, mentions, time, last } = conversation;
   const counted = unread === 0 ? "" : `${unreadWords(unread)} new${mentions === 0 ? "" : " @"}`;
@@ -129,7 +134,7 @@ export function conversationLine(conversation: ConversationSummary): string {
   const pinned = conversation.pinnedAt === undefined ? "" : "(pinned) ";
   const said = last === undefined ? "" : `${authorWords(conversation, last)}${safeLine(messageWords(last).slice(0, LONGEST_PREVIEW))}`;
   const text = [addedWords(conversation), said].filter((words) => words !== "").join("; ");
-  return `${column(labelOf(conversation), 20)}  ${counted.padEnd(10)}  ${stampWords(last?.time ?? time)}  ${endedMark(conversation)}${pinned}${muted}${text}`.trimEnd();
+  return `${column(labelOf(conversation), 20)}  ${counted.padEnd(10)}  ${whenWords(last?.time ?? time)}  ${endedMark(conversation)}${pinned}${muted}${text}`.trimEnd();
 }
 
 /** Who brought one into a group that waits to be accepted. */

@@ -17,6 +17,8 @@ import { type ConversationId, type State, findConversation, openChat, openConver
 const LOW = 14;
 const BAR_AFTER_MS = 2_000;
 const MOST_ROWS_OF_A_LINE = 3;
+/** What to do stands at its end. */
+const MOST_ROWS_OF_A_WARNING = 5;
 
 /** Whether the terminal has few rows. */
 export const isLow = (state: State): boolean => state.rows < LOW;
@@ -77,7 +79,8 @@ export function lineRows(state: State, width: number): readonly Row[] {
 }
 
 function rowsOf(state: State, line: Line, width: number): readonly Row[] {
-  const sentence = (text: string, style: Style): readonly Row[] => sentenceRows(text, style, isLow(state) ? 1 : MOST_ROWS_OF_A_LINE, width);
+  const sentence = (text: string, style: Style, most = MOST_ROWS_OF_A_LINE): readonly Row[] =>
+    sentenceRows(text, style, isLow(state) ? 1 : most, width);
   switch (line) {
     case "timer":
       return [[span(` ${state.colour ? "◔ " : ""}${fit(timerSentence(openConversation(state)!.timerSeconds), width - 4)}`, "accent")]];
@@ -101,8 +104,10 @@ function rowsOf(state: State, line: Line, width: number): readonly Row[] {
       return attachedRows(state);
     case "transfer":
       return [transferRow(state, width)];
-    case "flash":
-      return sentence(safeLine(state.flash!.text), state.flash!.tone === "plain" ? "accent" : state.flash!.tone);
+    case "flash": {
+      const { text, tone } = state.flash!;
+      return sentence(safeLine(text), tone === "plain" ? "accent" : tone, tone === "warning" ? MOST_ROWS_OF_A_WARNING : undefined);
+    }
     case "completion":
       return [completionRow(state, width)];
     default:

@@ -1,5 +1,5 @@
 import type { ChatMessage } from "@fastchat/client";
-import { shortLength } from "../lifetimes.ts";
+import { isEnding, shortLength } from "../lifetimes.ts";
 import { type Span, span } from "./rows.ts";
 import { type State, openChat, serverTimeIn } from "./state.ts";
 
@@ -11,9 +11,10 @@ type Lifetime = Pick<ChatMessage, "expiresAfter" | "expires">;
 export function lifetimeMark(message: Lifetime, serverNow: number, words: boolean): Span | undefined {
   const { expiresAfter, expires } = message;
   if (expires === undefined && expiresAfter === 0) return undefined;
-  const length = shortLength(expires === undefined ? expiresAfter : (expires - serverNow) / 1_000);
+  const counts = isEnding(message, serverNow);
+  const length = shortLength(counts ? (expires! - serverNow) / 1_000 : expiresAfter);
   // As wide with what is left as in the beginning, mostly: the text beside it is not wrapped anew.
-  return span(`${words ? "gone in" : "◔"} ${length.padStart(SHORTEST_CELLS)} `, expires === undefined ? "dim" : "accent");
+  return span(`${words ? "gone in" : "◔"} ${length.padStart(SHORTEST_CELLS)} `, counts ? "accent" : "dim");
 }
 
 const SHORTEST_CELLS = "59m".length;

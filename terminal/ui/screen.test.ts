@@ -472,3 +472,11 @@ test("keys that come in one piece are taken one by one", async () => {
   expect(keysOf("hi 漢\r", none)).toEqual([text("hi 漢"), key("enter")]);
   expect(keysOf("a", { ...none, meta: true })).toEqual([key("a", { alt: true })]);
 });
+
+test("[A5] what to do stands at the end of a warning, and is there on a screen of usual width", () => {
+  const text =
+    'A new device signed in to your account. If that was not you, revoke it, and replace all that opens your account (passwd --somebody-knows). It calls itself "Terminal on kitchen-pc".';
+  const alice = new Alice().knows(withBob).opens(withBob, []);
+  alice.does({ kind: "event", event: { kind: "warning", warning: "new-device", text, device: bob.account as never }, now: morning });
+  expect(shows(alice, "where x revokes.")).toBe(true);
+});
