@@ -6,7 +6,11 @@ import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { anotherDevice, FrameProxy, newPassword, person, startSystem, type System } from "../testing/index.ts";
 import type { ClientEvent } from "./api.ts";
+import { Beside } from "./beside.ts";
 import { openClient } from "./node.ts";
+import { loadProfile } from "./profile.ts";
+import { prefixes } from "./records.ts";
+import { openSqliteStorage } from "./storage-sqlite.ts";
 
 let system: System;
 beforeAll(async () => {
@@ -304,4 +308,47 @@ test("who waits for the holder keeps the process, and waiting ends when the clie
   const waiting = offline.caughtUp().catch((error: Error) => error.message);
   await offline.close();
   expect(await waiting).toContain("closed");
+});
+
+test("[S6] [S7] what is left beside the holder while the profile is looked at is not told as taken back", async () => {
+  await using erin = await person(system, "erin-of-quick-words");
+  await using frank = await person(system, "frank-of-quick-words");
+  const id = await erin.say("frank-of-quick-words", "first");
+  await frank.hears("erin-of-quick-words", "first");
+  const storage = openSqliteStorage(join(erin.home, erin.profile));
+  const range = storage.range.bind(storage);
+  const looking = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  let isHeld = false;
+  storage.range = async (wanted) => {
+    if (isHeld && wanted.from === prefixes.conversations) {
+      looking.resolve();
+      await gate.promise;
+    }
+    return range(wanted);
+  };
+  const events: ClientEvent[] = [];
+  const clocks = { wall: () => Date.now(), steady: () => performance.now() };
+  const beside = new Beside(
+    storage,
+    (await loadProfile(storage))!,
+    clocks,
+    (event) => events.push(event),
+    (error) => expect.fail(String(error)),
+  );
+  await beside.open();
+  isHeld = true;
+  await frank.say("erin-of-quick-words", "have a look");
+  await looking.promise;
+  await beside.send([{ conversation: id, texts: ["left meanwhile"], expiresAfter: 0 }]);
+  isHeld = false;
+  gate.resolve();
+  await frank.hears("erin-of-quick-words", "left meanwhile");
+  const told = () => events.flatMap((event) => (event.kind === "items" ? event.items : []));
+  await expect
+    .poll(() => told().some((item) => item.kind === "message" && item.text === "left meanwhile" && item.sequence !== undefined))
+    .toBe(true);
+  expect(events.filter(({ kind }) => kind === "taken-back")).toEqual([]);
+  await beside.close();
+  await storage.close();
 });

@@ -186,6 +186,8 @@ export class Beside {
     await this.clock.load();
     await this.#vault.load();
     await this.contacts.load();
+    // What this process leaves meanwhile is not in what is read now.
+    const waited = [...this.#queued.keys()];
     // What is sent is in the log with the change that takes it from here.
     const queued = await this.#outbox();
     const now = await this.#conversations();
@@ -199,12 +201,14 @@ export class Beside {
       for (const message of await this.#tellItems(id, before, value)) arrived.add(message);
       await this.#tellTimers(id);
     }
-    for (const key of this.#queued.keys()) {
+    for (const key of waited) {
       const { conversation, id } = outboxKeyParts(key);
       if (queued.has(key) || arrived.has(id)) continue;
       changed.add(conversation);
       this.#emit({ kind: "taken-back", conversation, messages: [id] });
     }
+    // What was sent in between was told as sent: the next look must not miss it.
+    for (const key of queued.keys()) if (arrived.has(outboxKeyParts(key).id)) queued.delete(key);
     for (const [key, value] of queued) {
       const before = this.#queued.get(key);
       if (before === undefined || !equal(before, value)) changed.add(key.split("/")[1] as ConversationId);
@@ -267,7 +271,7 @@ export class Beside {
     if ((is.group?.joinRequests ?? 0) > (was?.group?.joinRequests ?? 0)) this.#emit({ kind: "join-request", conversation: id });
     const from = was?.high ?? Math.max(0, is.low - 1);
     const sequences = Array.from({ length: Math.max(0, is.high - from) }, (_, place) => from + 1 + place);
-    const came = await this.views.itemsAt(id, sequences);
+    const came = sequences.length === 0 ? [] : await this.views.itemsAt(id, sequences);
     const arrived = came.flatMap((item) => (item.kind === "message" && item.mine ? [item.id] : []));
     if (sequences.length > 0)
       this.#emit({ kind: "items", conversation: id, items: came, live: this.views.standing(id, is) === "ordinary" });

@@ -136,10 +136,7 @@ class OpenedClient<Place> implements Client {
     this.files = new ClientFiles({
       staging: this.#staging,
       blobs: this.#blobs,
-      checkMayWrite: async (id) => {
-        await this.#readRequest(id);
-        await this.#checkMayWrite(id);
-      },
+      check: (id, { expiresAfter }) => this.#prepare(id, expiresAfter),
       leave: async (id, files, { text = "", expiresAfter }) => (await this.#write(id, { texts: [text], files }, expiresAfter))[0]!,
       cancel: (message) => this.#own.cancelMessage(message),
       fileAt: ({ conversation, sequence, place: index }) => this.#views.fileAt(conversation, sequence, index),
@@ -249,9 +246,15 @@ class OpenedClient<Place> implements Client {
   }
 
   async sendAll(id: ConversationId, texts: readonly string[], options: SendOptions = {}): Promise<readonly ClientMessageId[]> {
+    await this.#prepare(id, options.expiresAfter);
+    return this.#write(id, { texts }, options.expiresAfter);
+  }
+
+  /** What would only fail later is refused at once, and stands in nobody's outbox; a stranger's request is read only for what can be sent. */
+  async #prepare(id: ConversationId, expiresAfter: number | undefined): Promise<void> {
+    if (expiresAfter !== undefined) checkedLifetime(expiresAfter);
     await this.#readRequest(id);
     await this.#checkMayWrite(id);
-    return this.#write(id, { texts }, options.expiresAfter);
   }
 
   async #write(id: ConversationId, what: Pick<Writing, "texts" | "files">, given: number | undefined): Promise<readonly ClientMessageId[]> {
@@ -262,7 +265,6 @@ class OpenedClient<Place> implements Client {
     return this.#role.beside.send([writing]);
   }
 
-  /** What would only fail later is refused at once, and stands in nobody's outbox. */
   async #checkMayWrite(id: ConversationId): Promise<void> {
     const record = await read(this.#storage, keys.conversation(id), schemas.conversation);
     const blocked = record && (await this.#views.blockedIn(record));

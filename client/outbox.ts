@@ -9,7 +9,7 @@ import {
   idBytes,
   limits,
 } from "@fastchat/protocol";
-import { random, sealMessage, utf8 } from "@fastchat/protocol/seal";
+import { random, sealedFileSize, sealMessage, utf8 } from "@fastchat/protocol/seal";
 import { type File, FileSchema, MessageContentSchema } from "@fastchat/protocol/wire/conversation";
 import { backoff } from "./backoff.ts";
 import { type Connection, ConnectionLost } from "./connection.ts";
@@ -50,8 +50,8 @@ export interface OutboxParts {
   readonly onBlocked: (conversation: ConversationId) => void;
   /** It has files that are not on the server yet: it waits for `uploaded`. */
   readonly onFiles: (outgoing: Outgoing) => void;
-  /** Their files are needed no more. */
   readonly onTakenBack: (conversation: ConversationId, ids: readonly ClientMessageId[]) => void;
+  /** Their files are needed no more. */
   readonly onGone: (outgoing: readonly Outgoing[]) => void;
   readonly onUnexpected: (error: unknown) => void;
 }
@@ -72,6 +72,11 @@ export interface StagedFile {
   readonly staged: string;
 }
 
+/** Throws FastChatError TOO_LARGE. */
+export function checkText(text: string): void {
+  if (utf8(text).length > limits.messageTextBytes) throw new FastChatError(ErrorCode.TOO_LARGE);
+}
+
 /**
  * Puts messages into a profile's outbox: durable when it resolves, all in one commit, in order. Any process of the profile may do so; the
  * holder of the lock notices and sends.
@@ -83,7 +88,7 @@ export async function leaveInOutbox(storage: Storage, writings: readonly Writing
     const first = last === undefined ? 1 : outboxKeyParts(last.key).order + 1;
     return texts.map((given, place): Outgoing => {
       const text = given.toWellFormed();
-      if (utf8(text).length > limits.messageTextBytes) throw new FastChatError(ErrorCode.TOO_LARGE);
+      checkText(text);
       const id = clientMessageId(random(16));
       const item = create(schemas.outbox, {
         clientMessageId: idBytes(id),
@@ -113,9 +118,12 @@ export async function readOutbox(storage: Storage, conversation?: ConversationId
 const isReady = ({ failed, files }: OutboxItem): boolean => failed === 0 && files.every(({ uploaded }) => uploaded);
 
 /** Its files are on their way. */
-const isUploading = ({ failed, files }: OutboxItem): boolean => failed === 0 && files.some(({ uploaded }) => !uploaded);
+export const isUploading = ({ failed, files }: OutboxItem): boolean => failed === 0 && files.some(({ uploaded }) => !uploaded);
 
 const notUploaded = (file: OutboxItem["files"][number]): typeof file => ({ ...file, uploaded: false });
+
+/** What its files take on the server, bytes. */
+export const sealedBytesOf = (item: OutboxItem): number => filesOf(item).reduce((sum, { size }) => sum + sealedFileSize(Number(size)), 0);
 
 export const filesOf = ({ files }: OutboxItem): File[] => files.map(({ file }) => fromBinary(FileSchema, file));
 
@@ -233,8 +241,9 @@ export class Outbox {
     const outgoing = this.find(id);
     if (outgoing === undefined) return;
     const files = outgoing.item.files.map((file, index) => (index === place ? { ...file, uploaded: true } : file));
-    outgoing.item = create(schemas.outbox, { ...outgoing.item, files });
-    await this.#parts.storage.commit([put(outgoing.key, schemas.outbox, outgoing.item)]);
+    await this.#change(outgoing, { files });
+    // It may have been taken back meanwhile.
+    if (this.find(id) !== outgoing) return;
     this.#parts.onChanged(outgoing.conversation, [outgoing]);
     if (isReady(outgoing.item)) this.#ready([outgoing]);
   }
@@ -249,8 +258,16 @@ export class Outbox {
   async cancel(id: ClientMessageId): Promise<boolean> {
     const outgoing = this.find(id);
     if (outgoing === undefined || (outgoing.item.failed === 0 && !isUploading(outgoing.item))) return false;
-    await this.#parts.storage.commit([remove(outgoing.key)]);
-    this.#queueOf(outgoing.conversation).outgoing.delete(id);
+    // Nobody finds it from here on: what is stored of it last is that it is gone.
+    const { outgoing: all } = this.#queueOf(outgoing.conversation);
+    all.delete(id);
+    try {
+      await this.#parts.storage.commit([remove(outgoing.key)]);
+    } catch (error) {
+      all.set(id, outgoing);
+      this.#ready([outgoing]);
+      throw error;
+    }
     this.#parts.onGone([outgoing]);
     this.#parts.onTakenBack(outgoing.conversation, [id]);
     return true;
@@ -260,6 +277,13 @@ export class Outbox {
   async fail(id: ClientMessageId, error: FastChatError): Promise<void> {
     const outgoing = this.find(id);
     if (outgoing !== undefined) await this.#fail(this.#queueOf(outgoing.conversation), [id], error);
+  }
+
+  /** In memory once it is stored: what could not be stored is done again. */
+  async #change(outgoing: Outgoing, change: Pick<OutboxItem, "files">): Promise<void> {
+    const item = create(schemas.outbox, { ...outgoing.item, ...change });
+    await this.#parts.storage.commit([put(outgoing.key, schemas.outbox, item)]);
+    outgoing.item = item;
   }
 
   /** What lacks its files is given to who brings them, the rest sent. */
@@ -330,8 +354,8 @@ export class Outbox {
       const queue = this.#queueOf(conversation);
       for (const each of some) queue.outgoing.set(each.id, each);
       this.#parts.onChanged(conversation, some);
-      this.#ready(some);
     }
+    this.#ready(outgoing);
   }
 
   async #drive(queue: Queue): Promise<void> {
@@ -501,8 +525,7 @@ export class Outbox {
 
   /** The server gave up what no message named for a while, or lost it in a restore; what is staged is here still. */
   async #uploadAgain(queue: Queue, outgoing: Outgoing): Promise<void> {
-    outgoing.item = create(schemas.outbox, { ...outgoing.item, files: outgoing.item.files.map(notUploaded) });
-    await this.#parts.storage.commit([put(outgoing.key, schemas.outbox, outgoing.item)]);
+    await this.#change(outgoing, { files: outgoing.item.files.map(notUploaded) });
     // It comes back to its place when they are there.
     queue.window = land(queue.window, outgoing.id, "refused-for-good");
     this.#ready([outgoing]);

@@ -21,7 +21,7 @@ import { chatFile, filesIn } from "./files/received-file.ts";
 import { groupTitle, isOwn, profileOf } from "./group-record.ts";
 import { lifetimeOf } from "./lifetimes.ts";
 import { storedMessage } from "./log-page.ts";
-import { filesOf, type Outgoing, readOutbox } from "./outbox.ts";
+import { filesOf, isUploading, type Outgoing, readOutbox, sealedBytesOf } from "./outbox.ts";
 import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
 import { beginningOf, type Standing, type StandingConversation, type Standings } from "./standing.ts";
 import type { ServerTime } from "./server-clock.ts";
@@ -229,10 +229,7 @@ export class Views {
       status,
       refusal: item.failed === 0 ? undefined : (item.failed as ErrorCode),
       files: filesOf(item).map(chatFile),
-      upload:
-        status === "queued" && item.files.some(({ uploaded }) => !uploaded)
-          ? (live.upload(id) ?? { sent: 0, size: sizeOf(item), held: undefined })
-          : undefined,
+      upload: isUploading(item) ? (live.upload(id) ?? { sent: 0, size: sealedBytesOf(item), held: undefined }) : undefined,
       expiresAfter: item.expiresAfter,
       expires: undefined,
       doubt: "none",
@@ -457,8 +454,6 @@ function inListOrder(one: ConversationSummary, other: ConversationSummary): numb
 }
 
 const isChatMessage = (item: ChatItem): item is ChatMessage => item.kind === "message";
-
-const sizeOf = (item: Outgoing["item"]): number => filesOf(item).reduce((sum, { size }) => sum + Number(size), 0);
 
 function statusOf(record: ConversationRecord, sequence: number, mine: boolean): MessageStatus {
   if (!mine) return sequence <= record.readUpTo ? "read" : "delivered";

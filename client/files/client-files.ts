@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { type ClientMessageId, type ConversationId, ErrorCode, FastChatError, limits } from "@fastchat/protocol";
 import { type File, FileSchema } from "@fastchat/protocol/wire/conversation";
 import type { FilePlace, Files, FileToSend, SendFilesOptions } from "../api-files.ts";
-import type { StagedFile } from "../outbox.ts";
+import { checkText, type StagedFile } from "../outbox.ts";
 import type { Blobs } from "./blobs.ts";
 import { fetchFile, type FileSink } from "./fetching.ts";
 import { byHundredths, type Progress, sealFile } from "./sealing.ts";
@@ -11,8 +11,8 @@ import type { Staging } from "./staging.ts";
 export interface ClientFilesParts {
   readonly staging: Staging;
   readonly blobs: Blobs;
-  /** Throws FastChatError where nothing can be written. */
-  readonly checkMayWrite: (conversation: ConversationId) => Promise<void>;
+  /** Before anything is sealed. Throws FastChatError where nothing can be written, or not this. */
+  readonly check: (conversation: ConversationId, options: SendFilesOptions) => Promise<void>;
   readonly leave: (conversation: ConversationId, files: readonly StagedFile[], options: SendFilesOptions) => Promise<ClientMessageId>;
   readonly cancel: (message: ClientMessageId) => Promise<boolean>;
   readonly fileAt: (place: FilePlace) => Promise<File | undefined>;
@@ -27,14 +27,15 @@ export class ClientFiles implements Files {
   }
 
   async send(conversation: ConversationId, files: readonly FileToSend[], options: SendFilesOptions = {}): Promise<ClientMessageId> {
-    const { checkMayWrite, leave, staging } = this.#parts;
+    const { check, leave, staging } = this.#parts;
     if (files.length === 0 || files.length > limits.filesPerMessage)
       throw new FastChatError(ErrorCode.TOO_LARGE, {
         sentence: `One message has up to ${limits.filesPerMessage} files: send the others with another one.`,
       });
     const tooLarge = files.find(({ source }) => source.size > limits.fileBytes);
     if (tooLarge !== undefined) throw new FastChatError(ErrorCode.FILE_TOO_LARGE);
-    await checkMayWrite(conversation);
+    checkText((options.text ?? "").toWellFormed());
+    await check(conversation, options);
     const staged: StagedFile[] = [];
     try {
       const total = files.reduce((sum, { source }) => sum + source.size, 0);

@@ -4,7 +4,7 @@ import { backoff } from "../backoff.ts";
 import { ConnectionLost } from "../connection.ts";
 import { type ConversationLinks, SendingBlocked } from "../conversation-links.ts";
 import type { Conversation } from "../conversation.ts";
-import { filesOf, type Outbox, type Outgoing } from "../outbox.ts";
+import { filesOf, type Outbox, type Outgoing, sealedBytesOf } from "../outbox.ts";
 import { pause } from "../pause.ts";
 import type { UploadProgress } from "../api-files.ts";
 import type { BlobPlace, Blobs } from "./blobs.ts";
@@ -53,10 +53,8 @@ export class Uploads {
   }
 
   add(outgoing: Outgoing): void {
-    const files = filesOf(outgoing.item);
-    const size = files.reduce((sum, file) => sum + sealedFileSize(Number(file.size)), 0);
     this.#waiting.set(outgoing.id, outgoing);
-    this.#progress.set(outgoing.id, { sent: 0, size, held: undefined });
+    this.#progress.set(outgoing.id, { sent: 0, size: sealedBytesOf(outgoing.item), held: undefined });
     this.drive();
   }
 
@@ -130,9 +128,12 @@ export class Uploads {
           if (error instanceof ConnectionLost) return;
           if (error instanceof SendingBlocked) return this.#parts.onBlocked(conversation);
           if (!isPassing(error) && !isRefreshed(error)) {
+            // What is no answer of the server's, as a full disk here, leaves it waiting: it is tried again with everything else.
+            if (!(error instanceof FastChatError)) throw error;
+            // The session is over, or begins anew, and with it this.
+            if (errorRow(error.code).advice !== "tell") return;
             this.#waiting.delete(id);
             this.#progress.delete(id);
-            if (!(error instanceof FastChatError)) throw error;
             await this.#parts.outbox.fail(id, error);
             return;
           }
