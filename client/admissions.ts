@@ -9,7 +9,7 @@ import { breathe } from "./breathe.ts";
 import type { Connection } from "./connection.ts";
 import type { Conversation } from "./conversation.ts";
 import type { ConversationLinks } from "./conversation-links.ts";
-import { inPieces } from "./link-pieces.ts";
+import { newcomersInPieces } from "./link-pieces.ts";
 
 /** Several admins' devices hear of a request at once: whoever waits shortest adds, the others find it done. */
 const JITTER_MS = 300;
@@ -129,7 +129,7 @@ export class Admissions {
     const isGood = ({ invitation }: JoinRequest) => isGoodNow(now.invitations.get(toHex(invitation)), Date.now());
     const { asking, total } = await this.asking(conversation, isGood);
     // Others are let in with the next look: one link brings along no more than it may.
-    const [letIn = []] = role === "admin" ? inPieces(isLetIn(now, asking), ({ known }) => known, now) : [];
+    const [letIn = []] = role === "admin" ? newcomersInPieces(isLetIn(now, asking), ({ known }) => known, now) : [];
     if (letIn.length > 0) {
       // Decided anew on every state: others' devices let them in as well.
       await links.change(conversation, async (state) => {

@@ -1,5 +1,6 @@
 import type { AccountId, ConversationId } from "@fastchat/protocol";
 import { toHex } from "@fastchat/protocol/seal";
+import { toBase64 } from "./base64.ts";
 import type { ChatFile } from "./api-files.ts";
 import type { GroupInfo, GroupInvitation, GroupPolicy, GroupRole } from "./api-groups.ts";
 import type {
@@ -234,5 +235,5 @@ const formats: readonly (readonly [start: RegExp, type: string])[] = [
 function pictureUrl(picture: Uint8Array): string | undefined {
   const start = toHex(picture.subarray(0, 12));
   const type = formats.find(([format]) => format.test(start))?.[1];
-  return type && `data:${type};base64,${btoa(Array.from(picture, (byte) => String.fromCharCode(byte)).join(""))}`;
+  return type && `data:${type};base64,${toBase64(picture)}`;
 }

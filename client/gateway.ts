@@ -1,6 +1,7 @@
 import { create, type DescMessage, fromBinary, type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { type DeviceId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import { ErrorSchema } from "@fastchat/protocol/wire/error";
+import { toBase64, toBase64Url } from "./base64.ts";
 import { FileDamaged } from "./files/sealing.ts";
 import { believableWait } from "./server-words.ts";
 import {
@@ -118,7 +119,7 @@ export class Gateway {
     const headers = {
       authorization: bearer(pass),
       "content-type": "application/offset+octet-stream",
-      "content-digest": `sha-256=:${base64(piece.sha256)}:`,
+      "content-digest": `sha-256=:${toBase64(piece.sha256)}:`,
       "upload-offset": String(offset),
     };
     const response = await this.#fetch(`/v1/blobs/${blob}`, { method: "PATCH", body: piece.bytes, headers }, signal, limits.blobPieceMs);
@@ -206,8 +207,7 @@ export class Gateway {
   }
 }
 
-const base64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes));
-const bearer = (pass: Uint8Array): string => `Bearer ${base64(pass).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")}`;
+const bearer = (pass: Uint8Array): string => `Bearer ${toBase64Url(pass)}`;
 
 /** Whoever answers cannot fill our memory. */
 async function bodyOf(response: Response): Promise<Uint8Array> {

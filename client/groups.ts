@@ -46,7 +46,7 @@ import type { ConversationLinks, LinkAuthor, Wanted } from "./conversation-links
 import type { Conversations } from "./conversations.ts";
 import { profileOf } from "./group-record.ts";
 import { joinLinkText, originOf, parseJoinLink } from "./join-link.ts";
-import { inPieces } from "./link-pieces.ts";
+import { newcomersInPieces } from "./link-pieces.ts";
 import type { People } from "./people.ts";
 import { refusal } from "./refusals.ts";
 import type { Views } from "./views.ts";
@@ -93,7 +93,7 @@ export class GroupCalls implements Groups {
     if (all.size >= limits.groupMembers)
       throw refuse(`A group has at most ${limits.groupMembers.toLocaleString("en")} members, you among them.`);
     const own = await accounts.refresh(me.account);
-    const [first = [], ...rest] = inPieces([own, ...all.values()], (each) => each);
+    const [first = [], ...rest] = newcomersInPieces([own, ...all.values()], (each) => each);
     const roleOf = (account: AccountId): GroupRole => (account === me.account || leading.has(account) ? "admin" : "member");
     const rolesIn = (some: readonly KnownAccount[]) => new Map(some.map(({ state }) => [state.account, roleOf(state.account)] as const));
     const conversation = await links.createGroup({
@@ -117,7 +117,7 @@ export class GroupCalls implements Groups {
     await this.#parts.connection.online();
     const people = await this.#resolve(names);
     const newest = await Promise.all([...people.keys()].map((account) => this.#parts.accounts.refresh(account)));
-    for (const some of inPieces(newest, (each) => each, conversation.chain.state)) {
+    for (const some of newcomersInPieces(newest, (each) => each, conversation.chain.state)) {
       await this.#addAll(conversation, some, new Map(some.map(({ state }) => [state.account, role] as const)));
     }
   }
@@ -262,7 +262,7 @@ export class GroupCalls implements Groups {
     const { admissions } = this.#parts;
     const conversation = this.#group(id);
     const asking = await this.#askingNamed(conversation, names);
-    for (const some of inPieces(asking, ({ known }) => known, conversation.chain.state)) await this.#letIn(conversation, some);
+    for (const some of newcomersInPieces(asking, ({ known }) => known, conversation.chain.state)) await this.#letIn(conversation, some);
     await admissions.recount(conversation);
   }
 

@@ -163,7 +163,7 @@ export class Holder {
         signingSeed,
         agent: parts.agent,
         onWake: parts.onWake,
-        ...(parts.offline !== undefined && { offline: parts.offline }),
+        offline: parts.offline,
       },
       {
         onState: (state) => this.#onState(state),

@@ -1,5 +1,6 @@
 import { conversationId, type ConversationId, idBytes } from "@fastchat/protocol";
 import { concat } from "@fastchat/protocol/seal";
+import { fromBase64Url, toBase64Url } from "./base64.ts";
 
 /** Version of what stands in the fragment of an invitation's link. */
 const VERSION = 1;
@@ -28,7 +29,7 @@ export function joinLinkText(gateway: string, { conversation, seed }: JoinLink):
 /** Reads a link, or what stands behind its `#`; undefined for what is none. */
 export function parseJoinLink(text: string): FoundLink | undefined {
   const link = text.trim().replaceAll(/^<|[>.,)]+$/g, "");
-  const code = fromBase64Url(link.replace(/^[^#]*#/, ""));
+  const code = codeIn(link.replace(/^[^#]*#/, ""));
   if (code?.length !== 1 + ID_BYTES + SEED_BYTES || code[0] !== VERSION) return undefined;
   const origin = originOf(link);
   return { conversation: conversationId(code.slice(1, 1 + ID_BYTES)), seed: code.slice(1 + ID_BYTES), origin };
@@ -37,16 +38,10 @@ export function parseJoinLink(text: string): FoundLink | undefined {
 /** Undefined for what is no address of a page. */
 export const originOf = (url: string): string | undefined => (/^https?:/i.test(url) && URL.canParse(url) ? new URL(url).origin : undefined);
 
-const toBase64Url = (bytes: Uint8Array): string =>
-  btoa(String.fromCharCode(...bytes))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "");
-
-function fromBase64Url(text: string): Uint8Array | undefined {
+function codeIn(text: string): Uint8Array | undefined {
   if (!/^[A-Za-z0-9_-]+$/.test(text)) return undefined;
   try {
-    return Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
+    return fromBase64Url(text);
   } catch {
     return undefined;
   }

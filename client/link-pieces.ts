@@ -1,10 +1,12 @@
 import { limits } from "@fastchat/protocol";
 import { type ConversationState, type EpochState, isGivenToNewcomers } from "@fastchat/protocol/chain";
 import { sealingOverhead } from "@fastchat/protocol/seal";
+import type { SignedLink } from "@fastchat/protocol/wire/account";
 import type { KnownAccount } from "./accounts.ts";
+import { inPieces } from "./pieces.ts";
 
-/** Two signatures of an account link and its receipt, and what frames them. */
-const LINK_OVERHEAD = 174;
+/** Tags and lengths of a link in a request. */
+const LINK_OVERHEAD = 32;
 const COPY_BYTES = sealingOverhead + 32 + 60;
 const MOST_GIVEN = Math.floor(limits.linkAttachmentBytes / COPY_BYTES) - 1;
 
@@ -22,23 +24,17 @@ export function givenEpochs({ epochs, policy }: ConversationState): EpochState[]
   return runs.slice(-MOST_GIVEN);
 }
 
+/** What a link takes in a request, bytes. */
+export const linkSize = ({ body, signature, cosignature, receipt }: SignedLink): number =>
+  body.length + signature.length + cosignature.length + receipt.length + LINK_OVERHEAD;
+
 /** Newcomers, as many at a time as one link may bring along: their evidence, and the copies that are sealed to them. */
-export function inPieces<Newcomer>(
+export function newcomersInPieces<Newcomer>(
   newcomers: readonly Newcomer[],
   accountOf: (newcomer: Newcomer) => KnownAccount,
   state?: ConversationState,
 ): Newcomer[][] {
   const copies = COPY_BYTES * (1 + (state === undefined ? 0 : givenEpochs(state).length));
-  const pieces: Newcomer[][] = [];
-  let room = 0;
-  for (const newcomer of newcomers) {
-    const size = accountOf(newcomer).links.reduce((sum, { body }) => sum + body.length + LINK_OVERHEAD, copies);
-    if (size > room || pieces.length === 0) {
-      pieces.push([]);
-      room = limits.linkAttachmentBytes;
-    }
-    pieces.at(-1)!.push(newcomer);
-    room -= size;
-  }
-  return pieces;
+  const sizeOf = (each: Newcomer): number => accountOf(each).links.reduce((sum, link) => sum + linkSize(link), copies);
+  return inPieces(newcomers, sizeOf, { bytes: limits.linkAttachmentBytes, count: Infinity });
 }

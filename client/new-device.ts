@@ -4,11 +4,10 @@ import type { AlreadySignedIn, Me, SignedIn, SignInOptions, SignInResult } from 
 import { Gateway } from "./gateway.ts";
 import { alreadySignedIn, mustBeFree, revokeOthers } from "./other-devices.ts";
 import { eraseAll, loadProfile, type LocalProfile, saveProfile } from "./profile.ts";
-import { addDevice, loadOpaque, mustKnowSuite, openAccount, type OpenedAccount, refusing } from "./sign-in.ts";
+import { addDevice, asLongAsItHolds, loadOpaque, mustKnowSuite, openAccount, type OpenedAccount, refusing } from "./sign-in.ts";
 import type { Storage } from "./storage.ts";
 
-/** How often a sign-in begins anew when another device came first. */
-const ADD_ATTEMPTS = 3;
+/** Another device came first: what is there now is looked at anew. */
 const MOVED_MEANWHILE: ReadonlySet<ErrorCode> = new Set([ErrorCode.STALE_HEAD, ErrorCode.ALREADY_SIGNED_IN]);
 
 /** [H1] Adds this device to an account, by name and password alone. */
@@ -20,16 +19,10 @@ export async function signIn(storage: Storage, options: SignInOptions): Promise<
     await mustBeFree(storage, gateway, parsed.name);
     const [info] = await Promise.all([gateway.info(), loadOpaque()]);
     mustKnowSuite(info.passwordSuite);
-    for (let attempt = 1; ; attempt++) {
+    return asLongAsItHolds(async () => {
       const account = await openAccount(gateway, parsed.name, options.password);
-      try {
-        return await enter(storage, gateway, account, options);
-      } catch (error) {
-        // Another device came first: what is there now is looked at anew.
-        const moved = error instanceof FastChatError && MOVED_MEANWHILE.has(error.code);
-        if (!moved || attempt === ADD_ATTEMPTS) throw error;
-      }
-    }
+      return enter(storage, gateway, account, options);
+    }, MOVED_MEANWHILE);
   });
 }
 

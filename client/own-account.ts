@@ -2,7 +2,6 @@ import { create } from "@bufbuild/protobuf";
 import { type DeviceId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import { type AccountState, applyAccountLinks, buildSignOut } from "@fastchat/protocol/chain";
 import { deviceSealingKeyHash, sealingPublicKeyOf, toHex, type VaultKeys, vaultKeysOf } from "@fastchat/protocol/seal";
-import type { SignedLink } from "@fastchat/protocol/wire/account";
 import { type AppendAccountLink, type DeviceTimes, PutBackAccountSchema } from "@fastchat/protocol/wire/frames";
 import { openNewAccountKeys } from "./account-keys.ts";
 import { AccountForked, type KnownAccounts } from "./accounts.ts";
@@ -11,6 +10,8 @@ import { type Connection, ConnectionLost } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
 import { weaknessOf } from "./password.ts";
 import { pause } from "./pause.ts";
+import { Lane } from "./lane.ts";
+import { linkSize } from "./link-pieces.ts";
 import { inPieces } from "./pieces.ts";
 import { type AccountKeySecret, type LocalProfile, saveAccountKey } from "./profile.ts";
 import { keys, put, read, schemas } from "./records.ts";
@@ -26,8 +27,6 @@ const LINK_ATTEMPTS = 5;
 /** Of a change whose answer was lost: whether it counts is asked again, so often and after this time. */
 const UNKNOWN_ATTEMPTS = 20;
 const UNKNOWN_RETRY_MS = 1_000;
-/** Tags and lengths of a link in a request. */
-const LINK_OVERHEAD = 32;
 
 /** Up to which link of the chain people were told of its devices. */
 export interface ToldDevices {
@@ -57,6 +56,7 @@ export class OwnAccount {
   /** Each message asks for them: they are derived once. */
   #vaultKeys: VaultKeys | undefined;
   #keys: readonly AccountKeySecret[];
+  readonly #telling = new Lane();
 
   constructor(parts: OwnAccountParts) {
     this.#parts = parts;
@@ -78,21 +78,16 @@ export class OwnAccount {
   async grown(before: AccountState, after: AccountState): Promise<void> {
     if (after.account !== this.#parts.profile.me.account) return;
     await this.#tellFrom(before);
-    // A server that keeps the vault back keeps nobody from being told.
-    await this.#readOfEnded(this.#parts.told.upTo, after).catch(() => undefined);
     await this.#tellOf(after);
   }
 
   async refresh(): Promise<void> {
-    const { accounts, profile, vault, told } = this.#parts;
+    const { accounts, profile, vault } = this.#parts;
     const { me } = profile;
     const known = (await accounts.get(me.account))?.state;
     if (known !== undefined) await this.#tellFrom(known);
-    const before = told.upTo;
     const { state } = await accounts.refresh(me.account);
     if (await this.renewKeys()) await vault().renew();
-    if (before === 0) return;
-    await this.#readOfEnded(before, state);
     await this.#tellOf(state);
   }
 
@@ -102,20 +97,23 @@ export class OwnAccount {
     if (told.upTo === 0) await told.tell(known.head.index, { added: [], signedOut: [] });
   }
 
-  /** What a device wrote before it ended is read now: what it signs from here on is refused [P4]. */
-  async #readOfEnded(before: number, state: AccountState): Promise<void> {
-    if (endedSince(before, state).length > 0) await this.#parts.vault().refresh();
-  }
-
+  /** Once, whoever hears of it first. */
   async #tellOf(state: AccountState): Promise<void> {
-    const { profile, told } = this.#parts;
-    // Somebody else may have told of some of it meanwhile.
-    const last = told.upTo;
-    if (state.head.index <= last) return;
-    const added = [...state.devices.values()].filter(({ device, addedAt }) => addedAt > last && device !== profile.me.device);
-    const signedOut = endedSince(last, state).filter(({ status }) => status.kind === "signed-out");
-    const idsOf = (devices: typeof added) => devices.map(({ device }) => device);
-    await told.tell(state.head.index, { added: idsOf(added), signedOut: idsOf(signedOut) });
+    const { profile, told, vault } = this.#parts;
+    await this.#telling.run(async () => {
+      const last = told.upTo;
+      if (last === 0 || state.head.index <= last) return;
+      const ended = endedSince(last, state);
+      // What a device wrote before it ended is read now: what it signs from here on is refused [P4]. A server that keeps the vault back keeps nobody from being told.
+      if (ended.length > 0)
+        await vault()
+          .refresh()
+          .catch(() => undefined);
+      const added = [...state.devices.values()].filter(({ device, addedAt }) => addedAt > last && device !== profile.me.device);
+      const signedOut = ended.filter(({ status }) => status.kind === "signed-out");
+      const idsOf = (devices: typeof added) => devices.map(({ device }) => device);
+      await told.tell(state.head.index, { added: idsOf(added), signedOut: idsOf(signedOut) });
+    });
   }
 
   /** The same where something of a newer key turned up: perhaps before this device heard of the link that brought it. */
@@ -224,7 +222,7 @@ export class OwnAccount {
     const accountPublicKeys = own.publicKey === undefined ? [] : [own.publicKey];
     // In order: what the server has of them is no news to it.
     const most = { bytes: limits.gatewayLinkBodyBytes / 2, count: limits.accountLinks };
-    for (const links of inPieces(own.links, sizeOf, most)) await gateway.putBackAccount({ links, accountPublicKeys, deviceSealingKeys });
+    for (const links of inPieces(own.links, linkSize, most)) await gateway.putBackAccount({ links, accountPublicKeys, deviceSealingKeys });
   }
 
   /** With the password, on top of what this device knows. */
@@ -338,9 +336,6 @@ export class OwnAccount {
     }
   }
 }
-
-const sizeOf = ({ body, signature, cosignature, receipt }: SignedLink): number =>
-  body.length + signature.length + cosignature.length + receipt.length + LINK_OVERHEAD;
 
 /** Devices that have lost their rights, or went, by a link after this one. */
 const endedSince = (index: number, { devices }: AccountState) =>

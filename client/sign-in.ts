@@ -42,6 +42,7 @@ import {
 } from "@fastchat/protocol/seal";
 import { type SignedLink, type Wrap, WrapPurpose, WrapSchema } from "@fastchat/protocol/wire/account";
 import type { SignInFinished } from "@fastchat/protocol/wire/gateway";
+import { fromBase64Url, toBase64Url } from "./base64.ts";
 import { accountKeyRecord } from "./account-keys.ts";
 import { AccountForked, saveKnownAccount } from "./accounts.ts";
 import type { Me, SignUpOptions, SignUpResult } from "./api.ts";
@@ -405,13 +406,16 @@ export async function insist<Answer, Proof>(
   }
 }
 
-/** What a sign-in gave is worth nothing as soon as the account has moved: a device was added, say. Then all of it is done again. */
-export async function asLongAsItHolds<Result>(work: () => Promise<Result>): Promise<Result> {
+/** What a sign-in gave is worth nothing as soon as the account has moved: a device was added, say. Then all of it is done again. @param over says so */
+export async function asLongAsItHolds<Result>(
+  work: () => Promise<Result>,
+  over: ReadonlySet<ErrorCode> = new Set([ErrorCode.SIGN_IN_EXPIRED]),
+): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await work();
     } catch (error) {
-      const isOver = error instanceof FastChatError && error.code === ErrorCode.SIGN_IN_EXPIRED;
+      const isOver = error instanceof FastChatError && over.has(error.code);
       if (!isOver || attempt === SIGN_IN_ATTEMPTS) throw error;
     }
   }
@@ -464,14 +468,4 @@ export async function refusing<T>(work: () => Promise<T>): Promise<T | { kind: "
       return { kind: "refused", code: ErrorCode.NO_SERVER, sentence: errorRow(ErrorCode.NO_SERVER).sentence };
     throw error;
   }
-}
-
-function fromBase64Url(text: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
-}
-
-function toBase64Url(bytes: Uint8Array): string {
-  const binary = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
-  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }

@@ -58,6 +58,8 @@ interface NamedManifest {
 interface Noted {
   readonly place: VaultPlace;
   readonly content: VaultContent;
+  /** Nobody's wish: a device that ended had written it, and this one signs it in its stead. A process that ends before it is written forgets that. */
+  readonly isSignedAgain?: true;
 }
 
 interface Kept extends Noted {
@@ -79,8 +81,6 @@ export class Vault {
   readonly #parts: VaultParts;
   readonly #kept = new Map<string, Kept>();
   readonly #pending = new Map<string, Noted>();
-  /** Of those what devices that ended had written, which this device signs in their stead. */
-  readonly #signedAgain = new Map<string, Noted>();
   readonly #changes = new Map<VaultPlace["kind"], number>();
   readonly #lane = new Lane();
   #revision = 0;
@@ -551,11 +551,10 @@ export class Vault {
       const ended = (await this.#endOf(device)) !== undefined;
       if (!ended && !manifestEnded) continue;
       const isDoubtful = (ended && fresh.has(name)) || (manifestEnded && isFirst);
-      again.push({ place, content: isDoubtful ? withoutVerification(content) : content });
+      again.push({ place, content: isDoubtful ? withoutVerification(content) : content, isSignedAgain: true });
     }
     if (again.length === 0) return;
     await this.#leavePending(again);
-    for (const { place } of again) this.#signedAgain.set(nameOf(place), this.#pending.get(nameOf(place))!);
     this.#schedule(0);
   }
 
@@ -577,14 +576,13 @@ export class Vault {
 
   /** Somebody whom this device pinned before it knew that another one had: what that one wrote about them stays. */
   #isLate(name: string, fresh: ReadonlyMap<string, Kept>): boolean {
-    const noted = this.#pending.get(name);
-    const pending = noted?.content;
+    const pending = this.#pending.get(name);
     const other = fresh.get(name)?.content;
     if (pending === undefined || other === undefined) return false;
-    // Nobody's wish, but what was there: what somebody wrote since then is newer.
-    if (this.#signedAgain.get(name) === noted) return true;
+    // What somebody wrote since then is newer.
+    if (pending.isSignedAgain === true) return true;
     if (this.#kept.has(name)) return false;
-    return isBarePin(pending) && isSameContact(pending, other);
+    return isBarePin(pending.content) && isSameContact(pending.content, other);
   }
 
   #refuse(): false {
