@@ -29,13 +29,13 @@ export async function* itemsAfter(
     const head = (await client.conversation(id))?.head ?? 0;
     if (cursor >= head) return;
     const before = Math.min(head, cursor + PAGE) + 1;
-    const { items } = await client.items(id, { before, limit: PAGE * 2 });
     const oldest = await fetchedDownTo(client, id, cursor + 1);
     if (oldest > cursor + 1) {
       onMissing();
       cursor = oldest - 1;
       continue;
     }
+    const { items } = await client.items(id, { before, limit: PAGE * 2 });
     const page = items.filter(({ sequence }) => sequence !== undefined && sequence > cursor && sequence < before);
     cursor = before - 1;
     if (page.length > 0) yield page;
