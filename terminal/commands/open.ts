@@ -24,11 +24,12 @@ export const open = signedInCommand({
     const { files } = await receivedFiles(client, conversation, { last: 1, message: args.message, all: false });
     const newest = files.at(-1)!;
     const { file, place } = newest;
+    const otherwise = `"${ourCommand} save ${args.with}" writes it into a folder`;
     const opened = await openFile(
       join(config.home, profile),
       file.name,
-      (folder) => fetchShown(client, newest, folder, { replace: true, signal: interrupted.signal }),
-      `"${ourCommand} save ${args.with}" writes it into a folder`,
+      (folder) => fetchShown(client, newest, folder, { replace: true, signal: interrupted.signal, otherwise }),
+      otherwise,
     );
     const object = { type: "opened", ...placeObject(conversation), sequence: place.sequence, path: opened.path, ...fileObject(file) };
     await output.print(object, openedWords(opened));

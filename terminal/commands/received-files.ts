@@ -1,6 +1,6 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
 import { exitCodes, Failure } from "../failure.ts";
-import { type ReceivedFile, fetchInto } from "../files/fetching.ts";
+import { type FetchOptions, type ReceivedFile, fetchInto } from "../files/fetching.ts";
 import { percent, sizeWords } from "../words.ts";
 import { itemsAfter, newestItems, notFetched } from "./pages.ts";
 import { progressLine } from "./progress-line.ts";
@@ -57,10 +57,10 @@ export async function fetchShown(
   client: Client,
   received: ReceivedFile,
   folder: string,
-  options: { readonly replace: boolean; readonly signal: AbortSignal },
+  options: Pick<FetchOptions, "replace" | "otherwise"> & { readonly signal: AbortSignal },
 ): Promise<string> {
   using line = progressLine();
   const onProgress = (done: number, total: number): void =>
     line.show(`${received.file.name}: ${percent(done, total)} of ${sizeWords(total)}`);
-  return await fetchInto(client, received, folder, { ...options, onProgress, otherwise: "name another folder with --to" });
+  return await fetchInto(client, received, folder, { ...options, onProgress });
 }

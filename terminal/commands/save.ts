@@ -31,7 +31,11 @@ export const save = signedInCommand({
     using interrupted = interrupts("run it again to go on where it stopped");
     const { files, isShort } = await receivedFiles(client, conversation, { last, message: args.message, all: args.all === true });
     for (const each of files) {
-      const path = await fetchShown(client, each, args.to, { replace: args.force === true, signal: interrupted.signal });
+      const path = await fetchShown(client, each, args.to, {
+        replace: args.force === true,
+        signal: interrupted.signal,
+        otherwise: "name another folder with --to",
+      });
       const { sequence } = each.place;
       await output.print(
         { type: "saved", ...placeObject(conversation), sequence, path, ...fileObject(each.file) },

@@ -2,7 +2,7 @@ import type { ChatMessage, Client, ConversationSummary, SendOptions } from "@fas
 import { type ClientMessageId, errorRow, limits } from "@fastchat/protocol";
 import { ourCommand } from "../config.ts";
 import { type ExitCode, exitCodes, usage } from "../failure.ts";
-import { type NamedFile, prepareFiles } from "../files/to-send.ts";
+import { disposeFiles, type NamedFile, prepareFiles } from "../files/to-send.ts";
 import { lifetimeLimits, lifetimeValues, longestLifetime, readLifetime } from "../lifetimes.ts";
 import type { Output } from "../output.ts";
 import { linesOf, wholeText } from "../standard-input.ts";
@@ -72,25 +72,22 @@ async function sendOne(sending: Sending, text: string): Promise<ExitCode> {
 
 async function sendFiles(sending: Sending, text: string, named: readonly NamedFile[]): Promise<ExitCode> {
   const { client, output, options } = sending;
-  await using prepared = await prepareFiles(named);
-  for (const { file } of prepared.files.filter(({ hasMetadata }) => hasMetadata))
+  const prepared = await prepareFiles(named, "as a file with --file");
+  await using _ = { [Symbol.asyncDispose]: () => disposeFiles(prepared) };
+  for (const { file } of prepared.filter(({ hasMetadata }) => hasMetadata))
     output.remark(
       `${safeLine(file.source.name)} is sent as it is, with whatever its camera wrote into it, such as the place: --image leaves that out.`,
     );
   const opened = await openFor(sending);
   using line = progressLine();
-  return await sent(sending, opened, async () => {
-    const onProgress = (done: number, total: number) => line.show(`Sealing: ${percent(done, total)}`);
-    const id = await client.files.send(
-      opened.conversation.id,
-      prepared.files.map(({ file }) => file),
-      { ...options, text, onProgress },
-    );
-    watchMessage(client, id, ({ upload }) =>
-      line.show(upload === undefined ? "" : `Uploading: ${percent(upload.sent, upload.size)} of ${sizeWords(upload.size)}`),
-    );
-    return id;
-  });
+  const onProgress = (done: number, total: number) => line.show(`Sealing: ${percent(done, total)}`);
+  const files = prepared.map(({ file }) => file);
+  return await sent(
+    sending,
+    opened,
+    () => client.files.send(opened.conversation.id, files, { ...options, text, onProgress }),
+    ({ upload }) => line.show(upload === undefined ? "" : `Uploading: ${percent(upload.sent, upload.size)} of ${sizeWords(upload.size)}`),
+  );
 }
 
 interface Opened {
@@ -108,11 +105,15 @@ async function sent(
   { client, patience, output, options }: Sending,
   { conversation, accepted }: Opened,
   send: () => Promise<ClientMessageId>,
+  show: (message: ChatMessage) => void = () => undefined,
 ): Promise<ExitCode> {
   using watch = watchRefusals(client, [conversation.id]);
   const id = await send();
   let newest: ChatMessage | undefined;
-  watchMessage(client, id, (message) => (newest = message));
+  using _ = watchMessage(client, id, (message) => {
+    newest = message;
+    show(message);
+  });
   const areAllSent = await allSent(client, [conversation.id], patience);
   const isSent = areAllSent || (newest !== undefined && newest.status !== "queued");
   const held = newest?.upload?.held;
@@ -136,12 +137,12 @@ async function sent(
   return exitCodes.done;
 }
 
-/** From now on, as long as the client is open. */
-function watchMessage(client: Client, id: ClientMessageId, told: (message: ChatMessage) => void): void {
-  client.subscribe((event) => {
+function watchMessage(client: Client, id: ClientMessageId, told: (message: ChatMessage) => void): Disposable {
+  const unsubscribe = client.subscribe((event) => {
     if (event.kind !== "items") return;
     for (const item of event.items) if (item.kind === "message" && item.id === id) told(item);
   });
+  return { [Symbol.dispose]: unsubscribe };
 }
 
 /** So many lines become durable at once, and so many at most wait in the outbox, however many come. */

@@ -25,30 +25,30 @@ export interface PreparedFile extends AsyncDisposable {
   readonly hasMetadata: boolean;
 }
 
-const tooMany = `One message has up to ${limits.filesPerMessage} files: send the others with another one.`;
+export const tooManyFiles = `One message has up to ${limits.filesPerMessage} files: send the others with another one.`;
 
-/** Throws Failure. */
-export async function prepareFiles(named: readonly NamedFile[]): Promise<AsyncDisposable & { readonly files: readonly PreparedFile[] }> {
-  if (named.length > limits.filesPerMessage) throw usage(tooMany);
-  const files: PreparedFile[] = [];
-  const dispose = async () => {
-    for (const file of files) await file[Symbol.asyncDispose]();
-  };
-  try {
-    for (const { name, value } of named) files.push(await prepareFile(value, name, "as a file with --file"));
-    return { files, [Symbol.asyncDispose]: dispose };
-  } catch (error) {
-    await dispose();
-    throw error;
-  }
+/** What was made for them goes. */
+export async function disposeFiles(files: readonly PreparedFile[]): Promise<void> {
+  for (const file of files) await file[Symbol.asyncDispose]();
 }
 
 /**
+ * All of them, or none.
+ *
  * @param asFile how to send something as a file, in the words of where it was named
  * @throws Failure, or the signal's reason
  */
-export async function prepareFile(path: string, sentAs: SentAs, asFile: string, signal?: AbortSignal): Promise<PreparedFile> {
-  return reading(path, () => (sentAs === "image" ? picture(path, asFile, signal) : plain(path)));
+export async function prepareFiles(named: readonly NamedFile[], asFile: string, signal?: AbortSignal): Promise<readonly PreparedFile[]> {
+  if (named.length > limits.filesPerMessage) throw usage(tooManyFiles);
+  const files: PreparedFile[] = [];
+  try {
+    for (const { name, value } of named)
+      files.push(await reading(value, () => (name === "image" ? picture(value, asFile, signal) : plain(value))));
+    return files;
+  } catch (error) {
+    await disposeFiles(files);
+    throw error;
+  }
 }
 
 async function plain(path: string): Promise<PreparedFile> {

@@ -72,6 +72,14 @@ test("nothing is sent while what goes with it is still being read; Esc stops tha
   expect(alice.asked("send")).toEqual([]);
   expect(typedLine(alice)).toBe("with the picture");
   expect(shows(alice, "still being read")).toBe(true);
+  alice.presses(key("u", { ctrl: true }), "/expire 1h with the picture", enter);
+  expect(alice.asked("send")).toEqual([]);
+  expect(typedLine(alice)).toBe("/expire 1h with the picture");
+  expect(shows(alice, "still being read")).toBe(true);
+  // Also while something is written, which stays.
+  alice.presses(escape);
+  expect(alice.asked("cancel-transfer")).toEqual([{ kind: "cancel-transfer", transfer: 7 }]);
+  expect(typedLine(alice)).toBe("/expire 1h with the picture");
   alice.presses(key("u", { ctrl: true }), escape);
   expect(alice.asked("cancel-transfer")).toEqual([{ kind: "cancel-transfer", transfer: 7 }]);
   alice.does({
@@ -104,6 +112,7 @@ test("as many files as one message has, and no more; in no chat, and to no stran
   const over = prepared("over.txt");
   alice.does(attached(over));
   expect(alice.asked("drop-files")).toEqual([{ kind: "drop-files", files: [over] }]);
+  expect(shows(alice, "send the others with another one")).toBe(true);
   const nowhere = new Alice().knows(withBob).presses("/image a.jpg", enter);
   expect(nowhere.asked("attach")).toEqual([]);
   expect(shows(nowhere, "Open a chat first")).toBe(true);
@@ -222,4 +231,12 @@ test("keys of a message with files: o opens, s saves, x takes back what is on it
   expect(screenOf(bobs)[0]).toContain("2 of 2");
   bobs.presses("o");
   expect(bobs.asked("open-file")).toEqual([{ kind: "open-file", message: sent, place: 2 }]);
+});
+
+test("a path that is only typed moves no picker: it opens where one chose last, and else where pictures lie", () => {
+  const alice = inChat().presses("/imag", tab);
+  expect(typedLine(alice)).toBe("/image ");
+  expect(alice.asked("list-folder")).toMatchObject([{ path: process.cwd() }]);
+  alice.does({ kind: "folder", asked: process.cwd(), path: process.cwd(), entries: pictures }).presses(enter);
+  expect(alice.asked("list-folder")).toEqual([{ kind: "list-folder", path: undefined, sentAs: "image" }]);
 });

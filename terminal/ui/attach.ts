@@ -1,6 +1,6 @@
 import type { ChatMessage } from "@fastchat/client";
 import { limits } from "@fastchat/protocol";
-import type { NamedFile, PreparedFile } from "../files/to-send.ts";
+import { type NamedFile, type PreparedFile, tooManyFiles } from "../files/to-send.ts";
 import { emptyEditor } from "./editor.ts";
 import { hindranceOf } from "./hindrance.ts";
 import { type ConversationId, type Effect, type State, type Step, openChat, openConversation, said, step, withChat } from "./state.ts";
@@ -18,8 +18,7 @@ export function attach(state: State, files: readonly NamedFile[], line?: string)
   const chat = openChat(state);
   const why = whyNot(state);
   if (chat === undefined || why !== undefined) return step(why === undefined ? state : said(state, why, "error"));
-  if (chat.attached.length + files.length > limits.filesPerMessage)
-    return step(said(state, `One message has up to ${limits.filesPerMessage} files: send the others with another one.`, "error"));
+  if (chat.attached.length + files.length > limits.filesPerMessage) return step(said(state, tooManyFiles, "error"));
   return step(state, { kind: "attach", id: state.open!, files, ...(line !== undefined && { line }) });
 }
 
@@ -38,7 +37,7 @@ export function withAttached(state: State, id: ConversationId, files: readonly P
   const room = limits.filesPerMessage - known.length;
   const over = files.slice(room);
   const next = withChat(state, id, (chat) => ({ ...chat, attached: [...known, ...files.slice(0, room)] }));
-  return step(next, ...(over.length > 0 ? [{ kind: "drop-files", files: over } as const] : []));
+  return over.length === 0 ? step(next) : step(said(next, tooManyFiles, "error"), { kind: "drop-files", files: over });
 }
 
 /** Esc and Backspace on an empty line: what takes its time is stopped, and what was attached last is taken back. Undefined: there is nothing. */
@@ -53,10 +52,9 @@ export function takeBack(state: State): Step | undefined {
   );
 }
 
-/** Why a message has to wait: what goes with it is still being read. */
-export function isHeld({ transfers }: State, id: ConversationId): boolean {
-  return [...transfers.values()].some(({ holds }) => holds === id);
-}
+/** Why nothing is sent there yet; undefined: it is. */
+export const heldWords = ({ transfers }: State, id: ConversationId): string | undefined =>
+  [...transfers.values()].some(({ holds }) => holds === id) ? "One moment: what you send is still being read." : undefined;
 
 /** A message with all that is attached, which is gone from where it stood. */
 export function sendStep(

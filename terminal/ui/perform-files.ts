@@ -7,7 +7,7 @@ import { fetchInto } from "../files/fetching.ts";
 import { readFolder, saveFolder, startFolder } from "../files/folders.ts";
 import { openedWords, openFile } from "../files/opening.ts";
 import { pastedPaths } from "../files/paths.ts";
-import { type NamedFile, type PreparedFile, prepareFile } from "../files/to-send.ts";
+import { disposeFiles, type NamedFile, type PreparedFile, prepareFiles } from "../files/to-send.ts";
 import { plural, sizeWords } from "../words.ts";
 import type { Performing } from "./perform-groups.ts";
 import type { Effect } from "./state.ts";
@@ -44,7 +44,7 @@ export async function performFiles(performing: PerformingFiles, effect: FileEffe
     case "attach":
       return dispatch({ kind: "attached", id: effect.id, files: await attach(transfers, effect) });
     case "drop-files":
-      return dispose(effect.files);
+      return disposeFiles(effect.files);
     case "look-for-files": {
       const files = await filesAt(pastedPaths(effect.text));
       if (files.length > 0) dispatch({ kind: "files-found", id: effect.id, text: effect.text, files });
@@ -52,7 +52,11 @@ export async function performFiles(performing: PerformingFiles, effect: FileEffe
     }
     case "list-folder": {
       const path = effect.path ?? (await startFolder(effect.sentAs));
-      return dispatch({ kind: "folder", asked: effect.path, path, entries: await readFolder(path) });
+      const entries = await readFolder(path).catch((error: unknown) => {
+        dispatch({ kind: "folder", asked: effect.path, path, entries: [] });
+        throw error;
+      });
+      return dispatch({ kind: "folder", asked: effect.path, path, entries });
     }
     case "save-files":
       return say(await save(performing, effect.message));
@@ -77,31 +81,17 @@ export async function sendFiles({ client, transfers }: PerformingFiles, { id, te
       { ...progress, text, ...(expiresAfter !== undefined && { expiresAfter }) },
     ),
   );
-  await dispose(files);
+  await disposeFiles(files);
 }
 
 const wordsOf = (names: readonly string[]): string => (names.length === 1 ? names[0]! : plural(names.length, "file"));
 
-export async function dispose(files: readonly PreparedFile[]): Promise<void> {
-  for (const file of files) await file[Symbol.asyncDispose]();
-}
-
 /** All of them, or none. */
-async function attach(
-  transfers: Transfers,
-  { id, files: named }: Extract<Effect, { readonly kind: "attach" }>,
-): Promise<readonly PreparedFile[]> {
-  const files: PreparedFile[] = [];
-  const words = `Reading ${wordsOf(named.map(({ value }) => basename(value)))}`;
-  try {
-    await transfers.run({ words, stopped: "Stopped: nothing was added.", holds: id }, async ({ signal }) => {
-      for (const { name, value } of named) files.push(await prepareFile(value, name, "as a file with /file", signal));
-    });
-    return files;
-  } catch (error) {
-    await dispose(files);
-    throw error;
-  }
+async function attach(transfers: Transfers, { id, files }: Extract<Effect, { readonly kind: "attach" }>): Promise<readonly PreparedFile[]> {
+  const words = `Reading ${wordsOf(files.map(({ value }) => basename(value)))}`;
+  return transfers.run({ words, stopped: "Stopped: nothing was added.", holds: id }, ({ signal }) =>
+    prepareFiles(files, "as a file with /file", signal),
+  );
 }
 
 /** The first way to read it in which all that is named is there. */

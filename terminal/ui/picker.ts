@@ -10,6 +10,7 @@ import { plural, sizeWords } from "../words.ts";
 import { attach } from "./attach.ts";
 import { emptyEditor } from "./editor.ts";
 import type { Command, Key } from "./keys.ts";
+import { movedIndex } from "./press-members.ts";
 import { type Row, blankRow, chosen, fitRow, listTop, paragraph, span, spread } from "./rows.ts";
 import { type Action, type State, type Step, step } from "./state.ts";
 import { editingKey } from "./write.ts";
@@ -20,7 +21,7 @@ type Picker = Extract<State["overlay"], { readonly kind: "picker" }>;
 
 /** It opens where one was last. */
 export function openPicker(state: State, sentAs: SentAs): Step {
-  const folder = state.folder?.path;
+  const folder = state.pickedIn;
   return step(
     { ...state, overlay: { kind: "picker", sentAs, folder, editor: emptyEditor, index: 0, marked: [] } },
     { kind: "list-folder", path: folder, sentAs },
@@ -39,7 +40,7 @@ export function entriesOf(state: State, { folder, sentAs, editor }: Picker): rea
 export function withFolder(state: State, { asked, path, entries }: Extract<Action, { readonly kind: "folder" }>): State {
   const { overlay } = state;
   const next: State = { ...state, folder: { path, entries } };
-  return overlay.kind === "picker" && overlay.folder === asked ? { ...next, overlay: { ...overlay, folder: path } } : next;
+  return overlay.kind === "picker" && overlay.folder === asked ? { ...next, pickedIn: path, overlay: { ...overlay, folder: path } } : next;
 }
 
 function goTo(state: State, overlay: Picker, folder: string): Step {
@@ -55,11 +56,8 @@ export function pressPicker(state: State, overlay: Picker, key: Key, command: Co
   const entries = entriesOf(state, overlay) ?? [];
   const entry = entries[index];
   const changed = (change: Partial<Picker>): Step => step({ ...state, overlay: { ...overlay, ...change } });
-  const move = (by: number): Step => changed({ index: entries.length === 0 ? 0 : (index + by + entries.length) % entries.length });
-  if (key.name === "up") return move(-1);
-  if (key.name === "down") return move(1);
-  if (command === "page-up") return changed({ index: Math.max(0, index - 10) });
-  if (command === "page-down") return changed({ index: Math.max(0, Math.min(entries.length - 1, index + 10)) });
+  const to = movedIndex(index, entries.length, key, command);
+  if (to !== undefined) return changed({ index: to });
   if (key.name === "left" || (key.name === "backspace" && editor.text === "")) return goTo(state, overlay, dirname(folder));
   if (entry?.kind === "folder" && (key.name === "enter" || key.name === "right")) return goTo(state, overlay, join(folder, entry.name));
   if (key.name === "tab" && entry?.kind === "file") {

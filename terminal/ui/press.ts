@@ -1,5 +1,5 @@
 import { nextAccount } from "./accounts.ts";
-import { isHeld, mayTakeBack, sendStep, takeBack } from "./attach.ts";
+import { heldWords, mayTakeBack, sendStep, takeBack } from "./attach.ts";
 import type { ChatMessage, ConversationSummary } from "@fastchat/client";
 import { callsAttention } from "./attention.ts";
 import { completed, completionOf } from "./complete.ts";
@@ -23,8 +23,11 @@ import { editingKey, editorOf, setEditor, typeText } from "./write.ts";
 export function press(state: State, key: Key): Step {
   const command = state.keymap.get(chordOf(key));
   if (command === "quit") return step(state, { kind: "quit" });
+  // What is drawn over the text is drawn anew for an overlay that is another one.
   if (command === "redraw") return step({ ...state, overlay: { ...state.overlay } }, { kind: "redraw" });
   if (state.overlay.kind !== "none") return pressOverlay(state, key, command);
+  // It stands on the screen, wherever one is.
+  if (key.name === "escape" && state.transfers.size > 0) return takeBack(state) ?? step(state);
   const chat = openChat(state);
   if (chat?.selected !== undefined) {
     const selecting = pressSelection(state, chat, key);
@@ -181,7 +184,8 @@ function submitted(state: State, text: string, trimmed: string): Step {
   const conversation = openConversation(state);
   const hindrance = conversation && hindranceOf(conversation);
   if (hindrance !== undefined) return step(said(state, hindrance, "error"));
-  if (isHeld(state, id)) return step(said(state, "One moment: what you send is still being read."));
+  const held = heldWords(state, id);
+  if (held !== undefined) return step(said(state, held));
   const message = text.replace(/\s+$/u, "").replace(/^\/\//u, "/");
   const { state: sent, effects } = sendStep(cleared(state).state, id, { text: message });
   const shown = withChat(sent, id, (chat) => ({ ...chat, position: { kind: "bottom" }, below: 0 }));

@@ -10,7 +10,7 @@ import {
   retentionSentence,
   timerSentence,
 } from "../lifetimes.ts";
-import { sendStep } from "./attach.ts";
+import { heldWords, sendStep } from "./attach.ts";
 import { hindranceOf } from "./hindrance.ts";
 import type { Typed } from "./run-group.ts";
 import { type State, type Step, openConversation, said, step } from "./state.ts";
@@ -34,6 +34,8 @@ export function runExpire(state: State, { argument, line }: Typed): Step {
     const values = lifetimeValues(rest === "" ? longestRetention : longestLifetime);
     return step(said(state, `/expire takes ${values}; or mine before it, or a message behind it.`, "error"));
   }
+  const held = rest === "" ? undefined : heldWords(state, id);
+  if (held !== undefined) return step(said(state, held, "error"));
   if (rest !== "") return sendStep(told(state, seconds), id, { text: rest, expiresAfter: seconds, line });
   return setRetention(state, conversation, seconds, line);
 }

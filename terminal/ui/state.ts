@@ -186,7 +186,10 @@ export interface State {
   readonly chats: ReadonlyMap<ConversationId, Chat>;
   /** The newest last: that is the one that shows. */
   readonly transfers: ReadonlyMap<number, Transfer>;
+  /** That of a path that is being typed, or of the picker. */
   readonly folder: Folder | undefined;
+  /** Where files were chosen last. */
+  readonly pickedIn: string | undefined;
   /** What is written while no chat is open. */
   readonly homeEditor: Editor;
   /** Chosen entry of the list while no chat is open. */
@@ -375,6 +378,7 @@ export function initialState(
     chats: new Map(),
     transfers: new Map(),
     folder: undefined,
+    pickedIn: undefined,
     homeEditor: emptyEditor,
     listIndex: 0,
     overlay: { kind: "none" },

@@ -1,5 +1,6 @@
 import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
 import type { Client, Warning } from "@fastchat/client";
+import { disposeFiles } from "../files/to-send.ts";
 import type { WantedPixels } from "../files/pixels.ts";
 import { mayDo } from "../group-rights.ts";
 import { kittyForget, kittyPlace, kittySend, throughTmux } from "../pictures/kitty.ts";
@@ -7,7 +8,7 @@ import type { Pixels } from "../pictures/pixels.ts";
 import { safeName } from "../safe-text.ts";
 import { acceptedWords } from "../words.ts";
 import { atMostOnce } from "./again.ts";
-import { dispose, performFiles, sendFiles } from "./perform-files.ts";
+import { performFiles, sendFiles } from "./perform-files.ts";
 import { performGroups } from "./perform-groups.ts";
 import { changesWithTime } from "./remaining.ts";
 import { type Action, type Effect, type State, type TellPicture, initialState } from "./state.ts";
@@ -77,6 +78,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
   /** The client is being closed: what fails now is no news. */
   const over = new AbortController();
   const catchingUp = new AbortController();
+  let viewing = new AbortController();
   const ending = Promise.withResolvers<Ending>();
   let watching: NodeJS.Timeout | undefined;
   const drafts = new Map<string, { readonly timer: NodeJS.Timeout; readonly save: () => Promise<void> }>();
@@ -188,7 +190,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
       case "open-direct": {
         const { orGroup } = effect;
         const name = effect.name.toLowerCase();
-        const { conversations: requests } = await client.requests();
+        const requests = state.requests.count === 0 ? [] : (await client.requests()).conversations;
         const id = await client.openDirect(name).catch((error: unknown) => {
           if (orGroup === undefined || !(error instanceof FastChatError) || error.code !== ErrorCode.NO_SUCH_USER) throw error;
           return orGroup;
@@ -288,9 +290,15 @@ export function startStore(client: Client, options: StoreOptions): Store {
         return performFiles(files, effect);
       case "load-picture": {
         const { message, picture, use, size } = effect;
-        const wanted = { message, place: picture.place, whole: use === "view", most: size };
-        const pixels = await decode(client, wanted, over.signal).catch(() => undefined);
-        if (!over.signal.aborted) dispatch({ kind: "pixels", key: picture.key, use, pixels });
+        const whole = use === "view";
+        if (whole) {
+          // What one went on from is not fetched any more.
+          viewing.abort();
+          viewing = new AbortController();
+        }
+        const signal = whole ? AbortSignal.any([over.signal, viewing.signal]) : over.signal;
+        const pixels = await decode(client, { message, place: picture.place, whole, most: size }, signal).catch(() => undefined);
+        if (!signal.aborted) dispatch({ kind: "pixels", key: picture.key, use, pixels });
         return;
       }
       case "tell-picture":
@@ -389,7 +397,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
       for (const id of state.told.keys()) tell({ kind: "forget", id });
       const pending = [...drafts.values()];
       for (const { timer } of pending) clearTimeout(timer);
-      for (const { attached } of state.chats.values()) await dispose(attached);
+      for (const { attached } of state.chats.values()) await disposeFiles(attached);
       // Whatever else is under way ends with the client; a draft is worth a moment.
       await Promise.race([
         Promise.all(pending.map(({ save }) => save())),
