@@ -1,7 +1,7 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
-import { Failure, exitCodes } from "../failure.ts";
 import type { Output } from "../output.ts";
 import { patience, within } from "../patience.ts";
+import { refuseEnded } from "../place.ts";
 import { progressLine } from "./progress-line.ts";
 
 const MARK_MS = 2_000;
@@ -13,8 +13,7 @@ export async function catchUp(client: Client, patienceMs: number, output: Output
   try {
     await client.caughtUp(waiting.signal);
   } catch (error) {
-    const { connection } = client;
-    if (connection.kind === "ended") throw new Failure(exitCodes.notSignedIn, "session-ended", connection.sentence);
+    refuseEnded(client);
     if (!(error instanceof Error && (error.name === "TimeoutError" || error.name === "AbortError"))) throw error;
     output.remark("Sorry, no services available: this is what is here already.");
   }

@@ -1,7 +1,6 @@
 import type { ChatItem, Client, ConversationSummary } from "@fastchat/client";
-import { Failure, exitCodes } from "../failure.ts";
 import type { Output } from "../output.ts";
-import { openSignedIn } from "../place.ts";
+import { openSignedIn, refuseEnded } from "../place.ts";
 import { watchReader } from "../watch-reader.ts";
 import { isBlocked, remarkBlocked } from "./blocked.ts";
 import { markRead } from "./catch-up.ts";
@@ -106,7 +105,7 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
     unsubscribe();
     clearTimeout(again);
   }
-  if (client.connection.kind === "ended") throw new Failure(exitCodes.notSignedIn, "session-ended", client.connection.sentence);
+  refuseEnded(client);
 
   async function printBehind(id: Id): Promise<void> {
     const conversation = await client.conversation(id);

@@ -1,6 +1,6 @@
 import { type Row, type Span, exactly, span } from "../ui/rows.ts";
 import { nearest256 } from "./palette-256.ts";
-import { type Cells, type Pixels, resampled } from "./pixels.ts";
+import { type Cells, type Colour, type Pixels, resampled } from "./pixels.ts";
 
 export type ColourDepth = "truecolor" | "256";
 
@@ -16,13 +16,16 @@ export function halfBlocks(pixels: Pixels, { columns, rows }: Cells, depth: Colo
   const colourAt = (x: number, y: number): string | undefined => {
     const at = (y * columns + x) * 4;
     if (rgba[at + 3]! < OPAQUE_FROM) return undefined;
-    const [red, green, blue] = [rgba[at]!, rgba[at + 1]!, rgba[at + 2]!];
-    return depth === "256" ? `5;${nearest256(red, green, blue)}` : `2;${red};${green};${blue}`;
+    return sgrColour([rgba[at]!, rgba[at + 1]!, rgba[at + 2]!], depth);
   };
   return Array.from({ length: rows }, (_, row) =>
     joined(Array.from({ length: columns }, (_cell, column) => cellOf(colourAt(column, row * 2), colourAt(column, row * 2 + 1)))),
   );
 }
+
+/** SGR parameters behind 38 or 48. */
+export const sgrColour = (colour: Colour, depth: ColourDepth): string =>
+  depth === "256" ? `5;${nearest256(...colour)}` : `2;${colour.join(";")}`;
 
 /** Colours as SGR parameters behind 38 or 48; undefined: transparent. */
 function cellOf(top: string | undefined, bottom: string | undefined): Span {

@@ -1,4 +1,4 @@
-import type { Colour } from "./pixels.ts";
+import { type Colour, linearOf } from "./pixels.ts";
 
 /** The colours of a terminal that do not depend on its theme: xterm's cube of six levels from 16 on, then 24 greys. */
 const FIRST = 16;
@@ -10,7 +10,7 @@ const palette: readonly Colour[] = [
 
 /** In Oklab (Ottosson, 2020) colours that look as different are as far apart. */
 function oklab([red, green, blue]: Colour): Colour {
-  const [r, g, b] = [linear(red), linear(green), linear(blue)];
+  const [r, g, b] = [linearOf[red]!, linearOf[green]!, linearOf[blue]!];
   const long = Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
   const medium = Math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);
   const short = Math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
@@ -19,11 +19,6 @@ function oklab([red, green, blue]: Colour): Colour {
     1.9779984951 * long - 2.428592205 * medium + 0.4505937099 * short,
     0.0259040371 * long + 0.7827717662 * medium - 0.808675766 * short,
   ];
-}
-
-function linear(value: number): number {
-  const part = value / 255;
-  return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
 }
 
 const looks = palette.map(oklab);

@@ -41,7 +41,7 @@ export function cellsOf(picture: Size, room: Cells, cell: Size, pixelColumns: nu
 
 const LINEAR_STEPS = 4095;
 /** Light is added up, not the numbers that stand for it: IEC 61966-2-1. */
-const linearOf = Float64Array.from({ length: 256 }, (_, value) => {
+export const linearOf = Float64Array.from({ length: 256 }, (_, value) => {
   const part = value / 255;
   return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
 });

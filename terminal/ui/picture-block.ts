@@ -1,9 +1,8 @@
 import type { ChatMessage } from "@fastchat/client";
 import { averageOfThumbhash } from "@fastchat/client/media";
 import { fit } from "../cells.ts";
-import { halfBlocks } from "../pictures/half-blocks.ts";
+import { halfBlocks, sgrColour } from "../pictures/half-blocks.ts";
 import { KITTY_MOST_CELLS, kittyId, kittyRows } from "../pictures/kitty.ts";
-import { nearest256 } from "../pictures/palette-256.ts";
 import { type Cells, type Colour, type PictureInfo, type Pixels, type Size, cellsOf } from "../pictures/pixels.ts";
 import type { PictureTerminal } from "../pictures/terminal.ts";
 import { type Row, exactly, fitRow, span } from "./rows.ts";
@@ -94,7 +93,7 @@ export function emptyBlock(
   { depth }: PictureTerminal,
   words: string,
 ): readonly Row[] {
-  const colour = average && (depth === "256" ? `5;${nearest256(...average)}` : `2;${average.join(";")}`);
+  const colour = average && sgrColour(average, depth);
   const blank: Row = [colour === undefined ? span("░".repeat(columns), "dim") : exactly(" ".repeat(columns), `48;${colour}`)];
   const block = Array.from({ length: rows }, () => blank);
   if (words !== "") block[Math.floor((rows - 1) / 2)] = fitRow([span(fit(words, columns), "dim")], columns);
