@@ -13,7 +13,7 @@ export type ConversationId = Id<"conversation">;
 export type LinkHash = Id<"link">;
 /** 64 lower-case hex digits: commits to an epoch key [C4]. */
 export type KeyId = Id<"key">;
-/** 64 lower-case hex digits, random: of an encrypted file. */
+/** 64 lower-case hex digits: SHA-256 of an encrypted file, as it is stored [S6]. */
 export type BlobId = Id<"blob">;
 /** 32 lower-case hex digits, random, made by the sending client: removes duplicates. */
 export type ClientMessageId = Id<"client-message">;

@@ -42,6 +42,7 @@ import {
   sealedCopyHash,
   sealedKeysHash,
   sealMessage,
+  signBlobPassRequest,
   signTicketRequest,
 } from "@fastchat/protocol/seal";
 import { type AccountAttachments, AccountAttachmentsSchema, type SignedLink, WrapPurpose } from "@fastchat/protocol/wire/account";
@@ -314,11 +315,21 @@ export async function buildSuccession(person: TestPerson, { device }: TestDevice
 }
 
 export async function getTicket(gateway: string, { device, signingSeed }: TestDevice, avoid: string[] = []): Promise<wire.Ticket> {
-  const { challenge } = await post(gateway, "/v1/challenge", wire.ChallengeRequestSchema, wire.ChallengeSchema, {
-    device: idBytes(device),
-  });
+  const challenge = await getChallenge(gateway, device);
   const signature = await signTicketRequest(signingSeed, device, challenge);
   return post(gateway, "/v1/ticket", wire.TicketRequestSchema, wire.TicketSchema, { device: idBytes(device), challenge, signature, avoid });
+}
+
+export async function getBlobPass(gateway: string, { device, signingSeed }: TestDevice): Promise<Uint8Array> {
+  const challenge = await getChallenge(gateway, device);
+  const signature = await signBlobPassRequest(signingSeed, device, challenge);
+  const asked = { device: idBytes(device), challenge, signature };
+  return (await post(gateway, "/v1/blobs/pass", wire.BlobPassRequestSchema, wire.BlobPassSchema, asked)).pass;
+}
+
+export async function getChallenge(gateway: string, device: DeviceId): Promise<Uint8Array> {
+  const asked = { device: idBytes(device) };
+  return (await post(gateway, "/v1/challenge", wire.ChallengeRequestSchema, wire.ChallengeSchema, asked)).challenge;
 }
 
 type RequestBody = { [Case in NonNullable<ClientFrame["body"]["case"]>]: { case: Case; value: object } }[NonNullable<

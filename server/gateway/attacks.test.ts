@@ -10,6 +10,7 @@ import {
   addDevice,
   addDeviceBy,
   codeOf,
+  getChallenge,
   keyStretching,
   makePerson,
   post,
@@ -50,8 +51,7 @@ test("[W5] an account is made only with what a start gave, for its name, and not
       }),
     );
   const others = await startSignUp(gateway, "berta", "berta's long password");
-  const device = idBytes(person.devices[0]!.device);
-  const { challenge } = await post(gateway, "/v1/challenge", wire.ChallengeRequestSchema, wire.ChallengeSchema, { device });
+  const challenge = await getChallenge(gateway, person.devices[0]!.device);
   for (const wrong of [new Uint8Array(0), randomBytes(90), others.state, challenge]) {
     expect(await finish(wrong)).toBe(ErrorCode.SIGN_IN_EXPIRED);
   }

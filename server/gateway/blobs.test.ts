@@ -12,7 +12,18 @@ import { FolderBlobStore } from "../blobs/blob-store-folder.ts";
 import { silentLog } from "../events.ts";
 import { lookAtBlobsOf } from "../store/blobs.ts";
 import { eraseDue } from "../store/retention.ts";
-import { addDevice, buildRevocation, codeOf, post, signUp, type TestDevice, type TestPerson, TestSocket } from "../test-client.ts";
+import {
+  addDevice,
+  buildRevocation,
+  codeOf,
+  getBlobPass,
+  getChallenge,
+  post,
+  signUp,
+  type TestDevice,
+  type TestPerson,
+  TestSocket,
+} from "../test-client.ts";
 import { TestGroup } from "../test-group.ts";
 import { TestInstallation } from "../test-installation.ts";
 import { BlobCleanUp } from "./blob-clean-up.ts";
@@ -51,14 +62,7 @@ beforeEach(async () => {
   return () => socket[Symbol.asyncDispose]();
 });
 
-async function passOf({ device, signingSeed }: TestDevice): Promise<Uint8Array> {
-  const { challenge } = await post(gateway, "/v1/challenge", wire.ChallengeRequestSchema, wire.ChallengeSchema, {
-    device: idBytes(device),
-  });
-  const signature = await signBlobPassRequest(signingSeed, device, challenge);
-  const asked = { device: idBytes(device), challenge, signature };
-  return (await post(gateway, "/v1/blobs/pass", wire.BlobPassRequestSchema, wire.BlobPassSchema, asked)).pass;
-}
+const passOf = (device: TestDevice) => getBlobPass(gateway, device);
 
 /** An upload as its owner knows it. */
 interface Made {
@@ -327,9 +331,7 @@ test("[S6] a pass is this gateway's, for this, for a while", async () => {
     expect(await codeOf(begin(pass, it))).toBe(ErrorCode.PASS_INVALID);
     expect(await fetched(pass, it.blob)).toBe(ErrorCode.PASS_INVALID);
   }
-  const { challenge } = await post(gateway, "/v1/challenge", wire.ChallengeRequestSchema, wire.ChallengeSchema, {
-    device: idBytes(device),
-  });
+  const challenge = await getChallenge(gateway, device);
   const ask = (signature: Uint8Array, asked: Uint8Array) =>
     codeOf(
       post(gateway, "/v1/blobs/pass", wire.BlobPassRequestSchema, wire.BlobPassSchema, {

@@ -5,7 +5,6 @@ import {
   blobId,
   clientMessageId,
   conversationId,
-  deviceId,
   type DeviceId,
   ErrorCode,
   FastChatError,
@@ -29,6 +28,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { findDevice } from "../store/accounts.ts";
 import { beginBlob, dropBlob, findBlob, findUpload, noteWhole } from "../store/blobs.ts";
 import { findConversationOf, findLogOf } from "../store/conversations.ts";
+import { mustBeLetIn, provenDevice } from "./challenge.ts";
 import type { GatewayContext } from "./context.ts";
 
 // [S6] Encrypted files: their bytes go over HTTP between clients and the blob store, never through chat servers. Who brings a pass is a device; each
@@ -42,17 +42,9 @@ interface Holder {
 }
 
 export async function giveBlobPass(gateway: GatewayContext, request: BlobPassRequest): Promise<BlobPass> {
-  if (!isHash(request.device)) throw new FastChatError(ErrorCode.MALFORMED);
-  const id = deviceId(request.device);
-  if (gateway.states.open("challenge", request.challenge)?.["device"] !== id) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
-  const device = await findDevice(gateway.database, request.device);
-  if (device === undefined) throw new FastChatError(ErrorCode.DEVICE_UNKNOWN);
-  if (!(await verifyBlobPassRequest(device.signingKey, id, request.challenge, request.signature)))
-    throw new FastChatError(ErrorCode.SIGNATURE_INVALID);
-  if (device.shutOut !== undefined) throw new FastChatError(device.shutOut);
-  gateway.rates.ticketsByDevice.takeOrThrow(id);
+  const { device } = await provenDevice(gateway, request, verifyBlobPassRequest);
   return create(BlobPassSchema, {
-    pass: gateway.states.seal("blob-pass", limits.blobPassMs, { device: id }),
+    pass: gateway.states.seal("blob-pass", limits.blobPassMs, { device }),
     lifetimeMs: limits.blobPassMs,
   });
 }
@@ -64,7 +56,7 @@ async function holderOf(gateway: GatewayContext, pass: Uint8Array): Promise<Hold
   gateway.rates.blobsByDevice.takeOrThrow(id);
   const device = await findDevice(gateway.database, Buffer.from(id, "hex"));
   if (device === undefined) throw new FastChatError(ErrorCode.DEVICE_UNKNOWN);
-  if (device.shutOut !== undefined) throw new FastChatError(device.shutOut);
+  await mustBeLetIn(gateway, device);
   return device;
 }
 

@@ -10,7 +10,19 @@ import { client as opaque, ready } from "@serenity-kit/opaque";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { silentLog } from "../events.ts";
 import { addInvitation } from "../store/accounts.ts";
-import { addDevice, codeOf, getTicket, makePerson, post, signIn, signUp, startSignUp, stateOf, TestSocket } from "../test-client.ts";
+import {
+  addDevice,
+  codeOf,
+  getChallenge,
+  getTicket,
+  makePerson,
+  post,
+  signIn,
+  signUp,
+  startSignUp,
+  stateOf,
+  TestSocket,
+} from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
 import { readSecrets } from "./secret-file.ts";
 import { invitationHash } from "./sign-up.ts";
@@ -50,9 +62,7 @@ test("[P1] who guesses KE3 gets nothing, and a state of another sign-in or an ol
   const changed = Buffer.from(started.state);
   changed[20]! ^= 1;
   expect(await codeOf(finish(changed))).toBe(ErrorCode.SIGN_IN_EXPIRED);
-  const { challenge } = await post(gateway, "/v1/challenge", wire.ChallengeRequestSchema, wire.ChallengeSchema, {
-    device: idBytes(dora.devices[0]!.device),
-  });
+  const challenge = await getChallenge(gateway, dora.devices[0]!.device);
   expect(await codeOf(finish(challenge))).toBe(ErrorCode.SIGN_IN_EXPIRED);
 });
 

@@ -50,6 +50,7 @@ import { addressKey } from "./address.ts";
 import { BlobCleanUp } from "./blob-clean-up.ts";
 import { addBlobRoutes, begin, drop, giveBlobPass } from "./blobs.ts";
 import { readBody } from "./body.ts";
+import { giveChallenge } from "./challenge.ts";
 import type { GatewayContext } from "./context.ts";
 import { info } from "./info.ts";
 import { addJoinPage } from "./join-page.ts";
@@ -63,7 +64,7 @@ import { ServerChoice } from "./server-choice.ts";
 import { finishSignIn, startSignIn } from "./sign-in.ts";
 import { finishSignUp, startSignUp } from "./sign-up.ts";
 import type { Strategy } from "./strategy.ts";
-import { giveChallenge, giveTicket } from "./ticket.ts";
+import { giveTicket } from "./ticket.ts";
 import { UsedStates } from "./used-states.ts";
 
 export interface GatewayOptions {

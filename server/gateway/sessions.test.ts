@@ -3,7 +3,18 @@ import { ErrorCode, errorRow, idBytes, limits } from "@fastchat/protocol";
 import { toHex } from "@fastchat/protocol/seal";
 import * as wire from "@fastchat/protocol/wire/gateway";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { addDevice, addDeviceBy, codeOf, getTicket, post, signIn, signUp, type TestPerson, TestSocket } from "../test-client.ts";
+import {
+  addDevice,
+  addDeviceBy,
+  codeOf,
+  getBlobPass,
+  getTicket,
+  post,
+  signIn,
+  signUp,
+  type TestPerson,
+  TestSocket,
+} from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
 import type { Gateway } from "./gateway.ts";
 
@@ -108,6 +119,18 @@ test("[H8] of a time when an account was on many devices the newest one counts, 
   const second = await addDevice(gateway, grace);
   expect(await isLetIn(single.url, grace.devices[0]!)).toBe(ErrorCode.SIGNED_IN_ELSEWHERE);
   expect(await isLetIn(single.url, second)).toBe("let in");
+});
+
+test("[H8] [S6] nor do those that are not let in get at files, with a pass of before either", async () => {
+  const ivan = await signUp(gateway, "ivan");
+  const [first] = ivan.devices;
+  const early = await getBlobPass(gateway, first!);
+  const second = await addDevice(gateway, ivan);
+  expect(await codeOf(getBlobPass(single.url, first!))).toBe(ErrorCode.SIGNED_IN_ELSEWHERE);
+  const dropWith = (pass: Uint8Array) =>
+    codeOf(post(single.url, "/v1/blobs/drop", wire.DropBlobSchema, wire.BlobDroppedSchema, { pass, blob: randomBytes(32) }));
+  expect(await dropWith(early)).toBe(ErrorCode.SIGNED_IN_ELSEWHERE);
+  expect(await dropWith(await getBlobPass(single.url, second))).toBe(0);
 });
 
 test("[H8] [P4] what is signed in already is told to who has just signed in, sealed names by slots, and to nobody else", async () => {
