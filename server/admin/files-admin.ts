@@ -3,17 +3,9 @@ import { type FileRules, readConfig } from "../config.ts";
 import { silentLog } from "../events.ts";
 import { BlobCleanUp, type CleanedUp } from "../gateway/blob-clean-up.ts";
 import { limits } from "@fastchat/protocol";
-import { countBlobs, type StoredFiles } from "../store/blobs.ts";
+import { countBlobs, type FilesReport } from "../store/blobs.ts";
 import { openDatabase } from "../store/database.ts";
 import { findDatabaseUrl, migrateInTime } from "../up/open-store.ts";
-
-export interface FilesReport {
-  readonly whole: StoredFiles;
-  /** Under way, or given up, with the bytes that they will have. */
-  readonly uploads: StoredFiles;
-  /** Those whose files take most, with what they are uploading. */
-  readonly accounts: readonly (StoredFiles & { readonly name: string })[];
-}
 
 /** For whoever runs an installation, beside its running processes. */
 export interface FilesAdmin extends AsyncDisposable {

@@ -11,6 +11,13 @@ const LOOKED_AT_ONCE = 256;
 /** A blob that is named is looked at again after this time, milliseconds, or when something of its conversation is erased. */
 const LOOK_AGAIN_MS = 30 * 86_400_000;
 
+/** Of rows of `blob` and `entry`. */
+const isOfItsMessage = sql<boolean>`(entry.conversation = blob.conversation AND entry.device = blob.device
+  AND entry.client_message_id = blob.client_message_id)`;
+/** Of a row of `blob`: its message is there, as an entry of this kind. */
+const hasEntry = (kind: number) => sql<boolean>`EXISTS (SELECT 1 FROM entry WHERE ${isOfItsMessage} AND entry.kind = ${sql.lit(kind)})`;
+const isNamed = hasEntry(entryKinds.message);
+
 export interface Upload {
   readonly blob: Uint8Array;
   readonly conversation: ConversationId;
@@ -85,10 +92,10 @@ export async function findUpload(
   database: Database,
   blob: Uint8Array,
   device: DeviceId,
-): Promise<{ readonly size: number; readonly whole: boolean; readonly conversation: Uint8Array } | undefined> {
+): Promise<{ readonly size: number; readonly whole: boolean } | undefined> {
   return database.query
     .selectFrom("blob")
-    .select(["size", "whole", "conversation"])
+    .select(["size", "whole"])
     .where("blob", "=", blob)
     .where("device", "=", idBytes(device))
     .executeTakeFirst();
@@ -105,12 +112,7 @@ export async function findBlob(
 ): Promise<{ readonly conversation: Uint8Array; readonly sequence: number; readonly size: number } | undefined> {
   return database.query
     .selectFrom("blob")
-    .innerJoin("entry", (join) =>
-      join
-        .onRef("entry.conversation", "=", "blob.conversation")
-        .onRef("entry.device", "=", "blob.device")
-        .onRef("entry.client_message_id", "=", "blob.client_message_id"),
-    )
+    .innerJoin("entry", (join) => join.on(isOfItsMessage))
     .select(["blob.conversation", "sequence", "size"])
     .where("blob", "=", blob)
     .where("whole", "=", true)
@@ -151,9 +153,7 @@ export async function dropBlob(database: Database, blob: Uint8Array, device: Dev
 /** Some of its messages were erased: the next sweep finds what they named. What no message names yet, an upload under way, is left alone. */
 export async function lookAtBlobsOf(transaction: Database["query"], conversation: ConversationId): Promise<void> {
   await sql`
-    UPDATE blob SET look_at = 0 WHERE conversation = ${idBytes(conversation)} AND EXISTS (
-      SELECT 1 FROM entry WHERE entry.conversation = blob.conversation AND entry.device = blob.device
-        AND entry.client_message_id = blob.client_message_id AND entry.kind = ${sql.lit(entryKinds.erased)})`.execute(transaction);
+    UPDATE blob SET look_at = 0 WHERE conversation = ${idBytes(conversation)} AND ${hasEntry(entryKinds.erased)}`.execute(transaction);
 }
 
 /**
@@ -166,10 +166,6 @@ export async function lookAtBlobsOfClosed(transaction: Database["query"], accoun
     UPDATE blob SET look_at = 0
     WHERE conversation = ANY(${gone}::bytea[]) OR (account = ${account} AND NOT ${isNamed})`.execute(transaction);
 }
-
-/** Of a row of `blob`. */
-const isNamed = sql<boolean>`EXISTS (SELECT 1 FROM entry WHERE entry.conversation = blob.conversation AND entry.device = blob.device
-  AND entry.client_message_id = blob.client_message_id AND entry.kind = ${sql.lit(entryKinds.message)})`;
 
 /** Why no message needs a blob any more. */
 export type ForgetReason =
@@ -185,8 +181,7 @@ export type ForgetReason =
 /** Of a row of `blob` that is not named, or older than `before`. */
 const forgetReason = (before: number) => sql<ForgetReason>`CASE
   WHEN begun < ${before} THEN 'too-old'
-  WHEN EXISTS (SELECT 1 FROM entry WHERE entry.conversation = blob.conversation AND entry.device = blob.device
-    AND entry.client_message_id = blob.client_message_id) THEN 'erased'
+  WHEN EXISTS (SELECT 1 FROM entry WHERE ${isOfItsMessage}) THEN 'erased'
   WHEN EXISTS (SELECT 1 FROM conversation WHERE conversation.conversation = blob.conversation) THEN 'not-sent'
   ELSE 'conversation-gone' END`;
 
@@ -249,15 +244,16 @@ export interface StoredFiles {
   readonly bytes: number;
 }
 
-/** What the table knows: whole blobs, uploads under way with the bytes that they will have, and both by account, those with most bytes first. */
-export async function countBlobs(
-  database: Database,
-  accounts: number,
-): Promise<{
+export interface FilesReport {
   readonly whole: StoredFiles;
+  /** Under way, or given up, with the bytes that they will have. */
   readonly uploads: StoredFiles;
+  /** Those whose files take most, with what they are uploading. */
   readonly accounts: readonly (StoredFiles & { readonly name: string })[];
-}> {
+}
+
+/** What the table knows. @param accounts how many of them at most */
+export async function countBlobs(database: Database, accounts: number): Promise<FilesReport> {
   const sums = sql`count(*)::bigint AS blobs, COALESCE(sum(size), 0)::bigint AS bytes`;
   const numbers = ({ blobs, bytes }: StoredFiles): StoredFiles => ({ blobs: Number(blobs), bytes: Number(bytes) });
   const { rows: all } = await sql<StoredFiles & { whole: boolean }>`SELECT whole, ${sums} FROM blob GROUP BY whole`.execute(database.query);
