@@ -31,7 +31,7 @@ export const limits = {
   blobPieceBytes: 8_388_608,
   blobPieces: 10_000,
   mentionsPerMessage: 64,
-  withdrawsPerMessage: 256,
+  withdrawsPerMessage: 32,
   draftBytes: 65_536,
   /** Seconds, a year: the longest lifetime that a message can carry; a longer one counts as this [H4]. */
   messageLifetimeSeconds: 31_536_000,

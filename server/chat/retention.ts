@@ -2,7 +2,7 @@ import type { ConversationId } from "@fastchat/protocol";
 import { type Log, reasonOf } from "../events.ts";
 import type { ChatMetrics } from "../metrics.ts";
 import type { Database } from "../store/database.ts";
-import { conversationsDue, eraseDue } from "../store/retention.ts";
+import { conversationsDue, conversationsWithdrawn, type ErasureResult, eraseDue, eraseWithdrawn } from "../store/retention.ts";
 import { Sweeper } from "../sweeper.ts";
 
 /** Between two steps, milliseconds: a policy that makes much due at once must not hold up the messages. */
@@ -18,7 +18,7 @@ export interface RetentionOptions {
   readonly everyMs: number;
 }
 
-/** Erases what conversations' policies do not keep any longer. Every server does; they take turns. */
+/** Erases what conversations' policies do not keep any longer, and what was withdrawn. Every server does; they take turns. */
 export class Retention extends Sweeper {
   readonly #options: RetentionOptions;
 
@@ -36,42 +36,46 @@ export class Retention extends Sweeper {
   }
 
   /**
-   * Until nothing is due, or another server is at it. One step in each conversation in turn, so that a long log does not hold up the others. What fails
-   * in one is left to the next sweep and thrown at the end.
+   * Until nothing is left to erase, or another server is at it. One step in each conversation in turn, so that a long log does not hold up the others. What
+   * fails in one is left to the next sweep and thrown at the end.
    */
   async sweep(): Promise<void> {
     const { database, now } = this.#options;
+    const failures = [
+      ...(await this.#through(
+        () => conversationsWithdrawn(database),
+        (conversation) => eraseWithdrawn(database, conversation),
+      )),
+      ...(await this.#through(
+        () => conversationsDue(database, now()),
+        (conversation) => eraseDue(database, conversation, now()),
+      )),
+    ];
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** Steps until nothing is found; what failed. */
+  async #through(
+    find: () => Promise<readonly ConversationId[]>,
+    step: (conversation: ConversationId) => Promise<ErasureResult>,
+  ): Promise<readonly unknown[]> {
     const failed = new Map<ConversationId, unknown>();
     for (;;) {
-      const due = (await conversationsDue(database, now())).filter((conversation) => !failed.has(conversation));
-      if (due.length === 0) break;
-      for (const conversation of due) {
-        if (this.isEnding) return;
+      const found = (await find()).filter((conversation) => !failed.has(conversation));
+      if (found.length === 0) break;
+      for (const conversation of found) {
+        if (this.isEnding) return [];
         try {
-          if (!(await this.#step(conversation))) return;
+          const result = await step(conversation);
+          // Another server is at it.
+          if (result.kind === "busy") return [];
+          if (result.kind === "erased") this.#options.metrics.erased.inc(result.messages);
         } catch (error) {
           failed.set(conversation, error);
         }
         await this.pause(PAUSE_MS);
       }
     }
-    for (const error of failed.values()) throw error;
-  }
-
-  /** False: another server is at it. */
-  async #step(conversation: ConversationId): Promise<boolean> {
-    const { database, metrics, now } = this.#options;
-    const result = await eraseDue(database, conversation, now());
-    switch (result.kind) {
-      case "erased":
-        metrics.erased.inc(result.messages);
-        return true;
-      case "changed":
-        return true;
-      case "busy":
-        return false;
-      default:
-        return result satisfies never;
-    }
+    return [...failed.values()];
   }
 }

@@ -4,7 +4,7 @@ import { type ConversationId, type ErrorCode, errorRow, idBytes, limits } from "
 import { EntrySchema, type SealedKey, SealedKeySchema } from "@fastchat/protocol/wire/conversation";
 import { type Error as WireError, ErrorSchema } from "@fastchat/protocol/wire/error";
 import { EntriesSchema, type ServerFrame, ServerFrameSchema, ServerPacketSchema } from "@fastchat/protocol/wire/frames";
-import { entryKinds, type StoredEntry } from "../store/entries.ts";
+import { entryKinds, erasedBody, type StoredEntry } from "../store/entries.ts";
 
 // A log holds bodies as bytes, and one entry goes to many sockets: frames with entries are put together from encoded pieces, without reading
 // them again. wire.test.ts compares the result with that of the generated code.
@@ -56,6 +56,7 @@ const bodyFields: Readonly<Record<number, number>> = {
   [entryKinds.link]: field("link", EntrySchema.field),
   [entryKinds.incarnation]: field("incarnation", EntrySchema.field),
   [entryKinds.erased]: field("erased", EntrySchema.field),
+  [entryKinds.withdrawn]: field("erased", EntrySchema.field),
 };
 const entriesFields = {
   conversation: field("conversation", EntriesSchema.field),
@@ -80,7 +81,7 @@ export function encodeEntry(entry: StoredEntry): Uint8Array {
     .tag(entryFields.device, WireType.LengthDelimited)
     .bytes(entry.device)
     .tag(bodyField, WireType.LengthDelimited)
-    .bytes(entry.body)
+    .bytes(entry.kind === entryKinds.withdrawn ? erasedBody(entry) : entry.body)
     .finish();
 }
 

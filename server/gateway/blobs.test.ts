@@ -583,6 +583,35 @@ test("[S4] clean-up: with a message that is erased go its blob and the bytes; wh
   expect(await patch(pass, under.blob, PIECE, under.bytes.subarray(PIECE))).toBe(0);
 });
 
+test("[S5] with a message that its author withdraws goes its blob: from that moment on nobody fetches it, and the clean-up removes it; no other's goes", async () => {
+  const [pass, bobs] = [await passOf(alice.devices[0]!), await passOf(bob.devices[0]!)];
+  await using bobsSocket = await TestSocket.welcome(gateway, bob.devices[0]!);
+  const [gone, kept] = [made(1_000), made(1_000)];
+  for (const each of [gone, kept]) await upload(pass, each);
+  const places = [await say(gone), await say(kept)];
+  const withdrawal = async (by: TestPerson, withdraws: readonly number[]) => {
+    const message = await group.message("gone", by);
+    message.withdraws = [...withdraws];
+    return group.send(message);
+  };
+  await bobsSocket.ask(await withdrawal(bob, places), "sent");
+  for (const each of [gone, kept]) expect(each.bytes.equals((await fetched(bobs, each.blob)) as Buffer)).toBe(true);
+  await socket.ask(await withdrawal(alice, [places[0]!]), "sent");
+  for (const each of [pass, bobs]) expect(await fetched(each, gone.blob)).toBe(ErrorCode.NOT_FOUND);
+  expect(kept.bytes.equals((await fetched(bobs, kept.blob)) as Buffer)).toBe(true);
+  const { entries } = await socket.ask(
+    { case: "fetchEntries", value: { conversation: idBytes(group.id), after: 0, limit: 100 } },
+    "entries",
+  );
+  expect(entries.map(({ body }) => body.case)).toEqual(["link", "erased", "message", "message", "message"]);
+  const cleanUp = cleanUpWith();
+  expect(await cleanUp.sweep()).toMatchObject({ blobs: 1, bytes: 1_000 });
+  expect([await rowsOf(gone.blob), await isThere(gone.blob)]).toEqual([[], false]);
+  // The same file cannot be begun for the message that is gone, to be served again.
+  await upload(pass, gone);
+  expect(await fetched(bobs, gone.blob)).toBe(ErrorCode.NOT_FOUND);
+});
+
 test("clean-up: an upload that was given up goes, one that was taken up again does not, nor what is named, however often it is looked at", async () => {
   const pass = await passOf(alice.devices[0]!);
   const [givenUp, takenUp, named] = [made(PIECE + 1_000), made(PIECE + 1_000), made(1_000)];

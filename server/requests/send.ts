@@ -50,6 +50,7 @@ export const send: Handler<"send"> = async (chat, session, { conversation, messa
       clientMessageId: clientMessageId(message.clientMessageId),
       epoch: message.epoch,
       body: toBinary(SealedMessageSchema, message),
+      withdraws: message.withdraws,
       gate,
       resume,
       answer: resolve,

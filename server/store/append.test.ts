@@ -13,6 +13,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type AppendItem, appendBatch, type AppendVerdict } from "./append.ts";
 import { AppendQueue, type QueuedItem } from "./append-queue.ts";
 import { type Database, openDatabase } from "./database.ts";
+import { entryKinds } from "./entries.ts";
 import { type OpenTestDatabase, TestDatabase } from "./test-database.ts";
 
 let opened: OpenTestDatabase;
@@ -59,6 +60,7 @@ const item = (person: Person, conversation: ConversationId, changes: Partial<App
   clientMessageId: clientMessageId(randomBytes(16)),
   epoch: 3,
   body: randomBytes(40),
+  withdraws: [],
   ...changes,
 });
 
@@ -267,4 +269,40 @@ test("[D3] after a refusal the queue holds what is behind it until a send resume
   expect(shapes(await Promise.all([offer(), offer({ resume: true }), offer()]))).toEqual(["held", "stored 2", "stored 3"]);
   await queue.settled();
   expect(queue.size).toBe(0);
+});
+
+const kindsOf = async (conversation: ConversationId) => (await logOf(conversation)).map(({ kind }) => kind);
+const { message, withdrawn } = entryKinds;
+
+test("[S5] a message takes what it withdraws out of reach with the commit that stores it: the account's own messages, of this conversation, before it", async () => {
+  const alice = await addPerson();
+  const bob = await addPerson();
+  const one = await addConversation(alice, bob);
+  const other = await addConversation(alice, bob);
+  await append([item(alice, one), item(bob, one), item(alice, one), item(alice, other)]);
+  const [bodies] = [await logOf(one)];
+  const withdrawal = item(alice, one, { withdraws: [3, 2, 1_000_000_000, 0] });
+  // Others in the batch withdraw nothing, and one of them what came before it in the same batch.
+  const verdicts = await append([item(bob, one), item(alice, one), withdrawal, item(bob, other), item(alice, one, { withdraws: [5] })]);
+  expect(shapes(verdicts)).toEqual(["stored 4", "stored 5", "stored 6", "stored 2", "stored 7"]);
+  expect(await kindsOf(one)).toEqual([message, message, withdrawn, message, withdrawn, message, message]);
+  expect(await kindsOf(other)).toEqual([message, message]);
+  // Its place, author and id are as they were.
+  const after = await logOf(one);
+  expect(after[2]).toEqual({ ...bodies[2]!, kind: withdrawn });
+  expect(shapes(await append([withdrawal]))).toEqual(["duplicate 6"]);
+});
+
+test("[S5] what is refused withdraws nothing, whatever the rest of its batch does", async () => {
+  const alice = await addPerson();
+  const bob = await addPerson();
+  const conversation = await addConversation(alice, bob);
+  await append([item(alice, conversation), item(bob, conversation), item(alice, conversation)]);
+  const verdicts = await append([
+    item(alice, conversation, { withdraws: [1], epoch: 1 }),
+    item(alice, conversation, { withdraws: [3] }),
+    item(bob, conversation, { withdraws: [2] }),
+  ]);
+  expect(shapes(verdicts)).toEqual(["stale-epoch", "held", "stored 4"]);
+  expect(await kindsOf(conversation)).toEqual([message, withdrawn, message, message]);
 });

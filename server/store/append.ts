@@ -12,6 +12,8 @@ export interface AppendItem {
   readonly epoch: number;
   /** Serialized SealedMessage. */
   readonly body: Uint8Array;
+  /** Sequence numbers of the account's own messages there that go with it [S5]. */
+  readonly withdraws: readonly number[];
 }
 
 export type RefusalReason =
@@ -55,19 +57,24 @@ const refusals: readonly (RefusalReason | undefined)[] = [
 ];
 
 const CALL = "SELECT item, verdict, at_sequence, at_time FROM append_messages($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+/** Where something is withdrawn, which is seldom: up to where its numbers reach among all, for each item, and all of them. */
+const CALL_WITHDRAWING =
+  "SELECT item, verdict, at_sequence, at_time FROM append_messages_and_withdraw($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 /**
- * Appends a batch in one statement (see `append_messages` in the migrations for its phases) and answers with one verdict an item, in order.
+ * Appends a batch in one statement (see `append_messages` in the migrations for its phases) and answers with one verdict an item, in order. What
+ * its messages withdraw is out of everybody's reach with the same commit.
  * Messages of one device and conversation keep their order. An id may stand only once in a batch for a device and conversation. Never throws.
  */
 export async function appendBatch(pool: pg.Pool, items: readonly AppendItem[], now: number): Promise<readonly AppendVerdict[]> {
   // Buffers travel as binary, arrays of bytea as hexadecimal text: one packed buffer a column costs both sides a third.
   const pack = (ids: (item: AppendItem) => Uint8Array) => Buffer.concat(items.map(ids));
+  const withdrawn = items.flatMap(({ withdraws }) => withdraws);
+  let end = 0;
   let rows: Row[];
   try {
     ({ rows } = await pool.query<Row>({
-      name: "append",
-      text: CALL,
+      ...(withdrawn.length === 0 ? { name: "append", text: CALL } : { name: "append-and-withdraw", text: CALL_WITHDRAWING }),
       values: [
         items.length,
         pack((item) => idBytes(item.conversation)),
@@ -79,6 +86,7 @@ export async function appendBatch(pool: pg.Pool, items: readonly AppendItem[], n
         items.map((item) => item.body.length),
         pack((item) => item.body),
         now,
+        ...(withdrawn.length === 0 ? [] : [items.map(({ withdraws }) => (end += withdraws.length)), withdrawn]),
       ],
     }));
   } catch (error) {

@@ -1,8 +1,14 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type AccountId, type ConversationId, conversationId, idBytes, limits } from "@fastchat/protocol";
+import { entryHash } from "@fastchat/protocol/seal";
+import { EntrySchema, ErasedSchema, SealedMessageSchema } from "@fastchat/protocol/wire/conversation";
 import type { Database } from "./database.ts";
 
-/** How the table tells what a body is; the order of the fields of `Entry.body`. */
-export const entryKinds = { message: 1, link: 2, incarnation: 3, erased: 4 } as const;
+/**
+ * How the table tells what a body is; the order of the fields of `Entry.body`. Last a message that its author withdrew: the body is there until it
+ * is erased, and is given to nobody.
+ */
+export const entryKinds = { message: 1, link: 2, incarnation: 3, erased: 4, withdrawn: 5 } as const;
 
 export interface StoredEntry {
   readonly sequence: number;
@@ -13,6 +19,13 @@ export interface StoredEntry {
   readonly kind: number;
   /** Serialized SealedMessage, LinkEntry, Witness or Erased. */
   readonly body: Uint8Array;
+}
+
+/** [S4] What is left of a message whose body goes. Throws where the body is none. */
+export function erasedBody({ sequence, time, account, device, body }: StoredEntry): Uint8Array {
+  const value = fromBinary(SealedMessageSchema, body);
+  const hash = entryHash(create(EntrySchema, { sequence, time: BigInt(time), account, device, body: { case: "message", value } }));
+  return toBinary(ErasedSchema, create(ErasedSchema, { entryHash: hash! }));
 }
 
 // One walk along the primary key, which ends at the limit: the sum over the rows so far needs no row behind. Lengths of bodies that lie outside

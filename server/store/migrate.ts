@@ -8,6 +8,7 @@ import { joinRequestsOfAccount } from "./migrations/0005-join-requests-of-accoun
 import { sessions } from "./migrations/0006-sessions.ts";
 import { receiptKey } from "./migrations/0007-receipt-key.ts";
 import { blobs } from "./migrations/0008-blobs.ts";
+import { withdrawals } from "./migrations/0009-withdrawals.ts";
 
 /** In order; a migration that was released is never changed. */
 const migrations: readonly { readonly name: string; readonly statements: string }[] = [
@@ -19,6 +20,7 @@ const migrations: readonly { readonly name: string; readonly statements: string 
   { name: "sessions", statements: sessions },
   { name: "receipt-key", statements: receiptKey },
   { name: "blobs", statements: blobs },
+  { name: "withdrawals", statements: withdrawals },
 ];
 
 /** Any fixed number: who holds this advisory lock migrates. */

@@ -20,7 +20,7 @@ import { openChatMetrics } from "../metrics.ts";
 import { type AppendItem, appendBatch } from "./append.ts";
 import { openDatabase } from "./database.ts";
 import { entryKinds, readEntries, type StoredEntry } from "./entries.ts";
-import { conversationsDue, eraseDue } from "./retention.ts";
+import { conversationsDue, conversationsWithdrawn, eraseDue, eraseWithdrawn } from "./retention.ts";
 import { connect, type OpenTestDatabase, TestDatabase } from "./test-database.ts";
 
 // Times are chosen: the tests say what time it is.
@@ -68,7 +68,7 @@ function message(conversation: ConversationId, bytes = 50): AppendItem {
     ciphertext: randomBytes(bytes),
   });
   const body = toBinary(SealedMessageSchema, sealed);
-  return { conversation, account, device: deviceId(device), clientMessageId: clientMessageId(id), epoch: 1, body };
+  return { conversation, account, device: deviceId(device), clientMessageId: clientMessageId(id), epoch: 1, body, withdraws: [] };
 }
 
 const append = (items: readonly AppendItem[], now: number) => appendBatch(opened.database.append, items, now);
@@ -97,7 +97,7 @@ const hashOf = (entry: StoredEntry) => entryHash(fromBinary(EntrySchema, encodeE
 
 const kinds = async (conversation: ConversationId) => (await read(conversation)).map(({ kind }) => kind);
 const erase = (conversation: ConversationId, now: number) => eraseDue(opened.database, conversation, now);
-const { message: whole, link, incarnation, erased } = entryKinds;
+const { message: whole, link, incarnation, erased, withdrawn } = entryKinds;
 
 test("[S4] a message is erased when its time is over and not before; its hash, author, time and id outlive the body", async () => {
   const conversation = await addConversation(10);
@@ -198,6 +198,43 @@ test("a crash in between changes nothing, and while one server erases another do
   expect(await read(conversation)).toEqual(before);
   await expect.poll(() => erase(conversation, 20_000)).toEqual({ kind: "erased", messages: 2 });
   expect((await read(conversation)).map(hashOf)).toEqual(before.map(hashOf));
+});
+
+/** A message that withdraws these. */
+const withdrawal = (conversation: ConversationId, withdraws: readonly number[]) => ({ ...message(conversation), withdraws });
+
+test("[S5] what was withdrawn is read as erased from that moment on, with the hash that it had, and the next sweep erases it", async () => {
+  const conversation = await addConversation(0);
+  await append([message(conversation), message(conversation), message(conversation)], 1_000);
+  const before = await read(conversation);
+  await append([withdrawal(conversation, [1, 3])], 2_000);
+  const between = await read(conversation);
+  expect(between.map(({ kind }) => kind)).toEqual([withdrawn, whole, withdrawn, whole]);
+  const bodies = between.map((entry) => fromBinary(EntrySchema, encodeEntry(entry)).body);
+  expect(bodies.map((body) => body.case)).toEqual(["erased", "message", "erased", "message"]);
+  expect(between.slice(0, 3).map(hashOf)).toEqual(before.map(hashOf));
+  expect(await conversationsWithdrawn(opened.database)).toEqual([conversation]);
+  expect(await eraseWithdrawn(opened.database, conversation)).toEqual({ kind: "erased", messages: 2 });
+  const after = await read(conversation);
+  expect(after.map(({ kind }) => kind)).toEqual([erased, whole, erased, whole]);
+  expect(after.slice(0, 3).map(hashOf)).toEqual(before.map(hashOf));
+  expect(after[0]!.body.length).toBe(34);
+  expect(await conversationsWithdrawn(opened.database)).toEqual([]);
+});
+
+test("[S5] what was withdrawn and what is too old goes once, whichever comes first, in steps of bounded size", async () => {
+  const conversation = await addConversation(10);
+  const large = Math.floor(limits.erasedBytesAtOnce / 2);
+  await append(
+    Array.from({ length: 3 }, () => message(conversation, large)),
+    1_000,
+  );
+  await append([withdrawal(conversation, [1, 2, 3])], 1_000);
+  expect(await eraseWithdrawn(opened.database, conversation)).toEqual({ kind: "erased", messages: 1 });
+  expect(await erase(conversation, 20_000)).toEqual({ kind: "erased", messages: 1 });
+  expect(await eraseWithdrawn(opened.database, conversation)).toEqual({ kind: "erased", messages: 1 });
+  expect(await erase(conversation, 20_000)).toEqual({ kind: "erased", messages: 1 });
+  expect(await kinds(conversation)).toEqual([erased, erased, erased, erased]);
 });
 
 test("servers that sweep at once erase everything, and nothing twice", async () => {

@@ -1,11 +1,8 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { conversationId, type ConversationId, idBytes, limits } from "@fastchat/protocol";
-import { entryHash } from "@fastchat/protocol/seal";
-import { EntrySchema, ErasedSchema, SealedMessageSchema } from "@fastchat/protocol/wire/conversation";
 import { sql, type Transaction } from "kysely";
 import type { Database } from "./database.ts";
 import { lookAtBlobsOf } from "./blobs.ts";
-import { entryKinds, type StoredEntry } from "./entries.ts";
+import { entryKinds, erasedBody, type StoredEntry } from "./entries.ts";
 import type { Tables } from "./tables.ts";
 
 /** Any fixed number: who holds this advisory lock erases. */
@@ -26,6 +23,14 @@ export async function conversationsDue(database: Database, now: number): Promise
   return rows.map((row) => conversationId(row.conversation));
 }
 
+/** Conversations in which messages were withdrawn, and their bodies are there still. */
+export async function conversationsWithdrawn(database: Database): Promise<ConversationId[]> {
+  const { rows } = await sql<{ conversation: Buffer }>`
+    SELECT DISTINCT conversation FROM entry WHERE kind = ${sql.lit(entryKinds.withdrawn)}
+    ORDER BY conversation LIMIT ${CONVERSATIONS_AT_ONCE}`.execute(database.query);
+  return rows.map((row) => conversationId(row.conversation));
+}
+
 export type ErasureResult =
   /** So many; what is left is due at another time, or comes again behind the others that wait. */
   | { readonly kind: "erased"; readonly messages: number }
@@ -39,14 +44,12 @@ export type ErasureResult =
  * entry had. Author, device, time and client message id stay, so that the log is whole, and a late retry still a duplicate.
  *
  * Phase 1 takes a lock that lasts as long as the transaction, so that no two servers do the same work. Phase 2 reads what is due and replaces it,
- * without a lock on the conversation: appends go on, and nothing else ever changes an entry. Phase 3 notes how far it came, if the policy is still the
+ * without a lock on the conversation: appends go on, and nothing else ever changes an entry but that it can be withdrawn, which makes no difference here. Phase 3 notes how far it came, if the policy is still the
  * one that was judged by; otherwise all is taken back. A link's transaction that changes it stands either before, and is obeyed, or behind. Whatever ends
  * this in between leaves everything as it was.
  */
 export async function eraseDue(database: Database, conversation: ConversationId, now: number): Promise<ErasureResult> {
-  const erasing = database.query.transaction().execute(async (transaction): Promise<ErasureResult> => {
-    const { rows } = await sql<{ taken: boolean }>`SELECT pg_try_advisory_xact_lock(${ERASING_LOCK}) AS taken`.execute(transaction);
-    if (rows[0]?.taken !== true) return { kind: "busy" };
+  const erasing = alone(database, async (transaction): Promise<ErasureResult> => {
     const policy = await transaction
       .selectFrom("conversation")
       .select(["retention_seconds", "erased_to"])
@@ -57,7 +60,7 @@ export async function eraseDue(database: Database, conversation: ConversationId,
     if (policy === undefined) return { kind: "erased", messages: 0 };
     const { retention_seconds: seconds, erased_to: after } = policy;
     const due = await readDue(transaction, conversation, { after, upToTime: now - 1_000 * seconds });
-    const messages = due.filter(({ kind }) => kind === entryKinds.message);
+    const messages = due.filter(({ kind }) => kind === entryKinds.message || kind === entryKinds.withdrawn);
     if (messages.length > 0) {
       await replace(transaction, conversation, messages);
       await lookAtBlobsOf(transaction, conversation);
@@ -72,8 +75,46 @@ export async function eraseDue(database: Database, conversation: ConversationId,
   });
 }
 
+/**
+ * [S5] Erases what its authors withdrew in a conversation, the oldest first, as much as fits into one step. It was out of reach since the withdrawal was
+ * stored, and stays so whatever ends this in between.
+ */
+export async function eraseWithdrawn(
+  database: Database,
+  conversation: ConversationId,
+): Promise<Exclude<ErasureResult, { kind: "changed" }>> {
+  return alone(database, async (transaction) => {
+    const { rows } = await sql<StoredEntry>`
+      SELECT sequence, time, account, device, kind, body FROM (
+        SELECT *, sum(octet_length(body)) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING) AS bytes, row_number() OVER (ORDER BY sequence) AS place
+        FROM entry WHERE conversation = ${idBytes(conversation)} AND kind = ${sql.lit(entryKinds.withdrawn)}
+        ORDER BY sequence LIMIT ${limits.erasedEntriesAtOnce}
+      ) AS page
+      WHERE bytes <= ${limits.erasedBytesAtOnce} OR place = 1
+      ORDER BY sequence`.execute(transaction);
+    if (rows.length > 0) {
+      await replace(transaction, conversation, rows);
+      await lookAtBlobsOf(transaction, conversation);
+    }
+    return { kind: "erased", messages: rows.length };
+  });
+}
+
+/** In a transaction that holds the lock of who erases. */
+async function alone<Result>(
+  database: Database,
+  act: (transaction: Transaction<Tables>) => Promise<Result>,
+): Promise<Result | { readonly kind: "busy" }> {
+  return database.query.transaction().execute(async (transaction) => {
+    const { rows } = await sql<{ taken: boolean }>`SELECT pg_try_advisory_xact_lock(${ERASING_LOCK}) AS taken`.execute(transaction);
+    return rows[0]?.taken === true ? act(transaction) : { kind: "busy" };
+  });
+}
+
 /** Takes the transaction back. */
 class PolicyChanged extends Error {}
+
+const isMessage = sql<boolean>`kind IN (${sql.lit(entryKinds.message)}, ${sql.lit(entryKinds.withdrawn)})`;
 
 /** The entries next to be looked at, as far as they are due: times never go back along a log [D6]. Of links without the body. */
 async function readDue(
@@ -82,9 +123,9 @@ async function readDue(
   { after, upToTime }: { readonly after: number; readonly upToTime: number },
 ): Promise<readonly StoredEntry[]> {
   const { rows } = await sql<StoredEntry>`
-    SELECT sequence, time, account, device, kind, CASE kind WHEN ${entryKinds.message} THEN body ELSE '' END AS body FROM (
+    SELECT sequence, time, account, device, kind, CASE WHEN ${isMessage} THEN body ELSE '' END AS body FROM (
       SELECT sequence, time, account, device, kind, body,
-        sum(CASE kind WHEN ${entryKinds.message} THEN octet_length(body) ELSE 0 END) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING) AS bytes
+        sum(CASE WHEN ${isMessage} THEN octet_length(body) ELSE 0 END) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING) AS bytes
       FROM entry WHERE conversation = ${idBytes(conversation)} AND sequence > ${after}
       ORDER BY sequence LIMIT ${limits.erasedEntriesAtOnce}
     ) AS page
@@ -100,12 +141,6 @@ async function replace(transaction: Transaction<Tables>, conversation: Conversat
     UPDATE entry SET kind = ${entryKinds.erased}, body = erased.body
     FROM unnest(${sequences}::bigint[], ${bodies}::bytea[]) AS erased (sequence, body)
     WHERE entry.conversation = ${idBytes(conversation)} AND entry.sequence = erased.sequence`.execute(transaction);
-}
-
-function erasedBody({ sequence, time, account, device, body }: StoredEntry): Uint8Array {
-  const value = fromBinary(SealedMessageSchema, body);
-  const hash = entryHash(create(EntrySchema, { sequence, time: BigInt(time), account, device, body: { case: "message", value } }));
-  return toBinary(ErasedSchema, create(ErasedSchema, { entryHash: hash! }));
 }
 
 /**

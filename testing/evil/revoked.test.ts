@@ -85,6 +85,7 @@ async function asksTheDatabase({ profile }: RawDevice, secrets: DeviceSecrets, d
     clientMessageId: clientMessageId(random(16)),
     epoch: 1,
     body: toBinary(SealedMessageSchema, await secrets.message("let me in", 100)),
+    withdraws: [],
   };
   const [sent] = await appendBatch(database.append, [item], Date.now());
   const entry = create(VaultEntrySchema, { slot: random(32), generation: 2, version: 1, sealed: random(60) });
