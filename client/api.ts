@@ -63,6 +63,8 @@ export interface ChatMessage {
   readonly from: { readonly account: AccountId; readonly device: DeviceId; readonly name: string };
   readonly mine: boolean;
   readonly text: string;
+  /** Its author deleted it for everybody: nothing of what it said is left. */
+  readonly deleted: boolean;
   /** Names that stand in the text behind an "@" and mean members. */
   readonly mentions: readonly string[];
   /** One of them is oneself. */
@@ -332,6 +334,14 @@ export interface Client {
    * set it, in a group an admin. It begins a direct conversation that has not begun. Needs a connection. Throws FastChatError FORBIDDEN, NOT_A_MEMBER.
    */
   setRetention(id: ConversationId, seconds: number): Promise<void>;
+
+  /**
+   * [S5] Deletes own messages for everybody: the server gives them to nobody any more and removes them and their files, and every client that hears of it shows
+   * that there was something. Resolves when the server has it, which needs a connection; what ends in between is taken up again. Who has read it may have kept it.
+   *
+   * @throws FastChatError FORBIDDEN, NOT_FOUND, NOT_A_MEMBER, ACCOUNT_CLOSED
+   */
+  deleteMessages(id: ConversationId, sequences: readonly number[]): Promise<void>;
 
   /** Conversations that strangers began, newest first: how many, and those of them that were read so far. */
   requests(): Promise<{ readonly count: number; readonly conversations: readonly ConversationSummary[] }>;

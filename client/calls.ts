@@ -21,6 +21,7 @@ export interface OwnCalls extends Pick<
   | "nameDevice"
   | "sessionPolicy"
   | "setSessionPolicy"
+  | "deleteMessages"
 > {
   /** Reads a stranger's conversation that was left for later, now. */
   readRequest(id: ConversationId): Promise<void>;
@@ -75,6 +76,7 @@ const names = {
     "sessionPolicy",
     "setSessionPolicy",
     "readRequest",
+    "deleteMessages",
     "cancelMessage",
     "sealed",
     "presences",

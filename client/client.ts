@@ -92,6 +92,8 @@ export async function openClientOn<Place>(
   }
 }
 
+const blockedSentence = "Nothing is sent there at present: open the conversation and answer what it asks first.";
+
 class OpenedClient<Place> implements Client {
   readonly me: Me;
   readonly quick: boolean;
@@ -308,6 +310,14 @@ class OpenedClient<Place> implements Client {
 
   async setTyping(id: ConversationId, active: boolean): Promise<void> {
     if (this.#role.kind === "holder") await this.#role.holder.setTyping(id, active);
+  }
+
+  async deleteMessages(id: ConversationId, sequences: readonly number[]): Promise<void> {
+    await this.#checkMayWrite(id);
+    const blocked = (await this.#views.conversation(id))?.blocked ?? "none";
+    // It would wait for an answer that has nothing to do with it.
+    if (blocked !== "none") throw new FastChatError(ErrorCode.FORBIDDEN, { sentence: blockedSentence });
+    await this.#own.deleteMessages(id, sequences);
   }
 
   async receipts(id: ConversationId): Promise<readonly Receipt[]> {

@@ -35,7 +35,7 @@ import { Lane } from "./lane.ts";
 import { endOf, erase, isErasable, lifetimeOf, type ReadMoment } from "./lifetimes.ts";
 import { incarnationAt, LogCheck, type LogDraft, witnessRecord } from "./log-check.ts";
 import { type LogListener, LogReader, type LogReaderParts } from "./log-reader.ts";
-import { doubtOf, identityOf, isMessage, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
+import { doubtOf, identityOf, isMessage, isShown, readMessage, storedBase, storedMessage, storeMessage } from "./log-page.ts";
 import { forkNotice, lostNotice } from "./notices.ts";
 import { keys, prefixes, put, read, remove, schemas, sequenceOfKey } from "./records.ts";
 import { leaveBehind, lostMessages, type Repair, repairLog } from "./restored-log.ts";
@@ -43,6 +43,7 @@ import type { ServerTime } from "./server-clock.ts";
 import { believableTime } from "./server-words.ts";
 import { type Change, prefixRange } from "./storage.ts";
 import { Timers } from "./timers.ts";
+import { Withdrawals } from "./withdrawals.ts";
 import type { VerifiedAccounts } from "@fastchat/protocol/chain";
 import type { Entries } from "@fastchat/protocol/wire/frames";
 
@@ -97,6 +98,8 @@ export interface ConversationListener extends LogListener {
   onDeleted(conversation: Conversation): void;
   /** The same of these, which were over [H4]. */
   onExpired(conversation: Conversation, sequences: readonly number[]): void;
+  /** Their authors deleted these: of some it is shown that there was something, the others are gone [S5]. */
+  onWithdrawn(conversation: Conversation, shown: readonly number[], gone: readonly number[]): void;
   /** This device wrote messages that this profile knows nothing of: it is an older copy of it. */
   onOlderCopy(): void;
   /** The current epoch's key cannot be opened here [C6]. */
@@ -120,6 +123,7 @@ export class Conversation {
   readonly #check: LogCheck;
   readonly #reader: LogReader;
   readonly #timers: Timers;
+  readonly #withdrawals: Withdrawals;
   readonly #awaited = new Set<{ readonly sequence: number; readonly resolve: () => void }>();
   /** That came ahead of their link. */
   readonly #copies: SealedKey[] = [];
@@ -134,6 +138,7 @@ export class Conversation {
     this.#check = new LogCheck(parts.storage, id, parts.me.account, (account) => this.#nameOf(account));
     this.#reader = new LogReader(id, parts, this.chain, this.epochKeys, (account) => this.#nameOf(account));
     this.#timers = new Timers(id);
+    this.#withdrawals = new Withdrawals(id);
   }
 
   static async load(parts: ConversationParts, id: ConversationId): Promise<Conversation | undefined> {
@@ -142,6 +147,7 @@ export class Conversation {
     const conversation = new Conversation(parts, id, record);
     await conversation.chain.load();
     await conversation.#timers.load(parts.storage);
+    await conversation.#withdrawals.load(parts.storage);
     return conversation;
   }
 
@@ -290,7 +296,7 @@ export class Conversation {
       for (const { key, value } of await this.#parts.storage.range(range)) {
         const sequence = sequenceOfKey(key);
         const entry = fromBinary(schemas.entry, value);
-        if (storedMessage(entry) === undefined) continue;
+        if (!isShown(entry)) continue;
         counted.lastMessage ||= sequence;
         if (!equal(entry.account, idBytes(this.#parts.me.account))) counted.lastReceived ||= sequence;
         if (sequence > readUpTo && counted.unread < limits.unreadCounted) this.#countUnread(counted, entry);
@@ -301,11 +307,17 @@ export class Conversation {
   }
 
   #countUnread(counted: { unread: number; mentions: number }, entry: StoredEntry): void {
-    const message = storedMessage(entry);
+    const { unread, mentions } = this.#unreadIn(entry);
+    counted.unread += unread;
+    counted.mentions += mentions;
+  }
+
+  /** What an entry counts for while it is not read. */
+  #unreadIn(entry: StoredEntry): { readonly unread: number; readonly mentions: number } {
+    const content = storedMessage(entry)?.content;
     const me = idBytes(this.#parts.me.account);
-    if (message === undefined || equal(entry.account, me)) return;
-    counted.unread++;
-    if (mentionsIn(message.content).some((account) => equal(account, me))) counted.mentions++;
+    if (content?.kind.case !== "text" || equal(entry.account, me)) return { unread: 0, mentions: 0 };
+    return { unread: 1, mentions: mentionsIn(content).some((account) => equal(account, me)) ? 1 : 0 };
   }
 
   /** Entries that came by themselves. What does not continue the log is left for `catchUp`. */
@@ -516,7 +528,7 @@ export class Conversation {
       if (page.length === 0) return 0;
       for (const { key, value } of page) {
         before = sequenceOfKey(key);
-        if (storedMessage(stored.get(before) ?? fromBinary(schemas.entry, value)) !== undefined) return before;
+        if (isShown(stored.get(before) ?? fromBinary(schemas.entry, value))) return before;
       }
     }
     return 0;
@@ -600,6 +612,7 @@ export class Conversation {
     }
     await this.#check.counters(draft, sequences, "forward");
     await this.#compareClaims(draft);
+    await this.#withdraw(draft);
     this.#keepTime(draft, sequences);
     this.#count(draft, sequences);
     await this.#showLost(draft, sequences[0]);
@@ -611,6 +624,32 @@ export class Conversation {
     if (late.length > 0) await this.#openAwaited(late);
     this.#parts.listener.onStored(this, sequences, live ? "live" : "missed");
     await this.#tellMissingKey();
+  }
+
+  /** [S5] What their authors deleted goes: of what was read now, and of what stands here since before. */
+  async #withdraw(draft: LogDraft): Promise<void> {
+    const { stored, record, withdrawn } = draft;
+    const read = [...stored];
+    this.#withdrawals.note(draft.changes, withdrawn);
+    for (const [sequence, entry] of read) this.#withdrawals.apply(sequence, entry);
+    const [changed, gone]: [number[], number[]] = [[], []];
+    for (const { sequence } of withdrawn) {
+      if (stored.has(sequence) || sequence < this.record.low || sequence > this.record.high) continue;
+      const entry = await this.#check.entry(draft, sequence);
+      const counted = entry && this.#unreadIn(entry);
+      const applied = entry && this.#withdrawals.apply(sequence, entry);
+      if (applied === undefined || counted === undefined) continue;
+      stored.set(sequence, entry!);
+      this.#timers.remove(draft, sequence);
+      (applied.silent ? gone : changed).push(sequence);
+      if (sequence <= record.readUpTo || record.unread >= limits.unreadCounted) continue;
+      record.unread -= counted.unread;
+      record.mentions -= counted.mentions;
+    }
+    if (changed.length + gone.length === 0) return;
+    if (gone.includes(record.lastMessage)) record.lastMessage = await this.#newestMessage(draft);
+    record.revision++;
+    draft.done.push(() => this.#parts.listener.onWithdrawn(this, changed, gone));
   }
 
   /** What the server lost is shown beside this entry [H6]. */
@@ -643,7 +682,7 @@ export class Conversation {
       const mine = equal(entry.account, idBytes(this.#parts.me.account));
       // One that was over when it came was received, and is neither shown nor counted.
       if (!mine) record.lastReceived = Math.max(record.lastReceived, sequence);
-      if (entry.body.case === "message") record.lastMessage = Math.max(record.lastMessage, sequence);
+      if (isShown(entry)) record.lastMessage = Math.max(record.lastMessage, sequence);
       if (!mine && sequence > record.readUpTo) this.#countUnread(record, entry);
       if (mine && equal(entry.device, idBytes(this.#parts.me.device))) {
         const id = clientMessageId(said.id);
@@ -772,6 +811,7 @@ export class Conversation {
     }
     record.low = sequences[0]!;
     await this.#check.counters(draft, sequences.toReversed(), "back");
+    await this.#withdraw(draft);
     await this.#showLost(draft, sequences[0]);
     // What the policy has deleted is looked for from there on again.
     record.deletedUpTo = Math.min(record.deletedUpTo, record.low - 1);
@@ -808,6 +848,7 @@ export class Conversation {
       evidence: new Map(),
       done: [],
       ownIds: [],
+      withdrawn: [],
     };
   }
 
@@ -864,6 +905,7 @@ export class Conversation {
       draft.changes.push(remove(keys.entry(id, sequence)));
     }
     const left = stored.filter(({ key }) => !timed.has(sequenceOfKey(key)));
+    this.#withdrawals.endAt(draft.changes, from);
     draft.changes.push(...leaveBehind(id, draft.record, { from, stored: left, placeOf }), ...placed.changes);
     await this.#check.endAt(draft.record, from);
     Object.assign(draft.record, await this.#recount(draft.record));
@@ -909,6 +951,7 @@ export class Conversation {
       }
       other.notices.push(forkNotice());
       stored.others.push(other);
+      this.#withdrawals.apply(entry.sequence, stored);
       draft.stored.set(entry.sequence, stored);
     }
     if (draft.stored.size === 0) return;
@@ -947,6 +990,7 @@ export class Conversation {
     const changed = [...draft.stored.keys()];
     if (changed.length > 0) {
       await this.#check.witnesses(draft, changed);
+      await this.#withdraw(draft);
       this.#keepTime(draft, changed);
       this.#count(draft, changed);
       record.revision++;
@@ -961,14 +1005,12 @@ export class Conversation {
     if (!isMessage(entry)) return;
     const result = await readMessage(this.id, entry, await this.chain.at(sequence), (epoch) => this.epochKeys.get(epoch));
     stored.notices = stored.notices.filter(({ kind }) => kind !== "unreadable");
-    storeMessage(stored, entry, result, doubtOf(draft.record, entry));
+    this.#reader.takeMessage(draft, stored, entry, result);
     const name = nameOfMessage(stored, entry.body.value.clientMessageId);
     if (result.kind === "message" && said.has(name)) {
       stored.body = { case: "duplicate", value: { $typeName: "fastchat.profile.v1.StoredDuplicate" } };
     }
     said.add(name);
-    this.#reader.noteReference(draft, result);
-    draft.stored.set(sequence, stored);
   }
 
   async #nameOf(account: Uint8Array): Promise<string> {

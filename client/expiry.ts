@@ -52,6 +52,12 @@ export class Expiry {
     if (conversation.isTimed) this.#wake.abort();
   }
 
+  /** Something was, otherwise: the storage is to forget it, too. */
+  deleted(): void {
+    this.#isScrubbed = false;
+    this.#wake.abort();
+  }
+
   /** Milliseconds until something is over next. */
   async #look(closing: AbortSignal): Promise<number> {
     const { conversations, clock, storage } = this.#parts;

@@ -45,6 +45,7 @@ function longLog(places: number, failsAt = Infinity): ExportSource & { read: num
     from: { account, device, name: "alice" },
     mine: true,
     text: `${sequence} ${randomBytes(60).toString("base64")}`,
+    deleted: false,
     mentions: [],
     mentionsMe: false,
     files: [],

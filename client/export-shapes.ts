@@ -135,6 +135,8 @@ export type ExportedItem =
       readonly device: string;
       readonly mine: boolean;
       readonly text: string;
+      /** Its author deleted it for everybody: nothing else of it is left. */
+      readonly deleted: boolean;
       readonly mentions: readonly string[];
       readonly files: readonly ExportedFile[];
       readonly status: ChatMessage["status"];
@@ -164,10 +166,10 @@ export function exportedItem(item: ChatItem, fileOf: (file: ChatFile, place: num
   const { sequence = null } = item;
   const time = isoTime(item.time);
   if (item.kind === "notice") return { type: "notice", sequence, time, notice: item.notice, text: item.text };
-  const { id, from, mine, text, mentions, status, doubt } = item;
+  const { id, from, mine, text, deleted, mentions, status, doubt } = item;
   const { name, account, device } = from;
   const files = item.files.map((file, place) => exportedFile(file, fileOf(file, place)));
-  return { type: "message", sequence, time, id, from: name, account, device, mine, text, mentions, files, status, doubt };
+  return { type: "message", sequence, time, id, from: name, account, device, mine, text, deleted, mentions, files, status, doubt };
 }
 
 function exportedFile({ name, bytes, kind, mediaType, size, durationMs, thumbnail }: ChatFile, file: string | null): ExportedFile {

@@ -18,7 +18,19 @@ const id = new Uint8Array(32).fill(1);
 function message(sequence: number, text: string, from = "bob"): ExportedItem {
   const time = new Date(BEGAN + sequence * 10 * MINUTES).toISOString();
   const author = { from, account: accountId(id), device: "d", mine: from === "alice" };
-  return { type: "message", sequence, time, id: "1", ...author, text, mentions: [], files: [], status: "read", doubt: "none" };
+  return {
+    type: "message",
+    sequence,
+    time,
+    id: "1",
+    ...author,
+    text,
+    deleted: false,
+    mentions: [],
+    files: [],
+    status: "read",
+    doubt: "none",
+  };
 }
 
 function conversation(title: string, messages: number, more: Partial<ExportedConversation> = {}): ExportedConversation {

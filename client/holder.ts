@@ -24,6 +24,7 @@ import { ConversationSettings } from "./conversation-settings.ts";
 import { ConversationLinks } from "./conversation-links.ts";
 import type { Conversation } from "./conversation.ts";
 import { Conversations } from "./conversations.ts";
+import { deleteMessages } from "./deletion.ts";
 import { Devices } from "./devices.ts";
 import { Drafts } from "./drafts.ts";
 import type { Blobs } from "./files/blobs.ts";
@@ -34,7 +35,7 @@ import type { Gateway } from "./gateway.ts";
 import { GroupCalls } from "./groups.ts";
 import { ToldConnection } from "./holder-connection.ts";
 import { News } from "./news.ts";
-import { Outbox } from "./outbox.ts";
+import { Outbox, saysSomething } from "./outbox.ts";
 import { OwnAccount, type ToldDevices } from "./own-account.ts";
 import { pause } from "./pause.ts";
 import { People } from "./people.ts";
@@ -250,7 +251,7 @@ export class Holder {
       conversationOf: (id) => this.#conversations.need(id),
       manifestReference: () => this.#vault.manifestReference(),
       onChanged: (conversation, outgoing) => {
-        this.#news.outgoing(conversation, outgoing);
+        this.#news.outgoing(conversation, outgoing.filter(saysSomething));
         quietly(this.requests.spoke(conversation));
       },
       onBlocked: (conversation) => emit({ kind: "conversations", conversations: [conversation] }),
@@ -356,6 +357,12 @@ export class Holder {
         onExpired: ({ id }, sequences) => {
           emit({ kind: "expired", conversation: id, sequences });
           emit({ kind: "conversations", conversations: [id] });
+        },
+        onWithdrawn: (conversation, shown, gone) => {
+          const { id } = conversation;
+          if (gone.length > 0) emit({ kind: "expired", conversation: id, sequences: gone });
+          quietly(this.#news.itemsChanged(conversation, shown));
+          this.#expiry.deleted();
         },
         onRules: (id) => {
           const conversation = this.#conversations.get(id);
@@ -505,6 +512,7 @@ export class Holder {
       sessionPolicy: () => devices.sessionPolicy(),
       setSessionPolicy: (account) => devices.setSessionPolicy(account),
       readRequest: (id) => this.requests.read(id),
+      deleteMessages: (id, sequences) => deleteMessages({ storage, account: me.account, outbox: this.outbox }, id, sequences),
       cancelMessage: (message) => this.outbox.cancel(message),
       sealed: (call) => this.#sealedCalls.take(call),
       presences: (people) => this.#presence.look(people),

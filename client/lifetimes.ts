@@ -37,7 +37,7 @@ export function endOf(message: TimedMessage, reader: { readonly upTo: number; re
   return begun + 1_000 * lifetime;
 }
 
-/** Deletes what was written; that it was, who did, and its hash stay [S4]. Also what stands beside it: shown by the server at other times, or lost by it. */
+/** Deletes what was written, or that it was deleted; that something was, who did, and its hash stay [S4]. Also what stands beside it: shown by the server at other times, or lost by it. */
 export function erase(entry: StoredEntry): void {
   if (isWriting(entry)) {
     const said = identityOf(entry);
@@ -51,7 +51,8 @@ export function erase(entry: StoredEntry): void {
 /** Whether an entry, or what stands beside it, holds what was written, opened or not. */
 export const isErasable = (entry: StoredEntry): boolean => isWriting(entry) || entry.others.some(isErasable);
 
-const isWriting = ({ body }: StoredEntry): boolean => body.case === "message" || body.case === "unreadable";
+const isWriting = ({ body }: StoredEntry): boolean =>
+  body.case === "message" || body.case === "unreadable" || (body.case === "erased" && body.value.deleted);
 
 /** Seconds that somebody wants a message to live. Throws RangeError. */
 export function checkedLifetime(seconds: number): number {

@@ -33,6 +33,7 @@ const draftOf = (stored: ReadonlyMap<number, StoredEntry>, record: LogDraft["rec
   done: [],
   evidence: new Map(),
   ownIds: [],
+  withdrawn: [],
 });
 
 test("[S2] quadratic reading: the log is looked through once for a device that writes under one counter, and its notices stay right", async () => {

@@ -16,6 +16,7 @@ import { identityOf, storedMessage } from "./log-page.ts";
 import { claimNotice, contradictionNotice, falseIncarnationNotice, orderNotice, runsTwiceNotice } from "./notices.ts";
 import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
+import type { Withdrawn } from "./withdrawals.ts";
 
 /** Running hashes kept at hand: witnesses mostly name recent entries. */
 const RECENT_HASHES = 4_096;
@@ -34,6 +35,8 @@ export interface LogDraft {
   readonly evidence: Map<AccountId, readonly SignedLink[]>;
   readonly done: (() => void)[];
   readonly ownIds: ClientMessageId[];
+  /** What messages of this page delete [S5]. */
+  readonly withdrawn: Withdrawn[];
 }
 
 /** Whether a log is whole and in order, as far as what people signed tells [S2], [S4]. Writes what it finds into the draft. */

@@ -27,7 +27,7 @@ export interface MessageAuthor {
   readonly id: ClientMessageId;
 }
 
-type MessageEntry = Entry & { readonly body: Extract<Entry["body"], { case: "message" }> };
+export type MessageEntry = Entry & { readonly body: Extract<Entry["body"], { case: "message" }> };
 
 export const isMessage = (entry: Entry): entry is MessageEntry => entry.body.case === "message";
 
@@ -105,6 +105,16 @@ export function storedMessage(stored: StoredEntry): { id: ClientMessageId; conte
   const { clientMessageId: id, content, doubt } = stored.body.value;
   return { id: clientMessageId(id), content: fromBinary(MessageContentSchema, content), doubt };
 }
+
+/** An entry that is shown as a message; without content: its author deleted what it said [S5]. */
+export function shownMessage(stored: StoredEntry): { id: ClientMessageId; content: MessageContent | undefined; doubt: string } | undefined {
+  if (stored.body.case === "erased" && stored.body.value.deleted)
+    return { id: clientMessageId(stored.body.value.clientMessageId), content: undefined, doubt: "none" };
+  const message = storedMessage(stored);
+  return message?.content.kind.case === "text" ? message : undefined;
+}
+
+export const isShown = (stored: StoredEntry): boolean => shownMessage(stored) !== undefined;
 
 /** By what a message is known again, also when what it said is deleted; undefined: there is none, or nobody read it here. */
 export function identityOf({ body }: StoredEntry): { readonly id: Uint8Array; readonly counter: number } | undefined {

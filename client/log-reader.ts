@@ -16,11 +16,12 @@ import {
 } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { keepProfile, lastProfileOf, openGroupProfile, recordStep, signedProfileOf } from "./group-record.ts";
 import { type LogDraft, witnessRecord } from "./log-check.ts";
-import { doubtOf, isMessage, type ReadMessage, readMessage, storedBase, storeMessage } from "./log-page.ts";
+import { doubtOf, isMessage, type MessageEntry, type ReadMessage, readMessage, storedBase, storeMessage } from "./log-page.ts";
 import { evidenceNotice, incarnationNotice, invalidLinkNotice, linkMismatchNotice, linkNotices, profileSentence } from "./notices.ts";
 import { keys } from "./records.ts";
 import { believableTime } from "./server-words.ts";
 import type { Storage } from "./storage.ts";
+import { withdrawnBy } from "./withdrawals.ts";
 
 /** Accounts taken in between two pauses. */
 const LEARNED_AT_ONCE = 64;
@@ -133,13 +134,20 @@ export class LogReader {
       const result = this.#judged(draft, entry, opened[place]!);
       const stored = this.#base(draft, entry);
       if (stored === undefined) return;
-      storeMessage(stored, entry, result, doubtOf(draft.record, entry));
-      draft.stored.set(entry.sequence, stored);
-      this.noteReference(draft, result);
+      this.takeMessage(draft, stored, entry, result);
     }
   }
 
-  noteReference(draft: LogDraft, message: ReadMessage): void {
+  /** A message that was read, into its entry, with what follows from it. */
+  takeMessage(draft: LogDraft, stored: StoredEntry, entry: MessageEntry, result: ReadMessage): void {
+    const doubt = doubtOf(draft.record, entry);
+    storeMessage(stored, entry, result, doubt);
+    draft.stored.set(entry.sequence, stored);
+    draft.withdrawn.push(...withdrawnBy(entry, result, doubt));
+    this.#noteReference(draft, result);
+  }
+
+  #noteReference(draft: LogDraft, message: ReadMessage): void {
     if (message.kind === "unreadable" || message.author.account !== this.#parts.me.account) return;
     const { manifest } = message.content;
     if (manifest.length > 0) draft.done.push(() => this.#parts.onReference(manifest));

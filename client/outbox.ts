@@ -9,6 +9,7 @@ import {
   idBytes,
   limits,
 } from "@fastchat/protocol";
+import type { ConversationState } from "@fastchat/protocol/chain";
 import { random, sealedFileSize, sealMessage, utf8 } from "@fastchat/protocol/seal";
 import { type File, FileSchema, MessageContentSchema } from "@fastchat/protocol/wire/conversation";
 import { backoff } from "./backoff.ts";
@@ -16,7 +17,8 @@ import { type Connection, ConnectionLost } from "./connection.ts";
 import { type ConversationLinks, type LinkAuthor, SendingBlocked } from "./conversation-links.ts";
 import type { Conversation } from "./conversation.ts";
 import { mentionedIn } from "./mentions.ts";
-import type { OutboxItem } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { stillStanding } from "./deletion.ts";
+import type { OutboxItem, OutgoingDeletion } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { Lane } from "./lane.ts";
 import { pause } from "./pause.ts";
 import { keys, outboxKeyParts, prefixes, put, remove, schemas } from "./records.ts";
@@ -64,6 +66,8 @@ export interface Writing {
   readonly expiresAfter: number;
   /** With the first text. */
   readonly files?: readonly StagedFile[];
+  /** What goes with the first text, which is empty. */
+  readonly deletes?: readonly OutgoingDeletion[];
 }
 
 /** A file that lies sealed in the staging. */
@@ -83,7 +87,7 @@ export function checkText(text: string): void {
  */
 export async function leaveInOutbox(storage: Storage, writings: readonly Writing[]): Promise<Outgoing[]> {
   const time = BigInt(Date.now());
-  const left = writings.map(async ({ conversation, texts, expiresAfter, files = [] }) => {
+  const left = writings.map(async ({ conversation, texts, expiresAfter, files = [], deletes = [] }) => {
     const [last] = await storage.range({ ...prefixRange(prefixes.outboxOf(conversation)), reverse: true, limit: 1 });
     const first = last === undefined ? 1 : outboxKeyParts(last.key).order + 1;
     return texts.map((given, place): Outgoing => {
@@ -96,6 +100,7 @@ export async function leaveInOutbox(storage: Storage, writings: readonly Writing
         time,
         expiresAfter,
         files: place > 0 ? [] : files.map(({ file, staged }) => ({ file: toBinary(FileSchema, file), staged })),
+        deletes: place > 0 ? [] : [...deletes],
       });
       const order = first + place;
       return { conversation, id, order, key: keys.outbox(conversation, order, id), item, sent: undefined };
@@ -116,6 +121,9 @@ export async function readOutbox(storage: Storage, conversation?: ConversationId
 
 /** It lacks nothing to be sent. */
 const isReady = ({ failed, files }: OutboxItem): boolean => failed === 0 && files.every(({ uploaded }) => uploaded);
+
+/** It says something, and is shown while it waits. */
+export const saysSomething = ({ item }: Outgoing): boolean => item.deletes.length === 0;
 
 /** Its files are on their way. */
 export const isUploading = ({ failed, files }: OutboxItem): boolean => failed === 0 && files.some(({ uploaded }) => !uploaded);
@@ -155,6 +163,8 @@ export class Outbox {
   readonly #enqueueing = new Lane();
   readonly #closing = new AbortController();
   readonly #driving = new Set<Promise<void>>();
+  /** Who waits for a deletion. */
+  readonly #deleting = new Map<ClientMessageId, PromiseWithResolvers<void>>();
 
   constructor(parts: OutboxParts) {
     this.#parts = parts;
@@ -178,6 +188,14 @@ export class Outbox {
       return left;
     });
     return outgoing.map(({ id }) => id);
+  }
+
+  /** Deletes own messages; resolves when that stands in the log. Throws FastChatError where the server refuses it for good: then it is not tried again. */
+  async delete(conversation: ConversationId, deletes: readonly OutgoingDeletion[], expiresAfter: number): Promise<void> {
+    const [id] = await this.add([{ conversation, texts: [""], expiresAfter, deletes }]);
+    const deleting = Promise.withResolvers<void>();
+    this.#deleting.set(id!, deleting);
+    await deleting.promise;
   }
 
   /** Whether something of this conversation (undefined: of any) is neither on the server nor refused for good. */
@@ -221,7 +239,11 @@ export class Outbox {
     const queue = this.#queues.get(conversation);
     if (queue === undefined) return;
     const gone = ids.flatMap((id) => queue.outgoing.get(id) ?? []);
-    for (const id of ids) queue.outgoing.delete(id);
+    for (const id of ids) {
+      queue.outgoing.delete(id);
+      this.#deleting.get(id)?.resolve();
+      this.#deleting.delete(id);
+    }
     this.#parts.onGone(gone);
     queue.window = done(queue.window, ids);
     this.drive(conversation);
@@ -325,6 +347,9 @@ export class Outbox {
   async close(): Promise<void> {
     this.#closing.abort();
     for (const { overdue } of this.#queues.values()) clearTimeout(overdue);
+    // What is left is sent when the profile is opened next.
+    for (const { reject } of this.#deleting.values())
+      reject(new FastChatError(ErrorCode.UNAVAILABLE, { detail: "The client was closed." }));
     await Promise.all(this.#driving);
   }
 
@@ -439,15 +464,14 @@ export class Outbox {
       };
       const { witness } = conversation;
       const manifest = this.#parts.manifestReference();
+      const said = await Promise.all(outgoing.map(({ item }) => this.#saidBy(conversation.id, item, state)));
       sealed = await Promise.all(
-        outgoing.map(({ id, item }) => {
-          const { time, counter, text, expiresAfter } = item;
-          const files = filesOf(item);
-          const kind = { case: "text", value: { text, mentions: mentionedIn(text, state), files } } as const;
+        outgoing.map(({ id, item }, place) => {
+          const { time, counter, expiresAfter } = item;
+          const { kind, ...named } = said[place]!;
           const content = create(MessageContentSchema, { time, counter, manifest, kind, expiresAfter });
           if (witness !== undefined) content.witness = witness;
-          const blobs = files.map(({ blob }) => blob);
-          return sealMessage(key, context, { clientMessageId: id, blobs }, content, author.signingSeed);
+          return sealMessage(key, context, { clientMessageId: id, ...named }, content, author.signingSeed);
         }),
       );
     } catch (error) {
@@ -464,6 +488,19 @@ export class Outbox {
         (error: unknown) => this.#refused(queue, each, error),
       );
     }
+  }
+
+  /** What a message says, and what of that its envelope names in the clear. */
+  async #saidBy(id: ConversationId, item: OutboxItem, state: ConversationState) {
+    if (item.deletes.length > 0) {
+      const deleted = await stillStanding(this.#parts.storage, id, item.deletes);
+      const messages = deleted.map(({ message }) => message);
+      return { kind: { case: "deletion", value: { messages } }, withdraws: deleted.map(({ sequence }) => sequence) } as const;
+    }
+    const { text } = item;
+    const files = filesOf(item);
+    const kind = { case: "text", value: { text, mentions: mentionedIn(text, state), files } } as const;
+    return { kind, blobs: files.map(({ blob }) => blob) };
   }
 
   /** [S2] A counter is given once, before the message is sealed for the first time, and kept. */
@@ -532,9 +569,20 @@ export class Outbox {
   }
 
   async #fail(queue: Queue, ids: readonly ClientMessageId[], error: FastChatError): Promise<void> {
-    const failed = ids.flatMap((id) => queue.outgoing.get(id) ?? []);
+    const some = ids.flatMap((id) => queue.outgoing.get(id) ?? []);
+    const failed = some.filter(saysSomething);
+    // Of a deletion nobody sees that it failed but who waits for it.
+    const dropped = some.filter((outgoing) => !saysSomething(outgoing));
     for (const outgoing of failed) outgoing.item = create(schemas.outbox, { ...outgoing.item, failed: error.code });
-    await this.#parts.storage.commit(failed.map(({ key, item }) => put(key, schemas.outbox, item)));
+    await this.#parts.storage.commit([
+      ...failed.map(({ key, item }) => put(key, schemas.outbox, item)),
+      ...dropped.map(({ key }) => remove(key)),
+    ]);
+    for (const { id } of dropped) {
+      queue.outgoing.delete(id);
+      this.#deleting.get(id)?.reject(error);
+      this.#deleting.delete(id);
+    }
     const gone = new Set(ids);
     for (const id of ids) queue.window = land(queue.window, id, "refused-for-good");
     queue.window = { ...queue.window, queue: queue.window.queue.filter(({ id }) => !gone.has(id)) };

@@ -9,6 +9,7 @@ import {
   HolderConnectionSchema,
   KnownAccountSchema,
   OutboxItemSchema,
+  OutgoingDeletionSchema,
   ProfileSchema,
   RunningSchema,
   ServerClockSchema,
@@ -19,6 +20,7 @@ import {
   VaultRecordSchema,
   WarningsSchema,
   WishSchema,
+  WithdrawalSchema,
 } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import type { Change, Storage } from "./storage.ts";
 
@@ -40,6 +42,8 @@ export const keys = {
   entry: (conversation: ConversationId, sequence: number) => `entry/${conversation}/${number(sequence)}`,
   /** Of an entry whose message has a lifetime. */
   timer: (conversation: ConversationId, sequence: number) => `timer/${conversation}/${number(sequence)}`,
+  /** Of a deleted message: account, device and id, hexadecimal, between slashes. */
+  withdrawal: (conversation: ConversationId, message: string) => `withdrawal/${conversation}/${message}`,
   /** An entry that stood at this place, and that the server lost [H6]. */
   lost: (conversation: ConversationId, sequence: number) => `lost/${conversation}/${number(sequence)}`,
   /** `order` counts up within a conversation; the id keeps two processes that chose the same one apart. */
@@ -72,6 +76,8 @@ export const prefixes = {
   entries: (conversation: ConversationId) => `entry/${conversation}/`,
   allTimers: "timer/",
   timers: (conversation: ConversationId) => `timer/${conversation}/`,
+  allWithdrawals: "withdrawal/",
+  withdrawals: (conversation: ConversationId) => `withdrawal/${conversation}/`,
   lost: (conversation: ConversationId) => `lost/${conversation}/`,
   outbox: "outbox/",
   outboxOf: (conversation: ConversationId) => `outbox/${conversation}/`,
@@ -99,7 +105,9 @@ export const schemas = {
   chain: ChainRecordSchema,
   entry: StoredEntrySchema,
   timer: TimerSchema,
+  withdrawal: WithdrawalSchema,
   outbox: OutboxItemSchema,
+  outgoingDeletion: OutgoingDeletionSchema,
   unread: UnreadRequestSchema,
   vault: VaultRecordSchema,
   vaultCursor: VaultCursorSchema,

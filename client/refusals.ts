@@ -2,7 +2,7 @@ import { ErrorCode, FastChatError } from "@fastchat/protocol";
 import type { ConversationChange } from "@fastchat/protocol/chain";
 
 /** What a group's policy or one's role may not allow. */
-export type Refused = "add" | "remove" | "role" | "policy" | "profile" | "write";
+export type Refused = "add" | "remove" | "role" | "policy" | "profile" | "write" | "delete";
 
 /** Why somebody may not do that, for people; the same words for a group in which members may add. */
 export function refusalOf(refused: Refused, mayMembersAdd = false): string {
@@ -19,6 +19,8 @@ export function refusalOf(refused: Refused, mayMembersAdd = false): string {
       return "Only an admin can change the group's name, description and picture.";
     case "write":
       return "Only admins write here.";
+    case "delete":
+      return "Only who wrote a message can delete it for everybody.";
     default:
       return refused satisfies never;
   }
@@ -27,7 +29,7 @@ export function refusalOf(refused: Refused, mayMembersAdd = false): string {
 export const refusal = (refused: Refused, mayMembersAdd?: boolean): FastChatError =>
   new FastChatError(ErrorCode.FORBIDDEN, { sentence: refusalOf(refused, mayMembersAdd) });
 
-const isRefused = (change: ConversationChange["case"]): change is Exclude<Refused, "write"> =>
+const isRefused = (change: ConversationChange["case"]): change is Exclude<Refused, "write" | "delete"> =>
   change === "add" || change === "remove" || change === "role" || change === "policy" || change === "profile";
 
 /** Why a change of a conversation was not even written: the rules that everybody applies would refuse it. */

@@ -20,8 +20,8 @@ import type { Conversation as ConversationRecord, Group as GroupRecord, StoredEn
 import { chatFile, filesIn } from "./files/received-file.ts";
 import { groupTitle, isOwn, profileOf } from "./group-record.ts";
 import { lifetimeOf } from "./lifetimes.ts";
-import { storedMessage } from "./log-page.ts";
-import { filesOf, isUploading, type Outgoing, readOutbox, sealedBytesOf } from "./outbox.ts";
+import { shownMessage, storedMessage } from "./log-page.ts";
+import { filesOf, isUploading, type Outgoing, readOutbox, saysSomething, sealedBytesOf } from "./outbox.ts";
 import { keys, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
 import { beginningOf, type Standing, type StandingConversation, type Standings } from "./standing.ts";
 import type { ServerTime } from "./server-clock.ts";
@@ -208,7 +208,7 @@ export class Views {
 
   /** What lies in the outbox, in order. */
   async outgoing(id: ConversationId): Promise<ChatMessage[]> {
-    return (await readOutbox(this.#parts.storage, id)).map((outgoing) => this.outgoingItem(outgoing));
+    return (await readOutbox(this.#parts.storage, id)).filter(saysSomething).map((outgoing) => this.outgoingItem(outgoing));
   }
 
   outgoingItem({ conversation, id, item }: Outgoing): ChatMessage {
@@ -222,6 +222,7 @@ export class Views {
       from: { account: me.account, device: me.device, name: me.name },
       mine: true,
       text: item.text,
+      deleted: false,
       // Known once it is sealed for the members of that time.
       mentions: [],
       mentionsMe: false,
@@ -366,8 +367,9 @@ export class Views {
     return [...(message === undefined ? [] : [message]), ...notices, ...others.flat()];
   }
 
-  async #text({ kind }: MessageContent): Promise<Pick<ChatMessage, "text" | "mentions" | "mentionsMe">> {
-    if (kind.case !== "text") return { text: "", mentions: [], mentionsMe: false };
+  async #text(content: MessageContent | undefined): Promise<Pick<ChatMessage, "text" | "mentions" | "mentionsMe">> {
+    if (content?.kind.case !== "text") return { text: "", mentions: [], mentionsMe: false };
+    const { kind } = content;
     const accounts = kind.value.mentions.slice(0, limits.mentionsPerMessage).filter(isHash).map(accountId);
     const names = await Promise.all(accounts.map((account) => this.#nameOf(account)));
     const mentionsMe = accounts.includes(this.#parts.me.account);
@@ -381,9 +383,10 @@ export class Views {
     entry: StoredEntry,
     time: number,
   ): Promise<ChatMessage | undefined> {
-    const message = storedMessage(entry);
+    const message = shownMessage(entry);
     if (message === undefined) return undefined;
-    const expiresAfter = lifetimeOf(message.content);
+    const { content } = message;
+    const expiresAfter = content === undefined ? 0 : lifetimeOf(content);
     const expires = await this.#endOf(conversation, record, { sequence, time, expiresAfter });
     // It is about to be deleted.
     if (expires !== undefined && expires <= this.#parts.clock.now()) return undefined;
@@ -397,8 +400,9 @@ export class Views {
       sequence,
       from: { account, device: deviceId(entry.device), name },
       mine,
-      ...(await this.#text(message.content)),
-      files: filesIn(message.content).map(chatFile),
+      deleted: content === undefined,
+      ...(await this.#text(content)),
+      files: content === undefined ? [] : filesIn(content).map(chatFile),
       refusal: undefined,
       upload: undefined,
       time,

@@ -170,7 +170,8 @@ function rowsOf(item: ExportedItem, before: ExportedItem | undefined): HTMLEleme
   if (item.mine) head.append(` · ${item.status}`);
   if (item.doubt !== "none") head.append(" · ", part("span", "warning", doubts[item.doubt]));
   row.append(head);
-  if (item.text !== "" || item.files.length === 0) {
+  if (item.deleted) row.append(part("p", "quiet", "This message was deleted."));
+  else if (item.text !== "" || item.files.length === 0) {
     const text = part("p", "text", harmlessText(item.text));
     text.dir = "auto";
     row.append(text);

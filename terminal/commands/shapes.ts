@@ -1,7 +1,7 @@
 import type { ChatFile, ChatItem, ChatMessage, ConversationSummary, Person } from "@fastchat/client";
 import { lengthWords } from "../durations.ts";
 import { isEnding } from "../lifetimes.ts";
-import { fileWords, messageWords } from "../files/words.ts";
+import { deletedWords, fileWords, messageWords } from "../files/words.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { calendarTime, stampWords } from "../time.ts";
 import { unreadWords } from "../words.ts";
@@ -46,6 +46,7 @@ export function itemObject(item: ChatItem, conversation: ConversationSummary): J
     from: item.from.name,
     mine: item.mine,
     text: item.text,
+    deleted: item.deleted,
     mentions: item.mentions,
     mentionsMe: item.mentionsMe,
     files: item.files.map(fileObject),
@@ -56,15 +57,27 @@ export function itemObject(item: ChatItem, conversation: ConversationSummary): J
   };
 }
 
+const groupMark = ({ kind, title }: ConversationSummary): string => (kind === "group" ? `[${shortTitle(title)}] ` : "");
+
 /** One line, with the further lines of a text set in: none can pass for a message of its own. */
 export function itemLine(item: ChatItem, conversation: ConversationSummary): string {
-  const place = conversation.kind === "group" ? `[${shortTitle(conversation.title)}] ` : "";
-  const start = `${stampWords(item.time)} ${place}`;
+  const start = `${stampWords(item.time)} ${groupMark(conversation)}`;
   if (item.kind === "notice") return `${start}* ${safeLine(item.text)}`;
   const status = item.mine && item.status !== "read" && item.status !== "delivered" && item.status !== "sent" ? ` [${item.status}]` : "";
   const doubt = item.doubt === "none" ? "" : ` [${item.doubt}]`;
   return `${start}${safeName(item.from.name)}:${status}${doubt}${lifetimeMark(item)} ${safeText(withFiles(item)).replaceAll("\n", "\n    ")}`;
 }
+
+/** One that was shown, and is deleted. */
+export const deletedObject = ({ id, sequence }: Pick<ChatMessage, "id" | "sequence">, conversation: ConversationSummary): JsonObject => ({
+  type: "deleted",
+  ...placeObject(conversation),
+  id,
+  sequence: sequence ?? null,
+});
+
+export const deletedLine = ({ from, time }: Pick<ChatMessage, "from" | "time">, conversation: ConversationSummary): string =>
+  `${stampWords(time)} ${groupMark(conversation)}* ${safeName(from.name)} deleted a message of that time.`;
 
 export const fileObject = ({ name, bytes, kind, mediaType, size, durationMs }: ChatFile) => ({
   name,
@@ -76,7 +89,10 @@ export const fileObject = ({ name, bytes, kind, mediaType, size, durationMs }: C
   duration: durationMs === undefined ? null : durationMs / 1_000,
 });
 
-const withFiles = ({ text, files }: ChatMessage): string => [...(text === "" ? [] : [text]), ...files.map(fileWords)].join("\n");
+function withFiles(message: ChatMessage): string {
+  const { text, files, deleted } = message;
+  return deleted ? `(${deletedWords(message)})` : [...(text === "" ? [] : [text]), ...files.map(fileWords)].join("\n");
+}
 
 /** Of a message that carries a lifetime of its own. */
 function lifetimeMark(message: ChatMessage): string {

@@ -1,4 +1,4 @@
-import type { ChatItem, Client, ConversationSummary } from "@fastchat/client";
+import type { ChatItem, ChatMessage, Client, ConversationSummary } from "@fastchat/client";
 import type { Output } from "../output.ts";
 import { openSignedIn, refuseEnded } from "../place.ts";
 import { watchReader } from "../watch-reader.ts";
@@ -7,7 +7,7 @@ import { markRead } from "./catch-up.ts";
 import { command } from "./command.ts";
 import { conversationWith } from "./destination.ts";
 import { itemsAfter } from "./pages.ts";
-import { itemLine, itemObject, safeNameOf } from "./shapes.ts";
+import { deletedLine, deletedObject, itemLine, itemObject, safeNameOf } from "./shapes.ts";
 import { watchRequests } from "./waiting-requests.ts";
 import { showWarnings } from "./warnings.ts";
 import { endedWords } from "./words.ts";
@@ -77,9 +77,20 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
     waiting.clear();
     wake.resolve();
   };
+  /** Deleted since they were printed, and those of which that was said. */
+  const deleted: ChatMessage[] = [];
+  const told = new Set<ChatMessage["id"]>();
+  const noteDeleted = (item: ChatItem): void => {
+    if (item.kind !== "message" || !item.deleted || !shows(item) || told.has(item.id)) return;
+    if (item.sequence === undefined || item.sequence > (cursors.get(item.conversation) ?? 0)) return;
+    told.add(item.id);
+    deleted.push(item);
+  };
   const unsubscribe = client.subscribe((event) => {
-    if (event.kind === "items") dirty.add(event.conversation);
-    else if (event.kind === "conversations") for (const id of event.conversations) dirty.add(id);
+    if (event.kind === "items") {
+      event.items.forEach(noteDeleted);
+      dirty.add(event.conversation);
+    } else if (event.kind === "conversations") for (const id of event.conversations) dirty.add(id);
     else if (event.kind === "connection" && event.connection.kind === "ended") return stop();
     else return;
     wake.resolve();
@@ -98,6 +109,7 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
         });
         if (done) break;
       }
+      for (const message of deleted.splice(0)) await printDeleted(message);
       if (dirty.size === 0 && !done) await wake.promise;
       wake = Promise.withResolvers<void>();
     }
@@ -123,6 +135,11 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
     }
     cursors.set(id, Math.max(cursor, (await client.conversation(id))?.head ?? 0));
     if (only !== undefined) sayWhetherOut(conversation);
+  }
+
+  async function printDeleted({ conversation: id, ...message }: ChatMessage): Promise<void> {
+    const conversation = await client.conversation(id);
+    if (conversation !== undefined) await output.print(deletedObject(message, conversation), deletedLine(message, conversation));
   }
 
   /** Those of strangers, and of people who are blocked, are shown only to who asks for them. */

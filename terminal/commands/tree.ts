@@ -93,6 +93,7 @@ export const commands: Readonly<Record<string, Load | Branch>> = {
   save: () => import("./save.ts").then(({ save }) => save),
   open: () => import("./open.ts").then(({ open }) => open),
   read: () => import("./read.ts").then(({ read }) => read),
+  delete: () => import("./delete.ts").then(({ remove }) => remove),
   tail: () => import("./tail.ts").then(({ tail }) => tail),
   wait: () => import("./wait.ts").then(({ wait }) => wait),
   group,

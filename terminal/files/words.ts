@@ -6,6 +6,13 @@ import { clockWords, sizeWords } from "../words.ts";
 export const fileWords = ({ name, kind, bytes, durationMs }: ChatFile): string =>
   [`[${kind}] ${safeLine(name)}`, sizeWords(bytes), ...(durationMs === undefined ? [] : [clockWords(durationMs)])].join(", ");
 
+/** In the place of what its author deleted for everybody. */
+export const deletedWords = ({ mine }: Pick<ChatMessage, "mine">): string =>
+  mine ? "You deleted this message." : "This message was deleted.";
+
 /** A message in one line, which is not safe to show yet. */
-export const messageWords = ({ text, files }: Pick<ChatMessage, "text" | "files">): string =>
-  text === "" && files.length > 0 ? files.map(({ kind, name }) => `[${kind}] ${name}`).join(", ") : text;
+export function messageWords(message: Pick<ChatMessage, "text" | "files" | "deleted" | "mine">): string {
+  const { text, files, deleted } = message;
+  if (deleted) return deletedWords(message);
+  return text === "" && files.length > 0 ? files.map(({ kind, name }) => `[${kind}] ${name}`).join(", ") : text;
+}

@@ -10,7 +10,10 @@ type Line = readonly [keys: string, words: string];
 
 const FIXED_KEYS: readonly Line[] = [
   ["Alt+1 … Alt+9", "Chat by its place in the list"],
-  ["↑ on an empty line", "Select a message: o shows its picture or file, s saves, i details, y copy, Esc back"],
+  [
+    "↑ on an empty line",
+    "Select a message: o shows its picture or file, s saves, d deletes one of yours for everybody, i details, y copy, Esc back",
+  ],
   ["A path, pasted", "On an empty line: the picture or file is added, as when it is dropped on the terminal"],
   ["@NAME", "Mention a member; Tab completes the name"],
   ["Among members", "Enter talk, p promote, d demote, x remove, v verify; a or x whoever asks to join"],

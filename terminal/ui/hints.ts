@@ -2,6 +2,7 @@ import { cells } from "../cells.ts";
 import { type Command, type Keymap, shownChord } from "./keys.ts";
 import { endedWord } from "./list.ts";
 import { mayTakeBack } from "./attach.ts";
+import { mayDelete } from "./delete.ts";
 import { picturesOf } from "./picture-block.ts";
 import { askerHints, memberHints } from "./press-members.ts";
 import { type Row, span } from "./rows.ts";
@@ -25,15 +26,16 @@ export function helpLine(state: State): Row {
 
 const sizeOf = ([key, words]: Hint): number => cells(key) + cells(words) + 3;
 
-/** What can be done with the files of the message that is selected. */
-function fileHints(state: State): readonly Hint[] {
+/** What can be done with the message that is selected, and with its files. */
+function messageHints(state: State): readonly Hint[] {
   const chat = openChat(state);
   const item = chat?.entries.find(({ key }) => key === chat.selected)?.item;
-  if (item?.kind !== "message" || item.files.length === 0) return [];
+  if (item?.kind !== "message") return [];
+  const opens: Hint = ["o", picturesOf(item).length > 0 && state.pictureTerminal.protocol !== "none" ? "picture" : "open"];
   return [
-    ["o", picturesOf(item).length > 0 && state.pictureTerminal.protocol !== "none" ? "picture" : "open"],
-    ["s", "save"],
+    ...(item.files.length === 0 ? [] : [opens, ["s", "save"] as const]),
     ...(mayTakeBack(item) ? [["x", "take back"] as const] : []),
+    ...(mayDelete(item) ? [["d", "delete"] as const] : []),
   ];
 }
 
@@ -131,7 +133,7 @@ function hintsOf(state: State): readonly Hint[] {
       return overlay satisfies never;
   }
   if (openChat(state)?.selected !== undefined)
-    return [["↑↓", "choose"], ...fileHints(state), ["i", "details"], ["y", "copy"], ["Esc", "back"]];
+    return [["↑↓", "choose"], ...messageHints(state), ["i", "details"], ["y", "copy"], ["Esc", "back"]];
   const conversation = openConversation(state);
   const ended = conversation !== undefined && endedWord(conversation) !== undefined;
   if (state.open === undefined)

@@ -1,6 +1,6 @@
 import type { ChatMessage } from "@fastchat/client";
 import { lengthWords } from "../durations.ts";
-import { fileWords } from "../files/words.ts";
+import { deletedWords, fileWords } from "../files/words.ts";
 import { shortLength } from "../lifetimes.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { exactWords, listTime } from "../time.ts";
@@ -203,7 +203,7 @@ function detailRows(state: State, { message, receipts }: Extract<State["overlay"
     ...field("Id", message.id, width),
     ...message.files.flatMap((file, index) => field(index === 0 ? "Files" : "", `${fileWords(file)}, ${file.mediaType}`, width)),
     blankRow,
-    ...paragraph(safeText(message.text), width),
+    ...(message.deleted ? paragraph(deletedWords(message), width, "dim") : paragraph(safeText(message.text), width)),
   ];
 }
 

@@ -2,6 +2,7 @@ import { nextAccount } from "./accounts.ts";
 import { heldWords, mayTakeBack, sendStep, takeBack } from "./attach.ts";
 import type { ChatMessage, ConversationSummary } from "@fastchat/client";
 import { callsAttention } from "./attention.ts";
+import { askToDelete } from "./delete.ts";
 import { completed, completionOf } from "./complete.ts";
 import * as editing from "./editor.ts";
 import { leave, open, openEntry } from "./enter.ts";
@@ -232,11 +233,12 @@ function pressSelection(state: State, chat: Chat, key: Key): Step | undefined {
     const receipts: Effect[] = isGroups ? [{ kind: "load-receipts", message: selected }] : [];
     return step({ ...state, overlay: { kind: "details", message: selected, receipts: undefined } }, ...receipts);
   }
+  if (key.text === "d") return askToDelete(state, selected);
   if (selected.files.length > 0) {
     const done = pressFiles(state, selected, key.text);
     if (done !== undefined) return done;
   }
-  if (key.text === "y") return step(said(change(undefined), "Copied."), { kind: "copy", text: selected.text });
+  if (key.text === "y" && !selected.deleted) return step(said(change(undefined), "Copied."), { kind: "copy", text: selected.text });
   return step(state);
 }
 

@@ -213,6 +213,11 @@ export function startStore(client: Client, options: StoreOptions): Store {
       case "mark-read":
         await client.markRead(effect.id, effect.sequence);
         return;
+      case "delete-message": {
+        if (client.connection.kind !== "online") say("It is deleted as soon as there is a connection.");
+        await client.deleteMessages(effect.id, [effect.sequence]);
+        return say("Deleted for everybody.");
+      }
       case "draft": {
         const { id, text } = effect;
         clearTimeout(drafts.get(id)?.timer);

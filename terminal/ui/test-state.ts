@@ -163,6 +163,7 @@ export function message(
     },
     mine,
     text,
+    deleted: false,
     mentions: [],
     mentionsMe: false,
     files: [],

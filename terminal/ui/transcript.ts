@@ -1,5 +1,6 @@
 import type { ChatMessage, ChatNotice, MessageStatus, NoticeKind } from "@fastchat/client";
 import { type WrappedRow, wrap } from "../cells.ts";
+import { deletedWords } from "../files/words.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { dayWords, sameDay, sameMinute, timeWords } from "../time.ts";
 import { mentionSpans } from "./mentions.ts";
@@ -76,9 +77,13 @@ function messageRows(message: ChatMessage, header: boolean, look: Look): Row[] {
     const name = message.mine ? span("you", "own-name") : span(safeName(message.from.name), "other-name");
     rows.push(fitRow([bar, name, span("  "), span(timeWords(message.time), "dim")], look.width));
   }
-  const hasText = message.text !== "" || message.files.length === 0;
+  const hasText = !message.deleted && (message.text !== "" || message.files.length === 0);
   const texts = hasText ? wrapMessage(message, Math.max(4, look.width - INDENT - marks)) : [];
-  const contents = [...fileRows(message, look), ...texts.map((row) => mentionSpans(message, row, look.me))];
+  const contents = [
+    ...(message.deleted ? [[span(deletedWords(message), "dim")]] : []),
+    ...fileRows(message, look),
+    ...texts.map((row) => mentionSpans(message, row, look.me)),
+  ];
   const right: Row = [
     ...(lifetime === undefined ? [] : [lifetime]),
     ...(message.mine ? [tick(message.status, look.words), span(" ")] : []),

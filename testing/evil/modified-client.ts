@@ -199,17 +199,30 @@ export class ModifiedClient implements AsyncDisposable {
   }
 
   /** A message, sealed with the key of the newest epoch where this device has it; what it says of its files may be anything, and is not named in the clear. */
-  async message(id: ConversationId, text: string, files: readonly MessageInitShape<typeof FileSchema>[] = []): Promise<SealedMessage> {
+  message(id: ConversationId, text: string, files: readonly MessageInitShape<typeof FileSchema>[] = []): Promise<SealedMessage> {
+    return this.#seal(id, { case: "text", value: { text, files: [...files] } });
+  }
+
+  /** The same that deletes whatever it likes. */
+  deletion(
+    id: ConversationId,
+    withdraws: readonly number[],
+    messages: readonly { readonly device: Uint8Array; readonly clientMessageId: Uint8Array }[],
+  ): Promise<SealedMessage> {
+    return this.#seal(id, { case: "deletion", value: { messages: [...messages] } }, withdraws);
+  }
+
+  async #seal(
+    id: ConversationId,
+    kind: MessageInitShape<typeof MessageContentSchema>["kind"] & {},
+    withdraws: readonly number[] = [],
+  ): Promise<SealedMessage> {
     const dump = await takeDump(this.#system, id);
     const { epoch, openingLink } = newestEpoch(dump.links.at(-1)!.state);
     const key = (await this.epochKey(dump, epoch)) ?? newEpochKey();
     const { account, device } = this.profile.me;
-    const content = create(MessageContentSchema, {
-      time: BigInt(Date.now()),
-      counter: 1,
-      kind: { case: "text", value: { text, files: [...files] } },
-    });
-    const envelope = { clientMessageId: clientMessageId(random(16)) };
+    const content = create(MessageContentSchema, { time: BigInt(Date.now()), counter: 1, kind });
+    const envelope = { clientMessageId: clientMessageId(random(16)), withdraws };
     return sealMessage(key, { conversation: id, account, device, epoch, openingLink }, envelope, content, this.profile.signingSeed);
   }
 

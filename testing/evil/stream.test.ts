@@ -7,8 +7,10 @@ import { type Entry, EntrySchema } from "@fastchat/protocol/wire/conversation";
 import { expect } from "vitest";
 import { anotherDevice, type Person } from "../person.ts";
 import { bodyOf } from "../proxy.ts";
+import { rawDeviceOf } from "../raw-device.ts";
 import { type EvilCase, noticed, play, type Stage, until } from "./case.ts";
 import { type Edit, FalseLog } from "./false-log.ts";
+import { ModifiedClient, profileOf } from "./modified-client.ts";
 
 /** What a server makes of what bob says next ("one" to "four"); the entries before stay as they are. */
 type Tampering = (fresh: readonly Entry[], alice: Person) => readonly Entry[];
@@ -171,6 +173,82 @@ const overAgain: EvilCase = {
   },
 };
 
+/** What an honest client shows of what was said with bob: the words, or that they were deleted. */
+const shownWith = async (person: Person, other: Person): Promise<string[]> =>
+  (await person.messages(other.name)).map(({ text, deleted }) => (deleted ? "(deleted)" : text));
+
+const deletedAgain: EvilCase = {
+  attack: "a deleted message repeated by the server, or given as if it had not been deleted",
+  rules: "[S2] [S5]",
+  async run(stage) {
+    const { alice, bob, conversation } = await stage.acquaintances();
+    const secret = "I should not have said that";
+    await bob.say(alice.name, secret);
+    await alice.hears(bob.name, secret);
+    const before = await realLog(stage, alice, conversation);
+    const place = before.length;
+    await bob.client.deleteMessages(conversation, [place]);
+    await until(alice, "it go", async () => ((await alice.texts(bob.name)).includes(secret) ? undefined : true));
+    // The server has it still: at its place, and once more behind what comes next.
+    const kept = before[place - 1]!;
+    const edit: Edit = (log) =>
+      log.flatMap((entry, index) =>
+        index === place - 1 ? [kept] : index === place + 1 ? [create(EntrySchema, { ...kept, time: entry.time }), entry] : [entry],
+      );
+    stage.proxy.script = new FalseLog(conversation, edit).script;
+    const seen = alice.events.length;
+    await bob.say(alice.name, "one");
+    await alice.hears(bob.name, "one");
+    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-2`, gateway: stage.proxy.url }));
+    await fresh.hears(bob.name, "one");
+    for (const each of [alice, fresh]) {
+      expect(await shownWith(each, bob)).not.toContain(secret);
+      expect((await shownWith(each, bob)).filter((text) => text === "(deleted)").length).toBeLessThan(3);
+    }
+    const told = alice.events.slice(seen).flatMap((event) => (event.kind === "items" ? event.items : []));
+    expect(told.filter((item) => item.kind === "message" && item.text === secret)).toEqual([]);
+    await stage.honestTalk(alice, bob);
+  },
+};
+
+const deletedByOthers: EvilCase = {
+  attack: "deletion forged: a member deletes what another wrote, or names a message and withdraws another",
+  rules: "[S5]",
+  async run(stage) {
+    const { alice, bob, conversation } = await stage.acquaintances();
+    await alice.say(bob.name, "alice stays");
+    await bob.say(alice.name, "bob stays");
+    await alice.hears(bob.name, "bob stays");
+    const real = await realLog(stage, alice, conversation);
+    const [hers, his] = real.slice(-2);
+    const namedAs = (entry: Entry) => ({
+      device: entry.device,
+      clientMessageId: entry.body.case === "message" ? entry.body.value.clientMessageId : new Uint8Array(0),
+    });
+    await bob.client.close();
+    await using modified = await ModifiedClient.open(stage.system, rawDeviceOf(stage.system, await profileOf(bob)));
+    const deletions = [
+      // Hers, by his word; hers under the number of his; more names than numbers; one that is not there yet.
+      await modified.deletion(conversation, [hers!.sequence], [namedAs(hers!)]),
+      await modified.deletion(conversation, [real.length - 2], [namedAs(hers!)]),
+      await modified.deletion(conversation, [], [namedAs(his!), namedAs(hers!)]),
+      await modified.deletion(conversation, [real.length + 100], [namedAs(his!)]),
+    ];
+    for (const each of deletions) expect(await modified.send(conversation, each)).toBe("appended");
+    await bob.reopen();
+    await stage.honestTalk(alice, bob);
+    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-2`, gateway: stage.proxy.url }));
+    await stage.honestTalk(fresh, bob);
+    for (const each of [alice, fresh]) expect(await shownWith(each, bob)).toEqual(expect.arrayContaining(["alice stays", "bob stays"]));
+    // What he withdraws without a word of it is his alone, and everybody sees that the server does not give it.
+    const silent = await modified.deletion(conversation, [his!.sequence], []);
+    expect(await modified.send(conversation, silent)).toBe("appended");
+    const late = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-3`, gateway: stage.proxy.url }));
+    await noticed(late, conversation, ["contradiction"]);
+    expect(await shownWith(late, bob)).toContain("alice stays");
+  },
+};
+
 const withheldTail: EvilCase = {
   attack: "withheld tail: the newest entries are held back, then given",
   rules: "[S4]",
@@ -203,4 +281,17 @@ const withheldMiddle: EvilCase = {
   },
 };
 
-play([dropped, swapped, replayed, forgedTime, forgedSender, garbage, moved, overAgain, withheldTail, withheldMiddle]);
+play([
+  dropped,
+  swapped,
+  replayed,
+  forgedTime,
+  forgedSender,
+  garbage,
+  moved,
+  overAgain,
+  deletedAgain,
+  deletedByOthers,
+  withheldTail,
+  withheldMiddle,
+]);

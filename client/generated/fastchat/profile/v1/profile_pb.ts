@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastchat/profile/v1/profile.proto.
  */
 export const file_fastchat_profile_v1_profile: GenFile = /*@__PURE__*/
-  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiYQoIV2FybmluZ3MSEgoKdG9sZF91cF90bxgBIAEoDRIMCgRsYXN0GAIgASgNEjMKB3dhaXRpbmcYAyADKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZFdhcm5pbmciXwoNU3RvcmVkV2FybmluZxIOCgZudW1iZXIYASABKA0SDwoHd2FybmluZxgCIAEoCRIMCgR0ZXh0GAMgASgJEg4KBmRldmljZRgEIAEoDBIPCgd1bm5hbWVkGAUgASgIIhoKB1J1bm5pbmcSDwoHcnVubmluZxgBIAEoDCJECg1XaXRuZXNzUmVjb3JkEhMKC2luY2FybmF0aW9uGAEgASgNEhAKCHNlcXVlbmNlGAIgASgNEgwKBGhhc2gYAyABKAwilggKDENvbnZlcnNhdGlvbhIMCgRwZWVyGAEgASgMEgwKBGhlYWQYAiABKA0SCwoDbG93GAMgASgNEgwKBGhpZ2gYBCABKA0SEwoLaW5jYXJuYXRpb24YBSABKA0SMgoGYW5jaG9yGAYgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkEjIKBm5ld2VzdBgHIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZBIPCgdjb3VudGVyGAggASgNEjUKCGNvdW50ZXJzGAkgAygLMiMuZmFzdGNoYXQucHJvZmlsZS52MS5EZXZpY2VDb3VudGVycxISCgpyZWFkX3VwX3RvGAogASgNEg4KBnVucmVhZBgLIAEoDRIUCgxsYXN0X21lc3NhZ2UYDCABKA0SDAoEdGltZRgNIAEoBBIYChBvdGhlcnNfZGVsaXZlcmVkGA4gASgNEhMKC290aGVyc19yZWFkGA8gASgNEjUKDG1lbWJlcl9zbG90cxgQIAMoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuTWVtYmVyU2xvdBIYChBvd25fc2xvdF9jb3VudGVyGBEgASgNEhkKEWRlbGl2ZXJlZF93cml0dGVuGBIgASgNEhQKDHJlYWRfd3JpdHRlbhgTIAEoDRIOCgZmb3JrZWQYFCABKAgSFQoNdXBkYXRlX25lZWRlZBgVIAEoCBIQCghyZXZpc2lvbhgWIAEoDRIVCg1sYXN0X3JlY2VpdmVkGBcgASgNEioKBmNsYWltcxgYIAMoCzIaLmZhc3RjaGF0LnByb2ZpbGUudjEuQ2xhaW0SFAoMY29udHJhZGljdGVkGBkgAygMEhcKD2ZvcmtlZF9hY2NvdW50cxgaIAMoDBIWCg5vd25fc2xvdF9lcG9jaBgcIAEoDRIaChJpbmNhcm5hdGlvbl9zdGFydHMYHSADKA0SMwoHcmV2b2tlZBgeIAMoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuUmV2b2tlZERldmljZRIOCgZjbG9zZWQYHyABKAgSEAoIbWVudGlvbnMYICABKA0SKQoFZ3JvdXAYISABKAsyGi5mYXN0Y2hhdC5wcm9maWxlLnYxLkdyb3VwEhAKCGFkZGVkX2J5GCIgASgMEhkKEXJldGVudGlvbl9zZWNvbmRzGCMgASgNEhUKDWRlbGV0ZWRfdXBfdG8YJCABKA0SIgoac2hvcnRlc3RfcmV0ZW50aW9uX3NlY29uZHMYJSABKA0SFgoOYXdhaXRlZF9lcG9jaHMYJiADKA0SEQoJcmVhZF9mcm9tGCcgASgNEg8KB3JlYWRfYXQYKCABKAQSDAoEbG9zdBgyIAEoDSKHAwoFR3JvdXASFAoMbWVtYmVyX2NvdW50GAEgASgNEgwKBHJvbGUYAiABKA0SEQoJbWF5X3dyaXRlGAMgASgIEg8KB21heV9hZGQYBCABKAgSGgoSbWF5X2NoYW5nZV9wcm9maWxlGAUgASgIEg0KBW5hbWVzGAYgAygJEhQKDG1lbWJlcl9zaW5jZRgHIAEoDRIqCgNlbmQYCCABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLkdyb3VwRW5kEjIKB3Byb2ZpbGUYCSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLkdyb3VwUHJvZmlsZRI5Cg5wcm9maWxlX3BsYWNlcxgQIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuUHJvZmlsZVBsYWNlEhIKCnByb2ZpbGVfYXQYDCABKA0SFwoPcHJvZmlsZV9hY2NvdW50GA0gASgMEhYKDnByb2ZpbGVfZGV2aWNlGA4gASgMEhUKDWpvaW5fcmVxdWVzdHMYDyABKA0iJwoIR3JvdXBFbmQSDwoHcmVtb3ZlZBgBIAEoCBIKCgJieRgCIAEoDCI5CgxQcm9maWxlUGxhY2USDAoEbGluaxgBIAEoDRINCgVlcG9jaBgCIAEoDRIMCgRoYXNoGAMgASgMIi0KDEdyb3VwUHJvZmlsZRINCgVpbmRleBgBIAEoDRIOCgZzaWduZWQYAiABKAwibQoKTWVtYmVyU2xvdBIPCgdhY2NvdW50GAEgASgMEg0KBXNpbmNlGAIgASgNEg0KBWVwb2NoGAMgASgNEg8KB2NvdW50ZXIYBCABKA0SEQoJZGVsaXZlcmVkGAUgASgNEgwKBHJlYWQYBiABKA0iLQoNUmV2b2tlZERldmljZRIOCgZkZXZpY2UYASABKAwSDAoEaGlnaBgCIAEoDSJNCgVDbGFpbRIPCgdhY2NvdW50GAEgASgMEjMKB3dpdG5lc3MYAiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQiQQoORGV2aWNlQ291bnRlcnMSDgoGZGV2aWNlGAEgASgMEg4KBmxvd2VzdBgCIAEoDRIPCgdoaWdoZXN0GAMgASgNIjEKC0NoYWluUmVjb3JkEhAKCHNuYXBzaG90GAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIp4ECgtTdG9yZWRFbnRyeRIMCgR0aW1lGAEgASgEEg8KB2FjY291bnQYAiABKAwSDgoGZGV2aWNlGAMgASgMEhIKCmVudHJ5X2hhc2gYBCABKAwSFAoMcnVubmluZ19oYXNoGAUgASgMEjUKB21lc3NhZ2UYCiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZE1lc3NhZ2VIABIvCgRsaW5rGAsgASgLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRMaW5rSAASOQoLaW5jYXJuYXRpb24YDCABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmRIABIzCgZlcmFzZWQYDSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZEVyYXNlZEgAEjUKCnVucmVhZGFibGUYDiABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlVucmVhZGFibGVIABI5CglkdXBsaWNhdGUYDyABKAsyJC5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZER1cGxpY2F0ZUgAEjIKB25vdGljZXMYFCADKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZE5vdGljZRIwCgZvdGhlcnMYFSADKAsyIC5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZEVudHJ5QgYKBGJvZHkiWQoNU3RvcmVkTWVzc2FnZRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBINCgVlcG9jaBgCIAEoDRIPCgdjb250ZW50GAMgASgMEg0KBWRvdWJ0GAQgASgJIgwKClN0b3JlZExpbmsiOgoMU3RvcmVkRXJhc2VkEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEg8KB2NvdW50ZXIYAiABKA0iEQoPU3RvcmVkRHVwbGljYXRlIjoKClVucmVhZGFibGUSDQoFZW50cnkYASABKAwSDgoGcmVhc29uGAIgASgJEg0KBWVwb2NoGAMgASgNIioKDFN0b3JlZE5vdGljZRIMCgRraW5kGAEgASgJEgwKBHRleHQYAiABKAkirQEKCk91dGJveEl0ZW0SGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwSDAoEdGV4dBgCIAEoCRIMCgR0aW1lGAMgASgEEg8KB2NvdW50ZXIYBCABKA0SDgoGZmFpbGVkGAUgASgNEhUKDWV4cGlyZXNfYWZ0ZXIYBiABKA0SMAoFZmlsZXMYByADKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLk91dGdvaW5nRmlsZSI+CgxPdXRnb2luZ0ZpbGUSDAoEZmlsZRgBIAEoDBIOCgZzdGFnZWQYAiABKAkSEAoIdXBsb2FkZWQYAyABKAgiFQoFVGltZXISDAoEZW5kcxgBIAEoBCIsCgtTZXJ2ZXJDbG9jaxIOCgZvZmZzZXQYASABKBISDQoFaGVhcmQYAiABKAQiTgoLVmF1bHRSZWNvcmQSDQoFZW50cnkYASABKAwSDwoHY29udGVudBgCIAEoDBIPCgd2ZXJzaW9uGAMgASgNEg4KBmRldmljZRgEIAEoDCJgCgtWYXVsdEN1cnNvchIQCghyZXZpc2lvbhgBIAEoDRIxCgVuYW1lZBgCIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuTmFtZWRNYW5pZmVzdBIMCgRoZWFkGAMgASgNIkIKDU5hbWVkTWFuaWZlc3QSEgoKZ2VuZXJhdGlvbhgBIAEoDRIPCgd2ZXJzaW9uGAIgASgNEgwKBGhhc2gYAyABKAwizAQKBFdpc2gSFQoLb3Blbl9kaXJlY3QYASABKAlIABItCgRyZWFkGAIgASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoUmVhZEgAEi8KBWRyYWZ0GAMgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoRHJhZnRIABIvCgVvbGRlchgEIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE9sZGVySAASNQoIdmVyaWZpZWQYBSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hWZXJpZmllZEgAEhkKD2FjY2VwdF9pZGVudGl0eRgGIAEoCUgAEi0KBG5vdGUYByABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hOb3RlSAASLwoFcmV0cnkYCCABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZXRyeUgAEjYKCWNhdWdodF91cBgJIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaENhdWdodFVwSAASFQoLZmluZF9wZW9wbGUYCiABKAlIABI0CghzaWduX291dBgLIAEoCzIgLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFNpZ25PdXRIABIXCg1zYWZldHlfbnVtYmVyGAwgASgJSAASFQoLYWNjZXB0X2ZvcmsYDSABKAxIABItCgRjYWxsGA4gASgLMh0uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoQ2FsbEgAQgYKBGtpbmQiMgoIV2lzaFJlYWQSFAoMY29udmVyc2F0aW9uGAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIi8KCVdpc2hEcmFmdBIUCgxjb252ZXJzYXRpb24YASABKAwSDAoEdGV4dBgCIAEoCSJACglXaXNoT2xkZXISFAoMY29udmVyc2F0aW9uGAEgASgMEg4KBmJlZm9yZRgCIAEoDRINCgVsaW1pdBgDIAEoDSIuCgxXaXNoVmVyaWZpZWQSDAoEbmFtZRgBIAEoCRIQCgh2ZXJpZmllZBgCIAEoCCImCghXaXNoTm90ZRIMCgRuYW1lGAEgASgJEgwKBG5vdGUYAiABKAkiJgoJV2lzaFJldHJ5EhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMIg4KDFdpc2hDYXVnaHRVcCIrCghXaXNoQ2FsbBIMCgRuYW1lGAEgASgJEhEKCWFyZ3VtZW50cxgCIAEoDCINCgtXaXNoU2lnbk91dCJKCgdHcmFudGVkEg0KBWVycm9yGAEgASgNEg4KBmRldGFpbBgCIAEoCRIOCgZyZXN1bHQYAyABKAkSEAoIc2VudGVuY2UYBCABKAkiMwoQSG9sZGVyQ29ubmVjdGlvbhINCgVzdGF0ZRgBIAEoCRIQCghjYWxsX2tleRgCIAEoDCI3Cg1VbnJlYWRSZXF1ZXN0EgoKAmJ5GAEgASgMEgwKBGhlYWQYAiABKA0SDAoEdGltZRgDIAEoBGIGcHJvdG8z");
+  fileDesc("CiFmYXN0Y2hhdC9wcm9maWxlL3YxL3Byb2ZpbGUucHJvdG8SE2Zhc3RjaGF0LnByb2ZpbGUudjEipAEKB1Byb2ZpbGUSDgoGZm9ybWF0GAEgASgNEg8KB2dhdGV3YXkYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdhY2NvdW50GAQgASgMEg4KBmRldmljZRgFIAEoDBIUCgxzaWduaW5nX3NlZWQYBiABKAwSFgoOc2VhbGluZ19zZWNyZXQYByABKAwSGwoTcGFzc3dvcmRfc2VydmVyX2tleRgIIAEoCSIwCgpBY2NvdW50S2V5EhIKCmdlbmVyYXRpb24YASABKA0SDgoGc2VjcmV0GAIgASgMIksKDEtub3duQWNjb3VudBINCgVsaW5rcxgBIAMoDBIaChJhY2NvdW50X3B1YmxpY19rZXkYAiABKAwSEAoIc25hcHNob3QYAyABKAwiYQoIV2FybmluZ3MSEgoKdG9sZF91cF90bxgBIAEoDRIMCgRsYXN0GAIgASgNEjMKB3dhaXRpbmcYAyADKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZFdhcm5pbmciXwoNU3RvcmVkV2FybmluZxIOCgZudW1iZXIYASABKA0SDwoHd2FybmluZxgCIAEoCRIMCgR0ZXh0GAMgASgJEg4KBmRldmljZRgEIAEoDBIPCgd1bm5hbWVkGAUgASgIIhoKB1J1bm5pbmcSDwoHcnVubmluZxgBIAEoDCJECg1XaXRuZXNzUmVjb3JkEhMKC2luY2FybmF0aW9uGAEgASgNEhAKCHNlcXVlbmNlGAIgASgNEgwKBGhhc2gYAyABKAwilggKDENvbnZlcnNhdGlvbhIMCgRwZWVyGAEgASgMEgwKBGhlYWQYAiABKA0SCwoDbG93GAMgASgNEgwKBGhpZ2gYBCABKA0SEwoLaW5jYXJuYXRpb24YBSABKA0SMgoGYW5jaG9yGAYgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5XaXRuZXNzUmVjb3JkEjIKBm5ld2VzdBgHIAEoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuV2l0bmVzc1JlY29yZBIPCgdjb3VudGVyGAggASgNEjUKCGNvdW50ZXJzGAkgAygLMiMuZmFzdGNoYXQucHJvZmlsZS52MS5EZXZpY2VDb3VudGVycxISCgpyZWFkX3VwX3RvGAogASgNEg4KBnVucmVhZBgLIAEoDRIUCgxsYXN0X21lc3NhZ2UYDCABKA0SDAoEdGltZRgNIAEoBBIYChBvdGhlcnNfZGVsaXZlcmVkGA4gASgNEhMKC290aGVyc19yZWFkGA8gASgNEjUKDG1lbWJlcl9zbG90cxgQIAMoCzIfLmZhc3RjaGF0LnByb2ZpbGUudjEuTWVtYmVyU2xvdBIYChBvd25fc2xvdF9jb3VudGVyGBEgASgNEhkKEWRlbGl2ZXJlZF93cml0dGVuGBIgASgNEhQKDHJlYWRfd3JpdHRlbhgTIAEoDRIOCgZmb3JrZWQYFCABKAgSFQoNdXBkYXRlX25lZWRlZBgVIAEoCBIQCghyZXZpc2lvbhgWIAEoDRIVCg1sYXN0X3JlY2VpdmVkGBcgASgNEioKBmNsYWltcxgYIAMoCzIaLmZhc3RjaGF0LnByb2ZpbGUudjEuQ2xhaW0SFAoMY29udHJhZGljdGVkGBkgAygMEhcKD2ZvcmtlZF9hY2NvdW50cxgaIAMoDBIWCg5vd25fc2xvdF9lcG9jaBgcIAEoDRIaChJpbmNhcm5hdGlvbl9zdGFydHMYHSADKA0SMwoHcmV2b2tlZBgeIAMoCzIiLmZhc3RjaGF0LnByb2ZpbGUudjEuUmV2b2tlZERldmljZRIOCgZjbG9zZWQYHyABKAgSEAoIbWVudGlvbnMYICABKA0SKQoFZ3JvdXAYISABKAsyGi5mYXN0Y2hhdC5wcm9maWxlLnYxLkdyb3VwEhAKCGFkZGVkX2J5GCIgASgMEhkKEXJldGVudGlvbl9zZWNvbmRzGCMgASgNEhUKDWRlbGV0ZWRfdXBfdG8YJCABKA0SIgoac2hvcnRlc3RfcmV0ZW50aW9uX3NlY29uZHMYJSABKA0SFgoOYXdhaXRlZF9lcG9jaHMYJiADKA0SEQoJcmVhZF9mcm9tGCcgASgNEg8KB3JlYWRfYXQYKCABKAQSDAoEbG9zdBgyIAEoDSKHAwoFR3JvdXASFAoMbWVtYmVyX2NvdW50GAEgASgNEgwKBHJvbGUYAiABKA0SEQoJbWF5X3dyaXRlGAMgASgIEg8KB21heV9hZGQYBCABKAgSGgoSbWF5X2NoYW5nZV9wcm9maWxlGAUgASgIEg0KBW5hbWVzGAYgAygJEhQKDG1lbWJlcl9zaW5jZRgHIAEoDRIqCgNlbmQYCCABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLkdyb3VwRW5kEjIKB3Byb2ZpbGUYCSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLkdyb3VwUHJvZmlsZRI5Cg5wcm9maWxlX3BsYWNlcxgQIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuUHJvZmlsZVBsYWNlEhIKCnByb2ZpbGVfYXQYDCABKA0SFwoPcHJvZmlsZV9hY2NvdW50GA0gASgMEhYKDnByb2ZpbGVfZGV2aWNlGA4gASgMEhUKDWpvaW5fcmVxdWVzdHMYDyABKA0iJwoIR3JvdXBFbmQSDwoHcmVtb3ZlZBgBIAEoCBIKCgJieRgCIAEoDCI5CgxQcm9maWxlUGxhY2USDAoEbGluaxgBIAEoDRINCgVlcG9jaBgCIAEoDRIMCgRoYXNoGAMgASgMIi0KDEdyb3VwUHJvZmlsZRINCgVpbmRleBgBIAEoDRIOCgZzaWduZWQYAiABKAwibQoKTWVtYmVyU2xvdBIPCgdhY2NvdW50GAEgASgMEg0KBXNpbmNlGAIgASgNEg0KBWVwb2NoGAMgASgNEg8KB2NvdW50ZXIYBCABKA0SEQoJZGVsaXZlcmVkGAUgASgNEgwKBHJlYWQYBiABKA0iLQoNUmV2b2tlZERldmljZRIOCgZkZXZpY2UYASABKAwSDAoEaGlnaBgCIAEoDSJNCgVDbGFpbRIPCgdhY2NvdW50GAEgASgMEjMKB3dpdG5lc3MYAiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmQiQQoORGV2aWNlQ291bnRlcnMSDgoGZGV2aWNlGAEgASgMEg4KBmxvd2VzdBgCIAEoDRIPCgdoaWdoZXN0GAMgASgNIjEKC0NoYWluUmVjb3JkEhAKCHNuYXBzaG90GAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIp4ECgtTdG9yZWRFbnRyeRIMCgR0aW1lGAEgASgEEg8KB2FjY291bnQYAiABKAwSDgoGZGV2aWNlGAMgASgMEhIKCmVudHJ5X2hhc2gYBCABKAwSFAoMcnVubmluZ19oYXNoGAUgASgMEjUKB21lc3NhZ2UYCiABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZE1lc3NhZ2VIABIvCgRsaW5rGAsgASgLMh8uZmFzdGNoYXQucHJvZmlsZS52MS5TdG9yZWRMaW5rSAASOQoLaW5jYXJuYXRpb24YDCABKAsyIi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpdG5lc3NSZWNvcmRIABIzCgZlcmFzZWQYDSABKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZEVyYXNlZEgAEjUKCnVucmVhZGFibGUYDiABKAsyHy5mYXN0Y2hhdC5wcm9maWxlLnYxLlVucmVhZGFibGVIABI5CglkdXBsaWNhdGUYDyABKAsyJC5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZER1cGxpY2F0ZUgAEjIKB25vdGljZXMYFCADKAsyIS5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZE5vdGljZRIwCgZvdGhlcnMYFSADKAsyIC5mYXN0Y2hhdC5wcm9maWxlLnYxLlN0b3JlZEVudHJ5QgYKBGJvZHkiWQoNU3RvcmVkTWVzc2FnZRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBINCgVlcG9jaBgCIAEoDRIPCgdjb250ZW50GAMgASgMEg0KBWRvdWJ0GAQgASgJIgwKClN0b3JlZExpbmsiSwoMU3RvcmVkRXJhc2VkEhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgMEg8KB2NvdW50ZXIYAiABKA0SDwoHZGVsZXRlZBgDIAEoCCIRCg9TdG9yZWREdXBsaWNhdGUiOgoKVW5yZWFkYWJsZRINCgVlbnRyeRgBIAEoDBIOCgZyZWFzb24YAiABKAkSDQoFZXBvY2gYAyABKA0iKgoMU3RvcmVkTm90aWNlEgwKBGtpbmQYASABKAkSDAoEdGV4dBgCIAEoCSLlAQoKT3V0Ym94SXRlbRIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoDBIMCgR0ZXh0GAIgASgJEgwKBHRpbWUYAyABKAQSDwoHY291bnRlchgEIAEoDRIOCgZmYWlsZWQYBSABKA0SFQoNZXhwaXJlc19hZnRlchgGIAEoDRIwCgVmaWxlcxgHIAMoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuT3V0Z29pbmdGaWxlEjYKB2RlbGV0ZXMYCCADKAsyJS5mYXN0Y2hhdC5wcm9maWxlLnYxLk91dGdvaW5nRGVsZXRpb24iNQoQT3V0Z29pbmdEZWxldGlvbhIPCgdtZXNzYWdlGAEgASgMEhAKCHNlcXVlbmNlGAIgASgNIj4KDE91dGdvaW5nRmlsZRIMCgRmaWxlGAEgASgMEg4KBnN0YWdlZBgCIAEoCRIQCgh1cGxvYWRlZBgDIAEoCCIuCgpXaXRoZHJhd2FsEhAKCHNlcXVlbmNlGAEgASgNEg4KBnNpbGVudBgCIAEoCCIVCgVUaW1lchIMCgRlbmRzGAEgASgEIiwKC1NlcnZlckNsb2NrEg4KBm9mZnNldBgBIAEoEhINCgVoZWFyZBgCIAEoBCJOCgtWYXVsdFJlY29yZBINCgVlbnRyeRgBIAEoDBIPCgdjb250ZW50GAIgASgMEg8KB3ZlcnNpb24YAyABKA0SDgoGZGV2aWNlGAQgASgMImAKC1ZhdWx0Q3Vyc29yEhAKCHJldmlzaW9uGAEgASgNEjEKBW5hbWVkGAIgASgLMiIuZmFzdGNoYXQucHJvZmlsZS52MS5OYW1lZE1hbmlmZXN0EgwKBGhlYWQYAyABKA0iQgoNTmFtZWRNYW5pZmVzdBISCgpnZW5lcmF0aW9uGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SDAoEaGFzaBgDIAEoDCLMBAoEV2lzaBIVCgtvcGVuX2RpcmVjdBgBIAEoCUgAEi0KBHJlYWQYAiABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hSZWFkSAASLwoFZHJhZnQYAyABKAsyHi5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hEcmFmdEgAEi8KBW9sZGVyGAQgASgLMh4uZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoT2xkZXJIABI1Cgh2ZXJpZmllZBgFIAEoCzIhLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFZlcmlmaWVkSAASGQoPYWNjZXB0X2lkZW50aXR5GAYgASgJSAASLQoEbm90ZRgHIAEoCzIdLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaE5vdGVIABIvCgVyZXRyeRgIIAEoCzIeLmZhc3RjaGF0LnByb2ZpbGUudjEuV2lzaFJldHJ5SAASNgoJY2F1Z2h0X3VwGAkgASgLMiEuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoQ2F1Z2h0VXBIABIVCgtmaW5kX3Blb3BsZRgKIAEoCUgAEjQKCHNpZ25fb3V0GAsgASgLMiAuZmFzdGNoYXQucHJvZmlsZS52MS5XaXNoU2lnbk91dEgAEhcKDXNhZmV0eV9udW1iZXIYDCABKAlIABIVCgthY2NlcHRfZm9yaxgNIAEoDEgAEi0KBGNhbGwYDiABKAsyHS5mYXN0Y2hhdC5wcm9maWxlLnYxLldpc2hDYWxsSABCBgoEa2luZCIyCghXaXNoUmVhZBIUCgxjb252ZXJzYXRpb24YASABKAwSEAoIc2VxdWVuY2UYAiABKA0iLwoJV2lzaERyYWZ0EhQKDGNvbnZlcnNhdGlvbhgBIAEoDBIMCgR0ZXh0GAIgASgJIkAKCVdpc2hPbGRlchIUCgxjb252ZXJzYXRpb24YASABKAwSDgoGYmVmb3JlGAIgASgNEg0KBWxpbWl0GAMgASgNIi4KDFdpc2hWZXJpZmllZBIMCgRuYW1lGAEgASgJEhAKCHZlcmlmaWVkGAIgASgIIiYKCFdpc2hOb3RlEgwKBG5hbWUYASABKAkSDAoEbm90ZRgCIAEoCSImCglXaXNoUmV0cnkSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAwiDgoMV2lzaENhdWdodFVwIisKCFdpc2hDYWxsEgwKBG5hbWUYASABKAkSEQoJYXJndW1lbnRzGAIgASgMIg0KC1dpc2hTaWduT3V0IkoKB0dyYW50ZWQSDQoFZXJyb3IYASABKA0SDgoGZGV0YWlsGAIgASgJEg4KBnJlc3VsdBgDIAEoCRIQCghzZW50ZW5jZRgEIAEoCSIzChBIb2xkZXJDb25uZWN0aW9uEg0KBXN0YXRlGAEgASgJEhAKCGNhbGxfa2V5GAIgASgMIjcKDVVucmVhZFJlcXVlc3QSCgoCYnkYASABKAwSDAoEaGVhZBgCIAEoDRIMCgR0aW1lGAMgASgEYgZwcm90bzM");
 
 /**
  * Who is signed in here.
@@ -1007,6 +1007,13 @@ export type StoredErased = Message<"fastchat.profile.v1.StoredErased"> & {
    * @generated from field: uint32 counter = 2;
    */
   counter: number;
+
+  /**
+   * Its author deleted it for everybody: that is shown.
+   *
+   * @generated from field: bool deleted = 3;
+   */
+  deleted: boolean;
 };
 
 /**
@@ -1128,6 +1135,13 @@ export type OutboxItem = Message<"fastchat.profile.v1.OutboxItem"> & {
    * @generated from field: repeated fastchat.profile.v1.OutgoingFile files = 7;
    */
   files: OutgoingFile[];
+
+  /**
+   * It deletes these messages, and has no text.
+   *
+   * @generated from field: repeated fastchat.profile.v1.OutgoingDeletion deletes = 8;
+   */
+  deletes: OutgoingDeletion[];
 };
 
 /**
@@ -1136,6 +1150,30 @@ export type OutboxItem = Message<"fastchat.profile.v1.OutboxItem"> & {
  */
 export const OutboxItemSchema: GenMessage<OutboxItem> = /*@__PURE__*/
   messageDesc(file_fastchat_profile_v1_profile, 24);
+
+/**
+ * @generated from message fastchat.profile.v1.OutgoingDeletion
+ */
+export type OutgoingDeletion = Message<"fastchat.profile.v1.OutgoingDeletion"> & {
+  /**
+   * fastchat.v1.MessageReference.
+   *
+   * @generated from field: bytes message = 1;
+   */
+  message: Uint8Array;
+
+  /**
+   * @generated from field: uint32 sequence = 2;
+   */
+  sequence: number;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.OutgoingDeletion.
+ * Use `create(OutgoingDeletionSchema)` to create a new message.
+ */
+export const OutgoingDeletionSchema: GenMessage<OutgoingDeletion> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 25);
 
 /**
  * A file of a message that waits: it lies sealed in the profile until its message stands in the log.
@@ -1168,7 +1206,35 @@ export type OutgoingFile = Message<"fastchat.profile.v1.OutgoingFile"> & {
  * Use `create(OutgoingFileSchema)` to create a new message.
  */
 export const OutgoingFileSchema: GenMessage<OutgoingFile> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 25);
+  messageDesc(file_fastchat_profile_v1_profile, 26);
+
+/**
+ * A message that its author deleted for everybody, under account, device and id: wherever a server shows it, it is not stored.
+ *
+ * @generated from message fastchat.profile.v1.Withdrawal
+ */
+export type Withdrawal = Message<"fastchat.profile.v1.Withdrawal"> & {
+  /**
+   * Where it stands, as its author said; 0: not known any more.
+   *
+   * @generated from field: uint32 sequence = 1;
+   */
+  sequence: number;
+
+  /**
+   * That it was deleted is not shown: it would have disappeared by itself.
+   *
+   * @generated from field: bool silent = 2;
+   */
+  silent: boolean;
+};
+
+/**
+ * Describes the message fastchat.profile.v1.Withdrawal.
+ * Use `create(WithdrawalSchema)` to create a new message.
+ */
+export const WithdrawalSchema: GenMessage<Withdrawal> = /*@__PURE__*/
+  messageDesc(file_fastchat_profile_v1_profile, 27);
 
 /**
  * A message with a lifetime that is stored here.
@@ -1189,7 +1255,7 @@ export type Timer = Message<"fastchat.profile.v1.Timer"> & {
  * Use `create(TimerSchema)` to create a new message.
  */
 export const TimerSchema: GenMessage<Timer> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 26);
+  messageDesc(file_fastchat_profile_v1_profile, 28);
 
 /**
  * What this device knows of the server's clock, for when there is no connection.
@@ -1217,7 +1283,7 @@ export type ServerClock = Message<"fastchat.profile.v1.ServerClock"> & {
  * Use `create(ServerClockSchema)` to create a new message.
  */
 export const ServerClockSchema: GenMessage<ServerClock> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 27);
+  messageDesc(file_fastchat_profile_v1_profile, 29);
 
 /**
  * A vault entry as last accepted.
@@ -1257,7 +1323,7 @@ export type VaultRecord = Message<"fastchat.profile.v1.VaultRecord"> & {
  * Use `create(VaultRecordSchema)` to create a new message.
  */
 export const VaultRecordSchema: GenMessage<VaultRecord> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 28);
+  messageDesc(file_fastchat_profile_v1_profile, 30);
 
 /**
  * @generated from message fastchat.profile.v1.VaultCursor
@@ -1288,7 +1354,7 @@ export type VaultCursor = Message<"fastchat.profile.v1.VaultCursor"> & {
  * Use `create(VaultCursorSchema)` to create a new message.
  */
 export const VaultCursorSchema: GenMessage<VaultCursor> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 29);
+  messageDesc(file_fastchat_profile_v1_profile, 31);
 
 /**
  * @generated from message fastchat.profile.v1.NamedManifest
@@ -1315,7 +1381,7 @@ export type NamedManifest = Message<"fastchat.profile.v1.NamedManifest"> & {
  * Use `create(NamedManifestSchema)` to create a new message.
  */
 export const NamedManifestSchema: GenMessage<NamedManifest> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 30);
+  messageDesc(file_fastchat_profile_v1_profile, 32);
 
 /**
  * What a process beside the holder asks it to do.
@@ -1420,7 +1486,7 @@ export type Wish = Message<"fastchat.profile.v1.Wish"> & {
  * Use `create(WishSchema)` to create a new message.
  */
 export const WishSchema: GenMessage<Wish> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 31);
+  messageDesc(file_fastchat_profile_v1_profile, 33);
 
 /**
  * @generated from message fastchat.profile.v1.WishRead
@@ -1442,7 +1508,7 @@ export type WishRead = Message<"fastchat.profile.v1.WishRead"> & {
  * Use `create(WishReadSchema)` to create a new message.
  */
 export const WishReadSchema: GenMessage<WishRead> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 32);
+  messageDesc(file_fastchat_profile_v1_profile, 34);
 
 /**
  * @generated from message fastchat.profile.v1.WishDraft
@@ -1464,7 +1530,7 @@ export type WishDraft = Message<"fastchat.profile.v1.WishDraft"> & {
  * Use `create(WishDraftSchema)` to create a new message.
  */
 export const WishDraftSchema: GenMessage<WishDraft> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 33);
+  messageDesc(file_fastchat_profile_v1_profile, 35);
 
 /**
  * @generated from message fastchat.profile.v1.WishOlder
@@ -1491,7 +1557,7 @@ export type WishOlder = Message<"fastchat.profile.v1.WishOlder"> & {
  * Use `create(WishOlderSchema)` to create a new message.
  */
 export const WishOlderSchema: GenMessage<WishOlder> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 34);
+  messageDesc(file_fastchat_profile_v1_profile, 36);
 
 /**
  * @generated from message fastchat.profile.v1.WishVerified
@@ -1513,7 +1579,7 @@ export type WishVerified = Message<"fastchat.profile.v1.WishVerified"> & {
  * Use `create(WishVerifiedSchema)` to create a new message.
  */
 export const WishVerifiedSchema: GenMessage<WishVerified> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 35);
+  messageDesc(file_fastchat_profile_v1_profile, 37);
 
 /**
  * @generated from message fastchat.profile.v1.WishNote
@@ -1535,7 +1601,7 @@ export type WishNote = Message<"fastchat.profile.v1.WishNote"> & {
  * Use `create(WishNoteSchema)` to create a new message.
  */
 export const WishNoteSchema: GenMessage<WishNote> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 36);
+  messageDesc(file_fastchat_profile_v1_profile, 38);
 
 /**
  * @generated from message fastchat.profile.v1.WishRetry
@@ -1552,7 +1618,7 @@ export type WishRetry = Message<"fastchat.profile.v1.WishRetry"> & {
  * Use `create(WishRetrySchema)` to create a new message.
  */
 export const WishRetrySchema: GenMessage<WishRetry> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 37);
+  messageDesc(file_fastchat_profile_v1_profile, 39);
 
 /**
  * @generated from message fastchat.profile.v1.WishCaughtUp
@@ -1565,7 +1631,7 @@ export type WishCaughtUp = Message<"fastchat.profile.v1.WishCaughtUp"> & {
  * Use `create(WishCaughtUpSchema)` to create a new message.
  */
 export const WishCaughtUpSchema: GenMessage<WishCaughtUp> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 38);
+  messageDesc(file_fastchat_profile_v1_profile, 40);
 
 /**
  * One of the calls in calls.ts.
@@ -1591,7 +1657,7 @@ export type WishCall = Message<"fastchat.profile.v1.WishCall"> & {
  * Use `create(WishCallSchema)` to create a new message.
  */
 export const WishCallSchema: GenMessage<WishCall> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 39);
+  messageDesc(file_fastchat_profile_v1_profile, 41);
 
 /**
  * @generated from message fastchat.profile.v1.WishSignOut
@@ -1604,7 +1670,7 @@ export type WishSignOut = Message<"fastchat.profile.v1.WishSignOut"> & {
  * Use `create(WishSignOutSchema)` to create a new message.
  */
 export const WishSignOutSchema: GenMessage<WishSignOut> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 40);
+  messageDesc(file_fastchat_profile_v1_profile, 42);
 
 /**
  * The holder's answer.
@@ -1644,7 +1710,7 @@ export type Granted = Message<"fastchat.profile.v1.Granted"> & {
  * Use `create(GrantedSchema)` to create a new message.
  */
 export const GrantedSchema: GenMessage<Granted> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 41);
+  messageDesc(file_fastchat_profile_v1_profile, 43);
 
 /**
  * How the holder is connected, for processes beside it. Written before anything else by who takes the lock, so that whoever
@@ -1673,7 +1739,7 @@ export type HolderConnection = Message<"fastchat.profile.v1.HolderConnection"> &
  * Use `create(HolderConnectionSchema)` to create a new message.
  */
 export const HolderConnectionSchema: GenMessage<HolderConnection> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 42);
+  messageDesc(file_fastchat_profile_v1_profile, 44);
 
 /**
  * A conversation that a stranger began, and that is left for later.
@@ -1708,5 +1774,5 @@ export type UnreadRequest = Message<"fastchat.profile.v1.UnreadRequest"> & {
  * Use `create(UnreadRequestSchema)` to create a new message.
  */
 export const UnreadRequestSchema: GenMessage<UnreadRequest> = /*@__PURE__*/
-  messageDesc(file_fastchat_profile_v1_profile, 43);
+  messageDesc(file_fastchat_profile_v1_profile, 45);
 
