@@ -34,6 +34,22 @@ test.each([
   expect(() => readConfig(undefined, { [name]: value })).toThrow(sentence);
 });
 
+test.each([
+  ["", 0],
+  ["0", 0],
+  ["104857600", 104_857_600],
+  ["500M", 524_288_000],
+  ["2G", 2_147_483_648],
+])("a size can be %s", (text, quota) => {
+  expect(readConfig(undefined, { FASTCHAT_FILE_QUOTA: text }).files.quota).toBe(quota);
+});
+
+test.each(["much", "-1", "1.5G", "2g", "2GB", "9007199254740993", "9999999999999T"])("%s is no size", (text) => {
+  expect(() => readConfig(undefined, { FASTCHAT_FILE_QUOTA: text })).toThrow(
+    `FASTCHAT_FILE_QUOTA is "${text}"; it must be a number of bytes such as 500M or 2G.`,
+  );
+});
+
 test("files lie in the data folder, in the folder that BLOB_URL names, or in its bucket", () => {
   const keys = { AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret" };
   const credentials = { accessKeyId: "key", secretAccessKey: "secret", sessionToken: undefined };

@@ -167,9 +167,10 @@ const sizes = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as const
 function bytes(environment: Readonly<Record<string, string | undefined>>, name: string): number | undefined {
   const text = environment[name];
   if (text === undefined || text === "") return undefined;
-  const [, count, size] = /^(\d{1,6})([KMGT]?)$/.exec(text) ?? [];
-  if (count === undefined) throw new ConfigError(`${name} is "${text}"; it must be a number of bytes such as 500M or 2G.`);
-  return Number(count) * sizes[size as keyof typeof sizes];
+  const [, count, size] = /^(\d{1,16})([KMGT]?)$/.exec(text) ?? [];
+  const number = Number(count) * sizes[size as keyof typeof sizes];
+  if (!Number.isSafeInteger(number)) throw new ConfigError(`${name} is "${text}"; it must be a number of bytes such as 500M or 2G.`);
+  return number;
 }
 
 /** Whether only this machine can reach a server that listens on this host. */
