@@ -56,12 +56,12 @@ test("[S5] delete says what is missing, what is not there, and whose it is", asy
       errors: "fastchat: Say which of your messages: --message ID, or --last N for the newest ones.\n",
     });
   expect(await run("alice", "delete", "bob", "--message", "0".repeat(32))).toMatchObject({
-    code: 1,
+    code: 4,
     errors: "fastchat: There is no such message with bob among the last 1,000.\n",
   });
   const his = (await json("alice", "read", "bob")).find(({ text }) => text === "mine")!;
   expect(await run("alice", "delete", "bob", "--message", String(his["id"]))).toMatchObject({
-    code: 1,
+    code: 4,
     errors: "fastchat: Only who wrote a message can delete it for everybody.\n",
   });
 });

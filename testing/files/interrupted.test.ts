@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, createReadStream, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ClientMessageId, limits } from "@fastchat/protocol";
 import { sealedFileSize } from "@fastchat/protocol/seal";
@@ -13,11 +13,16 @@ import { CountedGateway } from "./counted-gateway.ts";
 
 /** Files on their way while whoever carries them is killed: what came through is not carried again, and there is one of it. */
 
-const BYTES = 40_000_000;
-const MIDDLE = 20_000_000;
+const LARGE = process.env["SIZE"] === "large";
+/** `npm run test:large` takes 2 GB. */
+const BYTES = LARGE ? 2_000_000_000 : 40_000_000;
+const MIDDLE = BYTES / 2;
 const SEALED = sealedFileSize(BYTES);
+const TEST_MS = LARGE ? 600_000 : 120_000;
 /** What else passes, and what lay in buffers of the system when it ended. Who began again would pass all that had passed until then. */
 const BESIDE = 10_000_000;
+
+const PART = 40_000_000;
 
 let system: System;
 let gateway: CountedGateway;
@@ -30,8 +35,8 @@ let count = 0;
 beforeAll(async () => {
   system = await startSystem({ servers: 1, faults: true });
   path = join(system.folder, "forty.bin");
-  writeFileSync(path, randomBytes(BYTES));
-}, 60_000);
+  for (let left = BYTES; left > 0; left -= PART) appendFileSync(path, randomBytes(Math.min(PART, left)));
+}, TEST_MS);
 afterAll(() => system[Symbol.asyncDispose]());
 
 /** People who have talked, and whose devices are not running. */
@@ -57,7 +62,7 @@ async function hashOf(file: string): Promise<string> {
 }
 
 const as = ({ profile }: Person) => ["--profile", profile];
-const throughGateway = () => ({ gateway: gateway.url, withinMs: 90_000 });
+const throughGateway = () => ({ gateway: gateway.url, withinMs: TEST_MS });
 
 const send = (...more: string[]) =>
   startFastchat(system, ["send", bob.name, "--file", path, ...more, ...as(alice), "--json"], throughGateway());
@@ -100,7 +105,7 @@ async function expectSaved(): Promise<void> {
 
 test(
   "[S6] the sender's process is killed in the middle of an upload: the next one goes on where it was",
-  { timeout: 120_000 },
+  { timeout: TEST_MS },
   async () => {
     await using first = send();
     gateway.when("up", MIDDLE, () => first.kill());
@@ -114,7 +119,7 @@ test(
   },
 );
 
-test("[S6] the gateway is killed in the middle of an upload: it goes on by itself", { timeout: 120_000 }, async () => {
+test("[S6] the gateway is killed in the middle of an upload: it goes on by itself", { timeout: TEST_MS }, async () => {
   await using sending = send("--timeout", "60s");
   const killed = Promise.withResolvers<void>();
   gateway.when("up", MIDDLE, () => killed.resolve(system.gateway.kill()));
@@ -128,7 +133,7 @@ test("[S6] the gateway is killed in the middle of an upload: it goes on by itsel
   await expectSaved();
 });
 
-test("[S6] connections end in the middle of pieces and before their answers: nothing is stored twice", { timeout: 120_000 }, async () => {
+test("[S6] connections end in the middle of pieces and before their answers: nothing is stored twice", { timeout: TEST_MS }, async () => {
   await using sending = send("--timeout", "60s");
   let cuts = 0;
   const cut = (): void => {
@@ -145,7 +150,7 @@ test("[S6] connections end in the middle of pieces and before their answers: not
   await expectSaved();
 });
 
-test("[S6] another network in the middle of an upload: it goes on as soon as there is a connection", { timeout: 120_000 }, async () => {
+test("[S6] another network in the middle of an upload: it goes on as soon as there is a connection", { timeout: TEST_MS }, async () => {
   await using sending = send("--timeout", "90s");
   const silenced = Promise.withResolvers<number>();
   gateway.when("up", MIDDLE, () => {
@@ -161,7 +166,7 @@ test("[S6] another network in the middle of an upload: it goes on as soon as the
   await expectOneOnly(["before", ""]);
 });
 
-test("[S6] the gateway is killed in the middle of a download: it goes on by itself", { timeout: 120_000 }, async () => {
+test("[S6] the gateway is killed in the middle of a download: it goes on by itself", { timeout: TEST_MS }, async () => {
   expect(await send("--timeout", "60s").ended).toBe(0);
   await using saving = startSaving();
   const killed = Promise.withResolvers<void>();
@@ -175,7 +180,7 @@ test("[S6] the gateway is killed in the middle of a download: it goes on by itse
 
 test(
   "[S6] the receiver's process is killed in the middle of a download: no half file, and the next one goes on",
-  { timeout: 120_000 },
+  { timeout: TEST_MS },
   async () => {
     expect(await send("--timeout", "60s").ended).toBe(0);
     await using first = startSaving();
@@ -190,7 +195,7 @@ test(
   },
 );
 
-test("[S6] a download is interrupted by the user: it says how to go on, and does", { timeout: 120_000 }, async () => {
+test("[S6] a download is interrupted by the user: it says how to go on, and does", { timeout: TEST_MS }, async () => {
   expect(await send("--timeout", "60s").ended).toBe(0);
   await using first = startSaving();
   gateway.when("down", MIDDLE, () => first.kill("SIGINT"));
@@ -202,7 +207,7 @@ test("[S6] a download is interrupted by the user: it says how to go on, and does
   await expectSaved();
 });
 
-test("[S6] what another file of the same name left half is no part of this one", { timeout: 120_000 }, async () => {
+test("[S6] what another file of the same name left half is no part of this one", { timeout: TEST_MS }, async () => {
   expect(await send("--timeout", "60s").ended).toBe(0);
   writeFileSync(join(folder, "forty.bin.fastchat-part"), randomBytes(MIDDLE));
   await using saving = startSaving();
@@ -210,7 +215,7 @@ test("[S6] what another file of the same name left half is no part of this one",
   await expectSaved();
 });
 
-test("[S6] an upload is cancelled in the middle: nothing of it stays, and what comes after it is sent", { timeout: 120_000 }, async () => {
+test("[S6] an upload is cancelled in the middle: nothing of it stays, and what comes after it is sent", { timeout: TEST_MS }, async () => {
   await alice.reopen(gateway.url);
   const id = await alice.client.openDirect(bob.name);
   const cancelled = Promise.withResolvers<boolean>();
@@ -237,7 +242,7 @@ test("[S6] an upload is cancelled in the middle: nothing of it stays, and what c
   expect(read.filter(({ type }) => type === "message").map(({ text }) => text)).toEqual(["before", "after"]);
 });
 
-test("[S6] what the server gave up before its message came is stored again", { timeout: 120_000 }, async () => {
+test("[S6] what the server gave up before its message came is stored again", { timeout: TEST_MS }, async () => {
   await using proxy = await FrameProxy.start(system.gatewayUrl);
   await alice.reopen(proxy.url);
   const id = await alice.client.openDirect(bob.name);
