@@ -28,6 +28,7 @@ beforeAll(async () => {
     await enter(system, name, { home: system.home, profile: name, gateway: system.gatewayUrl });
     await mkdir(join(folder.path, name, "Pictures"), { recursive: true });
     await mkdir(join(folder.path, name, "Downloads"));
+    await mkdir(temporaryOf(name));
   }
   // They have met.
   expect((await fastchat(system, ["send", "bob", "hello", "--profile", "alice"])).code).toBe(0);
@@ -41,11 +42,13 @@ afterAll(async () => {
 });
 
 const homeOf = (name: string): string => join(folder.path, name);
+const temporaryOf = (name: string): string => join(homeOf(name), "temporary");
 
 async function inChatWith(name: string, other: string, gateway?: string): Promise<TestScreen> {
   const environment = {
     ...environmentIn(system, gateway === undefined ? {} : { gateway }),
     HOME: homeOf(name),
+    TMPDIR: temporaryOf(name),
     COLORTERM: "truecolor",
     FASTCHAT_PICTURES: "half-blocks",
   };
@@ -80,6 +83,8 @@ test("[S6] a photo is chosen, shown at both ends, looked at, and saved without a
   alice.type(ENTER);
   await alice.shows("480 × 640");
   expect(alice.text).toContain("without place and camera");
+  // What is made for sending it lies in memory alone.
+  expect(await readdir(temporaryOf("alice"))).toEqual([]);
   alice.type(`Up here!${ENTER}`);
   for (const screen of [alice, bob]) {
     await screen.shows("▣ on the hill.jpg");

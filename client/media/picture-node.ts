@@ -1,4 +1,4 @@
-import { constants, open, readFile, writeFile } from "node:fs/promises";
+import { constants, open, readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Metadata, Sharp } from "sharp";
 import { rgbaToThumbHash } from "thumbhash";
@@ -15,32 +15,29 @@ import {
   tooManyPixels,
 } from "./picture.ts";
 
-export type PreparedResult = { readonly kind: "prepared"; readonly picture: PreparedPicture } | PictureFault;
+export type PreparedResult = { readonly kind: "prepared"; readonly picture: PreparedPicture; readonly data: Uint8Array } | PictureFault;
 
 /**
- * [S6] Makes the picture at one path anew and writes what is to be sent to another, readable by its owner alone. It is decoded in stripes,
- * one picture at a time. What the file system refuses (no such file, no right, disk full) is thrown as it is.
+ * [S6] Makes the picture at a path anew. It is decoded in stripes, one picture at a time; what is to be sent, some megabytes, is in memory alone, so that
+ * nothing of it is left behind however this ends. What the file system refuses (no such file, no right) is thrown as it is.
  */
-export async function preparePicture(from: string, to: string, options: { readonly signal?: AbortSignal } = {}): Promise<PreparedResult> {
-  const { mediaType, kind, bytes } = await lookAt(from);
+export async function preparePicture(path: string, options: { readonly signal?: AbortSignal } = {}): Promise<PreparedResult> {
+  const { mediaType, kind, bytes } = await lookAt(path);
   if (kind !== "picture") return { kind: "not-a-picture", mediaType };
   if (!isReadable(mediaType)) return { kind: "unsupported-picture", mediaType };
   if (bytes > limits.pictureInputBytes) return tooManyBytes(bytes);
   const made = await withSharp(async (sharp) => {
     options.signal?.throwIfAborted();
-    const input = await inputOf(from);
+    const input = await inputOf(path);
     try {
       return await make(sharp, input);
     } catch (error) {
-      // Everything that is thrown here is the library's word on the picture: nothing but the picture is read, and nothing written.
+      // Everything that is thrown here is the library's word on the picture: nothing else is read.
       return /timeout/u.test(String(error)) ? { kind: "picture-too-slow" as const } : { kind: "broken-picture" as const };
     }
   });
   options.signal?.throwIfAborted();
-  if (made === undefined) return { kind: "no-picture-library" };
-  if (made.kind !== "made") return made;
-  await writeFile(to, made.data, { mode: 0o600 });
-  return { kind: "prepared", picture: made.picture };
+  return made ?? { kind: "no-picture-library" };
 }
 
 /** The type of the file at a path by its first bytes, and its size. What is not a plain file is nothing that could be sent. */
@@ -58,9 +55,7 @@ export async function inputOf(path: string): Promise<string | Buffer> {
   return path.endsWith("]") ? readFile(path) : resolve(path);
 }
 
-type Made = { readonly kind: "made"; readonly data: Buffer; readonly picture: PreparedPicture } | PictureFault;
-
-async function make(sharp: SharpLibrary, input: string | Buffer): Promise<Made> {
+async function make(sharp: SharpLibrary, input: string | Buffer): Promise<PreparedResult> {
   // The header alone, so that its size is judged before any pixel is decoded.
   const header = await sharp(input, { limitInputPixels: false, failOn: "error" }).metadata();
   const { width, height } = header;
@@ -77,7 +72,7 @@ async function make(sharp: SharpLibrary, input: string | Buffer): Promise<Made> 
   const output = isSeeThrough || isAnimated ? asWebp(upright) : asJpeg(upright.removeAlpha(), header);
   const { data, info } = await output.toBuffer({ resolveWithObject: true });
   return {
-    kind: "made",
+    kind: "prepared",
     data,
     picture: {
       mediaType: info.format === "webp" ? "image/webp" : "image/jpeg",

@@ -2,7 +2,7 @@ import type { ChatMessage, Client, ConversationSummary, SendOptions } from "@fas
 import { type ClientMessageId, errorRow, limits } from "@fastchat/protocol";
 import { ourCommand } from "../config.ts";
 import { type ExitCode, exitCodes, usage } from "../failure.ts";
-import { disposeFiles, type NamedFile, prepareFiles } from "../files/to-send.ts";
+import { type NamedFile, prepareFiles } from "../files/to-send.ts";
 import { lifetimeLimits, lifetimeValues, longestLifetime, readLifetime } from "../lifetimes.ts";
 import type { Output } from "../output.ts";
 import { linesOf, wholeText } from "../standard-input.ts";
@@ -73,7 +73,6 @@ async function sendOne(sending: Sending, text: string): Promise<ExitCode> {
 async function sendFiles(sending: Sending, text: string, named: readonly NamedFile[]): Promise<ExitCode> {
   const { client, output, options } = sending;
   const prepared = await prepareFiles(named, "as a file with --file");
-  await using _ = { [Symbol.asyncDispose]: () => disposeFiles(prepared) };
   for (const { file } of prepared.filter(({ hasMetadata }) => hasMetadata))
     output.remark(
       `${safeLine(file.source.name)} is sent as it is, with whatever its camera wrote into it, such as the place: --image leaves that out.`,

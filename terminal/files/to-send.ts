@@ -1,6 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import type { FileToSend } from "@fastchat/client";
 import { nameForPicture, pictureFaultSentence } from "@fastchat/client/media";
 import { durationOf, lookAt, preparePicture } from "@fastchat/client/media-node";
@@ -17,8 +15,8 @@ export interface NamedFile {
   readonly value: string;
 }
 
-/** A file as it is sent; what was made for that goes when this is disposed. */
-export interface PreparedFile extends AsyncDisposable {
+/** A file as it is sent. A picture is in memory, made anew. */
+export interface PreparedFile {
   readonly file: FileToSend;
   readonly sentAs: SentAs;
   /** A picture that goes as it is, with where and when it was taken. */
@@ -26,11 +24,6 @@ export interface PreparedFile extends AsyncDisposable {
 }
 
 export const tooManyFiles = `One message has up to ${limits.filesPerMessage} files: send the others with another one.`;
-
-/** What was made for them goes. */
-export async function disposeFiles(files: readonly PreparedFile[]): Promise<void> {
-  for (const file of files) await file[Symbol.asyncDispose]();
-}
 
 /**
  * All of them, or none.
@@ -41,42 +34,27 @@ export async function disposeFiles(files: readonly PreparedFile[]): Promise<void
 export async function prepareFiles(named: readonly NamedFile[], asFile: string, signal?: AbortSignal): Promise<readonly PreparedFile[]> {
   if (named.length > limits.filesPerMessage) throw usage(tooManyFiles);
   const files: PreparedFile[] = [];
-  try {
-    for (const { name, value } of named)
-      files.push(await reading(value, () => (name === "image" ? picture(value, asFile, signal) : plain(value))));
-    return files;
-  } catch (error) {
-    await disposeFiles(files);
-    throw error;
-  }
+  for (const { name, value } of named)
+    files.push(await reading(value, () => (name === "image" ? picture(value, asFile, signal) : plain(value))));
+  return files;
 }
 
 async function plain(path: string): Promise<PreparedFile> {
   const [source, { mediaType, kind }, durationMs] = await Promise.all([fileSource(path), lookAt(path), durationOf(path)]);
   const file = { source, mediaType, ...(durationMs !== undefined && { durationMs }) };
-  return { file, sentAs: "file", hasMetadata: kind === "picture", [Symbol.asyncDispose]: async () => undefined };
+  return { file, sentAs: "file", hasMetadata: kind === "picture" };
 }
 
 async function picture(path: string, asFile: string, signal: AbortSignal | undefined): Promise<PreparedFile> {
-  const folder = await mkdtemp(join(tmpdir(), "fastchat-picture-"));
-  const dispose = () => rm(folder, { recursive: true, force: true });
-  try {
-    const to = join(folder, "picture");
-    const made = await preparePicture(path, to, signal === undefined ? {} : { signal });
-    if (made.kind !== "prepared")
-      throw new Failure(exitCodes.refused, made.kind, `${safeLine(basename(path))}: ${pictureFaultSentence(made, asFile)}`);
-    const { mediaType, width, height, thumbnail, thumbhash } = made.picture;
-    const source = { ...(await fileSource(to)), name: nameForPicture(basename(path), mediaType) };
-    return {
-      file: { source, mediaType, width, height, thumbnail, thumbhash },
-      sentAs: "image",
-      hasMetadata: false,
-      [Symbol.asyncDispose]: dispose,
-    };
-  } catch (error) {
-    await dispose();
-    throw error;
-  }
+  const made = await preparePicture(path, signal === undefined ? {} : { signal });
+  if (made.kind !== "prepared")
+    throw new Failure(exitCodes.refused, made.kind, `${safeLine(basename(path))}: ${pictureFaultSentence(made, asFile)}`);
+  const { mediaType, bytes, width, height, thumbnail, thumbhash } = made.picture;
+  const stream = async function* (): AsyncGenerator<Uint8Array> {
+    yield made.data;
+  };
+  const source = { name: nameForPicture(basename(path), mediaType), size: bytes, stream };
+  return { file: { source, mediaType, width, height, thumbnail, thumbhash }, sentAs: "image", hasMetadata: false };
 }
 
 async function reading<Result>(path: string, act: () => Promise<Result>): Promise<Result> {

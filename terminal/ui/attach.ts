@@ -32,12 +32,11 @@ export function attachPasted(state: State, id: ConversationId, text: string, fil
   return step(cleared, { kind: "draft", id, text: "" }, ...effects);
 }
 
-export function withAttached(state: State, id: ConversationId, files: readonly PreparedFile[]): Step {
+export function withAttached(state: State, id: ConversationId, files: readonly PreparedFile[]): State {
   const known = state.chats.get(id)?.attached ?? [];
-  const room = limits.filesPerMessage - known.length;
-  const over = files.slice(room);
-  const next = withChat(state, id, (chat) => ({ ...chat, attached: [...known, ...files.slice(0, room)] }));
-  return over.length === 0 ? step(next) : step(said(next, tooManyFiles, "error"), { kind: "drop-files", files: over });
+  const all = [...known, ...files];
+  const next = withChat(state, id, (chat) => ({ ...chat, attached: all.slice(0, limits.filesPerMessage) }));
+  return all.length <= limits.filesPerMessage ? next : said(next, tooManyFiles, "error");
 }
 
 /** Esc and Backspace on an empty line: what takes its time is stopped, and what was attached last is taken back. Undefined: there is nothing. */
@@ -46,10 +45,7 @@ export function takeBack(state: State): Step | undefined {
   if (transfer !== undefined) return step(state, { kind: "cancel-transfer", transfer });
   const attached = openChat(state)?.attached ?? [];
   if (attached.length === 0) return undefined;
-  return step(
-    withChat(state, state.open!, (chat) => ({ ...chat, attached: attached.slice(0, -1) })),
-    { kind: "drop-files", files: attached.slice(-1) },
-  );
+  return step(withChat(state, state.open!, (chat) => ({ ...chat, attached: attached.slice(0, -1) })));
 }
 
 /** Why nothing is sent there yet; undefined: it is. */

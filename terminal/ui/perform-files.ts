@@ -7,7 +7,7 @@ import { fetchInto } from "../files/fetching.ts";
 import { readFolder, saveFolder, startFolder } from "../files/folders.ts";
 import { openedWords, openFile } from "../files/opening.ts";
 import { pastedPaths } from "../files/paths.ts";
-import { disposeFiles, type NamedFile, type PreparedFile, prepareFiles } from "../files/to-send.ts";
+import { type NamedFile, type PreparedFile, prepareFiles } from "../files/to-send.ts";
 import { plural, sizeWords } from "../words.ts";
 import type { Performing } from "./perform-groups.ts";
 import type { Effect } from "./state.ts";
@@ -17,15 +17,7 @@ import type { Transfers } from "./transfers.ts";
 export type FileEffect = Extract<
   Effect,
   {
-    readonly kind:
-      | "attach"
-      | "drop-files"
-      | "look-for-files"
-      | "list-folder"
-      | "save-files"
-      | "open-file"
-      | "cancel-transfer"
-      | "cancel-upload";
+    readonly kind: "attach" | "look-for-files" | "list-folder" | "save-files" | "open-file" | "cancel-transfer" | "cancel-upload";
   }
 >;
 
@@ -43,8 +35,6 @@ export async function performFiles(performing: PerformingFiles, effect: FileEffe
   switch (effect.kind) {
     case "attach":
       return dispatch({ kind: "attached", id: effect.id, files: await attach(transfers, effect) });
-    case "drop-files":
-      return disposeFiles(effect.files);
     case "look-for-files": {
       const files = await filesAt(pastedPaths(effect.text));
       if (files.length > 0) dispatch({ kind: "files-found", id: effect.id, text: effect.text, files });
@@ -81,7 +71,6 @@ export async function sendFiles({ client, transfers }: PerformingFiles, { id, te
       { ...progress, text, ...(expiresAfter !== undefined && { expiresAfter }) },
     ),
   );
-  await disposeFiles(files);
 }
 
 const wordsOf = (names: readonly string[]): string => (names.length === 1 ? names[0]! : plural(names.length, "file"));

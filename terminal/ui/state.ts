@@ -240,7 +240,6 @@ export type Effect =
       readonly line?: string;
     }
   | { readonly kind: "attach"; readonly id: ConversationId; readonly files: readonly NamedFile[]; readonly line?: string }
-  | { readonly kind: "drop-files"; readonly files: readonly PreparedFile[] }
   /** What was pasted, in case that it names files. */
   | { readonly kind: "look-for-files"; readonly id: ConversationId; readonly text: string }
   /** `path`: undefined: where one begins. */

@@ -1,6 +1,5 @@
 import { ErrorCode, FastChatError, limits } from "@fastchat/protocol";
 import type { Client, Warning } from "@fastchat/client";
-import { disposeFiles } from "../files/to-send.ts";
 import type { WantedPixels } from "../files/pixels.ts";
 import { mayDo } from "../group-rights.ts";
 import { kittyForget, kittyPlace, kittySend, throughTmux } from "../pictures/kitty.ts";
@@ -285,7 +284,6 @@ export function startStore(client: Client, options: StoreOptions): Store {
       case "set-broadcast-list":
         return performGroups({ client, dispatch, say }, effect);
       case "attach":
-      case "drop-files":
       case "look-for-files":
       case "list-folder":
       case "save-files":
@@ -402,7 +400,6 @@ export function startStore(client: Client, options: StoreOptions): Store {
       for (const id of state.told.keys()) tell({ kind: "forget", id });
       const pending = [...drafts.values()];
       for (const { timer } of pending) clearTimeout(timer);
-      for (const { attached } of state.chats.values()) await disposeFiles(attached);
       // Whatever else is under way ends with the client; a draft is worth a moment.
       await Promise.race([
         Promise.all(pending.map(({ save }) => save())),

@@ -126,10 +126,10 @@ function act(state: State, action: Action): Step {
       const restored = withChat(state, action.id, (chat) =>
         chat.editor.text === "" ? { ...chat, editor: editing.editorOf(action.text) } : chat,
       );
-      return withAttached(said(restored, action.sentence, "error"), action.id, action.files);
+      return step(withAttached(said(restored, action.sentence, "error"), action.id, action.files));
     }
     case "attached":
-      return withAttached(state, action.id, action.files);
+      return step(withAttached(state, action.id, action.files));
     case "files-found":
       return attachPasted(state, action.id, action.text, action.files);
     case "transfer": {
