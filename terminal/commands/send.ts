@@ -9,6 +9,7 @@ import { linesOf, wholeText } from "../standard-input.ts";
 import { safeLine } from "../safe-text.ts";
 import { percent, sizeWords } from "../words.ts";
 import { conversationWith } from "./destination.ts";
+import { interrupts } from "./interrupts.ts";
 import { progressLine } from "./progress-line.ts";
 import { allSent, letIn, linesFor, queued, refusedMessages, watchRefusals } from "./sending.ts";
 import { placeObject, safeNameOf, whomOf } from "./shapes.ts";
@@ -79,12 +80,19 @@ async function sendFiles(sending: Sending, text: string, named: readonly NamedFi
     );
   const opened = await openFor(sending);
   using line = progressLine();
+  using interrupted = interrupts("nothing was sent");
+  const { signal } = interrupted;
   const onProgress = (done: number, total: number) => line.show(`Sealing: ${percent(done, total)}`);
   const files = prepared.map(({ file }) => file);
   return await sent(
     sending,
     opened,
-    () => client.files.send(opened.conversation.id, files, { ...options, text, onProgress }),
+    async () => {
+      const id = await client.files.send(opened.conversation.id, files, { ...options, text, onProgress, signal });
+      // It is in the outbox: what ends this process now leaves it there.
+      interrupted[Symbol.dispose]();
+      return id;
+    },
     ({ upload }) => line.show(upload === undefined ? "" : `Uploading: ${percent(upload.sent, upload.size)} of ${sizeWords(upload.size)}`),
   );
 }

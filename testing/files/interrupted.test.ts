@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { appendFileSync, createReadStream, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, createReadStream, existsSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ClientMessageId, limits } from "@fastchat/protocol";
 import { sealedFileSize } from "@fastchat/protocol/seal";
@@ -121,6 +121,21 @@ test(
 
 test("[S6] the gateway is killed in the middle of an upload: it goes on by itself", { timeout: TEST_MS }, async () => {
   await using sending = send("--timeout", "60s");
+  test("[S6] a file is interrupted while it is encrypted: nothing of it stays, and nothing is sent", { timeout: 60_000 }, async () => {
+    const large = join(system.folder, "large.bin");
+    writeFileSync(large, "");
+    truncateSync(large, 1_000_000_000);
+    await using sending = startFastchat(system, ["send", bob.name, "--file", large, ...as(alice)]);
+    const outgoing = join(alice.home, alice.profile, "outgoing");
+    await expect.poll(() => (existsSync(outgoing) ? readdirSync(outgoing) : []), { timeout: 20_000 }).toHaveLength(1);
+    sending.kill("SIGINT");
+    expect([await sending.ended, sending.errors]).toEqual([4, expect.stringMatching(/Cancelled: nothing was sent/u)]);
+    expect(readdirSync(outgoing)).toEqual([]);
+    rmSync(large);
+    expect(await alice.reopen().then(() => alice.texts(bob.name))).toEqual(["before"]);
+    await alice.client.close();
+  });
+
   const killed = Promise.withResolvers<void>();
   gateway.when("up", MIDDLE, () => killed.resolve(system.gateway.kill()));
   await killed.promise;
