@@ -16,7 +16,7 @@ export interface Place {
   readonly profile: string;
 }
 
-export { fileSink, fileSource } from "./files/files-node.ts";
+export { FileInUse, fileSink, fileSource } from "./files/files-node.ts";
 export { findGateway, listProfiles } from "./local.ts";
 
 const WAKE_LOOK_MS = 1_000;

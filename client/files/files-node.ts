@@ -1,5 +1,5 @@
 import { type FileHandle, link, open, rename, rm, stat } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
 import type { FileSink } from "./fetching.ts";
 import type { FileSource } from "./sealing.ts";
 import { bytesOf, writeAll } from "./staging-node.ts";
@@ -28,11 +28,39 @@ async function moveBeside(finished: string, path: string): Promise<void> {
   await rm(finished);
 }
 
-/** Writes beside `path`, where it goes when it is whole; a file that is there is replaced only with `replace`. Throws Node's error. */
+/** Unfinished files that this process writes. */
+const written = new Set<string>();
+
+/** Somebody else writes to the same path at this moment. */
+export class FileInUse extends Error {
+  constructor(path: string) {
+    super(`"${path}" is being fetched already: wait until it is there.`);
+    this.name = "FileInUse";
+  }
+}
+
+/**
+ * Writes beside `path`, where it goes when it is whole; a file that is there is replaced only with `replace`. Throws Node's error, or FileInUse: another
+ * sink of this process is seen at once, that of another process by what it wrote between two writes of this one.
+ */
 export async function fileSink(path: string, { replace = false }: { readonly replace?: boolean } = {}): Promise<FileSink> {
-  const unfinished = path + UNFINISHED;
-  const file: FileHandle = await open(unfinished, "a+", 0o600);
-  let { size } = await file.stat();
+  const unfinished = resolve(path) + UNFINISHED;
+  if (written.has(unfinished)) throw new FileInUse(path);
+  written.add(unfinished);
+  let file: FileHandle;
+  let size: number;
+  try {
+    file = await open(unfinished, "a+", 0o600);
+    ({ size } = await file.stat());
+  } catch (error) {
+    written.delete(unfinished);
+    throw error;
+  }
+  let isShared = false;
+  const checkAlone = async (): Promise<void> => {
+    isShared ||= (await file.stat()).size !== size;
+    if (isShared) throw new FileInUse(path);
+  };
   return {
     size,
     stream: () => bytesOf(unfinished),
@@ -41,16 +69,22 @@ export async function fileSink(path: string, { replace = false }: { readonly rep
       size = kept;
     },
     async write(bytes) {
+      await checkAlone();
       await writeAll(file, bytes);
       size += bytes.length;
     },
     async finish() {
+      await checkAlone();
       await file.sync();
       return replace ? rename(unfinished, path) : moveBeside(unfinished, path);
     },
     async close(keep) {
-      await file.close();
-      if (!keep || size === 0) await rm(unfinished, { force: true });
+      try {
+        await file.close();
+        if (!isShared && (!keep || size === 0)) await rm(unfinished, { force: true });
+      } finally {
+        written.delete(unfinished);
+      }
     },
   };
 }

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join, parse } from "node:path";
-import { type ChatFile, type Client, FileDamaged, type FilePlace, type Progress } from "@fastchat/client";
-import { fileSink } from "@fastchat/client/node";
+import { type ChatFile, type Client, FileDamaged, type FilePlace, type FileSink, type Progress } from "@fastchat/client";
+import { FileInUse, fileSink } from "@fastchat/client/node";
 import { ErrorCode, FastChatError } from "@fastchat/protocol";
 import { exitCodes, Failure, usage } from "../failure.ts";
 
@@ -19,9 +19,9 @@ export interface FetchOptions extends Progress {
 
 /** Fetches a file into a folder; what was begun is taken up. Where it is then. Throws Failure, or the signal's reason. */
 export async function fetchInto(client: Client, { file, place }: ReceivedFile, folder: string, options: FetchOptions): Promise<string> {
-  const path = options.replace ? join(folder, file.name) : await freePath(folder, file.name);
   try {
-    await client.files.fetch(place, await fileSink(path, options), options);
+    const { path, sink } = options.replace ? await sinkAt(join(folder, file.name), options) : await freeSink(folder, file.name);
+    await client.files.fetch(place, sink, options);
     return path;
   } catch (error) {
     throw asRefusal(error, file.name, folder, options.otherwise);
@@ -29,8 +29,10 @@ export async function fetchInto(client: Client, { file, place }: ReceivedFile, f
 }
 
 /** With what to do. */
-export function asRefusal(error: unknown, name: string, folder = "", otherwise = ""): unknown {
+function asRefusal(error: unknown, name: string, folder: string, otherwise: string): unknown {
   const { code } = error as { code?: unknown };
+  if (error instanceof FileInUse)
+    return new Failure(exitCodes.refused, "file-in-use", `${name} is being fetched already: wait until it is there.`);
   if (error instanceof FileDamaged) return new Failure(exitCodes.refused, "file-damaged", `${name}: ${error.message}`);
   if (error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND)
     return new Failure(exitCodes.refused, "file-gone", `${name} is not on the server any more: ask for it to be sent again.`);
@@ -39,11 +41,26 @@ export function asRefusal(error: unknown, name: string, folder = "", otherwise =
   return error;
 }
 
-/** "photo.jpg", or "photo (2).jpg" where that is taken. */
-async function freePath(folder: string, name: string): Promise<string> {
+interface OpenSink {
+  readonly path: string;
+  readonly sink: FileSink;
+}
+
+const sinkAt = async (path: string, options?: { readonly replace: boolean }): Promise<OpenSink> => ({
+  path,
+  sink: await fileSink(path, options),
+});
+
+/** At "photo.jpg", or "photo (2).jpg" where that is taken, or just on its way there. */
+async function freeSink(folder: string, name: string): Promise<OpenSink> {
   const { name: stem, ext } = parse(name);
   for (let count = 1; ; count++) {
     const path = join(folder, count === 1 ? name : `${stem} (${count})${ext}`);
-    if ((await stat(path).catch(() => undefined)) === undefined) return path;
+    if ((await stat(path).catch(() => undefined)) !== undefined) continue;
+    try {
+      return await sinkAt(path);
+    } catch (error) {
+      if (!(error instanceof FileInUse)) throw error;
+    }
   }
 }

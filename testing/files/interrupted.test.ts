@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { type ClientMessageId, limits } from "@fastchat/protocol";
 import { sealedFileSize } from "@fastchat/protocol/seal";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import type { ChatMessage } from "@fastchat/client";
 import { fileSource } from "@fastchat/client/node";
+import { fetchInto } from "../../terminal/files/fetching.ts";
 import { fastchat, fastchatJson, startFastchat } from "../fastchat.ts";
 import { type Person, person } from "../person.ts";
 import { FrameProxy } from "../proxy.ts";
@@ -119,23 +121,23 @@ test(
   },
 );
 
+test("[S6] a file is interrupted while it is encrypted: nothing of it stays, and nothing is sent", { timeout: 60_000 }, async () => {
+  const large = join(system.folder, "large.bin");
+  writeFileSync(large, "");
+  truncateSync(large, 1_000_000_000);
+  await using sending = startFastchat(system, ["send", bob.name, "--file", large, ...as(alice)]);
+  const outgoing = join(alice.home, alice.profile, "outgoing");
+  await expect.poll(() => (existsSync(outgoing) ? readdirSync(outgoing) : []), { timeout: 20_000 }).toHaveLength(1);
+  sending.kill("SIGINT");
+  expect([await sending.ended, sending.errors]).toEqual([4, expect.stringMatching(/Cancelled: nothing was sent/u)]);
+  expect(readdirSync(outgoing)).toEqual([]);
+  rmSync(large);
+  expect(await alice.reopen().then(() => alice.texts(bob.name))).toEqual(["before"]);
+  await alice.client.close();
+});
+
 test("[S6] the gateway is killed in the middle of an upload: it goes on by itself", { timeout: TEST_MS }, async () => {
   await using sending = send("--timeout", "60s");
-  test("[S6] a file is interrupted while it is encrypted: nothing of it stays, and nothing is sent", { timeout: 60_000 }, async () => {
-    const large = join(system.folder, "large.bin");
-    writeFileSync(large, "");
-    truncateSync(large, 1_000_000_000);
-    await using sending = startFastchat(system, ["send", bob.name, "--file", large, ...as(alice)]);
-    const outgoing = join(alice.home, alice.profile, "outgoing");
-    await expect.poll(() => (existsSync(outgoing) ? readdirSync(outgoing) : []), { timeout: 20_000 }).toHaveLength(1);
-    sending.kill("SIGINT");
-    expect([await sending.ended, sending.errors]).toEqual([4, expect.stringMatching(/Cancelled: nothing was sent/u)]);
-    expect(readdirSync(outgoing)).toEqual([]);
-    rmSync(large);
-    expect(await alice.reopen().then(() => alice.texts(bob.name))).toEqual(["before"]);
-    await alice.client.close();
-  });
-
   const killed = Promise.withResolvers<void>();
   gateway.when("up", MIDDLE, () => killed.resolve(system.gateway.kill()));
   await killed.promise;
@@ -228,6 +230,21 @@ test("[S6] what another file of the same name left half is no part of this one",
   await using saving = startSaving();
   expect([await saving.ended, saving.errors]).toEqual([0, ""]);
   await expectSaved();
+});
+
+test("[S6] a file that is saved twice at the same time is there twice, whole", { timeout: TEST_MS }, async () => {
+  expect(await send("--timeout", "60s").ended).toBe(0);
+  await bob.reopen();
+  const id = await bob.client.openDirect(alice.name);
+  await bob.client.caughtUp(AbortSignal.timeout(20_000));
+  const { items } = await bob.client.items(id, { limit: 10 });
+  const message = items.find((item): item is ChatMessage => item.kind === "message" && item.files.length > 0)!;
+  const received = { file: message.files[0]!, place: { conversation: id, sequence: message.sequence!, place: 0 } };
+  const save = () => fetchInto(bob.client, received, folder, { replace: false, otherwise: "" });
+  const paths = await Promise.all([save(), save()]);
+  await bob.client.close();
+  expect(readdirSync(folder).toSorted()).toEqual(["forty (2).bin", "forty.bin"]);
+  expect(await Promise.all(paths.map(hashOf))).toEqual(Array(2).fill(await hashOf(path)));
 });
 
 test("[S6] an upload is cancelled in the middle: nothing of it stays, and what comes after it is sent", { timeout: TEST_MS }, async () => {
