@@ -1,5 +1,6 @@
 import { parseCount } from "../durations.ts";
-import { usage } from "../failure.ts";
+import { exitCodes, Failure, usage } from "../failure.ts";
+import { isLost } from "../files/fetching.ts";
 import { sizeWords } from "../words.ts";
 import { catchUp } from "./catch-up.ts";
 import { conversationWith } from "./destination.ts";
@@ -30,12 +31,15 @@ export const save = signedInCommand({
     const last = args.last === undefined ? 1 : parseCount(args.last, "last");
     using interrupted = interrupts("run it again to go on where it stopped");
     const { files, isShort } = await receivedFiles(client, conversation, { last, message: args.message, all: args.all === true });
+    const lost: Failure[] = [];
     for (const each of files) {
-      const path = await fetchShown(client, each, args.to, {
-        replace: args.force === true,
-        signal: interrupted.signal,
-        otherwise: "name another folder with --to",
+      const options = { replace: args.force === true, signal: interrupted.signal, otherwise: "name another folder with --to" };
+      const path = await fetchShown(client, each, args.to, options).catch((error: unknown) => {
+        if (files.length === 1 || !isLost(error)) throw error;
+        output.remark(error.message);
+        lost.push(error);
       });
+      if (path === undefined) continue;
       const { sequence } = each.place;
       await output.print(
         { type: "saved", ...placeObject(conversation), sequence, path, ...fileObject(each.file) },
@@ -43,5 +47,8 @@ export const save = signedInCommand({
       );
     }
     if (isShort && args.all === true) throw notFetched();
+    const [first] = lost;
+    if (first !== undefined)
+      throw new Failure(exitCodes.refused, first.code, `${lost.length} of ${files.length} files could not be saved, and the others were.`);
   },
 });

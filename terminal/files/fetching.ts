@@ -41,6 +41,10 @@ function asRefusal(error: unknown, name: string, folder: string, otherwise: stri
   return error;
 }
 
+/** This file cannot be had any more; another one may be. */
+export const isLost = (error: unknown): error is Failure =>
+  error instanceof Failure && (error.code === "file-gone" || error.code === "file-damaged");
+
 interface OpenSink {
   readonly path: string;
   readonly sink: FileSink;
