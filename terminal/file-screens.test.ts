@@ -171,3 +171,14 @@ test("[S6] an upload is shown, stops with the connection, goes on with it, and i
   expect(output.match(/large\.bin/gu)).toHaveLength(1);
   await leave(alice);
 });
+
+test("how far a file is stands in one row, however long its name is, and is gone afterwards", async () => {
+  const name = `${"long ".repeat(40)}.bin`;
+  await writeFile(join(homeOf("alice"), name), randomBytes(1_000_000));
+  expect((await fastchat(system, ["send", "bob", "--file", join(homeOf("alice"), name), "--profile", "alice"])).code).toBe(0);
+  const args = ["save", "alice", "--to", homeOf("bob"), "--profile", "bob"];
+  await using screen = new TestScreen({ args, columns: 60, rows: 12, environment: environmentIn(system) });
+  expect(await screen.ended()).toBe(0);
+  expect(screen.written).toContain("Fetching: 0 % of 1 MB");
+  expect(screen.rows[0]).toMatch(/^Saved /u);
+});

@@ -61,6 +61,6 @@ export async function fetchShown(
 ): Promise<string> {
   using line = progressLine();
   const onProgress = (done: number, total: number): void =>
-    line.show(`${received.file.name}: ${percent(done, total)} of ${sizeWords(total)}`);
+    line.show(`Fetching: ${percent(done, total)} of ${sizeWords(total)}, ${received.file.name}`);
   return await fetchInto(client, received, folder, { ...options, onProgress });
 }
