@@ -1,4 +1,4 @@
-import { blobId, limits } from "@fastchat/protocol";
+import { type BlobId, blobId, limits } from "@fastchat/protocol";
 import type { BlobStore, StoredBlob } from "../blobs/blob-store.ts";
 import type { FileRules } from "../config.ts";
 import { type Log, reasonOf } from "../events.ts";
@@ -60,24 +60,27 @@ export class BlobCleanUp extends Sweeper {
   }
 
   async sweep(): Promise<CleanedUp> {
-    const { database, blobs } = this.#options;
+    const { database } = this.#options;
     const now = Date.now();
     const sum = new Sum();
     for (;;) {
       const forgotten = await forgetBlobs(database, now, this.#tooOld(now));
       if (forgotten === undefined) return sum;
-      for (const { blob, size, reason } of forgotten.blobs) {
-        await blobs.remove(blobId(blob));
-        sum.add(reason, 1, size);
-      }
+      for (const { blob, size, reason } of forgotten.blobs) if (await this.#remove(blobId(blob))) sum.add(reason, 1, size);
       if (forgotten.isLast || this.isEnding) break;
       await this.pause(PAUSE_MS);
     }
-    for await (const { id, bytes } of this.#unknown(now - limits.unnamedBlobMs)) {
-      await blobs.remove(id);
-      sum.add("unknown", 1, bytes);
-    }
+    for await (const { id, bytes } of this.#unknown(now - limits.unnamedBlobMs)) if (await this.#remove(id)) sum.add("unknown", 1, bytes);
     return sum;
+  }
+
+  /** Many go before it, and it may have been begun anew meanwhile: then it stays. */
+  async #remove(id: BlobId): Promise<boolean> {
+    const { database, blobs } = this.#options;
+    const [unknown] = await unknownBlobs(database, [Buffer.from(id, "hex")]);
+    if (unknown === undefined) return false;
+    await blobs.remove(id);
+    return true;
   }
 
   /** What a sweep would remove now. */

@@ -2,11 +2,12 @@ import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readdirSync, utimesSync } from "node:fs";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { dirname, join } from "node:path";
-import { type ClientMessageId, clientMessageId, type ConversationId, ErrorCode, idBytes, limits } from "@fastchat/protocol";
+import { type BlobId, type ClientMessageId, clientMessageId, type ConversationId, ErrorCode, idBytes, limits } from "@fastchat/protocol";
 import { sealedFileSize, signBlobPassRequest, toHex } from "@fastchat/protocol/seal";
 import { fromBinary } from "@bufbuild/protobuf";
 import { ErrorSchema } from "@fastchat/protocol/wire/error";
 import * as wire from "@fastchat/protocol/wire/gateway";
+import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { FolderBlobStore } from "../blobs/blob-store-folder.ts";
 import { silentLog } from "../events.ts";
@@ -533,10 +534,10 @@ async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 
 // Clean-up
 
-const cleanUpWith = (retentionMs = 0) =>
+const cleanUpWith = (retentionMs = 0, blobs = store) =>
   new BlobCleanUp({
     database: installation.database,
-    blobs: store,
+    blobs,
     files: { largest: limits.fileBytes, quota: 0, retentionMs },
     log: silentLog,
     everyMs: limits.blobSweepMs,
@@ -651,6 +652,52 @@ test("clean-up: what is older than this installation keeps files goes, although 
   expect(await fetched(pass, old.blob)).toBe(ErrorCode.NOT_FOUND);
   expect(await isThere(old.blob)).toBe(false);
   expect(young.bytes.equals((await fetched(pass, young.blob)) as Buffer)).toBe(true);
+});
+
+test("clean-up: an upload that is taken up again is no older than that", async () => {
+  const pass = await passOf(alice.devices[0]!);
+  const it = made(PIECE + 1_000);
+  await begin(pass, it);
+  await patch(pass, it.blob, 0, it.bytes.subarray(0, PIECE));
+  await age(it.blob, 31 * DAY_MS);
+  await begin(pass, it);
+  expect(await cleanUpWith(30 * DAY_MS).sweep()).toMatchObject({ blobs: 0 });
+  expect(await patch(pass, it.blob, PIECE, it.bytes.subarray(PIECE))).toBe(0);
+});
+
+test("clean-up: what is begun anew while it goes is there afterwards", async () => {
+  const pass = await passOf(alice.devices[0]!);
+  const both = [made(PIECE + 1_000), made(PIECE + 1_000)];
+  for (const it of both) {
+    await begin(pass, it);
+    await patch(pass, it.blob, 0, it.bytes.subarray(0, PIECE));
+    await age(it.blob, 8 * DAY_MS);
+  }
+  // Both are forgotten, and the bytes of one are gone.
+  let kept: Made | undefined;
+  class Slow extends FolderBlobStore {
+    override async remove(id: BlobId): Promise<void> {
+      await super.remove(id);
+      kept = both.find(({ blob }) => toHex(blob) !== id)!;
+      expect(await begin(pass, kept)).toMatchObject({ uploaded: BigInt(PIECE) });
+    }
+  }
+  expect(await cleanUpWith(0, new Slow(folder())).sweep()).toMatchObject({ blobs: 1 });
+  expect(await patch(pass, kept!.blob, PIECE, kept!.bytes.subarray(PIECE))).toBe(0);
+});
+
+test("clean-up: who begins an upload that is just being forgotten begins it anew", async () => {
+  const pass = await passOf(alice.devices[0]!);
+  const it = made(1_000);
+  await begin(pass, it);
+  const forgetting = await installation.database.query.startTransaction().execute();
+  await forgetting.deleteFrom("blob").where("blob", "=", it.blob).execute();
+  const begun = begin(pass, it);
+  const waiting = sql`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  await expect.poll(async () => (await waiting.execute(installation.database.query)).rows.length).toBeGreaterThan(0);
+  await forgetting.commit().execute();
+  expect(await begun).toMatchObject({ uploaded: 0n });
+  expect(await rowsOf(it.blob)).toHaveLength(1);
 });
 
 test("clean-up: bytes that no row knows go when they are old, and no others", async () => {

@@ -48,16 +48,17 @@ export async function beginBlob(database: Database, upload: Upload, quota: numbe
       client_message_id: idBytes(upload.clientMessageId),
       size,
     };
-    const known = await transaction.selectFrom("blob").selectAll().where("blob", "=", blob).executeTakeFirst();
+    // Who forgets it at this moment is waited for: then it is begun anew.
+    const known = await transaction.selectFrom("blob").selectAll().where("blob", "=", blob).forUpdate().executeTakeFirst();
     if (known !== undefined) {
       const isSame = (["conversation", "account", "device", "client_message_id"] as const).every((column) =>
         sameBytes(known[column], row[column]),
       );
       if (!isSame || known.size !== size) return { kind: "taken" };
-      // It counts as begun now: the message may come much later.
+      // It counts as begun now: the message may come much later. A whole one is as old as it was, for it may be named.
       await transaction
         .updateTable("blob")
-        .set({ look_at: now + limits.unnamedBlobMs })
+        .set({ look_at: now + limits.unnamedBlobMs, ...(!known.whole && { begun: now }) })
         .where("blob", "=", blob)
         .execute();
       return { kind: "begun", whole: known.whole };
