@@ -14,7 +14,7 @@ export interface Staging {
   part(name: string, start: number, end: number): Promise<Piece>;
   /** One that is not there is removed already. */
   remove(name: string): Promise<void>;
-  /** All that were closed, with when, milliseconds since 1970. */
+  /** All that were closed, with when, milliseconds since 1970; it may name what a killed process had not closed. */
   list(): Promise<readonly { readonly name: string; readonly modified: number }[]>;
 }
 
