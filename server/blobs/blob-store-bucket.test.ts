@@ -85,6 +85,21 @@ test("a store that says no: a sentence at the start that says what to do, and an
   }
 });
 
+test("who may not abort uploads, or list their parts, is told at the start", async () => {
+  const answers: [RegExp, string][] = [
+    [/^POST \S+\?uploads/, "200 OK\r\nconnection: close\r\n\r\n<Result><UploadId>1</UploadId></Result>"],
+    [/^(PUT|GET|DELETE) /, "200 OK\r\nconnection: close\r\n\r\n<List/>"],
+  ];
+  for (const denied of [/^DELETE \S+uploadId=/, /^GET \S+uploadId=/]) {
+    const refusal: [RegExp, string] = [denied, "403 No\r\nconnection: close\r\n\r\n<Error><Code>AccessDenied</Code></Error>"];
+    await using store = await wrongStore((text) => {
+      const found = [refusal, ...answers].find(([request]) => request.test(text));
+      return found && `HTTP/1.1 ${found[1]}`;
+    });
+    await expect((await openBlobStore(store.place)).check()).rejects.toThrow(/403 AccessDenied.*multipart uploads there/u);
+  }
+});
+
 /** What no real store does when asked. */
 async function wrongStore(answer: (text: string) => string | undefined) {
   let connections = 0;

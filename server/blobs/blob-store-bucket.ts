@@ -142,6 +142,9 @@ export class BucketBlobStore implements BlobStore {
       await this.#bucket.ask({ method: "GET", key });
       await this.#bucket.ask({ method: "DELETE", key });
       await this.#bucket.ask({ method: "GET", key: "", query: { "list-type": "2", prefix: key, "max-keys": "1" } });
+      const upload = { id: await this.#begin(key), key, initiated: 0 };
+      await this.#run(upload);
+      await this.#abort(upload);
       await this.#uploadsOf(key);
     } catch (error) {
       if (isFull(error)) return;
