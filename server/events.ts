@@ -25,7 +25,7 @@ export interface Events {
   "heartbeat-failed": { reason: string };
   "repair-failed": { reason: string };
   "retention-failed": { reason: string };
-  "file-failed": { outcome: "storage-full" };
+  "file-failed": { outcome: "storage-full" | "wrong-length" };
   "files-removed": { files: Count; bytes: Count };
   "clean-up-failed": { reason: string };
   "delivery-read-failed": { reason: string };

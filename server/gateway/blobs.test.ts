@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readdirSync, utimesSync } from "node:fs";
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import { createServer, request as httpRequest, type IncomingMessage } from "node:http";
+import { type AddressInfo, connect } from "node:net";
 import { dirname, join } from "node:path";
 import { type BlobId, type ClientMessageId, clientMessageId, type ConversationId, ErrorCode, idBytes, limits } from "@fastchat/protocol";
 import { sealedFileSize, signBlobPassRequest, toHex } from "@fastchat/protocol/seal";
@@ -10,6 +11,7 @@ import * as wire from "@fastchat/protocol/wire/gateway";
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { FolderBlobStore } from "../blobs/blob-store-folder.ts";
+import { openBlobStore } from "../blobs/open-blob-store.ts";
 import { silentLog } from "../events.ts";
 import { lookAtBlobsOf } from "../store/blobs.ts";
 import { eraseDue } from "../store/retention.ts";
@@ -504,6 +506,49 @@ test("a body that is cut short, too long or slow leaves nothing, and keeps nobod
   await say(it);
   expect(it.bytes.equals((await fetched(pass, it.blob)) as Buffer)).toBe(true);
 });
+
+test("[S6] a bucket that gives more or less than it was asked for says nothing in the gateway's name", async () => {
+  const pass = await passOf(alice.devices[0]!);
+  const it = made(1_000);
+  await upload(pass, it);
+  await say(it);
+  const forged = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 5\r\n\r\nowned";
+  for (const given of [Buffer.concat([it.bytes, Buffer.from(forged)]), it.bytes.subarray(0, 300)]) {
+    await using bucket = createServer((_request, response) => void response.writeHead(206, { "content-length": given.length }).end(given));
+    await new Promise<void>((resolve) => bucket.listen(0, "127.0.0.1", resolve));
+    const endpoint = `http://127.0.0.1:${(bucket.address() as AddressInfo).port}`;
+    const credentials = { accessKeyId: "key", secretAccessKey: "secret", sessionToken: undefined };
+    const blobs = await openBlobStore({ kind: "bucket", bucket: "files", prefix: "", endpoint, region: "us-east-1", credentials });
+    await using behind = await installation.addGateway({ blobs });
+    const ask = (path: string, more: string): string => `GET ${path} HTTP/1.1\r\nhost: x\r\n${more}\r\n\r\n`;
+    const both = ask(`/v1/blobs/${toHex(it.blob)}`, `authorization: ${bearer(pass)}`) + ask("/healthz", "connection: close");
+    const said = (await rawAnswer(behind.port, both)).toString("latin1");
+    const bodyAt = said.indexOf("\r\n\r\n") + 4;
+    const declared = Number(/^content-length: (\d+)/m.exec(said)![1]);
+    const next = said.slice(bodyAt + declared);
+    // It is told that something is wrong, and the next question has its own answer; or the answer is cut, and there is no next.
+    const isCut = said.startsWith("HTTP/1.1 200") && declared === 1_000 && next === "" && !said.slice(bodyAt).includes("HTTP/1.1");
+    const isTold = !said.startsWith("HTTP/1.1 200") && /^HTTP\/1\.1 200 OK[^]*ok\n$/.test(next);
+    expect([isCut || isTold, said.includes("owned")]).toEqual([true, false]);
+  }
+});
+
+/** All that comes over a connection of its own until the other side ends it. */
+async function rawAnswer(port: number, request: string): Promise<Buffer> {
+  const socket = connect(port, "127.0.0.1");
+  socket.write(request);
+  const chunks: Buffer[] = [];
+  const patience = setTimeout(() => socket.destroy(new Error("The connection stays open")), 3_000);
+  try {
+    for await (const chunk of socket as AsyncIterable<Buffer>) chunks.push(chunk);
+  } catch (error) {
+    // A connection that is reset is at its end, too.
+    if ((error as NodeJS.ErrnoException).code !== "ECONNRESET") throw error;
+  } finally {
+    clearTimeout(patience);
+  }
+  return Buffer.concat(chunks);
+}
 
 /** What lies in the folder of an upload. */
 function partsOf(blob: Uint8Array): string[] {

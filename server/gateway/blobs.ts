@@ -1,4 +1,4 @@
-import type { Readable } from "node:stream";
+import { pipeline, type Readable, Transform } from "node:stream";
 import { create } from "@bufbuild/protobuf";
 import {
   type AccountId,
@@ -195,7 +195,30 @@ async function giveBlob(gateway: GatewayContext, request: BlobRequest, reply: Fa
   if (isPart) reply.status(206).header("content-range", `bytes ${range.start}-${range.end - 1}/${found.size}`);
   return reply
     .headers({ "content-type": "application/octet-stream", "content-length": range.end - range.start, "accept-ranges": "bytes" })
-    .send(bytes);
+    .send(exactly(gateway, bytes, range.end - range.start));
+}
+
+/**
+ * Fails where there are more or fewer than was said to follow. A bucket may give what it likes, and a disk may have lost something: what is too much would be taken for the
+ * answer to the next request on that connection, and what is missing would be taken from it.
+ */
+function exactly({ log }: GatewayContext, bytes: Readable, length: number): Readable {
+  let missing = length;
+  const wrong = (): Error => {
+    log.event("warn", "file-failed", { outcome: "wrong-length" });
+    return new Error("The blob store gave more or less than it was asked for.");
+  };
+  const counted = new Transform({
+    transform(chunk: Uint8Array, _encoding, done) {
+      missing -= chunk.length;
+      if (missing < 0) done(wrong());
+      else done(null, chunk);
+    },
+    flush: (done) => done(missing > 0 ? wrong() : null),
+  });
+  // An end on either side is the other's.
+  pipeline(bytes, counted, () => undefined);
+  return counted;
 }
 
 /** Undefined: it cannot be satisfied. */
