@@ -52,6 +52,8 @@ export const limits = {
   blobSweepMs: 3_600_000,
   blobRequestsPerMinutePerDevice: 6_000,
   blobBeginsPerMinutePerDevice: 120,
+  /** Pieces that come and blobs that go at one gateway at once: each takes up to 1 MiB of its memory, and a piece its place on the disk. */
+  blobTransfersPerAccount: 16,
   /** Of a picture that is made anew before it is sent; a larger one can be sent as a file. */
   pictureInputBytes: 134_217_728,
   picturePixels: 100_000_000,

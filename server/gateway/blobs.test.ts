@@ -494,7 +494,7 @@ test("a body that is cut short, too long or slow leaves nothing, and keeps nobod
   await expect.poll(() => partsOf(it.blob)).toEqual([]);
   expect(await begin(pass, it)).toMatchObject({ uploaded: 0n });
 
-  const slow = Array.from({ length: 50 }, () => slowPatch(pass, it.blob, 0, first));
+  const slow = Array.from({ length: limits.blobTransfersPerAccount - 1 }, () => slowPatch(pass, it.blob, 0, first));
   for (const { request } of slow) request.write(first.subarray(0, 100));
   const quick = made(1_000);
   await upload(bobs, quick);
@@ -506,6 +506,47 @@ test("a body that is cut short, too long or slow leaves nothing, and keeps nobod
   await say(it);
   expect(it.bytes.equals((await fetched(pass, it.blob)) as Buffer)).toBe(true);
 });
+
+test(
+  "one account holds so many pieces and answers of the gateway at once, and keeps nobody else waiting",
+  { timeout: 60_000 },
+  async () => {
+    const [pass, bobs] = [await passOf(alice.devices[0]!), await passOf(bob.devices[0]!)];
+    const it = made(2 * PIECE);
+    await upload(pass, it);
+    await say(it);
+    const unfinished = made(PIECE + 10);
+    await begin(pass, unfinished);
+    const first = unfinished.bytes.subarray(0, PIECE);
+    // Pieces that never end lie on the disk beside what is counted; answers that nobody reads lie in memory.
+    const pieces = Array.from({ length: limits.blobTransfersPerAccount / 2 }, () => slowPatch(pass, unfinished.blob, 0, first));
+    for (const { request } of pieces) request.write(first.subarray(0, 100));
+    await expect.poll(() => partsOf(unfinished.blob).length).toBe(pieces.length);
+    const answers = await Promise.all(Array.from({ length: limits.blobTransfersPerAccount / 2 }, () => unread(pass, it.blob)));
+    expect(answers.map(({ statusCode }) => statusCode)).toEqual(answers.map(() => 200));
+    expect(await codeOfGet(pass, it.blob)).toBe(ErrorCode.RATE_LIMITED);
+    expect(await patch(pass, unfinished.blob, 0, first)).toBe(ErrorCode.RATE_LIMITED);
+    // Another device of the account is no way around it.
+    expect(await codeOfGet(await passOf(await addDevice(gateway, alice)), it.blob)).toBe(ErrorCode.RATE_LIMITED);
+    expect(it.bytes.equals((await fetched(bobs, it.blob)) as Buffer)).toBe(true);
+    const quick = made(1_000);
+    await upload(bobs, quick);
+    for (const { request } of pieces) request.destroy();
+    for (const answer of answers) answer.destroy();
+    await expect.poll(() => codeOfGet(pass, it.blob)).toBe(0);
+    expect(await patch(pass, unfinished.blob, 0, first)).toBe(0);
+  },
+);
+
+const codeOfGet = async (pass: Uint8Array, blob: Uint8Array): Promise<number> => errorOf(await get(pass, blob));
+
+/** An answer whose content nobody reads. */
+async function unread(pass: Uint8Array, blob: Uint8Array): Promise<IncomingMessage> {
+  const request = httpRequest(`${gateway}/v1/blobs/${toHex(blob)}`, { headers: { authorization: bearer(pass) }, agent: false });
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  request.once("response", resolve).once("error", reject).end();
+  return promise;
+}
 
 test("[S6] a bucket that gives more or less than it was asked for says nothing in the gateway's name", async () => {
   const pass = await passOf(alice.devices[0]!);

@@ -108,7 +108,7 @@ export async function drop(gateway: GatewayContext, { pass, blob }: DropBlob): P
 export function addBlobRoutes(app: FastifyInstance, gateway: GatewayContext): void {
   app.addContentTypeParser(BLOB_TYPE, (_request, payload, done) => done(null, payload));
   app.patch<{ Params: { blob: string } }>("/v1/blobs/:blob", async (request, reply) => {
-    const uploaded = await takePiece(gateway, request);
+    const uploaded = await takePiece(gateway, request, reply);
     return reply.status(204).header("upload-offset", uploaded).send();
   });
   // Without HEAD, for which the whole blob would be read and thrown away.
@@ -133,10 +133,11 @@ function passOf({ headers }: BlobRequest): Uint8Array {
  * One piece of an upload (PATCH, as in draft-ietf-httpbis-resumable-upload): `upload-offset` says where it goes, `content-length` how much it is,
  * `content-digest` (RFC 9530, sha-256) what it must be. How much is stored then.
  */
-async function takePiece(gateway: GatewayContext, request: BlobRequest): Promise<number> {
+async function takePiece(gateway: GatewayContext, request: BlobRequest, reply: FastifyReply): Promise<number> {
   const { database, blobs } = gateway;
   const blob = blobOf(request);
-  const { device } = await holderOf(gateway, passOf(request));
+  const { device, account } = await holderOf(gateway, passOf(request));
+  gateway.blobTransfers.beginOrThrow(account, reply.raw);
   const offset = wholeNumberOf(request.headers["upload-offset"]);
   const length = wholeNumberOf(request.headers["content-length"]);
   const sha256 = /^sha-256=:([A-Za-z0-9+/]{43}=):$/.exec(String(request.headers["content-digest"]))?.[1];
@@ -184,6 +185,7 @@ async function finish({ database, blobs }: GatewayContext, blob: Uint8Array, siz
 async function giveBlob(gateway: GatewayContext, request: BlobRequest, reply: FastifyReply): Promise<FastifyReply> {
   const blob = blobOf(request);
   const { device, account } = await holderOf(gateway, passOf(request));
+  gateway.blobTransfers.beginOrThrow(account, reply.raw);
   const found = await findBlob(gateway.database, blob);
   const log = found && (await findLogOf(gateway.database, found.conversation, account, device));
   if (log === undefined || found === undefined || found.sequence > log.upTo) throw new FastChatError(ErrorCode.NOT_FOUND);

@@ -11,6 +11,7 @@ import type { TokenBuckets } from "../token-bucket.ts";
 import type { SealedStates } from "./sealed-state.ts";
 import type { Secrets } from "./secret-file.ts";
 import type { ServerChoice } from "./server-choice.ts";
+import type { Transfers } from "./transfers.ts";
 import type { UsedStates } from "./used-states.ts";
 
 /** What the routes of the gateway work with. */
@@ -39,6 +40,8 @@ export interface GatewayContext {
     readonly blobsByDevice: TokenBuckets;
     readonly blobBeginsByDevice: TokenBuckets;
   };
+  /** Pieces of blobs that come, and blobs that go. */
+  readonly blobTransfers: Transfers;
   readonly log: Log;
 }
 

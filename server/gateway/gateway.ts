@@ -65,6 +65,7 @@ import { finishSignIn, startSignIn } from "./sign-in.ts";
 import { finishSignUp, startSignUp } from "./sign-up.ts";
 import type { Strategy } from "./strategy.ts";
 import { giveTicket } from "./ticket.ts";
+import { Transfers } from "./transfers.ts";
 import { UsedStates } from "./used-states.ts";
 
 export interface GatewayOptions {
@@ -125,6 +126,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       blobsByDevice: perMinute(limits.blobRequestsPerMinutePerDevice),
       blobBeginsByDevice: perMinute(limits.blobBeginsPerMinutePerDevice),
     },
+    blobTransfers: new Transfers(limits.blobTransfersPerAccount),
     log,
   };
   const app = fastify({
