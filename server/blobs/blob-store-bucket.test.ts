@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { ConfigError, readConfig } from "../config.ts";
 import type { BlobPlace } from "./blob-store.ts";
 import { blobStoreContract, bytesOf, listed } from "./blob-store-contract.ts";
-import { Bucket, escaped, textAt } from "./bucket.ts";
+import { Bucket, elements, escaped, textAt } from "./bucket.ts";
 import { openBlobStore } from "./open-blob-store.ts";
 import { blobPieceBytes, content, inChunks, pieceAt, randomId } from "./test-content.ts";
 import { Swift } from "./test-swift.ts";
@@ -157,4 +157,34 @@ test("text passes through XML unchanged", () => {
   const text = `"a&b<c>"`;
   expect(textAt(`<ETag>${escaped(text)}</ETag>`, "ETag")).toBe(text);
   expect(textAt("<ETag>&quot;x&amp;quot;&#x41;&#66;</ETag>", "ETag")).toBe('"x&quot;AB');
+});
+
+test("an answer without an end of its elements, or with too many, keeps nobody busy", async () => {
+  const started = performance.now();
+  expect(elements("<Part>".repeat(50_000), "Part")).toEqual([]);
+  expect(elements(`<Part>1</Part>${"<Part>".repeat(50_000)}`, "Part")).toEqual(["1"]);
+  expect(performance.now() - started).toBeLessThan(1_000);
+  const endless: Record<string, (asked: number) => string> = {
+    uploads: (asked) =>
+      Array.from({ length: 500 }, (_, count) => `<Upload><UploadId>${asked}-${count}</UploadId><Key>KEY</Key></Upload>`).join(""),
+    parts: (asked) =>
+      Array.from({ length: 500 }, (_, count) => {
+        return `<Part><PartNumber>${500 * asked + count + 1}</PartNumber><Size>${blobPieceBytes}</Size></Part>`;
+      }).join(""),
+  };
+  for (const what of ["uploads", "parts"]) {
+    let asked = 0;
+    await using endlessly = await wrongStore((text) => {
+      if (text.startsWith("HEAD")) return "HTTP/1.1 404 No\r\nconnection: close\r\n\r\n";
+      const isOfParts = text.includes("uploadId=");
+      const isEndless = isOfParts === (what === "parts");
+      const one = `<Upload><UploadId>1</UploadId><Key>KEY</Key></Upload>`;
+      const content = isEndless ? endless[what]!(asked++) : isOfParts ? "" : one;
+      const body = `<IsTruncated>${isEndless}</IsTruncated><NextPartNumberMarker>9</NextPartNumberMarker>${content}`;
+      const key = /prefix=([0-9a-f]{64})/.exec(text)?.[1] ?? "";
+      return `HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${body.replaceAll("KEY", key)}`;
+    });
+    await expect((await openBlobStore(endlessly.place)).uploaded(randomId())).rejects.toThrow(/more than/);
+    expect(asked).toBeLessThan(50);
+  }
 });

@@ -10,6 +10,8 @@ const { blobPieceBytes } = limits;
 /** A store may need its time to put thousands of parts together. */
 const COMPLETE_MS = 300_000;
 const PAGE = "1000";
+/** Each gateway may have begun one or two. */
+const UPLOADS_OF_ONE = 1_000;
 
 interface Part {
   readonly number: number;
@@ -217,7 +219,11 @@ export class BucketBlobStore implements BlobStore {
   /** Oldest first. */
   async #uploadsOf(key: string): Promise<Upload[]> {
     const uploads: Upload[] = [];
-    for await (const upload of this.#uploads(key)) if (upload.key === key) uploads.push(upload);
+    for await (const upload of this.#uploads(key)) {
+      if (upload.key !== key) continue;
+      uploads.push(upload);
+      if (uploads.length > UPLOADS_OF_ONE) throw new Error(`The S3 store has more than ${UPLOADS_OF_ONE} uploads of one blob.`);
+    }
     return uploads.toSorted((one, other) => one.initiated - other.initiated || (one.id < other.id ? -1 : 1));
   }
 
@@ -257,6 +263,7 @@ export class BucketBlobStore implements BlobStore {
         };
         if (part.number !== parts.length + 1 || bytes % blobPieceBytes !== 0) return { ...upload, parts, bytes };
         parts.push(part);
+        if (parts.length > limits.blobPieces) throw new Error(`The S3 store has more than ${limits.blobPieces} parts of one upload.`);
         bytes += part.bytes;
       }
       marker = textAt(page, "IsTruncated") === "true" ? textAt(page, "NextPartNumberMarker") : undefined;

@@ -178,7 +178,16 @@ async function textOf(response: IncomingMessage): Promise<string> {
 
 /** The contents of all elements of a name. S3's answers are flat lists without attributes that matter; a document of another kind gives nothing. */
 export function elements(xml: string, name: string): string[] {
-  return Array.from(xml.matchAll(new RegExp(`<${name}>([\\s\\S]*?)</${name}>`, "g")), (match) => match[1]!);
+  const found: string[] = [];
+  const [open, close] = [`<${name}>`, `</${name}>`];
+  // Each place is looked at once, whatever stands there: an expression would look for each end anew.
+  for (let at = 0; ;) {
+    const start = xml.indexOf(open, at);
+    const end = start < 0 ? -1 : xml.indexOf(close, start);
+    if (end < 0) return found;
+    found.push(xml.slice(start + open.length, end));
+    at = end + close.length;
+  }
 }
 
 /** The text of the first element of a name. */
