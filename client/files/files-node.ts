@@ -1,5 +1,5 @@
-import { type FileHandle, link, open, rename, rm, stat } from "node:fs/promises";
-import { basename, resolve } from "node:path";
+import { constants, type FileHandle, link, open, rename, rm, stat } from "node:fs/promises";
+import { basename } from "node:path";
 import type { FileSink } from "./fetching.ts";
 import type { FileSource } from "./sealing.ts";
 import { bytesOf, writeAll } from "./staging-node.ts";
@@ -28,14 +28,43 @@ async function moveBeside(finished: string, path: string): Promise<void> {
   await rm(finished);
 }
 
-/** Unfinished files that this process writes. */
-const written = new Set<string>();
+/** By device and number, what this process is writing: two writers would mix it up. */
+const inUse = new Set<string>();
 
 /** Somebody else writes to the same path at this moment. */
 export class FileInUse extends Error {
   constructor(path: string) {
-    super(`"${path}" is being fetched already: wait until it is there.`);
+    super(`"${path}" is being written already: wait until it is there.`);
     this.name = "FileInUse";
+  }
+}
+
+/**
+ * An unfinished file as an earlier call left it, or a new one. A link, another's file, or one with a second name was placed there by somebody else, or by a crash
+ * behind the finished file: its name is taken away, and what it leads to stays as it is.
+ */
+async function openUnfinished(path: string): Promise<{ readonly file: FileHandle; readonly size: number; readonly release: () => void }> {
+  // Windows lacks the last two, and or-ing undefined adds nothing.
+  const { O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
+  for (let exclusive = 0; ; exclusive = O_EXCL) {
+    const flags = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | exclusive;
+    const file = await open(path, flags, 0o600).catch((error: unknown): undefined => {
+      if ((error as NodeJS.ErrnoException).code !== "ELOOP") throw error;
+    });
+    const stats = await file?.stat();
+    const isOurs = stats?.isFile() === true && stats.nlink === 1 && stats.uid === (process.getuid?.() ?? stats.uid);
+    // A new one is ours, whatever a share or a memory card says of it.
+    if (file !== undefined && stats !== undefined && (isOurs || exclusive !== 0)) {
+      const id = `${stats.dev}:${stats.ino}`;
+      if (inUse.has(id)) {
+        await file.close();
+        throw new FileInUse(path);
+      }
+      inUse.add(id);
+      return { file, size: stats.size, release: () => void inUse.delete(id) };
+    }
+    await file?.close();
+    await rm(path, { force: true });
   }
 }
 
@@ -44,20 +73,12 @@ export class FileInUse extends Error {
  * sink of this process is seen at once, that of another process by what it wrote between two writes of this one.
  */
 export async function fileSink(path: string, { replace = false }: { readonly replace?: boolean } = {}): Promise<FileSink> {
-  const unfinished = resolve(path) + UNFINISHED;
-  if (written.has(unfinished)) throw new FileInUse(path);
-  written.add(unfinished);
-  let file: FileHandle;
-  let size: number;
-  try {
-    file = await open(unfinished, "a+", 0o600);
-    ({ size } = await file.stat());
-  } catch (error) {
-    written.delete(unfinished);
-    throw error;
-  }
+  const unfinished = path + UNFINISHED;
+  const { file, release, ...there } = await openUnfinished(unfinished);
+  let { size } = there;
   let isShared = false;
-  const checkAlone = async (): Promise<void> => {
+  /** Another process may have taken it up as well: it would be a part of both. */
+  const check = async (): Promise<void> => {
     isShared ||= (await file.stat()).size !== size;
     if (isShared) throw new FileInUse(path);
   };
@@ -69,22 +90,19 @@ export async function fileSink(path: string, { replace = false }: { readonly rep
       size = kept;
     },
     async write(bytes) {
-      await checkAlone();
+      await check();
       await writeAll(file, bytes);
       size += bytes.length;
     },
     async finish() {
-      await checkAlone();
       await file.sync();
+      await check();
       return replace ? rename(unfinished, path) : moveBeside(unfinished, path);
     },
     async close(keep) {
-      try {
-        await file.close();
-        if (!isShared && (!keep || size === 0)) await rm(unfinished, { force: true });
-      } finally {
-        written.delete(unfinished);
-      }
+      await file.close();
+      release();
+      if (!isShared && (!keep || size === 0)) await rm(unfinished, { force: true });
     },
   };
 }

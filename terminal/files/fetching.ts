@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { lstat } from "node:fs/promises";
 import { join, parse } from "node:path";
 import { type ChatFile, type Client, FileDamaged, type FilePlace, type FileSink, type Progress } from "@fastchat/client";
 import { FileInUse, fileSink } from "@fastchat/client/node";
@@ -60,7 +60,8 @@ async function freeSink(folder: string, name: string): Promise<OpenSink> {
   const { name: stem, ext } = parse(name);
   for (let count = 1; ; count++) {
     const path = join(folder, count === 1 ? name : `${stem} (${count})${ext}`);
-    if ((await stat(path).catch(() => undefined)) !== undefined) continue;
+    // A link counts, wherever it leads.
+    if ((await lstat(path).catch(() => undefined)) !== undefined) continue;
     try {
       return await sinkAt(path);
     } catch (error) {
