@@ -43,9 +43,13 @@ test.each([
   ["one\r\ntwo.txt", "onetwo.txt"],
   [`photo.jpg${" ".repeat(100)}.exe`, "photo.jpg .exe"],
   ["a\u00a0\u3000b.txt", "a b.txt"],
+  [`photo.jpg${"\u2800".repeat(60)}.exe`, "photo.jpg .exe"],
   ["a\ud800.txt", "a\ufffd.txt"],
   ["program.exe", "program.exe"],
-  ["-rf", "-rf"],
+  ["-rf", "_rf"],
+  ["--checkpoint-action=exec=sh x.sh", "_-checkpoint-action=exec=sh x.sh"],
+  ["~", "_"],
+  ["a-b~.txt", "a-b~.txt"],
 ])("a safe name of %j is %j", (name, safe) => {
   expect(safeFileName(name)).toBe(safe);
 });
@@ -78,6 +82,8 @@ test("any name becomes one that a folder takes, and that is safe already", () =>
       "\ud800",
       "\u0000",
       "-",
+      "~",
+      "\u2800",
     ),
     fc.string({ unit: "binary", maxLength: 20 }),
   );
@@ -89,7 +95,7 @@ test("any name becomes one that a folder takes, and that is safe already", () =>
         expect(safeFileName(safe)).toBe(safe);
         expect(safe).not.toBe("");
         expect(safe).toBe(basename(safe));
-        expect(safe).not.toMatch(/^\.|[. ]$|[\p{Cc}\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\u2028\u2029<>:"/\\|?*]/u);
+        expect(safe).not.toMatch(/^[-.~]|[. ]$|[\p{Cc}\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\u2028\u2029<>:"/\\|?*]/u);
         expect(Buffer.byteLength(safe)).toBeLessThanOrEqual(230);
         writeFileSync(join(folder.path, safe), "");
       },

@@ -4,8 +4,8 @@ const EXTENSION_LENGTH = 16;
 
 /** Controls (escape sequences begin with one), whatever cannot be seen, and whatever reorders or breaks the line it stands in. */
 const UNSEEN = /[\p{Cc}\p{Default_Ignorable_Code_Point}\u2028\u2029\ufff9-\ufffb]/gu;
-/** Wide gaps push what matters, the extension, out of sight. */
-const SPACES = /\p{Zs}+/gu;
+/** Wide gaps push what matters, the extension, out of sight; the pattern of no dots of Braille looks like one. */
+const SPACES = /[\p{Zs}\u2800]+/gu;
 /** A letter wears at most this many marks: more than any language needs, fewer than paint over the lines above. */
 const MARKS = /(\p{M}{8})\p{M}+/gu;
 /** What Windows has a meaning for within a name. */
@@ -29,8 +29,8 @@ export function safeFileName(name: string): string {
     .map((part) => part.replace(/^[A-Za-z]:/u, "").replace(/^ +|[. ]+$/gu, ""))
     .findLast((part) => part !== "");
   if (last === undefined) return "file";
-  // A leading dot would hide the file.
-  const visible = last.replace(RESERVED_CHARACTERS, "_").replace(/^\./u, "_");
+  // A leading dot would hide the file; a dash makes it an option of whatever is run on all files of a folder, and a tilde somebody's home.
+  const visible = last.replace(RESERVED_CHARACTERS, "_").replace(/^[-.~]/u, "_");
   return shortened(RESERVED_NAMES.test(visible) ? `_${visible}` : visible);
 }
 

@@ -5,7 +5,7 @@ import { type FileSchema, SealedMessageSchema } from "@fastchat/protocol/wire/co
 import { FileDamaged } from "@fastchat/client";
 import { fileSink } from "@fastchat/client/node";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { fastchat } from "../fastchat.ts";
@@ -278,6 +278,8 @@ const evilNames = [
   "-rf",
   "~",
   "$(touch x).txt",
+  "--checkpoint-action=exec=sh x.sh",
+  `photo.jpg${"\u2800".repeat(60)}.exe`,
 ];
 
 const names: EvilCase = {
@@ -288,6 +290,11 @@ const names: EvilCase = {
     using outer = new TemporaryFolder();
     const folder = join(outer.path, "a", "b");
     mkdirSync(folder, { recursive: true });
+    // Somebody else may write there as well: a link is no place for a file, wherever it leads.
+    const elsewhere = join(outer.path, "elsewhere");
+    writeFileSync(elsewhere, "precious");
+    for (const name of ["x", "passwd.fastchat-part"]) symlinkSync(elsewhere, join(folder, name));
+    symlinkSync(join(outer.path, "nowhere"), join(folder, "file"));
     for (const [index, name] of evilNames.entries()) {
       await bob.client.files.send(conversation, [{ source: sourceOf(name, Buffer.from(String(index))) }], { text: `name ${index}` });
       await bob.client.sent(conversation, AbortSignal.timeout(20_000));
@@ -298,11 +305,12 @@ const names: EvilCase = {
     expect([saved.code, saved.errors]).toEqual([0, ""]);
     const read = await fastchat(stage.system, ["read", bob.name, "--all", "--profile", alice.profile], options);
     for (const shown of [saved.output, read.output]) expect(shown).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u);
-    const written = readdirSync(outer.path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    expect([readFileSync(elsewhere, "utf8"), readdirSync(outer.path).toSorted()]).toEqual(["precious", ["a", "elsewhere"]]);
+    const written = readdirSync(join(outer.path, "a"), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
     expect(new Set(written.map(({ parentPath }) => parentPath))).toEqual(new Set([folder]));
     expect(new Set(written.map(({ name }) => readFileSync(join(folder, name), "utf8")))).toEqual(new Set(evilNames.keys().map(String)));
     for (const { name } of written) {
-      expect(name).not.toMatch(/^\.|[\p{Cc}\p{Bidi_Control}\\:]|^con(?:\.|$)/iu);
+      expect(name).not.toMatch(/^[-.~]|[\u2800\p{Cc}\p{Bidi_Control}\\:]|^con(?:\.|$)/iu);
       expect(Buffer.byteLength(name)).toBeLessThanOrEqual(255);
     }
     await stage.honestTalk(alice, bob);
