@@ -59,6 +59,8 @@ export const limits = {
   picturePixels: 100_000_000,
   /** The same of one that has to be decoded as a whole (progressive, interlaced, AVIF, TIFF), and of all frames of an animation together. */
   wholePicturePixels: 25_000_000,
+  /** Of an animation: a minute and a half of it at 50 a second. */
+  pictureFrames: 5_000,
   /** Longest side, in pixels, of a picture as it is sent. */
   pictureSide: 4_096,
   /** The same of one with transparency, and of an animation. */

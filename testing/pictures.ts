@@ -87,6 +87,59 @@ export async function animation(width: number, height: number, frames: number, t
   return (type === "gif" ? joined.gif({ delay, loop: 0 }) : joined.webp({ delay, loop: 0 })).toBuffer();
 }
 
+/** So many frames or pages of a single pixel, some dozens of bytes each. */
+export async function frameBomb(frames: number, type: "gif" | "webp" | "tiff"): Promise<Buffer> {
+  if (type === "tiff") return pagesOf(frames);
+  if (type === "gif") {
+    const frame = Buffer.from("21f90400010000002c0000000001000100000202440100", "hex");
+    return Buffer.concat([
+      Buffer.from("GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff", "latin1"),
+      Buffer.alloc(frames * frame.length, frame),
+      Buffer.from(";"),
+    ]);
+  }
+  const chunk = (name: string, content: Buffer): Buffer => {
+    const head = Buffer.from(`${name}\0\0\0\0`, "latin1");
+    head.writeUInt32LE(content.length, 4);
+    return Buffer.concat([head, content]);
+  };
+  const still = await sharp({ create: { width: 1, height: 1, channels: 3, background: "#000" } })
+    .webp({ lossless: true })
+    .toBuffer();
+  const frame = chunk("ANMF", Buffer.concat([Buffer.alloc(12), Buffer.from([10, 0, 0, 0]), still.subarray(12)]));
+  const moves = Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  const parts = [chunk("VP8X", moves), chunk("ANIM", Buffer.alloc(6)), Buffer.alloc(frames * frame.length, frame)];
+  return chunk("RIFF", Buffer.concat([Buffer.from("WEBP"), ...parts]));
+}
+
+function pagesOf(pages: number): Buffer {
+  const tags = [
+    [256, 1],
+    [257, 1],
+    [258, 8],
+    [259, 1],
+    [262, 1],
+    [273, 8],
+    [277, 1],
+    [278, 1],
+    [279, 1],
+  ] as const;
+  const length = 2 + 12 * tags.length + 4;
+  const bytes = Buffer.alloc(16 + length * pages);
+  bytes.write("II*\0\x10\0\0\0", "latin1");
+  for (let at = 16; at < bytes.length; at += length) {
+    bytes.writeUInt16LE(tags.length, at);
+    for (const [index, [tag, value]] of tags.entries()) {
+      const entry = at + 2 + 12 * index;
+      bytes.writeUInt32LE(tag | (4 << 16), entry);
+      bytes.writeUInt32LE(1, entry + 4);
+      bytes.writeUInt32LE(value, entry + 8);
+    }
+    bytes.writeUInt32LE(at + length < bytes.length ? at + length : 0, at + length - 4);
+  }
+  return bytes;
+}
+
 /** Half of it can be seen through. */
 export function transparentPng(width: number, height: number): Promise<Buffer> {
   const hole = { create: { width: width >> 1, height, channels: 4 as const, background: { r: 0, g: 0, b: 0, alpha: 1 } } };

@@ -48,7 +48,7 @@ function sizeOf(mediaType: string, view: DataView): Size | undefined {
 function isAnimated(mediaType: string, view: DataView): boolean {
   switch (mediaType) {
     case "image/gif":
-      return hasGifFrames(view);
+      return gifFrames(view, 2) > 1;
     case "image/webp":
       return view.getUint32(12) === fourCharacters("VP8X") && (view.getUint8(20) & 2) !== 0;
     case "image/png":
@@ -76,6 +76,8 @@ function jpegSize(view: DataView): Size | undefined {
     if (isFrame) return { height: view.getUint16(at + 5), width: view.getUint16(at + 7) };
     // The picture's data began, or ended, without a frame header.
     if (marker === 0xda || marker === 0xd9) return undefined;
+    // Without a length: who skips one reads another header than who decodes the picture. No encoder writes such a one here.
+    if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) return undefined;
     at += 2 + view.getUint16(at + 2);
   }
 }
@@ -114,8 +116,61 @@ function baseMediaSize(view: DataView): Size | undefined {
   return largest;
 }
 
-/** Whether a GIF (its specification, 1989) has a second frame, as far as its bytes are there. */
-function hasGifFrames(view: DataView): boolean {
+/**
+ * Frames of a GIF or WebP, or pages of a TIFF, as far as its bytes are there; 1 of anything else. Who decodes a picture notes each before it can be stopped, and
+ * looks through all before for each of a WebP or TIFF.
+ */
+export function framesIn(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  try {
+    switch (sniff(bytes).mediaType) {
+      case "image/gif":
+        return gifFrames(view);
+      case "image/webp":
+        return webpFrames(view);
+      case "image/tiff":
+        return tiffPages(view);
+      default:
+        return 1;
+    }
+  } catch (error) {
+    if (error instanceof RangeError) return 1;
+    throw error;
+  }
+}
+
+/** Chunks that each picture has once. */
+const SINGLE_CHUNKS: ReadonlySet<number> = new Set(["VP8X", "ANIM", "ICCP", "EXIF", "XMP ", "ALPH", "VP8 ", "VP8L"].map(fourCharacters));
+
+/** Chunks that nobody knows count as well: they are noted like frames. */
+function webpFrames(view: DataView): number {
+  let frames = 0;
+  for (let at = 12; at + 8 <= view.byteLength;) {
+    const size = view.getUint32(at + 4, true);
+    if (!SINGLE_CHUNKS.has(view.getUint32(at))) frames += 1;
+    at += 8 + size + (size & 1);
+  }
+  return Math.max(1, frames);
+}
+
+/** TIFF 6.0, section 2, and the same with numbers of 64 bits: a directory for each page, which says where the next one is. */
+function tiffPages(view: DataView): number {
+  const little = view.getUint8(0) === 0x49;
+  const isBig = view.getUint16(2, little) === 43;
+  const offset = (at: number): number => (isBig ? Number(view.getBigUint64(at, little)) : view.getUint32(at, little));
+  const seen = new Set<number>();
+  for (let at = offset(isBig ? 8 : 4); at !== 0 && at < view.byteLength && !seen.has(at);) {
+    seen.add(at);
+    const entries = isBig ? Number(view.getBigUint64(at, little)) : view.getUint16(at, little);
+    const next = at + (isBig ? 8 + 20 * entries : 2 + 12 * entries);
+    if (next + (isBig ? 8 : 4) > view.byteLength) break;
+    at = offset(next);
+  }
+  return Math.max(1, seen.size);
+}
+
+/** Frames of a GIF (its specification, 1989), as far as its bytes are there, and no further than up to `most`. */
+function gifFrames(view: DataView, most = Infinity): number {
   const colours = (flags: number): number => ((flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 7) + 1));
   let at = 13 + colours(view.getUint8(10));
   let frames = 0;
@@ -129,13 +184,12 @@ function hasGifFrames(view: DataView): boolean {
       at += 2;
     } else if (introducer === 0x2c) {
       frames += 1;
-      if (frames > 1) return true;
-      if (at + 9 >= view.byteLength) return false;
+      if (frames >= most || at + 9 >= view.byteLength) return frames;
       at += 11 + colours(view.getUint8(at + 9));
-    } else return false;
+    } else return frames;
     skipBlocks();
   }
-  return false;
+  return frames;
 }
 
 /** An `acTL` chunk before the data makes a PNG an animation. */

@@ -10,7 +10,7 @@ import { type PictureFault, pictureFaultSentence, type PreparedPicture } from ".
 import { preparePicture } from "./picture-node.ts";
 import { readPictureHeader } from "./picture-header.ts";
 import { decodeThumbhash, isThumbnail } from "./received.ts";
-import { animation, bombPng, noise, photo, saidIn, tracesIn, transparentPng } from "../../testing/pictures.ts";
+import { animation, bombPng, frameBomb, noise, photo, saidIn, tracesIn, transparentPng } from "../../testing/pictures.ts";
 
 let folder: TemporaryFolder;
 beforeAll(() => {
@@ -162,6 +162,23 @@ test("[S6] a picture bomb is refused by its header", async () => {
     .gif({ effort: 1 })
     .toBuffer();
   expect(await prepare(moving)).toMatchObject({ kind: "picture-too-large", is: 28_000_000, atMost: limits.wholePicturePixels });
+});
+
+test.each(["gif", "webp", "tiff"] as const)("[S6] a %s of very many frames is refused before it is decoded", async (type) => {
+  const { pictureFrames: most } = limits;
+  expect(await prepare(await frameBomb(most + 1, type))).toEqual({
+    kind: "picture-too-large",
+    limit: "frames",
+    is: most + 1,
+    atMost: most,
+  });
+  const started = performance.now();
+  const bomb = await prepare(await frameBomb(400_000, type));
+  expect(performance.now() - started).toBeLessThan(4_000);
+  expect(pictureFaultSentence(bomb as PictureFault)).toBe(
+    "This picture is too large, 400,000 frames of at most 5,000 frames: send it as a file.",
+  );
+  expect(await prepare(await frameBomb(500, type))).toMatchObject({ picture: { width: 1, height: 1 } });
 });
 
 test("[S6] a picture that ends too early or is broken says so; one of the smallest is a picture", async () => {

@@ -12,8 +12,10 @@ import {
   THUMBHASH_SIDE,
   thumbnailTries,
   tooManyBytes,
+  tooManyFrames,
   tooManyPixels,
 } from "./picture.ts";
+import { framesIn } from "./picture-header.ts";
 
 export type PreparedResult = { readonly kind: "prepared"; readonly picture: PreparedPicture; readonly data: Uint8Array } | PictureFault;
 
@@ -28,7 +30,9 @@ export async function preparePicture(path: string, options: { readonly signal?: 
   if (bytes > limits.pictureInputBytes) return tooManyBytes(bytes);
   const made = await withSharp(async (sharp) => {
     options.signal?.throwIfAborted();
-    const input = await inputOf(path);
+    const input = await inputOf(path, mediaType);
+    const frames = framesOf(input);
+    if (frames > limits.pictureFrames) return tooManyFrames(frames);
     try {
       return await make(sharp, input);
     } catch (error) {
@@ -50,10 +54,16 @@ export async function lookAt(path: string): Promise<FileType & { readonly bytes:
   return { ...sniff(buffer.subarray(0, bytesRead)), bytes: found.size };
 }
 
-/** libvips takes what stands in brackets at the end of a path for options of its own. */
-export async function inputOf(path: string): Promise<string | Buffer> {
-  return path.endsWith("]") ? readFile(path) : resolve(path);
+/** What may have many frames or pages. */
+const MANY: ReadonlySet<string> = new Set(["image/gif", "image/webp", "image/tiff"]);
+
+/** What may have many frames is here as a whole: they are counted before the library looks at it. */
+export async function inputOf(path: string, mediaType: string): Promise<string | Buffer> {
+  // libvips takes what stands in brackets at the end of a path for options of its own.
+  return MANY.has(mediaType) || path.endsWith("]") ? readFile(path) : resolve(path);
 }
+
+export const framesOf = (input: string | Uint8Array): number => (typeof input === "string" ? 1 : framesIn(input));
 
 async function make(sharp: SharpLibrary, input: string | Buffer): Promise<PreparedResult> {
   // The header alone, so that its size is judged before any pixel is decoded.

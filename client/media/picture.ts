@@ -24,7 +24,7 @@ export type PictureFault =
   | { readonly kind: "unsupported-picture"; readonly mediaType: string }
   /** An animation, and nothing here could make it anew. */
   | { readonly kind: "animated-picture" }
-  | { readonly kind: "picture-too-large"; readonly limit: "bytes" | "pixels"; readonly is: number; readonly atMost: number }
+  | { readonly kind: "picture-too-large"; readonly limit: keyof typeof units; readonly is: number; readonly atMost: number }
   /** It ends too early, or is broken otherwise. */
   | { readonly kind: "broken-picture" }
   | { readonly kind: "picture-too-slow" }
@@ -59,8 +59,12 @@ export function pictureFaultSentence(fault: PictureFault, asFile = "as a file"):
 
 const nameOf = (mediaType: string): string => (mediaType === UNKNOWN_TYPE ? "" : `, but ${mediaType}`);
 
-function amount(count: number, limit: "bytes" | "pixels"): string {
-  return `${Math.ceil(count / 1_000_000).toLocaleString("en")} ${limit === "bytes" ? "MB" : "million pixels"}`;
+/** What is counted, by how many at once. */
+const units = { bytes: [1_000_000, "MB"], pixels: [1_000_000, "million pixels"], frames: [1, "frames"] } as const;
+
+function amount(count: number, limit: keyof typeof units): string {
+  const [one, name] = units[limit];
+  return `${Math.ceil(count / one).toLocaleString("en")} ${name}`;
 }
 
 export const tooManyBytes = (is: number): PictureFault => ({
@@ -71,6 +75,13 @@ export const tooManyBytes = (is: number): PictureFault => ({
 });
 
 export const tooManyPixels = (is: number, atMost: number): PictureFault => ({ kind: "picture-too-large", limit: "pixels", is, atMost });
+
+export const tooManyFrames = (is: number): PictureFault => ({
+  kind: "picture-too-large",
+  limit: "frames",
+  is,
+  atMost: limits.pictureFrames,
+});
 
 /** Sizes and qualities of a thumbnail, from the best to the one that always fits. */
 export const thumbnailTries: readonly (readonly [side: number, quality: number])[] = [

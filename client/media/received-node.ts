@@ -2,8 +2,8 @@ import type { Metadata } from "sharp";
 import { limits } from "@fastchat/protocol";
 import { sniff, SNIFFED_BYTES } from "./kinds.ts";
 import { carefully, isReadable, type SharpLibrary, withSharp } from "./load-sharp.ts";
-import { inputOf, isDecodedAsWhole, lookAt, rgbaOf } from "./picture-node.ts";
-import { isThumbnail, type Pixels } from "./received.ts";
+import { framesOf, inputOf, isDecodedAsWhole, lookAt, rgbaOf } from "./picture-node.ts";
+import { isShown, isThumbnail, type Pixels } from "./received.ts";
 
 /** In pixels; the whole picture is scaled down to fit. */
 export interface Box {
@@ -22,9 +22,12 @@ export async function decodePicture(picture: string | Uint8Array, box: Box): Pro
   try {
     const isHere = typeof picture !== "string";
     const { mediaType, bytes } = isHere ? { ...sniff(picture.subarray(0, SNIFFED_BYTES)), bytes: picture.length } : await lookAt(picture);
-    if (!isReadable(mediaType) || bytes > limits.pictureInputBytes) return undefined;
+    if (!isReadable(mediaType) || !isShown(mediaType) || bytes > limits.pictureInputBytes) return undefined;
     const atMost = (header: Metadata): number => (isDecodedAsWhole(header) ? limits.wholePicturePixels : limits.picturePixels);
-    return await withSharp(async (sharp) => decoded(sharp, isHere ? picture : await inputOf(picture), box, atMost));
+    return await withSharp(async (sharp) => {
+      const input = isHere ? picture : await inputOf(picture, mediaType);
+      return framesOf(input) > limits.pictureFrames ? undefined : decoded(sharp, input, box, atMost);
+    });
   } catch {
     return undefined;
   }

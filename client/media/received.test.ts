@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import sharp from "sharp";
@@ -9,7 +9,7 @@ import { durationOf } from "./duration-node.ts";
 import { preparePicture } from "./picture-node.ts";
 import { decodePicture, decodeThumbnail } from "./received-node.ts";
 import { decodeThumbhash, isThumbnail, judgeClaims } from "./received.ts";
-import { animation, bombPng, noise, photo, transparentPng } from "../../testing/pictures.ts";
+import { animation, bombPng, frameBomb, noise, photo, transparentPng } from "../../testing/pictures.ts";
 
 let folder: TemporaryFolder;
 beforeAll(() => {
@@ -105,6 +105,27 @@ test("[S6] a thumbnail that is a bomb, moves, is none or is broken is not decode
   expect(await decodeThumbnail(whole, box)).toMatchObject({ width: 16, height: 16 });
 });
 
+test("[S6] a thumbnail does not say another size to who looks at it than to who decodes it", async () => {
+  const large = await sharp({ create: { width: 800, height: 800, channels: 3, background: "#000" } })
+    .jpeg({ progressive: true })
+    .toBuffer();
+  const small = await noise(16, 16).jpeg({ progressive: true }).toBuffer();
+  const frameOf = (jpeg: Buffer): Buffer => {
+    const at = jpeg.indexOf(Buffer.from([0xff, 0xc2]));
+    return jpeg.subarray(at, at + 2 + jpeg.readUInt16BE(at + 2));
+  };
+  const said = frameOf(small);
+  const length = (bytes: number): Buffer => Buffer.from([bytes >> 8, bytes & 0xff]);
+  const rest = large.subarray(large.indexOf(frameOf(large)) + frameOf(large).length);
+  // A marker without a length, in front of what looks like one: a decoder goes on right behind the marker, and passes over the small frame.
+  for (const marker of [0x01, 0xd0, 0xd7]) {
+    const hidden = Buffer.concat([frameOf(large), Buffer.from([0xff, 0xe1]), length(2 + said.length)]);
+    const bomb = Buffer.concat([large.subarray(0, 2), Buffer.from([0xff, marker]), length(2 + hidden.length), hidden, said, rest]);
+    expect(await sharp(bomb, { failOn: "none" }).metadata()).toMatchObject({ width: 800, height: 800 });
+    expect([marker, isThumbnail(bomb.subarray(0, limits.thumbnailBytes))]).toEqual([marker, false]);
+  }
+});
+
 test("[S6] a received picture is decoded upright and to fit; what is none is not", async () => {
   expect(await decodePicture(kept("lying.jpg", await photo(640, 320)), box)).toMatchObject({ width: 20, height: 40 });
   expect(await decodePicture(kept("moving.gif", await animation(80, 40, 2, "gif")), box)).toMatchObject({ width: 40, height: 20 });
@@ -118,10 +139,19 @@ test("[S6] a received picture is decoded upright and to fit; what is none is not
     kept("page.jpg", "<html>"),
     kept("drawing.svg", `<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>`),
     kept("cut.jpg", whole.subarray(0, whole.length >> 1)),
+    kept("frames.gif", await frameBomb(400_000, "gif")),
+    kept("frames.webp", await frameBomb(400_000, "webp")),
+    // No client shows these.
+    kept("pages.tif", await noise(20, 20).tiff().toBuffer()),
     join(folder.path, "nowhere.jpg"),
     folder.path,
   ];
-  for (const path of refused) expect([path, await decodePicture(path, box)]).toEqual([path, undefined]);
+  const started = performance.now();
+  for (const path of refused) {
+    const inMemory = existsSync(path) && path !== folder.path ? readFileSync(path) : new Uint8Array(0);
+    expect([path, await decodePicture(path, box), await decodePicture(inMemory, box)]).toEqual([path, undefined, undefined]);
+  }
+  expect(performance.now() - started).toBeLessThan(5_000);
 });
 
 test("[S6] no ThumbHash does harm", () => {

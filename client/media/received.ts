@@ -40,6 +40,8 @@ export interface Pixels {
 
 /** Types that are shown as pictures. What else begins with `image/` is a file: no honest client sends it as a picture. */
 const SHOWN_TYPES: ReadonlySet<string> = new Set(["image/jpeg", "image/webp", "image/png", "image/gif", "image/avif"]);
+export const isShown = (mediaType: string): boolean => SHOWN_TYPES.has(mediaType);
+
 const THUMBNAIL_TYPES: ReadonlySet<string> = new Set(["image/jpeg", "image/webp"]);
 /** RFC 6838, section 4.2, without parameters. */
 const MEDIA_TYPE = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,62}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}$/u;
@@ -75,7 +77,7 @@ export function judgeClaims(claims: FileClaims): JudgedClaims {
   return {
     name: safeFileName(claims.name),
     mediaType,
-    kind: claimedKind === "picture" && !SHOWN_TYPES.has(mediaType) ? "file" : claimedKind,
+    kind: claimedKind === "picture" && !isShown(mediaType) ? "file" : claimedKind,
     size,
     aspect: judgedAspect(size),
     durationMs: judgedDuration(durationMs),
