@@ -1,4 +1,4 @@
-import type { AccountId, ConversationId } from "@fastchat/protocol";
+import { type AccountId, type ConversationId, limits } from "@fastchat/protocol";
 import { toHex } from "@fastchat/protocol/seal";
 import { toBase64 } from "./base64.ts";
 import type { ChatFile } from "./api-files.ts";
@@ -14,6 +14,7 @@ import type {
   Person,
   Verification,
 } from "./api.ts";
+import { readPictureHeader } from "./media/index.ts";
 import type { Standing } from "./standing.ts";
 
 // The objects of an archive, documented in docs/export.md: fields are added, never changed or removed. Times are ISO 8601 in UTC.
@@ -234,8 +235,11 @@ const formats: readonly (readonly [start: RegExp, type: string])[] = [
   [/^474946383[79]61/u, "image/gif"],
 ];
 
+/** Undefined, too, where few bytes would take much memory to be shown. */
 function pictureUrl(picture: Uint8Array): string | undefined {
   const start = toHex(picture.subarray(0, 12));
   const type = formats.find(([format]) => format.test(start))?.[1];
-  return type && `data:${type};base64,${toBase64(picture)}`;
+  const header = readPictureHeader(picture);
+  if (type === undefined || header === undefined || Math.max(header.width, header.height) > limits.groupPictureSide) return undefined;
+  return `data:${type};base64,${toBase64(picture)}`;
 }

@@ -13,6 +13,7 @@ import {
   type System,
 } from "../testing/index.ts";
 import { sealedFileSize } from "@fastchat/protocol/seal";
+import { bombPng } from "../testing/pictures.ts";
 import type { ExportLock, ExportOptions, ExportProgress, ExportResult } from "./api-export.ts";
 import type { ExportedConversation, ExportedItem } from "./export-shapes.ts";
 import type { FileSource } from "./files/sealing.ts";
@@ -56,7 +57,7 @@ test("an archive holds everything of the account: conversations of every standin
   await alice.client.setBroadcastList("friends", ["bob"]);
   await alice.say("alice", "a note to self");
   const group = await alice.client.groups.create({ name: "Chess club", description: "On Mondays", members: ["bob"] });
-  await alice.client.groups.setProfile(group, { picture: Buffer.from("89504e470d0a1a0a0000", "hex") });
+  await alice.client.groups.setProfile(group, { picture: bombPng(64, 64) });
   await carol.say("alice", "do you know me?");
   await expect.poll(async () => (await alice.client.requests()).count).toBe(1);
   const steps: ExportProgress[] = [];
@@ -227,4 +228,21 @@ test("[S6] pictures and files are in it as they came, under names that stay in t
   const paths = [...(await filesIn(without.stream)).keys()];
   expect(paths.filter((name) => name.startsWith("files/"))).toEqual([]);
   expect(await without.summary).toMatchObject({ files: 0, filesNotFetched: 0, filesLeftOut: 4 });
+});
+
+test("[S6] a group's picture that is a bomb, or none, is no part of the page that shows everything", async () => {
+  await using alice = await person(system, "alice-of-pictures");
+  const pictures = {
+    small: bombPng(64, 64),
+    bomb: bombPng(30_000, 30_000),
+    cut: bombPng(64, 64).subarray(0, 20),
+    page: Buffer.from("<svg>"),
+  };
+  for (const [name, picture] of Object.entries(pictures)) {
+    const group = await alice.client.groups.create({ name, members: [] });
+    await alice.client.groups.setProfile(group, { picture });
+  }
+  const files = await filesIn((await archiveOf(alice.client, { lock: plain })).stream);
+  const shown = linesIn<ExportedConversation>(files.get("conversations.jsonl")).filter(({ group }) => group?.picture !== undefined);
+  expect(shown.map(({ title }) => title)).toEqual(["small"]);
 });

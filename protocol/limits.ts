@@ -100,6 +100,8 @@ export const limits = {
   groupNameBytes: 256,
   groupDescriptionBytes: 4_096,
   groupPictureBytes: 49_152,
+  /** Its longest side, in pixels: a larger one is not shown. */
+  groupPictureSide: 2_048,
   /** A sealed profile. */
   profileBytes: 65_536,
   /** What a link brings along (evidence, sealed copies) before who writes it makes two of it. */

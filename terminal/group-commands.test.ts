@@ -14,6 +14,7 @@ import {
   startSystem,
   type System,
 } from "../testing/index.ts";
+import { bombPng } from "../testing/pictures.ts";
 
 // Groups by the commands, as scripts use them, against a real server: alice makes them, mallory is a stranger to all.
 
@@ -135,7 +136,7 @@ test("[C8] name, description and picture are everybody's, and a picture is what 
     writeFileSync(path, bytes);
     return path;
   };
-  const picture = Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), Buffer.alloc(1_000, 7)]);
+  const picture = bombPng(limits.groupPictureSide, 64);
   expect((await run(as("alice", "group", "rename", group, "After"))).output).toBe("Before is called After now.\n");
   await json(as("alice", "group", "describe", group, "two", "words"));
   await json(as("alice", "group", "picture", group, file("any.txt", picture)));
@@ -147,6 +148,8 @@ test("[C8] name, description and picture are everybody's, and a picture is what 
   for (const [path, why] of [
     [file("page.png", Buffer.from("<html>")), "is no picture that FastChat knows: take a PNG, JPEG, WebP or GIF."],
     [file("large.png", Buffer.concat([picture, Buffer.alloc(limits.groupPictureBytes)])), "is too large"],
+    [file("bomb.png", bombPng(64, limits.groupPictureSide + 1)), "at most 2048 pixels on each side"],
+    [file("cut.png", picture.subarray(0, 20)), "is broken or not complete"],
     [join(system.folder, "nothing.png"), "cannot be read: there is no such file or folder."],
   ] as const) {
     const { code, errors } = await run(as("alice", "group", "picture", group, path));

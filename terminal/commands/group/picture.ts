@@ -1,4 +1,5 @@
 import { open, writeFile } from "node:fs/promises";
+import { readPictureHeader } from "@fastchat/client/media";
 import { limits } from "@fastchat/protocol";
 import { ourCommand } from "../../config.ts";
 import { Failure, exitCodes, usage } from "../../failure.ts";
@@ -38,6 +39,11 @@ async function readPicture(file: string): Promise<Uint8Array> {
     throw usage(`${file} is too large: a group's picture has at most ${kib(limits.groupPictureBytes)}; make it smaller.`);
   const format = imageFormat(bytes);
   if (format === undefined) throw usage(`${file} is no picture that FastChat knows: take a PNG, JPEG, WebP or GIF.`);
+  const { groupPictureSide } = limits;
+  const header = readPictureHeader(bytes);
+  if (header === undefined) throw usage(`${file} is broken or not complete: get it again.`);
+  if (Math.max(header.width, header.height) > groupPictureSide)
+    throw usage(`${file} is too large: a group's picture has at most ${groupPictureSide} pixels on each side; make it smaller.`);
   if (hasMetadata(bytes, format))
     throw usage(`${file} carries more than the picture, perhaps the place where it was taken (EXIF, XMP): save it without that first.`);
   return bytes;
