@@ -1,5 +1,6 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -146,6 +147,41 @@ test("script in a message, name or title: hostile text is shown as it is, does n
   await using without = await opened(broken.replace(/<meta http-equiv[^>]*>/u, ""));
   await expect.poll(() => hits).toBe(2);
   expect(await without.page.title()).toBe("hacked");
+});
+
+test("[S6] script in a file: what a browser would run is not run when it is clicked, and what it shows is shown", async () => {
+  let hits = 0;
+  await using server = createServer((_, response) => {
+    hits++;
+    response.end("");
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const away = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const script = `<html xmlns="http://www.w3.org/1999/xhtml"><body><script>new Image().src = "${away}/1"; document.title = "hacked"</script></body></html>`;
+  const names = ["page.html", "page.HTM", "page.xhtml", "drawing.svg", "text.txt", "page.xml", "page", "page.mhtml"];
+  mkdirSync(join(folder.path, "files", "c"), { recursive: true });
+  const files = names.map((name) => {
+    const file = `files/c/1-0-${name}`;
+    writeFileSync(join(folder.path, file), script);
+    return { name, bytes: script.length, kind: "file", mediaType: "image/png", width: null, height: null, duration: null, file } as const;
+  });
+  const item = { ...message(1, "look"), files } as ExportedItem;
+  await using viewer = await opened(await htmlOf(overviewOf([conversation("bob", 1)]), [[item]]));
+  const { page, faults } = viewer;
+  for (const name of names) {
+    const pages = page.context().pages().length;
+    const saved = page.waitForEvent("download", { timeout: 1_500 }).then(
+      () => true,
+      () => false,
+    );
+    await page.getByText(name, { exact: true }).click();
+    const isSaved = await saved;
+    const shown = page.context().pages().slice(pages);
+    const said = await Promise.all(shown.map((each) => each.evaluate(() => `${document.contentType} ${document.title}`)));
+    expect([name, isSaved, said]).toEqual(name === "text.txt" ? [name, false, ["text/plain "]] : [name, true, []]);
+    for (const each of shown) await each.close();
+  }
+  expect([hits, faults]).toEqual([0, []]);
 });
 
 test("30,000 messages are read with keys, searched, and gone through without a jump; few of them are in the page", async () => {
