@@ -74,10 +74,12 @@ async function sendOne(sending: Sending, text: string): Promise<ExitCode> {
 async function sendFiles(sending: Sending, text: string, named: readonly NamedFile[]): Promise<ExitCode> {
   const { client, output, options } = sending;
   const prepared = await prepareFiles(named, "as a file with --file");
-  for (const { file } of prepared.filter(({ hasMetadata }) => hasMetadata))
-    output.remark(
-      `${safeLine(file.source.name)} is sent as it is, with whatever its camera wrote into it, such as the place: --image leaves that out.`,
-    );
+  for (const { file, metadata } of prepared) {
+    const name = safeLine(file.source.name);
+    if (metadata === "picture")
+      output.remark(`${name} is sent as it is, with whatever its camera wrote into it, such as the place: --image leaves that out.`);
+    if (metadata === "recording") output.remark(`${name} is sent as it is, with whatever its recorder wrote into it, such as the place.`);
+  }
   const opened = await openFor(sending);
   using line = progressLine();
   using interrupted = interrupts("nothing was sent");

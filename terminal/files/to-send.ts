@@ -19,8 +19,8 @@ export interface NamedFile {
 export interface PreparedFile {
   readonly file: FileToSend;
   readonly sentAs: SentAs;
-  /** A picture that goes as it is, with where and when it was taken. */
-  readonly hasMetadata: boolean;
+  /** What goes as it is, maybe with where and when it was made; undefined: what says nothing of that, or is no picture and no recording. */
+  readonly metadata: "picture" | "recording" | undefined;
 }
 
 export const tooManyFiles = `One message has up to ${limits.filesPerMessage} files: send the others with another one.`;
@@ -42,7 +42,8 @@ export async function prepareFiles(named: readonly NamedFile[], asFile: string, 
 async function plain(path: string): Promise<PreparedFile> {
   const [source, { mediaType, kind }, durationMs] = await Promise.all([fileSource(path), lookAt(path), durationOf(path)]);
   const file = { source, mediaType, ...(durationMs !== undefined && { durationMs }) };
-  return { file, sentAs: "file", hasMetadata: kind === "picture" };
+  const metadata = kind === "picture" ? "picture" : kind === "file" ? undefined : "recording";
+  return { file, sentAs: "file", metadata };
 }
 
 async function picture(path: string, asFile: string, signal: AbortSignal | undefined): Promise<PreparedFile> {
@@ -54,7 +55,7 @@ async function picture(path: string, asFile: string, signal: AbortSignal | undef
     yield made.data;
   };
   const source = { name: nameForPicture(basename(path), mediaType), size: bytes, stream };
-  return { file: { source, mediaType, width, height, thumbnail, thumbhash }, sentAs: "image", hasMetadata: false };
+  return { file: { source, mediaType, width, height, thumbnail, thumbhash }, sentAs: "image", metadata: undefined };
 }
 
 async function reading<Result>(path: string, act: () => Promise<Result>): Promise<Result> {

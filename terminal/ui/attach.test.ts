@@ -11,7 +11,7 @@ function prepared(name: string, more: Partial<PreparedFile> = {}): PreparedFile 
   const source = { name, size: 1_234_567, stream: async function* () {} };
   const isImage = more.sentAs === "image";
   const file = { source, mediaType: "image/jpeg", ...(isImage && { width: 800, height: 600 }) };
-  return { file, sentAs: "file", hasMetadata: false, ...more };
+  return { file, sentAs: "file", metadata: undefined, ...more };
 }
 
 const attached = (...files: readonly PreparedFile[]) => ({ kind: "attached", id: withBob.id, files }) as const;
@@ -29,7 +29,7 @@ test("what is attached stands above the line with what becomes of it, and goes w
   ]);
   expect(typedLine(alice)).toBe("");
   const photo = prepared("my photo.jpg", { sentAs: "image" });
-  const raw = prepared("raw.jpg", { hasMetadata: true });
+  const raw = prepared("raw.jpg", { metadata: "picture" });
   alice.does(attached(photo, raw));
   expect(rowWith(alice, "my photo.jpg")).toContain("800 × 600, 1.2 MB, without place and camera");
   expect(rowWith(alice, "raw.jpg")).toContain("may tell where it was taken: /image does not");

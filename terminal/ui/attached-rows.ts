@@ -6,13 +6,14 @@ import { type State, openChat } from "./state.ts";
 
 /** What is attached, a row each. */
 export function attachedRows(state: State): readonly Row[] {
-  return (openChat(state)?.attached ?? []).map(({ file, sentAs, hasMetadata }) => {
+  return (openChat(state)?.attached ?? []).map(({ file, sentAs, metadata }) => {
     const { width = 0, height = 0, source } = file;
     const name: Row = [span(" + ", "accent"), span(safeLine(source.name))];
     const bytes = sizeWords(source.size);
     if (sentAs === "image") return [...name, span(`  ${pixelWords({ width, height })}, ${bytes}, without place and camera`, "dim")];
-    if (!hasMetadata) return [...name, span(`  ${bytes}`, "dim")];
-    return [...name, span(`  ${bytes}, `, "dim"), span("may tell where it was taken: /image does not", "warning")];
+    if (metadata === undefined) return [...name, span(`  ${bytes}`, "dim")];
+    const words = metadata === "picture" ? "may tell where it was taken: /image does not" : "may tell where it was recorded";
+    return [...name, span(`  ${bytes}, `, "dim"), span(words, "warning")];
   });
 }
 
