@@ -1,8 +1,9 @@
 /**
  * What do pictures and files cost, and do messages wait for them? README.md says the method and what came out: `node bench/files.ts [megabytes] [seconds]`.
  */
+import { spawnSync } from "node:child_process";
 import { createHash, randomFillSync } from "node:crypto";
-import { createReadStream, readFileSync } from "node:fs";
+import { createReadStream, globSync, readFileSync } from "node:fs";
 import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import type { ConversationId } from "@fastchat/protocol";
@@ -94,6 +95,13 @@ const saved = join(files, "saved");
 await mkdir(saved);
 await measured(["save", "ada", "--to", saved, "--profile", "ben"]);
 if ((await hashOf(join(saved, "large.bin"))) !== expected) throw new Error("What arrived is not what was sent.");
+const archive = join(files, "ben.zip");
+await measured(["export", archive, "--plain", "--to", "ada", "--profile", "ben"]);
+const unzipped = spawnSync("unzip", ["-q", archive, "files/*", "-d", files]);
+if (unzipped.status === 0) {
+  const [path] = globSync("files/*/*-large.bin", { cwd: files });
+  if ((await hashOf(join(files, path!))) !== expected) throw new Error("What was exported is not what was sent.");
+}
 console.log(
   `the same SHA-256; most memory of ${servers()
     .map(({ name, pid }) => `${name} ${size(residentOf(pid))}`)

@@ -29,6 +29,24 @@ export interface ExportProgress {
   readonly fileBytes: { readonly done: number; readonly total: number };
 }
 
+/**
+ * Why a file is not in an archive: the server does not have it any more, what the server has is not what was sent, the server did not give it (it does not answer, or
+ * refuses), it waits to be sent, or no files were wanted.
+ */
+export type FileMissing = "gone" | "damaged" | "not-given" | "not-sent" | "left-out";
+
+/** A file that could not be had, and the message that it is of. */
+export interface MissingFile {
+  readonly conversation: ConversationId;
+  readonly title: string;
+  /** Null while the message waits to be sent. */
+  readonly sequence: number | null;
+  readonly from: string;
+  readonly name: string;
+  readonly bytes: number;
+  readonly missing: Exclude<FileMissing, "left-out">;
+}
+
 /** What came into the archive, and what did not. */
 export interface ExportSummary {
   readonly conversations: number;
@@ -40,8 +58,9 @@ export interface ExportSummary {
   /** In the archive. */
   readonly files: number;
   readonly fileBytes: number;
-  /** Files that could not be had: gone from the server, damaged, not sent yet, or the server did not answer. */
+  /** Files that could not be had, and the first thousand of them; all are named, with the reason, in the messages that they are of. */
   readonly filesNotFetched: number;
+  readonly missingFiles: readonly MissingFile[];
   /** Files that were not wanted. */
   readonly filesLeftOut: number;
   /** Entries of logs that this device does not have and the server did not give. */

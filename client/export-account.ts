@@ -1,4 +1,4 @@
-import type { ExportOptions, ExportSummary } from "./api-export.ts";
+import type { ExportOptions, ExportSummary, MissingFile } from "./api-export.ts";
 import { ExportedFiles, type WantedFile } from "./export-files.ts";
 import { fetchLog, type Log, LogReader } from "./export-log.ts";
 import { viewerPage } from "./export-page.ts";
@@ -18,6 +18,9 @@ import type { ExportSource } from "./export-source.ts";
 import type { ArchiveWriter } from "./export-zip.ts";
 import type { StandingConversation } from "./standing.ts";
 
+/** Files that could not be had and stand in the summary: with a server that went away they may be many. */
+const MISSING_NAMED = 1_000;
+
 /**
  * Writes all parts of an archive. Every log is read from its oldest place on: for the files of its messages, which come before it because a message says
  * whether its files are there, for its own part, and once more, from this device's storage, for the viewer, which has to hold all texts itself because a page from
@@ -33,25 +36,32 @@ export async function writeAccount(
   const progress = new ExportSteps((isWithFiles ? 4 : 3) * places, onProgress);
   const logs: Log[] = [];
   for (const each of all) logs.push(await fetchLog(source, each, progress));
-  const files = new ExportedFiles(source, (bytes) => progress.bytes(bytes));
+  const files = new ExportedFiles(source, isWithFiles, (bytes) => progress.bytes(bytes));
   const reader = new LogReader(source, files, progress);
   const found: (readonly WantedFile[])[] = [];
   if (isWithFiles) for (const log of logs) found.push(await reader.filesOf(log));
   progress.expect(found.flat().reduce((sum, { bytes }) => sum + bytes, 0));
   const written: ExportedConversation[] = [];
+  const missingFiles: MissingFile[] = [];
   for (const [index, log] of logs.entries()) {
     for (const each of found[index] ?? []) await files.write(archive, each);
     const counted = { messages: 0, unreadable: 0, disappearing: 0, files: 0, fileBytes: 0, filesMissing: 0 };
     const file = `conversations/${log.id}.jsonl`;
+    const { conversation } = all[index]!;
+    const miss = (missing: Omit<MissingFile, "conversation" | "title">): void => {
+      if (missingFiles.length < MISSING_NAMED) missingFiles.push({ conversation: log.id, title: conversation.title, ...missing });
+    };
     await archive.text(
       file,
       linesOf(
         counting(
           reader.items(log, () => counted.disappearing++),
           counted,
+          miss,
         ),
       ),
     );
+    files.forgetUnnamed(archive);
     written.push(await conversationObject(source, all[index]!, { ...counted, notFetched: log.from - 1, file }));
   }
   const devices = await source.devices();
@@ -65,6 +75,7 @@ export async function writeAccount(
     files: sum("files"),
     fileBytes: sum("fileBytes"),
     filesNotFetched: isWithFiles ? filesMissing : 0,
+    missingFiles,
     filesLeftOut: isWithFiles ? 0 : filesMissing,
     notFetched: sum("notFetched"),
     requestsNotRead: wanted === undefined ? await source.requestsNotRead() : 0,
@@ -105,17 +116,20 @@ type Counted = Pick<ExportedConversation, "messages" | "unreadable" | "disappear
 async function* counting(
   pages: AsyncIterable<readonly ExportedItem[]>,
   counted: { -readonly [Field in keyof Counted]: Counted[Field] },
+  miss: (file: Omit<MissingFile, "conversation" | "title">) => void,
 ): AsyncGenerator<readonly ExportedItem[]> {
   for await (const page of pages) {
     for (const item of page) {
       if (item.type === "message") {
         counted.messages++;
-        for (const { file, bytes } of item.files) {
-          if (file === null) counted.filesMissing++;
-          else {
+        for (const { name, bytes, missing } of item.files) {
+          if (missing === null) {
             counted.files++;
             counted.fileBytes += bytes;
+            continue;
           }
+          counted.filesMissing++;
+          if (missing !== "left-out") miss({ sequence: item.sequence, from: item.from, name, bytes, missing });
         }
       } else if (item.notice === "unreadable") counted.unreadable++;
     }
@@ -142,6 +156,7 @@ function accountObject({ me }: ExportSource, summary: ExportSummary): ExportedAc
     messages: summary.messages,
     files: summary.files,
     missing: missingIn(summary),
+    missingFiles: summary.missingFiles,
   };
 }
 
@@ -178,7 +193,7 @@ function missingIn(summary: ExportSummary): string[] {
       "entries of logs could not be fetched from the server.",
     ),
     ...counted(unreadable, "One message could not be opened.", "messages could not be opened."),
-    ...counted(filesNotFetched, "One file could not be had from the server.", "files could not be had from the server."),
+    ...counted(filesNotFetched, "One file could not be had.", "files could not be had."),
     ...counted(filesLeftOut, "One file was left out, as it was wanted.", "files were left out, as it was wanted."),
     ...counted(disappearing, "One message that disappears was left out.", "messages that disappear were left out."),
     ...counted(

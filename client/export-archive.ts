@@ -40,8 +40,9 @@ function encrypterFor(lock: Exclude<ExportLock, { kind: "plain" }>): Encrypter |
 /** Made as fast as it is read: what is not read yet is not made yet. The summary rejects when it failed, or whoever read it had enough. */
 function zipOf(source: ExportSource, options: ExportOptions): { zip: ReadableStream<Uint8Array>; summary: Promise<ExportSummary> } {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const ended = new AbortController();
   const write = async (): Promise<ExportSummary> => {
-    const archive = new ArchiveWriter(writable);
+    const archive = new ArchiveWriter(writable, ended.signal);
     const summary = await writeAccount(source, options, archive);
     await archive.close();
     return summary;
@@ -49,5 +50,24 @@ function zipOf(source: ExportSource, options: ExportOptions): { zip: ReadableStr
   const summary = write();
   // Who only reads the stream hears of a failure there.
   summary.catch((error: unknown) => writable.abort(error).catch(() => undefined));
-  return { zip: readable, summary };
+  return { zip: telling(readable, (reason) => ended.abort(reason)), summary };
+}
+
+/** The same; tells when whoever reads it has had enough, which its writer learns only with what it writes next. */
+function telling(stream: ReadableStream<Uint8Array>, onCancel: (reason: unknown) => void): ReadableStream<Uint8Array> {
+  const reader = stream.getReader();
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      async cancel(reason) {
+        onCancel(reason);
+        await reader.cancel(reason);
+      },
+    },
+    { highWaterMark: 0 },
+  );
 }

@@ -1,6 +1,8 @@
-import { FastChatError } from "@fastchat/protocol";
+import { ErrorCode, FastChatError } from "@fastchat/protocol";
+import type { FileMissing } from "./api-export.ts";
 import type { ChatFile, FilePlace } from "./api-files.ts";
 import type { ChatItem } from "./api.ts";
+import type { Whereabouts } from "./export-shapes.ts";
 import type { ExportSource } from "./export-source.ts";
 import type { ArchiveWriter } from "./export-zip.ts";
 import { isPassing } from "./files/fetching.ts";
@@ -27,20 +29,30 @@ export const pathInArchive = ({ conversation, sequence, place }: FilePlace, name
 /** Writes files into an archive, and knows which came to be there. */
 export class ExportedFiles {
   readonly #source: ExportSource;
+  readonly #areWanted: boolean;
   readonly #onBytes: (bytes: number) => void;
-  readonly #paths = new Set<string>();
+  /** By path; undefined: it is there. */
+  readonly #known = new Map<string, FileMissing | undefined>();
+  /** Of those that are there. */
+  readonly #unnamed = new Set<string>();
   #isServerThere = true;
 
   /** @param onBytes told of bytes that are done, whether they were had or not */
-  constructor(source: ExportSource, onBytes: (bytes: number) => void) {
+  constructor(source: ExportSource, areWanted: boolean, onBytes: (bytes: number) => void) {
     this.#source = source;
+    this.#areWanted = areWanted;
     this.#onBytes = onBytes;
   }
 
-  /** Null: it is not in the archive. */
-  pathOf(at: FilePlace, name: string): string | null {
+  /** For the message that names it. @param at undefined: it waits to be sent */
+  whereabouts(at: FilePlace | undefined, name: string): Whereabouts {
+    if (!this.#areWanted) return { file: null, missing: "left-out" };
+    if (at === undefined) return { file: null, missing: "not-sent" };
     const path = pathInArchive(at, name);
-    return this.#paths.has(path) ? path : null;
+    const missing = this.#known.has(path) ? this.#known.get(path) : "not-given";
+    if (missing !== undefined) return { file: null, missing };
+    this.#unnamed.delete(path);
+    return { file: path, missing: null };
   }
 
   /** One that cannot be had is left out. Throws what becomes of the archive, or of this device's storage. */
@@ -56,13 +68,29 @@ export class ExportedFiles {
       if (this.#isServerThere) {
         const inArchive = { name: path, bytes, compress: mediaType.startsWith("text/") };
         await archive.file(inArchive, (sink, signal) => this.#source.fetchFile(at, sink, { signal, onProgress: tell }));
-        this.#paths.add(path);
+        this.#known.set(path, undefined);
+        this.#unnamed.add(path);
       }
     } catch (error) {
       const isOfFile = error instanceof FileDamaged || error instanceof FastChatError || error instanceof GatewayUnreachable;
       if (!isOfFile) throw error;
+      this.#known.set(path, whyMissing(error));
       this.#isServerThere = !isPassing(error);
     }
     tell(bytes);
   }
+
+  /** [H4] Those that no message names: theirs disappeared while they came. */
+  forgetUnnamed(archive: ArchiveWriter): void {
+    for (const path of this.#unnamed) {
+      archive.forget(path);
+      this.#known.delete(path);
+    }
+    this.#unnamed.clear();
+  }
+}
+
+function whyMissing(error: FileDamaged | FastChatError | GatewayUnreachable): FileMissing {
+  if (error instanceof FileDamaged) return "damaged";
+  return error instanceof FastChatError && error.code === ErrorCode.NOT_FOUND ? "gone" : "not-given";
 }

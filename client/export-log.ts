@@ -82,7 +82,7 @@ export class LogReader {
   #exported(item: ChatItem): ExportedItem {
     const { conversation, sequence } = item;
     return exportedItem(item, ({ name }, place) =>
-      sequence === undefined ? null : this.#files.pathOf({ conversation, sequence, place }, name),
+      this.#files.whereabouts(sequence === undefined ? undefined : { conversation, sequence, place }, name),
     );
   }
 }

@@ -1,6 +1,7 @@
 import { type AccountId, type ConversationId, limits } from "@fastchat/protocol";
 import { toHex } from "@fastchat/protocol/seal";
 import { toBase64 } from "./base64.ts";
+import type { FileMissing, MissingFile } from "./api-export.ts";
 import type { ChatFile } from "./api-files.ts";
 import type { GroupInfo, GroupInvitation, GroupPolicy, GroupRole } from "./api-groups.ts";
 import type {
@@ -34,6 +35,8 @@ export interface ExportedAccount {
   readonly files: number;
   /** What could not be read, a sentence each; none: everything is there. */
   readonly missing: readonly string[];
+  /** The first of the files that could not be had. */
+  readonly missingFiles: readonly MissingFile[];
 }
 
 export interface ExportedPerson {
@@ -121,6 +124,8 @@ export interface ExportedFile {
   readonly duration: number | null;
   /** In the archive; null: it is not there. */
   readonly file: string | null;
+  /** Null: it is there. */
+  readonly missing: FileMissing | null;
   /** A `data:` URL; left out: none. */
   readonly thumbnail?: string;
 }
@@ -162,18 +167,24 @@ export interface ExportOverview {
 
 export const isoTime = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
-/** @param fileOf where a file of it lies in the archive, the how many-th from 0 */
-export function exportedItem(item: ChatItem, fileOf: (file: ChatFile, place: number) => string | null): ExportedItem {
+/** Where a file is in the archive, or why it is not. */
+export type Whereabouts = Pick<ExportedFile, "file" | "missing">;
+
+/** @param whereabouts of a file of it, the how many-th from 0 */
+export function exportedItem(item: ChatItem, whereabouts: (file: ChatFile, place: number) => Whereabouts): ExportedItem {
   const { sequence = null } = item;
   const time = isoTime(item.time);
   if (item.kind === "notice") return { type: "notice", sequence, time, notice: item.notice, text: item.text };
   const { id, from, mine, text, deleted, mentions, status, doubt } = item;
   const { name, account, device } = from;
-  const files = item.files.map((file, place) => exportedFile(file, fileOf(file, place)));
+  const files = item.files.map((file, place) => exportedFile(file, whereabouts(file, place)));
   return { type: "message", sequence, time, id, from: name, account, device, mine, text, deleted, mentions, files, status, doubt };
 }
 
-function exportedFile({ name, bytes, kind, mediaType, size, durationMs, thumbnail }: ChatFile, file: string | null): ExportedFile {
+function exportedFile(
+  { name, bytes, kind, mediaType, size, durationMs, thumbnail }: ChatFile,
+  { file, missing }: Whereabouts,
+): ExportedFile {
   const picture = thumbnail && pictureUrl(thumbnail);
   return {
     name,
@@ -184,6 +195,7 @@ function exportedFile({ name, bytes, kind, mediaType, size, durationMs, thumbnai
     height: size?.height ?? null,
     duration: durationMs === undefined ? null : durationMs / 1_000,
     file,
+    missing,
     ...(picture !== undefined && { thumbnail: picture }),
   };
 }

@@ -65,6 +65,7 @@ const overviewOf = (conversations: readonly ExportedConversation[], note = ""): 
     messages: 1,
     files: 0,
     missing: [],
+    missingFiles: [],
   },
   contacts: [{ type: "contact", name: "bob", account: accountId(id), verification: "verified", note, blocked: false }],
   devices: [],

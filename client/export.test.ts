@@ -73,6 +73,7 @@ test("an archive holds everything of the account: conversations of every standin
     files: 0,
     fileBytes: 0,
     filesNotFetched: 0,
+    missingFiles: [],
     filesLeftOut: 0,
     withoutDevices: false,
   });

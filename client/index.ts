@@ -37,7 +37,7 @@ export type {
   Verification,
   Warning,
 } from "./api.ts";
-export type { ExportLock, ExportOptions, ExportProgress, ExportResult, ExportSummary } from "./api-export.ts";
+export type { ExportLock, ExportOptions, ExportProgress, ExportResult, ExportSummary, MissingFile } from "./api-export.ts";
 export type {
   FoundGroup,
   GroupInfo,

@@ -1,8 +1,14 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { limits } from "@fastchat/protocol";
+import { sealedFileSize } from "@fastchat/protocol/seal";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { CountedGateway } from "../testing/files/counted-gateway.ts";
+import { damageStored } from "../testing/files/damage.ts";
 import {
   ageProgram,
+  bytesInArchive,
   decryptedByAge,
   enter,
   environmentIn,
@@ -79,6 +85,7 @@ test("an export is one encrypted file, of its owner alone, that takes no other f
       files: 0,
       fileBytes: 0,
       filesNotFetched: 0,
+      missingFiles: [],
       filesLeftOut: 0,
       withoutDevices: false,
     },
@@ -168,6 +175,62 @@ test("Ctrl-C leaves nothing behind, and a file that was there as it was", async 
   expect(readdirSync(folder.path).filter((name) => name.startsWith("kept"))).toEqual(["kept.zip.age"]);
   expect(readFileSync(file, "utf8")).toBe("as it was");
 });
+
+/** A conversation of alice's with somebody new, with a file of so many bytes from them. */
+async function withFile(name: string, bytes: number): Promise<void> {
+  await enter(system, name, { home: system.home, gateway: system.gatewayUrl, profile: name });
+  const path = inFolder(`${name}.bin`);
+  writeFileSync(path, randomBytes(bytes));
+  await fastchatJson(system, ["send", "alice", "--file", path, "--profile", name]);
+  rmSync(path);
+  await fastchatJson(system, as("alice", "send", name, "I know you"));
+}
+
+test("[S6] files are counted, what is damaged or gone is named with the reason, and all else is written", async () => {
+  await withFile("dora", 6_000_001);
+  await withFile("emil", 50_001);
+  await damageStored(system, 6_000_001, 4_000_000);
+  await system.query("DELETE FROM blob WHERE size = $1", [sealedFileSize(50_001)]);
+  const file = inFolder("damaged.zip");
+  const done = await fastchat(system, as("alice", "export", file, "--plain", "--to", "dora", "emil", "bob"));
+  expect([done.code, done.output]).toEqual([0, expect.stringContaining("Exported 3 conversations with 5 messages to ")]);
+  expect(done.errors).toContain(
+    'Not in it: dora.bin (6 MB) from dora in "dora": what the server has is damaged; ask for it to be sent again.',
+  );
+  expect(done.errors).toContain('Not in it: emil.bin (50 kB) from emil in "emil": the server does not have it any more.');
+  expect([...(await bytesInArchive(readFileSync(file))).keys()].filter((name) => name.startsWith("files/"))).toEqual([]);
+  const [without] = await fastchatJson(system, as("alice", "export", file, "--plain", "--force", "--without-files", "--to", "dora"));
+  expect(without).toMatchObject({ files: 0, filesLeftOut: 1, filesNotFetched: 0, missingFiles: [] });
+});
+
+test.each([
+  ["a long one", 30_000_000],
+  ["one that is held in memory", 3_000_000],
+])(
+  "[S6] Ctrl-C while a file does not come on, %s: nothing is left behind, and another time it is there",
+  { timeout: 60_000 },
+  async (_, bytes) => {
+    const name = bytes > 4_000_000 ? "fred" : "gina";
+    await withFile(name, bytes);
+    await using gateway = await CountedGateway.before(system.gatewayUrl);
+    const file = inFolder(`${name}.zip.age`);
+    const export_ = as("alice", "export", file, "--to", name);
+    await using command = startFastchat(system, export_, { environment, gateway: gateway.url });
+    const silenced = Promise.withResolvers<void>();
+    gateway.when("down", 1_000_000, () => {
+      gateway.silence();
+      silenced.resolve();
+    });
+    await silenced.promise;
+    await expect.poll(() => readdirSync(folder.path).filter((each) => each.startsWith(name)).length).toBe(1);
+    const since = performance.now();
+    command.kill("SIGINT");
+    expect([await command.ended, command.errors]).toEqual([4, expect.stringContaining("Cancelled: nothing was written.")]);
+    expect(performance.now() - since).toBeLessThan(limits.requestMs / 2);
+    expect(readdirSync(folder.path).filter((each) => each.startsWith(name))).toEqual([]);
+    expect(await fastchatJson(system, export_, { environment })).toMatchObject([{ files: 1, fileBytes: bytes, filesNotFetched: 0 }]);
+  },
+);
 
 test("a full disk leaves nothing behind, and says so", async ({ skip }) => {
   using disk = SmallDisk.mount(1);

@@ -181,14 +181,28 @@ function rowsOf(item: ExportedItem, before: ExportedItem | undefined): HTMLEleme
   return rows;
 }
 
-/** What browsers show and do not run, as they know files on a disk: by the extension. Any other is only saved. */
+const whyMissing: Readonly<Record<NonNullable<ExportedFile["missing"]>, string>> = {
+  gone: "gone from the server",
+  damaged: "damaged on the server",
+  "not-given": "the server did not give it",
+  "not-sent": "not sent yet",
+  "left-out": "left out",
+};
+
+/** What browsers show and do not run, as they know files on a disk: by the extension. Any other is saved. */
 const SHOWN = /\.(?:avif|flac|gif|jpe?g|m4a|mp3|mp4|ogg|pdf|png|txt|wav|webm|webp)$/iu;
+/**
+ * Pages and drawings that may hold script, and what a browser has to guess at: not every browser saves what a page from the disk asks it to save, and it would run
+ * there. Where such a file lies is only said.
+ */
+const MAY_RUN = /\.(?:atom|html?|mht(?:ml)?|rdf|rss|shtml?|svgz?|xht(?:ml)?|xml|xslt?)$|\/[^./]*$/iu;
 const PICTURE_PIXELS = 160;
 const LEAST_PIXELS = 24;
 
 /** A link where the file is in the archive. The page hands nothing of itself over: what it opens has neither its rights nor a way back to it. */
-function fileOf({ name, bytes, duration, file, thumbnail, width, height }: ExportedFile): HTMLElement {
-  const element = file === null ? part("div", "file", "") : linkTo(file, name);
+function fileOf({ name, bytes, duration, file, missing, thumbnail, width, height }: ExportedFile): HTMLElement {
+  const isLinked = file !== null && !MAY_RUN.test(file);
+  const element = isLinked ? linkTo(file, name) : part("div", "file", "");
   if (thumbnail !== undefined) {
     const image = document.createElement("img");
     image.src = thumbnail;
@@ -200,8 +214,13 @@ function fileOf({ name, bytes, duration, file, thumbnail, width, height }: Expor
     image.height = Math.max(LEAST_PIXELS, down * scale);
     element.append(image);
   }
-  const facts = [sizeWords(bytes), ...(duration === null ? [] : [clockWords(duration)]), ...(file === null ? ["not in this archive"] : [])];
-  element.append(part("bdi", "name", harmless(name)), " ", part("span", "quiet", facts.join(", ")));
+  const facts = [
+    sizeWords(bytes),
+    ...(duration === null ? [] : [clockWords(duration)]),
+    ...(missing === null ? [] : [`not in this archive: ${whyMissing[missing]}`]),
+  ];
+  if (file !== null && !isLinked) facts.push(`in ${file}`);
+  element.append(part("bdi", "name", harmless(name)), " ", part("span", "quiet", harmless(facts.join(", "))));
   return element;
 }
 
@@ -410,6 +429,11 @@ function showAbout(): void {
   about.replaceChildren(
     ...facts.map((fact) => part("p", "", harmless(fact))),
     ...account.missing.map((sentence) => part("p", "warning", sentence)),
+    ...table(
+      "Files that could not be had",
+      ["name", "from", "in", "why"],
+      account.missingFiles.map((each) => [each.name, each.from, each.title, whyMissing[each.missing]]),
+    ),
     ...table(
       "Contacts",
       ["name", "safety number", "note"],

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { Client, ExportLock, ExportOptions, ExportProgress, ExportResult, ExportSummary } from "@fastchat/client";
+import type { Client, ExportLock, ExportOptions, ExportProgress, ExportResult, ExportSummary, MissingFile } from "@fastchat/client";
 import { weakPassword, withSecrets } from "../ask.ts";
 import { ourCommand } from "../config.ts";
 import { usage } from "../failure.ts";
@@ -103,15 +103,29 @@ async function locked(
   );
 }
 
+/** Files that are named one by one. */
+const NAMED_AT_MOST = 10;
+
+const whyWords: Readonly<Record<MissingFile["missing"], string>> = {
+  gone: "the server does not have it any more",
+  damaged: "what the server has is damaged; ask for it to be sent again",
+  "not-given": `the server did not give it; run "${ourCommand} export" again while it answers`,
+  "not-sent": "it waits to be sent",
+};
+
+const missingWords = ({ name, bytes, from, title, missing }: MissingFile): string =>
+  `Not in it: ${name} (${sizeWords(bytes)}) from ${from} in "${title}": ${whyWords[missing]}.`;
+
 function remarkMissing(output: Output, summary: ExportSummary): void {
-  const { unreadable, disappearing, filesNotFetched, notFetched, requestsNotRead, withoutDevices } = summary;
+  const { unreadable, disappearing, filesNotFetched, missingFiles, notFetched, requestsNotRead, withoutDevices } = summary;
   if (notFetched > 0)
     output.remark(
       `${plural(notFetched, "entry", "entries")} could not be fetched from the server: run "${ourCommand} export" again while it answers.`,
     );
-  if (filesNotFetched > 0)
+  for (const file of missingFiles.slice(0, NAMED_AT_MOST)) output.remark(missingWords(file));
+  if (filesNotFetched > NAMED_AT_MOST)
     output.remark(
-      `${plural(filesNotFetched, "file")} could not be had from the server: run "${ourCommand} export" again while it answers; what is gone or damaged there stays out.`,
+      `${plural(filesNotFetched - NAMED_AT_MOST, "more file is", "more files are")} not in it; each message in it says which and why.`,
     );
   if (disappearing > 0)
     output.remark(`${plural(disappearing, "message")} that ${disappearing === 1 ? "disappears was" : "disappear were"} left out.`);

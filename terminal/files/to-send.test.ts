@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { TemporaryFolder } from "../../testing/temporary-folder.ts";
 import { photo } from "../../testing/pictures.ts";
-import { disposeFiles, prepareFiles } from "./to-send.ts";
+import { prepareFiles } from "./to-send.ts";
 
 test("[S6] what may tell where it was made, and goes as it is, is told apart", async () => {
   using folder = new TemporaryFolder();
@@ -17,6 +17,5 @@ test("[S6] what may tell where it was made, and goes as it is, is told apart", a
   const named = Object.keys(files).map((name) => ({ name: "file" as const, value: join(folder.path, name) }));
   const asImage = { name: "image" as const, value: join(folder.path, "photo.jpg") };
   const prepared = await prepareFiles([...named, asImage], "as a file");
-  await disposeFiles(prepared);
   expect(prepared.map(({ metadata }) => metadata)).toEqual(["picture", "recording", "recording", undefined, undefined]);
 });
