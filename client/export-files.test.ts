@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { type ConversationId, limits } from "@fastchat/protocol";
 import { sealedFileSize } from "@fastchat/protocol/seal";
 import type { Locator } from "playwright-core";
@@ -253,7 +253,7 @@ test(
     }
     const { files } = messagesIn(found, id).find(({ text }) => text.startsWith("a picture"))!;
 
-    const at = (index: number): string => pathToFileURL(join(folder, ...files[index]!.file!.split("/"))).href;
+    const at = (index: number): string => join(folder, ...files[index]!.file!.split("/"));
 
     await using browser = await viewerIn(folder);
     const rows = browser.page.locator("li.message .file");
@@ -261,10 +261,10 @@ test(
     expect(files[2]!.name).toBe("invoicexcod.exe تقرير.zip");
     // The picture in small, and as it is behind its link.
     expect(await rows.first().locator("img").evaluate(pixelsOf)).toEqual([thumbnailWidth, thumbnailHeight]);
-    expect(await browser.follow(rows.first())).toMatchObject({ url: at(0), picture: [width, height] });
+    expect(await browser.follow(rows.first())).toMatchObject({ path: at(0), picture: [width, height] });
     expect(await browser.follow(rows.nth(1))).toEqual({ name: files[1]!.name, hash: hashOf(bytes) });
     expect(await browser.follow(rows.nth(2))).toEqual({ name: files[2]!.name, hash: hashOf(words) });
-    for (const index of [3, 4]) expect(await browser.follow(rows.nth(index))).toMatchObject({ url: at(index), text: words.toString() });
+    for (const index of [3, 4]) expect(await browser.follow(rows.nth(index))).toMatchObject({ path: at(index), text: words.toString() });
     // Nothing that could run is a click away.
     for (const index of [5, 6, 7]) {
       expect(await rows.nth(index).evaluate((row) => row.tagName)).toBe("DIV");
@@ -307,7 +307,7 @@ async function viewerIn(folder: string) {
       await other.waitForLoadState();
       const images = await other.locator("img").all();
       const picture = await images[0]?.evaluate(pixelsOf);
-      const followed = { url: other.url(), text: await other.locator("body").textContent(), picture };
+      const followed = { path: fileURLToPath(other.url()), text: await other.locator("body").textContent(), picture };
       await other.close();
       return followed;
     });
