@@ -229,13 +229,14 @@ test(
     await using _ = alice;
     await using __ = bob;
     const folder = mkdtempSync(join(system.folder, "unpacked-"));
-    const [camera, made] = [join(folder, "camera.jpg"), join(folder, "made.jpg")];
+    const camera = join(folder, "camera.jpg");
     writeFileSync(camera, await photo());
-    const prepared = await preparePicture(camera, made);
+    const prepared = await preparePicture(camera);
     if (prepared.kind !== "prepared") throw new Error(prepared.kind);
     const { mediaType, width, height, thumbnail, thumbhash } = prepared.picture;
     const { width: thumbnailWidth, height: thumbnailHeight } = await sharp(thumbnail).metadata();
-    const picture = { source: { ...(await fileSource(made)), name: "hill.jpg" }, mediaType, width, height, thumbnail, thumbhash };
+    const made = prepared.data;
+    const picture = { ...fileOf("hill.jpg", made), mediaType, width, height, thumbnail, thumbhash };
     const page = Buffer.from("<!doctype html><script>document.title = 'it ran'</script>");
     const [bytes, words] = [randomBytes(LARGE), Buffer.from("only words, ñ")];
     const saved: readonly FileToSend[] = [
