@@ -15,7 +15,6 @@ import type { ExportSummary } from "./api-export.ts";
 import type { FileToSend } from "./api-files.ts";
 import type { ExportedAccount, ExportedItem } from "./export-shapes.ts";
 import { preparePicture } from "./media/node.ts";
-import { fileSource } from "./node.ts";
 
 // Pictures and files of an archive, with people, servers and a browser.
 
