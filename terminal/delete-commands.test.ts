@@ -98,5 +98,6 @@ test("[S5] on the screen: ↑ d asks, y deletes, and both screens show that ther
   await alice.shows("Deleted for everybody.");
   await alice.shows("You deleted this message.");
   await bob.shows("This message was deleted.");
-  expect(bob.rows.join("\n")).not.toContain("not what I meant");
+  // In the list, too.
+  for (const screen of [alice, bob]) await expect.poll(() => screen.rows.join("\n")).not.toContain("not what I meant");
 });
