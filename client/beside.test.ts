@@ -329,13 +329,12 @@ test("[S6] [S7] what is left beside the holder while the profile is looked at is
   };
   const events: ClientEvent[] = [];
   const clocks = { wall: () => Date.now(), steady: () => performance.now() };
-  const beside = new Beside(
-    storage,
-    (await loadProfile(storage))!,
+  const beside = new Beside(storage, (await loadProfile(storage))!, {
     clocks,
-    (event) => events.push(event),
-    (error) => expect.fail(String(error)),
-  );
+    askUploads: () => expect.fail("No files are on their way."),
+    emit: (event) => events.push(event),
+    onUnexpected: (error) => expect.fail(String(error)),
+  });
   await beside.open();
   isHeld = true;
   await frank.say("erin-of-quick-words", "have a look");

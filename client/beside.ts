@@ -2,6 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { AccountId, ClientMessageId, ConversationId } from "@fastchat/protocol";
 import { equal, vaultKeysOf } from "@fastchat/protocol/seal";
 import { KnownAccounts } from "./accounts.ts";
+import type { UploadProgress } from "./api-files.ts";
 import type { BroadcastList, ClientEvent, ConnectionState } from "./api.ts";
 import { broadcastListsIn } from "./broadcasts.ts";
 import type { OwnCalls } from "./calls.ts";
@@ -9,7 +10,7 @@ import { ConnectionLost } from "./connection.ts";
 import { Contacts } from "./contacts.ts";
 import { ConversationSettings } from "./conversation-settings.ts";
 import { readHolderConnection } from "./holder-connection.ts";
-import { leaveInOutbox, type Writing } from "./outbox.ts";
+import { isUploading, leaveInOutbox, type Outgoing, outgoingOf, readOutbox, type Writing } from "./outbox.ts";
 import type { PresenceState } from "./presence.ts";
 import type { LocalProfile } from "./profile.ts";
 import { keys, outboxKeyParts, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
@@ -27,6 +28,9 @@ const TELL_REQUESTS_MS = 1_000;
 /** Who is there is asked of the holder again so often. */
 const PRESENCE_EVERY_MS = 15_000;
 
+/** How far uploads are is asked of the holder again so often. */
+const UPLOADS_EVERY_MS = 1_000;
+
 /** While the holder has not said anything. */
 const unknown: ConnectionState = {
   kind: "offline",
@@ -37,6 +41,13 @@ const unknown: ConnectionState = {
 };
 
 const notHere = { request: () => Promise.reject(new ConnectionLost()) };
+
+export interface BesideParts {
+  readonly clocks: Clocks;
+  readonly askUploads: OwnCalls["uploads"];
+  readonly emit: (event: ClientEvent) => void;
+  readonly onUnexpected: (error: unknown) => void;
+}
 
 /**
  * A process that reads a profile beside its holder [S7]: it sees what the holder stores, leaves messages in the outbox and
@@ -50,6 +61,7 @@ export class Beside {
   readonly #storage: Storage;
   readonly #vault: Vault;
   readonly #standings: Standings;
+  readonly #askUploads: BesideParts["askUploads"];
   readonly #emit: (event: ClientEvent) => void;
   readonly #onUnexpected: (error: unknown) => void;
   /** Conversation records as last seen. */
@@ -65,20 +77,18 @@ export class Beside {
   /** How many requests there were. */
   #told = 0;
   #telling: ReturnType<typeof setTimeout> | undefined;
+  #uploads = new Map<ClientMessageId, UploadProgress>();
+  #askingUploads: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
   readonly #presences = new Map<AccountId, PresenceState>();
   #watching: ReturnType<typeof setInterval> | undefined;
   #connection: ConnectionState = unknown;
   #end: (() => void) | undefined;
   #looking: Promise<void> = Promise.resolve();
 
-  constructor(
-    storage: Storage,
-    profile: LocalProfile,
-    clocks: Clocks,
-    emit: (event: ClientEvent) => void,
-    onUnexpected: (error: unknown) => void,
-  ) {
+  constructor(storage: Storage, profile: LocalProfile, { clocks, askUploads, emit, onUnexpected }: BesideParts) {
     this.#storage = storage;
+    this.#askUploads = askUploads;
     this.#emit = emit;
     this.#onUnexpected = onUnexpected;
     const { me, signingSeed } = profile;
@@ -109,7 +119,7 @@ export class Beside {
       isIdentityChanged: () => Promise.resolve(false),
       draft,
       acknowledged: () => undefined,
-      upload: () => undefined,
+      upload: (message: ClientMessageId) => this.#uploads.get(message),
     };
     const { contacts, settings, clock } = this;
     this.views = new Views({ storage, me, accounts, contacts, live, settings, standings: this.#standings, clock });
@@ -117,9 +127,7 @@ export class Beside {
 
   async open(): Promise<void> {
     // Told of changes before it reads: what comes in between is not missed.
-    this.#end = this.#storage.onForeignChange(() => {
-      this.#looking = this.#looking.then(() => this.#look()).catch(this.#onUnexpected);
-    });
+    this.#end = this.#storage.onForeignChange(() => void this.lookAgain());
     const loading = this.#load();
     this.#looking = loading;
     await loading;
@@ -151,6 +159,7 @@ export class Beside {
       this.#emit({ kind: "items", conversation, items: some.map((each) => this.views.outgoingItem(each)), live: false });
       this.#emit({ kind: "conversations", conversations: [conversation] });
     }
+    this.#watchUploads();
     return left.map(({ id }) => id);
   }
 
@@ -174,7 +183,57 @@ export class Beside {
     await look();
   }
 
+  /** While files are on their way, the holder is asked how far they are. */
+  #watchUploads(): void {
+    if (this.#isClosed) return;
+    this.#askingUploads ??= setTimeout(() => {
+      const asked = this.#lookAtUploads().catch((error: unknown) => {
+        if (!this.#isClosed) this.#onUnexpected(error);
+        return false;
+      });
+      void asked.then((isGoingOn) => {
+        this.#askingUploads = undefined;
+        if (isGoingOn) this.#watchUploads();
+      });
+    }, UPLOADS_EVERY_MS);
+  }
+
+  /** Whether something is still on its way. */
+  async #lookAtUploads(): Promise<boolean> {
+    const uploading = (await readOutbox(this.#storage)).filter(({ item }) => isUploading(item));
+    if (uploading.length === 0 || this.#isClosed) return false;
+    // A holder that ends answers no more; whoever takes its place is told anew.
+    const told = await this.#askUploads(uploading.map(({ id }) => id)).catch(() => []);
+    this.#looking = this.#looking.then(() => this.#tellUploads(uploading, told)).catch(this.#onUnexpected);
+    await this.#looking;
+    return true;
+  }
+
+  #tellUploads(uploading: readonly Outgoing[], told: Awaited<ReturnType<BesideParts["askUploads"]>>): void {
+    const before = this.#uploads;
+    this.#uploads = new Map(told.map(({ message, ...progress }) => [message, progress]));
+    // What was told as sent since it was asked for is not told as waiting.
+    const changed = uploading.filter(({ id, key }) => {
+      const [was, is] = [before.get(id), this.#uploads.get(id)];
+      return this.#queued.has(key) && (was?.sent !== is?.sent || was?.held !== is?.held);
+    });
+    this.#tellOutgoing(changed);
+  }
+
+  #tellOutgoing(outgoing: readonly Outgoing[]): void {
+    for (const [conversation, some] of Map.groupBy(outgoing, (each) => each.conversation))
+      this.#emit({ kind: "items", conversation, items: some.map((each) => this.views.outgoingItem(each)), live: false });
+  }
+
+  /** Resolves when all that the holder has stored until now was told. */
+  async lookAgain(): Promise<void> {
+    this.#looking = this.#looking.then(() => this.#look()).catch(this.#onUnexpected);
+    await this.#looking;
+  }
+
   async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#askingUploads);
     clearInterval(this.#watching);
     this.#watching = undefined;
     this.#end?.();
@@ -213,10 +272,16 @@ export class Beside {
     }
     // What was sent in between was told as sent: the next look must not miss it.
     for (const key of queued.keys()) if (arrived.has(outboxKeyParts(key).id)) queued.delete(key);
+    const become: Outgoing[] = [];
     for (const [key, value] of queued) {
       const before = this.#queued.get(key);
-      if (before === undefined || !equal(before, value)) changed.add(key.split("/")[1] as ConversationId);
+      if (before !== undefined && equal(before, value)) continue;
+      const outgoing = outgoingOf(key, value);
+      changed.add(outgoing.conversation);
+      // As the holder tells it: above all that it was refused.
+      if (before !== undefined) become.push(outgoing);
     }
+    this.#tellOutgoing(become);
     for (const key of new Set([...notes.keys(), ...this.#notes.keys()])) {
       const [before, after] = [this.#notes.get(key), notes.get(key)];
       if (before === undefined || after === undefined || !equal(before, after)) changed.add(key.split("/")[2] as ConversationId);
@@ -224,6 +289,7 @@ export class Beside {
     this.#seen = now;
     this.#queued = queued;
     this.#notes = notes;
+    if (become.length > 0 || changed.size > 0) this.#watchUploads();
     if (changed.size > 0) this.#emit({ kind: "conversations", conversations: [...changed] });
     this.#telling ??= setTimeout(() => {
       this.#telling = undefined;

@@ -1,5 +1,6 @@
 import type { AccountId, ClientMessageId, ConversationId } from "@fastchat/protocol";
 import type { Client } from "./api.ts";
+import type { UploadProgress } from "./api-files.ts";
 import type { Groups } from "./api-groups.ts";
 import type { PresenceState } from "./presence.ts";
 import type { NumberedWarning } from "./warnings.ts";
@@ -27,6 +28,8 @@ export interface OwnCalls extends Pick<
   readRequest(id: ConversationId): Promise<void>;
   /** See Files.cancel. */
   cancelMessage(message: ClientMessageId): Promise<boolean>;
+  /** How far the files of these messages are; of those that wait for nothing of theirs, nothing. */
+  uploads(messages: readonly ClientMessageId[]): Promise<readonly (UploadProgress & { readonly message: ClientMessageId })[]>;
   /** The oldest warning that was not shown and that nobody else is about to show, for who shows it now. */
   claimWarning(): Promise<NumberedWarning | undefined>;
   /** It was: it waits no more. */
@@ -80,6 +83,7 @@ const names = {
     "cancelMessage",
     "sealed",
     "presences",
+    "uploads",
     "claimWarning",
     "warningShown",
   ],

@@ -152,7 +152,12 @@ class OpenedClient<Place> implements Client {
       await this.#hold(held);
       return;
     }
-    const beside = new Beside(this.#storage, this.#profile, this.#platform.clocks, this.#emit, this.#onUnexpected);
+    const beside = new Beside(this.#storage, this.#profile, {
+      clocks: this.#platform.clocks,
+      askUploads: (messages) => this.#callsBeside.own.uploads(messages),
+      emit: this.#emit,
+      onUnexpected: this.#onUnexpected,
+    });
     this.#role = { kind: "beside", beside };
     await beside.open();
     this.#takingOver = lock.acquire(this.#closing.signal).then(
@@ -278,7 +283,11 @@ class OpenedClient<Place> implements Client {
   async sent(id: ConversationId | undefined, signal?: AbortSignal): Promise<void> {
     const isSent = async () => {
       if (this.#role.kind === "holder") return !this.#role.holder.outbox.isWaiting(id);
-      return (await readOutbox(this.#storage, id)).every(({ item }) => item.failed !== 0);
+      const { beside } = this.#role;
+      if (!(await readOutbox(this.#storage, id)).every(({ item }) => item.failed !== 0)) return false;
+      // Whoever waits for this has been told what became of it.
+      await beside.lookAgain();
+      return true;
     };
     while (!(await isSent())) {
       signal?.throwIfAborted();

@@ -516,6 +516,7 @@ export class Holder {
       cancelMessage: (message) => this.outbox.cancel(message),
       sealed: (call) => this.#sealedCalls.take(call),
       presences: (people) => this.#presence.look(people),
+      uploads: (messages) => Promise.resolve(this.uploads.among(messages)),
       claimWarning: () => Promise.resolve(this.#warnings.claim()),
       warningShown: (number) => this.#warnings.shown(number),
     };

@@ -113,10 +113,13 @@ export async function leaveInOutbox(storage: Storage, writings: readonly Writing
 
 export async function readOutbox(storage: Storage, conversation?: ConversationId): Promise<Outgoing[]> {
   const prefix = conversation === undefined ? prefixes.outbox : prefixes.outboxOf(conversation);
-  return (await storage.range(prefixRange(prefix))).map(({ key, value }) => {
-    const { conversation: of, order, id } = outboxKeyParts(key);
-    return { conversation: of, id, order, key, item: fromBinary(schemas.outbox, value), sent: undefined };
-  });
+  return (await storage.range(prefixRange(prefix))).map(({ key, value }) => outgoingOf(key, value));
+}
+
+/** One that lies in the outbox under this key. */
+export function outgoingOf(key: string, value: Uint8Array): Outgoing {
+  const { conversation, order, id } = outboxKeyParts(key);
+  return { conversation, id, order, key, item: fromBinary(schemas.outbox, value), sent: undefined };
 }
 
 /** It lacks nothing to be sent. */

@@ -52,6 +52,13 @@ export class Uploads {
     return this.#progress.get(id);
   }
 
+  among(messages: readonly ClientMessageId[]): readonly (UploadProgress & { readonly message: ClientMessageId })[] {
+    return messages.flatMap((message) => {
+      const progress = this.#progress.get(message);
+      return progress === undefined ? [] : [{ message, ...progress }];
+    });
+  }
+
   add(outgoing: Outgoing): void {
     this.#waiting.set(outgoing.id, outgoing);
     this.#progress.set(outgoing.id, { sent: 0, size: sealedBytesOf(outgoing.item), held: undefined });
