@@ -104,6 +104,11 @@ test(
     expect(objectsIn(sent.output)).toMatchObject([{ type: "sent", status: "queued", held: "storage-full" }]);
     expect(system.gateway.log).toContain('"event":"file-failed","outcome":"storage-full"');
     expect(await system.query("SELECT whole FROM blob")).toEqual([{ whole: false }]);
+    const small = join(system.folder, "small.bin");
+    writeFileSync(small, randomBytes(1_000));
+    const behind = await fastchat(system, ["send", "bob", "--file", small, "--timeout", "5s", "--profile", "alice", "--json"]);
+    expect(behind).toMatchObject({ code: 6, errors: expect.stringMatching(/^fastchat: The server's disk is full: .*kept here/u) });
+    expect(objectsIn(behind.output)).toMatchObject([{ type: "sent", status: "queued", held: "storage-full" }]);
     const words = await fastchat(system, ["send", "bob", "words", "--timeout", "3s", "--profile", "alice"]);
     expect(words).toMatchObject({ code: 0, output: "Sent to bob.\n", errors: expect.stringContaining("still waits here") });
     const early = (await fastchatJson(system, ["read", "alice", "--all", "--profile", "bob"])).filter(({ type }) => type === "message");
@@ -119,9 +124,10 @@ test(
     await alice.client.close();
     const folder = join(system.folder, "received");
     mkdirSync(folder);
-    expect((await fastchat(system, ["save", "alice", "--to", folder, "--profile", "bob"])).code).toBe(0);
+    expect((await fastchat(system, ["save", "alice", "--all", "--to", folder, "--profile", "bob"])).code).toBe(0);
     expect(hashOf(join(folder, "twenty.bin"))).toBe(hashOf(path));
-    expect(await system.query("SELECT whole FROM blob")).toEqual([{ whole: true }]);
+    expect(hashOf(join(folder, "small.bin"))).toBe(hashOf(small));
+    expect(await system.query("SELECT whole FROM blob")).toEqual([{ whole: true }, { whole: true }]);
   },
 );
 

@@ -119,13 +119,18 @@ async function sent(
   using watch = watchRefusals(client, [conversation.id]);
   const id = await send();
   let newest: ChatMessage | undefined;
-  using _ = watchMessage(client, id, (message) => {
+  let holding: ChatMessage | undefined;
+  using _ = watchMessages(client, (message) => {
+    // Files go one after the other: what the server does not take holds back all behind it.
+    if (message.upload?.held !== undefined) holding = message;
+    else if (message.id === holding?.id) holding = undefined;
+    if (message.id !== id) return;
     newest = message;
     show(message);
   });
   const areAllSent = await allSent(client, [conversation.id], patience);
   const isSent = areAllSent || (newest !== undefined && newest.status !== "queued");
-  const held = newest?.upload?.held;
+  const held = isSent ? undefined : holding?.upload?.held;
   const name = safeNameOf(conversation);
   if (watch.refused > 0) throw await refusedMessages(client, conversation, watch, `the message to ${name}`);
   await output.print(
@@ -146,10 +151,10 @@ async function sent(
   return exitCodes.done;
 }
 
-function watchMessage(client: Client, id: ClientMessageId, told: (message: ChatMessage) => void): Disposable {
+function watchMessages(client: Client, told: (message: ChatMessage) => void): Disposable {
   const unsubscribe = client.subscribe((event) => {
     if (event.kind !== "items") return;
-    for (const item of event.items) if (item.kind === "message" && item.id === id) told(item);
+    for (const item of event.items) if (item.kind === "message") told(item);
   });
   return { [Symbol.dispose]: unsubscribe };
 }
