@@ -32,6 +32,11 @@ test("what is dropped on a terminal: quoted, escaped, with spaces or as URLs; te
   expect(pastedPaths("'/tmp/my photo.jpg' /tmp/b.jpg ")[0]).toEqual(["/tmp/my photo.jpg", "/tmp/b.jpg"]);
   expect(pastedPaths("/tmp/my photo.jpg")).toEqual([["/tmp/my photo.jpg"]]);
   expect(pastedPaths("file:///tmp/my%20photo.jpg\nfile:///tmp/b.jpg")).toEqual([["/tmp/my photo.jpg", "/tmp/b.jpg"]]);
+  expect(pastedPaths("/tmp/b.jpg\r\n/tmp/my photo.jpg\n")).toEqual([["/tmp/b.jpg", "/tmp/my photo.jpg"]]);
+  expect(pastedPaths("/tmp/a.jpg /tmp/b.jpg\n/tmp/c.jpg")).toEqual([
+    ["/tmp/a.jpg", "/tmp/b.jpg", "/tmp/c.jpg"],
+    ["/tmp/a.jpg /tmp/b.jpg", "/tmp/c.jpg"],
+  ]);
   expect(pastedPaths("~/a.jpg")).toEqual([[join(homedir(), "a.jpg")]]);
   // On another machine: no path here, and no error.
   expect(pastedPaths("file://elsewhere/a.jpg")).toEqual([["file://elsewhere/a.jpg"]]);

@@ -46,15 +46,17 @@ export const absolutePath = (path: string): string => resolve(path.replace(/^~(?
 const isFromRoot = (word: string): boolean => /^(?:\/|~[/\\]|file:\/\/|[a-z]:[/\\])/iu.test(word);
 
 /**
- * What a terminal pastes when files are dropped on it, or a file manager when they are copied: as one path, which may have spaces, or as several
- * words. Best first; none: it is something else.
+ * What a terminal pastes when files are dropped on it, or a file manager when they are copied: as several words, or as a path on each line, which may
+ * have spaces. Best first; none: it is something else.
  */
 export function pastedPaths(pasted: string): readonly (readonly string[])[] {
   const text = pasted.trim();
+  if (text === "") return [];
   const words = pathWords(text);
-  if (text === "" || !words.every((word) => isFromRoot(word.text) && !word.isOpen))
-    return isFromRoot(text) && !text.includes("\n") ? [[pathOf(text)]] : [];
-  return [words.map((word) => pathOf(word.text)), ...(words.length > 1 && !text.includes("\n") ? [[pathOf(text)]] : [])];
+  const lines = text.split(/\s*\n\s*/u);
+  const areWords = words.every((word) => isFromRoot(word.text) && !word.isOpen);
+  const areLines = lines.every(isFromRoot) && !(areWords && words.length === lines.length);
+  return [...(areWords ? [words.map((word) => pathOf(word.text))] : []), ...(areLines ? [lines.map(pathOf)] : [])];
 }
 
 function pathOf(word: string): string {
