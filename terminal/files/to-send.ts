@@ -47,6 +47,8 @@ async function plain(path: string): Promise<PreparedFile> {
 }
 
 async function picture(path: string, asFile: string, signal: AbortSignal | undefined): Promise<PreparedFile> {
+  // A folder or a pipe is no picture that could be sent as a file.
+  await fileSource(path);
   const made = await preparePicture(path, signal === undefined ? {} : { signal });
   if (made.kind !== "prepared")
     throw new Failure(exitCodes.refused, made.kind, `${safeLine(basename(path))}: ${pictureFaultSentence(made, asFile)}`);
@@ -64,10 +66,11 @@ async function reading<Result>(path: string, act: () => Promise<Result>): Promis
   } catch (error) {
     const shown = safeLine(path);
     const { code } = error as { code?: string };
+    if (code === "ENOENT" && path === "-") throw usage("A file is named by its path: write what comes from a pipe into one first.");
     if (code === "ENOENT" || code === "ENOTDIR") throw usage(`There is no file ${shown}: check the path.`);
     if (code === "EACCES" || code === "EPERM") throw usage(`${shown} cannot be read: it is not yours to read.`);
     if (code === "EISDIR") throw usage(`${shown} is a folder: name a file, or pack the folder into one.`);
-    if (code === "EINVAL") throw usage(`${shown} is no file that has an end: name a file.`);
+    if (code === "EINVAL") throw usage(`${shown} is a pipe or a device, and has no end: name a file.`);
     throw error;
   }
 }
