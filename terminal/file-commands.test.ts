@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { fastchat, person, startSystem, type System } from "../testing/index.ts";
+import { fastchat, fastchatJson, objectsIn, person, startSystem, type System } from "../testing/index.ts";
 
 // Pictures and files by command, with a real server behind.
 
@@ -39,4 +39,33 @@ test("[S6] what is no file that could be sent is named as what it is, whichever 
       expect([option, path, code, errors]).toEqual([option, path, 2, expect.stringMatching(sentence)]);
     }
   }
+});
+
+test("[S6] one file that is gone keeps no other from being saved; what is saved says its place and its kind", async () => {
+  expect((await send("--file", join(folder, "one.txt"), "--file", join(folder, "two.txt"))).code).toBe(0);
+  expect((await send("--file", join(folder, "three.txt"))).code).toBe(0);
+  await system.query("DELETE FROM blob WHERE blob = (SELECT blob FROM blob ORDER BY size LIMIT 1)");
+  const to = join(folder, "saved");
+  mkdirSync(to);
+  const { code, output, errors } = await fastchat(system, ["save", "alice", "--all", "--to", to, ...as("bob"), "--json"]);
+  expect([code, readdirSync(to).toSorted()]).toEqual([4, ["three.txt", "two.txt"]]);
+  expect(errors).toMatch(/one\.txt is not on the server any more.*\n.*1 of 3 files could not be saved/u);
+  const saved = objectsIn(output);
+  expect(saved).toHaveLength(3);
+  expect(saved[0]).toMatchObject({ type: "saved", with: "alice", kind: "direct", file: { kind: "file", bytes: 3 } });
+  expect(saved[2]).toMatchObject({ type: "error", code: "file-gone" });
+});
+
+test("[S6] a message that is not there is said to be none, without advice that cannot be followed", async () => {
+  const { code, errors } = await fastchat(system, ["save", "alice", "--message", "0".repeat(32), ...as("bob")]);
+  expect([code, errors]).toEqual([4, expect.stringMatching(/no such message with a file here: "[^"]*read --json"/u)]);
+  const nothing = await fastchat(system, ["open", "bob", "--message", "0".repeat(32), ...as("bob")]);
+  expect(nothing.errors).not.toContain("--all");
+});
+
+test("[S6] what is not opened is not fetched for that", async () => {
+  await fastchatJson(system, ["send", "bob", "--file", join(folder, "one.txt"), ...as("alice")]);
+  await system.query("DELETE FROM blob");
+  const { code, errors } = await fastchat(system, ["open", "alice", ...as("bob")]);
+  expect([code, errors]).toEqual([4, expect.stringContaining("one.txt is no picture, recording or PDF")]);
 });

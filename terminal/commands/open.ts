@@ -27,11 +27,11 @@ export const open = signedInCommand({
     const otherwise = `"${ourCommand} save ${args.with}" writes it into a folder`;
     const opened = await openFile(
       join(config.home, profile),
-      file.name,
+      file,
       (folder) => fetchShown(client, newest, folder, { replace: true, signal: interrupted.signal, otherwise }),
       otherwise,
     );
-    const object = { type: "opened", ...placeObject(conversation), sequence: place.sequence, path: opened.path, ...fileObject(file) };
+    const object = { type: "opened", ...placeObject(conversation), sequence: place.sequence, path: opened.path, file: fileObject(file) };
     await output.print(object, openedWords(opened));
   },
 });

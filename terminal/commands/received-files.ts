@@ -1,4 +1,5 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
+import { ourCommand } from "../config.ts";
 import { exitCodes, Failure } from "../failure.ts";
 import { type FetchOptions, type ReceivedFile, fetchInto } from "../files/fetching.ts";
 import { percent, sizeWords } from "../words.ts";
@@ -36,20 +37,17 @@ export async function receivedFiles(
       if (item.files.length > 0) messages.push(item.files.map((file, place) => ({ file, place: { conversation: id, sequence, place } })));
     }
   };
-  if (all) for await (const page of itemsAfter(client, id, 0, onMissing)) take(page);
-  else take(await newestItems(client, id, LOOKED_THROUGH, onMissing));
+  if (!all) take(await newestItems(client, id, LOOKED_THROUGH, onMissing));
+  // One that is named is looked for everywhere.
+  if (all || (message !== undefined && messages.length === 0)) for await (const page of itemsAfter(client, id, 0, onMissing)) take(page);
   const files = (all ? messages : messages.slice(-last)).flat();
   if (files.length > 0) return { files, isShort };
   if (isShort) throw notFetched();
-  const where =
-    message === undefined
-      ? `Nothing with a file was sent ${conversation.kind === "group" ? "in" : "with"} ${safeNameOf(conversation)}`
-      : "There is no such message with a file here";
-  throw new Failure(
-    exitCodes.refused,
-    "no-file",
-    `${where}${all ? "." : ` among the last ${LOOKED_THROUGH.toLocaleString("en-GB")} messages: --all looks through everything.`}`,
-  );
+  if (message !== undefined)
+    throw new Failure(exitCodes.refused, "no-file", `There is no such message with a file here: "${ourCommand} read --json" names them.`);
+  const where = `Nothing with a file was sent ${conversation.kind === "group" ? "in" : "with"} ${safeNameOf(conversation)}`;
+  const within = ` among the last ${LOOKED_THROUGH.toLocaleString("en-GB")} messages: "${ourCommand} save --all" looks through everything.`;
+  throw new Failure(exitCodes.refused, "no-file", `${where}${all ? "." : within}`);
 }
 
 /** The same as fetchInto, with how far it is beside it. */

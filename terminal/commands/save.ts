@@ -42,7 +42,7 @@ export const save = signedInCommand({
       if (path === undefined) continue;
       const { sequence } = each.place;
       await output.print(
-        { type: "saved", ...placeObject(conversation), sequence, path, ...fileObject(each.file) },
+        { type: "saved", ...placeObject(conversation), sequence, path, file: fileObject(each.file) },
         `Saved ${path}, ${sizeWords(each.file.bytes)}.`,
       );
     }

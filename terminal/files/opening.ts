@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { ChatFile } from "@fastchat/client";
 import { lookAt } from "@fastchat/client/media-node";
 import { exitCodes, Failure } from "../failure.ts";
 
@@ -12,16 +13,24 @@ export interface Opened {
 
 /**
  * Shows a file with the program that this machine has for it. It lies in the profile then, which is its owner's alone and goes with a sign-out.
+ * @param file as its sender calls it
  * @param fetch writes it into a folder and says where it is
  * @param otherwise what a person does with a file that is not opened, as a sentence's end
  * @throws Failure, or what `fetch` throws
  */
 export async function openFile(
   profileFolder: string,
-  name: string,
+  { name, mediaType }: Pick<ChatFile, "name" | "mediaType">,
   fetch: (folder: string) => Promise<string>,
   otherwise: string,
 ): Promise<Opened> {
+  const refused = new Failure(
+    exitCodes.refused,
+    "not-opened",
+    `${name} is no picture, recording or PDF, and is not opened from here: ${otherwise}.`,
+  );
+  // What is none by its sender's own word is not fetched for that.
+  if (extensions[mediaType] === undefined) throw refused;
   const folder = join(profileFolder, "opened");
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const fetched = await fetch(folder);
@@ -29,11 +38,7 @@ export async function openFile(
   const extension = extensions[(await lookAt(fetched)).mediaType];
   if (extension === undefined) {
     await rm(fetched);
-    throw new Failure(
-      exitCodes.refused,
-      "not-opened",
-      `${name} is no picture, recording or PDF, and is not opened from here: ${otherwise}.`,
-    );
+    throw refused;
   }
   const path = fetched.endsWith(extension) ? fetched : `${fetched}${extension}`;
   await rename(fetched, path);

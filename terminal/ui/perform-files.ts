@@ -126,7 +126,7 @@ async function open({ client, transfers, profileFolder }: PerformingFiles, messa
     transfers.run(about, (progress) =>
       fetchInto(client, received, folder, { ...progress, replace: true, otherwise: "s saves it elsewhere" }),
     );
-  return openedWords(await openFile(profileFolder, file.name, fetch, "s saves it"));
+  return openedWords(await openFile(profileFolder, file, fetch, "s saves it"));
 }
 
 function placeIn({ conversation, sequence }: ChatMessage, place: number) {
