@@ -1,8 +1,9 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
-import { ErrorCode, errorRow } from "@fastchat/protocol";
+import { type ErrorCode, errorRow } from "@fastchat/protocol";
 import { type ExitCode, exitCodes, Failure } from "../failure.ts";
 import { ourCommand } from "../config.ts";
 import type { Output } from "../output.ts";
+import { refusalOfFiles } from "../files/words.ts";
 import { refuseEnded } from "../place.ts";
 import { refuseBlocked } from "./blocked.ts";
 import { acceptedWords } from "../words.ts";
@@ -106,9 +107,6 @@ export function watchRefusals(client: Client, conversations: readonly Id[]): Ref
   };
 }
 
-/** What the sentence of the table of errors says best. */
-const ofFiles: ReadonlySet<ErrorCode> = new Set([ErrorCode.FILE_TOO_LARGE, ErrorCode.QUOTA_EXCEEDED, ErrorCode.STAGED_FILE_LOST]);
-
 /** Why messages were refused, as far as their conversation tells by now: a rule may have changed while they were on their way. */
 export async function refusedMessages(
   client: Client,
@@ -116,10 +114,8 @@ export async function refusedMessages(
   { reason }: Pick<RefusalWatch, "reason">,
   what: string,
 ): Promise<Failure> {
-  if (reason !== undefined && ofFiles.has(reason)) {
-    const { name, sentence } = errorRow(reason);
-    return new Failure(exitCodes.refused, name, `${sentence} Not sent: ${what}.`);
-  }
+  const ofFiles = refusalOfFiles(reason);
+  if (ofFiles !== undefined) return new Failure(exitCodes.refused, ofFiles.name, `${ofFiles.sentence} Not sent: ${what}.`);
   const now = await client.conversation(id);
   const why: Partial<Record<ConversationSummary["blocked"], string>> = {
     "announce-only": "Only admins write here",

@@ -1,6 +1,26 @@
 import type { ChatFile, ChatMessage } from "@fastchat/client";
+import { ErrorCode, errorRow } from "@fastchat/protocol";
+import { cells, fit } from "../cells.ts";
 import { safeLine } from "../safe-text.ts";
 import { clockWords, sizeWords } from "../words.ts";
+
+/** What a file is, is told by the end of its name. */
+const LONGEST_END = 8;
+
+/** A name in so many cells: what is left out stands before its extension. */
+export function fitName(name: string, width: number): string {
+  if (cells(name) <= width) return name;
+  const end = /[^.]\.[^.]+$/u.exec(name)?.[0].slice(1) ?? "";
+  const kept = cells(end) <= Math.min(LONGEST_END, width - 2) ? end : "";
+  return `${fit(name.slice(0, name.length - kept.length), width - cells(kept))}${kept}`;
+}
+
+/** What the sentence of the table of errors says best. */
+const ofFiles: ReadonlySet<ErrorCode> = new Set([ErrorCode.FILE_TOO_LARGE, ErrorCode.QUOTA_EXCEEDED, ErrorCode.STAGED_FILE_LOST]);
+
+/** Why the files of a message were refused; undefined: they are not the reason. */
+export const refusalOfFiles = (reason: ErrorCode | undefined) =>
+  reason !== undefined && ofFiles.has(reason) ? errorRow(reason) : undefined;
 
 /** "[picture] holiday.jpg, 1.2 MB". */
 export const fileWords = ({ name, kind, bytes, durationMs }: ChatFile): string =>

@@ -1,4 +1,4 @@
-import { limits } from "@fastchat/protocol";
+import { ErrorCode, errorRow, limits } from "@fastchat/protocol";
 import { expect, test } from "vitest";
 import type { PreparedFile } from "../files/to-send.ts";
 import { openChat } from "./state.ts";
@@ -181,6 +181,7 @@ test("without a path files are chosen: several by Tab, folders by arrows, by typ
   expect(screenOf(alice).filter((row) => /holiday\/|new photo|old\.png/u.test(row))).toHaveLength(3);
   expect(rowWith(alice, "new photo.jpg")).toContain("3.5 MB");
   expect(shows(alice, "notes.txt")).toBe(false);
+  expect(screenOf(alice).at(-1)).toContain("Enter open");
   alice.presses(key("down"), tab, tab);
   expect(shows(alice, "2 files chosen")).toBe(true);
   alice.presses(enter);
@@ -201,6 +202,66 @@ test("without a path files are chosen: several by Tab, folders by arrows, by typ
   expect(alice.asked("list-folder")).toMatchObject([{ path: "/pictures" }]);
   alice.presses(escape);
   expect(alice.state.overlay.kind).toBe("none");
+});
+
+test("on a narrow screen the end of a name, and what becomes of a file, are seen all the same; and how many there are", () => {
+  const alice = inChat().does({ kind: "resize", columns: 80, rows: 24 });
+  const long = `${"long".repeat(50)}.jpg`;
+  alice.does(attached(prepared(long, { sentAs: "image" }), prepared(long, { metadata: "picture" }), prepared(long)));
+  const rows = screenOf(alice).filter((row) => row.includes(" + "));
+  expect(rows.map((row) => row.slice(row.indexOf("….jpg")).trimEnd())).toEqual([
+    "….jpg  1.2 MB, without place and camera",
+    "….jpg  1.2 MB, may tell where it was taken",
+    "….jpg  1.2 MB",
+  ]);
+  expect(screenOf(alice).at(-1)).toContain("Esc take back");
+  alice.does(attached(...Array.from({ length: 7 }, (_, index) => prepared(`${index}.txt`))));
+  expect(rowWith(alice, " more")).toContain("+ 5 more");
+  expect(screenOf(alice).filter((row) => /\d\.txt/u.test(row))).toHaveLength(5);
+  alice.presses("/file more.txt", enter);
+  expect(shows(alice, "up to 10 files")).toBe(true);
+  expect(rowWith(alice, " more")).toContain("+ 5 more");
+  alice.does({ kind: "transfer", transfer: 1, state: { words: `Fetching ${long}`, done: 500, total: 1_000, holds: undefined } });
+  expect(rowWith(alice, "Fetching")).toMatch(/…  50 % of 1 kB +Esc stops/u);
+});
+
+test("a long name among the files of a folder hides no other from completion", () => {
+  const alice = inChat().presses("/file /pictures/");
+  const entry = { kind: "file", bytes: 10, modified: 0 } as const;
+  const entries = [
+    { ...entry, name: `${"long".repeat(50)}.jpg` },
+    { ...entry, name: "short.txt" },
+  ];
+  alice.does({ kind: "folder", asked: "/pictures", path: "/pictures", entries });
+  expect(rowWith(alice, "Tab")).toMatch(/longlong[long]*…\.jpg short\.txt/u);
+});
+
+test("why the files of a message wait, or were refused, is said whole, with what to do", () => {
+  const big = fileCalled("big.bin", "application/octet-stream");
+  const mine = { mine: true, files: [big] } as const;
+  const held = message(withBob, 1, "", { ...mine, status: "queued", upload: { sent: 250, size: 1_000, held: ErrorCode.STORAGE_FULL } });
+  const refused = message(withBob, 2, "", { ...mine, status: "failed", refusal: ErrorCode.FILE_TOO_LARGE });
+  const alice = new Alice().does({ kind: "resize", columns: 80, rows: 30 }).knows(withBob);
+  alice.opens(withBob, [
+    { ...held, sequence: undefined },
+    { ...refused, sequence: undefined },
+  ]);
+  const words = screenOf(alice)
+    .map((row) => row.replace(/^.*│▎/u, "").replace(/[◷✗]/u, "").trim())
+    .join(" ");
+  expect(words).toContain(`Waits at 25 % of 1 kB  ↑ x takes it back ${errorRow(ErrorCode.STORAGE_FULL).sentence}`);
+  expect(words).toContain(`press Enter to try again, x to take it back. ${errorRow(ErrorCode.FILE_TOO_LARGE).sentence}`);
+});
+
+test("nothing is copied of a message without words; a pasted path that is no file is no command", () => {
+  const alice = new Alice().knows(withBob).opens(withBob, [message(withBob, 1, "", { files: [fileCalled("a.pdf", "application/pdf")] })]);
+  alice.presses(key("up"));
+  expect(screenOf(alice).at(-1)).not.toContain("copy");
+  alice.presses("y");
+  expect(alice.asked("copy")).toEqual([]);
+  expect(shows(alice, "Copied")).toBe(false);
+  alice.presses(escape, "/home/alice/folder", enter);
+  expect(shows(alice, "no file that can be added")).toBe(true);
 });
 
 test("keys of a message with files: o opens, s saves, x takes back what is on its way", () => {

@@ -4,6 +4,7 @@ import { endedWord } from "./list.ts";
 import { mayTakeBack } from "./attach.ts";
 import { mayDelete } from "./delete.ts";
 import { picturesOf } from "./picture-block.ts";
+import { isFolderChosen } from "./picker.ts";
 import { askerHints, memberHints } from "./press-members.ts";
 import { type Row, span } from "./rows.ts";
 import { type State, openChat, openConversation } from "./state.ts";
@@ -31,11 +32,18 @@ function messageHints(state: State): readonly Hint[] {
   const chat = openChat(state);
   const item = chat?.entries.find(({ key }) => key === chat.selected)?.item;
   if (item?.kind !== "message") return [];
-  const opens: Hint = ["o", picturesOf(item).length > 0 && state.pictureTerminal.protocol !== "none" ? "picture" : "open"];
+  const shows = picturesOf(item).length > 0 && state.pictureTerminal.protocol !== "none";
   return [
-    ...(item.files.length === 0 ? [] : [opens, ["s", "save"] as const]),
+    ...(item.files.length > 0
+      ? ([
+          ["o", shows ? "picture" : "open"],
+          ["s", "save"],
+        ] as const)
+      : []),
     ...(mayTakeBack(item) ? [["x", "take back"] as const] : []),
     ...(mayDelete(item) ? [["d", "delete"] as const] : []),
+    ["i", "details"],
+    ...(item.text === "" ? [] : [["y", "copy"] as const]),
   ];
 }
 
@@ -78,7 +86,7 @@ function hintsOf(state: State): readonly Hint[] {
     case "picker":
       return [
         ["↑↓", "choose"],
-        ["Enter", overlay.marked.length > 0 ? "add these" : "add"],
+        ["Enter", isFolderChosen(state, overlay) ? "open" : overlay.marked.length > 0 ? "add these" : "add"],
         ["Tab", "several"],
         ["←→", "folders"],
         ["Esc", "back"],
@@ -132,14 +140,14 @@ function hintsOf(state: State): readonly Hint[] {
     default:
       return overlay satisfies never;
   }
-  if (openChat(state)?.selected !== undefined)
-    return [["↑↓", "choose"], ...messageHints(state), ["i", "details"], ["y", "copy"], ["Esc", "back"]];
+  if (openChat(state)?.selected !== undefined) return [["↑↓", "choose"], ...messageHints(state), ["Esc", "back"]];
   const conversation = openConversation(state);
   const ended = conversation !== undefined && endedWord(conversation) !== undefined;
   if (state.open === undefined)
     return [["↑↓ Enter", "open"], hint(keymap, "switcher", "find"), ["?", "help"], hint(keymap, "quit", "quit")];
   return [
     ...(ended ? [] : [hint(keymap, "send", "send"), hint(keymap, "newline", "new line")]),
+    ...(editorOf(state).text === "" && (openChat(state)?.attached.length ?? 0) > 0 ? [["Esc", "take back"] as const] : []),
     ["--", "back"],
     ...(conversation?.kind === "group" ? [hint(keymap, "members", "members")] : []),
     ...(editorOf(state).text === "" ? [hint(keymap, "next-chat", "next chat")] : []),

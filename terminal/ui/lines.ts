@@ -1,6 +1,6 @@
 import type { ConversationSummary } from "@fastchat/client";
 import { cells, fit, wrap } from "../cells.ts";
-import { messageWords } from "../files/words.ts";
+import { fitName, messageWords } from "../files/words.ts";
 import { timerSentence } from "../lifetimes.ts";
 import { safeLine, safeName } from "../safe-text.ts";
 import { plural } from "../words.ts";
@@ -71,9 +71,15 @@ function isConnectionShown(state: State): boolean {
   return state.offlineSince !== undefined && state.now - state.offlineSince >= BAR_AFTER_MS;
 }
 
+/** Of all lines together. */
+const mostRows = (state: State): number => (state.rows < 8 ? 1 : isLow(state) ? 2 : Math.max(6, Math.floor(state.rows / 3)));
+
+/** Beside what is attached there is room for an answer. */
+const ROWS_OF_AN_ANSWER = 2;
+
 /** Each of this width; the most important last, and left where there is no room for all. */
 export function lineRows(state: State, width: number): readonly Row[] {
-  const most = state.rows < 8 ? 1 : isLow(state) ? 2 : Math.max(6, Math.floor(state.rows / 3));
+  const most = mostRows(state);
   const rows = linesOf(state).flatMap((line) => rowsOf(state, line, width));
   return rows.slice(-most).map((row) => fitRow(row, width));
 }
@@ -101,7 +107,7 @@ function rowsOf(state: State, line: Line, width: number): readonly Row[] {
     case "sealing":
       return [[span(` ${sealingWords(state)}`, "accent")]];
     case "attached":
-      return attachedRows(state);
+      return attachedRows(state, width, Math.max(1, isLow(state) ? mostRows(state) : mostRows(state) - ROWS_OF_AN_ANSWER));
     case "transfer":
       return [transferRow(state, width)];
     case "flash": {
@@ -141,6 +147,9 @@ function newsRow(state: State, width: number): Row {
   );
 }
 
+/** A longer one leaves room for others. */
+const LONGEST_CANDIDATE = 32;
+
 function completionRow(state: State, width: number): Row {
   const editor = openChat(state)?.editor ?? state.homeEditor;
   const { candidates, otherwise, isOnlyShown = false } = completionOf(state, editor)!;
@@ -148,7 +157,7 @@ function completionRow(state: State, width: number): Row {
   const row: Row[number][] = [];
   let room = width - 8;
   for (const candidate of candidates) {
-    const word = ` ${safeLine(candidate)}`;
+    const word = ` ${fitName(safeLine(candidate), LONGEST_CANDIDATE)}`;
     if (cells(word) > room) break;
     row.push(span(word, row.length === 0 && !isOnlyShown ? "accent" : "dim"));
     room -= cells(word);

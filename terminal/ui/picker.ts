@@ -36,6 +36,9 @@ export function entriesOf(state: State, { folder, sentAs, editor }: Picker): rea
   return entries.filter((entry) => isOffered(entry, sentAs, typed) && entry.name.toLowerCase().includes(typed));
 }
 
+/** Enter goes there. */
+export const isFolderChosen = (state: State, overlay: Picker): boolean => entriesOf(state, overlay)?.[overlay.index]?.kind === "folder";
+
 /** What was asked for is here: by the picker, or for a path that is being typed. */
 export function withFolder(state: State, { asked, path, entries }: Extract<Action, { readonly kind: "folder" }>): State {
   const { overlay } = state;

@@ -238,7 +238,7 @@ function pressSelection(state: State, chat: Chat, key: Key): Step | undefined {
     const done = pressFiles(state, selected, key.text);
     if (done !== undefined) return done;
   }
-  if (key.text === "y" && !selected.deleted) return step(said(change(undefined), "Copied."), { kind: "copy", text: selected.text });
+  if (key.text === "y" && selected.text !== "") return step(said(change(undefined), "Copied."), { kind: "copy", text: selected.text });
   return step(state);
 }
 

@@ -111,6 +111,7 @@ const OTHER_WORDS: Readonly<Record<string, SlashCommand>> = {
 
 /** Says that there is no such command, and which are spelt nearly so. */
 export function unknownCommand(word: string): string {
+  if (word.includes("/")) return "This is no command, and no file that can be added: // at the start sends it as a message.";
   if (Object.hasOwn(OTHER_WORDS, word)) return `There is no /${word}: did you mean /${OTHER_WORDS[word]}?`;
   // Also the beginning of a name, while it is being typed.
   const distance = (name: string): number => Math.min(editDistance(word, name), editDistance(word, name.slice(0, word.length)));

@@ -1,10 +1,10 @@
 import type { ChatMessage, ChatNotice, MessageStatus, NoticeKind } from "@fastchat/client";
 import { type WrappedRow, wrap } from "../cells.ts";
-import { deletedWords } from "../files/words.ts";
+import { deletedWords, refusalOfFiles } from "../files/words.ts";
 import { safeLine, safeName, safeText } from "../safe-text.ts";
 import { dayWords, sameDay, sameMinute, timeWords } from "../time.ts";
 import { mentionSpans } from "./mentions.ts";
-import { fileRow, uploadRow } from "./file-rows.ts";
+import { fileRow, uploadRows } from "./file-rows.ts";
 import { type PictureLook, pictureBlock, picturesOf } from "./picture-block.ts";
 import { lifetimeMark } from "./remaining.ts";
 import { type Row, type Span, blankRow, chosen, fitRow, rowCells, ruleRow, span, spread } from "./rows.ts";
@@ -78,10 +78,11 @@ function messageRows(message: ChatMessage, header: boolean, look: Look): Row[] {
     rows.push(fitRow([bar, name, span("  "), span(timeWords(message.time), "dim")], look.width));
   }
   const hasText = !message.deleted && (message.text !== "" || message.files.length === 0);
-  const texts = hasText ? wrapMessage(message, Math.max(4, look.width - INDENT - marks)) : [];
+  const room = Math.max(4, look.width - INDENT - marks);
+  const texts = hasText ? wrapMessage(message, room) : [];
   const contents = [
     ...(message.deleted ? [[span(deletedWords(message), "dim")]] : []),
-    ...fileRows(message, look),
+    ...fileRows(message, look, room),
     ...texts.map((row) => mentionSpans(message, row, look.me)),
   ];
   const right: Row = [
@@ -94,19 +95,26 @@ function messageRows(message: ChatMessage, header: boolean, look: Look): Row[] {
       rows.push(fitRow([span("  "), span(text, "warning")], look.width));
   }
   if (message.status === "failed")
-    rows.push(fitRow([bar, span("not sent: select it with ↑ and press Enter to try again", "error")], look.width));
+    for (const { text } of wrap(failedWords(message), room)) rows.push(fitRow([bar, span(text, "error")], look.width));
   return rows;
 }
 
+function failedWords({ refusal, files }: ChatMessage): string {
+  const again = "not sent: select it with ↑ and press Enter to try again";
+  if (files.length === 0) return again;
+  const why = refusalOfFiles(refusal);
+  return `${again}, x to take it back.${why === undefined ? "" : ` ${why.sentence}`}`;
+}
+
 /** What came with a message: pictures as far as they can be shown, and what each file is. */
-function fileRows(message: ChatMessage, look: Look): readonly Row[] {
+function fileRows(message: ChatMessage, look: Look, room: number): readonly Row[] {
   const pictures = picturesOf(message);
   const rows = message.files.flatMap((file, place) => {
     const picture = pictures.find((each) => each.place === place);
     const block = picture === undefined ? [] : pictureBlock(picture, look.pictures, messageWidth(look));
-    return [...block, fileRow(file, look.words)];
+    return [...block, fileRow(file, look.words, room)];
   });
-  return message.upload === undefined ? rows : [...rows, uploadRow(message.upload)];
+  return message.upload === undefined ? rows : [...rows, ...uploadRows(message.upload, room)];
 }
 
 const doubtWords: Record<Exclude<ChatMessage["doubt"], "none">, string> = {
