@@ -103,6 +103,14 @@ test("what could not be sent is there again, text and files", () => {
   expect(shows(alice, "There is no room.")).toBe(true);
 });
 
+test("what could not be sent stands before what was written meanwhile, and the cursor stays in that", () => {
+  const alice = inChat().presses("look", enter).presses("and then", key("left"));
+  alice.does({ kind: "not-sent", id: withBob.id, text: "look", files: [], sentence: "There is no room.", now: alice.state.now });
+  expect(typedLine(alice)).toBe("look\nand then");
+  alice.presses("!");
+  expect(typedLine(alice)).toBe("look\nand the!n");
+});
+
 test("as many files as one message has, and no more; in no chat, and to no stranger", () => {
   const alice = inChat();
   const many = Array.from({ length: limits.filesPerMessage }, (_, index) => prepared(`${index}.txt`));

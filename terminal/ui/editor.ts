@@ -30,6 +30,13 @@ export function insert(editor: Editor, text: string): Editor {
   return settled(editor.text.slice(0, editor.cursor) + text + editor.text.slice(editor.cursor), editor.cursor + text.length);
 }
 
+/** A text in front of what is there, on lines of its own; the cursor stays where it is in that. */
+export function prepend({ text: there, cursor }: Editor, text: string): Editor {
+  if (there === "") return editorOf(text);
+  if (text === "") return { text: there, cursor, aim: undefined };
+  return { text: `${text}\n${there}`, cursor: text.length + 1 + cursor, aim: undefined };
+}
+
 export const left = (editor: Editor): Editor => moved(editor, previousBoundary(editor.text, editor.cursor));
 export const right = (editor: Editor): Editor => moved(editor, nextBoundary(editor.text, editor.cursor));
 export const backspace = (editor: Editor): Editor => cut(editor, previousBoundary(editor.text, editor.cursor), editor.cursor);

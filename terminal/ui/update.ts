@@ -123,9 +123,7 @@ function act(state: State, action: Action): Step {
     case "opened":
       return open(withConversation(state, action.conversation), action.conversation.id);
     case "not-sent": {
-      const restored = withChat(state, action.id, (chat) =>
-        chat.editor.text === "" ? { ...chat, editor: editing.editorOf(action.text) } : chat,
-      );
+      const restored = withChat(state, action.id, (chat) => ({ ...chat, editor: editing.prepend(chat.editor, action.text) }));
       return step(withAttached(said(restored, action.sentence, "error"), action.id, action.files));
     }
     case "attached":
