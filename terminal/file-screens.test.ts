@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { sealedFileSize } from "@fastchat/protocol/seal";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   closeScreens,
@@ -170,6 +171,20 @@ test("[S6] an upload is shown, stops with the connection, goes on with it, and i
   const { output } = await fastchat(system, ["read", "alice", "--last", "10", "--profile", "bob"]);
   expect(output.match(/large\.bin/gu)).toHaveLength(1);
   await leave(alice);
+});
+
+test("[S6] a file that the server does not have any more keeps nobody from the others of its message", async () => {
+  const [gone, there] = [join(homeOf("alice"), "gone.bin"), join(homeOf("alice"), "there.bin")];
+  await writeFile(gone, randomBytes(1_001));
+  await writeFile(there, randomBytes(1_002));
+  expect((await fastchat(system, ["send", "bob", "two", "--file", gone, "--file", there, "--profile", "alice"])).code).toBe(0);
+  await system.query("DELETE FROM blob WHERE size = $1", [sealedFileSize(1_001)]);
+  await using bob = await inChatWith("bob", "alice");
+  await bob.shows("▤ there.bin");
+  bob.type(`${UP}s`);
+  await bob.shows("1 of 2 files could not be saved, and the others were.");
+  expect(hashOf(await readFile(join(homeOf("bob"), "Downloads", "there.bin")))).toBe(hashOf(await readFile(there)));
+  await leave(bob);
 });
 
 test("how far a file is stands in one row, however long its name is, and is gone afterwards", async () => {

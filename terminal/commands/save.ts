@@ -1,6 +1,6 @@
 import { parseCount } from "../durations.ts";
-import { exitCodes, Failure, usage } from "../failure.ts";
-import { isLost } from "../files/fetching.ts";
+import { type Failure, usage } from "../failure.ts";
+import { isLost, notAllSaved } from "../files/fetching.ts";
 import { sizeWords } from "../words.ts";
 import { catchUp } from "./catch-up.ts";
 import { conversationWith } from "./destination.ts";
@@ -47,8 +47,7 @@ export const save = signedInCommand({
       );
     }
     if (isShort && args.all === true) throw notFetched();
-    const [first] = lost;
-    if (first !== undefined)
-      throw new Failure(exitCodes.refused, first.code, `${lost.length} of ${files.length} files could not be saved, and the others were.`);
+    const failure = notAllSaved(lost, files.length);
+    if (failure !== undefined) throw failure;
   },
 });

@@ -45,6 +45,17 @@ function asRefusal(error: unknown, name: string, folder: string, otherwise: stri
 export const isLost = (error: unknown): error is Failure =>
   error instanceof Failure && (error.code === "file-gone" || error.code === "file-damaged");
 
+/** What is said in the end, where some of several files are lost; undefined: none is. */
+export function notAllSaved(lost: readonly Failure[], count: number): Failure | undefined {
+  const [first] = lost;
+  if (first === undefined) return undefined;
+  const words =
+    lost.length === count
+      ? `None of ${count} files could be saved.`
+      : `${lost.length} of ${count} files could not be saved, and the others were.`;
+  return new Failure(exitCodes.refused, first.code, words);
+}
+
 interface OpenSink {
   readonly path: string;
   readonly sink: FileSink;

@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { lookAt } from "@fastchat/client/media-node";
 import type { ChatMessage } from "@fastchat/client";
 import { exitCodes, Failure } from "../failure.ts";
-import { fetchInto } from "../files/fetching.ts";
+import { fetchInto, isLost, notAllSaved } from "../files/fetching.ts";
 import { readFolder, saveFolder, startFolder } from "../files/folders.ts";
 import { openedWords, openFile } from "../files/opening.ts";
 import { pastedPaths } from "../files/paths.ts";
@@ -100,15 +100,24 @@ async function fileAt(path: string): Promise<NamedFile | undefined> {
 }
 
 /** What is said then. */
-async function save({ client, transfers }: PerformingFiles, message: ChatMessage): Promise<string> {
+async function save({ client, say, transfers }: PerformingFiles, message: ChatMessage): Promise<string> {
   const folder = await saveFolder();
   const paths: string[] = [];
+  const lost: Failure[] = [];
   for (const [index, file] of message.files.entries()) {
     const received = { file, place: placeIn(message, index) };
     const about = { words: `Fetching ${file.name}`, stopped: "Stopped: s goes on where it was." };
     const options = { replace: false, otherwise: "give yourself the right to, or save it by command" };
-    paths.push(await transfers.run(about, (progress) => fetchInto(client, received, folder, { ...progress, ...options })));
+    try {
+      paths.push(await transfers.run(about, (progress) => fetchInto(client, received, folder, { ...progress, ...options })));
+    } catch (error) {
+      if (message.files.length === 1 || !isLost(error)) throw error;
+      say(error.message, "error");
+      lost.push(error);
+    }
   }
+  const failure = notAllSaved(lost, message.files.length);
+  if (failure !== undefined) throw failure;
   const [first, ...others] = paths;
   if (first === undefined) throw new Failure(exitCodes.refused, "no-file", "No file came with this message.");
   return others.length === 0
