@@ -16,6 +16,7 @@ export interface Place {
   readonly profile: string;
 }
 
+export { takeName } from "./files/disk-node.ts";
 export { FileInUse, fileSink, fileSource } from "./files/files-node.ts";
 export { findGateway, listProfiles } from "./local.ts";
 

@@ -1,8 +1,6 @@
-import { type FileHandle, link, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
+import { takeName } from "@fastchat/client/node";
 import { exitCodes, Failure } from "./failure.ts";
-
-/** File systems that know no second name for a file say so with one of these. */
-const NO_LINKS: ReadonlySet<string | undefined> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EXDEV"]);
 
 /**
  * A file that appears whole under its name, or not at all. It is written under another name beside it, readable by its owner alone, which
@@ -47,12 +45,7 @@ export class WholeFile implements AsyncDisposable {
     await failing(this.#path, async () => {
       await this.#handle.sync();
       if (this.#force) return rename(this.#partial, this.#path);
-      // Unlike a rename this takes no other file's place.
-      await link(this.#partial, this.#path).catch(async (error: NodeJS.ErrnoException) => {
-        if (!NO_LINKS.has(error.code)) throw error;
-        if ((await stat(this.#path).catch(() => undefined)) !== undefined) throw exists(this.#path);
-        await rename(this.#partial, this.#path);
-      });
+      await takeName(this.#partial, this.#path);
     });
   }
 

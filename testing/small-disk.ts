@@ -13,12 +13,12 @@ export class SmallDisk implements Disposable {
     this.path = path;
   }
 
-  /** Undefined where this process may not mount. */
-  static mount(megabytes: number): SmallDisk | undefined {
+  /** Undefined where this process may not mount. @param names how many files, folders and second names of files there is room for */
+  static mount(megabytes: number, names?: number): SmallDisk | undefined {
     const folder = new TemporaryFolder();
     const path = join(folder.path, "disk");
     mkdirSync(path);
-    const options = `size=${megabytes}m,mode=0711`;
+    const options = `size=${megabytes}m,mode=0711${names === undefined ? "" : `,nr_inodes=${names + 1}`}`;
     if (process.platform !== "linux" || spawnSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", path]).status !== 0) {
       folder[Symbol.dispose]();
       return undefined;

@@ -1,8 +1,9 @@
-import { constants, type FileHandle, link, open, rename, rm, stat } from "node:fs/promises";
+import { constants, type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { basename } from "node:path";
+import { needingRoom, takeName, writeAll } from "./disk-node.ts";
 import type { FileSink } from "./fetching.ts";
 import type { FileSource } from "./sealing.ts";
-import { bytesOf, writeAll } from "./staging-node.ts";
+import { bytesOf } from "./staging-node.ts";
 
 /** A regular file. Throws Node's error where it is none, or cannot be read. */
 export async function fileSource(path: string): Promise<FileSource> {
@@ -14,19 +15,6 @@ export async function fileSource(path: string): Promise<FileSource> {
 
 /** Of a file that is not whole yet. */
 const UNFINISHED = ".fastchat-part";
-
-/** Gives a finished file its name. Fails where something is there, also when that came a moment ago. */
-async function moveBeside(finished: string, path: string): Promise<void> {
-  try {
-    await link(finished, path);
-  } catch (error) {
-    // Memory cards and shares of other machines may know no second name of a file: the place is taken first.
-    if (!["EPERM", "ENOTSUP", "ENOSYS", "EMLINK"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-    await (await open(path, "wx", 0o600)).close();
-    return rename(finished, path);
-  }
-  await rm(finished);
-}
 
 /** By device and number, what this process is writing: two writers would mix it up. */
 const inUse = new Set<string>();
@@ -48,7 +36,7 @@ async function openUnfinished(path: string): Promise<{ readonly file: FileHandle
   const { O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
   for (let exclusive = 0; ; exclusive = O_EXCL) {
     const flags = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | exclusive;
-    const file = await open(path, flags, 0o600).catch((error: unknown): undefined => {
+    const file = await needingRoom(() => open(path, flags, 0o600)).catch((error: unknown): undefined => {
       if ((error as NodeJS.ErrnoException).code !== "ELOOP") throw error;
     });
     const stats = await file?.stat();
@@ -69,8 +57,8 @@ async function openUnfinished(path: string): Promise<{ readonly file: FileHandle
 }
 
 /**
- * Writes beside `path`, where it goes when it is whole; a file that is there is replaced only with `replace`. Throws Node's error, or FileInUse: another
- * sink of this process is seen at once, that of another process by what it wrote between two writes of this one.
+ * Writes beside `path`, where it goes when it is whole; a file that is there is replaced only with `replace`. Throws Node's error, StorageFullError, or FileInUse:
+ * another sink of this process is seen at once, that of another process by what it wrote between two writes of this one.
  */
 export async function fileSink(path: string, { replace = false }: { readonly replace?: boolean } = {}): Promise<FileSink> {
   const unfinished = path + UNFINISHED;
@@ -95,14 +83,19 @@ export async function fileSink(path: string, { replace = false }: { readonly rep
       size += bytes.length;
     },
     async finish() {
-      await file.sync();
       await check();
-      return replace ? rename(unfinished, path) : moveBeside(unfinished, path);
+      await needingRoom(async () => {
+        await file.sync();
+        await (replace ? rename(unfinished, path) : takeName(unfinished, path));
+      });
     },
     async close(keep) {
-      await file.close();
-      release();
-      if (!isShared && (!keep || size === 0)) await rm(unfinished, { force: true });
+      try {
+        await file.close();
+        if (!isShared && (!keep || size === 0)) await rm(unfinished, { force: true });
+      } finally {
+        release();
+      }
     },
   };
 }

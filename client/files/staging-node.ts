@@ -1,8 +1,8 @@
 import { openAsBlob } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { runningSha256 } from "@fastchat/protocol/seal";
-import { StorageFullError } from "../storage.ts";
+import { needingRoom, writeAll } from "./disk-node.ts";
 import type { Staging, StagingWriter } from "./staging.ts";
 
 /** Of one that is being written. */
@@ -14,22 +14,23 @@ export function nodeStaging(profileFolder: string): Staging {
   const pathOf = (name: string) => join(folder, name);
   return {
     async write(name): Promise<StagingWriter> {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
       const unfinished = pathOf(name + UNFINISHED);
-      const file = await open(unfinished, "wx", 0o600);
+      const file = await needingRoom(async () => {
+        await mkdir(folder, { recursive: true, mode: 0o700 });
+        return open(unfinished, "wx", 0o600);
+      });
       const abort = async () => {
         await file.close().catch(() => undefined);
         await rm(unfinished, { force: true });
       };
       return {
-        write: async (bytes) => {
-          await writeAll(file, bytes);
-        },
-        async close() {
-          await file.sync();
-          await file.close();
-          await rename(unfinished, pathOf(name));
-        },
+        write: (bytes) => writeAll(file, bytes),
+        close: () =>
+          needingRoom(async () => {
+            await file.sync();
+            await file.close();
+            await rename(unfinished, pathOf(name));
+          }),
         abort,
       };
     },
@@ -63,15 +64,5 @@ export async function* bytesOf(path: string, start = 0, end = Infinity): AsyncGe
     if (bytesRead === 0) return;
     yield buffer.subarray(0, bytesRead);
     at += bytesRead;
-  }
-}
-
-/** Throws StorageFullError. */
-export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  try {
-    for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten;
-  } catch (error) {
-    const { code } = error as { code?: string };
-    throw code === "ENOSPC" || code === "EDQUOT" ? new StorageFullError(error) : error;
   }
 }
