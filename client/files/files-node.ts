@@ -1,5 +1,5 @@
-import { constants, type FileHandle, open, rename, rm, stat } from "node:fs/promises";
-import { basename } from "node:path";
+import { constants, type FileHandle, lstat, open, rename, rm, stat } from "node:fs/promises";
+import { basename, join, parse } from "node:path";
 import { needingRoom, takeName, writeAll } from "./disk-node.ts";
 import type { FileSink } from "./fetching.ts";
 import type { FileSource } from "./sealing.ts";
@@ -25,6 +25,11 @@ export class FileInUse extends Error {
     super(`"${path}" is being written already: wait until it is there.`);
     this.name = "FileInUse";
   }
+}
+
+/** Where it is when it is finished. */
+export interface PlacedSink extends FileSink {
+  readonly path: string;
 }
 
 /**
@@ -57,10 +62,49 @@ async function openUnfinished(path: string): Promise<{ readonly file: FileHandle
 }
 
 /**
- * Writes beside `path`, where it goes when it is whole; a file that is there is replaced only with `replace`. Throws Node's error, StorageFullError, or FileInUse:
- * another sink of this process is seen at once, that of another process by what it wrote between two writes of this one.
+ * Writes beside `path`, where it goes when it is whole; a file that is there is replaced only with `replace`. Throws Node's error, StorageFullError, or
+ * FileInUse: another sink of this process is seen at once, that of another process by what it wrote between two writes of this one.
  */
-export async function fileSink(path: string, { replace = false }: { readonly replace?: boolean } = {}): Promise<FileSink> {
+export const fileSink = (path: string, { replace = false }: { readonly replace?: boolean } = {}): Promise<FileSink> =>
+  openSink(path, (unfinished) => (replace ? rename(unfinished, path) : takeName(unfinished, path)));
+
+/** The same at "photo.jpg" in a folder, or at "photo (2).jpg" where that is taken, on its way there, or taken by the time it is finished, and so on. */
+export async function freeFileSink(folder: string, name: string): Promise<PlacedSink> {
+  const { name: stem, ext } = parse(name);
+  let path = join(folder, name);
+  let count = 1;
+  const next = (): void => {
+    path = join(folder, `${stem} (${++count})${ext}`);
+  };
+  const finish = async (unfinished: string): Promise<void> => {
+    for (;;) {
+      try {
+        return await takeName(unfinished, path);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+        next();
+      }
+    }
+  };
+  for (; ; next()) {
+    // A link counts, wherever it leads.
+    if ((await lstat(path).catch(() => undefined)) !== undefined) continue;
+    try {
+      const sink = await openSink(path, finish);
+      return {
+        ...sink,
+        get path() {
+          return path;
+        },
+      };
+    } catch (error) {
+      if (!(error instanceof FileInUse)) throw error;
+    }
+  }
+}
+
+/** @param place puts the finished file where it belongs */
+async function openSink(path: string, place: (unfinished: string) => Promise<void>): Promise<FileSink> {
   const unfinished = path + UNFINISHED;
   const { file, release, ...there } = await openUnfinished(unfinished);
   let { size } = there;
@@ -86,7 +130,7 @@ export async function fileSink(path: string, { replace = false }: { readonly rep
       await check();
       await needingRoom(async () => {
         await file.sync();
-        await (replace ? rename(unfinished, path) : takeName(unfinished, path));
+        await place(unfinished);
       });
     },
     async close(keep) {

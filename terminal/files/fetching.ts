@@ -1,7 +1,6 @@
-import { lstat } from "node:fs/promises";
-import { join, parse } from "node:path";
-import { type ChatFile, type Client, FileDamaged, type FilePlace, type FileSink, type Progress } from "@fastchat/client";
-import { FileInUse, fileSink } from "@fastchat/client/node";
+import { join } from "node:path";
+import { type ChatFile, type Client, FileDamaged, type FilePlace, type Progress } from "@fastchat/client";
+import { FileInUse, fileSink, freeFileSink } from "@fastchat/client/node";
 import { ErrorCode, FastChatError } from "@fastchat/protocol";
 import { exitCodes, Failure, usage } from "../failure.ts";
 
@@ -20,9 +19,14 @@ export interface FetchOptions extends Progress {
 /** Fetches a file into a folder; what was begun is taken up. Where it is then. Throws Failure, or the signal's reason. */
 export async function fetchInto(client: Client, { file, place }: ReceivedFile, folder: string, options: FetchOptions): Promise<string> {
   try {
-    const { path, sink } = options.replace ? await sinkAt(join(folder, file.name), options) : await freeSink(folder, file.name);
+    if (options.replace) {
+      const path = join(folder, file.name);
+      await client.files.fetch(place, await fileSink(path, options), options);
+      return path;
+    }
+    const sink = await freeFileSink(folder, file.name);
     await client.files.fetch(place, sink, options);
-    return path;
+    return sink.path;
   } catch (error) {
     throw asRefusal(error, file.name, folder, options.otherwise);
   }
@@ -54,29 +58,4 @@ export function notAllSaved(lost: readonly Failure[], count: number): Failure | 
       ? `None of ${count} files could be saved.`
       : `${lost.length} of ${count} files could not be saved, and the others were.`;
   return new Failure(exitCodes.refused, first.code, words);
-}
-
-interface OpenSink {
-  readonly path: string;
-  readonly sink: FileSink;
-}
-
-const sinkAt = async (path: string, options?: { readonly replace: boolean }): Promise<OpenSink> => ({
-  path,
-  sink: await fileSink(path, options),
-});
-
-/** At "photo.jpg", or "photo (2).jpg" where that is taken, or just on its way there. */
-async function freeSink(folder: string, name: string): Promise<OpenSink> {
-  const { name: stem, ext } = parse(name);
-  for (let count = 1; ; count++) {
-    const path = join(folder, count === 1 ? name : `${stem} (${count})${ext}`);
-    // A link counts, wherever it leads.
-    if ((await lstat(path).catch(() => undefined)) !== undefined) continue;
-    try {
-      return await sinkAt(path);
-    } catch (error) {
-      if (!(error instanceof FileInUse)) throw error;
-    }
-  }
 }
