@@ -1,15 +1,15 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { ConversationId } from "@fastchat/protocol";
-import { random } from "@fastchat/protocol/seal";
+import { type ConversationId, ErrorCode, FastChatError } from "@fastchat/protocol";
+import { random, sealedFileSize } from "@fastchat/protocol/seal";
 import { FileSchema } from "@fastchat/protocol/wire/conversation";
 import { expect, test } from "vitest";
 import type { Conversation } from "../conversation.ts";
-import type { Gateway } from "../gateway.ts";
+import type { Gateway, Piece } from "../gateway.ts";
 import { Outbox, type OutboxParts, type Outgoing } from "../outbox.ts";
 import { keys } from "../records.ts";
 import { StorageFullError } from "../storage.ts";
 import { MemoryPlace, openMemoryStorage } from "../storage-memory.ts";
-import { Blobs } from "./blobs.ts";
+import { type BlobPlace, Blobs } from "./blobs.ts";
 import { Uploads, type UploadsParts } from "./uploads.ts";
 import { memoryStaging } from "./staging-memory.ts";
 
@@ -39,15 +39,26 @@ async function waiting(parts: Partial<OutboxParts> = {}) {
     onUnexpected: nothing,
     ...parts,
   });
-  const staged = { file, staged: "staged" };
-  const [id] = await outbox.add([{ conversation, texts: ["with a file"], expiresAfter: 0, files: [staged] }]);
-  return { storage, outbox, id: id!, outgoing: files[0]! };
+  const add = async (): Promise<Outgoing> => {
+    const staged = { file, staged: "staged" };
+    await outbox.add([{ conversation, texts: ["with a file"], expiresAfter: 0, files: [staged] }]);
+    return files.at(-1)!;
+  };
+  const outgoing = await add();
+  return { storage, outbox, id: outgoing.id, outgoing, add };
 }
 
-const uploadsWith = (outbox: UploadsParts["outbox"], errors: unknown[]): Uploads =>
+const allThere = { begin: async ({ size }: BlobPlace) => ({ uploaded: size, pieceBytes: 1 }) };
+
+const uploadsWith = (
+  outbox: UploadsParts["outbox"],
+  errors: unknown[],
+  blobs: Partial<Blobs> = allThere,
+  staging = memoryStaging(),
+): Uploads =>
   new Uploads({
-    blobs: { begin: async ({ size }: { size: number }) => ({ uploaded: size, pieceBytes: 1 }) } as unknown as Blobs,
-    staging: memoryStaging(),
+    blobs: blobs as Blobs,
+    staging,
     outbox,
     links: { prepare: async () => undefined } as unknown as UploadsParts["links"],
     conversationOf: async () => ({}) as Conversation,
@@ -73,6 +84,59 @@ test("[S6] a disk that is full while it is noted what the server has leaves the 
   expect(noted).toBe(2);
   await uploads.close();
 });
+
+test("[S6] an upload that the server knows no more, as one that was restored, is begun once more; not again and again", async () => {
+  const { outbox, outgoing, id } = await waiting();
+  const staging = memoryStaging();
+  const writer = await staging.write("staged");
+  await writer.write(new Uint8Array(sealedFileSize(0)));
+  await writer.close();
+  let begun = 0;
+  let forgets = 1;
+  const blobs = {
+    begin: async () => ({ uploaded: 0, pieceBytes: 4_096, count: ++begun }),
+    put: async (_: Uint8Array, offset: number, { bytes }: Piece) => {
+      if (forgets-- > 0) throw new FastChatError(ErrorCode.NOT_FOUND);
+      return offset + bytes.size;
+    },
+  };
+  const uploads = uploadsWith(outbox, [], blobs, staging);
+  uploads.add(outgoing);
+  await expect.poll(() => outbox.find(id)?.item).toMatchObject({ failed: 0, files: [{ uploaded: true }] });
+  expect(begun).toBe(2);
+  const { outbox: others, outgoing: second } = await waiting();
+  forgets = Infinity;
+  const more = uploadsWith(others, [], blobs, staging);
+  more.add(second);
+  await expect.poll(() => others.find(second.id)?.item.failed).toBe(ErrorCode.NOT_FOUND);
+  expect(begun).toBe(4);
+  for (const each of [uploads, more]) await each.close();
+});
+
+test.each([
+  ["is to be tried again", ErrorCode.UNAVAILABLE],
+  ["is to be done on top of what is there now", ErrorCode.WRONG_PIECE],
+])(
+  "[S6] a message whose own upload fails with what %s holds up none behind it, and its turn comes again",
+  async (_, code) => {
+    const { outbox, outgoing: first, add } = await waiting();
+    const second = await add();
+    let isBroken = true;
+    const begin = async (place: BlobPlace) => {
+      if (isBroken && place.clientMessageId === first.id) throw new FastChatError(code);
+      return allThere.begin(place);
+    };
+    const uploads = uploadsWith(outbox, [], { begin });
+    const isUploaded = ({ id }: Outgoing) => outbox.find(id)?.item.files[0]?.uploaded;
+    for (const each of [first, second]) uploads.add(each);
+    await expect.poll(() => isUploaded(second), { timeout: 10_000 }).toBe(true);
+    expect(isUploaded(first)).toBe(false);
+    isBroken = false;
+    await expect.poll(() => isUploaded(first), { timeout: 20_000 }).toBe(true);
+    await uploads.close();
+  },
+  40_000,
+);
 
 test("[S6] what could not be stored of a message is not in memory either", async () => {
   const { storage, outbox, id } = await waiting();

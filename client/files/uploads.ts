@@ -13,6 +13,8 @@ import type { Staging } from "./staging.ts";
 
 /** How often progress is told, milliseconds. */
 const TELL_EVERY_MS = 250;
+/** Failures in a row of one message, after which those behind it have their turn before it is tried again. */
+const FAILURES_IN_A_TURN = 3;
 /** What lies in the staging without a message for so long was left by a process that was killed, milliseconds. */
 const ABANDONED_MS = 86_400_000;
 
@@ -35,6 +37,8 @@ export class Uploads {
   readonly #parts: UploadsParts;
   readonly #waiting = new Map<ClientMessageId, Outgoing>();
   readonly #progress = new Map<ClientMessageId, UploadProgress>();
+  /** In a row, of messages that failed with what may pass. */
+  readonly #failures = new Map<ClientMessageId, number>();
   readonly #closing = new AbortController();
   /** Of the message that is being uploaded. */
   #current: { readonly id: ClientMessageId; readonly ending: AbortController } | undefined;
@@ -70,6 +74,7 @@ export class Uploads {
     const unsent = outgoing.filter(({ id, item }) => this.#waiting.delete(id) || item.failed > 0);
     for (const { id } of outgoing) {
       this.#progress.delete(id);
+      this.#failures.delete(id);
       if (this.#current?.id === id) this.#current.ending.abort();
     }
     const removing = Promise.all(outgoing.flatMap(({ item }) => item.files.map(({ staged }) => this.#parts.staging.remove(staged))));
@@ -100,6 +105,7 @@ export class Uploads {
 
   /** A network that is gone takes the gateway along, and says nothing: a piece under way would be waited for in vain. */
   connectionLost(): void {
+    this.#failures.clear();
     this.#current?.ending.abort();
   }
 
@@ -119,16 +125,18 @@ export class Uploads {
     }
   }
 
-  async #message({ id, conversation }: Outgoing): Promise<void> {
+  async #message(outgoing: Outgoing): Promise<void> {
+    const { id, conversation } = outgoing;
     const ending = new AbortController();
     this.#current = { id, ending };
     const signal = AbortSignal.any([this.#closing.signal, ending.signal]);
     try {
-      for (let failures = 0; ;) {
+      for (;;) {
         const before = this.#progress.get(id)?.sent ?? 0;
         try {
           await this.#files(id, signal);
           this.#waiting.delete(id);
+          this.#failures.delete(id);
           return;
         } catch (error) {
           if (signal.aborted) return;
@@ -141,13 +149,21 @@ export class Uploads {
             if (errorRow(error.code).advice !== "tell") return;
             this.#waiting.delete(id);
             this.#progress.delete(id);
+            this.#failures.delete(id);
             await this.#parts.outbox.fail(id, error);
             return;
           }
-          failures = (this.#progress.get(id)?.sent ?? 0) > before ? 1 : failures + 1;
+          const failures = (this.#progress.get(id)?.sent ?? 0) > before ? 1 : (this.#failures.get(id) ?? 0) + 1;
+          this.#failures.set(id, failures);
           this.#tellHeld(id, error instanceof FastChatError && !isRefreshed(error) ? error.code : undefined);
           await pause(backoff(failures, Math.random(), error instanceof FastChatError ? error.retryAfterMs : 0), signal);
           if (signal.aborted || !this.#parts.isOnline()) return;
+          // The reason may be its own: it goes behind the others, and `#drive` comes to it again after them.
+          if (failures >= FAILURES_IN_A_TURN && error instanceof FastChatError) {
+            this.#waiting.delete(id);
+            this.#waiting.set(id, outgoing);
+            return;
+          }
         }
       }
     } finally {
@@ -179,9 +195,27 @@ export class Uploads {
     staged: string,
     { before, signal }: { readonly before: number; readonly signal: AbortSignal },
   ): Promise<void> {
+    for (let isSecond = false; ; isSecond = true) {
+      const begun = await this.#parts.blobs.begin(place, signal);
+      try {
+        await this.#pieces(place, staged, begun, { before, signal });
+        break;
+      } catch (error) {
+        // It knows no such upload, as a server does that was restored meanwhile.
+        if (isSecond || !(error instanceof FastChatError) || error.code !== ErrorCode.NOT_FOUND) throw error;
+      }
+    }
+    this.#tell(place.clientMessageId, before + place.size);
+  }
+
+  async #pieces(
+    place: BlobPlace,
+    staged: string,
+    begun: { readonly uploaded: number; readonly pieceBytes: number },
+    { before, signal }: { readonly before: number; readonly signal: AbortSignal },
+  ): Promise<void> {
     const { blobs, staging } = this.#parts;
     const { blob, size } = place;
-    const begun = await blobs.begin(place, signal);
     let { uploaded } = begun;
     while (uploaded < size) {
       this.#tell(place.clientMessageId, before + uploaded);
@@ -191,7 +225,6 @@ export class Uploads {
       });
       uploaded = await blobs.put(blob, uploaded, piece, signal);
     }
-    this.#tell(place.clientMessageId, before + size);
   }
 
   #tell(id: ClientMessageId, sent: number): void {
