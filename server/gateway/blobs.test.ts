@@ -3,7 +3,16 @@ import { existsSync, readdirSync, utimesSync } from "node:fs";
 import { createServer, request as httpRequest, type IncomingMessage } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { dirname, join } from "node:path";
-import { type BlobId, type ClientMessageId, clientMessageId, type ConversationId, ErrorCode, idBytes, limits } from "@fastchat/protocol";
+import {
+  type BlobId,
+  blobId,
+  type ClientMessageId,
+  clientMessageId,
+  type ConversationId,
+  ErrorCode,
+  idBytes,
+  limits,
+} from "@fastchat/protocol";
 import { sealedFileSize, signBlobPassRequest, toHex } from "@fastchat/protocol/seal";
 import { fromBinary } from "@bufbuild/protobuf";
 import { ErrorSchema } from "@fastchat/protocol/wire/error";
@@ -179,6 +188,24 @@ test("[S6] a blob comes in pieces, and goes to every member once a message names
   // What is whole is taken once more, and changes nothing.
   expect(await patch(pass, it.blob, 0, randomBytes(PIECE))).toBe(0);
   expect(it.bytes.equals((await fetched(bobs, it.blob)) as Buffer)).toBe(true);
+});
+
+test("[S6] a whole blob whose bytes are gone, as after a restore of an older blob store, is begun anew before a message can name it", async () => {
+  const pass = await passOf(alice.devices[0]!);
+  for (const length of [1_000, PIECE + 5]) {
+    const it = made(length);
+    await upload(pass, it);
+    expect(await begin(pass, it)).toMatchObject({ uploaded: BigInt(length) });
+    expect(await rowsOf(it.blob)).toMatchObject([{ whole: true }]);
+    await store.remove(blobId(it.blob));
+    expect(await begin(pass, it)).toMatchObject({ uploaded: 0n });
+    const message = await group.message("see", alice, { id: it.id });
+    message.blobs = [it.blob];
+    expect(await codeOf(socket.ask(group.send(message), "sent"))).toBe(ErrorCode.BLOB_MISSING);
+    await upload(pass, it);
+    await socket.ask(group.send(message, true), "sent");
+    expect(it.bytes.equals((await fetched(pass, it.blob)) as Buffer)).toBe(true);
+  }
 });
 
 test("[S6] a piece is taken at its place, in its length, with its digest, or not at all", async () => {

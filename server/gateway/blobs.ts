@@ -83,9 +83,11 @@ export async function begin(gateway: GatewayContext, request: BeginBlob): Promis
   const result = await beginBlob(database, upload, files.quota, Date.now());
   switch (result.kind) {
     case "begun": {
-      const uploaded = result.whole ? Number(size) : await blobs.uploaded(blobId(blob));
+      const uploaded = await blobs.uploaded(blobId(blob));
       // A gateway ended between the last piece and the note of it: nothing would be sent any more that could bring it about.
       if (!result.whole && uploaded === Number(size)) await finish(gateway, blob, uploaded);
+      // A blob store that was restored from an older copy than the database: no message may name what is not there.
+      if (result.whole && uploaded !== Number(size)) await noteWhole(database, blob, false);
       return create(BlobBegunSchema, { uploaded: BigInt(uploaded), pieceBytes: limits.blobPieceBytes });
     }
     case "quota":

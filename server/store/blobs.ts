@@ -102,8 +102,9 @@ export async function findUpload(
     .executeTakeFirst();
 }
 
-export async function noteWhole(database: Database, blob: Uint8Array): Promise<void> {
-  await database.query.updateTable("blob").set({ whole: true }).where("blob", "=", blob).execute();
+/** @param whole false: what was whole is not there any more */
+export async function noteWhole(database: Database, blob: Uint8Array, whole = true): Promise<void> {
+  await database.query.updateTable("blob").set({ whole }).where("blob", "=", blob).execute();
 }
 
 /** A whole blob, where the entry that names it stands: of which conversation, at which place; undefined: there is none. */
