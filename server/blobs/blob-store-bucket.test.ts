@@ -135,6 +135,15 @@ test("a store that is silent or busy is asked three times, and no longer", async
   expect(busy.connections()).toBe(3);
 });
 
+test("an answer that breaks off while it is read is asked for again", async () => {
+  let asked = 0;
+  await using broken = await wrongStore(() => `HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n${++asked < 3 ? "<Li" : "<List/>"}`);
+  expect(await new Bucket(broken.place).ask({ method: "GET", key: "x" })).toBe("<List/>");
+  expect(asked).toBe(3);
+  asked = -Infinity;
+  await expect(new Bucket(broken.place).ask({ method: "GET", key: "x" })).rejects.toThrow(/aborted|terminated|reset/i);
+});
+
 test("a full bucket is told from other refusals, and an answer that ends early is an error", async () => {
   const refusal = "HTTP/1.1 507 Full\r\nconnection: close\r\n\r\n<Error><Code>XMinioStorageFull</Code></Error>";
   await using full = await wrongStore((text) => {

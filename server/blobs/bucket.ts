@@ -61,14 +61,23 @@ export class Bucket {
     this.#agent = this.#base.protocol === "https:" ? new TlsAgent(options) : new Agent(options);
   }
 
-  /** The whole answer as text. Tried again when the store is busy or the connection fails; throws BucketError for what it refuses. */
-  async ask(question: Question): Promise<string> {
-    const response = await this.open(question);
-    return textOf(response);
+  /**
+   * The whole answer as text. Tried again when the store is busy or the connection fails, also while the answer is read; throws BucketError for what it
+   * refuses.
+   */
+  ask(question: Question): Promise<string> {
+    return this.#tried(question, async (response) => textOf(await accepted(response)));
   }
 
-  /** The same, for an answer that is streamed; who does not read it to its end destroys it. It fails when the store stays silent while somebody waits for bytes. */
-  async open(question: Question): Promise<IncomingMessage> {
+  /**
+   * The same, for an answer that is streamed, which is tried again up to its begin; who does not read it to its end destroys it. It fails when the store
+   * stays silent while somebody waits for bytes.
+   */
+  open(question: Question): Promise<IncomingMessage> {
+    return this.#tried(question, accepted);
+  }
+
+  async #tried<Result>(question: Question, take: (response: IncomingMessage) => Promise<Result>): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
       try {
         const sent = await this.#send(
@@ -76,7 +85,7 @@ export class Bucket {
           question.body === undefined ? emptySha256 : createHash("sha256").update(question.body).digest(),
         );
         sent.request.end(question.body);
-        return await accepted(await sent.response);
+        return await take(await sent.response);
       } catch (error) {
         const isPassing = !(error instanceof BucketError) || error.status >= 500 || error.status === 429;
         if (!isPassing || isFull(error) || attempt === TRIES) throw error;
