@@ -61,12 +61,17 @@ export class ClientFiles implements Files {
   }
 
   async fetch(place: FilePlace, sink: FileSink, progress?: Progress): Promise<void> {
-    const file = await this.#parts.fileAt(place);
-    if (file === undefined) {
+    const file = await this.#found(place).catch(async (error: unknown) => {
       await sink.close(true);
-      throw new FastChatError(ErrorCode.NOT_FOUND);
-    }
+      throw error;
+    });
     await fetchFile(this.#parts.blobs, { blob: file.blob, key: file.key, size: Number(file.size) }, sink, progress);
+  }
+
+  async #found(place: FilePlace): Promise<File> {
+    const file = await this.#parts.fileAt(place);
+    if (file === undefined) throw new FastChatError(ErrorCode.NOT_FOUND);
+    return file;
   }
 }
 
