@@ -35,11 +35,12 @@ export async function fetchFile(
   blobs: Blobs,
   file: Pick<SealedFile, "blob" | "key" | "size">,
   sink: FileSink,
-  progress: Progress = {},
+  { signal = new AbortController().signal, onProgress }: Progress = {},
 ): Promise<void> {
   let keep = true;
   try {
-    const opener = await takeUp(file, sink);
+    const progress = { signal, onProgress: byHundredths(onProgress) };
+    const opener = await takeUp(file, sink, progress);
     const isTakenUp = opener.index > 0;
     try {
       await fetchRest(blobs, file, sink, opener, progress);
@@ -51,7 +52,7 @@ export async function fetchFile(
     }
     await sink.finish();
   } catch (error) {
-    keep = progress.signal?.aborted === true || isPassing(error);
+    keep = signal.aborted || isPassing(error);
     throw error;
   } finally {
     await sink.close(keep);
@@ -63,10 +64,9 @@ async function fetchRest(
   { blob, size }: Pick<SealedFile, "blob" | "size">,
   sink: FileSink,
   opener: FileOpener,
-  { signal = new AbortController().signal, onProgress }: Progress,
+  { signal, onProgress }: Required<Progress>,
 ): Promise<void> {
-  const progress = byHundredths(onProgress);
-  const tell = () => progress(Math.min(opener.index * fileChunkBytes, size), size);
+  const tell = () => onProgress(Math.min(opener.index * fileChunkBytes, size), size);
   tell();
   const sealedSize = sealedFileSize(size);
   for (let fruitless = 0; !opener.isDone;) {
@@ -97,11 +97,17 @@ export const isPassing = (error: unknown): boolean =>
   error instanceof GatewayUnreachable || (error instanceof FastChatError && errorRow(error.code).advice === "retry");
 
 /** What is whole of an earlier attempt stays. The last chunk is fetched in any case, so that there is an answer to whether the blob is still there. */
-async function takeUp(file: Pick<SealedFile, "blob" | "key" | "size">, sink: FileSink): Promise<FileOpener> {
+async function takeUp(
+  file: Pick<SealedFile, "blob" | "key" | "size">,
+  sink: FileSink,
+  { signal, onProgress }: Required<Progress>,
+): Promise<FileOpener> {
   const opener = await FileOpener.of(file);
   const chunks = Math.floor(Math.min(sink.size, Math.max(0, file.size - 1)) / fileChunkBytes);
   if (chunks > 0) {
     for await (const chunk of chunksOf(sink.stream(), fileChunkBytes)) {
+      signal.throwIfAborted();
+      onProgress(opener.index * fileChunkBytes, file.size);
       if (opener.index === chunks) break;
       await opener.skip(chunk);
     }
