@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sealedFileSize } from "@fastchat/protocol/seal";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -184,6 +184,24 @@ test("[S6] a file that the server does not have any more keeps nobody from the o
   bob.type(`${UP}s`);
   await bob.shows("1 of 2 files could not be saved, and the others were.");
   expect(hashOf(await readFile(join(homeOf("bob"), "Downloads", "there.bin")))).toBe(hashOf(await readFile(there)));
+  await leave(bob);
+});
+
+test("[S6] what was opened goes with the next command, or start of the client, once it had its time", async () => {
+  const opened = join(system.home, "bob", "opened");
+  const hourAgo = Date.now() / 1_000 - 3_700;
+  await mkdir(opened, { recursive: true });
+  const open = async (): Promise<void> => {
+    await writeFile(join(opened, "old.pdf"), "");
+    await utimes(join(opened, "old.pdf"), hourAgo, hourAgo);
+    await writeFile(join(opened, "new.pdf"), "");
+  };
+  await open();
+  expect((await fastchat(system, ["read", "alice", "--profile", "bob"])).code).toBe(0);
+  expect(await readdir(opened)).toEqual(["new.pdf"]);
+  await open();
+  await using bob = await inChatWith("bob", "alice");
+  expect(await readdir(opened)).toEqual(["new.pdf"]);
   await leave(bob);
 });
 

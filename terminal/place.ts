@@ -5,6 +5,7 @@ import type { Client, Me } from "@fastchat/client";
 import { findGateway, listProfiles, openClient } from "@fastchat/client/node";
 import { ErrorCode, errorRow, FastChatError } from "@fastchat/protocol";
 import { type Config, ourCommand } from "./config.ts";
+import { forgetOpened } from "./files/opened-folder.ts";
 import { Failure, exitCodes, isUnreachable, noServices, notSignedIn, type Refused, refusedWith, usage } from "./failure.ts";
 
 /** What the options of any command say about whose command it is. */
@@ -78,15 +79,26 @@ function checkedGateway(text: string): string {
   return url.replace(/\/+$/u, "");
 }
 
+/**
+ * The client of who is signed in in a profile; what was opened from there a while ago is removed. Undefined: nobody is.
+ *
+ * @param gateway in the place of the one that the profile knows
+ */
+export async function openProfile(
+  place: { readonly home: string; readonly profile: string },
+  gateway: string | undefined,
+): Promise<Client | undefined> {
+  const client = await openClient(place, { ...programIn(place.profile), ...(gateway !== undefined && { gateway }) });
+  if (client !== undefined) await forgetOpened(join(place.home, place.profile));
+  return client;
+}
+
 /** The client of whoever is signed in. Throws Failure when nobody is. */
 export async function openSignedIn(config: Config, options: PlaceOptions): Promise<{ readonly client: Client; readonly profile: string }> {
   const profile = await chooseProfile(config, options);
   if (profile === undefined) throw notSignedIn(undefined);
   const given = options.gateway ?? config.gateway;
-  const client = await openClient(
-    { home: homeOf(config, options), profile },
-    { ...programIn(profile), ...(given !== undefined && { gateway: checkedGateway(given) }) },
-  );
+  const client = await openProfile({ home: homeOf(config, options), profile }, given === undefined ? undefined : checkedGateway(given));
   if (client === undefined) throw notSignedIn(profile);
   return { client, profile };
 }

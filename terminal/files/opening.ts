@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
 import { mkdir, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { extname } from "node:path";
 import type { ChatFile } from "@fastchat/client";
+import { UNKNOWN_TYPE } from "@fastchat/client/media";
 import { lookAt } from "@fastchat/client/media-node";
 import { exitCodes, Failure } from "../failure.ts";
+import { openedFolder } from "./opened-folder.ts";
 
 export interface Opened {
   readonly path: string;
@@ -12,7 +14,7 @@ export interface Opened {
 }
 
 /**
- * Shows a file with the program that this machine has for it. It lies in the profile then, which is its owner's alone and goes with a sign-out.
+ * Shows a file with the program that this machine has for it. It lies in the profile then, which is its owner's alone, until it is forgotten.
  * @param file as its sender calls it
  * @param fetch writes it into a folder and says where it is
  * @param otherwise what a person does with a file that is not opened, as a sentence's end
@@ -24,21 +26,23 @@ export async function openFile(
   fetch: (folder: string) => Promise<string>,
   otherwise: string,
 ): Promise<Opened> {
-  const refused = new Failure(
+  const refusal = new Failure(
     exitCodes.refused,
     "not-opened",
     `${name} is no picture, recording or PDF, and is not opened from here: ${otherwise}.`,
   );
-  // What is none by its sender's own word is not fetched for that.
-  if (extensions[mediaType] === undefined) throw refused;
-  const folder = join(profileFolder, "opened");
+  // What is none by its sender's own word, or by its name where that says nothing, is not fetched for that.
+  const mayBe =
+    mediaType === UNKNOWN_TYPE ? Object.values(extensions).includes(extname(name).toLowerCase()) : extensions[mediaType] !== undefined;
+  if (!mayBe) throw refusal;
+  const folder = openedFolder(profileFolder);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const fetched = await fetch(folder);
   // Programs open a file by what its name says: it says what the file is, and what could do more than be shown is not opened.
   const extension = extensions[(await lookAt(fetched)).mediaType];
   if (extension === undefined) {
     await rm(fetched);
-    throw refused;
+    throw refusal;
   }
   const path = fetched.endsWith(extension) ? fetched : `${fetched}${extension}`;
   await rename(fetched, path);
@@ -60,7 +64,6 @@ const extensions: Readonly<Record<string, string>> = {
   "video/quicktime": ".mov",
   "audio/mpeg": ".mp3",
   "audio/ogg": ".ogg",
-  "audio/opus": ".opus",
   "audio/flac": ".flac",
   "audio/wav": ".wav",
   "audio/mp4": ".m4a",

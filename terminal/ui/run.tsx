@@ -3,12 +3,12 @@ import { writeSync } from "node:fs";
 import { join } from "node:path";
 import { render } from "ink";
 import type { Client, QuickOptions, QuickResult } from "@fastchat/client";
-import { openClient, openQuick } from "@fastchat/client/node";
+import { openQuick } from "@fastchat/client/node";
 import type { Config } from "../config.ts";
 import { pixelsOf } from "../files/pixels.ts";
 import { askTerminal } from "../pictures/ask.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
-import { programIn, quickProgram, rememberProfile } from "../place.ts";
+import { openProfile, quickProgram, rememberProfile } from "../place.ts";
 import { readKeymap } from "./keys.ts";
 import { ChatScreen, type PictureScreen } from "./screen.tsx";
 import { SignInScreen, type SignedIn } from "./sign-in-screen.tsx";
@@ -42,8 +42,7 @@ export async function runClient({ config, home, profile, fixedProfile, quick, ga
   // First of all, so that what is typed from now on arrives as keys.
   process.stdin.setRawMode(true);
   const { keymap, faults } = readKeymap(await readFile(join(home, "keys.json"), "utf8").catch(() => undefined));
-  const open = (name: string): Promise<Client | undefined> =>
-    openClient({ home, profile: name }, { ...programIn(name), ...(givenGateway !== undefined && { gateway: givenGateway }) });
+  const open = (name: string): Promise<Client | undefined> => openProfile({ home, profile: name }, givenGateway);
   const sessions = new QuickSessions();
   // Both take a moment.
   const [opened, pictureTerminal] = await Promise.all([
