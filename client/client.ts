@@ -8,6 +8,7 @@ import {
   ErrorCode,
   FastChatError,
   idBytes,
+  limits,
   parseName,
 } from "@fastchat/protocol";
 import { clientMessageId } from "@fastchat/protocol";
@@ -137,6 +138,7 @@ class OpenedClient<Place> implements Client {
     this.#blobs = new Blobs(this.#gateway, { device: this.me.device, signingSeed: this.#profile.signingSeed });
     this.files = new ClientFiles({
       staging: this.#staging,
+      mostBytes: this.quick ? limits.quickFilesBytes : undefined,
       blobs: this.#blobs,
       check: (id, { expiresAfter }) => this.#prepare(id, expiresAfter),
       leave: async (id, files, { text = "", expiresAfter }) => (await this.#write(id, { texts: [text], files }, expiresAfter))[0]!,

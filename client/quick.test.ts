@@ -1,3 +1,5 @@
+import { Readable } from "node:stream";
+import { limits } from "@fastchat/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { anotherDevice, FrameProxy, type Person, person, startSystem, type System } from "../testing/index.ts";
 import type { Client, QuickOptions } from "./api.ts";
@@ -93,7 +95,10 @@ test("[H3] [H5] it signs itself out when it is closed, after what was written, a
   await expect.poll(async () => (await carol.client.devices())[0]?.name).toBe("QuickChat on hotel-pc");
   const { device } = here.me;
   expect((await carol.client.devices())[0]).toMatchObject({ device, state: "active", quick: true });
-  await here.send(await here.openDirect("dave"), "the last word");
+  const withDave = await here.openDirect("dave");
+  const large = { name: "large", size: limits.quickFilesBytes + 1, stream: () => Readable.from([]) };
+  await expect(here.files.send(withDave, [{ source: large }])).rejects.toThrow(/QuickChat holds what it sends in memory/u);
+  await here.send(withDave, "the last word");
   await here.close();
   await here.close();
   expect(await here.signOut()).toEqual({ server: "told" });

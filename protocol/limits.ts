@@ -40,6 +40,8 @@ export const limits = {
   /** Of one file, before it is sealed; a server may be configured lower. */
   fileBytes: 4_294_967_296,
   filesPerMessage: 10,
+  /** Of all files of one message that a QuickChat session sends: it holds them in memory. */
+  quickFilesBytes: 536_870_912,
   largestBlobPieceBytes: 16_777_216,
   /** For one piece, on a slow network. */
   blobPieceMs: 300_000,

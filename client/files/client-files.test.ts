@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { TemporaryFolder } from "@fastchat/testing";
-import { ErrorCode } from "@fastchat/protocol";
+import { type ConversationId, ErrorCode, limits } from "@fastchat/protocol";
 import { ClientFiles, type ClientFilesParts } from "./client-files.ts";
 import { fileSink } from "./files-node.ts";
 
@@ -15,4 +15,21 @@ test("[S6] a file that cannot be looked up, or is none, leaves its place to the 
   fileAt = async () => undefined;
   await expect(files.fetch(place, await fileSink(path))).rejects.toMatchObject({ code: ErrorCode.NOT_FOUND });
   await (await fileSink(path)).close(false);
+});
+
+test("[H5] [S6] files that would fill a QuickChat session's memory are refused before one is read", async () => {
+  const files = new ClientFiles({
+    mostBytes: limits.quickFilesBytes,
+    check: () => Promise.reject(new Error("there would be room")),
+  } as Partial<ClientFilesParts> as ClientFilesParts);
+  const stream = (): never => {
+    throw new Error("it was read");
+  };
+  const source = (size: number) => ({ source: { name: "large", size, stream } });
+  const half = limits.quickFilesBytes / 2;
+  const conversation = "ab".repeat(32) as ConversationId;
+  const refusal = files.send(conversation, [source(half), source(half + 1)]);
+  await expect(refusal).rejects.toMatchObject({ code: ErrorCode.FILE_TOO_LARGE });
+  await expect(refusal).rejects.toThrow(/QuickChat holds what it sends in memory, up to 512 MiB .* at once/u);
+  await expect(files.send(conversation, [source(half), source(half)])).rejects.toThrow("there would be room");
 });

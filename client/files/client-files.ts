@@ -10,6 +10,8 @@ import type { Staging } from "./staging.ts";
 
 export interface ClientFilesParts {
   readonly staging: Staging;
+  /** Of all files of one message together; undefined: the staging has room for any. */
+  readonly mostBytes: number | undefined;
   readonly blobs: Blobs;
   /** Before anything is sealed. Throws FastChatError where nothing can be written, or not this. */
   readonly check: (conversation: ConversationId, options: SendFilesOptions) => Promise<void>;
@@ -27,18 +29,22 @@ export class ClientFiles implements Files {
   }
 
   async send(conversation: ConversationId, files: readonly FileToSend[], options: SendFilesOptions = {}): Promise<ClientMessageId> {
-    const { check, leave, staging } = this.#parts;
+    const { check, leave, mostBytes = Infinity, staging } = this.#parts;
     if (files.length === 0 || files.length > limits.filesPerMessage)
       throw new FastChatError(ErrorCode.TOO_LARGE, {
         sentence: `One message has up to ${limits.filesPerMessage} files: send the others with another one.`,
       });
     const tooLarge = files.find(({ source }) => source.size > limits.fileBytes);
     if (tooLarge !== undefined) throw new FastChatError(ErrorCode.FILE_TOO_LARGE);
+    const total = files.reduce((sum, { source }) => sum + source.size, 0);
+    if (total > mostBytes)
+      throw new FastChatError(ErrorCode.FILE_TOO_LARGE, {
+        sentence: `QuickChat holds what it sends in memory, up to ${mostBytes / 2 ** 20} MiB of files at once: send less, or from a device of yours.`,
+      });
     checkText((options.text ?? "").toWellFormed());
     await check(conversation, options);
     const staged: StagedFile[] = [];
     try {
-      const total = files.reduce((sum, { source }) => sum + source.size, 0);
       const tell = byHundredths(options.onProgress);
       let before = 0;
       for (const file of files) {
