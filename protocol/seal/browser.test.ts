@@ -147,3 +147,31 @@ test("what the browser signs, hashes, derives, encrypts, wraps and seals is what
   expect(await seal.open(sealingSecret, info, seal.fromHex(theirs.sealed))).toEqual({ kind: "opened", plaintext });
   expect(seal.decrypt(key, associatedData, seal.fromHex(theirs.encrypted))).toEqual({ kind: "decrypted", plaintext });
 });
+
+test("[S6] a file's chunks are sealed in the browser as in Node, and opened, or refused, alike", async () => {
+  const secret = new Uint8Array(32).fill(8);
+  const chunk = new Uint8Array(1_000).fill(9);
+  const places = [
+    [0, false],
+    [4_294_967_295, true],
+  ] as const;
+  const cipher = await seal.FileCipher.of(secret);
+  const sealed = await Promise.all(places.map(([index, isLast]) => cipher.seal(index, isLast, chunk)));
+  const theirs = await page.evaluate(
+    async (given) => {
+      const { seal: s } = globalThis as unknown as InPage;
+      const its = await s.FileCipher.of(new Uint8Array(32).fill(8));
+      const hex = (bytes: Uint8Array | undefined) => (bytes === undefined ? "refused" : s.toHex(bytes));
+      return Promise.all(
+        given.map(async ({ index, isLast, bytes }) => [
+          hex(await its.seal(index, isLast, new Uint8Array(1_000).fill(9))),
+          hex(await its.open(index, isLast, new Uint8Array(s.fromHex(bytes)))),
+          hex(await its.open(index, !isLast, new Uint8Array(s.fromHex(bytes)))),
+          hex(await its.open(index, isLast, new Uint8Array(s.fromHex(bytes).slice(0, 15)))),
+        ]),
+      );
+    },
+    places.map(([index, isLast], place) => ({ index, isLast, bytes: seal.toHex(sealed[place]!) })),
+  );
+  expect(theirs).toEqual(sealed.map((bytes) => [seal.toHex(bytes), seal.toHex(chunk), "refused", "refused"]));
+});
