@@ -14,7 +14,7 @@ import { type AppendItem, appendBatch, type AppendVerdict } from "./append.ts";
 import { AppendQueue, type QueuedItem } from "./append-queue.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { entryKinds } from "./entries.ts";
-import { type OpenTestDatabase, TestDatabase } from "./test-database.ts";
+import { connect, type OpenTestDatabase, TestDatabase } from "./test-database.ts";
 
 let opened: OpenTestDatabase;
 let database: Database;
@@ -305,4 +305,39 @@ test("[S5] what is refused withdraws nothing, whatever the rest of its batch doe
   ]);
   expect(shapes(verdicts)).toEqual(["stale-epoch", "held", "stored 4"]);
   expect(await kindsOf(conversation)).toEqual([message, withdrawn, message, message]);
+});
+
+test("[S5] no message withdraws itself, nor what comes after it in the same batch", async () => {
+  const alice = await addPerson();
+  const conversation = await addConversation(alice);
+  const verdicts = await append([item(alice, conversation, { withdraws: [1, 2] }), item(alice, conversation), item(alice, conversation)]);
+  expect(shapes(verdicts)).toEqual(["stored 1", "stored 2", "stored 3"]);
+  expect(await kindsOf(conversation)).toEqual([message, message, message]);
+});
+
+test("[S5] the files of what is withdrawn are found among however many the conversation has", async () => {
+  const alice = await addPerson();
+  const conversation = await addConversation(alice);
+  const [first, second] = [item(alice, conversation), item(alice, conversation)];
+  await append([first, second]);
+  await using client = await connect(opened.url);
+  await client.query("BEGIN");
+  const { rows } = await client.query<{ blob: Buffer }>(
+    `INSERT INTO blob (blob, conversation, account, device, client_message_id, size, begun, look_at)
+     SELECT uuid_send(gen_random_uuid()), $1, $2, $3, CASE place WHEN 1 THEN $4 ELSE uuid_send(gen_random_uuid()) END, 1, 1, 1
+     FROM generate_series(1, 3000) AS place RETURNING blob`,
+    [first.conversation, first.account, first.device, first.clientMessageId].map((id) => Buffer.from(id, "hex")),
+  );
+  const readSoFar = async (): Promise<number> => {
+    const counts = await client.query<{ blobs: number }>(
+      "SELECT (idx_tup_fetch + seq_tup_read)::integer AS blobs FROM pg_stat_xact_user_tables WHERE relname = 'blob'",
+    );
+    return counts.rows[0]!.blobs;
+  };
+  const before = await readSoFar();
+  expect(shapes(await appendBatch(client, [item(alice, conversation, { withdraws: [1, 2] })], 1_000))).toEqual(["stored 3"]);
+  expect((await readSoFar()) - before).toBeLessThan(20);
+  const looked = await client.query("SELECT blob FROM blob WHERE look_at = 0");
+  expect(looked.rows).toEqual([rows[0]]);
+  await client.query("ROLLBACK");
 });

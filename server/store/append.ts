@@ -66,7 +66,11 @@ const CALL_WITHDRAWING =
  * its messages withdraw is out of everybody's reach with the same commit.
  * Messages of one device and conversation keep their order. An id may stand only once in a batch for a device and conversation. Never throws.
  */
-export async function appendBatch(pool: pg.Pool, items: readonly AppendItem[], now: number): Promise<readonly AppendVerdict[]> {
+export async function appendBatch(
+  pool: Pick<pg.Pool, "query">,
+  items: readonly AppendItem[],
+  now: number,
+): Promise<readonly AppendVerdict[]> {
   // Buffers travel as binary, arrays of bytea as hexadecimal text: one packed buffer a column costs both sides a third.
   const pack = (ids: (item: AppendItem) => Uint8Array) => Buffer.concat(items.map(ids));
   const withdrawn = items.flatMap(({ withdraws }) => withdraws);

@@ -14,9 +14,8 @@ const LOOK_AGAIN_MS = 30 * 86_400_000;
 /** Of rows of `blob` and `entry`. */
 const isOfItsMessage = sql<boolean>`(entry.conversation = blob.conversation AND entry.device = blob.device
   AND entry.client_message_id = blob.client_message_id)`;
-/** Of a row of `blob`: its message is there, as an entry of this kind. */
-const hasEntry = (kind: number) => sql<boolean>`EXISTS (SELECT 1 FROM entry WHERE ${isOfItsMessage} AND entry.kind = ${sql.lit(kind)})`;
-const isNamed = hasEntry(entryKinds.message);
+/** Of a row of `blob`: its message is there. */
+const isNamed = sql<boolean>`EXISTS (SELECT 1 FROM entry WHERE ${isOfItsMessage} AND entry.kind = ${sql.lit(entryKinds.message)})`;
 
 export interface Upload {
   readonly blob: Uint8Array;
@@ -152,10 +151,17 @@ export async function dropBlob(database: Database, blob: Uint8Array, device: Dev
   return rows.length === 1;
 }
 
-/** Some of its messages were erased: the next sweep finds what they named. What no message names yet, an upload under way, is left alone. */
-export async function lookAtBlobsOf(transaction: Database["query"], conversation: ConversationId): Promise<void> {
+/** These messages of a conversation were erased: the next sweep finds what they named. */
+export async function lookAtBlobsOf(
+  transaction: Database["query"],
+  conversation: ConversationId,
+  sequences: readonly number[],
+): Promise<void> {
   await sql`
-    UPDATE blob SET look_at = 0 WHERE conversation = ${idBytes(conversation)} AND ${hasEntry(entryKinds.erased)}`.execute(transaction);
+    UPDATE blob SET look_at = 0 FROM entry
+    WHERE entry.conversation = ${idBytes(conversation)} AND entry.sequence = ANY(${sequences}::bigint[]) AND ${isOfItsMessage}`.execute(
+    transaction,
+  );
 }
 
 /**

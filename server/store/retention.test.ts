@@ -12,6 +12,7 @@ import {
 } from "@fastchat/protocol";
 import { entryHash } from "@fastchat/protocol/seal";
 import { EntrySchema, SealedMessageSchema } from "@fastchat/protocol/wire/conversation";
+import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { Retention } from "../chat/retention.ts";
 import { encodeEntry } from "../chat/wire.ts";
@@ -235,6 +236,48 @@ test("[S5] what was withdrawn and what is too old goes once, whichever comes fir
   expect(await eraseWithdrawn(opened.database, conversation)).toEqual({ kind: "erased", messages: 1 });
   expect(await erase(conversation, 20_000)).toEqual({ kind: "erased", messages: 1 });
   expect(await kinds(conversation)).toEqual([erased, erased, erased, erased]);
+});
+
+test("what is withdrawn at the moment in which it is erased stands in nobody's way", async () => {
+  const conversation = await addConversation(10);
+  await append([message(conversation), message(conversation)], 1_000);
+  await using other = await connect(opened.url);
+  const isHeldUp = async (words: string) =>
+    (
+      await opened.database.pool.query(
+        `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%${words}%'`,
+      )
+    ).rowCount;
+  await other.query("BEGIN");
+  await other.query("SELECT 1 FROM conversation WHERE conversation = $1 FOR UPDATE", [idBytes(conversation)]);
+  const appending = append([withdrawal(conversation, [1, 2])], 2_000);
+  await expect.poll(() => isHeldUp("append_messages")).toBe(1);
+  const erasing = erase(conversation, 11_500);
+  await expect.poll(() => isHeldUp("erased_to")).toBe(1);
+  await other.query("COMMIT");
+  expect(await appending).toEqual([{ kind: "stored", sequence: 3, time: 2_000 }]);
+  expect(await erasing).toEqual({ kind: "erased", messages: 2 });
+  expect(await kinds(conversation)).toEqual([erased, erased, whole]);
+});
+
+test("[S5] where much waits to be erased, conversations are found by a look at each", async () => {
+  const conversations = [await addConversation(0), await addConversation(0), await addConversation(0)].toSorted();
+  await opened.database.query.transaction().execute(async (query) => {
+    for (const conversation of conversations)
+      await sql`
+        INSERT INTO entry (conversation, sequence, time, account, device, client_message_id, kind, body)
+        SELECT ${idBytes(conversation)}, place, 1, ${idBytes(account)}, ${device}, uuid_send(gen_random_uuid()), ${withdrawn}, ''
+        FROM generate_series(1, 2000) AS place`.execute(query);
+    const readSoFar = async (): Promise<number> => {
+      const { rows } = await sql<{ entries: number }>`
+        SELECT (idx_tup_fetch + seq_tup_read)::integer AS entries FROM pg_stat_xact_user_tables WHERE relname = 'entry'`.execute(query);
+      return rows[0]!.entries;
+    };
+    const before = await readSoFar();
+    expect(await conversationsWithdrawn({ query })).toEqual(conversations);
+    expect((await readSoFar()) - before).toBeLessThan(100);
+  });
+  await opened.database.query.deleteFrom("entry").where("conversation", "in", conversations.map(idBytes)).execute();
 });
 
 test("servers that sweep at once erase everything, and nothing twice", async () => {

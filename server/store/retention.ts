@@ -23,11 +23,17 @@ export async function conversationsDue(database: Database, now: number): Promise
   return rows.map((row) => conversationId(row.conversation));
 }
 
-/** Conversations in which messages were withdrawn, and their bodies are there still. */
-export async function conversationsWithdrawn(database: Database): Promise<ConversationId[]> {
+/** Conversations in which messages were withdrawn, and their bodies are there still. One step along the index for each, however many they are there. */
+export async function conversationsWithdrawn({ query }: Pick<Database, "query">): Promise<ConversationId[]> {
+  const next = sql`SELECT conversation FROM entry WHERE kind = ${sql.lit(entryKinds.withdrawn)}`;
   const { rows } = await sql<{ conversation: Buffer }>`
-    SELECT DISTINCT conversation FROM entry WHERE kind = ${sql.lit(entryKinds.withdrawn)}
-    ORDER BY conversation LIMIT ${CONVERSATIONS_AT_ONCE}`.execute(database.query);
+    WITH RECURSIVE found AS (
+      (${next} ORDER BY conversation LIMIT 1)
+      UNION ALL
+      SELECT (${next} AND entry.conversation > found.conversation ORDER BY entry.conversation LIMIT 1)
+      FROM found WHERE found.conversation IS NOT NULL
+    )
+    SELECT conversation FROM found WHERE conversation IS NOT NULL LIMIT ${CONVERSATIONS_AT_ONCE}`.execute(query);
   return rows.map((row) => conversationId(row.conversation));
 }
 
@@ -43,13 +49,14 @@ export type ErasureResult =
  * [S4] Erases the oldest messages of a conversation that are older than its policy keeps them: in the place of the body stands the hash that the
  * entry had. Author, device, time and client message id stay, so that the log is whole, and a late retry still a duplicate.
  *
- * Phase 1 takes a lock that lasts as long as the transaction, so that no two servers do the same work. Phase 2 reads what is due and replaces it,
- * without a lock on the conversation: appends go on, and nothing else ever changes an entry but that it can be withdrawn, which makes no difference here. Phase 3 notes how far it came, if the policy is still the
- * one that was judged by; otherwise all is taken back. A link's transaction that changes it stands either before, and is obeyed, or behind. Whatever ends
- * this in between leaves everything as it was.
+ * Phase 1 takes a lock that lasts as long as the transaction, so that no two servers do the same work. Phase 2 reads what is due and makes what is
+ * left of it, without a lock on the conversation: appends go on, and nothing else ever changes an entry but that it can be withdrawn, which makes no
+ * difference here. Phase 3 notes how far it comes, if the policy is still the one that was judged by, and then replaces: it locks the conversation before
+ * its entries, as a statement does that appends and withdraws, so that neither waits for the other in a circle. A link's transaction that changes the
+ * policy stands either before, and is obeyed, or behind. Whatever ends this in between leaves everything as it was.
  */
 export async function eraseDue(database: Database, conversation: ConversationId, now: number): Promise<ErasureResult> {
-  const erasing = alone(database, async (transaction): Promise<ErasureResult> => {
+  return alone(database, async (transaction): Promise<ErasureResult> => {
     const policy = await transaction
       .selectFrom("conversation")
       .select(["retention_seconds", "erased_to"])
@@ -60,18 +67,11 @@ export async function eraseDue(database: Database, conversation: ConversationId,
     if (policy === undefined) return { kind: "erased", messages: 0 };
     const { retention_seconds: seconds, erased_to: after } = policy;
     const due = await readDue(transaction, conversation, { after, upToTime: now - 1_000 * seconds });
-    const messages = due.filter(({ kind }) => kind === entryKinds.message || kind === entryKinds.withdrawn);
-    if (messages.length > 0) {
-      await replace(transaction, conversation, messages);
-      await lookAtBlobsOf(transaction, conversation);
-    }
+    const erased = due.filter(({ kind }) => kind === entryKinds.message || kind === entryKinds.withdrawn).map(erasedOf);
     const noted = await note(transaction, conversation, { seconds, erasedTo: due.at(-1)?.sequence ?? after, now });
-    if (!noted) throw new PolicyChanged();
-    return { kind: "erased", messages: messages.length };
-  });
-  return erasing.catch((error: unknown) => {
-    if (error instanceof PolicyChanged) return { kind: "changed" };
-    throw error;
+    if (!noted) return { kind: "changed" };
+    await replace(transaction, conversation, erased);
+    return { kind: "erased", messages: erased.length };
   });
 }
 
@@ -92,10 +92,7 @@ export async function eraseWithdrawn(
       ) AS page
       WHERE bytes <= ${limits.erasedBytesAtOnce} OR place = 1
       ORDER BY sequence`.execute(transaction);
-    if (rows.length > 0) {
-      await replace(transaction, conversation, rows);
-      await lookAtBlobsOf(transaction, conversation);
-    }
+    await replace(transaction, conversation, rows.map(erasedOf));
     return { kind: "erased", messages: rows.length };
   });
 }
@@ -110,9 +107,6 @@ async function alone<Result>(
     return rows[0]?.taken === true ? act(transaction) : { kind: "busy" };
   });
 }
-
-/** Takes the transaction back. */
-class PolicyChanged extends Error {}
 
 const isMessage = sql<boolean>`kind IN (${sql.lit(entryKinds.message)}, ${sql.lit(entryKinds.withdrawn)})`;
 
@@ -134,13 +128,23 @@ async function readDue(
   return rows;
 }
 
-async function replace(transaction: Transaction<Tables>, conversation: ConversationId, messages: readonly StoredEntry[]): Promise<void> {
-  const sequences = messages.map(({ sequence }) => sequence);
-  const bodies = messages.map((message) => Buffer.from(erasedBody(message)));
+interface ErasedEntry {
+  readonly sequence: number;
+  readonly body: Buffer;
+}
+
+const erasedOf = (entry: StoredEntry): ErasedEntry => ({ sequence: entry.sequence, body: Buffer.from(erasedBody(entry)) });
+
+/** Their files go with the next clean-up. */
+async function replace(transaction: Transaction<Tables>, conversation: ConversationId, erased: readonly ErasedEntry[]): Promise<void> {
+  if (erased.length === 0) return;
+  const sequences = erased.map(({ sequence }) => sequence);
+  const bodies = erased.map(({ body }) => body);
   await sql`
     UPDATE entry SET kind = ${entryKinds.erased}, body = erased.body
     FROM unnest(${sequences}::bigint[], ${bodies}::bytea[]) AS erased (sequence, body)
     WHERE entry.conversation = ${idBytes(conversation)} AND entry.sequence = erased.sequence`.execute(transaction);
+  await lookAtBlobsOf(transaction, conversation, sequences);
 }
 
 /**

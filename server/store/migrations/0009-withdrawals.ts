@@ -4,8 +4,12 @@
 export const withdrawals = `
 CREATE INDEX entry_withdrawn ON entry (conversation, sequence) WHERE kind = 5;
 
+-- Blobs of a message are found without a look at the others of its conversation, which may be many, while that is locked.
+CREATE INDEX blob_message ON blob (conversation, device, client_message_id);
+DROP INDEX blob_conversation;
+
 -- Appends a batch as append_messages does, and with each message that is stored takes those out of reach that it withdraws: messages of the same
--- account that stand in the log by then; what else it names is left as it is. Of the sequence numbers in \`withdrawn\` an item has those behind the end of
+-- account that stand in the log before it; what else it names is left as it is. Of the sequence numbers in \`withdrawn\` an item has those behind the end of
 -- the item before it, up to its own. Files of what is withdrawn are looked at by the next clean-up.
 CREATE FUNCTION append_messages_and_withdraw(
   item_count integer, conversations bytea, accounts bytea, devices bytea, client_message_ids bytea,
@@ -38,6 +42,7 @@ BEGIN
     WITH gone AS (
       UPDATE entry SET kind = 5
       WHERE entry.conversation = substring(conversations FROM appended.item * 32 - 31 FOR 32) AND entry.sequence = ANY (wanted)
+        AND entry.sequence < appended.at_sequence
         AND entry.account = substring(accounts FROM appended.item * 32 - 31 FOR 32) AND entry.kind = 1
       RETURNING entry.conversation, entry.device, entry.client_message_id
     )
