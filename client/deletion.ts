@@ -4,7 +4,7 @@ import { equal } from "@fastchat/protocol/seal";
 import { type MessageReference, MessageReferenceSchema } from "@fastchat/protocol/wire/conversation";
 import type { OutgoingDeletion, StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { lifetimeOf } from "./lifetimes.ts";
-import { storedMessage } from "./log-page.ts";
+import { identityOf, storedMessage } from "./log-page.ts";
 import type { Outbox } from "./outbox.ts";
 import { inPieces } from "./pieces.ts";
 import { keys, read, schemas } from "./records.ts";
@@ -46,8 +46,8 @@ const referenceTo = ({ device }: StoredEntry, clientMessageId: Uint8Array): Mess
   create(MessageReferenceSchema, { device, clientMessageId });
 
 /**
- * Those that stand where they stood when they were asked to go: a server that was restored may have another message there by now, which
- * must not go in their place [H6].
+ * Those that stand where they stood when they were asked to go, also what is over here by now, for it may not be elsewhere [H4]. A server that was
+ * restored may have another message there, which must not go in their place [H6].
  */
 export async function stillStanding(
   storage: Storage,
@@ -58,8 +58,8 @@ export async function stillStanding(
     deletes.map(async ({ sequence, message: bytes }) => {
       const message = fromBinary(MessageReferenceSchema, bytes);
       const entry = await read(storage, keys.entry(id, sequence), schemas.entry);
-      const stored = entry && storedMessage(entry);
-      const stands = stored !== undefined && equal(idBytes(stored.id), message.clientMessageId) && equal(entry!.device, message.device);
+      const said = entry && identityOf(entry);
+      const stands = said !== undefined && equal(said.id, message.clientMessageId) && equal(entry!.device, message.device);
       return stands ? [{ sequence, message }] : [];
     }),
   );

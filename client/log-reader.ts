@@ -163,6 +163,12 @@ export class LogReader {
     return isEntitled(newest, this.#parts.me.account, entry.body.value.epoch) ? read : { kind: "unreadable", reason: "missed-joining" };
   }
 
+  /** Whether what is written in the newest epoch of this state is this account's to read. */
+  #isMeant({ places }: LogDraft, state: ConversationState | undefined): boolean {
+    const newest = places.at(-1)?.state ?? this.#chain.state;
+    return state === undefined || newest === undefined || isEntitled(newest, this.#parts.me.account, newestEpoch(state).epoch);
+  }
+
   readonly #bodyOf =
     (draft: LogDraft): LinkBodyOf =>
     async (index) =>
@@ -228,9 +234,11 @@ export class LogReader {
         stored.body = { case: "incarnation", value: witnessRecord(entry.body.value) };
         stored.notices.push(incarnationNotice());
         break;
-      case "erased":
-        stored.body = { case: "erased", value: create(StoredErasedSchema) };
+      case "erased": {
+        const notMeant = !this.#isMeant(draft, await this.#stateAt(draft, entry.sequence));
+        stored.body = { case: "erased", value: create(StoredErasedSchema, { notMeant }) };
         break;
+      }
       case "message":
       case undefined:
         break;

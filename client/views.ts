@@ -357,6 +357,7 @@ export class Views {
     if (
       entry.body.case === "erased" &&
       entry.body.value.clientMessageId.length === 0 &&
+      !entry.body.value.notMeant &&
       !mayBeErased(record, time, this.#parts.clock.now())
     ) {
       const text = "The server does not give what was written here, and no rule of this conversation lets it delete it.";

@@ -64,12 +64,17 @@ const byId = ({ account, device, id }: Pick<Withdrawn, "account" | "device" | "i
 const byPlace = ({ account, device, sequence }: Pick<Withdrawn, "account" | "device" | "sequence">): string =>
   `${toHex(account)}/${toHex(device)} ${sequence}`;
 
-/** Takes away what was written; that something was, who did, and its hash stay [S4]. */
+/** Takes away what was written; that something was, who did, and its hash stay [S4]. Of what nobody was shown here it is not said that it was deleted. */
 function takeAway(entry: StoredEntry, { id, silent }: Withdrawn): void {
   const counter = identityOf(entry)?.counter ?? 0;
-  entry.body = { case: "erased", value: create(StoredErasedSchema, { clientMessageId: id, counter, deleted: !silent }) };
+  const deleted = !silent && isMeant(entry);
+  entry.body = { case: "erased", value: create(StoredErasedSchema, { clientMessageId: id, counter, deleted }) };
   entry.notices = entry.notices.filter(({ kind }) => kind !== "unreadable");
 }
+
+/** It was written for this account, too, as far as is known. */
+const isMeant = ({ body }: StoredEntry): boolean =>
+  !((body.case === "erased" && body.value.notMeant) || (body.case === "unreadable" && body.value.reason === "before-joining"));
 
 /** [S5] The messages of one conversation that their authors deleted for everybody, as far as this device has read so: they are never shown again. */
 export class Withdrawals {

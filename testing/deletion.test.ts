@@ -246,3 +246,51 @@ test("[D1] [S5] a deletion that was asked for goes on after a crash, from whatev
     await expect.poll(() => shown(each, id)).toEqual(["begin", "(deleted)", "(deleted)", "third"]);
   await expect.poll(() => events.some((item) => item.kind === "message" && item.deleted)).toBe(true);
 });
+
+test(
+  "[S5] [S3] who joined later sees nothing of what was deleted before, and nobody is said to have withheld it",
+  { timeout: 60_000 },
+  async () => {
+    const { alice, bob } = await acquaintances();
+    await using _alice = alice;
+    await using _bob = bob;
+    await using carol = await person(system, `cat${count}`);
+    const id = await alice.client.groups.create({ name: "Later", members: [bob.name] });
+    const say = async (text: string): Promise<void> => {
+      await alice.client.send(id, text);
+      await alice.client.sent(id, AbortSignal.timeout(20_000));
+    };
+    for (const text of ["gone early", "gone late", "kept"]) await say(text);
+    await deletes(alice, id, "gone early");
+    await alice.client.groups.add(id, [carol.name]);
+    await say("welcome");
+    await expect.poll(() => shown(carol, id)).toEqual(["welcome"]);
+    await expect.poll(() => noticesIn(carol, id)).toEqual([]);
+    // What goes after she came is no different for who was not to read it.
+    await deletes(alice, id, "gone late", "welcome");
+    await expect.poll(() => shown(carol, id)).toEqual(["(deleted)"]);
+    await using fresh = await anotherDevice(system, carol, { profile: `${carol.name}-2` });
+    await expect.poll(() => shown(fresh, id)).toContain("(deleted)");
+    for (const each of [carol, fresh, bob]) expect(await noticesIn(each, id)).toEqual([]);
+  },
+);
+
+test("[S5] [H4] what is over on its author's device before the deletion is on its way is deleted for the others all the same", async () => {
+  const { alice, bob, id } = await acquaintances();
+  await using _alice = alice;
+  await using _bob = bob;
+  await alice.client.send(id, "brief", { expiresAfter: 4 });
+  await alice.client.send(id, "for good");
+  await bob.hears(alice.name, "for good");
+  const place = await placeOf(alice, id, "brief");
+  await alice.client.close();
+  const offline = (await openClient({ home: alice.home, profile: alice.profile }, { gateway: alice.gateway, offline: true }))!;
+  const asked = offline.deleteMessages(id, [place]).catch((error: unknown) => error);
+  await expect.poll(() => shown({ client: offline }, id), { timeout: 10_000 }).toEqual(["begin", "for good"]);
+  await offline.close();
+  expect(await asked).toMatchObject({ code: ErrorCode.UNAVAILABLE });
+  // It lives with who has not read it.
+  expect(await shown(bob, id)).toEqual(["begin", "brief", "for good"]);
+  await alice.reopen();
+  await expect.poll(() => shown(bob, id), { timeout: 10_000 }).toEqual(["begin", "for good"]);
+});
