@@ -54,6 +54,12 @@ export interface Person {
 /** Ticks: `queued` in the outbox, `sent` on the server, `delivered` to and `read` by the other side; `failed` only when the server refused for good. */
 export type MessageStatus = "queued" | "sent" | "delivered" | "read" | "failed";
 
+/** A message that stands in the log: what was shown at its place at other times, or was lost there, has another id. */
+export interface MessagePlace {
+  readonly sequence: number;
+  readonly id: ClientMessageId;
+}
+
 export interface ChatMessage {
   readonly kind: "message";
   readonly conversation: ConversationId;
@@ -341,7 +347,7 @@ export interface Client {
    *
    * @throws FastChatError FORBIDDEN, NOT_FOUND, NOT_A_MEMBER, ACCOUNT_CLOSED
    */
-  deleteMessages(id: ConversationId, sequences: readonly number[]): Promise<void>;
+  deleteMessages(id: ConversationId, messages: readonly MessagePlace[]): Promise<void>;
 
   /** Conversations that strangers began, newest first: how many, and those of them that were read so far. */
   requests(): Promise<{ readonly count: number; readonly conversations: readonly ConversationSummary[] }>;

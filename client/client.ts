@@ -34,6 +34,7 @@ import type {
   SendOptions,
   SessionPolicy,
   Warning,
+  MessagePlace,
 } from "./api.ts";
 import type { ExportOptions, ExportResult } from "./api-export.ts";
 import type { GroupInfo, Groups, Receipt } from "./api-groups.ts";
@@ -323,12 +324,12 @@ class OpenedClient<Place> implements Client {
     if (this.#role.kind === "holder") await this.#role.holder.setTyping(id, active);
   }
 
-  async deleteMessages(id: ConversationId, sequences: readonly number[]): Promise<void> {
+  async deleteMessages(id: ConversationId, messages: readonly MessagePlace[]): Promise<void> {
     await this.#checkMayWrite(id);
     const blocked = (await this.#views.conversation(id))?.blocked ?? "none";
     // It would wait for an answer that has nothing to do with it.
     if (blocked !== "none") throw new FastChatError(ErrorCode.FORBIDDEN, { sentence: blockedSentence });
-    await this.#own.deleteMessages(id, sequences);
+    await this.#own.deleteMessages(id, messages);
   }
 
   async receipts(id: ConversationId): Promise<readonly Receipt[]> {

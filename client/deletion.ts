@@ -2,6 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type AccountId, type ConversationId, ErrorCode, FastChatError, idBytes, limits } from "@fastchat/protocol";
 import { equal } from "@fastchat/protocol/seal";
 import { type MessageReference, MessageReferenceSchema } from "@fastchat/protocol/wire/conversation";
+import type { MessagePlace } from "./api.ts";
 import type { OutgoingDeletion, StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { lifetimeOf } from "./lifetimes.ts";
 import { identityOf, storedMessage } from "./log-page.ts";
@@ -21,13 +22,13 @@ export interface DeletionParts {
 export async function deleteMessages(
   { storage, account, outbox }: DeletionParts,
   id: ConversationId,
-  sequences: readonly number[],
+  messages: readonly MessagePlace[],
 ): Promise<void> {
   const lifetimes: number[] = [];
-  const deletes = [...new Set(sequences)].map(async (sequence) => {
+  const deletes = messages.map(async ({ sequence, id: named }) => {
     const entry = await read(storage, keys.entry(id, sequence), schemas.entry);
     const message = entry && storedMessage(entry);
-    if (entry === undefined || message?.content.kind.case !== "text")
+    if (entry === undefined || message?.id !== named || message.content.kind.case !== "text")
       throw new FastChatError(ErrorCode.NOT_FOUND, { sentence: "There is no such message here, or it is gone already." });
     if (!equal(entry.account, idBytes(account))) throw refusal("delete");
     lifetimes.push(lifetimeOf(message.content));
@@ -36,10 +37,10 @@ export async function deleteMessages(
       message: toBinary(MessageReferenceSchema, referenceTo(entry, idBytes(message.id))),
     });
   });
-  const messages = inPieces(await Promise.all(deletes), () => 0, { bytes: 0, count: limits.withdrawsPerMessage });
+  const pieces = inPieces(await Promise.all(deletes), () => 0, { bytes: 0, count: limits.withdrawsPerMessage });
   // What disappears by itself leaves nothing, nor does that it was deleted; one that stays says so of all.
   const expiresAfter = lifetimes.includes(0) ? 0 : Math.max(0, ...lifetimes);
-  await Promise.all(messages.map((some) => outbox.delete(id, some, expiresAfter)));
+  await Promise.all(pieces.map((some) => outbox.delete(id, some, expiresAfter)));
 }
 
 const referenceTo = ({ device }: StoredEntry, clientMessageId: Uint8Array): MessageReference =>

@@ -512,7 +512,7 @@ export class Holder {
       sessionPolicy: () => devices.sessionPolicy(),
       setSessionPolicy: (account) => devices.setSessionPolicy(account),
       readRequest: (id) => this.requests.read(id),
-      deleteMessages: (id, sequences) => deleteMessages({ storage, account: me.account, outbox: this.outbox }, id, sequences),
+      deleteMessages: (id, messages) => deleteMessages({ storage, account: me.account, outbox: this.outbox }, id, messages),
       cancelMessage: (message) => this.outbox.cancel(message),
       sealed: (call) => this.#sealedCalls.take(call),
       presences: (people) => this.#presence.look(people),

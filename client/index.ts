@@ -17,6 +17,7 @@ export type {
   DirectSummary,
   GroupSummary,
   Me,
+  MessagePlace,
   MessageStatus,
   OtherDevice,
   Mute,

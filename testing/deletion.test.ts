@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ChatItem, ChatMessage } from "@fastchat/client";
+import type { ChatItem, ChatMessage, MessagePlace } from "@fastchat/client";
 import { fileSink, openClient } from "@fastchat/client/node";
 import { type ConversationId, ErrorCode, FastChatError, limits } from "@fastchat/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { keys, put, read, schemas } from "../client/records.ts";
+import { openSqliteStorage } from "../client/storage-sqlite.ts";
 import { Retention } from "../server/chat/retention.ts";
 import { silentLog } from "../server/events.ts";
 import { openChatMetrics } from "../server/metrics.ts";
@@ -40,14 +42,16 @@ const noticesIn = async ({ client }: Person, id: ConversationId) =>
     item.kind === "notice" && (item.notice === "contradiction" || item.notice === "unreadable") ? [item.text] : [],
   );
 
-async function placeOf(of: Person, id: ConversationId, text: string): Promise<number> {
-  const sequenceOf = async () => (await messagesIn(of, id)).find((message) => message.text === text)?.sequence;
-  await expect.poll(sequenceOf).toBeDefined();
-  return (await sequenceOf())!;
+async function findIn(of: Person, id: ConversationId, text: string): Promise<MessagePlace> {
+  const found = async () => (await messagesIn(of, id)).find((message) => message.text === text && message.sequence !== undefined);
+  await expect.poll(found).toBeDefined();
+  return placed((await found())!);
 }
+const placed = ({ sequence, id }: ChatMessage): MessagePlace => ({ sequence: sequence!, id });
+const placeOf = async (of: Person, id: ConversationId, text: string): Promise<number> => (await findIn(of, id, text)).sequence;
 
 const deletes = async (of: Person, id: ConversationId, ...texts: readonly string[]): Promise<void> =>
-  of.client.deleteMessages(id, await Promise.all(texts.map((text) => placeOf(of, id, text))));
+  of.client.deleteMessages(id, await Promise.all(texts.map((text) => findIn(of, id, text))));
 
 /** Whether any file of a profile holds these words. */
 function isInFiles({ home, profile }: Person, words: string): boolean {
@@ -158,10 +162,8 @@ test("[S5] many at once, in a long log that a fresh device reads from its newest
   await alice.client.sendAll(id, [...texts, "the last one"]);
   await alice.client.sent(id, AbortSignal.timeout(20_000));
   await bob.hears(alice.name, "the last one");
-  await alice.client.deleteMessages(
-    id,
-    (await messagesIn(alice, id)).filter(({ text }) => texts.includes(text)).map(({ sequence }) => sequence!),
-  );
+  await findIn(alice, id, "the last one");
+  await alice.client.deleteMessages(id, (await messagesIn(alice, id)).filter(({ text }) => texts.includes(text)).map(placed));
   const expected = ["begin", ...texts.map(() => "(deleted)"), "the last one"];
   await expect.poll(() => shown(alice, id)).toEqual(expected);
   await expect.poll(() => shown(bob, id)).toEqual(expected);
@@ -175,7 +177,7 @@ test("[S5] only one's own, only what is there, and only where one may write", as
   await using _alice = alice;
   await using _bob = bob;
   await bob.say(alice.name, "bob's");
-  const his = await placeOf(alice, id, "bob's");
+  const his = await findIn(alice, id, "bob's");
   const refused = (promise: Promise<void>) =>
     promise.then(
       () => "deleted",
@@ -186,18 +188,18 @@ test("[S5] only one's own, only what is there, and only where one may write", as
     "Only who wrote a message can delete it for everybody.",
   ]);
   const nothing = [ErrorCode.NOT_FOUND, "There is no such message here, or it is gone already."];
-  expect(await refused(alice.client.deleteMessages(id, [1_000]))).toEqual(nothing);
+  expect(await refused(alice.client.deleteMessages(id, [{ ...his, sequence: 1_000 }]))).toEqual(nothing);
   // A link of the chain is no message.
-  expect(await refused(alice.client.deleteMessages(id, [1]))).toEqual(nothing);
+  expect(await refused(alice.client.deleteMessages(id, [{ ...his, sequence: 1 }]))).toEqual(nothing);
   await deletes(alice, id, "begin");
   const [gone] = (await messagesIn(alice, id)).filter(({ deleted }) => deleted);
-  expect(await refused(alice.client.deleteMessages(id, [gone!.sequence!]))).toEqual(nothing);
+  expect(await refused(alice.client.deleteMessages(id, [placed(gone!)]))).toEqual(nothing);
   const group = await alice.client.groups.create({ name: "Only admins write", members: [bob.name] });
   await bob.client.accept(group).catch(() => undefined);
   await expect.poll(async () => (await bob.client.conversation(group))?.kind).toBe("group");
   await bob.client.send(group, "while I may");
   await bob.client.sent(group, AbortSignal.timeout(20_000));
-  const place = await placeOf(bob, group, "while I may");
+  const place = await findIn(bob, group, "while I may");
   await alice.client.groups.setPolicy(group, { mayWrite: "admins" });
   await expect.poll(async () => (await bob.client.conversation(group))!.blocked).toBe("announce-only");
   expect(await refused(bob.client.deleteMessages(group, [place]))).toEqual([ErrorCode.FORBIDDEN, "Only admins write here."]);
@@ -226,7 +228,7 @@ test("[D1] [S5] a deletion that was asked for goes on after a crash, from whatev
   await using _bob = bob;
   for (const text of ["first", "second", "third"]) await alice.say(bob.name, text);
   await bob.hears(alice.name, "third");
-  const place = await placeOf(alice, id, "first");
+  const place = await findIn(alice, id, "first");
   // Without a connection it waits, and the process ends.
   await alice.client.close();
   const offline = (await openClient({ home: alice.home, profile: alice.profile }, { gateway: alice.gateway, offline: true }))!;
@@ -241,7 +243,7 @@ test("[D1] [S5] a deletion that was asked for goes on after a crash, from whatev
   expect(beside.role).toBe("beside");
   const events: ChatItem[] = [];
   beside.subscribe((event) => events.push(...(event.kind === "items" ? event.items : [])));
-  await beside.deleteMessages(id, [await placeOf(alice, id, "second")]);
+  await beside.deleteMessages(id, [await findIn(alice, id, "second")]);
   for (const each of [alice, bob, { client: beside }])
     await expect.poll(() => shown(each, id)).toEqual(["begin", "(deleted)", "(deleted)", "third"]);
   await expect.poll(() => events.some((item) => item.kind === "message" && item.deleted)).toBe(true);
@@ -275,6 +277,33 @@ test(
   },
 );
 
+test("[H6] [S5] what is shown beside a message, and is not the server's any more, is not deleted in its place", async () => {
+  const { alice, bob, id } = await acquaintances();
+  await using _alice = alice;
+  await using _bob = bob;
+  for (const text of ["one", "two"]) await alice.say(bob.name, text);
+  await bob.hears(alice.name, "two");
+  const [one, two] = [await placeOf(alice, id, "one"), await placeOf(alice, id, "two")];
+  await alice.client.close();
+  // As a restored server leaves what it lost: beside what came next.
+  const storage = openSqliteStorage(join(alice.home, alice.profile));
+  const lost = (await read(storage, keys.entry(id, one), schemas.entry))!;
+  const beside = (await read(storage, keys.entry(id, two), schemas.entry))!;
+  if (lost.body.case === "message") Object.assign(lost.body.value, { clientMessageId: randomBytes(16), doubt: "lost" });
+  beside.others.push(lost);
+  await storage.commit([put(keys.entry(id, two), schemas.entry, beside)]);
+  await storage.close();
+  await alice.reopen();
+  const found = (await messagesIn(alice, id)).filter(({ sequence }) => sequence === two);
+  expect(found.map(({ text, doubt }) => [text, doubt])).toEqual([
+    ["two", "none"],
+    ["one", "lost"],
+  ]);
+  const deleting = alice.client.deleteMessages(id, [{ sequence: two, id: found[1]!.id }]);
+  await expect(deleting).rejects.toMatchObject({ code: ErrorCode.NOT_FOUND });
+  expect(await shown(bob, id)).toEqual(["begin", "one", "two"]);
+});
+
 test("[S5] [H4] what is over on its author's device before the deletion is on its way is deleted for the others all the same", async () => {
   const { alice, bob, id } = await acquaintances();
   await using _alice = alice;
@@ -282,7 +311,7 @@ test("[S5] [H4] what is over on its author's device before the deletion is on it
   await alice.client.send(id, "brief", { expiresAfter: 4 });
   await alice.client.send(id, "for good");
   await bob.hears(alice.name, "for good");
-  const place = await placeOf(alice, id, "brief");
+  const place = await findIn(alice, id, "brief");
   await alice.client.close();
   const offline = (await openClient({ home: alice.home, profile: alice.profile }, { gateway: alice.gateway, offline: true }))!;
   const asked = offline.deleteMessages(id, [place]).catch((error: unknown) => error);

@@ -34,7 +34,9 @@ export const remove = signedInCommand({
     const items = await newestItems(client, conversation.id, LOOKED_THROUGH, () => {
       isShort = true;
     });
-    const written = items.filter((item): item is ChatMessage => item.kind === "message" && !item.deleted && item.sequence !== undefined);
+    const written = items.filter(
+      (item): item is ChatMessage => item.kind === "message" && !item.deleted && item.sequence !== undefined && item.doubt !== "lost",
+    );
     const found =
       args.message === undefined ? written.filter(({ mine }) => mine).slice(-count) : written.filter(({ id }) => id === args.message);
     if (found.length === 0 && isShort) throw notFetched();
@@ -46,7 +48,7 @@ export const remove = signedInCommand({
       );
     await client.deleteMessages(
       conversation.id,
-      found.map(({ sequence }) => sequence!),
+      found.map(({ sequence, id }) => ({ sequence: sequence!, id })),
     );
     for (const message of found) await output.print(deletedObject(message, conversation), undefined);
     output.remark(`Deleted for everybody: ${plural(found.length, "message")}. Who has read it may have kept it.`);

@@ -13,7 +13,7 @@ export function askToDelete(state: State, message: ChatMessage): Step {
   const why = mayDelete(message) ? hindranceOf(conversation) : whyNot(message);
   if (why !== undefined) return step(said(state, why, "error"));
   const question = `Delete this ${whatIs(message)} ${from(conversation)}? Who has read it may have kept it.`;
-  const effect = { kind: "delete-message", id: conversation.id, sequence: message.sequence! } as const;
+  const effect = { kind: "delete-message", id: conversation.id, message: { sequence: message.sequence!, id: message.id } } as const;
   return step({ ...state, overlay: { kind: "confirm", question, effect } });
 }
 

@@ -15,6 +15,7 @@ import type {
   Person,
   Receipt,
   SafetyNumber,
+  MessagePlace,
 } from "@fastchat/client";
 import type { GroupChange } from "./group-change.ts";
 import type { OtherAccount } from "./accounts.ts";
@@ -248,7 +249,7 @@ export type Effect =
   | { readonly kind: "open-file"; readonly message: ChatMessage; readonly place: number }
   | { readonly kind: "cancel-transfer"; readonly transfer: number }
   | { readonly kind: "cancel-upload"; readonly message: ChatMessage["id"] }
-  | { readonly kind: "delete-message"; readonly id: ConversationId; readonly sequence: number }
+  | { readonly kind: "delete-message"; readonly id: ConversationId; readonly message: MessagePlace }
   | { readonly kind: "retry"; readonly message: ChatMessage["id"] }
   | { readonly kind: "mark-read"; readonly id: ConversationId; readonly sequence: number }
   | { readonly kind: "draft"; readonly id: ConversationId; readonly text: string }

@@ -214,7 +214,7 @@ export function startStore(client: Client, options: StoreOptions): Store {
         return;
       case "delete-message": {
         if (client.connection.kind !== "online") say("It is deleted as soon as there is a connection.");
-        await client.deleteMessages(effect.id, [effect.sequence]);
+        await client.deleteMessages(effect.id, [effect.message]);
         return say("Deleted for everybody.");
       }
       case "draft": {

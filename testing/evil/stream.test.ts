@@ -187,7 +187,8 @@ const deletedAgain: EvilCase = {
     await alice.hears(bob.name, secret);
     const before = await realLog(stage, alice, conversation);
     const place = before.length;
-    await bob.client.deleteMessages(conversation, [place]);
+    const { id } = (await bob.messages(alice.name)).find(({ text }) => text === secret)!;
+    await bob.client.deleteMessages(conversation, [{ sequence: place, id }]);
     await until(alice, "it go", async () => ((await alice.texts(bob.name)).includes(secret) ? undefined : true));
     // The server has it still: at its place, and once more behind what comes next.
     const kept = before[place - 1]!;
