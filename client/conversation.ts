@@ -43,7 +43,7 @@ import type { ServerTime } from "./server-clock.ts";
 import { believableTime } from "./server-words.ts";
 import { type Change, prefixRange } from "./storage.ts";
 import { Timers } from "./timers.ts";
-import { Withdrawals } from "./withdrawals.ts";
+import { standsIn, Withdrawals } from "./withdrawals.ts";
 import type { VerifiedAccounts } from "@fastchat/protocol/chain";
 import type { Entries } from "@fastchat/protocol/wire/frames";
 
@@ -630,10 +630,11 @@ export class Conversation {
   async #withdraw(draft: LogDraft): Promise<void> {
     const { stored, record, withdrawn } = draft;
     const read = [...stored];
+    const places = await this.#placesOf(draft);
     this.#withdrawals.note(draft.changes, withdrawn);
     for (const [sequence, entry] of read) this.#withdrawals.apply(sequence, entry);
     const [changed, gone]: [number[], number[]] = [[], []];
-    for (const { sequence } of withdrawn) {
+    for (const sequence of places) {
       if (stored.has(sequence) || sequence < this.record.low || sequence > this.record.high) continue;
       const entry = await this.#check.entry(draft, sequence);
       const counted = entry && this.#unreadIn(entry);
@@ -650,6 +651,19 @@ export class Conversation {
     if (gone.includes(record.lastMessage)) record.lastMessage = await this.#newestMessage(draft);
     record.revision++;
     draft.done.push(() => this.#parts.listener.onWithdrawn(this, changed, gone));
+  }
+
+  /** Where what was read now deletes something: at the places that are named, and wherever else a server has shown it. What it shows later is known by its name. */
+  async #placesOf(draft: LogDraft): Promise<Set<number>> {
+    const places = new Set<number>();
+    for (const named of draft.withdrawn) {
+      places.add(named.sequence);
+      const entry = await this.#check.entry(draft, named.sequence);
+      if (entry !== undefined && standsIn(entry, named)) continue;
+      const elsewhere = await this.#check.placeOf(draft, named.device, clientMessageId(named.id));
+      if (elsewhere !== undefined) places.add(elsewhere);
+    }
+    return places;
   }
 
   /** What the server lost is shown beside this entry [H6]. */

@@ -45,8 +45,8 @@ export class LogCheck {
   readonly #conversation: ConversationId;
   readonly #me: AccountId;
   readonly #nameOf: (account: Uint8Array) => Promise<string>;
-  /** Of devices whose messages did not stand in order, hex: where their messages are. */
-  readonly #disordered = new Map<string, Places>();
+  /** Of devices whose messages did not stand where they should, hex: where they are. */
+  readonly #placed = new Map<string, Places>();
   /** Running hashes of entries read lately. */
   #recent = new Map<number, Uint8Array>();
 
@@ -69,7 +69,7 @@ export class LogCheck {
       const message = storedMessage(stored);
       if (message === undefined) continue;
       const { counter } = message.content;
-      const disordered = this.#disordered.get(toHex(stored.device));
+      const placed = this.#placed.get(toHex(stored.device));
       const seen = draft.record.counters.find(({ device }) => equal(device, stored.device));
       if (seen === undefined) {
         draft.record.counters.push(create(DeviceCountersSchema, { device: stored.device, lowest: counter, highest: counter }));
@@ -79,7 +79,7 @@ export class LogCheck {
       seen.highest = Math.max(seen.highest, counter);
       seen.lowest = Math.min(seen.lowest, counter);
       if (inOrder) {
-        if (disordered !== undefined) notePlace(disordered, sequence, message.id, counter);
+        if (placed !== undefined) notePlace(placed, sequence, message.id, counter);
         continue;
       }
       const twin = await this.findTwin(draft, sequence, stored.device, counter, message.id);
@@ -97,14 +97,7 @@ export class LogCheck {
     counter: number,
     id: ClientMessageId,
   ): Promise<"same-message" | "same-counter" | undefined> {
-    let places = this.#disordered.get(toHex(device));
-    if (places === undefined) {
-      places = { byId: new Map(), byCounter: new Map() };
-      const stored = await this.#storage.range(prefixRange(prefixes.entries(this.#conversation)));
-      for (const { key, value } of stored) notePlaces(places, sequenceOfKey(key), fromBinary(schemas.entry, value), device);
-      for (const [place, entry] of draft.stored) notePlaces(places, place, entry, device);
-      this.#disordered.set(toHex(device), places);
-    }
+    const places = await this.#placesOf(draft, device);
     const isElsewhere = (place: number | undefined): boolean => place !== undefined && place !== sequence;
     const found = isElsewhere(places.byId.get(id))
       ? "same-message"
@@ -115,10 +108,26 @@ export class LogCheck {
     return found;
   }
 
+  /** Where a message stands that does not stand where it should; undefined: nowhere here. Looks at everything stored once for each such device. */
+  async placeOf(draft: LogDraft, device: Uint8Array, id: ClientMessageId): Promise<number | undefined> {
+    return (await this.#placesOf(draft, device)).byId.get(id);
+  }
+
+  async #placesOf(draft: LogDraft, device: Uint8Array): Promise<Places> {
+    const known = this.#placed.get(toHex(device));
+    if (known !== undefined) return known;
+    const places: Places = { byId: new Map(), byCounter: new Map() };
+    const stored = await this.#storage.range(prefixRange(prefixes.entries(this.#conversation)));
+    for (const { key, value } of stored) notePlaces(places, sequenceOfKey(key), fromBinary(schemas.entry, value), device);
+    for (const [place, entry] of draft.stored) notePlaces(places, place, entry, device);
+    this.#placed.set(toHex(device), places);
+    return places;
+  }
+
   /** The log ends at this place from now on [H6]: what was known of the places behind it is not so any more. */
   async endAt(record: ConversationRecord, sequence: number): Promise<void> {
     for (const place of this.#recent.keys()) if (place > sequence) this.#recent.delete(place);
-    this.#disordered.clear();
+    this.#placed.clear();
     const incarnation = incarnationAt(record, sequence) ?? 0;
     const hash = (await read(this.#storage, keys.entry(this.#conversation, sequence), schemas.entry))?.runningHash ?? new Uint8Array(0);
     record.incarnationStarts = record.incarnationStarts.filter((start) => start <= sequence);
@@ -258,7 +267,7 @@ export class LogCheck {
     const shown = new Map<number, readonly string[]>();
     const range = { from: keys.entry(this.#conversation, from), to: keys.entry(this.#conversation, to + 1) };
     for (const { key, value } of await this.#storage.range(range)) {
-      const entry = fromBinary(schemas.entry, value);
+      const entry = draft.stored.get(sequenceOfKey(key)) ?? fromBinary(schemas.entry, value);
       draft.stored.set(sequenceOfKey(key), entry);
       shown.set(sequenceOfKey(key), textsOf(entry));
       if (entry.notices.length === 0) continue;

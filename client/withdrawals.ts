@@ -1,6 +1,6 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
-import type { ConversationId } from "@fastchat/protocol";
-import { fromHex, toHex } from "@fastchat/protocol/seal";
+import { type ConversationId, isClientMessageId, isHash } from "@fastchat/protocol";
+import { equal, fromHex, toHex } from "@fastchat/protocol/seal";
 import { EntrySchema } from "@fastchat/protocol/wire/conversation";
 import { StoredErasedSchema, type StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { lifetimeOf } from "./lifetimes.ts";
@@ -31,7 +31,9 @@ export function withdrawnBy(entry: MessageEntry, read: ReadMessage, doubt: strin
   const silent = lifetimeOf(read.content) > 0;
   return messages.flatMap(({ device, clientMessageId: id }, place) => {
     const sequence = withdraws[place]!;
-    return sequence < entry.sequence ? [{ account: entry.account, device, id, sequence, silent }] : [];
+    // What is no name names nothing, and is not kept.
+    const isName = isHash(device) && isClientMessageId(id);
+    return isName && sequence < entry.sequence ? [{ account: entry.account, device, id, sequence, silent }] : [];
   });
 }
 
@@ -63,6 +65,14 @@ function handleOf(sequence: number, { account, device, body }: StoredEntry): str
 const byId = ({ account, device, id }: Pick<Withdrawn, "account" | "device" | "id">): string => [account, device, id].map(toHex).join("/");
 const byPlace = ({ account, device, sequence }: Pick<Withdrawn, "account" | "device" | "sequence">): string =>
   `${toHex(account)}/${toHex(device)} ${sequence}`;
+
+/** Whether this message, or one beside it, is the one that is named, taken away or not. */
+export const standsIn = (entry: StoredEntry, named: Withdrawn): boolean =>
+  [entry, ...entry.others].some((each) => {
+    if (handleOf(named.sequence, each) === byId(named)) return true;
+    const known = identityOf(each);
+    return known !== undefined && equal(known.id, named.id) && equal(each.device, named.device);
+  });
 
 /** Takes away what was written; that something was, who did, and its hash stay [S4]. Of what nobody was shown here it is not said that it was deleted. */
 function takeAway(entry: StoredEntry, { id, silent }: Withdrawn): void {

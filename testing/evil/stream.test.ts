@@ -212,6 +212,34 @@ const deletedAgain: EvilCase = {
   },
 };
 
+const deletedElsewhere: EvilCase = {
+  attack: "a deleted message repeated by the server in the newest page, before the deletion is read",
+  rules: "[S5]",
+  async run(stage) {
+    const { alice, bob, conversation } = await stage.acquaintances();
+    const secret = "I should not have said that";
+    await bob.say(alice.name, secret);
+    await alice.hears(bob.name, secret);
+    const before = await realLog(stage, alice, conversation);
+    const kept = before.at(-1)!;
+    const { id } = (await bob.messages(alice.name)).find(({ text }) => text === secret)!;
+    await bob.client.deleteMessages(conversation, [{ sequence: kept.sequence, id }]);
+    await bob.client.sendAll(
+      conversation,
+      Array.from({ length: 80 }, (_, place) => `number ${place}`),
+    );
+    await bob.say(alice.name, "the last one");
+    await alice.hears(bob.name, "the last one");
+    const edit: Edit = (log) => [...log.slice(0, -1), create(EntrySchema, { ...kept, time: log.at(-1)!.time }), log.at(-1)!];
+    stage.proxy.script = new FalseLog(conversation, edit).script;
+    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-2`, gateway: stage.proxy.url }));
+    await fresh.hears(bob.name, "the last one");
+    await until(fresh, "all of it", async () => ((await fresh.client.conversation(conversation))?.oldest === 1 ? true : undefined));
+    expect(await shownWith(fresh, bob)).not.toContain(secret);
+    await stage.honestTalk(alice, bob);
+  },
+};
+
 const deletedByOthers: EvilCase = {
   attack: "deletion forged: a member deletes what another wrote, or names a message and withdraws another",
   rules: "[S5]",
@@ -292,6 +320,7 @@ play([
   moved,
   overAgain,
   deletedAgain,
+  deletedElsewhere,
   deletedByOthers,
   withheldTail,
   withheldMiddle,
