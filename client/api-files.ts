@@ -55,4 +55,9 @@ export interface Files {
    * GatewayUnreachable after some attempts, StorageFullError, or the signal's reason.
    */
   fetch(file: FilePlace, sink: FileSink, progress?: Progress): Promise<void>;
+  /**
+   * Whether these bytes are the file, the very same ones: nothing is fetched for that. Of another size they are not read. Throws FastChatError NOT_FOUND when
+   * no message there has such a file, what reading throws, or the signal's reason.
+   */
+  isThere(file: FilePlace, source: FileSource, progress?: Progress): Promise<boolean>;
 }

@@ -17,7 +17,7 @@ export interface Place {
 }
 
 export { takeName } from "./files/disk-node.ts";
-export { FileInUse, fileSink, fileSource, freeFileSink } from "./files/files-node.ts";
+export { FileInUse, fileSink, fileSource, freeFileSink, namesFor } from "./files/files-node.ts";
 export { findGateway, listProfiles } from "./local.ts";
 
 const WAKE_LOOK_MS = 1_000;

@@ -56,6 +56,30 @@ test("[S6] one file that is gone keeps no other from being saved; what is saved 
   expect(saved[2]).toMatchObject({ type: "error", code: "file-gone" });
 });
 
+test("[S6] what is there already is known by its content, whatever it is called there, and is not fetched again", async () => {
+  const to = join(folder, "twice");
+  mkdirSync(to);
+  const files = ["four", "five"].map((name) => join(folder, `${name}.txt`));
+  for (const file of files) writeFileSync(file, "4444");
+  expect((await send(...files.flatMap((file) => ["--file", file]))).code).toBe(0);
+  // Another one has the name, and is as long.
+  writeFileSync(join(to, "four.txt"), "4445");
+  const save = (...args: string[]) => fastchat(system, ["save", "alice", "--to", to, ...args, ...as("bob")]);
+  expect((await save()).code).toBe(0);
+  expect(readdirSync(to).toSorted()).toEqual(["five.txt", "four (2).txt", "four.txt"]);
+  await system.query("DELETE FROM blob");
+  const again = await save();
+  expect([again.code, again.output]).toEqual([
+    0,
+    `${join(to, "four (2).txt")} is there already.\n${join(to, "five.txt")} is there already.\n`,
+  ]);
+  expect(objectsIn((await save("--json")).output)).toMatchObject(
+    ["four (2).txt", "five.txt"].map((name) => ({ type: "saved", path: join(to, name), already: true, file: { bytes: 4 } })),
+  );
+  expect(readdirSync(to).toSorted()).toEqual(["five.txt", "four (2).txt", "four.txt"]);
+  expect((await save("--force")).errors).toContain("four.txt is not on the server any more");
+});
+
 test("[S6] a message that is not there is said to be none, without advice that cannot be followed", async () => {
   const { code, errors } = await fastchat(system, ["save", "alice", "--message", "0".repeat(32), ...as("bob")]);
   expect([code, errors]).toEqual([4, expect.stringMatching(/no such message with a file here: "[^"]*read --json"/u)]);

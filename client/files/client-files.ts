@@ -5,7 +5,7 @@ import type { FilePlace, Files, FileToSend, SendFilesOptions } from "../api-file
 import { checkText, type StagedFile } from "../outbox.ts";
 import type { Blobs } from "./blobs.ts";
 import { fetchFile, type FileSink } from "./fetching.ts";
-import { byHundredths, type Progress, sealFile } from "./sealing.ts";
+import { byHundredths, type FileSource, isSealedAs, type Progress, sealFile } from "./sealing.ts";
 import type { Staging } from "./staging.ts";
 
 export interface ClientFilesParts {
@@ -72,6 +72,11 @@ export class ClientFiles implements Files {
       throw error;
     });
     await fetchFile(this.#parts.blobs, { blob: file.blob, key: file.key, size: Number(file.size) }, sink, progress);
+  }
+
+  async isThere(place: FilePlace, source: FileSource, progress?: Progress): Promise<boolean> {
+    const file = await this.#found(place);
+    return isSealedAs({ blob: file.blob, key: file.key, size: Number(file.size) }, source, progress);
   }
 
   async #found(place: FilePlace): Promise<File> {

@@ -68,25 +68,31 @@ async function openUnfinished(path: string): Promise<{ readonly file: FileHandle
 export const fileSink = (path: string, { replace = false }: { readonly replace?: boolean } = {}): Promise<FileSink> =>
   openSink(path, (unfinished) => (replace ? rename(unfinished, path) : takeName(unfinished, path)));
 
-/** The same at "photo.jpg" in a folder, or at "photo (2).jpg" where that is taken, on its way there, or taken by the time it is finished, and so on. */
-export async function freeFileSink(folder: string, name: string): Promise<PlacedSink> {
+/** "photo.jpg" in a folder, "photo (2).jpg", and so on. */
+export function* namesFor(folder: string, name: string): Generator<string> {
   const { name: stem, ext } = parse(name);
-  let path = join(folder, name);
-  let count = 1;
+  yield join(folder, name);
+  for (let count = 2; ; count++) yield join(folder, `${stem} (${count})${ext}`);
+}
+
+/** The same at the first of these names that is not taken, nor on its way there, nor taken by the time it is finished. */
+export async function freeFileSink(folder: string, name: string): Promise<PlacedSink> {
+  const names = namesFor(folder, name);
+  let path = "";
   const next = (): void => {
-    path = join(folder, `${stem} (${++count})${ext}`);
+    path = String(names.next().value);
   };
   const finish = async (unfinished: string): Promise<void> => {
-    for (;;) {
+    for (; ; next()) {
       try {
         return await takeName(unfinished, path);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-        next();
       }
     }
   };
-  for (; ; next()) {
+  for (;;) {
+    next();
     // A link counts, wherever it leads.
     if ((await lstat(path).catch(() => undefined)) !== undefined) continue;
     try {

@@ -168,8 +168,32 @@ export class FileOpener {
     return chunk;
   }
 
+  /** After the last chunk, once: whether all of it is what was sealed. */
+  isWhole(): boolean {
+    return this.isDone && toHex(this.#hash.digest()) === this.#blob;
+  }
+
   /** After the last chunk. Throws FileDamaged. */
   finish(): void {
-    if (!this.isDone || toHex(this.#hash.digest()) !== this.#blob) throw new FileDamaged();
+    if (!this.isWhole()) throw new FileDamaged();
   }
+}
+
+/** Whether a file is that which was sealed: sealed with its key again, it gives the same blob. Throws what reading throws, or the signal's reason. */
+export async function isSealedAs(
+  file: Pick<SealedFile, "key" | "size" | "blob">,
+  source: FileSource,
+  { signal, onProgress }: Progress = {},
+): Promise<boolean> {
+  if (source.size !== file.size) return false;
+  const opener = await FileOpener.of(file);
+  const tell = byHundredths(onProgress);
+  for await (const chunk of chunksOf(source.stream(), fileChunkBytes)) {
+    signal?.throwIfAborted();
+    // It grew meanwhile.
+    if (opener.isDone) return false;
+    await opener.skip(chunk);
+    tell(Math.min(opener.index * fileChunkBytes, file.size), file.size);
+  }
+  return opener.isWhole();
 }

@@ -28,7 +28,7 @@ export const open = signedInCommand({
     const opened = await openFile(
       join(config.home, profile),
       file,
-      (folder) => fetchShown(client, newest, folder, { replace: true, signal: interrupted.signal, otherwise }),
+      async (folder) => (await fetchShown(client, newest, folder, { replace: true, signal: interrupted.signal, otherwise })).path,
       otherwise,
     );
     const object = { type: "opened", ...placeObject(conversation), sequence: place.sequence, path: opened.path, file: fileObject(file) };

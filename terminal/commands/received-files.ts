@@ -1,7 +1,7 @@
 import type { Client, ConversationSummary } from "@fastchat/client";
 import { ourCommand } from "../config.ts";
 import { exitCodes, Failure } from "../failure.ts";
-import { type FetchOptions, type ReceivedFile, fetchInto } from "../files/fetching.ts";
+import { type FetchedFile, type FetchOptions, type ReceivedFile, fetchInto } from "../files/fetching.ts";
 import { percent, sizeWords } from "../words.ts";
 import { itemsAfter, newestItems, notFetched } from "./pages.ts";
 import { progressLine } from "./progress-line.ts";
@@ -56,9 +56,11 @@ export async function fetchShown(
   received: ReceivedFile,
   folder: string,
   options: Pick<FetchOptions, "replace" | "otherwise"> & { readonly signal: AbortSignal },
-): Promise<string> {
+): Promise<FetchedFile> {
   using line = progressLine();
-  const onProgress = (done: number, total: number): void =>
-    line.show(`Fetching: ${percent(done, total)} of ${sizeWords(total)}, ${received.file.name}`);
-  return await fetchInto(client, received, folder, { ...options, onProgress });
+  const shown =
+    (what: string) =>
+    (done: number, total: number): void =>
+      line.show(`${what}: ${percent(done, total)} of ${sizeWords(total)}, ${received.file.name}`);
+  return await fetchInto(client, received, folder, { ...options, onProgress: shown("Fetching"), onComparing: shown("Comparing") });
 }

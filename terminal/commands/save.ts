@@ -34,16 +34,17 @@ export const save = signedInCommand({
     const lost: Failure[] = [];
     for (const each of files) {
       const options = { replace: args.force === true, signal: interrupted.signal, otherwise: "name another folder with --to" };
-      const path = await fetchShown(client, each, args.to, options).catch((error: unknown) => {
+      const fetched = await fetchShown(client, each, args.to, options).catch((error: unknown) => {
         if (files.length === 1 || !isLost(error)) throw error;
         output.remark(error.message);
         lost.push(error);
       });
-      if (path === undefined) continue;
+      if (fetched === undefined) continue;
+      const { path, already } = fetched;
       const { sequence } = each.place;
       await output.print(
-        { type: "saved", ...placeObject(conversation), sequence, path, file: fileObject(each.file) },
-        `Saved ${path}, ${sizeWords(each.file.bytes)}.`,
+        { type: "saved", ...placeObject(conversation), sequence, path, already, file: fileObject(each.file) },
+        already ? `${path} is there already.` : `Saved ${path}, ${sizeWords(each.file.bytes)}.`,
       );
     }
     if (isShort && args.all === true) throw notFetched();

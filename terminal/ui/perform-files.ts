@@ -3,12 +3,12 @@ import { basename } from "node:path";
 import { lookAt } from "@fastchat/client/media-node";
 import type { ChatMessage } from "@fastchat/client";
 import { exitCodes, Failure } from "../failure.ts";
-import { fetchInto, isLost, notAllSaved } from "../files/fetching.ts";
+import { type FetchedFile, fetchInto, isLost, notAllSaved, savedWords } from "../files/fetching.ts";
 import { readFolder, saveFolder, startFolder } from "../files/folders.ts";
 import { openedWords, openFile } from "../files/opening.ts";
 import { pastedPaths } from "../files/paths.ts";
 import { type NamedFile, type PreparedFile, prepareFiles } from "../files/to-send.ts";
-import { plural, sizeWords } from "../words.ts";
+import { plural } from "../words.ts";
 import type { Performing } from "./perform-groups.ts";
 import type { Effect } from "./state.ts";
 import type { Transfers } from "./transfers.ts";
@@ -102,14 +102,14 @@ async function fileAt(path: string): Promise<NamedFile | undefined> {
 /** What is said then. */
 async function save({ client, say, transfers }: PerformingFiles, message: ChatMessage): Promise<string> {
   const folder = await saveFolder();
-  const paths: string[] = [];
+  const fetched: FetchedFile[] = [];
   const lost: Failure[] = [];
   for (const [index, file] of message.files.entries()) {
     const received = { file, place: placeIn(message, index) };
     const about = { words: `Fetching ${file.name}`, stopped: "Stopped: s goes on where it was." };
     const options = { replace: false, otherwise: "give yourself the right to, or save it by command" };
     try {
-      paths.push(await transfers.run(about, (progress) => fetchInto(client, received, folder, { ...progress, ...options })));
+      fetched.push(await transfers.run(about, (progress) => fetchInto(client, received, folder, { ...progress, ...options })));
     } catch (error) {
       if (message.files.length === 1 || !isLost(error)) throw error;
       say(error.message, "error");
@@ -118,11 +118,9 @@ async function save({ client, say, transfers }: PerformingFiles, message: ChatMe
   }
   const failure = notAllSaved(lost, message.files.length);
   if (failure !== undefined) throw failure;
-  const [first, ...others] = paths;
-  if (first === undefined) throw new Failure(exitCodes.refused, "no-file", "No file came with this message.");
-  return others.length === 0
-    ? `Saved ${first}, ${sizeWords(message.files[0]!.bytes)}.`
-    : `Saved ${plural(paths.length, "file")} in ${folder}.`;
+  const words = savedWords(fetched, message.files, folder);
+  if (words === undefined) throw new Failure(exitCodes.refused, "no-file", "No file came with this message.");
+  return words;
 }
 
 async function open({ client, transfers, profileFolder }: PerformingFiles, message: ChatMessage, index: number): Promise<string> {
@@ -131,10 +129,11 @@ async function open({ client, transfers, profileFolder }: PerformingFiles, messa
   const file = message.files[index]!;
   const received = { file, place: placeIn(message, index) };
   const about = { words: `Fetching ${file.name}`, stopped: "Stopped: o goes on where it was." };
-  const fetch = (folder: string): Promise<string> =>
-    transfers.run(about, (progress) =>
-      fetchInto(client, received, folder, { ...progress, replace: true, otherwise: "s saves it elsewhere" }),
-    );
+  const fetch = async (folder: string): Promise<string> => {
+    const options = { replace: true, otherwise: "s saves it elsewhere" };
+    const { path } = await transfers.run(about, (progress) => fetchInto(client, received, folder, { ...progress, ...options }));
+    return path;
+  };
   return openedWords(await openFile(profileFolder, file, fetch, "s saves it"));
 }
 

@@ -241,10 +241,10 @@ test("[S6] a file that is saved twice at the same time is there twice, whole", {
   const message = items.find((item): item is ChatMessage => item.kind === "message" && item.files.length > 0)!;
   const received = { file: message.files[0]!, place: { conversation: id, sequence: message.sequence!, place: 0 } };
   const save = () => fetchInto(bob.client, received, folder, { replace: false, otherwise: "" });
-  const paths = await Promise.all([save(), save()]);
+  const fetched = await Promise.all([save(), save()]);
   await bob.client.close();
   expect(readdirSync(folder).toSorted()).toEqual(["forty (2).bin", "forty.bin"]);
-  expect(await Promise.all(paths.map(hashOf))).toEqual(Array(2).fill(await hashOf(path)));
+  expect(await Promise.all(fetched.map((each) => hashOf(each.path)))).toEqual(Array(2).fill(await hashOf(path)));
 });
 
 test("[S6] an upload is cancelled in the middle: nothing of it stays, and what comes after it is sent", { timeout: TEST_MS }, async () => {
