@@ -87,6 +87,22 @@ test("[S6] a message that is not there is said to be none, without advice that c
   expect(nothing.errors).not.toContain("--all");
 });
 
+test("[S6] open names one of a message's files by its number", async () => {
+  for (const name of ["six", "seven"]) writeFileSync(join(folder, `${name}.txt`), name);
+  await fastchatJson(system, [
+    "send",
+    "bob",
+    ...["six", "seven"].flatMap((name) => ["--file", join(folder, `${name}.txt`)]),
+    ...as("alice"),
+  ]);
+  const open = async (...args: string[]) => (await fastchat(system, ["open", "alice", ...args, ...as("bob")])).errors;
+  expect(await open()).toContain("seven.txt is no picture");
+  expect(await open("--file", "1")).toContain("six.txt is no picture");
+  expect(await open("--file", "2")).toContain("seven.txt is no picture");
+  expect(await open("--file", "3")).toContain("That message has 2 files");
+  expect(await open("--file", "0")).toMatch(/--file/u);
+});
+
 test("[S6] what is not opened is not fetched for that", async () => {
   await fastchatJson(system, ["send", "bob", "--file", join(folder, "one.txt"), ...as("alice")]);
   await system.query("DELETE FROM blob");

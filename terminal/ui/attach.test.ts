@@ -301,6 +301,39 @@ test("keys of a message with files: o opens, s saves, x takes back what is on it
   expect(bobs.asked("open-file")).toEqual([{ kind: "open-file", message: sent, place: 2 }]);
 });
 
+test("of several files each has its number, and a digit opens that one; the hint line says so", () => {
+  const shot = (name: string) => fileCalled(name, "image/jpeg", { width: 40, height: 30 });
+  const sent = message(withBob, 1, "caption", { files: [shot("a.jpg"), fileCalled("plan.pdf", "application/pdf"), shot("b.jpg")] });
+  const bobs = new Alice({ columns: 80, rows: 24 }).knows(withBob).opens(withBob, [sent]).presses(key("up"));
+  expect(screenOf(bobs).at(-1)).toContain("1-3 that file");
+  for (const row of ["1 ▣ a.jpg", "2 ▤ plan.pdf", "3 ▣ b.jpg"]) expect(shows(bobs, row)).toBe(true);
+  bobs.presses("2");
+  expect(bobs.asked("open-file")).toEqual([{ kind: "open-file", message: sent, place: 1 }]);
+  bobs.presses("4", "0");
+  expect(bobs.asked("open-file")).toEqual([]);
+  expect(bobs.state.overlay).toEqual({ kind: "none" });
+  bobs.presses("3");
+  expect(screenOf(bobs)[0]).toContain("2 of 2");
+  // Where no picture can be shown, a program does.
+  const plain = new Alice().knows(withBob).opens(withBob, [sent]);
+  plain.state = { ...plain.state, pictureTerminal: { ...plain.state.pictureTerminal, protocol: "none" } };
+  plain.presses(key("up"), "3");
+  expect(plain.asked("open-file")).toMatchObject([{ place: 2 }]);
+});
+
+test("a single file has no number; of ten the last is opened with 0, and all names stand below each other", () => {
+  const file = (index: number) => fileCalled(`file ${index}.pdf`, "application/pdf");
+  const ten = message(withBob, 2, "", { files: Array.from({ length: 10 }, (_, index) => file(index)) });
+  const bobs = new Alice().knows(withBob).opens(withBob, [message(withBob, 1, "", { files: [file(99)] }), ten]);
+  expect(rowWith(bobs, "file 99.pdf")).toContain("│  ▤ file 99.pdf");
+  expect(rowWith(bobs, "file 0.pdf")).toContain("│   1 ▤ file 0.pdf");
+  expect(rowWith(bobs, "file 9.pdf")).toContain("│  10 ▤ file 9.pdf");
+  bobs.presses(key("up"), "0");
+  expect(bobs.asked("open-file")).toMatchObject([{ place: 9 }]);
+  bobs.presses(key("up"), "1");
+  expect(bobs.asked("open-file")).toEqual([]);
+});
+
 test("a path that is only typed moves no picker: it opens where one chose last, and else where pictures lie", () => {
   const alice = inChat().presses("/imag", tab);
   expect(typedLine(alice)).toBe("/image ");

@@ -8,8 +8,29 @@ import { type Row, span } from "./rows.ts";
 
 const MARKS: Readonly<Record<ChatFile["kind"], string>> = { picture: "▣", video: "▷", audio: "♪", file: "▤" };
 
-/** What a file is, in one row of this width at most: of a long name less is there. */
-export function fileRow(file: ChatFile, words: boolean, width: number): Row {
+/** Which of several files it is, as it is called by a digit; nothing where it is the only one. */
+const numberOf = (place: number, count: number): string => (count === 1 ? "" : `${String(place + 1).padStart(String(count).length)} `);
+
+/** The digits that open one of several files, as a hint; undefined: there is no choice. */
+export function fileDigits(count: number): string | undefined {
+  if (count === 1) return undefined;
+  return count < 10 ? `1-${count}` : "1-9 0";
+}
+
+/** Which file a digit opens, from 0: "0" the tenth. Undefined: none. */
+export function placeOfDigit(letter: string, count: number): number | undefined {
+  const place = /^[0-9]$/u.test(letter) ? (Number(letter) + 9) % 10 : count;
+  return count > 1 && place < count ? place : undefined;
+}
+
+/** What a file of a message is, in one row of this width at most: of a long name less is there. */
+export function fileRow(files: ChatMessage["files"], place: number, words: boolean, width: number): Row {
+  const file = files[place]!;
+  const number = numberOf(place, files.length);
+  return [span(number, "dim"), ...unnumberedRow(file, words, width - cells(number))];
+}
+
+function unnumberedRow(file: ChatFile, words: boolean, width: number): Row {
   const { kind, bytes, durationMs } = file;
   const name = safeLine(file.name);
   if (words) return [span(fileWords({ ...file, name: fitName(name, width - cells(fileWords({ ...file, name: "" }))) }))];

@@ -12,7 +12,7 @@ const FIXED_KEYS: readonly Line[] = [
   ["Alt+1 … Alt+9", "Chat by its place in the list"],
   [
     "↑ on an empty line",
-    "Select a message: o shows its picture or file, s saves, d deletes one of yours for everybody, i details, y copy, Esc back",
+    "Select a message: o shows its picture or file, 1 to 9 one of several, s saves, d deletes one of yours for everybody, i details, y copy, Esc back",
   ],
   ["A path, pasted", "On an empty line: the picture or file is added, as when it is dropped on the terminal"],
   ["@NAME", "Mention a member; Tab completes the name"],

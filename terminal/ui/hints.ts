@@ -3,6 +3,7 @@ import { type Command, type Keymap, shownChord } from "./keys.ts";
 import { endedWord } from "./list.ts";
 import { mayTakeBack } from "./attach.ts";
 import { mayDelete } from "./delete.ts";
+import { fileDigits } from "./file-rows.ts";
 import { picturesOf } from "./picture-block.ts";
 import { isFolderChosen } from "./picker.ts";
 import { askerHints, memberHints } from "./press-members.ts";
@@ -33,12 +34,10 @@ function messageHints(state: State): readonly Hint[] {
   const item = chat?.entries.find(({ key }) => key === chat.selected)?.item;
   if (item?.kind !== "message") return [];
   const shows = picturesOf(item).length > 0 && state.pictureTerminal.protocol !== "none";
+  const digits = fileDigits(item.files.length);
   return [
     ...(item.files.length > 0
-      ? ([
-          ["o", shows ? "picture" : "open"],
-          ["s", "save"],
-        ] as const)
+      ? ([["o", shows ? "picture" : "open"], ...(digits === undefined ? [] : [[digits, "that file"] as const]), ["s", "save"]] as const)
       : []),
     ...(mayTakeBack(item) ? [["x", "take back"] as const] : []),
     ...(mayDelete(item) ? [["d", "delete"] as const] : []),

@@ -6,6 +6,7 @@ import { askToDelete } from "./delete.ts";
 import { completed, completionOf } from "./complete.ts";
 import * as editing from "./editor.ts";
 import { leave, open, openEntry } from "./enter.ts";
+import { placeOfDigit } from "./file-rows.ts";
 import { type Command, type Key, chordOf } from "./keys.ts";
 import { layoutOf, lookOf } from "./layout.ts";
 import { hindranceOf } from "./hindrance.ts";
@@ -242,14 +243,17 @@ function pressSelection(state: State, chat: Chat, key: Key): Step | undefined {
   return step(state);
 }
 
-/** A letter while a message with files is selected; undefined: it means something else. */
+/** A letter or a digit while a message with files is selected; undefined: it means something else. */
 function pressFiles(state: State, message: ChatMessage, letter: string): Step | undefined {
   if (letter === "s") return step(state, { kind: "save-files", message });
   if (letter === "x" && mayTakeBack(message)) return step(state, { kind: "cancel-upload", message: message.id });
-  if (letter !== "o") return undefined;
-  if (picturesOf(message).length > 0 && state.pictureTerminal.protocol !== "none")
-    return step({ ...state, overlay: { kind: "picture", message, index: 0, loaded: undefined } });
-  return step(state, { kind: "open-file", message, place: 0 });
+  const place = placeOfDigit(letter, message.files.length);
+  if (letter !== "o" && place === undefined) return undefined;
+  const pictures = picturesOf(message);
+  const index = place === undefined ? 0 : pictures.findIndex((each) => each.place === place);
+  if (pictures[index] !== undefined && state.pictureTerminal.protocol !== "none")
+    return step({ ...state, overlay: { kind: "picture", message, index, loaded: undefined } });
+  return step(state, { kind: "open-file", message, place: place ?? 0 });
 }
 
 /** Scrolls just as far as the entry needs to show. */

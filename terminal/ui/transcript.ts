@@ -109,10 +109,10 @@ function failedWords({ refusal, files }: ChatMessage): string {
 /** What came with a message: pictures as far as they can be shown, and what each file is. */
 function fileRows(message: ChatMessage, look: Look, room: number): readonly Row[] {
   const pictures = picturesOf(message);
-  const rows = message.files.flatMap((file, place) => {
+  const rows = message.files.flatMap((_, place) => {
     const picture = pictures.find((each) => each.place === place);
     const block = picture === undefined ? [] : pictureBlock(picture, look.pictures, messageWidth(look));
-    return [...block, fileRow(file, look.words, room)];
+    return [...block, fileRow(message.files, place, look.words, room)];
   });
   return message.upload === undefined ? rows : [...rows, ...uploadRows(message.upload, room)];
 }
