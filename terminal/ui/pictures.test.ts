@@ -60,6 +60,29 @@ test("a picture has its rows before it is here, in its average colour, and nothi
   expect(placeOf(after, "the caption")).toBe(after.findLastIndex(isBlock) + 2);
 });
 
+test("a message with files stands apart from its sender's others of the same minute, and those from each other do not", () => {
+  const plan = fileCalled("plan.pdf", "application/pdf");
+  const inOneMinute = [
+    said(1, "first"),
+    said(2, "second"),
+    message(withBob, 3, "of the plan", { files: [plan] }),
+    message(withBob, 4, "of the other", { files: [plan, plan] }),
+    said(5, "last"),
+    said(6, "very last"),
+  ].map((each) => ({ ...each, time: morning }));
+  const rowsAt = (rows: number): string[] => {
+    const alice = aliceAt(undefined, { columns: 80, rows }).opens(withBob, inOneMinute);
+    const screen = screenOf(alice).map((row) => row.replace(/^.*?│/u, "").trim());
+    return screen.slice(screen.indexOf("second"), screen.indexOf("very last") + 1);
+  };
+  const [first, second] = [
+    ["▤ plan.pdf  412 kB", "of the plan"],
+    ["1 ▤ plan.pdf  412 kB", "2 ▤ plan.pdf  412 kB", "of the other"],
+  ];
+  expect(rowsAt(24)).toEqual(["second", "", ...first, "", ...second, "", "last", "very last"]);
+  expect(rowsAt(13)).toEqual(["second", ...first, ...second, "last", "very last"]);
+});
+
 test("a picture scrolls by rows, as all else, and is asked for once, when it shows", () => {
   const alice = aliceAt().opens(withBob, [withPhoto(1), ...Array.from({ length: 20 }, (_, index) => said(index + 2, `number ${index}`))]);
   expect(alice.asked("load-picture")).toEqual([]);

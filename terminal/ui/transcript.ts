@@ -146,6 +146,10 @@ function continues(before: Entry | undefined, message: ChatMessage): boolean {
   return before.item.from.account === message.from.account && sameMinute(before.item.time, message.time);
 }
 
+/** Which words go with which files would not be seen otherwise. */
+const isApart = (before: Entry | undefined, { files }: ChatMessage): boolean =>
+  files.length > 0 || (before?.item.kind === "message" && before.item.files.length > 0);
+
 function hasUnreadLine(transcript: Transcript, index: number): boolean {
   const { entries, unreadAfter } = transcript;
   if (unreadAfter === undefined || entries[index]!.place <= unreadAfter) return false;
@@ -168,7 +172,8 @@ export function entryRows(transcript: Transcript, index: number, look: Look): re
   let own: Row[];
   if (item.kind === "message") {
     const header = newDay || unreadLine || !continues(before, item);
-    if (header && !newDay && !unreadLine && before !== undefined && !look.dense) rows.push(blankRow);
+    const divided = header || isApart(before, item);
+    if (divided && !newDay && !unreadLine && before !== undefined && !look.dense) rows.push(blankRow);
     own = messageRows(item, header, look);
   } else own = noticeRows(item, look);
   rows.push(...(key === transcript.selected ? own.map(chosen) : own));
