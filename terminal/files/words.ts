@@ -2,7 +2,7 @@ import type { ChatFile, ChatMessage } from "@fastchat/client";
 import { ErrorCode, errorRow } from "@fastchat/protocol";
 import { cells, fit } from "../cells.ts";
 import { safeLine } from "../safe-text.ts";
-import { clockWords, sizeWords } from "../words.ts";
+import { clockWords, plural, sizeWords } from "../words.ts";
 
 /** What a file is, is told by the end of its name. */
 const LONGEST_END = 8;
@@ -30,9 +30,19 @@ export const fileWords = ({ name, kind, bytes, durationMs }: ChatFile): string =
 export const deletedWords = ({ mine }: Pick<ChatMessage, "mine">): string =>
   mine ? "You deleted this message." : "This message was deleted.";
 
-/** A message in one line, which is not safe to show yet. */
+/** "picture", "3 pictures", or "3 files" of different kinds. */
+function kindWords(files: ChatMessage["files"]): string {
+  const [first, ...others] = files.map(({ kind }) => kind);
+  if (first === undefined || others.length === 0) return first ?? "";
+  // "2 audios" is no word.
+  const kind = first !== "audio" && others.every((each) => each === first) ? first : "file";
+  return plural(files.length, kind);
+}
+
+/** A message in one line, which is not safe to show yet: "[picture] In the mountains", "[3 files] The plans", "[file] plan.pdf". */
 export function messageWords(message: Pick<ChatMessage, "text" | "files" | "deleted" | "mine">): string {
   const { text, files, deleted } = message;
   if (deleted) return deletedWords(message);
-  return text === "" && files.length > 0 ? files.map(({ kind, name }) => `[${kind}] ${name}`).join(", ") : text;
+  if (files.length === 0) return text;
+  return text === "" ? files.map(({ kind, name }) => `[${kind}] ${name}`).join(", ") : `[${kindWords(files)}] ${text}`;
 }

@@ -83,6 +83,11 @@ test("a message with files stands apart from its sender's others of the same min
   expect(rowsAt(13)).toEqual(["second", ...first, ...second, "last", "very last"]);
 });
 
+test("the list says that a picture came, before its caption", () => {
+  const alice = new Alice({ columns: 120, rows: 30 }).knows({ ...withBob, last: withPhoto(1, "Hill") });
+  expect(screenOf(alice).find((row) => row.includes("● bob"))).toContain("bob [picture] Hill");
+});
+
 test("a picture scrolls by rows, as all else, and is asked for once, when it shows", () => {
   const alice = aliceAt().opens(withBob, [withPhoto(1), ...Array.from({ length: 20 }, (_, index) => said(index + 2, `number ${index}`))]);
   expect(alice.asked("load-picture")).toEqual([]);
