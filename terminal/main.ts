@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from "node:util";
 import { type ArgsDef, defineCommand, renderUsage, runCommand } from "citty";
-import { type Command, commonOptions } from "./commands/command.ts";
+import { type Command, commonOptions, operatorOptions } from "./commands/command.ts";
 import { type Branch, commands, type Load } from "./commands/tree.ts";
 import { ourCommand, readConfig } from "./config.ts";
 import { exitCodes, usage } from "./failure.ts";
@@ -29,13 +29,15 @@ function commandIndex(words: readonly string[]): number {
 }
 
 /** The help of all commands, or of those of one branch. */
-async function helpOf(name: string, description: string, table: Readonly<Record<string, Load | Branch>>): Promise<string> {
+async function helpOf({ typed, description, isOperators = false, commands: table }: Level): Promise<string> {
   const named = Object.entries(table).map(async ([each, node]) => {
     const command = typeof node === "function" ? await node() : { meta: { name: each, description: node.description } };
     return [each, command] as const;
   });
   const subCommands = Object.fromEntries(await Promise.all(named));
-  return renderUsage(defineCommand({ meta: { name, version, description }, args: commonOptions, subCommands }));
+  return renderUsage(
+    defineCommand({ meta: { name: typed, version, description }, args: isOperators ? operatorOptions : commonOptions, subCommands }),
+  );
 }
 
 /** Help with its colours only where they are wanted. */
@@ -43,11 +45,9 @@ const shown = (text: string): string => `${process.stdout.isTTY && readConfig().
 
 const isHelp = (word: string): boolean => word === "--help" || word === "-h";
 
-interface Level {
+interface Level extends Omit<Branch, "commands"> {
   /** "fastchat", "fastchat group". */
   readonly typed: string;
-  readonly description: string;
-  readonly alone?: Load;
   readonly commands: Readonly<Record<string, Load | Branch>>;
 }
 
@@ -59,7 +59,8 @@ const top: Level = {
   commands,
 };
 
-async function main(words: readonly string[], { typed, description, alone, commands: table }: Level = top): Promise<number> {
+async function main(words: readonly string[], level: Level = top): Promise<number> {
+  const { typed, alone, commands: table } = level;
   const at = commandIndex(words);
   const name = at < 0 ? undefined : words[at]!;
   const before = at < 0 ? words : words.slice(0, at);
@@ -71,7 +72,7 @@ async function main(words: readonly string[], { typed, description, alone, comma
   if (table === commands && before.includes("--quick")) return run(await loadClient(), typed, words);
   const rest = at < 0 ? [...words] : [...before, ...words.slice(at + 1)];
   if (name === undefined ? words.some(isHelp) : name === "help") {
-    process.stdout.write(shown(await helpOf(typed, description, table)));
+    process.stdout.write(shown(await helpOf(level)));
     return exitCodes.done;
   }
   if (name === undefined && alone !== undefined) return run(await alone(), typed, rest);

@@ -13,6 +13,9 @@ export const commonOptions = {
   gateway: { type: "string", valueHint: "URL", description: "The server to sign in at" },
 } as const satisfies ArgsDef;
 
+/** Of those, what a command takes that is nobody's: it runs with the server's environment, and there is no profile in it. */
+export const operatorOptions = { json: commonOptions.json } as const satisfies ArgsDef;
+
 export const passwordOptions = {
   "password-stdin": { type: "boolean", description: "Read the password from standard input" },
 } as const satisfies ArgsDef;
@@ -44,6 +47,8 @@ export interface Definition<Args extends ArgsDef, Context = CommandContext> {
   /** Words that it could be written with, for who left some out; "bob". */
   readonly example?: string;
   readonly args: OwnArgs<Args>;
+  /** For whoever runs the server: no account's options. */
+  readonly isOperators?: boolean;
   /** Takes any number of words at its end. */
   readonly manyWords?: boolean;
   readonly run: (context: Context, args: ParsedArgs<Args & typeof commonOptions>) => Promise<ExitCode | void>;
@@ -88,10 +93,11 @@ export function command<const Args extends ArgsDef>({
   description,
   example = "bob",
   args,
+  isOperators = false,
   manyWords = false,
   run,
 }: Definition<Args>): Command {
-  const all = { ...args, ...commonOptions };
+  const all = { ...args, ...(isOperators ? operatorOptions : commonOptions) };
   const definition = defineCommand({
     meta: { name, description },
     args: all,

@@ -7,6 +7,8 @@ export type Load = () => Promise<Command>;
 /** A command of commands: `fastchat group create`. */
 export interface Branch {
   readonly description: string;
+  /** For whoever runs the server: no account's options. */
+  readonly isOperators?: boolean;
   /** What it does without a further word. */
   readonly alone?: Load;
   readonly commands: Readonly<Record<string, Load>>;
@@ -68,6 +70,7 @@ const account: Branch = {
 
 const admin: Branch = {
   description: "For whoever runs the server: what it keeps",
+  isOperators: true,
   commands: {
     files: () => import("./admin/files.ts").then(({ files }) => files),
   },

@@ -162,10 +162,27 @@ test("whoever runs the server sees what is stored and of whom, and what is not f
   const { output } = await admin();
   expect(output.split("\n").map((line) => line.trimEnd())).toEqual([
     "2 files, 200 kB; 1 upload not finished, of 100 kB.",
+    "Limits: 4.3 GB for a file, none for all of an account; files are kept as long as their messages.",
     expect.stringMatching(new RegExp(`^ {2}${alice.name} +200 kB +2 files$`, "u")),
     expect.stringMatching(new RegExp(`^ {2}${bob.name} +100 kB +1 file$`, "u")),
     "",
   ]);
+  const rules = { FASTCHAT_FILE_LIMIT: "5000000", FASTCHAT_FILE_QUOTA: "1000000000", FASTCHAT_FILE_RETENTION_DAYS: "30" };
+  const ruled = await fastchat(system, ["admin", "files"], { environment: { ...environment(), ...rules } });
+  expect(ruled.output).toContain("\nLimits: 5 MB for a file, 1 GB for all of an account; files are removed after 30 days.\n");
+});
+
+test("what belongs to an account is no option for whoever runs the server", async () => {
+  for (const words of [
+    ["admin", "--help"],
+    ["admin", "files", "--help"],
+  ]) {
+    const { code, output } = await fastchat(system, words);
+    expect([words, code]).toEqual([words, 0]);
+    expect(output).toContain("--json");
+    expect(output).not.toMatch(/--(?:profile|home|gateway)/u);
+  }
+  expect(await admin("--profile", "alice")).toMatchObject({ code: 2, errors: expect.stringContaining("There is no option --profile") });
 });
 
 test("what is old goes by the rule of the installation, although messages name it", async () => {

@@ -1,4 +1,4 @@
-import { parseCount } from "../../durations.ts";
+import { lengthWords, parseCount } from "../../durations.ts";
 import { ourCommand } from "../../config.ts";
 import { usage } from "../../failure.ts";
 import { openFilesAdmin } from "../../roles.ts";
@@ -14,6 +14,7 @@ type Reason = keyof CleanedUp["by"];
 export const files = command({
   name: "files",
   description: "What the server keeps of files, and what it need not keep; for whoever runs it",
+  isOperators: true,
   args: {
     data: { type: "string", valueHint: "DIR", description: "Folder that holds the whole state" },
     top: { type: "string", valueHint: "N", description: "How many accounts to list, those with most first (10)" },
@@ -47,13 +48,19 @@ async function look(output: CommandContext["output"], admin: Admin, most: number
       quota,
       retentionDays,
     },
-    `${plural(whole.blobs, "file")}, ${sizeWords(whole.bytes)}${under}.`,
+    `${plural(whole.blobs, "file")}, ${sizeWords(whole.bytes)}${under}.\n${rulesWords(admin.rules)}`,
   );
   for (const { name, blobs, bytes } of accounts)
     await output.print(
       { type: "account-files", name, files: blobs, bytes },
       `  ${column(safeLine(name), 32)}  ${column(sizeWords(bytes), 8)}  ${plural(blobs, "file")}`,
     );
+}
+
+function rulesWords({ largest, quota, retentionMs }: Admin["rules"]): string {
+  const account = quota === 0 ? "none" : sizeWords(quota);
+  const kept = retentionMs === 0 ? "kept as long as their messages" : `removed after ${lengthWords(retentionMs / 1_000)}`;
+  return `Limits: ${sizeWords(largest)} for a file, ${account} for all of an account; files are ${kept}.`;
 }
 
 async function cleanUp(output: CommandContext["output"], admin: Admin, dryRun: boolean): Promise<void> {
