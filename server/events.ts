@@ -48,11 +48,30 @@ export interface Log {
   event<Name extends keyof Events>(level: Level, name: Name, fields: Events[Name]): void;
 }
 
+/** Where something is to be done about it, what that is. */
+const sentences: { readonly [Name in "file-failed" | "append-failed"]: Readonly<Partial<Record<Events[Name]["outcome"], string>>> } = {
+  "file-failed": {
+    "storage-full": "a file could not be stored, as its disk or bucket is full: make room there, it goes on by itself then",
+    "wrong-length": "the disk or bucket of the files gave more or less of one than it was asked for: see what happened to it",
+  },
+  "append-failed": {
+    "storage-full":
+      "messages could not be stored, as the disk of the database is full: make room there, they come again by themselves then",
+  },
+};
+
+function sentenceOf(event: string, outcome: unknown): string | undefined {
+  const ofEvent: Readonly<Record<string, string>> = event === "file-failed" || event === "append-failed" ? sentences[event] : {};
+  return typeof outcome === "string" && Object.hasOwn(ofEvent, outcome) ? ofEvent[outcome] : undefined;
+}
+
 /** An event for people: "bus interrupted (reason the connection ended)". */
 export function inWords(event: string, fields: Readonly<Record<string, unknown>>): string {
+  const sentence = sentenceOf(event, fields["outcome"]);
+  const told = Object.entries(fields).filter(([name]) => sentence === undefined || name !== "outcome");
   // A reason may quote what came from elsewhere.
-  const details = Object.entries(fields).map(([name, value]) => `${name} ${String(value).replaceAll(/\p{Cc}/gu, "·")}`);
-  return event.replaceAll("-", " ") + (details.length === 0 ? "" : ` (${details.join(", ")})`);
+  const details = told.map(([name, value]) => `${name} ${String(value).replaceAll(/\p{Cc}/gu, "·")}`);
+  return (sentence ?? event.replaceAll("-", " ")) + (details.length === 0 ? "" : ` (${details.join(", ")})`);
 }
 
 /** To standard error: JSON, one object a line; at a terminal words, and no less than warnings unless everything is asked for. */
