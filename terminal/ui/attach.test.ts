@@ -182,6 +182,25 @@ test("a path is completed by Tab: folders with a slash, names with spaces so tha
   expect(typedLine(alice)).toBe("/file /pictures/notes.txt ");
 });
 
+test("Esc among files takes back what was typed, then what was chosen, and leaves when there is neither", () => {
+  const alice = inChat().presses("/image", enter);
+  alice.does({ kind: "folder", asked: undefined, path: "/pictures", entries: pictures });
+  alice.presses(key("down"), tab, "old");
+  const hint = (): string => screenOf(alice).at(-1)!;
+  expect(hint()).toContain("Esc clear");
+  alice.presses(escape);
+  expect(shows(alice, "holiday/")).toBe(true);
+  expect(shows(alice, "1 file chosen")).toBe(true);
+  expect(hint()).toContain("Esc choose none");
+  alice.presses(escape);
+  expect(shows(alice, "file chosen")).toBe(false);
+  expect(shows(alice, "holiday/")).toBe(true);
+  expect(hint()).toContain("Esc back");
+  alice.presses(escape);
+  expect(alice.state.overlay.kind).toBe("none");
+  expect(alice.asked("attach")).toEqual([]);
+});
+
 test("without a path files are chosen: several by Tab, folders by arrows, by typing a part of the name", () => {
   const alice = inChat().presses("/image", enter);
   expect(alice.asked("list-folder")).toEqual([{ kind: "list-folder", path: undefined, sentAs: "image" }]);

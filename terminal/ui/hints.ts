@@ -88,7 +88,7 @@ function hintsOf(state: State): readonly Hint[] {
         ["Enter", isFolderChosen(state, overlay) ? "open" : overlay.marked.length > 0 ? "add these" : "add"],
         ["Tab", "several"],
         ["←→", "folders"],
-        ["Esc", "back"],
+        ["Esc", overlay.editor.text !== "" ? "clear" : overlay.marked.length > 0 ? "choose none" : "back"],
       ];
     case "help":
     case "info":

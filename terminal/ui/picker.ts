@@ -53,6 +53,12 @@ function goTo(state: State, overlay: Picker, folder: string): Step {
   );
 }
 
+/** Without what was typed, or else without what was chosen; undefined: there is neither. */
+export function withoutLast(overlay: Picker): Picker | undefined {
+  if (overlay.editor.text !== "") return { ...overlay, editor: emptyEditor, index: 0 };
+  return overlay.marked.length > 0 ? { ...overlay, marked: [] } : undefined;
+}
+
 export function pressPicker(state: State, overlay: Picker, key: Key, command: Command | undefined): Step {
   const { folder, editor, index, marked, sentAs } = overlay;
   if (folder === undefined) return step(state);

@@ -1,11 +1,12 @@
 import type { ChatMessage } from "@fastchat/client";
-import { fit } from "../cells.ts";
+import { cells, fit } from "../cells.ts";
+import { fitName } from "../files/words.ts";
 import { iterm2Picture } from "../pictures/iterm2.ts";
 import { kittyId, kittyRows } from "../pictures/kitty.ts";
 import { type Cells, type PictureInfo, type Pixels, type Size, resampled } from "../pictures/pixels.ts";
 import { sixelPicture } from "../pictures/sixel.ts";
 import { safeLine, safeName } from "../safe-text.ts";
-import { exactWords } from "../time.ts";
+import { exactWords, stampWords } from "../time.ts";
 import { sizeWords } from "../words.ts";
 import type { Frame } from "./frame.ts";
 import { helpLine } from "./hints.ts";
@@ -63,22 +64,34 @@ export const viewPixels = (state: State, view: View): Size => pixelsFor(placeIn(
 const isOver = ({ pictureTerminal: { protocol } }: State): boolean => protocol === "iterm2" || protocol === "sixel";
 
 export function viewFrame(state: State, view: View): Frame {
-  const { message, picture } = view;
-  const { x, y, cells } = placeIn(state, view);
-  const name = message.mine ? "you" : safeName(message.from.name);
+  const { message } = view;
+  const { x, y, cells: size } = placeIn(state, view);
   const rows: Row[] = [];
   const count = picturesOf(message).length;
   const which = count > 1 && state.overlay.kind === "picture" ? `  ${state.overlay.index + 1} of ${count}` : "";
-  const { bytes } = message.files[picture.place]!;
-  const about = `  ${exactWords(message.time)}  ${pixelWords(picture)}, ${sizeWords(bytes)}${which}`;
-  if (state.rows >= 6) rows.push([span(` ${name}`, "bold"), span(about, "dim")]);
+  if (state.rows >= 6) rows.push(aboutRow(view, which, state.columns));
   while (rows.length < y) rows.push(blankRow);
-  for (const row of viewBlock(state, view, cells)) rows.push([span(" ".repeat(x)), ...row]);
+  for (const row of viewBlock(state, view, size)) rows.push([span(" ".repeat(x)), ...row]);
   const end = state.rows - (state.rows >= 3 ? 1 : 0);
   while (rows.length < end) rows.push(blankRow);
   if (captionRows(state, message) > 0) rows[end - 1] = [span(` ${fit(safeLine(message.text), state.columns - 2)}`)];
   const screen = [...rows.slice(0, end), ...(state.rows >= 3 ? [helpLine(state)] : [])];
   return { rows: screen.map((row) => fitRow(row, state.columns)), cursor: undefined };
+}
+
+/** Of a name that is longer, so much shows in any case. */
+const SHORTEST_NAME = 16;
+
+/** Whose picture it is, how it is called, and what else is known of it; the time in short, or not at all, where there is no room for all. */
+function aboutRow({ message, picture }: View, which: string, columns: number): Row {
+  const by = ` ${message.mine ? "you" : safeName(message.from.name)}  `;
+  const { name, bytes } = message.files[picture.place]!;
+  const called = safeLine(name);
+  const about = `  ${pixelWords(picture)}, ${sizeWords(bytes)}${which}`;
+  const room = (words: string): number => columns - cells(by) - cells(words);
+  const timed = [exactWords(message.time), stampWords(message.time)].map((time) => `  ${time}${about}`);
+  const words = timed.find((each) => room(each) >= Math.min(SHORTEST_NAME, cells(called))) ?? about;
+  return [span(by, "bold"), span(fitName(called, Math.max(SHORTEST_NAME, room(words)))), span(words, "dim")];
 }
 
 function viewBlock(state: State, { picture, loaded }: View, cells: Cells): readonly Row[] {

@@ -195,6 +195,21 @@ test("o opens the selected picture as large as the screen, coarse first; Esc goe
   expect(openChat(alice.state)?.selected).toBe(withPhoto(1).id);
 });
 
+test("the large view says how the picture is called: its time in short, or not at all, where there is no room for all, and a long name with its end", () => {
+  const shot = (name: string) => fileCalled(name, "image/jpeg", { width: 1_200, height: 800 });
+  const long = `${"long ".repeat(30)}.jpg`;
+  const topOf = (columns: number, name: string): string => {
+    const alice = aliceAt(undefined, { columns, rows: 24 }).opens(withBob, [withPhoto(1, "", shot(name), shot("other.jpg"))]);
+    const [top = ""] = screenOf(alice.presses(key("up"), "o"));
+    expect(top).toContain("1 of 2");
+    return top.trimEnd();
+  };
+  expect(topOf(120, "hill.jpg")).toMatch(/^ bob {2}hill\.jpg {2}.*Friday.*09:01.* {2}1,200 × 800, 412 kB {2}1 of 2$/u);
+  expect(topOf(80, "hill.jpg")).toMatch(/^ bob {2}hill\.jpg {2}\S+ 09:01 {2}1,200 × 800, 412 kB {2}1 of 2$/u);
+  expect(topOf(60, "hill from afar.jpg")).toBe(" bob  hill from afar.jpg  1,200 × 800, 412 kB  1 of 2");
+  for (const columns of [60, 80, 120]) expect(topOf(columns, long)).toMatch(/^ bob {2}long long[long ]*…\.jpg {2}/u);
+});
+
 test("a larger screen asks for more pixels, and shows what there is meanwhile", () => {
   const alice = aliceAt(undefined, { columns: 100, rows: 16 }).opens(withBob, [withPhoto(1)]);
   expect(loads(alice)).toHaveLength(1);

@@ -5,7 +5,7 @@ import { pressFound } from "./found.ts";
 import type { Command, Key } from "./keys.ts";
 import { findEntries } from "./list.ts";
 import { picturesOf } from "./picture-block.ts";
-import { pressPicker } from "./picker.ts";
+import { pressPicker, withoutLast } from "./picker.ts";
 import { pressAskers, pressMembers } from "./press-members.ts";
 import { pressRequests } from "./press-requests.ts";
 import { pressRevoke } from "./revoke.ts";
@@ -48,9 +48,13 @@ function pressView(
   return command === undefined ? goOn(state, key) : step(state);
 }
 
-/** Keys while something lies over the conversation, or beside it has them. Escape always closes it. */
+/** Keys while something lies over the conversation, or beside it has them. Escape closes it, once nothing that was done there would go with it. */
 export function pressOverlay(state: State, key: Key, command: Command | undefined): Step {
   const { overlay } = state;
+  if (key.name === "escape" && overlay.kind === "picker") {
+    const before = withoutLast(overlay);
+    if (before !== undefined) return step({ ...state, overlay: before });
+  }
   if (key.name === "escape" || (key.ctrl && key.name === "c")) {
     if (overlay.kind === "confirm" && overlay.back !== undefined) return step({ ...state, overlay: overlay.back });
     return step(closed(state));
