@@ -69,8 +69,6 @@ export class Beside {
   #queued = new Map<string, Uint8Array>();
   /** Messages with a lifetime, by the keys of their timers: when they are over. */
   #timers = new Map<string, number>();
-  /** Keys of what was deleted for everybody. */
-  #withdrawals = new Set<string>();
   #notes = new Map<string, Uint8Array>();
   /** Numbers of warnings that were told here, or waited before. */
   #warned = new Set<number>();
@@ -139,7 +137,6 @@ export class Beside {
     this.#told = await this.requestCount();
     await this.clock.load();
     this.#timers = await this.#timersIn(prefixes.allTimers);
-    this.#withdrawals = new Set(await this.#withdrawalsIn(prefixes.allWithdrawals));
     this.#seen = await this.#conversations();
     this.#queued = await this.#outbox();
     this.#notes = await this.#notesOfConversations();
@@ -262,7 +259,6 @@ export class Beside {
       changed.add(id);
       for (const message of await this.#tellItems(id, before, value)) arrived.add(message);
       await this.#tellTimers(id);
-      await this.#tellWithdrawals(id);
     }
     for (const key of waited) {
       const { conversation, id } = outboxKeyParts(key);
@@ -346,6 +342,9 @@ export class Beside {
     if (sequences.length > 0)
       this.#emit({ kind: "items", conversation: id, items: came, live: this.views.standing(id, is) === "ordinary" });
     if (was === undefined) return arrived;
+    // What was deleted for everybody is shown as such.
+    const withdrawn = is.withdrawals > was.withdrawals ? is.withdrawnLately.slice(was.withdrawals - is.withdrawals) : [];
+    if (withdrawn.length > 0) this.#emit({ kind: "items", conversation: id, items: await this.views.itemsAt(id, withdrawn), live: false });
     const delivered = Math.max(is.othersDelivered, is.othersRead);
     if (is.othersRead > was.othersRead || is.othersDelivered > was.othersDelivered) {
       const items = await this.views.ownItems(id, Math.min(was.othersRead, was.othersDelivered), delivered);
@@ -365,20 +364,6 @@ export class Beside {
     for (const [key, ends] of now) this.#timers.set(key, ends);
     if (gone.length > 0) this.#emit({ kind: "expired", conversation: id, sequences: gone.map(sequenceOfKey) });
     if (begun.length > 0) this.#emit({ kind: "items", conversation: id, items: await this.views.itemsAt(id, begun), live: false });
-  }
-
-  /** What was deleted for everybody is shown as such. */
-  async #tellWithdrawals(id: ConversationId): Promise<void> {
-    const now = await this.#withdrawalsIn(prefixes.withdrawals(id));
-    const fresh = now.filter((key) => !this.#withdrawals.has(key));
-    for (const key of fresh) this.#withdrawals.add(key);
-    const values = await this.#storage.getMany(fresh);
-    const sequences = values.flatMap((value) => (value === undefined ? [] : [fromBinary(schemas.withdrawal, value).sequence]));
-    if (sequences.length > 0) this.#emit({ kind: "items", conversation: id, items: await this.views.itemsAt(id, sequences), live: false });
-  }
-
-  async #withdrawalsIn(prefix: string): Promise<string[]> {
-    return (await this.#storage.range(prefixRange(prefix))).map(({ key }) => key);
   }
 
   async #timersIn(prefix: string): Promise<Map<string, number>> {

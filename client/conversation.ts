@@ -138,7 +138,7 @@ export class Conversation {
     this.#check = new LogCheck(parts.storage, id, parts.me.account, (account) => this.#nameOf(account));
     this.#reader = new LogReader(id, parts, this.chain, this.epochKeys, (account) => this.#nameOf(account));
     this.#timers = new Timers(id);
-    this.#withdrawals = new Withdrawals(id);
+    this.#withdrawals = new Withdrawals(parts.storage, id);
   }
 
   static async load(parts: ConversationParts, id: ConversationId): Promise<Conversation | undefined> {
@@ -147,7 +147,6 @@ export class Conversation {
     const conversation = new Conversation(parts, id, record);
     await conversation.chain.load();
     await conversation.#timers.load(parts.storage);
-    await conversation.#withdrawals.load(parts.storage);
     return conversation;
   }
 
@@ -628,19 +627,19 @@ export class Conversation {
 
   /** [S5] What their authors deleted goes: of what was read now, and of what stands here since before. */
   async #withdraw(draft: LogDraft): Promise<void> {
-    const { stored, record, withdrawn } = draft;
-    const read = [...stored];
+    const { stored, record } = draft;
     const places = await this.#placesOf(draft);
-    this.#withdrawals.note(draft.changes, withdrawn);
-    for (const [sequence, entry] of read) this.#withdrawals.apply(sequence, entry);
+    this.#withdrawals.note(draft);
+    await this.#withdrawals.apply(draft, [...stored]);
     const [changed, gone]: [number[], number[]] = [[], []];
     for (const sequence of places) {
       if (stored.has(sequence) || sequence < this.record.low || sequence > this.record.high) continue;
       const entry = await this.#check.entry(draft, sequence);
-      const counted = entry && this.#unreadIn(entry);
-      const applied = entry && this.#withdrawals.apply(sequence, entry);
-      if (applied === undefined || counted === undefined) continue;
-      stored.set(sequence, entry!);
+      if (entry === undefined) continue;
+      const counted = this.#unreadIn(entry);
+      const applied = (await this.#withdrawals.apply(draft, [[sequence, entry]])).get(sequence);
+      if (applied === undefined) continue;
+      stored.set(sequence, entry);
       this.#timers.remove(draft, sequence);
       (applied.silent ? gone : changed).push(sequence);
       if (sequence <= record.readUpTo || record.unread >= limits.unreadCounted) continue;
@@ -919,7 +918,7 @@ export class Conversation {
       draft.changes.push(remove(keys.entry(id, sequence)));
     }
     const left = stored.filter(({ key }) => !timed.has(sequenceOfKey(key)));
-    this.#withdrawals.endAt(draft.changes, from);
+    await this.#withdrawals.endAt(draft.changes, from);
     draft.changes.push(...leaveBehind(id, draft.record, { from, stored: left, placeOf }), ...placed.changes);
     await this.#check.endAt(draft.record, from);
     Object.assign(draft.record, await this.#recount(draft.record));
@@ -965,7 +964,7 @@ export class Conversation {
       }
       other.notices.push(forkNotice());
       stored.others.push(other);
-      this.#withdrawals.apply(entry.sequence, stored);
+      await this.#withdrawals.apply(draft, [[entry.sequence, stored]]);
       draft.stored.set(entry.sequence, stored);
     }
     if (draft.stored.size === 0) return;

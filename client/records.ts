@@ -42,7 +42,7 @@ export const keys = {
   entry: (conversation: ConversationId, sequence: number) => `entry/${conversation}/${number(sequence)}`,
   /** Of an entry whose message has a lifetime. */
   timer: (conversation: ConversationId, sequence: number) => `timer/${conversation}/${number(sequence)}`,
-  /** Of a deleted message: account, device and id, hexadecimal, between slashes. */
+  /** Of a deleted message: account, device and id, or account and device "@" its place; hexadecimal, between slashes. */
   withdrawal: (conversation: ConversationId, message: string) => `withdrawal/${conversation}/${message}`,
   /** An entry that stood at this place, and that the server lost [H6]. */
   lost: (conversation: ConversationId, sequence: number) => `lost/${conversation}/${number(sequence)}`,
@@ -76,7 +76,6 @@ export const prefixes = {
   entries: (conversation: ConversationId) => `entry/${conversation}/`,
   allTimers: "timer/",
   timers: (conversation: ConversationId) => `timer/${conversation}/`,
-  allWithdrawals: "withdrawal/",
   withdrawals: (conversation: ConversationId) => `withdrawal/${conversation}/`,
   lost: (conversation: ConversationId) => `lost/${conversation}/`,
   outbox: "outbox/",

@@ -1,12 +1,16 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { type ConversationId, isClientMessageId, isHash } from "@fastchat/protocol";
-import { equal, fromHex, toHex } from "@fastchat/protocol/seal";
+import { equal, toHex } from "@fastchat/protocol/seal";
 import { EntrySchema } from "@fastchat/protocol/wire/conversation";
-import { StoredErasedSchema, type StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import { StoredErasedSchema, type StoredEntry, type Withdrawal } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { lifetimeOf } from "./lifetimes.ts";
+import type { LogDraft } from "./log-check.ts";
 import { identityOf, type MessageEntry, type ReadMessage } from "./log-page.ts";
-import { keys, prefixes, put, schemas } from "./records.ts";
+import { keys, prefixes, put, remove, schemas } from "./records.ts";
 import { type Change, prefixRange, type Storage } from "./storage.ts";
+
+/** Places of the newest deletions, for a process beside. */
+const LATELY = 64;
 
 /** [S5] A message that its author deleted for everybody. */
 export interface Withdrawn {
@@ -64,7 +68,11 @@ function handleOf(sequence: number, { account, device, body }: StoredEntry): str
 // Nobody's deletion stands in the way of another account's.
 const byId = ({ account, device, id }: Pick<Withdrawn, "account" | "device" | "id">): string => [account, device, id].map(toHex).join("/");
 const byPlace = ({ account, device, sequence }: Pick<Withdrawn, "account" | "device" | "sequence">): string =>
-  `${toHex(account)}/${toHex(device)} ${sequence}`;
+  `${toHex(account)}/${toHex(device)}@${sequence}`;
+
+/** Under these a deletion is found. */
+const handlesOf = (withdrawn: Withdrawn): readonly string[] =>
+  withdrawn.sequence === 0 ? [byId(withdrawn)] : [byId(withdrawn), byPlace(withdrawn)];
 
 /** Whether this message, or one beside it, is the one that is named, taken away or not. */
 export const standsIn = (entry: StoredEntry, named: Withdrawn): boolean =>
@@ -86,57 +94,79 @@ function takeAway(entry: StoredEntry, { id, silent }: Withdrawn): void {
 const isMeant = ({ body }: StoredEntry): boolean =>
   !((body.case === "erased" && body.value.notMeant) || (body.case === "unreadable" && body.value.reason === "before-joining"));
 
-/** [S5] The messages of one conversation that their authors deleted for everybody, as far as this device has read so: they are never shown again. */
+/**
+ * [S5] The messages of one conversation that their authors deleted for everybody, as far as this device has read so: they are never shown again. They lie in the
+ * storage alone, for a member may delete whatever there is and is not.
+ */
 export class Withdrawals {
+  readonly #storage: Pick<Storage, "getMany" | "range">;
   readonly #id: ConversationId;
-  /** By id and by place. */
-  readonly #known = new Map<string, Withdrawn>();
 
-  constructor(id: ConversationId) {
+  constructor(storage: Pick<Storage, "getMany" | "range">, id: ConversationId) {
+    this.#storage = storage;
     this.#id = id;
   }
 
-  async load(storage: Storage): Promise<void> {
-    const prefix = prefixes.withdrawals(this.#id);
-    for (const { key, value } of await storage.range(prefixRange(prefix))) {
-      const [account, device, id] = key.slice(prefix.length).split("/").map(fromHex);
-      this.#remember({ account: account!, device: device!, id: id!, ...fromBinary(schemas.withdrawal, value) });
-    }
+  /** Keeps them, with the draft's commit. */
+  note({ record, changes, withdrawn }: Pick<LogDraft, "record" | "changes" | "withdrawn">): void {
+    if (withdrawn.length === 0) return;
+    for (const each of withdrawn) changes.push(...handlesOf(each).map((handle) => this.#put(handle, each)));
+    record.withdrawals += withdrawn.length;
+    record.withdrawnLately = [...record.withdrawnLately, ...withdrawn.map(({ sequence }) => sequence)].slice(-LATELY);
   }
 
-  /** What was signed is known from here on, whether these changes are stored or it is read once more. */
-  note(changes: Change[], some: readonly Withdrawn[]): void {
-    for (const withdrawn of some) {
-      this.#remember(withdrawn);
-      const { sequence, silent } = withdrawn;
-      changes.push(put(keys.withdrawal(this.#id, byId(withdrawn)), schemas.withdrawal, create(schemas.withdrawal, { sequence, silent })));
+  /**
+   * Takes away the messages of these entries that were deleted, and what stands beside them likewise. Which of them, and by what.
+   *
+   * @param draft whose deletions may not be stored yet
+   */
+  async apply(
+    { record, withdrawn }: Pick<LogDraft, "record" | "withdrawn">,
+    entries: Iterable<readonly [sequence: number, entry: StoredEntry]>,
+  ): Promise<ReadonlyMap<number, Withdrawn>> {
+    const applied = new Map<number, Withdrawn>();
+    if (record.withdrawals === 0) return applied;
+    const shown = [...entries].flatMap(([sequence, entry]) =>
+      [entry, ...entry.others].flatMap((each) => {
+        const handle = handleOf(sequence, each);
+        return handle === undefined ? [] : [{ sequence, each, handle }];
+      }),
+    );
+    const fresh = new Map(withdrawn.flatMap((each) => handlesOf(each).map((handle) => [handle, each] as const)));
+    const known = await this.#storage.getMany(shown.map(({ handle }) => keys.withdrawal(this.#id, handle)));
+    for (const [place, { sequence, each, handle }] of shown.entries()) {
+      const value = known[place];
+      const found = fresh.get(handle) ?? (value && ofRecord(each, fromBinary(schemas.withdrawal, value)));
+      if (found === undefined) continue;
+      takeAway(each, found);
+      applied.set(sequence, found);
     }
-  }
-
-  /** Takes an entry's message away if it was deleted, and what stands beside it likewise. Undefined: it was not, or is gone already. */
-  apply(sequence: number, entry: StoredEntry): Withdrawn | undefined {
-    let found: Withdrawn | undefined;
-    for (const each of [entry, ...entry.others]) {
-      const handle = handleOf(sequence, each);
-      const withdrawn = handle === undefined ? undefined : this.#known.get(handle);
-      if (withdrawn === undefined) continue;
-      takeAway(each, withdrawn);
-      found = withdrawn;
-    }
-    return found;
+    return applied;
   }
 
   /** [H6] Behind this number the log is another one from now on. */
-  endAt(changes: Change[], from: number): void {
-    for (const [handle, withdrawn] of this.#known) {
-      if (withdrawn.sequence <= from) continue;
-      this.#known.delete(handle);
-      this.note(changes, [{ ...withdrawn, sequence: 0 }]);
+  async endAt(changes: Change[], from: number): Promise<void> {
+    for (const { key, value } of await this.#storage.range(prefixRange(prefixes.withdrawals(this.#id)))) {
+      const record = fromBinary(schemas.withdrawal, value);
+      if (record.sequence <= from) continue;
+      const isByPlace = key.includes("@");
+      changes.push(isByPlace ? remove(key) : put(key, schemas.withdrawal, { ...record, sequence: 0 }));
     }
   }
 
-  #remember(withdrawn: Withdrawn): void {
-    this.#known.set(byId(withdrawn), withdrawn);
-    if (withdrawn.sequence > 0) this.#known.set(byPlace(withdrawn), withdrawn);
+  #put(handle: string, { id, sequence, silent }: Withdrawn): Change {
+    return put(
+      keys.withdrawal(this.#id, handle),
+      schemas.withdrawal,
+      create(schemas.withdrawal, { clientMessageId: id, sequence, silent }),
+    );
   }
 }
+
+const ofRecord = ({ account, device }: StoredEntry, { clientMessageId: id, sequence, silent }: Withdrawal): Withdrawn => ({
+  account,
+  device,
+  id,
+  sequence,
+  silent,
+});
