@@ -8,6 +8,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  */
 const longest = [
   "terminal/group-commands",
+  "testing/files/interrupted",
   "testing/crash/crash",
   "testing/evil/stolen",
   "testing/evil/group-roles",
@@ -17,6 +18,9 @@ const longest = [
   "server/blobs/blob-store-bucket",
   "server/up/up",
   "terminal/screens",
+  "client/export-files",
+  "testing/files/in-a-bucket",
+  "testing/deletion",
 ];
 
 class LongestFirst extends BaseSequencer {
@@ -34,16 +38,16 @@ export default defineConfig({
     environment: "node",
     include: ["{protocol,client,server,terminal,testing,scripts,web,bench}/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
-    // Tests start real servers and kill processes. Half of the time a worker waits for others.
+    // Tests start real servers and kill processes: a third of the time a worker waits for others.
     pool: "forks",
     isolate: false,
-    maxWorkers: 4,
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     globalSetup: "testing/shared/global-setup.ts",
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // Other processes do what is waited for; a busy machine takes its time.
-    expect: { poll: { timeout: 15_000, interval: 40 } },
+    expect: { poll: { timeout: 30_000, interval: 40 } },
     env: {
       // How far the tests that can grow do grow: SIZE=large for the long versions.
       SIZE: process.env["SIZE"] === "large" ? "large" : "small",

@@ -107,7 +107,7 @@ test("[S7] a second process reads beside the first, leaves what it sends, and ta
 
   await holder.kill();
   await expect.poll(() => beside.role).toBe("holder");
-  expect(events).toContainEqual({ kind: "role", role: "holder" });
+  await expect.poll(() => events).toContainEqual({ kind: "role", role: "holder" });
   await beside.send(conversation, "on my own now");
   await bob.hears("alice", "on my own now");
   expect(await bob.texts("alice")).toEqual(["begin", "to both of you", "left by the second", "on my own now"]);

@@ -10,7 +10,7 @@ import { ConnectionLost } from "./connection.ts";
 import { Contacts } from "./contacts.ts";
 import { ConversationSettings } from "./conversation-settings.ts";
 import { readHolderConnection } from "./holder-connection.ts";
-import { isUploading, leaveInOutbox, type Outgoing, outgoingOf, readOutbox, type Writing } from "./outbox.ts";
+import { isUploading, leaveInOutbox, type Outgoing, outgoingOf, readOutbox, saysSomething, type Writing } from "./outbox.ts";
 import type { PresenceState } from "./presence.ts";
 import type { LocalProfile } from "./profile.ts";
 import { keys, outboxKeyParts, prefixes, read, schemas, sequenceOfKey } from "./records.ts";
@@ -218,7 +218,7 @@ export class Beside {
   }
 
   #tellOutgoing(outgoing: readonly Outgoing[]): void {
-    for (const [conversation, some] of Map.groupBy(outgoing, (each) => each.conversation))
+    for (const [conversation, some] of Map.groupBy(outgoing.filter(saysSomething), (each) => each.conversation))
       this.#emit({ kind: "items", conversation, items: some.map((each) => this.views.outgoingItem(each)), live: false });
   }
 

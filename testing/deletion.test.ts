@@ -247,6 +247,8 @@ test("[D1] [S5] a deletion that was asked for goes on after a crash, from whatev
   for (const each of [alice, bob, { client: beside }])
     await expect.poll(() => shown(each, id)).toEqual(["begin", "(deleted)", "(deleted)", "third"]);
   await expect.poll(() => events.some((item) => item.kind === "message" && item.deleted)).toBe(true);
+  // What deletes is shown nowhere, nor while it waits.
+  expect(events.filter((item) => item.kind === "message" && item.text === "" && !item.deleted)).toEqual([]);
 });
 
 test(

@@ -50,7 +50,7 @@ export class Person implements AsyncDisposable {
   }
 
   /** Sends a text to somebody and waits until it is on the server. */
-  async say(to: string, text: string, patience: AbortSignal = AbortSignal.timeout(20_000)): Promise<ConversationId> {
+  async say(to: string, text: string, patience: AbortSignal = AbortSignal.timeout(30_000)): Promise<ConversationId> {
     const conversation = await this.client.openDirect(to);
     await this.client.send(conversation, text);
     await this.client.sent(conversation, patience);
@@ -81,7 +81,7 @@ export class Person implements AsyncDisposable {
   }
 
   /** Waits until a text of somebody is there. Whoever waits for somebody wants to know them: a stranger is accepted. */
-  async hears(peer: string, text: string, withinMs = 20_000): Promise<void> {
+  async hears(peer: string, text: string, withinMs = 30_000): Promise<void> {
     for (const end = Date.now() + withinMs; !(await this.texts(peer)).includes(text);) {
       if (Date.now() > end) throw new Error(`${this.name} did not hear "${text}" from ${peer} within ${withinMs} ms`);
       const { promise, resolve } = Promise.withResolvers<void>();

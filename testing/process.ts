@@ -52,7 +52,7 @@ export class TestProcess implements AsyncDisposable {
 
   async start(): Promise<void> {
     if (this.running) throw new Error(`${this.name} runs already`);
-    const { args, environment, cwd, readyWithinMs = 20_000 } = this.#options;
+    const { args, environment, cwd, readyWithinMs = 40_000 } = this.#options;
     const log = openSync(this.logFile, "a");
     const child = spawn(process.execPath, args, {
       // The channel closes when this process ends, however it ends: a server then ends by itself.

@@ -100,7 +100,7 @@ export class TestScreen implements AsyncDisposable {
   }
 
   /** Resolves as soon as the screen is as wished; gives the milliseconds that took. */
-  async until(wish: (screen: this) => boolean, what: string, withinMs = 15_000): Promise<number> {
+  async until(wish: (screen: this) => boolean, what: string, withinMs = 30_000): Promise<number> {
     const start = performance.now();
     while (!wish(this)) {
       if (performance.now() - start > withinMs)
