@@ -152,10 +152,8 @@ export class Beside {
   async send(writings: readonly Writing[]) {
     const left = await leaveInOutbox(this.#storage, writings);
     for (const { key } of left) this.#queued.set(key, new Uint8Array(0));
-    for (const [conversation, some] of Map.groupBy(left, (each) => each.conversation)) {
-      this.#emit({ kind: "items", conversation, items: some.map((each) => this.views.outgoingItem(each)), live: false });
-      this.#emit({ kind: "conversations", conversations: [conversation] });
-    }
+    this.#tellOutgoing(left);
+    this.#emit({ kind: "conversations", conversations: [...new Set(left.map(({ conversation }) => conversation))] });
     this.#watchUploads();
     return left.map(({ id }) => id);
   }

@@ -94,8 +94,6 @@ export async function openClientOn<Place>(
   }
 }
 
-const blockedSentence = "Nothing is sent there at present: open the conversation and answer what it asks first.";
-
 class OpenedClient<Place> implements Client {
   readonly me: Me;
   readonly quick: boolean;
@@ -328,7 +326,8 @@ class OpenedClient<Place> implements Client {
     await this.#checkMayWrite(id);
     const blocked = (await this.#views.conversation(id))?.blocked ?? "none";
     // It would wait for an answer that has nothing to do with it.
-    if (blocked !== "none") throw new FastChatError(ErrorCode.FORBIDDEN, { sentence: blockedSentence });
+    const sentence = "Nothing is sent there at present: open the conversation and answer what it asks first.";
+    if (blocked !== "none") throw new FastChatError(ErrorCode.FORBIDDEN, { sentence });
     await this.#own.deleteMessages(id, messages);
   }
 

@@ -86,6 +86,12 @@ export interface ReadPosition {
   readonly sequence: number;
   readonly moment: ReadMoment;
 }
+/** What entries count for while they are not read. */
+interface Unread {
+  readonly unread: number;
+  readonly mentions: number;
+}
+
 /** How entries came: by themselves, while everything before was here; from the time away; as a page of what is older. */
 export type Came = "live" | "missed" | "older";
 
@@ -311,8 +317,7 @@ export class Conversation {
     counted.mentions += mentions;
   }
 
-  /** What an entry counts for while it is not read. */
-  #unreadIn(entry: StoredEntry): { readonly unread: number; readonly mentions: number } {
+  #unreadIn(entry: StoredEntry): Unread {
     const content = storedMessage(entry)?.content;
     const me = idBytes(this.#parts.me.account);
     if (content?.kind.case !== "text" || equal(entry.account, me)) return { unread: 0, mentions: 0 };
@@ -630,18 +635,21 @@ export class Conversation {
     const { stored, record } = draft;
     const places = await this.#placesOf(draft);
     this.#withdrawals.note(draft);
-    await this.#withdrawals.apply(draft, [...stored]);
-    const [changed, gone]: [number[], number[]] = [[], []];
+    const older = new Map<number, { readonly entry: StoredEntry; readonly counted: Unread }>();
     for (const sequence of places) {
       if (stored.has(sequence) || sequence < this.record.low || sequence > this.record.high) continue;
       const entry = await this.#check.entry(draft, sequence);
-      if (entry === undefined) continue;
-      const counted = this.#unreadIn(entry);
-      const applied = (await this.#withdrawals.apply(draft, [[sequence, entry]])).get(sequence);
-      if (applied === undefined) continue;
+      if (entry !== undefined) older.set(sequence, { entry, counted: this.#unreadIn(entry) });
+    }
+    const entries = [...older].map(([sequence, { entry }]) => [sequence, entry] as const);
+    const applied = await this.#withdrawals.apply(draft, [...stored, ...entries]);
+    const [changed, gone]: [number[], number[]] = [[], []];
+    for (const [sequence, { entry, counted }] of older) {
+      const withdrawn = applied.get(sequence);
+      if (withdrawn === undefined) continue;
       stored.set(sequence, entry);
       this.#timers.remove(draft, sequence);
-      (applied.silent ? gone : changed).push(sequence);
+      (withdrawn.silent ? gone : changed).push(sequence);
       if (sequence <= record.readUpTo || record.unread >= limits.unreadCounted) continue;
       record.unread -= counted.unread;
       record.mentions -= counted.mentions;

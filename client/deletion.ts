@@ -3,7 +3,7 @@ import { type AccountId, type ConversationId, ErrorCode, FastChatError, idBytes,
 import { equal } from "@fastchat/protocol/seal";
 import { type MessageReference, MessageReferenceSchema } from "@fastchat/protocol/wire/conversation";
 import type { MessagePlace } from "./api.ts";
-import type { OutgoingDeletion, StoredEntry } from "./generated/fastchat/profile/v1/profile_pb.ts";
+import type { OutgoingDeletion } from "./generated/fastchat/profile/v1/profile_pb.ts";
 import { lifetimeOf } from "./lifetimes.ts";
 import { identityOf, storedMessage } from "./log-page.ts";
 import type { Outbox } from "./outbox.ts";
@@ -32,19 +32,14 @@ export async function deleteMessages(
       throw new FastChatError(ErrorCode.NOT_FOUND, { sentence: "There is no such message here, or it is gone already." });
     if (!equal(entry.account, idBytes(account))) throw refusal("delete");
     lifetimes.push(lifetimeOf(message.content));
-    return create(schemas.outgoingDeletion, {
-      sequence,
-      message: toBinary(MessageReferenceSchema, referenceTo(entry, idBytes(message.id))),
-    });
+    const reference = create(MessageReferenceSchema, { device: entry.device, clientMessageId: idBytes(message.id) });
+    return create(schemas.outgoingDeletion, { sequence, message: toBinary(MessageReferenceSchema, reference) });
   });
   const pieces = inPieces(await Promise.all(deletes), () => 0, { bytes: 0, count: limits.withdrawsPerMessage });
   // What disappears by itself leaves nothing, nor does that it was deleted; one that stays says so of all.
   const expiresAfter = lifetimes.includes(0) ? 0 : Math.max(0, ...lifetimes);
   await Promise.all(pieces.map((some) => outbox.delete(id, some, expiresAfter)));
 }
-
-const referenceTo = ({ device }: StoredEntry, clientMessageId: Uint8Array): MessageReference =>
-  create(MessageReferenceSchema, { device, clientMessageId });
 
 /**
  * Those that stand where they stood when they were asked to go, also what is over here by now, for it may not be elsewhere [H4]. A server that was
