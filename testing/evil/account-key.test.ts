@@ -4,7 +4,6 @@ import { applyAccountLinks } from "@fastchat/protocol/chain";
 import { deviceSealingKeyHash, equal, generateSealingKey, sealAccountKey } from "@fastchat/protocol/seal";
 import { type Account, AccountSchema } from "@fastchat/protocol/wire/frames";
 import { expect } from "vitest";
-import { anotherDevice } from "../person.ts";
 import { bodyOf, changedServerFrame, type Script } from "../proxy.ts";
 import { type EvilCase, play, until } from "./case.ts";
 
@@ -45,9 +44,11 @@ const newKeys: EvilCase = {
   rules: "[A2] [P4]",
   async run(stage) {
     const { alice, bob } = await stage.acquaintances();
-    const device = (name: string) =>
-      anotherDevice(stage.system, alice, { profile: `${alice.profile}-${name}` }).then((it) => stage.use(it));
-    const [tablet, lost, stolen] = [await device("tablet"), await device("lost"), await device("stolen")];
+    const [tablet, lost, stolen] = [
+      await stage.deviceOf(alice, "tablet"),
+      await stage.deviceOf(alice, "lost"),
+      await stage.deviceOf(alice, "stolen"),
+    ];
     const by = { case: "account", value: idBytes(alice.me.account) } as const;
     const asked = bodyOf(await stage.connectionOf(alice).ask({ case: "fetchAccount", value: { by, after: 0 } }), "account");
     // The proxy decodes from a Buffer, whose slices share memory.

@@ -1,7 +1,7 @@
 import type { ChatNotice, ClientEvent, NoticeKind } from "@fastchat/client";
 import type { ConversationId } from "@fastchat/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Person, person } from "../person.ts";
+import { anotherDevice, type Person, person } from "../person.ts";
 import { FrameProxy, type ProxiedConnection } from "../proxy.ts";
 import { startSystem, type System } from "../system.ts";
 
@@ -86,6 +86,11 @@ export class Stage implements AsyncDisposable {
   /** The same, for this case alone. */
   async ownHonest(role: string): Promise<Person> {
     return this.#people.use(await this.#cast.unused(role));
+  }
+
+  /** One more device of a person's, under this name; nobody deceives it, unless it comes in elsewhere than the others. */
+  async deviceOf(person: Person, name: string, gateway = this.system.gatewayUrl): Promise<Person> {
+    return this.use(await anotherDevice(this.system, person, { profile: `${person.profile}-${name}`, gateway }));
   }
 
   /** Ends with the stage. */

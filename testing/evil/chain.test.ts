@@ -12,7 +12,7 @@ import { FalseLog } from "./false-log.ts";
 
 async function secondDevice(stage: Stage, of: Person): Promise<{ device: Person; proxy: FrameProxy }> {
   const proxy = stage.use(await FrameProxy.start(stage.system.gatewayUrl));
-  const device = stage.use(await anotherDevice(stage.system, of, { profile: `${of.profile}-2`, gateway: proxy.url }));
+  const device = await stage.deviceOf(of, "2", proxy.url);
   return { device, proxy };
 }
 

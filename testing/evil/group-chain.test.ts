@@ -15,7 +15,6 @@ import {
 import { expect } from "vitest";
 import { takeDump } from "../groups/dump.ts";
 import { agree, hears, say, textsOf, viewOf } from "../groups/group-talk.ts";
-import { anotherDevice } from "../person.ts";
 import { type EvilCase, noticed, play, type Stage, until } from "./case.ts";
 import { makeFakeAccount } from "./fake-account.ts";
 import { FalseLog } from "./false-log.ts";
@@ -227,7 +226,7 @@ const rolledBack: EvilCase = {
     await alice.reopen();
     expect(await viewOf(alice, id)).toEqual(before);
     // A device without memory believes it until something crosses that somebody signed later.
-    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-new`, gateway: stage.proxy.url }));
+    const fresh = await stage.deviceOf(alice, "new", stage.proxy.url);
     await fresh.client.caughtUp(AbortSignal.timeout(20_000));
     await until(fresh, "the old roster", async () => (await viewOf(fresh, id))?.roster.join().includes(name) || undefined);
     await fresh.client.send(id, "is mallory still here?");

@@ -8,16 +8,13 @@ import { create, fromBinary } from "@bufbuild/protobuf";
 import { expect } from "vitest";
 import { lootOf, readableWith, takeDump } from "../groups/dump.ts";
 import { agree, hears, say, textsOf, viewOf } from "../groups/group-talk.ts";
-import { anotherDevice, type Person } from "../person.ts";
+import { anotherDevice } from "../person.ts";
 import { FrameProxy } from "../proxy.ts";
-import { type EvilCase, noticed, play, type Stage, until, warned } from "./case.ts";
+import { type EvilCase, noticed, play, until, warned } from "./case.ts";
 import { pushHead, showingLinks } from "./false-account.ts";
 import { makeFakeAccount } from "./fake-account.ts";
 import { FalseLog } from "./false-log.ts";
 import { goesOn, stagedGroup } from "./group-stage.ts";
-
-const secondDevice = async (stage: Stage, of: Person, gateway = stage.system.gatewayUrl): Promise<Person> =>
-  stage.use(await anotherDevice(stage.system, of, { profile: `${of.profile}-2`, gateway }));
 
 const hiddenRevocation: EvilCase = {
   attack: "split view of one account: a revocation hidden from some members of a group",
@@ -25,7 +22,7 @@ const hiddenRevocation: EvilCase = {
   async run(stage) {
     const group = await stagedGroup(stage, "Carol's tablet", { own: true });
     const { id, alice, bob, carol } = group;
-    const tablet = await secondDevice(stage, carol);
+    const tablet = await stage.deviceOf(carol, "2");
     await until(tablet, "the group", async () => (await viewOf(tablet, id)) ?? undefined);
     await say(tablet, id, "from my tablet");
     await hears(alice, id, "from my tablet");
@@ -74,7 +71,7 @@ const forkedAccount: EvilCase = {
     };
     pushHead(stage.connectionOf(alice), carol, 2);
     await until(alice, "the other branch", () => asked || undefined);
-    const device = await secondDevice(stage, carol);
+    const device = await stage.deviceOf(carol, "2");
     await until(device, "the group", async () => (await viewOf(device, id)) ?? undefined);
     await say(device, id, "which of us is carol?");
     await hears(alice, id, "which of us is carol?");

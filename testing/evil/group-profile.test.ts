@@ -7,7 +7,7 @@ import { expect } from "vitest";
 import { takeDump } from "../groups/dump.ts";
 import { agree, hears, say, viewOf } from "../groups/group-talk.ts";
 import { fastchat } from "../fastchat.ts";
-import { anotherDevice, type Person } from "../person.ts";
+import type { Person } from "../person.ts";
 import { type EvilCase, play, type Stage, until } from "./case.ts";
 import { FalseLog } from "./false-log.ts";
 import { goesOn, type StagedGroup, stagedGroup } from "./group-stage.ts";
@@ -87,7 +87,7 @@ const resealed: EvilCase = {
       for (const who of [alice, bob, carol]) expect(await titleOf(who, group)).toBe("Go club");
     }
     // A device that comes now finds the name of whom it is; and somebody new gets it from who adds them.
-    const fresh = stage.use(await anotherDevice(stage.system, carol, { profile: `${carol.profile}-new` }));
+    const fresh = await stage.deviceOf(carol, "new");
     await until(fresh, "the group", async () => (await viewOf(fresh, id)) ?? undefined);
     expect(await titleOf(fresh, group)).not.toContain("Mallory");
     const dave = await stage.ownHonest("dave");

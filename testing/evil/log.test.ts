@@ -5,7 +5,6 @@ import { type Entry, EntrySchema } from "@fastchat/protocol/wire/conversation";
 import type { Entries } from "@fastchat/protocol/wire/frames";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
-import { anotherDevice } from "../person.ts";
 import { bodyOf } from "../proxy.ts";
 import { type EvilCase, noticed, play } from "./case.ts";
 import { FalseLog } from "./false-log.ts";
@@ -55,7 +54,7 @@ const falseHead = (also: string, withhold: (page: Entries) => void): EvilCase =>
         return frame;
       },
     };
-    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-fresh`, gateway: stage.proxy.url }));
+    const fresh = await stage.deviceOf(alice, "fresh", stage.proxy.url);
     await wait(1_000);
     stage.proxy.script = {};
     await fresh.reopen();

@@ -4,7 +4,6 @@ import { applyAccountLinks } from "@fastchat/protocol/chain";
 import { equal, manifestOf, openVaultEntry, sealVaultEntry, vaultKeysOf } from "@fastchat/protocol/seal";
 import { type VaultContent, VaultContentSchema } from "@fastchat/protocol/wire/vault";
 import { expect } from "vitest";
-import { anotherDevice } from "../person.ts";
 import { bodyOf, changedServerFrame, type Script } from "../proxy.ts";
 import { type EvilCase, until, warned, play } from "./case.ts";
 import { accountOf } from "./false-conversation.ts";
@@ -24,7 +23,7 @@ const rewrittenVault: EvilCase = {
     const { alice, bob, conversation } = await stage.acquaintances();
     const mallory = await stage.ownHonest("mallory");
     await alice.client.setVerified(bob.name, true);
-    const out = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-out` }));
+    const out = await stage.deviceOf(alice, "out");
     await out.client.caughtUp(AbortSignal.timeout(10_000));
     await until(out, "the verified mark", async () =>
       (await out.client.conversation(conversation))?.peer?.verification === "verified" ? true : undefined,
@@ -90,7 +89,7 @@ const rewrittenVault: EvilCase = {
     const peer = (await alice.client.conversation(conversation))!.peer!;
     expect(peer).toMatchObject({ account: bob.me.account, verification: "verified" });
     // A new device knows nothing older; it takes nobody for verified on the word of a device that has ended.
-    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-new`, gateway: stage.proxy.url }));
+    const fresh = await stage.deviceOf(alice, "new", stage.proxy.url);
     await fresh.client.caughtUp(AbortSignal.timeout(10_000)).catch(() => undefined);
     const seen = (await fresh.client.people()).filter(({ verification }) => verification === "verified");
     expect(seen.filter(({ account }) => account !== alice.me.account)).toEqual([]);

@@ -6,7 +6,7 @@ import { equal, random, sealVaultEntry, toHex, vaultKeysOf } from "@fastchat/pro
 import { VaultContentSchema } from "@fastchat/protocol/wire/vault";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
-import { anotherDevice, type Person } from "../person.ts";
+import type { Person } from "../person.ts";
 import { changedServerFrame, type Script } from "../proxy.ts";
 import { type EvilCase, noticed, notices, type Stage, until, warned, play } from "./case.ts";
 import { FalseLog } from "./false-log.ts";
@@ -21,8 +21,8 @@ const revokedOnOldChain: EvilCase = {
   rules: "[G5] [P1] [H3]",
   async run(stage) {
     const { alice, bob } = await stage.acquaintances();
-    const thief = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-thief` }));
-    const third = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-third` }));
+    const thief = await stage.deviceOf(alice, "thief");
+    const third = await stage.deviceOf(alice, "third");
     let old: Pick<SignInFinished, "links" | "wraps" | "accountPublicKey"> | undefined;
     let sealingKeys: Uint8Array[] = [];
     const sent: AppendAccountLink[] = [];
@@ -67,7 +67,7 @@ const revokedOnOldChain: EvilCase = {
 /** Alice's device that was stolen, closed, with what was in it; it has been heard of in the conversation. */
 async function stolenDevice(stage: Stage) {
   const { alice, bob, conversation } = await stage.acquaintances({ ownBob: true });
-  const stolen = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-stolen` }));
+  const stolen = await stage.deviceOf(alice, "stolen");
   await stolen.say(bob.name, "still mine");
   await alice.hears(bob.name, "still mine");
   await stolen.client.close();
@@ -124,7 +124,7 @@ const topmostVersion: EvilCase = {
     await warned(alice, "vault");
     await alice.client.revokeDevices(alice.password, [me.device]);
     await alice.client.setDraft(conversation, "not the last one");
-    const other = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-after` }));
+    const other = await stage.deviceOf(alice, "after");
     await until(other, "the draft", async () =>
       (await other.client.conversation(conversation))?.draft === "not the last one" ? true : undefined,
     );
@@ -139,11 +139,9 @@ const junkInTheVault = (revoker: "one that knows the vault" | "a fresh one"): Ev
     const { alice, bob, secrets } = await stolenDevice(stage);
     await alice.client.setVerified(bob.name, true);
     await alice.client.setNote(bob.name, "from school");
-    const device = (what: string) =>
-      anotherDevice(stage.system, alice, { profile: `${alice.profile}-${what}` }).then((it) => stage.use(it));
     const bobOn = async ({ client }: Person) => (await client.people()).find(({ name }) => name === bob.name);
     const noted = (on: Person) => until(on, "the note", async () => ((await bobOn(on))?.note === "from school" ? true : undefined));
-    await noted(await device("before"));
+    await noted(await stage.deviceOf(alice, "before"));
     {
       await using socket = await RawSocket.signedIn(rawDeviceOf(stage.system, secrets.profile));
       const entries = [{ slot: random(32), generation: 1, version: 1, sealed: random(60) }];
@@ -151,11 +149,11 @@ const junkInTheVault = (revoker: "one that knows the vault" | "a fresh one"): Ev
     }
     await warned(alice, "vault");
     const isFresh = revoker === "a fresh one";
-    const by = isFresh ? await device("fresh") : alice;
+    const by = isFresh ? await stage.deviceOf(alice, "fresh") : alice;
     await warned(by, "vault");
     await by.client.revokeDevices(alice.password, [secrets.profile.me.device]);
     await stage.honestTalk(alice, bob);
-    const after = await device("after");
+    const after = await stage.deviceOf(alice, "after");
     await noted(after);
     // Who knows nothing else takes nobody for verified on the word of a vault that is not as it must be.
     expect((await bobOn(after))?.verification).toBe(isFresh ? "not-verified" : "verified");
@@ -186,7 +184,7 @@ const fullVault = (what: string, drafts: readonly (readonly string[])[]): EvilCa
     for (const texts of drafts) expect(await write(1, ...texts.map(draft))).toBe(true);
     await alice.client.revokeDevices(alice.password, [secrets.profile.me.device]);
     await stage.honestTalk(alice, bob);
-    const after = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-after` }));
+    const after = await stage.deviceOf(alice, "after");
     await until(after, "the note", async () => (await after.client.people()).find(({ note }) => note === "from school"));
   },
 });
@@ -202,13 +200,13 @@ const wrongPin: EvilCase = {
     // Without the manifest, so that the vault is refused.
     let version = 1;
     while (!(await write(version, wrong))) version += 1;
-    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-fresh` }));
+    const fresh = await stage.deviceOf(alice, "fresh");
     await warned(fresh, "vault");
     await until(fresh, "bob", async () => (await fresh.client.people()).find(({ name }) => name === bob.name));
     await stage.honestTalk(fresh, bob);
     await fresh.client.revokeDevices(alice.password, [secrets.profile.me.device]);
     await stage.honestTalk(fresh, bob);
-    const after = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-after` }));
+    const after = await stage.deviceOf(alice, "after");
     await stage.honestTalk(after, bob);
     for (const { client } of [fresh, after]) {
       expect((await client.people()).filter(({ name }) => name === bob.name)).toMatchObject([{ verification: "not-verified", note: "" }]);
@@ -221,7 +219,7 @@ const keptApart: EvilCase = {
   rules: "[C1]",
   async run(stage) {
     const { alice, bob, conversation } = await stage.acquaintances({ ownBob: true });
-    const stolen = stage.use(await anotherDevice(stage.system, bob, { profile: `${bob.profile}-stolen` }));
+    const stolen = await stage.deviceOf(bob, "stolen");
     await stolen.say(alice.name, "still mine");
     await alice.hears(bob.name, "still mine");
     await stolen.client.close();
@@ -257,7 +255,7 @@ const refusedTurn: EvilCase = {
     const carol = await stage.ownHonest("carol");
     const other = await alice.say(carol.name, "hello carol");
     await carol.hears(alice.name, "hello carol");
-    const lost = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-lost` }));
+    const lost = await stage.deviceOf(alice, "lost");
     stage.proxy.script = {
       toServer: (frame, connection) => {
         if (frame.body.case !== "appendLink" || !equal(frame.body.value.conversation, idBytes(conversation))) return frame;

@@ -1,11 +1,11 @@
 import { create } from "@bufbuild/protobuf";
-import type { NoticeKind } from "@fastchat/client";
+import type { ClientEvent, NoticeKind } from "@fastchat/client";
 import type { ConversationId } from "@fastchat/protocol";
 import { idBytes } from "@fastchat/protocol";
 import { random } from "@fastchat/protocol/seal";
 import { type Entry, EntrySchema } from "@fastchat/protocol/wire/conversation";
 import { expect } from "vitest";
-import { anotherDevice, type Person } from "../person.ts";
+import type { Person } from "../person.ts";
 import { bodyOf } from "../proxy.ts";
 import { rawDeviceOf } from "../raw-device.ts";
 import { type EvilCase, noticed, play, type Stage, until } from "./case.ts";
@@ -136,13 +136,18 @@ const moved: EvilCase = {
     await alice.hears(bob.name, "on the false log");
     // A device that comes after the server has become honest sees what was really said.
     stage.proxy.script = {};
-    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-2`, gateway: stage.proxy.url }));
+    const fresh = await stage.deviceOf(alice, "2", stage.proxy.url);
     await stage.honestTalk(fresh, bob);
     expect((await fresh.messages(bob.name)).map(({ text }) => text)).toEqual(
       expect.arrayContaining(["hello bob", "hello alice", "one", "on the false log"]),
     );
   },
 };
+
+function notTold(events: readonly ClientEvent[], text: string): void {
+  const told = events.flatMap((event) => (event.kind === "items" ? event.items : []));
+  expect(told.filter((item) => item.kind === "message" && item.text === text)).toEqual([]);
+}
 
 const overAgain: EvilCase = {
   attack: "an expired message repeated by the server, as if it had just been written",
@@ -164,11 +169,10 @@ const overAgain: EvilCase = {
     await bob.say(alice.name, "one");
     await alice.hears(bob.name, "one");
     // Nor does a device that never had it show it.
-    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-2`, gateway: stage.proxy.url }));
+    const fresh = await stage.deviceOf(alice, "2", stage.proxy.url);
     await fresh.hears(bob.name, "one");
     for (const each of [alice, fresh]) expect(await each.texts(bob.name)).not.toContain(secret);
-    const told = alice.events.slice(seen).flatMap((event) => (event.kind === "items" ? event.items : []));
-    expect(told.filter((item) => item.kind === "message" && item.text === secret)).toEqual([]);
+    notTold(alice.events.slice(seen), secret);
     await stage.honestTalk(alice, bob);
   },
 };
@@ -177,21 +181,26 @@ const overAgain: EvilCase = {
 const shownWith = async (person: Person, other: Person): Promise<string[]> =>
   (await person.messages(other.name)).map(({ text, deleted }) => (deleted ? "(deleted)" : text));
 
+/** Bob's newest message, which he deleted, with its entry as the server had it; alice has read it, but maybe not yet that it is gone. */
+async function deletedMessage(stage: Stage) {
+  const { alice, bob, conversation } = await stage.acquaintances();
+  const secret = "I should not have said that";
+  await bob.say(alice.name, secret);
+  await alice.hears(bob.name, secret);
+  const kept = (await realLog(stage, alice, conversation)).at(-1)!;
+  const { id } = (await bob.messages(alice.name)).find(({ text }) => text === secret)!;
+  await bob.client.deleteMessages(conversation, [{ sequence: kept.sequence, id }]);
+  return { alice, bob, conversation, secret, kept };
+}
+
 const deletedAgain: EvilCase = {
   attack: "a deleted message repeated by the server, or given as if it had not been deleted",
   rules: "[S2] [S5]",
   async run(stage) {
-    const { alice, bob, conversation } = await stage.acquaintances();
-    const secret = "I should not have said that";
-    await bob.say(alice.name, secret);
-    await alice.hears(bob.name, secret);
-    const before = await realLog(stage, alice, conversation);
-    const place = before.length;
-    const { id } = (await bob.messages(alice.name)).find(({ text }) => text === secret)!;
-    await bob.client.deleteMessages(conversation, [{ sequence: place, id }]);
+    const { alice, bob, conversation, secret, kept } = await deletedMessage(stage);
+    const place = kept.sequence;
     await until(alice, "it go", async () => ((await alice.texts(bob.name)).includes(secret) ? undefined : true));
     // The server has it still: at its place, and once more behind what comes next.
-    const kept = before[place - 1]!;
     const edit: Edit = (log) =>
       log.flatMap((entry, index) =>
         index === place - 1 ? [kept] : index === place + 1 ? [create(EntrySchema, { ...kept, time: entry.time }), entry] : [entry],
@@ -200,14 +209,13 @@ const deletedAgain: EvilCase = {
     const seen = alice.events.length;
     await bob.say(alice.name, "one");
     await alice.hears(bob.name, "one");
-    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-2`, gateway: stage.proxy.url }));
+    const fresh = await stage.deviceOf(alice, "2", stage.proxy.url);
     await fresh.hears(bob.name, "one");
     for (const each of [alice, fresh]) {
       expect(await shownWith(each, bob)).not.toContain(secret);
       expect((await shownWith(each, bob)).filter((text) => text === "(deleted)").length).toBeLessThan(3);
     }
-    const told = alice.events.slice(seen).flatMap((event) => (event.kind === "items" ? event.items : []));
-    expect(told.filter((item) => item.kind === "message" && item.text === secret)).toEqual([]);
+    notTold(alice.events.slice(seen), secret);
     await stage.honestTalk(alice, bob);
   },
 };
@@ -216,14 +224,7 @@ const deletedElsewhere: EvilCase = {
   attack: "a deleted message repeated by the server in the newest page, before the deletion is read",
   rules: "[S5]",
   async run(stage) {
-    const { alice, bob, conversation } = await stage.acquaintances();
-    const secret = "I should not have said that";
-    await bob.say(alice.name, secret);
-    await alice.hears(bob.name, secret);
-    const before = await realLog(stage, alice, conversation);
-    const kept = before.at(-1)!;
-    const { id } = (await bob.messages(alice.name)).find(({ text }) => text === secret)!;
-    await bob.client.deleteMessages(conversation, [{ sequence: kept.sequence, id }]);
+    const { alice, bob, conversation, secret, kept } = await deletedMessage(stage);
     await bob.client.sendAll(
       conversation,
       Array.from({ length: 80 }, (_, place) => `number ${place}`),
@@ -232,7 +233,7 @@ const deletedElsewhere: EvilCase = {
     await alice.hears(bob.name, "the last one");
     const edit: Edit = (log) => [...log.slice(0, -1), create(EntrySchema, { ...kept, time: log.at(-1)!.time }), log.at(-1)!];
     stage.proxy.script = new FalseLog(conversation, edit).script;
-    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-2`, gateway: stage.proxy.url }));
+    const fresh = await stage.deviceOf(alice, "2", stage.proxy.url);
     await fresh.hears(bob.name, "the last one");
     await until(fresh, "all of it", async () => ((await fresh.client.conversation(conversation))?.oldest === 1 ? true : undefined));
     expect(await shownWith(fresh, bob)).not.toContain(secret);
@@ -266,13 +267,13 @@ const deletedByOthers: EvilCase = {
     for (const each of deletions) expect(await modified.send(conversation, each)).toBe("appended");
     await bob.reopen();
     await stage.honestTalk(alice, bob);
-    const fresh = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-2`, gateway: stage.proxy.url }));
+    const fresh = await stage.deviceOf(alice, "2", stage.proxy.url);
     await stage.honestTalk(fresh, bob);
     for (const each of [alice, fresh]) expect(await shownWith(each, bob)).toEqual(expect.arrayContaining(["alice stays", "bob stays"]));
     // What he withdraws without a word of it is his alone, and everybody sees that the server does not give it.
     const silent = await modified.deletion(conversation, [his!.sequence], []);
     expect(await modified.send(conversation, silent)).toBe("appended");
-    const late = stage.use(await anotherDevice(stage.system, alice, { profile: `${alice.profile}-3`, gateway: stage.proxy.url }));
+    const late = await stage.deviceOf(alice, "3", stage.proxy.url);
     await noticed(late, conversation, ["contradiction"]);
     expect(await shownWith(late, bob)).toContain("alice stays");
   },
