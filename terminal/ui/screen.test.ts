@@ -78,6 +78,35 @@ test("what shows at any scroll position is one piece of the whole transcript", (
   );
 });
 
+test("[S5] what shrinks under the eye leaves one piece of the whole transcript, and shows itself", () => {
+  fc.assert(
+    fc.property(
+      someMessages.filter(({ length }) => length > 0),
+      fc.integer({ min: 1, max: 25 }),
+      fc.array(fc.integer({ min: -30, max: 30 }), { maxLength: 6 }),
+      fc.func(fc.boolean()),
+      fc.integer({ min: 10, max: 60 }),
+      (messages, height, moves, isDeleted, width) => {
+        const look: Look = { width: 20, now: morning, serverNow: morning, words: false, dense: false, me: "alice", pictures: noPictures };
+        let before: Transcript = { entries: merge([], messages), position: { kind: "bottom" }, unreadAfter: undefined, selected: undefined };
+        for (const move of moves) before = { ...before, position: scrolled(before, move, height, look) };
+        const left = messages.map((each) => (isDeleted(each.sequence) ? { ...each, text: "", deleted: true } : each));
+        const after = { ...before, entries: merge([], left) };
+        const whole = after.entries.flatMap((_, index) => entryRows(after, index, { ...look, width })).map(rowText);
+        const { rows, first, last } = windowOf(after, height, { ...look, width });
+        const shown = rows.map(rowText);
+        expect(whole.join("\n")).toContain(shown.join("\n"));
+        expect(shown.length).toBe(Math.min(height, whole.length));
+        const { position } = before;
+        const at = position.kind === "at" ? after.entries.findIndex(({ key }) => key === position.key) : after.entries.length - 1;
+        expect([first <= at, at <= last]).toEqual([true, true]);
+        scrolled(after, -1, height, { ...look, width });
+      },
+    ),
+    { numRuns: large ? 2_000 : 200 },
+  );
+});
+
 test("a chat opened at an entry shows it first", () => {
   const messages = Array.from({ length: 40 }, (_, index) => message(withBob, index + 1, `number ${index + 1}`));
   const look: Look = { width: 40, now: morning, serverNow: morning, words: false, dense: true, me: "alice", pictures: noPictures };

@@ -191,24 +191,26 @@ export interface Window {
   readonly atBottom: boolean;
 }
 
-function anchor(transcript: Transcript): { index: number; rowsBelow: number } {
+/** The lowest entry that shows, and how many of its rows do not: none of an entry that has no more than those by now. */
+function anchor(transcript: Transcript, look: Look): { index: number; rowsBelow: number } {
   const { entries, position } = transcript;
-  if (position.kind === "bottom") return { index: entries.length - 1, rowsBelow: 0 };
-  const index = entries.findLastIndex(({ key }) => key === position.key);
-  return index < 0 ? { index: entries.length - 1, rowsBelow: 0 } : { index, rowsBelow: position.rowsBelow };
+  const index = position.kind === "bottom" ? -1 : entries.findLastIndex(({ key }) => key === position.key);
+  if (position.kind === "bottom" || index < 0) return { index: entries.length - 1, rowsBelow: 0 };
+  const { rowsBelow } = position;
+  return { index, rowsBelow: rowsBelow < entryRows(transcript, index, look).length ? rowsBelow : 0 };
 }
 
 /** The rows that show at a position; costs what is visible, however long the history is. */
 export function windowOf(transcript: Transcript, height: number, look: Look): Window {
   const { entries } = transcript;
   if (entries.length === 0 || height <= 0) return { rows: [], first: 0, last: 0, atTop: true, atBottom: true };
-  const bottom = anchor(transcript);
+  const bottom = anchor(transcript, look);
   let rows: Row[] = [];
   let first = bottom.index;
   let complete = false;
   for (let index = bottom.index; index >= 0 && rows.length < height; index--) {
     const block = entryRows(transcript, index, look);
-    const shown = index === bottom.index ? block.slice(0, Math.max(0, block.length - bottom.rowsBelow)) : block;
+    const shown = index === bottom.index ? block.slice(0, block.length - bottom.rowsBelow) : block;
     first = index;
     complete = index === 0 && rows.length + shown.length <= height;
     rows = [...shown, ...rows];
@@ -234,7 +236,7 @@ export function windowOf(transcript: Transcript, height: number, look: Look): Wi
 export function scrolled(transcript: Transcript, by: number, height: number, look: Look): Position {
   const { entries } = transcript;
   if (entries.length === 0) return { kind: "bottom" };
-  let { index, rowsBelow } = anchor(transcript);
+  let { index, rowsBelow } = anchor(transcript, look);
   if (by > 0) {
     let above = -rowsBelow;
     for (let at = index; at >= 0 && above < height + by; at--) above += entryRows(transcript, at, look).length;
