@@ -59,7 +59,7 @@ test("an archive holds everything of the account: conversations of every standin
   const group = await alice.client.groups.create({ name: "Chess club", description: "On Mondays", members: ["bob"] });
   await alice.client.groups.setProfile(group, { picture: bombPng(64, 64) });
   await carol.say("alice", "do you know me?");
-  await expect.poll(async () => (await alice.client.requests()).count).toBe(1);
+  await expect.poll(() => alice.texts("carol"), { timeout: 30_000 }).toEqual(["do you know me?"]);
   const steps: ExportProgress[] = [];
   const { stream, summary } = await archiveOf(alice.client, { lock: plain, onProgress: (step) => steps.push(step) });
   const files = await filesIn(stream);
