@@ -5,14 +5,16 @@ import { type ListEntry, listEntries } from "./list.ts";
 import { type ConversationId, type Effect, type State, type Step, findConversation, step, withChat } from "./state.ts";
 import { topAt } from "./transcript.ts";
 
-/** A chat opens at its first unread message, unless all of them fit. */
+/** A chat opens at the first unread message of somebody else, which has the unread line above it, unless all behind it fit. */
 export function atFirstUnread(state: State, id: ConversationId): State {
   return withChat(state, id, (chat) => {
-    if (chat.unreadAfter === undefined) return chat;
-    const first = chat.entries.findIndex(({ place }) => place > chat.unreadAfter!);
-    if (first < 0) return chat;
+    const { entries, unreadAfter } = chat;
+    if (unreadAfter === undefined) return chat;
+    const first = entries.findIndex(({ place, item }) => place > unreadAfter && item.kind === "message" && !item.mine);
+    if (first < 0) return { ...chat, unreadAfter: undefined };
     const layout = layoutOf(state);
-    return { ...chat, position: topAt(chat, first, layout.transcriptHeight, lookOf(state, layout)) };
+    const lined = { ...chat, unreadAfter: entries[first]!.place - 1 };
+    return { ...lined, position: topAt(lined, first, layout.transcriptHeight, lookOf(state, layout)) };
   });
 }
 

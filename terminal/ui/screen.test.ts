@@ -1,3 +1,4 @@
+import type { ChatItem } from "@fastchat/client";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { cells } from "../cells.ts";
@@ -17,6 +18,7 @@ import {
   group,
   key,
   message,
+  notice,
   morning,
   noPictures,
   openGroup,
@@ -88,7 +90,12 @@ test("[S5] what shrinks under the eye leaves one piece of the whole transcript, 
       fc.integer({ min: 10, max: 60 }),
       (messages, height, moves, isDeleted, width) => {
         const look: Look = { width: 20, now: morning, serverNow: morning, words: false, dense: false, me: "alice", pictures: noPictures };
-        let before: Transcript = { entries: merge([], messages), position: { kind: "bottom" }, unreadAfter: undefined, selected: undefined };
+        let before: Transcript = {
+          entries: merge([], messages),
+          position: { kind: "bottom" },
+          unreadAfter: undefined,
+          selected: undefined,
+        };
         for (const move of moves) before = { ...before, position: scrolled(before, move, height, look) };
         const left = messages.map((each) => (isDeleted(each.sequence) ? { ...each, text: "", deleted: true } : each));
         const after = { ...before, entries: merge([], left) };
@@ -287,6 +294,16 @@ test("the unread line stays while more comes, and goes when the chat is left", (
     .presses(key("u", { ctrl: true }), key("tab"), key("tab", { shift: true }));
   expect(alice.state.open).toBe(withBob.id);
   expect(shows(alice, "new messages")).toBe(false);
+});
+
+test("the line of what is new stands above what somebody else wrote", () => {
+  const unread = talk(bob, { unread: 1, readUpTo: 0 });
+  const opened = (items: readonly ChatItem[]): string[] => screenOf(new Alice().knows(unread).opens(unread, items));
+  const mine = [notice(unread, 1, "membership", "You began this."), message(unread, 2, "my own", { mine: true })];
+  expect(opened(mine).some((row) => row.includes("new messages"))).toBe(false);
+  const screen = opened([...mine, message(unread, 3, "bob answers"), message(unread, 4, "and I", { mine: true })]);
+  const rowOf = (words: string): number => screen.findIndex((row) => row.includes(words));
+  expect([rowOf("my own") < rowOf("new messages"), rowOf("new messages") < rowOf("bob answers")]).toEqual([true, true]);
 });
 
 test("only what is seen is marked as read", () => {
