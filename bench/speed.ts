@@ -1,6 +1,6 @@
 /**
  * What does a delivered message cost beside a bare baseline? README.md says the method and what came out:
- * `node bench/speed.ts [seconds] [work…]`.
+ * `node bench/speed.ts [seconds] [work…]`. With PROFILES=folder each server writes a profile of all there, to be opened in the browser's tools.
  */
 import { setTimeout as wait } from "node:timers/promises";
 import { randomBytes } from "node:crypto";
@@ -43,7 +43,11 @@ const wanted = process.argv.slice(3);
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 
 await noise();
-await using system = await startSystem({ servers: 2 });
+const { PROFILES } = process.env;
+await using system = await startSystem({
+  servers: 2,
+  environment: PROFILES === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${PROFILES}` },
+});
 const client = new pg.Client(system.databaseUrl);
 await client.connect();
 await client.query("CREATE DATABASE baseline");
@@ -62,6 +66,7 @@ for (const load of loads) {
   await onFastChat(load, users, conversations);
 }
 await client.end();
+if (PROFILES !== undefined) await Promise.all(system.processes.map((each) => each.stop()));
 
 function planOf(
   load: Load,
