@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { WebSocket } from "ws";
 import { Histogram } from "./histogram.ts";
 import type { CrowdPlan, CrowdReport, CrowdWord, ParentWord, Work } from "./plan.ts";
-import { BODY_HEAD_BYTES, helloPacket, now, type OutgoingMessage, readPacket, sendPacket } from "./wire.ts";
+import { BODY_HEAD_BYTES, fetchPacket, helloPacket, now, type OutgoingMessage, readPacket, sendPacket } from "./wire.ts";
 
 // A process of its own with many people in it: `fork`ed with a CrowdPlan as its first message.
 
@@ -56,7 +56,12 @@ class Crowd {
     this.#due = 0;
     const writers = this.people.filter(({ conversations }) => conversations.length > 0);
     if (work.kind === "closed") {
-      for (const person of writers) for (let count = 0; count < work.window; count++) person.write(now());
+      for (const person of writers)
+        for (let count = 0; count < Math.min(work.window, work.each ?? work.window); count++) person.write(now());
+      return;
+    }
+    if (work.kind === "drain") {
+      for (const [index, person] of this.people.entries()) person.fetch(Buffer.from(work.conversations[index]!, "hex"), 0);
       return;
     }
     const perMicrosecond = work.perSecond / 1_000_000;
@@ -74,7 +79,9 @@ class Crowd {
 
   /** An acknowledgement came: the next one goes out in a closed loop. */
   answered(person: Person): void {
-    if (this.#work?.kind === "closed") person.write(now());
+    if (this.#work?.kind !== "closed") return;
+    const { each = Number.POSITIVE_INFINITY } = this.#work;
+    if (person.written < each) person.write(now());
   }
 
   report(): CrowdReport {
@@ -153,6 +160,15 @@ class Person {
     this.#crowd.sent++;
   }
 
+  get written(): number {
+    return this.#request - 1;
+  }
+
+  /** The entries behind a place, and all that follow. */
+  fetch(conversation: Uint8Array, after: number): void {
+    this.#socket.send(fetchPacket(++this.#request, conversation, after));
+  }
+
   close(): void {
     this.#socket.removeAllListeners("close");
     this.#socket.terminate();
@@ -180,7 +196,9 @@ class Person {
       },
       refused: (_request, code) => this.#crowd.fault(`a message was refused with ${code}`),
       entry: (conversation, sequence, ciphertext) => this.#take(conversation, sequence, ciphertext, at),
-      head: () => undefined,
+      page: (conversation, last, head) => {
+        if (last > 0 && last < head) this.fetch(conversation, last);
+      },
       move: () => this.#crowd.fault("a socket was asked to move"),
     });
   }

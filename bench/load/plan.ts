@@ -15,8 +15,10 @@ export interface CrowdPlan {
 }
 
 export type Work =
-  /** So many unanswered messages of each writer at any time. */
-  | { readonly kind: "closed"; readonly window: number }
+  /** So many unanswered messages of each writer at any time; of each so many in all, where that is said. */
+  | { readonly kind: "closed"; readonly window: number; readonly each?: number }
+  /** Everybody fetches what is in these, as far as it is theirs: the conversation of the same place. */
+  | { readonly kind: "drain"; readonly conversations: readonly string[] }
   /** So many of this crowd's in a second, each at its time whatever happens to those before. */
   | { readonly kind: "open"; readonly perSecond: number };
 

@@ -42,14 +42,20 @@ export function sendPacket(messages: readonly OutgoingMessage[]): Uint8Array {
   return writer.finish();
 }
 
+/** Asks for a page of a log. */
+export function fetchPacket(request: number, conversation: Uint8Array, after: number): Uint8Array {
+  const body = { case: "fetchEntries", value: { conversation, after, limit: limits.entriesPerPage } } as const;
+  return toBinary(ClientPacketSchema, create(ClientPacketSchema, { frames: [{ request, body }] }));
+}
+
 export interface Heard {
   welcomed(): void;
   sent(request: number): void;
   refused(request: number, code: number): void;
   /** A message of a conversation, in the order of the packet. `ciphertext` is undefined where the body is none that a crowd made. */
   entry(conversation: Uint8Array, sequence: number, ciphertext: Uint8Array | undefined): void;
-  /** Word that a log is longer than what came. */
-  head(conversation: Uint8Array, head: number): void;
+  /** That was a page that was asked for: its last entry, 0 where it holds none, and that of the log. */
+  page(conversation: Uint8Array, last: number, head: number): void;
   move(): void;
 }
 
@@ -83,7 +89,7 @@ function readFrame(reader: BinaryReader, length: number, heard: Heard): void {
         heard.sent(request);
         break;
       case 14:
-        readEntries(reader, reader.uint32(), heard);
+        readEntries(reader, reader.uint32(), request, heard);
         break;
       case 29:
         reader.skip(type);
@@ -106,19 +112,23 @@ function readCode(reader: BinaryReader, length: number): number {
   return code;
 }
 
-function readEntries(reader: BinaryReader, length: number, heard: Heard): void {
+function readEntries(reader: BinaryReader, length: number, request: number, heard: Heard): void {
   const end = reader.pos + length;
   let conversation: Uint8Array = new Uint8Array();
+  let last = 0;
+  let head = 0;
   while (reader.pos < end) {
     const [number, type] = reader.tag();
     if (number === 1) conversation = reader.bytes();
-    else if (number === 2) readEntry(reader, reader.uint32(), conversation, heard);
-    else if (number === 3) heard.head(conversation, reader.uint32());
+    else if (number === 2) last = readEntry(reader, reader.uint32(), conversation, heard);
+    else if (number === 3) head = reader.uint32();
     else reader.skip(type);
   }
+  if (request !== 0) heard.page(conversation, last, head);
 }
 
-function readEntry(reader: BinaryReader, length: number, conversation: Uint8Array, heard: Heard): void {
+/** Its sequence number. */
+function readEntry(reader: BinaryReader, length: number, conversation: Uint8Array, heard: Heard): number {
   const end = reader.pos + length;
   let sequence = 0;
   let ciphertext: Uint8Array | undefined;
@@ -135,4 +145,5 @@ function readEntry(reader: BinaryReader, length: number, conversation: Uint8Arra
     } else reader.skip(type);
   }
   heard.entry(conversation, sequence, ciphertext);
+  return sequence;
 }

@@ -92,10 +92,15 @@ const packed = (items: readonly AppendItem[], column: (item: AppendItem) => Uint
 const packedIds = (items: readonly AppendItem[], column: (item: AppendItem) => string): Buffer =>
   Buffer.from(items.map(column).join(""), "hex");
 
+/** What is higher would fail the whole batch, and no conversation comes near. */
+const storable = (epoch: number): number => Math.min(epoch, largestInteger);
+
 /** Throws the database's error. */
 async function appendTogether(pool: Pick<pg.Pool, "query">, items: readonly AppendItem[], now: number): Promise<readonly AppendVerdict[]> {
   const sums = new Map<ConversationId, { count: number; lowest: number; highest: number; place: number }>();
-  const ordinals = items.map(({ conversation, epoch }) => {
+  const ordinals = items.map((item) => {
+    const { conversation } = item;
+    const epoch = storable(item.epoch);
     const sum = sums.get(conversation);
     if (sum === undefined) sums.set(conversation, { count: 1, lowest: epoch, highest: epoch, place: 0 });
     else {
@@ -121,7 +126,7 @@ async function appendTogether(pool: Pick<pg.Pool, "query">, items: readonly Appe
       ids(conversations),
       integers(sorted.map(({ count }) => count)),
       integers(sorted.map(({ lowest }) => lowest)),
-      integers(sorted.map(({ highest }) => Math.min(highest, largestInteger))),
+      integers(sorted.map(({ highest }) => highest)),
       integers(places),
       integers(ordinals),
       packedIds(items, ({ account }) => account),
@@ -189,8 +194,7 @@ async function appendJudged(pool: Pick<pg.Pool, "query">, items: readonly Append
         packedIds(items, ({ account }) => account),
         packedIds(items, ({ device }) => device),
         packedIds(items, ({ clientMessageId }) => clientMessageId),
-        // What is higher would fail the whole batch, and no conversation comes near.
-        items.map(({ epoch }) => Math.min(epoch, largestInteger)),
+        items.map(({ epoch }) => storable(epoch)),
         items.map(({ body }) => body.length),
         packed(items, ({ body }) => body),
         now,

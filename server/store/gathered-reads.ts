@@ -1,6 +1,7 @@
 import { type ConversationId, limits } from "@fastchat/protocol";
 import type { Database } from "./database.ts";
 import type { StoredEntry } from "./entries.ts";
+import { PACKED, type PackedEntries, unpackEntries } from "./packed-entries.ts";
 
 interface Asked {
   readonly conversation: ConversationId;
@@ -10,18 +11,17 @@ interface Asked {
 }
 
 const AFTER = `
-  SELECT (asked.place - 1)::integer AS place, e.sequence, e.time, e.account, e.device, e.kind, e.body
+  SELECT (asked.place - 1)::integer AS place, e.*
   FROM unnest($1::bytea[], $2::bigint[]) WITH ORDINALITY AS asked (conversation, after, place)
   CROSS JOIN LATERAL (
-    SELECT * FROM (
+    SELECT ${PACKED} FROM (
       SELECT sequence, time, account, device, kind, body,
         sum(octet_length(body) + 100) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING) AS bytes
       FROM entry WHERE conversation = asked.conversation AND sequence > asked.after
       ORDER BY sequence LIMIT $3
     ) AS page
     WHERE bytes <= $4 OR sequence = asked.after + 1
-  ) e
-  ORDER BY asked.place, e.sequence`;
+  ) e`;
 
 /** Conversations that one statement reads. */
 const MOST_TOGETHER = 128;
@@ -73,7 +73,7 @@ export class GatheredReads {
   }
 
   async #pages(asked: readonly Asked[]): Promise<StoredEntry[][]> {
-    const { rows } = await this.#database.pool.query<StoredEntry & { place: number }>({
+    const { rows } = await this.#database.pool.query<PackedEntries & { place: number }>({
       name: "entries-after-together",
       text: AFTER,
       values: [
@@ -83,8 +83,8 @@ export class GatheredReads {
         MOST_BYTES_OF_EACH,
       ],
     });
-    const pages = asked.map((): StoredEntry[] => []);
-    for (const { place, ...entry } of rows) pages[place]!.push(entry);
+    const pages: StoredEntry[][] = [];
+    for (const { place, ...packed } of rows) pages[place] = unpackEntries(packed);
     return pages;
   }
 }
