@@ -96,6 +96,7 @@ class RunningChatServer implements ChatServer {
     const hints = new HintLine({
       bus,
       run: this.#run,
+      heard,
       log,
       onHints: (message) => {
         // Heads first: a push waits behind a link that may have put somebody out.
