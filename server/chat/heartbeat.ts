@@ -2,6 +2,7 @@ import { limits } from "@fastchat/protocol";
 import { reasonOf } from "../events.ts";
 import { seeDevices } from "../store/accounts.ts";
 import { beat, enterPresence, forgetDeadServers, type HeardHeartbeat, type Heartbeat, isFresh, readHeartbeats } from "../store/servers.ts";
+import { forgetSignInAttempts } from "../store/sign-in-attempts.ts";
 import type { ChatContext } from "./context.ts";
 
 /** What changes from one heartbeat to the next. */
@@ -58,6 +59,7 @@ export class Heart {
       // Beside the beat, which must not be late for it; what fails is told by the next one.
       void seeDevices(database, delivery.devices(), limits.deviceSeenEveryMs).catch(() => undefined);
       await forgetDeadServers(database);
+      await forgetSignInAttempts(database);
     } catch (error) {
       log.event("warn", "heartbeat-failed", { reason: reasonOf(error) });
     }

@@ -29,6 +29,7 @@ export async function startRecovery(gateway: GatewayContext, body: RecoveryStart
     account: found?.account ?? randomBytes(32).toString("hex"),
     record: recordTag(stored?.record ?? randomBytes(32)),
     address,
+    run: gateway.run,
   };
   return create(RecoveryStartedSchema, { state: gateway.states.seal("recovery", limits.signInStateMs, content) });
 }
