@@ -20,6 +20,10 @@ export interface HintLineOptions {
   readonly onHints: (message: HintMessage) => void;
   /** Hints were missed: read the heads of what is watched here, once. */
   readonly onMissed: () => void;
+  /** The bus was away and is back; `onMissed` follows. */
+  readonly onInterrupted?: () => void;
+  /** The bus did not take a notification. */
+  readonly onUnsent?: () => void;
 }
 
 /**
@@ -48,7 +52,10 @@ export class HintLine {
     for (const { run, hints } of options.heard) this.#heard.set(run, hints);
     options.bus.subscribe({
       message: (payload) => this.#hear(payload),
-      interrupted: () => options.onMissed(),
+      interrupted: () => {
+        options.onInterrupted?.();
+        options.onMissed();
+      },
     });
   }
 
@@ -116,6 +123,7 @@ export class HintLine {
           await bus.publish(payload);
         } catch (error) {
           log.event("debug", "bus-publish-failed", { reason: reasonOf(error) });
+          this.#options.onUnsent?.();
         }
       }
     }

@@ -104,6 +104,8 @@ class RunningChatServer implements ChatServer {
         for (const hint of message.hints) hearHint(this.#chat, hint);
       },
       onMissed: () => this.#missed.repair(),
+      onInterrupted: () => metrics.busInterruptions.inc(),
+      onUnsent: () => metrics.unsentHints.inc(),
     });
     this.#chat = {
       database,

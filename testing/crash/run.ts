@@ -187,15 +187,11 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
         await wait(options.freezeMs);
         return system.nats!.thaw();
       case "part-nats":
-        // One server after the other hears and says nothing any more, first at once and then without being told.
-        for (const { nats } of system.servers) {
-          nats!.cut();
+        // One server after the other hears and says nothing any more, and is told so or not.
+        for (const [index, { nats }] of system.servers.entries()) {
+          if (index === 0) nats!.cut();
           nats!.hold();
-          await wait(options.freezeMs / 2);
-          nats!.release();
-          await wait(random() * 500);
-          nats!.hold();
-          await wait(options.freezeMs);
+          await wait(index === 0 ? options.hintlessMs : options.freezeMs);
           nats!.release();
         }
         return;
