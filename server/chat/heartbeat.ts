@@ -7,7 +7,7 @@ import type { ChatContext } from "./context.ts";
 import { endShutOut } from "./shut-out.ts";
 
 /** How often something is done beside the beat that need not be at every one. */
-const BEATS = { betweenLooks: 10, betweenCleanUps: 30 };
+const BEATS = { betweenLooks: 5, betweenCleanUps: 30 };
 
 /** What changes from one heartbeat to the next. */
 export type Load = Pick<Heartbeat, "connections" | "bytesPerSecond" | "draining">;

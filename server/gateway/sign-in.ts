@@ -22,7 +22,7 @@ import {
   SignInStartedSchema,
 } from "@fastchat/protocol/wire/gateway";
 import { server } from "@serenity-kit/opaque";
-import { findAccount, newestAccountKey, readAccountLinks, readSignInRecord, readWraps } from "../store/accounts.ts";
+import { findSignIn, newestAccountKey, readAccountLinks, readSignInRecord, readWraps } from "../store/accounts.ts";
 import { readRecordedLinks } from "../store/conversations.ts";
 import { giveBackSignInAttempt, type SignInAttempt, takeSignInAttempt } from "../store/sign-in-attempts.ts";
 import { fromText, type GatewayContext, recordTag, setupOf, toText } from "./context.ts";
@@ -56,8 +56,8 @@ const attemptOf = ({ secrets }: GatewayContext, name: string, address: string): 
 export async function startSignIn(gateway: GatewayContext, body: SignInStart, address: string): Promise<SignInStarted> {
   const name = checkName(body.name);
   await takeSignIn(gateway, name, address);
-  const account = await findAccount(gateway.database, { name });
-  const stored = account === undefined || account.closed ? undefined : await readSignInRecord(gateway.database, account.account);
+  const account = await findSignIn(gateway.database, name);
+  const stored = account?.stored;
   if (stored === undefined && gateway.signInAnswers === "distinct") {
     gateway.log.event("info", "sign-in", { outcome: "no-such-user" });
     throw new FastChatError(account?.closed === true ? ErrorCode.ACCOUNT_CLOSED : ErrorCode.NO_SUCH_USER);
