@@ -164,7 +164,7 @@ export function busContract(name: string, { ready = () => undefined, port, open:
     await hearsAgain(one, slowEar);
     const heard = slowEar.heard.filter((payload) => payload !== "again");
     expect(isPartInOrder(heard, payloads)).toBe(true);
-    if (slowEar.interruptions() === 0) expect(heard).toHaveLength(payloads.length);
+    expect(heard.length === payloads.length || slowEar.interruptions() > 0).toBe(true);
   });
 
   test(`${name}: what is closed hears nothing more, publishes nothing, and connects no more`, async ({ skip }) => {

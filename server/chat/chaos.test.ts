@@ -28,7 +28,7 @@ for (const name of ["NOTIFY", "NATS"]) {
   }) => {
     if (name === "NATS") TestNats.orSkip(skip);
     const counts = await talk(name === "NATS" ? { openBus: overNats } : {});
-    expect(counts.every(({ dropped, duplicated, delayed }) => Math.min(dropped, duplicated, delayed) > 0)).toBe(true);
+    for (const what of ["dropped", "duplicated", "delayed"] as const) expect(counts.some((each) => each[what] > 0)).toBe(true);
   });
 }
 

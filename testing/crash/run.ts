@@ -181,11 +181,13 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
         await system.nats!.kill();
         counts.processesKilled += 1;
         await wait(options.hintlessMs);
-        return await system.nats!.start();
+        await system.nats!.start();
+        return undefined;
       case "freeze-nats":
         system.nats!.freeze();
         await wait(options.freezeMs);
-        return system.nats!.thaw();
+        system.nats!.thaw();
+        return undefined;
       case "part-nats":
         // One server after the other hears and says nothing any more, and is told so or not.
         for (const [index, { nats }] of system.servers.entries()) {
