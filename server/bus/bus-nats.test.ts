@@ -75,6 +75,20 @@ test("NATS that hangs: nobody waits for it, who was there is told once, and hear
   expect(ear.heard).not.toContain("refused");
 });
 
+test("who ends while NATS hangs waits for nothing", { timeout: 60_000 }, async ({ skip }) => {
+  TestNats.orSkip(skip);
+  await using own = await TestNats.start();
+  await using before = await TcpProxy.start({ host: "127.0.0.1", port: own.port });
+  const one = await open(own.place({ port: before.port }));
+  before.hold();
+  before.cut();
+  // It tries to connect again, and nothing comes.
+  await expect.poll(() => before.connections).toBe(1);
+  const since = performance.now();
+  await one[Symbol.asyncDispose]();
+  expect(performance.now() - since).toBeLessThan(2_000);
+});
+
 test("NATS that hangs for a moment: what was said meanwhile comes, and nothing else has happened", async ({ skip }) => {
   TestNats.orSkip(skip);
   await using own = await TestNats.start();
