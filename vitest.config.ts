@@ -11,6 +11,8 @@ const longest = [
   "testing/files/interrupted",
   "testing/crash/crash",
   "testing/evil/stolen",
+  "server/bus/bus-nats",
+  "testing/cluster/nats",
   "testing/evil/group-roles",
   "terminal/commands",
   "testing/disk-full",

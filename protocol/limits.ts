@@ -189,6 +189,7 @@ export const limits = {
   incarnationsPerHour: 4,
   /** All other account links but `sign_out` and `close`, which are never refused. */
   accountLinksPerDayPerAccount: 100,
+  /** At all gateways together, as the next one is. */
   signInsPerMinutePerNameAndAddress: 10,
   /** From all addresses together; above, a sign-in waits `signInDelayMs` and is refused to nobody. */
   signInsPerMinutePerName: 60,
