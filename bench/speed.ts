@@ -71,7 +71,10 @@ function planOf(
 ): CrowdPlan {
   const writesTo = users.map((): string[] => []);
   for (const { id, members } of conversations) for (const member of members.slice(0, load.writers)) writesTo[member]!.push(hex(id));
-  return { bodyBytes: BODY_BYTES, people: users.map((_, number) => ({ number, ...where[number]!, writesTo: writesTo[number]! })) };
+  return {
+    bodyBytes: BODY_BYTES,
+    people: users.map((_, number) => ({ number, way: { kind: "ticket", ...where[number]! }, writesTo: writesTo[number]! })),
+  };
 }
 
 async function onBaseline(load: Load, users: readonly LoadUser[], conversations: readonly LoadConversation[]): Promise<void> {
@@ -81,7 +84,8 @@ async function onBaseline(load: Load, users: readonly LoadUser[], conversations:
   );
   await using baseline = await Baseline.start(baselineUrl, hears);
   const where = hears.map(([ticket]) => ({ url: baseline.url, ticket }));
-  await measure(`${load.name}: baseline`, load, planOf(load, users, conversations, where), conversations, () => [baseline.pid]);
+  const plan = { ...planOf(load, users, conversations, where), isBare: true };
+  await measure(`${load.name}: baseline`, load, plan, conversations, () => [baseline.pid]);
 }
 
 async function onFastChat(load: Load, users: readonly LoadUser[], conversations: readonly LoadConversation[]): Promise<void> {
