@@ -145,8 +145,8 @@ async function runScenario(options: BenchOptions, system: BenchSystem, scenario:
     const hears = people.map(
       ({ number }) => [randomBytes(32).toString("hex"), keys.filter((_, index) => conversations[index]!.members.includes(number))] as const,
     );
-    const url = await baselineDatabase(system);
-    await using baseline = await Baseline.start(url, hears);
+    await using beside = await openBaselineDatabase(system);
+    await using baseline = await Baseline.start(beside.url, hears);
     const way = (number: number) => ({ kind: "ticket", url: baseline.url, ticket: hears[number]![0] }) as const;
     const plan = { people: people.map((person) => ({ ...person, way: way(person.number) })), bodyBytes: scenario.bytes, isBare: true };
     await using crowds = await Crowds.connect(plan, options.processes);
@@ -164,10 +164,12 @@ async function runScenario(options: BenchOptions, system: BenchSystem, scenario:
   return await (scenario.workload === "idle" ? runIdle(run) : runMessages(run));
 }
 
-/** A database of its own beside FastChat's, on the same PostgreSQL. */
-async function baselineDatabase({ database, databaseUrl }: BenchSystem): Promise<string> {
-  const name = "fastchat_bench_baseline";
-  const { rowCount } = await database!.query("SELECT FROM pg_database WHERE datname = $1", [name]);
-  if (rowCount === 0) await database!.query(`CREATE DATABASE ${name}`);
-  return Object.assign(new URL(databaseUrl!), { pathname: `/${name}` }).href;
+/** A database of its own beside FastChat's, on the same PostgreSQL, and gone afterwards. */
+async function openBaselineDatabase({ database, databaseUrl }: BenchSystem): Promise<{ readonly url: string } & AsyncDisposable> {
+  const name = `fastchat_bench_${randomBytes(4).toString("hex")}`;
+  await database!.query(`CREATE DATABASE ${name}`);
+  return {
+    url: Object.assign(new URL(databaseUrl!), { pathname: `/${name}` }).href,
+    [Symbol.asyncDispose]: async () => void (await database!.query(`DROP DATABASE ${name} WITH (FORCE)`)),
+  };
 }

@@ -97,7 +97,7 @@ export async function runMessages(run: Run): Promise<RunResult[]> {
         down: (last.counts.bytesDown - before.counts.bytesDown) / delivered,
       },
       disk: begun && after && { stored: (after.stored - begun.stored) / end.counts.acked, log: (after.log - begun.log) / end.counts.acked },
-      servers: serversOf(run, last.counts),
+      servers: serversOf(run, end.counts),
       timeline,
       lost: end.counts.lost,
       remarks,

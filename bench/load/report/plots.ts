@@ -4,10 +4,14 @@ import { linear, logarithmic, percentiles, type Scale } from "./scale.ts";
 
 // Plots as SVG. Colours are those of the page, by class, so that they follow its light and dark.
 
-const WIDTH = 720;
+/** Of a whole card and of one of two beside each other, in pixels at which text has its size. */
+export const sizes = { whole: { width: 1_040, height: 320 }, half: { width: 480, height: 190 } } as const;
+
+export type Size = keyof typeof sizes;
+
 const LEFT = 64;
 const RIGHT = 16;
-const TOP = 12;
+const TOP = 26;
 const COLOURS = 8;
 
 /** Class of the colour of the series at this place. */
@@ -34,9 +38,17 @@ const line = (x1: number, y1: number, x2: number, y2: number, kind: string): str
   `<line x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}" class="${kind}"/>`;
 const round = (value: number): number => Math.round(value * 10) / 10;
 
-function lines(label: string, x: Axis, y: Axis, series: readonly Series[], markPoints: boolean): string {
-  const height = 260;
-  const [right, bottom] = [WIDTH - RIGHT, height - 40];
+interface Plot {
+  readonly label: string;
+  readonly size: Size;
+  readonly x: Axis;
+  readonly y: Axis;
+  readonly series: readonly Series[];
+}
+
+function lines({ label, size, x, y, series }: Plot): string {
+  const { width, height } = sizes[size];
+  const [right, bottom] = [width - RIGHT, height - 40];
   const at = {
     x: (value: number) => LEFT + x.scale.place(value) * (right - LEFT),
     y: (value: number) => bottom - y.scale.place(value) * (bottom - TOP),
@@ -47,55 +59,42 @@ function lines(label: string, x: Axis, y: Axis, series: readonly Series[], markP
     ),
     ...x.scale.ticks.map((tick) => text(at.x(tick), bottom + 18, x.words(tick), "middle")),
     text((LEFT + right) / 2, height - 4, x.title, "middle", "axis"),
-    text(LEFT - 56, TOP - 2, y.title, "start", "axis"),
+    text(0, 11, y.title, "start", "axis"),
   ];
   const drawn = series.map(({ points, name, colour }, place) => {
     const kind = colourOf(colour ?? place);
     const path = points.map(([px, py], index) => `${index === 0 ? "M" : "L"}${round(at.x(px))} ${round(at.y(py))}`).join("");
     const marks = points.map(
       ([px, py]) =>
-        `<circle cx="${round(at.x(px))}" cy="${round(at.y(py))}" r="${markPoints ? 3 : 6}" class="${markPoints ? `dot ${kind}` : "touch"}"><title>${escaped(`${name}: ${x.words(px)}, ${y.words(py)}`)}</title></circle>`,
+        `<circle cx="${round(at.x(px))}" cy="${round(at.y(py))}" r="2.5" class="dot ${kind}"><title>${escaped(`${name}: ${x.words(px)}, ${y.words(py)}`)}</title></circle>`,
     );
     return `<path d="${path}" class="curve ${kind}"/>${marks.join("")}`;
   });
-  return svg(WIDTH, height, label, grid.join("") + drawn.join(""));
+  return svg(width, height, label, grid.join("") + drawn.join(""));
 }
 
-const yTop = 1.02;
+/** Above the highest point. */
+const ROOM = 1.02;
 const ofAll = (series: readonly Series[], coordinate: 0 | 1): number[] =>
   series.flatMap(({ points }) => points.map((point) => point[coordinate]));
 
-/** How long which share of all took at most. */
-export function percentilePlot(label: string, series: readonly Series[]): string {
-  const all = ofAll(series, 1).filter((value) => value > 0);
-  const nines = Math.max(2, ...series.map(({ points }) => -Math.log10(1 - (points.findLast(([share]) => share < 1)?.[0] ?? 0.9))));
-  const x: Axis = {
-    scale: percentiles(nines),
-    title: "share of all messages",
-    words: (share) => (share === 1 ? "all" : percentWords(share)),
-  };
-  const y: Axis = { scale: logarithmic(Math.min(...all), Math.max(...all)), title: "milliseconds", words: (ms) => figure(ms) };
-  return lines(
-    label,
-    x,
-    y,
-    series.map((each) => ({ ...each, points: each.points.filter(([, ms]) => ms > 0) })),
-    true,
-  );
-}
-
 const percentWords = (share: number): string => `${(share * 100).toLocaleString("en-GB", { maximumFractionDigits: 3 })} %`;
 
-export function timePlot(label: string, unit: string, series: readonly Series[]): string {
-  const x: Axis = { scale: linear(Math.max(...ofAll(series, 0))), title: "seconds", words: (at) => figure(at) };
-  const y: Axis = { scale: linear(Math.max(...ofAll(series, 1)) * yTop), title: unit, words: (value) => figure(value) };
-  return lines(label, x, y, series, true);
+/** How long which share of all took at most. */
+export function percentilePlot(label: string, all: readonly Series[]): string {
+  const series = all.map((each) => ({ ...each, points: each.points.filter(([, ms]) => ms > 0) }));
+  const times = ofAll(series, 1);
+  const nines = Math.max(2, ...series.map(({ points }) => -Math.log10(1 - (points.findLast(([share]) => share < 1)?.[0] ?? 0.9))));
+  const x: Axis = { scale: percentiles(nines + 0.3), title: "share of all", words: percentWords };
+  const y: Axis = { scale: logarithmic(Math.min(...times), Math.max(...times)), title: "milliseconds at most", words: figure };
+  return lines({ label, size: "whole", x, y, series });
 }
 
-export function scatterLine(label: string, titles: { readonly x: string; readonly y: string }, series: readonly Series[]): string {
-  const x: Axis = { scale: linear(Math.max(...ofAll(series, 0))), title: titles.x, words: (value) => figure(value) };
-  const y: Axis = { scale: linear(Math.max(...ofAll(series, 1)) * yTop), title: titles.y, words: (value) => figure(value) };
-  return lines(label, x, y, series, true);
+/** Over seconds, or whatever `across` says. */
+export function linePlot(label: string, unit: string, series: readonly Series[], across = "seconds"): string {
+  const x: Axis = { scale: linear(Math.max(...ofAll(series, 0))), title: across, words: figure };
+  const y: Axis = { scale: linear(Math.max(...ofAll(series, 1)) * ROOM), title: unit, words: figure };
+  return lines({ label, size: "half", x, y, series });
 }
 
 export interface Bar {
@@ -104,29 +103,33 @@ export interface Bar {
   readonly parts: readonly { readonly name: string; readonly value: number; readonly colour: number }[];
 }
 
-const BAR = 20;
-const ROW = 32;
-const NAMES = 250;
+const BAR = 18;
+const ROW = 28;
+const NAMES = { whole: 250, half: 170 } as const;
+const FIGURES = 64;
 
 /** Lying bars, each with its whole figure behind it. */
-export function barPlot(label: string, unit: string, bars: readonly Bar[]): string {
-  const height = bars.length * ROW + 34;
+export function barPlot(label: string, unit: string, bars: readonly Bar[], size: Size = "whole"): string {
+  const { width } = sizes[size];
+  const height = bars.length * ROW + 40;
   const totals = bars.map(({ parts }) => parts.reduce((sum, { value }) => sum + value, 0));
   const scale = linear(Math.max(...totals));
-  const [left, right] = [NAMES, WIDTH - 72];
+  const [left, right] = [NAMES[size], width - FIGURES];
   const at = (value: number) => left + scale.place(value) * (right - left);
   const grid = scale.ticks.map(
-    (tick) => line(at(tick), 0, at(tick), height - 34, "grid") + text(at(tick), height - 18, figure(tick), "middle"),
+    (tick) => line(at(tick), 0, at(tick), height - 40, "grid") + text(at(tick), height - 23, figure(tick), "middle"),
   );
   const rows = bars.map(({ name, parts }, row) => {
     const y = row * ROW + (ROW - BAR) / 2;
     let from = 0;
     const drawn = parts.map((part) => {
-      const [x, width] = [at(from), at(from + part.value) - at(from)];
+      const [x, long] = [at(from), at(from + part.value) - at(from)];
       from += part.value;
-      return `<rect x="${round(x)}" y="${y}" width="${round(Math.max(0, width))}" height="${BAR}" class="bar ${colourOf(part.colour)}"><title>${escaped(`${name}, ${part.name}: ${figure(part.value)} ${unit}`)}</title></rect>`;
+      const told = `<title>${escaped(`${name}, ${part.name}: ${figure(part.value)} ${unit}`)}</title>`;
+      return `<rect x="${round(x)}" y="${y}" width="${round(Math.max(0, long))}" height="${BAR}" class="bar ${colourOf(part.colour)}">${told}</rect>`;
     });
-    return `${text(left - 10, y + 14, name, "end", "name")}${drawn.join("")}${text(at(totals[row]!) + 6, y + 14, figure(totals[row]!), "start", "value")}`;
+    const whole = text(at(totals[row]!) + 6, y + 13, figure(totals[row]!), "start", "value");
+    return `${text(left - 10, y + 13, name, "end", "name")}${drawn.join("")}${whole}`;
   });
-  return svg(WIDTH, height, label, grid.join("") + rows.join("") + text((left + right) / 2, height - 2, unit, "middle", "axis"));
+  return svg(width, height, label, grid.join("") + rows.join("") + text((left + right) / 2, height - 4, unit, "middle", "axis"));
 }

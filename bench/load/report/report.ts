@@ -1,7 +1,7 @@
 import type { BenchResult, RunResult } from "../result.ts";
 import { bytes, count, detailsOf, environmentWords, figure, perWords, serverCpu } from "../words.ts";
 import { escaped } from "./escaped.ts";
-import { type Bar, barPlot, colourOf, percentilePlot, scatterLine, type Series, timePlot } from "./plots.ts";
+import { type Bar, barPlot, colourOf, linePlot, percentilePlot, type Series } from "./plots.ts";
 import { style } from "./style.ts";
 
 /** One page that needs nothing beside it: no script, no network. All that stands in it are our own names and numbers. */
@@ -23,7 +23,7 @@ export function reportOf({ environment, runs, started }: BenchResult): string {
   ];
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"><link rel="icon" href="data:,">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>FastChat bench</title><style>${style}</style></head>
 <body><main>
 <h1>FastChat bench</h1>
@@ -111,7 +111,7 @@ function rateSection(runs: readonly RunResult[]): string {
 }
 
 /** So many lines can be told apart in one picture. */
-const LINES = 6;
+const LINES = 8;
 
 function latencySection(runs: readonly RunResult[]): string {
   const series = runs.flatMap(({ name, latency }): Series[] => (latency === undefined ? [] : [{ name, points: latency.curve }]));
@@ -123,8 +123,8 @@ function latencySection(runs: readonly RunResult[]): string {
   if (back.length > 0) groups.push(plot(back, "From a lost connection until everything missed is there"));
   return section(
     "How long it takes",
-    "Read it as: so large a share of all took at most so long. Both axes stretch what is slow and rare.",
-    pairs(groups),
+    "Read it as: so large a share of all took at most so long. The axis across stretches what is rare.",
+    groups.join(""),
   );
 }
 
@@ -142,8 +142,8 @@ function timeSection(runs: readonly RunResult[]): string {
       ];
       if (latency[0]!.points.length === 0) return "";
       return card(
-        timePlot(`${name}: rate`, "deliveries/s", [{ name: "rate", points: of("rate"), colour: 2 }]) +
-          timePlot(`${name}: latency`, "ms", latency) +
+        linePlot(`${name}: rate`, "deliveries/s", [{ name: "rate", points: of("rate"), colour: 2 }]) +
+          linePlot(`${name}: latency`, "ms", latency) +
           keys([
             ["deliveries a second", 2],
             ["latency p50", 0],
@@ -157,19 +157,19 @@ function timeSection(runs: readonly RunResult[]): string {
 }
 
 function memorySection(runs: readonly RunResult[]): string {
-  const cards = runs.flatMap(({ name, memory }) =>
-    memory === undefined
-      ? []
-      : [
-          card(
-            scatterLine(`${name}: memory`, { x: "open connections", y: "MiB" }, [
-              { name: "chat servers", points: memory.steps.map(([open, size]) => [open, size / 1_048_576] as const) },
-            ]),
-            `${name}: ${bytes(memory.perConnection)} of memory for each connection`,
-          ),
-        ],
-  );
-  return section("Memory", "Resident memory of the chat servers together, while sockets are opened in steps.", cards.join(""));
+  const cards = runs.flatMap(({ name, memory }) => {
+    if (memory === undefined) return [];
+    const least = memory.steps[0]![1];
+    const points = memory.steps.map(([open, size]) => [open, Math.max(0, (size - least) / 1_048_576)] as const);
+    const plot = linePlot(
+      `${name}: memory`,
+      "MiB more than with the first of them",
+      [{ name: "chat servers", points }],
+      "open connections",
+    );
+    return [card(plot, `${name}: ${bytes(memory.perConnection)} for each connection`)];
+  });
+  return section("Memory", "Resident memory of the chat servers together, while sockets are opened in steps.", pairs(cards));
 }
 
 function balanceSection(runs: readonly RunResult[]): string {
@@ -195,7 +195,7 @@ function balanceSection(runs: readonly RunResult[]): string {
     });
     return shares.length === 0
       ? []
-      : [card(barPlot(unit, `% of all ${unit}`, shares) + keys(names.map((name, place) => [name, place])), `Share of ${unit}`)];
+      : [card(barPlot(unit, `% of all ${unit}`, shares, "half") + keys(names.map((name, place) => [name, place])), `Share of ${unit}`)];
   });
   return section("Balance between servers", "", pairs(cards));
 }

@@ -30,9 +30,9 @@ export function logarithmic(least: number, most: number): Scale {
 
 /** Shares of all, spread so that the slowest thousandth has its room: each step right is a tenth of those before. */
 export function percentiles(most: number): Scale {
-  const nines = (share: number) => -Math.log10(Math.max(1 - share, 10 ** -most));
+  const nines = (share: number) => -Math.log10(1 - share);
   return {
-    place: (share) => nines(share) / most,
-    ticks: [0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999].filter((share) => nines(share) <= most + 1e-9),
+    place: (share) => Math.min(most, nines(share)) / most,
+    ticks: [0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999].filter((share) => nines(share) <= most),
   };
 }

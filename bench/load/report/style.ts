@@ -13,7 +13,7 @@ p { margin: 4px 0 12px; color: var(--soft); max-width: 78ch; }
 .whole { color: var(--good); } .broken { color: var(--bad); }
 ul.environment { list-style: none; margin: 8px 0 0; padding: 0; color: var(--soft); }
 .card { background: var(--card); border: 1px solid var(--rule); border-radius: 12px; padding: 18px 20px; margin: 12px 0; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); gap: 16px; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 16px; }
 .pair .card { margin: 0; min-width: 0; }
 @media (max-width: 520px) { .pair { grid-template-columns: 1fr; } }
 .card h3 { font-size: 14px; margin: 0 0 10px; }
@@ -24,7 +24,7 @@ th { color: var(--soft); font-weight: 500; } th small { display: block; font-wei
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 tr:last-child td { border-bottom: 0; }
 td.best { font-weight: 600; }
-svg { display: block; width: 100%; height: auto; overflow: visible; }
+svg { display: block; width: 100%; height: auto; overflow: visible; margin-top: 4px; }
 svg text { fill: var(--soft); font-size: 12px; font-family: inherit; font-variant-numeric: tabular-nums; }
 svg text.name { fill: var(--ink); } svg text.value { fill: var(--ink); font-weight: 600; }
 svg .grid { stroke: var(--rule); stroke-width: 1; }
