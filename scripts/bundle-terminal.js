@@ -10,7 +10,11 @@ import { fileURLToPath } from "node:url";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const entry = join(root, "terminal", "main.ts");
 /** Programs that run in processes of their own; bench/load/programs.ts knows their names. */
-const programs = { "bench-crowd": "bench/load/crowd.ts", "bench-baseline": "bench/baseline/server.ts" };
+const programs = {
+  "bench-crowd": "bench/load/crowd.ts",
+  "bench-encrypted-crowd": "bench/load/encrypted-crowd.ts",
+  "bench-baseline": "bench/baseline/server.ts",
+};
 const out = join(root, "terminal", "dist");
 const bundle = join(out, "main.js");
 /** Beside the bundle: the sources that it was made of. */

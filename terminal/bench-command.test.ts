@@ -108,6 +108,37 @@ test.each([
   expect(readFileSync(`${out(name)}.html`, "utf8")).toContain("Broken in one run");
 });
 
+test("with real clients a gateway is enough: they sign up, every message is readable, and they leave for good", async () => {
+  const small = ["--people", "4", "--group-size", "3", "--duration", "1s", "--out", out("encrypted")];
+  const args = ["bench", "--gateway", system.gatewayUrl, "--encrypted", "--workload", "mix", ...small];
+  const { code, output, errors } = await fastchat(system, args, { withinMs: BENCH_MS });
+  expect(errors).toBe("");
+  expect(code).toBe(0);
+  expect(output).toContain("the CPU time of the servers and the database is left out");
+  const [run] = read("encrypted").runs;
+  expect(run).toMatchObject({ name: "mix, window 1, encrypted", faults: [], scenario: { body: "encrypted", people: 4 } });
+  expect(run!.delivered).toBeGreaterThan(0);
+  expect(await system.query("SELECT name FROM account WHERE name LIKE 'bench-%' AND NOT closed")).toEqual([]);
+});
+
+test("[S2] a message that somebody changed on its way to a client is found out", async () => {
+  let isChanged = false;
+  const changed = (frame: ServerFrame): ServerFrame => {
+    const entry = frame.body.case === "entries" ? frame.body.value.entries.at(-1) : undefined;
+    if (isChanged || !isLive(frame) || entry?.body.case !== "message" || entry.sequence < 10) return frame;
+    isChanged = true;
+    entry.body.value.ciphertext[40]! ^= 1;
+    return frame;
+  };
+  await using proxy = await FrameProxy.start(system.gatewayUrl, { script: { toClient: changed } });
+  const args = ["--gateway", proxy.url, "--encrypted", "--people", "2", "--duration", "1s", "--workload", "pairs", "--out", out("changed")];
+  const { code, errors } = await fastchat(system, ["bench", ...args], { withinMs: BENCH_MS });
+  expect(isChanged).toBe(true);
+  expect(errors).toContain('Broken in "pairs, window 4, encrypted"');
+  expect(code).toBe(1);
+  expect(read("changed").runs[0]!.faults.join()).toContain("A message could not be opened");
+});
+
 test("without a word about which, it starts a FastChat of its own, in a folder that is gone afterwards", async () => {
   using temporary = new TemporaryFolder();
   const args = [
@@ -148,6 +179,7 @@ test.each([
   [["--database", "postgres://127.0.0.1/x"], "--database goes with --gateway"],
   [["--gateway", "example"], '--gateway is "example": write an address as http://127.0.0.1:8080.'],
   [["--gateway", "http://127.0.0.1:9"], "Say --database, or set DATABASE_URL"],
+  [["--encrypted", "--workload", "pairs,idle"], "The workload idle is for opaque messages: leave out --encrypted."],
   [["--gateway", "http://127.0.0.1:9", "--servers", "3"], "--servers is for a FastChat of its own"],
   [["--people", "50000"], "open files in a process"],
   [["--profile", "alice"], "There is no option --profile"],

@@ -1,14 +1,17 @@
 import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, loadavg, release, tmpdir, totalmem, type } from "node:os";
+import { join } from "node:path";
 import { Baseline } from "../baseline/baseline.ts";
 import { Crowds } from "./crowds.ts";
 import { runIdle } from "./idle.ts";
 import { layoutOf, writesTo } from "./layout.ts";
 import { runMessages } from "./messages.ts";
 import { echoes, nothing, syncs } from "./noise.ts";
-import type { CrowdPlan } from "./plan.ts";
+import type { CrowdPlan, EncryptedPlan } from "./plan.ts";
 import type { BenchResult, Environment, RunResult, Scenario } from "./result.ts";
 import { removeSeeded, seedConversations, seedUsers } from "./seed.ts";
+import { runSignIns } from "./sign-ins.ts";
 import { type BenchSystem, processesOf, startOwnSystem, useRunningSystem } from "./system.ts";
 
 export interface BenchOptions {
@@ -30,7 +33,7 @@ export interface BenchOptions {
 /** What is told of each run before it begins. */
 export function nameOf({ workload, pace, body, strategy }: Scenario): string {
   const how = pace.kind === "closed" ? `window ${pace.window}` : `${pace.perSecond.toLocaleString("en-GB")}/s`;
-  const paced = workload === "idle" ? "" : `, ${how}`;
+  const paced = workload === "idle" || workload === "sign-ins" ? "" : `, ${how}`;
   return `${workload}${paced}${body === "encrypted" ? ", encrypted" : ""}${strategy === undefined ? "" : `, ${strategy}`}`;
 }
 
@@ -105,7 +108,52 @@ async function factsOf({ database, storage }: BenchSystem): Promise<Pick<Environ
   return { postgres: rows[0]!.version, fsync: rows[0]!.fsync, servers: Number(rows[0]!.servers), storage };
 }
 
-async function runScenario(options: BenchOptions, system: BenchSystem, scenario: Scenario): Promise<RunResult[]> {
+const runScenario = (options: BenchOptions, system: BenchSystem, scenario: Scenario): Promise<RunResult[]> =>
+  scenario.body === "encrypted" ? runEncrypted(options, system, scenario) : runOpaque(options, system, scenario);
+
+/** Real clients, in a folder that is gone afterwards. */
+async function runEncrypted(options: BenchOptions, system: BenchSystem, scenario: Scenario): Promise<RunResult[]> {
+  const { show, signal } = options;
+  const name = nameOf(scenario);
+  const layout = layoutOf(scenario.workload, scenario.people, scenario.groupSize);
+  const mark = randomBytes(4).toString("hex");
+  const conversations = layout.conversations.map((each, place) => ({ ...each, key: `bench ${mark} ${place}` }));
+  const places = writesTo(scenario.workload, conversations, scenario.people);
+  const names = places.map((_, number) => `bench-${mark}-${number}`);
+  using profiles = new TemporaryProfiles();
+  const plan: EncryptedPlan = {
+    gateway: system.gateway,
+    home: profiles.path,
+    people: names.map((each, number) => ({ number, name: each, writesTo: places[number]!.map((place) => conversations[place]!.key) })),
+    names,
+    conversations,
+    textBytes: scenario.bytes,
+    pictureBytes: scenario.workload === "pictures" ? PICTURE_BYTES : 0,
+  };
+  show(`${name}: ${scenario.people} people sign up`);
+  await using crowds = await Crowds.connect(plan, options.processes);
+  show(`${name}: they get to know each other`);
+  if (scenario.workload !== "sign-ins") await crowds.tell("meet");
+  const others = new Map(conversations.map(({ key, members }) => [key, members.length - 1]));
+  const run = { scenario, others, system, show, signal, name, crowds, processes: await processesOf(system) };
+  const results = await (scenario.workload === "sign-ins" ? runSignIns(run) : runMessages(run));
+  if (system.target === "running") await crowds.tell("leave-for-good");
+  return results;
+}
+
+/** As a phone takes it. */
+const PICTURE_BYTES = 3_500_000;
+
+class TemporaryProfiles implements Disposable {
+  readonly path = mkdtempSync(join(tmpdir(), "fastchat-bench-people-"));
+
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  }
+}
+
+/** People by SQL, with raw sockets. */
+async function runOpaque(options: BenchOptions, system: BenchSystem, scenario: Scenario): Promise<RunResult[]> {
   const { show, signal } = options;
   const { database } = system;
   const name = nameOf(scenario);

@@ -1,9 +1,9 @@
 import { limits } from "@fastchat/protocol";
 import { Entrance } from "./entrance.ts";
+import { Pacing } from "./pacing.ts";
 import { Person } from "./person.ts";
 import type { CrowdPlan, CrowdWord, ParentWord, Work } from "./plan.ts";
 import { Tally } from "./tally.ts";
-import { now } from "./wire.ts";
 
 // A process of its own with many people in it: `fork`ed with a CrowdPlan as its first message.
 
@@ -14,12 +14,11 @@ class Crowd {
   readonly people: readonly Person[];
   readonly tally = new Tally();
   readonly #away: Person[];
-  #work: Work | undefined;
-  #timers: NodeJS.Timeout[] = [];
+  readonly #pacing = new Pacing<Person>((person, intended) => person.write(intended));
 
   constructor(plan: CrowdPlan) {
     const entrance = plan.gateway === undefined ? undefined : new Entrance(plan.gateway);
-    const around = { tally: this.tally, plan, entrance, answered: (person: Person) => this.#answered(person) };
+    const around = { tally: this.tally, plan, entrance, answered: (person: Person) => this.#pacing.answered(person) };
     this.people = plan.people.map((person) => new Person(around, person));
     this.#away = this.people.filter((_, index) => plan.people[index]!.isAway === true);
     setInterval(() => {
@@ -51,46 +50,24 @@ class Crowd {
   }
 
   begin(work: Work): void {
-    this.#work = work;
-    const writers = this.#connected().filter(({ conversations }) => conversations.length > 0);
-    if (work.kind === "closed") for (const person of writers) for (let count = 0; count < work.window; count++) person.write(now());
-    else
-      this.#steadily(work.perSecond, (turn, due) => {
-        writers[turn % writers.length]?.write(due);
-      });
-    const { tally } = this;
-    if (work.leavesPerSecond !== undefined)
-      this.#steadily(work.leavesPerSecond, (turn) => {
-        const person = this.people[turn % this.people.length]!;
-        if (person.isConnected)
-          void person.comeAgain().catch((error: unknown) => tally.fault(`somebody did not come back: ${String(error)}`));
-      });
+    this.#pacing.begin(
+      work,
+      this.#connected().filter(({ conversations }) => conversations.length > 0),
+    );
+    if (work.leavesPerSecond === undefined) return;
+    this.#pacing.steadily(work.leavesPerSecond, (turn) => {
+      const person = this.people[turn % this.people.length]!;
+      if (!person.isConnected) return;
+      void person.comeAgain().catch((error: unknown) => this.tally.fault(`somebody did not come back: ${String(error)}`));
+    });
   }
 
   stop(): void {
-    this.#work = undefined;
-    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    this.#pacing.stop();
   }
 
   #connected(): Person[] {
     return this.people.filter(({ isConnected }) => isConnected);
-  }
-
-  /** In a closed loop the next one goes out. */
-  #answered(person: Person): void {
-    if (this.#work?.kind === "closed") person.write(now());
-  }
-
-  /** So often in a second, each at its time: what is late is done late, and not left out. */
-  #steadily(perSecond: number, act: (turn: number, due: number) => void): void {
-    const perMicrosecond = perSecond / 1_000_000;
-    const begun = now();
-    let turn = 0;
-    const tick = () => {
-      const due = Math.floor((now() - begun) * perMicrosecond);
-      for (; turn < due; turn++) act(turn, begun + turn / perMicrosecond);
-    };
-    this.#timers.push(setInterval(tick, 1));
   }
 }
 
@@ -113,7 +90,7 @@ const tellWhenDone = (work: Promise<void>): void =>
 process.on("message", (word: ParentWord) => {
   switch (word.kind) {
     case "plan":
-      crowd = new Crowd(word.plan);
+      crowd = new Crowd(word.plan as CrowdPlan);
       return tellWhenDone(crowd.connect());
     case "arrive":
       return tellWhenDone(crowd!.arrive(word.count));
@@ -133,6 +110,12 @@ process.on("message", (word: ParentWord) => {
       for (const person of crowd!.people) person.close();
       process.disconnect?.();
       return;
+    case "meet":
+    case "read":
+    case "close":
+    case "sign-in":
+    case "leave-for-good":
+      throw new Error(`${word.kind} is for clients`);
     default:
       word satisfies never;
   }

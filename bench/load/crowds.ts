@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { Histogram } from "./histogram.ts";
-import type { CrowdPlan, CrowdReport, CrowdWord, ParentWord, ServerShare, Work } from "./plan.ts";
-import { crowdProgram } from "./programs.ts";
+import type { CrowdPlan, CrowdReport, CrowdWord, EncryptedPlan, ParentWord, ServerShare, Work } from "./plan.ts";
+import { crowdProgram, encryptedCrowdProgram } from "./programs.ts";
 
 /** What all crowds together did since they began; latencies since the last look, in microseconds. */
 export interface CrowdCounts {
@@ -29,10 +29,11 @@ export class Crowds implements AsyncDisposable {
   }
 
   /** Connects all who are not away. Throws where somebody is not let in. */
-  static async connect(plan: CrowdPlan, processes: number): Promise<Crowds> {
+  static async connect(plan: CrowdPlan | EncryptedPlan, processes: number): Promise<Crowds> {
     const shares = sharesOf(plan, processes);
+    const program = "home" in plan ? encryptedCrowdProgram : crowdProgram;
     await using starting = new AsyncDisposableStack();
-    const crowds = starting.use(new Crowds(shares.map(() => fork(crowdProgram, { serialization: "advanced" }))));
+    const crowds = starting.use(new Crowds(shares.map(() => fork(program, { serialization: "advanced" }))));
     await Promise.all(crowds.#children.map((child, index) => done(child, { kind: "plan", plan: shares[index]! })));
     starting.move();
     return crowds;
@@ -59,8 +60,13 @@ export class Crowds implements AsyncDisposable {
     await Promise.all(this.#children.map((child) => done(child, { kind: "storm" })));
   }
 
-  async catchUp(): Promise<void> {
-    await Promise.all(this.#children.map((child) => done(child, { kind: "catch-up" })));
+  /** People whose clients are real come to know each other; `read`: all that they stored is held against what was written. */
+  async tell(kind: "catch-up" | "meet" | "read" | "close" | "leave-for-good"): Promise<void> {
+    await Promise.all(this.#children.map((child) => done(child, { kind })));
+  }
+
+  async signIn(times: number): Promise<void> {
+    await Promise.all(this.#children.map((child) => done(child, { kind: "sign-in", times })));
   }
 
   async counts(): Promise<CrowdCounts> {
@@ -111,7 +117,7 @@ export class Crowds implements AsyncDisposable {
 }
 
 /** Everybody in one of so many processes. */
-function sharesOf(plan: CrowdPlan, processes: number): CrowdPlan[] {
+function sharesOf<Plan extends CrowdPlan | EncryptedPlan>(plan: Plan, processes: number): Plan[] {
   return Array.from({ length: processes }, (_, index) => ({
     ...plan,
     people: plan.people.filter(({ number }) => number % processes === index),

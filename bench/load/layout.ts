@@ -30,6 +30,7 @@ export function layoutOf(workload: Workload, people: number, groupSize: number):
   const nobody = new Set<number>();
   switch (workload) {
     case "pairs":
+    case "pictures":
     case "churn":
     case "reconnect":
       return { conversations: pairsOf(people), away: nobody };
@@ -41,6 +42,8 @@ export function layoutOf(workload: Workload, people: number, groupSize: number):
       return { conversations: [...pairsOf(people), ...groupsOf(people, groupSize)], away: nobody };
     case "offline":
       return { conversations: pairsOf(people), away: new Set(numbers(0, people).filter((number) => number % 2 === 1)) };
+    case "sign-ins":
+      return { conversations: [], away: nobody };
     case "idle":
       return { conversations: [], away: new Set(numbers(0, people)) };
     default:

@@ -41,7 +41,7 @@ async function look({ crowds, processes }: Run): Promise<Look> {
 export async function runMessages(run: Run): Promise<RunResult[]> {
   const { scenario, crowds, name, show, signal } = run;
   const { pace, seconds, workload } = scenario;
-  const remarks: string[] = [];
+  const remarks = unseen(run);
   const begun = await diskOf(run);
   const leaves = workload === "churn" ? { leavesPerSecond: Math.max(1, scenario.people / 5) } : {};
   show(`${name}: warming up`);
@@ -92,10 +92,7 @@ export async function runMessages(run: Run): Promise<RunResult[]> {
       back: latencyOf(back),
       cpu: cpuPer(before, last, delivered),
       per: "delivery",
-      wire: {
-        up: (last.counts.bytesUp - before.counts.bytesUp) / acked,
-        down: (last.counts.bytesDown - before.counts.bytesDown) / delivered,
-      },
+      wire: wirePer(before.counts, last.counts, acked, delivered),
       disk: begun && after && { stored: (after.stored - begun.stored) / end.counts.acked, log: (after.log - begun.log) / end.counts.acked },
       servers: serversOf(run, end.counts),
       timeline,
@@ -112,7 +109,7 @@ async function offline(run: Run, before: Look, last: Look, acknowledgement: Hist
   show(`${name}: waiting until all is stored`);
   await until(run, (counts) => counts.acked === counts.sent);
   const acked = last.counts.acked - before.counts.acked;
-  const common = { scenario, timeline: [], lost: 0, remarks: [], servers: [] };
+  const common = { scenario, timeline: [], lost: 0, remarks: unseen(run), servers: [] };
   const sending: RunResult = {
     ...common,
     name: `${name}, sending`,
@@ -124,7 +121,7 @@ async function offline(run: Run, before: Look, last: Look, acknowledgement: Hist
     acknowledgement: latencyOf(acknowledgement),
     cpu: cpuPer(before, last, acked),
     per: "message sent",
-    wire: { up: (last.counts.bytesUp - before.counts.bytesUp) / acked, down: (last.counts.bytesDown - before.counts.bytesDown) / acked },
+    wire: wirePer(before.counts, last.counts, acked, acked),
     faults: [],
   };
   show(`${name}: those who were away come`);
@@ -145,7 +142,7 @@ async function offline(run: Run, before: Look, last: Look, acknowledgement: Hist
       rate: (1_000 * delivered) / (to.at - from.at),
       cpu: cpuPer(from, to, delivered),
       per: "delivery",
-      wire: { up: (to.counts.bytesUp - from.counts.bytesUp) / delivered, down: (to.counts.bytesDown - from.counts.bytesDown) / delivered },
+      wire: wirePer(from.counts, to.counts, delivered, delivered),
       servers: serversOf(run, to.counts),
       lost: counts.lost,
       faults,
@@ -165,11 +162,15 @@ async function settled(run: Run): Promise<{ readonly counts: CrowdCounts; readon
   if (counts.acked < counts.sent) faults.push(`${counts.sent - counts.acked} of ${counts.sent} messages were never acknowledged`);
   const missing = due(counts) - counts.delivered;
   if (missing > 0) {
-    await run.crowds.catchUp();
+    await run.crowds.tell("catch-up");
     counts = await until(run, isWhole);
     const lost = due(counts) - counts.delivered;
     if (lost > 0) faults.push(`${lost} of ${due(counts)} acknowledged messages were never delivered`);
     if (missing > lost) faults.push(`${missing - lost} messages were delivered only when they were asked for`);
+  }
+  if (run.scenario.body === "encrypted") {
+    await run.crowds.tell("read");
+    counts = await run.crowds.counts();
   }
   if (missing < 0) faults.push(`${-missing} messages more were delivered than were acknowledged`);
   return { counts, faults: [...faults, ...counts.faults] };
@@ -187,13 +188,28 @@ async function until({ crowds, signal }: Run, is: (counts: CrowdCounts) => boole
   return counts;
 }
 
+/** Undefined: clients do not tell. */
+function wirePer(before: CrowdCounts, after: CrowdCounts, sent: number, delivered: number): RunResult["wire"] {
+  const [up, down] = [after.bytesUp - before.bytesUp, after.bytesDown - before.bytesDown];
+  return up + down === 0 ? undefined : { up: up / sent, down: down / delivered };
+}
+
+/** What cannot be measured, in words. */
+export function unseen({ processes: { chatServers, postgres } }: Pick<Run, "processes">): string[] {
+  const left = [
+    ...(chatServers.length === 0 || chatServers.some(({ pid }) => pid === undefined) ? ["the servers"] : []),
+    ...(postgres === undefined ? ["the database"] : []),
+  ];
+  return left.length === 0 ? [] : [`the CPU time of ${left.join(" and ")} is left out: not to be seen from here`];
+}
+
 /** The database is not the baseline's, which has one beside it. */
 const diskOf = async ({ system, scenario }: Run) =>
   system.database === undefined || scenario.isBaseline ? undefined : readDisk(system.database);
 
 export function cpuPer(before: Pick<Look, "counts" | "cpu">, after: Pick<Look, "counts" | "cpu">, count: number): Cpu {
   const per = (from: number | undefined, to: number | undefined) =>
-    from === undefined || to === undefined || count === 0 ? undefined : (1_000 * (to - from)) / count;
+    from === undefined || to === undefined || count === 0 ? undefined : (1_000 * Math.max(0, to - from)) / count;
   return {
     chatServers: per(before.cpu.chatServers, after.cpu.chatServers),
     gateway: per(before.cpu.gateway, after.cpu.gateway),

@@ -26,6 +26,21 @@ export interface CrowdPlan {
   readonly isBare?: boolean;
 }
 
+/** People with real clients, whose messages are really encrypted. Names, not ids. */
+export interface EncryptedPlan {
+  readonly gateway: string;
+  /** A folder for their profiles. */
+  readonly home: string;
+  readonly people: readonly { readonly number: number; readonly name: string; readonly writesTo: readonly string[] }[];
+  /** Of everybody, in all processes. */
+  readonly names: readonly string[];
+  readonly conversations: readonly { readonly key: string; readonly kind: "direct" | "group"; readonly members: readonly number[] }[];
+  /** Of a text. */
+  readonly textBytes: number;
+  /** Of a picture that comes with every tenth message; 0: none does. */
+  readonly pictureBytes: number;
+}
+
 export type Pace =
   /** So many unanswered messages of each writer at any time. */
   | { readonly kind: "closed"; readonly window: number }
@@ -36,7 +51,7 @@ export type Pace =
 export type Work = Pace & { readonly leavesPerSecond?: number };
 
 export type ParentWord =
-  | { readonly kind: "plan"; readonly plan: CrowdPlan }
+  | { readonly kind: "plan"; readonly plan: CrowdPlan | EncryptedPlan }
   | { readonly kind: "begin"; readonly work: Work }
   | { readonly kind: "stop" }
   /** So many of those who are away connect, and fetch what they missed. */
@@ -45,6 +60,16 @@ export type ParentWord =
   | { readonly kind: "storm" }
   /** Everybody asks what there is beyond what came. */
   | { readonly kind: "catch-up" }
+  /** Of clients: those who begin conversations do, and the others accept them. */
+  | { readonly kind: "meet" }
+  /** Of clients: all that is stored is read again. */
+  | { readonly kind: "read" }
+  /** Of clients: they are closed. */
+  | { readonly kind: "close" }
+  /** Of clients: each signs in so often, on one more device each time, which is gone at once. */
+  | { readonly kind: "sign-in"; readonly times: number }
+  /** Of clients: their accounts are deleted. */
+  | { readonly kind: "leave-for-good" }
   | { readonly kind: "report" }
   | { readonly kind: "end" };
 
@@ -79,6 +104,6 @@ export interface ServerShare {
 
 export type CrowdWord =
   | CrowdReport
-  /** What it was told (plan, arrive, storm, catch-up) is done. */
+  /** What it was told is done. */
   | { readonly kind: "done" }
   | { readonly kind: "failed"; readonly reason: string };

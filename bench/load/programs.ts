@@ -7,4 +7,5 @@ const isBundled = import.meta.filename.endsWith(".js");
 const program = (source: string, bundled: string): string => join(import.meta.dirname, isBundled ? bundled : source);
 
 export const crowdProgram = program("crowd.ts", "bench-crowd.js");
+export const encryptedCrowdProgram = program("encrypted-crowd.ts", "bench-encrypted-crowd.js");
 export const baselineProgram = program("../baseline/server.ts", "bench-baseline.js");

@@ -1,6 +1,6 @@
 import type { Pace } from "./plan.ts";
 import type { Scenario } from "./result.ts";
-import { usual, type Workload } from "./workloads.ts";
+import { isAlwaysEncrypted, usual, type Workload } from "./workloads.ts";
 
 /** What somebody wants to be otherwise than usual; undefined: as usual. */
 export interface Asked {
@@ -16,7 +16,9 @@ const USUAL_GROUP = 50;
 const USUAL_BYTES = 300;
 
 export function scenarioOf(workload: Workload, asked: Asked): Scenario {
-  const { people, pace, seconds } = usual(workload);
+  const isEncrypted = asked.isEncrypted === true || isAlwaysEncrypted(workload);
+  const { seconds, encrypted, ...opaque } = usual(workload);
+  const { people, pace } = isEncrypted && encrypted !== undefined ? encrypted : opaque;
   return {
     workload,
     people: asked.people ?? people,
@@ -24,11 +26,15 @@ export function scenarioOf(workload: Workload, asked: Asked): Scenario {
     pace: asked.pace ?? pace,
     seconds: asked.seconds ?? seconds,
     bytes: asked.bytes ?? USUAL_BYTES,
-    body: "opaque",
+    body: isEncrypted ? "encrypted" : "opaque",
     strategy: undefined,
     isBaseline: false,
   };
 }
+
+/** Of a text, which padding and seal make larger. */
+const ENCRYPTED_BYTES = 100;
+const SUITE_SECONDS = 6;
 
 /** What is run when nobody says what: something of everything, in some two minutes. */
 export function usualSuite(asked: Asked): Scenario[] {
@@ -42,9 +48,10 @@ export function usualSuite(asked: Asked): Scenario[] {
     ["offline", {}],
     ["reconnect", {}],
     ["idle", {}],
+    ["pairs", { isEncrypted: true, bytes: ENCRYPTED_BYTES }],
   ];
-  const usualSeconds = 6;
-  return paced.map(([workload, own]) => scenarioOf(workload, { seconds: usualSeconds, ...own, ...said(asked) }));
+  const suite = paced.map(([workload, own]) => scenarioOf(workload, { seconds: SUITE_SECONDS, ...own, ...said(asked) }));
+  return asked.isEncrypted === true ? suite.filter(({ workload }) => usual(workload).encrypted !== undefined) : suite;
 }
 
 const said = (asked: Asked): Asked => Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));

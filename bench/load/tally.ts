@@ -21,7 +21,7 @@ export class Tally {
   readonly servers = new Map<string, { connections: number; delivered: number }>();
 
   fault(sentence: string): void {
-    if (this.faults.length < FAULTS_KEPT) this.faults.push(sentence);
+    if (this.faults.length < FAULTS_KEPT && !this.faults.includes(sentence)) this.faults.push(sentence);
   }
 
   server(url: string): { connections: number; delivered: number } {

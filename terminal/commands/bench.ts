@@ -29,17 +29,21 @@ export const bench = command({
   description: "Put a load on a FastChat of its own, or on one that runs, and check that every message comes exactly once",
   isOperators: true,
   args: {
-    workload: text("NAME", "What people do: pairs, all-to-one, all-to-all, mix, churn, reconnect, idle or offline; several with commas"),
+    workload: text(
+      "NAME",
+      "What people do: pairs, all-to-one, all-to-all, mix, pictures, sign-ins, churn, reconnect, idle or offline; several with commas",
+    ),
+    encrypted: { type: "boolean", description: "People with real clients, whose messages are really encrypted" },
     people: text("N", "How many people"),
     "group-size": text("N", "Members of each group (50)"),
     rate: text("N", "Open loop: so many messages a second, whatever becomes of those before"),
     window: text("N", "Closed loop: so many unanswered messages of each person at any time"),
     duration: text("TIME", "How long each is measured, as 30s"),
-    bytes: text("N", "Size of an encrypted message (300)"),
+    bytes: text("N", "Size of a message as the server sees it; with --encrypted of its text (300)"),
     servers: text("N", "Chat servers of its own FastChat (2)"),
     processes: text("N", "Processes that play the people (one for each two processors)"),
     baseline: { type: "boolean", description: "Run the bare baseline beside it" },
-    gateway: text("URL", "Drive the FastChat that runs there; needs --database, too"),
+    gateway: text("URL", "Drive the FastChat that runs there; needs --database or --encrypted, too"),
     database: text("URL", "Its PostgreSQL, where people for the load are made, and removed afterwards"),
     out: text("PATH", "Where the report goes, without its ending: PATH.html and PATH.json (fastchat-bench)"),
   },
@@ -53,14 +57,14 @@ export const bench = command({
     if (gateway === undefined && args.database !== undefined)
       throw usage("--database goes with --gateway, the address of the FastChat that uses it.");
     if (gateway !== undefined && args.servers !== undefined) throw usage("--servers is for a FastChat of its own: leave out --gateway.");
-    if (target.kind === "running" && target.databaseUrl === undefined)
-      throw usage("Say --database, or set DATABASE_URL: people for opaque messages are made there, and removed afterwards.");
     const baseline = args.baseline === true;
     const scenarios = scenariosOf(
       load,
       each("workload").flatMap(({ value }) => value.split(",")),
       args,
     );
+    if (target.kind === "running" && target.databaseUrl === undefined && scenarios.some(({ body }) => body === "opaque"))
+      throw usage("Say --database, or set DATABASE_URL: people are made there, and removed afterwards. Or --encrypted: then they sign up.");
     const processes = within(args.processes, "processes", 1, MOST_PROCESSES) ?? Math.max(1, Math.floor(availableParallelism() / 2));
     refuseTooManySockets(load, scenarios, processes);
     const out = resolve(args.out ?? "fastchat-bench");
@@ -118,10 +122,15 @@ function scenariosOf(load: LoadTester, names: readonly string[], args: Words): B
           ? ({ kind: "closed", window } as const)
           : undefined,
     seconds: milliseconds === undefined ? undefined : milliseconds / 1_000,
+    isEncrypted: args["encrypted"] === true,
     bytes: within(word("bytes"), "bytes", LEAST_BYTES, limits.ciphertextBytes),
   };
   const strange = names.find((name) => !load.workloadNames.includes(name as Workload));
   if (strange !== undefined) throw usage(`There is no workload "${safeLine(strange)}": write ${load.workloadNames.join(", ")}.`);
+  const opaque = names.find((name) => asked.isEncrypted && load.usual(name as Workload).encrypted === undefined);
+  if (opaque !== undefined) throw usage(`The workload ${opaque} is for opaque messages: leave out --encrypted.`);
+  if (names.includes("sign-ins") && (asked.people ?? 0) > load.mostSigningIn)
+    throw usage(`--people is "${asked.people}": a gateway lets ${load.mostSigningIn} sign in from one address, four times each.`);
   return names.length === 0 ? load.usualSuite(asked) : names.map((name) => load.scenarioOf(name as Workload, asked));
 }
 
