@@ -161,7 +161,7 @@ test("without a word about which, it starts a FastChat of its own, in a folder t
     environment: { TMPDIR: temporary.path, DATABASE_URL: "postgres://nobody@127.0.0.1:1/never" },
   });
   expect(objects).toMatchObject([
-    { type: "bench-run", name: "all-to-all, 100/s", faults: [] },
+    { type: "bench-run", name: "all-to-all, 100/s, least-connections", faults: [] },
     { type: "bench", broken: 0, environment: { target: "own", servers: 1, fsync: "on" } },
   ]);
   expect(await rowsOf("account")).toBe(0);
@@ -170,6 +170,8 @@ test("without a word about which, it starts a FastChat of its own, in a folder t
 
 test.each([
   [["--workload", "chaos"], 'There is no workload "chaos": write pairs, all-to-one,'],
+  [["--strategy", "best"], 'There is no strategy "best": write least-connections or all.'],
+  [["--workload", "sign-ins", "--people", "16"], '--people is "16": a gateway lets 15 sign in'],
   [["--people", "1"], '--people is "1": write a number from 2 to 50000.'],
   [["--people", "many"], '--people is "many": write a number from 1.'],
   [["--rate", "5", "--window", "2"], "--rate and --window exclude each other"],

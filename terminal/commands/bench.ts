@@ -41,6 +41,7 @@ export const bench = command({
     duration: text("TIME", "How long each is measured, as 30s"),
     bytes: text("N", "Size of a message as the server sees it; with --encrypted of its text (300)"),
     servers: text("N", "Chat servers of its own FastChat (2)"),
+    strategy: text("NAME", "How its gateway chooses chat servers; all: each of them in turn, compared"),
     processes: text("N", "Processes that play the people (one for each two processors)"),
     baseline: { type: "boolean", description: "Run the bare baseline beside it" },
     gateway: text("URL", "Drive the FastChat that runs there; needs --database or --encrypted, too"),
@@ -63,6 +64,7 @@ export const bench = command({
       each("workload").flatMap(({ value }) => value.split(",")),
       args,
     );
+    if (gateway !== undefined && args.strategy !== undefined) throw usage("--strategy is for a FastChat of its own: leave out --gateway.");
     if (target.kind === "running" && target.databaseUrl === undefined && scenarios.some(({ body }) => body === "opaque"))
       throw usage("Say --database, or set DATABASE_URL: people are made there, and removed afterwards. Or --encrypted: then they sign up.");
     const processes = within(args.processes, "processes", 1, MOST_PROCESSES) ?? Math.max(1, Math.floor(availableParallelism() / 2));
@@ -131,7 +133,17 @@ function scenariosOf(load: LoadTester, names: readonly string[], args: Words): B
   if (opaque !== undefined) throw usage(`The workload ${opaque} is for opaque messages: leave out --encrypted.`);
   if (names.includes("sign-ins") && (asked.people ?? 0) > load.mostSigningIn)
     throw usage(`--people is "${asked.people}": a gateway lets ${load.mostSigningIn} sign in from one address, four times each.`);
-  return names.length === 0 ? load.usualSuite(asked) : names.map((name) => load.scenarioOf(name as Workload, asked));
+  const scenarios = names.length === 0 ? load.usualSuite(asked) : names.map((name) => load.scenarioOf(name as Workload, asked));
+  return strategiesOf(load, word("strategy")).flatMap((strategy) => scenarios.map((scenario) => ({ ...scenario, strategy })));
+}
+
+/** Throws Failure. */
+function strategiesOf(load: LoadTester, said: string | undefined): readonly (string | undefined)[] {
+  if (said === undefined) return [undefined];
+  if (said === "all") return load.strategies;
+  const found = load.strategies.find((name) => name === said);
+  if (found === undefined) throw usage(`There is no strategy "${safeLine(said)}": write ${load.strategies.join(", ")} or all.`);
+  return [found];
 }
 
 /** Throws Failure. */
