@@ -1,9 +1,10 @@
 /**
  * What does a delivered message cost beside a bare baseline? README.md says the method and what came out:
- * `node bench/speed.ts [seconds] [work…]`.
+ * `node bench/speed.ts [seconds] [work…]`. With PROFILES=folder each server writes a profile of all there, to be opened in the browser's tools.
  */
-import { setTimeout as wait } from "node:timers/promises";
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
 import { startSystem, type System } from "@fastchat/testing";
 import pg from "pg";
 import { processTree } from "../testing/canary/memory.ts";
@@ -43,8 +44,13 @@ const wanted = process.argv.slice(3);
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 
 await noise();
-await using system = await startSystem({ servers: 2 });
+const { PROFILES } = process.env;
+await using system = await startSystem({
+  servers: 2,
+  environment: PROFILES === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${PROFILES}` },
+});
 const client = new pg.Client(system.databaseUrl);
+client.on("error", () => undefined);
 await client.connect();
 await client.query("CREATE DATABASE baseline");
 const baselineUrl = Object.assign(new URL(system.databaseUrl), { pathname: "/baseline" }).href;
@@ -61,7 +67,10 @@ for (const load of loads) {
   if (!process.env["NO_BASELINE"]) await onBaseline(load, users, conversations);
   await onFastChat(load, users, conversations);
 }
+if (wanted.length === 0 || wanted.includes("idle")) await idleSockets(5_000);
+if (wanted.length === 0 || wanted.includes("offline")) await offline(100, 200);
 await client.end();
+if (PROFILES !== undefined) await Promise.all(system.processes.map((each) => each.stop()));
 
 function planOf(
   load: Load,
@@ -165,4 +174,85 @@ async function idleCost({ processes }: System): Promise<{ readonly servers: numb
   await wait(5_000);
   const after = await cpu(pids);
   return { servers: (after.servers - before.servers) / 5, postgres: (after.postgres - before.postgres) / 5 };
+}
+
+/** Memory of sockets on which nothing happens. */
+async function idleSockets(count: number): Promise<void> {
+  const users = await seedUsers(client, count);
+  const pairs = Array.from({ length: count / 2 }, (_, pair) => [2 * pair, 2 * pair + 1]);
+  await seedConversations(client, users, pairs, "direct");
+  const places = await serverPlaces(client);
+  const servers = users.map((_, number) => places[number % places.length]!);
+  const resident = () => system.servers.reduce((sum, { process }) => sum + residentOf(process.pid!), 0);
+  const before = resident();
+  const tickets = await seedTickets(client, users, servers);
+  const people = tickets.map((ticket, number) => ({
+    number,
+    way: { kind: "ticket" as const, url: servers[number]!.url, ticket: hex(ticket) },
+    writesTo: [],
+  }));
+  await using crowds = await Crowds.connect({ bodyBytes: BODY_BYTES, people }, 1);
+  const connected = resident();
+  await wait(10_000);
+  console.log(
+    `${count} idle connections: ${((resident() - before) / count / 1_024).toFixed(1)} KiB each of resident memory (${((connected - before) / count / 1_024).toFixed(1)} right after they came)`,
+  );
+  void crowds;
+}
+
+function residentOf(pid: number): number {
+  return 1_024 * Number(/^VmRSS:\s+(\d+)/mu.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
+}
+
+/** What it costs to write to people who are not there, and what they then fetch. */
+async function offline(pairs: number, each: number): Promise<void> {
+  const users = await seedUsers(client, 2 * pairs);
+  const conversations = await seedConversations(
+    client,
+    users,
+    Array.from({ length: pairs }, (_, pair) => [2 * pair, 2 * pair + 1]),
+    "direct",
+  );
+  const places = await serverPlaces(client);
+  const servers = users.map((_, number) => places[Math.floor(number / 2) % places.length]!);
+  const pids = system.processes.map(({ pid }) => pid!);
+  const tickets = await seedTickets(client, users, servers);
+  const planFor = (side: 0 | 1) => ({
+    bodyBytes: BODY_BYTES,
+    people: conversations.map(({ id }, pair) => {
+      const number = 2 * pair + side;
+      const way = { kind: "ticket", url: servers[number]!.url, ticket: hex(tickets[number]!) } as const;
+      return { number, way, writesTo: side === 0 ? [hex(id)] : [] };
+    }),
+  });
+  {
+    await using writers = await Crowds.connect(planFor(0), 1);
+    const before = await cpu(pids);
+    writers.begin({ kind: "closed", window: 4, each });
+    await until(writers, ({ acked }) => acked === pairs * each);
+    tellCost("to offline people, sent", before, await cpu(pids), pairs * each);
+  }
+  await using readers = await Crowds.connect(planFor(1), 1);
+  const before = await cpu(pids);
+  readers.begin({ kind: "drain", conversations: conversations.map(({ id }) => hex(id)) });
+  await until(readers, ({ delivered }) => delivered === pairs * each);
+  tellCost("to offline people, drained", before, await cpu(pids), pairs * each);
+}
+
+type Cpu = Awaited<ReturnType<typeof cpu>>;
+function tellCost(name: string, before: Cpu, after: Cpu, messages: number): void {
+  const per = (ms: number) => ((1_000 * ms) / messages).toFixed(1);
+  const servers = after.servers - before.servers;
+  const postgres = after.postgres - before.postgres;
+  console.log(`${name}: ${per(servers + postgres)} µs (servers ${per(servers)}, PostgreSQL ${per(postgres)})`);
+}
+
+async function until(crowds: Crowds, holds: (counts: CrowdCounts) => boolean): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    const counts = await crowds.counts();
+    if (holds(counts)) return;
+    if (tries > 1_200 || counts.faults.length > 0)
+      throw new Error(`${counts.sent} sent, ${counts.acked} acknowledged, ${counts.delivered} delivered; ${counts.faults.join("; ")}`);
+    await wait(50);
+  }
 }

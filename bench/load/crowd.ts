@@ -50,6 +50,10 @@ class Crowd {
   }
 
   begin(work: Work): void {
+    if (work.kind === "drain") {
+      for (const [index, person] of this.people.entries()) person.drain(Buffer.from(work.conversations[index]!, "hex"));
+      return;
+    }
     this.#pacing.begin(
       work,
       this.#connected().filter(({ conversations }) => conversations.length > 0),

@@ -40,10 +40,14 @@ export class Crowds implements AsyncDisposable {
   }
 
   begin(work: Work): void {
-    const share = <Rate extends number | undefined>(rate: Rate) => rate && rate / this.#children.length;
-    const leaves = work.leavesPerSecond === undefined ? {} : { leavesPerSecond: share(work.leavesPerSecond) };
-    const each = work.kind === "open" ? { ...work, ...leaves, perSecond: share(work.perSecond) } : { ...work, ...leaves };
-    for (const child of this.#children) say(child, { kind: "begin", work: each });
+    for (const [place, child] of this.#children.entries()) say(child, { kind: "begin", work: this.#shareOf(work, place) });
+  }
+
+  #shareOf(work: Work, place: number): Work {
+    const count = this.#children.length;
+    if (work.kind === "drain") return { ...work, conversations: work.conversations.filter((_, index) => index % count === place) };
+    const leaves = work.leavesPerSecond === undefined ? {} : { leavesPerSecond: work.leavesPerSecond / count };
+    return work.kind === "open" ? { ...work, ...leaves, perSecond: work.perSecond / count } : { ...work, ...leaves };
   }
 
   stop(): void {

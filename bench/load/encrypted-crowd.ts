@@ -25,6 +25,7 @@ class EncryptedCrowd {
   }
 
   begin(work: Work): void {
+    if (work.kind === "drain") throw new Error("clients fetch by themselves");
     this.#pacing.begin(
       work,
       this.people.filter(({ isWriter }) => isWriter),

@@ -4,7 +4,8 @@ import { now } from "./wire.ts";
 /** Says to each writer when to write, and when that should have been: what is late is done late, and never left out. */
 export class Pacing<Writer> {
   readonly #write: (writer: Writer, intended: number) => void;
-  #isClosedLoop = false;
+  /** Of a closed loop: what each may write yet. */
+  readonly #left = new Map<Writer, number>();
   #timers: NodeJS.Timeout[] = [];
 
   constructor(write: (writer: Writer, intended: number) => void) {
@@ -16,17 +17,22 @@ export class Pacing<Writer> {
       this.steadily(pace.perSecond, (turn, due) => this.#write(writers[turn % writers.length]!, due));
       return;
     }
-    this.#isClosedLoop = true;
-    for (const writer of writers) for (let count = 0; count < pace.window; count++) this.#write(writer, now());
+    for (const writer of writers) {
+      this.#left.set(writer, pace.each ?? Number.POSITIVE_INFINITY);
+      for (let count = 0; count < pace.window; count++) this.answered(writer);
+    }
   }
 
   /** In a closed loop the next one goes out. */
   answered(writer: Writer): void {
-    if (this.#isClosedLoop) this.#write(writer, now());
+    const left = this.#left.get(writer) ?? 0;
+    if (left === 0) return;
+    this.#left.set(writer, left - 1);
+    this.#write(writer, now());
   }
 
   stop(): void {
-    this.#isClosedLoop = false;
+    this.#left.clear();
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
   }
 

@@ -120,6 +120,11 @@ export class Person {
     return promise;
   }
 
+  /** Fetches a log from its beginning. */
+  drain(conversation: Uint8Array): void {
+    this.#reach(this.#ear(conversation), 1);
+  }
+
   ping(): void {
     if (this.#isIn) this.#say(pingPacket(++this.#request));
   }

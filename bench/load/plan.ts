@@ -42,13 +42,16 @@ export interface EncryptedPlan {
 }
 
 export type Pace =
-  /** So many unanswered messages of each writer at any time. */
-  | { readonly kind: "closed"; readonly window: number }
+  /** So many unanswered messages of each writer at any time; of each so many in all, where that is said. */
+  | { readonly kind: "closed"; readonly window: number; readonly each?: number }
   /** So many of this crowd's in a second, each at its time whatever happens to those before. */
   | { readonly kind: "open"; readonly perSecond: number };
 
-/** So many people, one after the other, lose their connection in a second, and come again at once. */
-export type Work = Pace & { readonly leavesPerSecond?: number };
+export type Work =
+  /** So many people, one after the other, lose their connection in a second, and come again at once. */
+  | (Pace & { readonly leavesPerSecond?: number })
+  /** Everybody fetches what is in these, as far as it is theirs: the conversation of the same place. */
+  | { readonly kind: "drain"; readonly conversations: readonly string[] };
 
 export type ParentWord =
   | { readonly kind: "plan"; readonly plan: CrowdPlan | EncryptedPlan }

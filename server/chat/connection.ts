@@ -1,7 +1,7 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import { ErrorCode, errorRow, limits } from "@fastchat/protocol";
-import { type ClientFrame, ClientPacketSchema } from "@fastchat/protocol/wire/frames";
+import type { ClientFrame } from "@fastchat/protocol/wire/frames";
 import type { WebSocket } from "ws";
+import { readPacket } from "./packets.ts";
 import { type AnswerBody, type EncodedFrame, encodeFrame, encodePackets, wireError } from "./wire.ts";
 
 /** Above this reading stops, below half of it goes on: who asks for much must also read it. */
@@ -121,7 +121,7 @@ export class Connection {
     if (!this.#open && data.length > limits.helloPacketBytes) return this.close(ErrorCode.TOO_LARGE);
     let frames: ClientFrame[];
     try {
-      ({ frames } = fromBinary(ClientPacketSchema, data));
+      frames = readPacket(data);
     } catch {
       return this.close(ErrorCode.MALFORMED);
     }

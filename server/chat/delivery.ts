@@ -6,7 +6,8 @@ import { type ConversationPrefix, prefixOf } from "../bus/hint.ts";
 import { type Log, reasonOf } from "../events.ts";
 import { readSealedKeys } from "../store/conversations.ts";
 import type { Database } from "../store/database.ts";
-import { entryKinds, readEntries, readHead, type StoredEntry } from "../store/entries.ts";
+import { entryKinds, readHead, type StoredEntry } from "../store/entries.ts";
+import { GatheredReads } from "../store/gathered-reads.ts";
 import { formerAmong, formerSince, membersOf } from "../store/members.ts";
 import type { Session } from "./session.ts";
 import { type EncodedFrame, encodeEntries, encodeEntry } from "./wire.ts";
@@ -47,6 +48,7 @@ const MOST_HELD = 256;
 export class Delivery {
   readonly #database: Database;
   readonly #log: Log;
+  readonly #reads: GatheredReads;
   readonly #ending = new AbortController();
   readonly #watched = new Map<ConversationId, Watched>();
   readonly #byPrefix = new Map<ConversationPrefix, Watched>();
@@ -56,6 +58,7 @@ export class Delivery {
   constructor(database: Database, log: Log) {
     this.#database = database;
     this.#log = log;
+    this.#reads = new GatheredReads(database);
   }
 
   /** How many are open. */
@@ -201,8 +204,7 @@ export class Delivery {
     while (hasWork(watched)) {
       try {
         const behind = watched.delivered < watched.known;
-        const range = { after: watched.delivered };
-        const entries = behind ? await readEntries(this.#database, conversation, range, { upTo: limits.largestNumber }) : [];
+        const entries = behind ? await this.#reads.after(conversation, watched.delivered) : [];
         if (behind && entries.length === 0) {
           // A head without entries: it was restored to an earlier state. What comes will be announced anew.
           watched.known = watched.delivered = Math.min(watched.known, await readHead(this.#database, conversation));

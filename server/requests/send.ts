@@ -1,4 +1,3 @@
-import { create, toBinary } from "@bufbuild/protobuf";
 import {
   clientMessageId,
   conversationId,
@@ -10,11 +9,10 @@ import {
   isHash,
   limits,
 } from "@fastchat/protocol";
-import { type SealedMessage, SealedMessageSchema } from "@fastchat/protocol/wire/conversation";
-import { SentSchema } from "@fastchat/protocol/wire/frames";
+import type { SealedMessage } from "@fastchat/protocol/wire/conversation";
 import { malformed } from "../chat/access.ts";
 import type { ChatContext, Handler } from "../chat/context.ts";
-import type { AnswerBody } from "../chat/wire.ts";
+import { encodeMessage, encodeSent } from "../chat/wire.ts";
 import type { AppendVerdict, RefusalReason } from "../store/append.ts";
 import type { SendGate } from "../store/append-queue.ts";
 import { keepForMessage } from "../store/blobs.ts";
@@ -49,7 +47,7 @@ export const send: Handler<"send"> = async (chat, session, { conversation, messa
       device: session.device,
       clientMessageId: clientMessageId(message.clientMessageId),
       epoch: message.epoch,
-      body: toBinary(SealedMessageSchema, message),
+      body: encodeMessage(message),
       withdraws: message.withdraws,
       gate,
       resume,
@@ -62,7 +60,7 @@ export const send: Handler<"send"> = async (chat, session, { conversation, messa
   switch (verdict.kind) {
     case "stored":
     case "duplicate":
-      return { case: "sent", value: create(SentSchema, { sequence: verdict.sequence, time: BigInt(verdict.time) }) } satisfies AnswerBody;
+      return { case: "encoded", frame: (request) => encodeSent(request, verdict.sequence, verdict.time) };
     case "refused":
       throw new FastChatError(codes[verdict.reason], details[verdict.reason] === undefined ? {} : { detail: details[verdict.reason]! });
     case "unknown":

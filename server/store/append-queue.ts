@@ -25,11 +25,12 @@ export interface AppendQueueOptions {
   /** As `limits`; tests lower them. */
   readonly entries?: number;
   readonly waitMs?: number;
+  readonly spacingMs?: number;
 }
 
 /**
- * Gathers messages into batches. With nothing in flight a batch leaves at the end of the current turn of the event loop; with one in flight the
- * next leaves when that one is answered, when it is full, or after `waitMs`, whatever comes first. A conversation is in at most one batch in
+ * Gathers messages into batches. With nothing in flight a batch leaves at the end of the current turn of the event loop, or `spacingMs` after the one
+ * before; with one in flight the next leaves when that one is answered, when it is full, or after `waitMs`, whatever comes first. A conversation is in at most one batch in
  * flight, so that the verdict on a message is known before a later one of its conversation is judged: a held gate is seen when the batch is made.
  */
 export class AppendQueue {
@@ -39,10 +40,12 @@ export class AppendQueue {
   #inFlight = 0;
   #timer: NodeJS.Timeout | undefined;
   #scheduled = false;
+  /** `performance.now()` when the newest batch left. */
+  #leftAt = Number.NEGATIVE_INFINITY;
   #idle: (() => void)[] = [];
 
   constructor(options: AppendQueueOptions) {
-    this.#options = { entries: limits.appendBatchEntries, waitMs: limits.appendBatchMs, ...options };
+    this.#options = { entries: limits.appendBatchEntries, waitMs: limits.appendBatchMs, spacingMs: limits.appendSpacingMs, ...options };
   }
 
   /** Items that wait or are in flight. */
@@ -65,18 +68,21 @@ export class AppendQueue {
   }
 
   #schedule(): void {
-    if (this.#scheduled) return;
-    if (this.#inFlight === 0 || (this.#inFlight < this.#options.parallel && this.#waiting.length >= this.#options.entries)) {
+    if (this.#scheduled || this.#inFlight >= this.#options.parallel) return;
+    const isFull = this.#waiting.length >= this.#options.entries;
+    const { spacingMs, waitMs } = this.#options;
+    const pause = isFull ? 0 : this.#inFlight === 0 ? this.#leftAt + spacingMs - performance.now() : waitMs;
+    if (pause <= 0) {
       this.#scheduled = true;
       setImmediate(() => {
         this.#scheduled = false;
         this.#flush();
       });
-    } else if (this.#inFlight < this.#options.parallel) {
+    } else {
       this.#timer ??= setTimeout(() => {
         this.#timer = undefined;
         this.#flush();
-      }, this.#options.waitMs);
+      }, pause);
     }
   }
 
@@ -85,8 +91,11 @@ export class AppendQueue {
     this.#timer = undefined;
     if (this.#inFlight >= this.#options.parallel) return;
     const batch = this.#takeBatch();
-    if (batch.length > 0) void this.#run(batch);
-    else this.#wakeIdle();
+    if (batch.length > 0) {
+      this.#leftAt = performance.now();
+      void this.#run(batch);
+      if (this.#waiting.length > 0) this.#schedule();
+    } else this.#wakeIdle();
   }
 
   #takeBatch(): QueuedItem[] {
@@ -134,10 +143,10 @@ export class AppendQueue {
       item.answer(verdict);
     }
     this.#options.onStored(batch, verdicts);
-    if (this.#waiting.length > 0) {
-      this.#flush();
-      if (this.#waiting.length > 0) this.#schedule();
-    }
+    // What was busy is free now: the next need not wait for its time.
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#waiting.length > 0) this.#schedule();
     this.#wakeIdle();
   }
 

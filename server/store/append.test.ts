@@ -246,7 +246,7 @@ test("[D4] a connection that ends while it stores gives an unknown outcome, neve
   const waiting = append([item(alice, conversation)]);
   await new Promise((resolve) => setTimeout(resolve, 100));
   await client.query(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%append_messages%' AND datname = current_database() AND pid <> pg_backend_pid()",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%append_together%' AND datname = current_database() AND pid <> pg_backend_pid()",
   );
   expect(await waiting).toEqual([{ kind: "unknown" }]);
   await client.query("ROLLBACK");

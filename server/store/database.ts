@@ -46,9 +46,20 @@ export const connectionOptions = (url: string) => ({
 /** A server that hangs in the middle of a transaction must not hold up the others for longer than this, milliseconds. */
 const patience = { lock_timeout: 8_000, idle_in_transaction_session_timeout: 5_000 };
 
+/** A batch is planned once, and walks indexes in their order, however small or unknown the tables are. */
+const appendPlans =
+  "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
+
 export function openDatabase({ url, connections, onIdleError }: DatabaseOptions): Database {
   const pool = new pg.Pool({ ...connectionOptions(url), ...patience, max: connections });
-  const append = new pg.Pool({ ...connectionOptions(url), ...patience, lock_timeout: 3_000, max: appendConnections, idleTimeoutMillis: 0 });
+  const append = new pg.Pool({
+    ...connectionOptions(url),
+    ...patience,
+    lock_timeout: 3_000,
+    options: appendPlans,
+    max: appendConnections,
+    idleTimeoutMillis: 0,
+  });
   for (const each of [pool, append]) {
     each.on("error", onIdleError);
     // Between two statements of whoever holds it a connection is not idle, and an error without a listener would end the process; the

@@ -3,6 +3,7 @@ import { type AccountId, type ConversationId, conversationId, idBytes, limits } 
 import { entryHash } from "@fastchat/protocol/seal";
 import { EntrySchema, ErasedSchema, SealedMessageSchema } from "@fastchat/protocol/wire/conversation";
 import type { Database } from "./database.ts";
+import { PACKED, type PackedEntries, unpackEntries } from "./packed-entries.ts";
 
 /**
  * How the table tells what a body is; the order of the fields of `Entry.body`. Last a message that its author withdrew: the body is there until it
@@ -34,14 +35,13 @@ const PAGE = (direction: "after" | "before") => {
   const [range, order, next] =
     direction === "after" ? ["sequence > $2 AND sequence <= $5", "ASC", "$2 + 1"] : ["sequence < $2", "DESC", "$2 - 1"];
   return `
-  SELECT sequence, time, account, device, kind, body FROM (
+  SELECT ${PACKED} FROM (
     SELECT sequence, time, account, device, kind, body,
       sum(octet_length(body) + 100) OVER (ORDER BY sequence ${order} ROWS UNBOUNDED PRECEDING) AS bytes
     FROM entry WHERE conversation = $1 AND ${range}
     ORDER BY sequence ${order} LIMIT $3
   ) AS page
-  WHERE bytes <= $4 OR sequence = ${next}
-  ORDER BY sequence`;
+  WHERE bytes <= $4 OR sequence = ${next}`;
 };
 
 const AFTER = PAGE("after");
@@ -64,17 +64,17 @@ export async function readEntries(
   const id = Buffer.from(idBytes(conversation));
   const bounded = Math.max(1, Math.min(limit, limits.entriesPerPage));
   const { rows } = await ("after" in range
-    ? database.pool.query<StoredEntry>({
+    ? database.pool.query<PackedEntries>({
         name: "entries-after",
         text: AFTER,
         values: [id, range.after, bounded, limits.pageBytes, upTo],
       })
-    : database.pool.query<StoredEntry>({
+    : database.pool.query<PackedEntries>({
         name: "entries-before",
         text: BEFORE,
         values: [id, Math.min(range.before, upTo + 1), bounded, limits.pageBytes],
       }));
-  return rows;
+  return unpackEntries(rows[0]!);
 }
 
 const LINKS = `

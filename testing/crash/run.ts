@@ -65,7 +65,7 @@ export interface CrashResult {
   };
 }
 
-const APPEND = /append_messages\(/;
+const APPEND = /append_(together|messages)\(/;
 /** Nothing gets through for so long only if it never will. */
 const CALM_MS = 60_000;
 

@@ -1,0 +1,40 @@
+import type { StoredEntry } from "./entries.ts";
+
+/**
+ * What a query selects of `page`, consecutive entries of one log: all of them in one row of few values. A row and a value each cost both sides more
+ * than the bytes of a short message. Authors' ids have 32 bytes.
+ */
+export const PACKED = `
+  min(sequence) AS first,
+  string_agg(int8send(time) || int2send(kind) || int4send(octet_length(body)) || account || device, ''::bytea ORDER BY sequence) AS heads,
+  string_agg(body, ''::bytea ORDER BY sequence) AS bodies`;
+
+/** A row of that; all are null where the page is empty. */
+export interface PackedEntries {
+  readonly first: number | null;
+  readonly heads: Buffer | null;
+  readonly bodies: Buffer | null;
+}
+
+const at = { time: 0, kind: 8, length: 10, account: 14, device: 46 };
+const HEAD_BYTES = 78;
+
+/** Ascending and gap-free. */
+export function unpackEntries({ first, heads, bodies }: PackedEntries): StoredEntry[] {
+  if (first === null || heads === null || bodies === null) return [];
+  let from = 0;
+  return Array.from({ length: heads.length / HEAD_BYTES }, (_, index) => {
+    const head = index * HEAD_BYTES;
+    const length = heads.readInt32BE(head + at.length);
+    const body = bodies.subarray(from, from + length);
+    from += length;
+    return {
+      sequence: first + index,
+      time: Number(heads.readBigInt64BE(head + at.time)),
+      account: heads.subarray(head + at.account, head + at.device),
+      device: heads.subarray(head + at.device, head + HEAD_BYTES),
+      kind: heads.readInt16BE(head + at.kind),
+      body,
+    };
+  });
+}
