@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ServerFrame } from "@fastchat/protocol/wire/frames";
-import { fastchat, fastchatJson, FrameProxy, launchBrowser, startSystem, type System, TemporaryFolder } from "@fastchat/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BenchResult } from "../bench/load/index.ts";
+import { fastchat, fastchatJson, FrameProxy, launchBrowser, startSystem, type System, TemporaryFolder } from "../testing/index.ts";
 
 const BENCH_MS = 90_000;
 
@@ -61,7 +61,8 @@ test("a running FastChat: every message comes exactly once, the report opens, an
   // All that was sent to those who were away, also before it was measured.
   expect(runs[5]!.delivered).toBeGreaterThanOrEqual(runs[4]!.acknowledged);
   expect(runs[6]!.memory!.steps.at(-1)![0]).toBe(8);
-  for (const table of ["account", "device", "conversation", "member", "entry", "ticket"]) expect(await rowsOf(table), table).toBe(0);
+  const tables = ["account", "device", "conversation", "member", "entry", "ticket"];
+  expect(await Promise.all(tables.map(rowsOf))).toEqual(tables.map(() => 0));
 
   await using browser = { page: await launchBrowser(), [Symbol.asyncDispose]: () => browser.page.close() };
   const page = await browser.page.newPage();
@@ -141,21 +142,8 @@ test("[S2] a message that somebody changed on its way to a client is found out",
 
 test("without a word about which, it starts a FastChat of its own, in a folder that is gone afterwards", async () => {
   using temporary = new TemporaryFolder();
-  const args = [
-    "bench",
-    "--workload",
-    "all-to-all",
-    "--people",
-    "6",
-    "--group-size",
-    "3",
-    "--duration",
-    "1s",
-    "--servers",
-    "1",
-    "--rate",
-    "100",
-  ];
+  const small = "--workload all-to-all --people 6 --group-size 3 --duration 1s --servers 1 --rate 100 --strategy all";
+  const args = ["bench", ...small.split(" ")];
   const objects = await fastchatJson(system, [...args, "--out", out("own")], {
     withinMs: BENCH_MS,
     environment: { TMPDIR: temporary.path, DATABASE_URL: "postgres://nobody@127.0.0.1:1/never" },

@@ -1,5 +1,6 @@
 import type { BenchResult, RunResult } from "../result.ts";
 import { bytes, count, detailsOf, environmentWords, figure, perWords, serverCpu } from "../words.ts";
+import { usual } from "../workloads.ts";
 import { escaped } from "./escaped.ts";
 import { type Bar, barPlot, colourOf, linePlot, percentilePlot, type Series } from "./plots.ts";
 import { style } from "./style.ts";
@@ -205,7 +206,8 @@ function notesOf(runs: readonly RunResult[]): string {
     const details = detailsOf(run).map((detail) =>
       detail.startsWith("BROKEN") ? `<span class="broken">${escaped(detail)}</span>` : escaped(detail),
     );
-    return `<li><b>${escaped(run.name)}</b>: ${details.join("; ") || "–"}</li>`;
+    const { description } = usual(run.scenario.workload);
+    return `<li><b>${escaped(run.name)}</b> (${escaped(description)}): ${details.join("; ") || "–"}</li>`;
   });
   return `<ul class="notes">${items.join("")}</ul>`;
 }
