@@ -80,7 +80,10 @@ function planOf(
 ): CrowdPlan {
   const writesTo = users.map((): string[] => []);
   for (const { id, members } of conversations) for (const member of members.slice(0, load.writers)) writesTo[member]!.push(hex(id));
-  return { bodyBytes: BODY_BYTES, people: users.map((_, number) => ({ number, ...where[number]!, writesTo: writesTo[number]! })) };
+  return {
+    bodyBytes: BODY_BYTES,
+    people: users.map((_, number) => ({ number, way: { kind: "ticket", ...where[number]! }, writesTo: writesTo[number]! })),
+  };
 }
 
 async function onBaseline(load: Load, users: readonly LoadUser[], conversations: readonly LoadConversation[]): Promise<void> {
@@ -90,7 +93,8 @@ async function onBaseline(load: Load, users: readonly LoadUser[], conversations:
   );
   await using baseline = await Baseline.start(baselineUrl, hears);
   const where = hears.map(([ticket]) => ({ url: baseline.url, ticket }));
-  await measure(`${load.name}: baseline`, load, planOf(load, users, conversations, where), conversations, () => [baseline.pid]);
+  const plan = { ...planOf(load, users, conversations, where), isBare: true };
+  await measure(`${load.name}: baseline`, load, plan, conversations, () => [baseline.pid]);
 }
 
 async function onFastChat(load: Load, users: readonly LoadUser[], conversations: readonly LoadConversation[]): Promise<void> {
@@ -182,7 +186,11 @@ async function idleSockets(count: number): Promise<void> {
   const resident = () => system.servers.reduce((sum, { process }) => sum + residentOf(process.pid!), 0);
   const before = resident();
   const tickets = await seedTickets(client, users, servers);
-  const people = tickets.map((ticket, number) => ({ number, url: servers[number]!.url, ticket: hex(ticket), writesTo: [] }));
+  const people = tickets.map((ticket, number) => ({
+    number,
+    way: { kind: "ticket" as const, url: servers[number]!.url, ticket: hex(ticket) },
+    writesTo: [],
+  }));
   await using crowds = await Crowds.connect({ bodyBytes: BODY_BYTES, people }, 1);
   const connected = resident();
   await wait(10_000);
@@ -213,7 +221,8 @@ async function offline(pairs: number, each: number): Promise<void> {
     bodyBytes: BODY_BYTES,
     people: conversations.map(({ id }, pair) => {
       const number = 2 * pair + side;
-      return { number, url: servers[number]!.url, ticket: hex(tickets[number]!), writesTo: side === 0 ? [hex(id)] : [] };
+      const way = { kind: "ticket", url: servers[number]!.url, ticket: hex(tickets[number]!) } as const;
+      return { number, way, writesTo: side === 0 ? [hex(id)] : [] };
     }),
   });
   {

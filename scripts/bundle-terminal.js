@@ -1,5 +1,5 @@
 /**
- * Bundles terminal/main.ts and what it imports into terminal/dist/, because Node runs .ts but not .tsx, and because one file
+ * Bundles terminal/main.ts and what it imports, and the programs of the load tester, into terminal/dist/, because Node runs .ts but not .tsx, and because one file
  * starts faster than a thousand. `bundleTerminal()` does nothing when the sources are those that the bundle was made of.
  * Plain JavaScript, since the `fastchat` command calls it on any Node from 20.11.
  */
@@ -9,11 +9,17 @@ import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const entry = join(root, "terminal", "main.ts");
+/** Programs that run in processes of their own; bench/load/programs.ts knows their names. */
+const programs = {
+  "bench-crowd": "bench/load/crowd.ts",
+  "bench-encrypted-crowd": "bench/load/encrypted-crowd.ts",
+  "bench-baseline": "bench/baseline/server.ts",
+};
 const out = join(root, "terminal", "dist");
 const bundle = join(out, "main.js");
 /** Beside the bundle: the sources that it was made of. */
 const madeOf = join(out, "sources.txt");
-const bundledFolders = ["protocol", "client", "server", "terminal"];
+const bundledFolders = ["protocol", "client", "server", "terminal", "bench/load", "bench/baseline"];
 
 /** What a bundle is made of: the time of the newest file, and how many there are. It says nothing of what the clock says now. */
 function sources() {
@@ -71,7 +77,7 @@ export async function bundleTerminal() {
   // Read first: a change during the build makes the bundle stale.
   const read = sources();
   const { outputFiles } = await build({
-    entryPoints: [entry],
+    entryPoints: { main: entry, ...programs },
     absWorkingDir: root,
     outdir: out,
     bundle: true,

@@ -20,11 +20,14 @@ const oldNode = (process.env["PATH"] ?? "")
 /** A checkout with our command, our scripts and packages, and a client of a few lines. */
 beforeAll(() => {
   checkout = mkdtempSync(join(tmpdir(), "fastchat-command-"));
-  for (const folder of ["protocol", "client", "server", "terminal"]) mkdirSync(join(checkout, folder));
+  for (const folder of ["protocol", "client", "server", "terminal", "bench/load", "bench/baseline"])
+    mkdirSync(join(checkout, folder), { recursive: true });
   cpSync(join(root, "terminal", "bin"), join(checkout, "terminal", "bin"), { recursive: true });
   cpSync(join(root, "scripts"), join(checkout, "scripts"), { recursive: true });
   cpSync(join(root, "package.json"), join(checkout, "package.json"));
   symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"));
+  for (const program of ["load/crowd.ts", "load/encrypted-crowd.ts", "baseline/server.ts"])
+    writeFileSync(join(checkout, "bench", program), "export {};\n");
   command = join(checkout, "terminal", "bin", "fastchat.js");
   writeFileSync(
     join(checkout, "terminal", "main.ts"),

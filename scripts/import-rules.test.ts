@@ -27,6 +27,9 @@ test("imports that go down the order are fine", () => {
       "terminal/send.ts": `import { open } from "@fastchat/client/node";\n`,
       "client/inbox.test.ts": `import { alice } from "@fastchat/testing";\n`,
       "testing/cluster.ts": `import { up } from "@fastchat/server";\n`,
+      "terminal/bench.ts": `const load = await import("../bench/load/index.ts");\n`,
+      "bench/load/system.ts": `import { read } from "../../server/up/state-file.ts";\nimport { Baseline } from "../baseline/baseline.ts";\n`,
+      "bench/speed.ts": `import { startSystem } from "@fastchat/testing";\nimport { Crowds } from "./load/crowds.ts";\n`,
     }),
   ).toEqual([]);
 });
@@ -37,6 +40,8 @@ test.each([
   ["client/inbox.ts", `import { store } from "@fastchat/server/store";\n`, "client/inbox.ts:1 @fastchat/server/store"],
   ["server/bus/bus.ts", `const x = await import("../../client/index.ts");\n`, "server/bus/bus.ts:1 ../../client/index.ts"],
   ["server/bus/bus.ts", `export {\n  alice,\n} from "@fastchat/testing";\n`, "server/bus/bus.ts:3 @fastchat/testing"],
+  ["bench/load/run.ts", `import { startSystem } from "@fastchat/testing";\n`, "bench/load/run.ts:1 @fastchat/testing"],
+  ["bench/baseline/server.ts", `import { cpuOf } from "../measure.ts";\n`, "bench/baseline/server.ts:1 ../measure.ts"],
 ])("an import that goes up is a fault: %s %s", (file, text, fault) => {
   expect(faultsIn({ [file]: text })).toEqual([fault]);
 });

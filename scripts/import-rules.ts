@@ -3,7 +3,7 @@ import { dirname, join, relative, resolve, sep } from "node:path";
 
 export type ImportFault = { file: string; line: number; specifier: string; reason: string };
 
-type Folder = "protocol" | "client" | "server" | "terminal" | "web" | "testing" | "bench";
+type Folder = "protocol" | "client" | "server" | "terminal" | "web" | "testing" | "bench" | "load";
 
 /** Which of our folders each folder may import from; itself always. */
 const mayImport: Readonly<Record<Folder, readonly Folder[]>> = {
@@ -13,10 +13,14 @@ const mayImport: Readonly<Record<Folder, readonly Folder[]>> = {
   terminal: ["client", "protocol"],
   web: ["client", "protocol"],
   testing: ["protocol", "client", "server", "terminal", "web"],
-  bench: ["protocol", "client", "server", "terminal", "testing"],
+  bench: ["protocol", "client", "server", "terminal", "testing", "load"],
+  // The load tester is shipped with the command, the rest of bench/ is not.
+  load: ["protocol", "client", "server"],
 };
 
 const folders = Object.keys(mayImport) as Folder[];
+/** Parts of bench/ that are a folder of their own here. */
+const loadPlaces = [join("bench", "load"), join("bench", "baseline")];
 const packageFolders: ReadonlyMap<string, Folder> = new Map([
   ...folders.map((folder) => [`@fastchat/${folder}`, folder] as const),
   ["fastchat", "terminal"],
@@ -28,10 +32,11 @@ const specifiers = /(?:\bfrom\s*|\bimport\s*\(?\s*|\bimport\.meta\.resolve\(\s*)
 /** Every import under `root` that goes against the one-way order of the folders. Paths are relative to `root`. */
 export function findImportFaults(root: string): ImportFault[] {
   const faults: ImportFault[] = [];
-  const terminalFilesWithServer = new Set<string>();
-  for (const folder of folders) {
-    for (const path of sourcesUnder(join(root, folder))) {
+  const terminalFilesWith = { server: new Set<string>(), load: new Set<string>() };
+  for (const top of folders) {
+    for (const path of sourcesUnder(join(root, top))) {
       const file = relative(root, path);
+      const folder = folderAt(file) ?? top;
       // Tests, and what they share in a folder: test-people.ts, bus-contract.ts.
       const isTest = /(?:\.test\.tsx?|-contract\.ts|(?:^|\/)test-[^/]+\.ts)$/.test(file);
       const text = readFileSync(path, "utf8");
@@ -41,13 +46,12 @@ export function findImportFaults(root: string): ImportFault[] {
         if (target === undefined || target === folder || mayImport[folder].includes(target)) continue;
         const reason = (): string | undefined => {
           if (isTest && target === "testing") return undefined;
-          if (folder === "terminal" && target === "server") {
-            if (!isTest) terminalFilesWithServer.add(file);
-            return terminalFilesWithServer.size <= 1
-              ? undefined
-              : "only one file of terminal/, the one that runs the roles, may import server/";
+          if (folder === "terminal" && (target === "server" || target === "load")) {
+            const files = terminalFilesWith[target];
+            if (!isTest) files.add(file);
+            return files.size <= 1 ? undefined : `only one file of terminal/ may import ${target === "server" ? "server/" : "bench/load/"}`;
           }
-          if (target === "testing") return "testing/ is for tests and bench/ alone";
+          if (target === "testing" && folder !== "load") return "testing/ is for tests and bench/ alone";
           const allowed = mayImport[folder].map((name) => `${name}/`).join(" and ");
           return `${folder}/ may import ${allowed === "" ? "nothing of ours" : `only ${allowed}`}`;
         };
@@ -61,11 +65,17 @@ export function findImportFaults(root: string): ImportFault[] {
 
 function folderOf(specifier: string, importer: string, root: string): Folder | undefined {
   if (specifier.startsWith(".")) {
-    const [first] = relative(root, resolve(dirname(importer), specifier)).split(sep);
-    return folders.find((folder) => folder === first);
+    return folderAt(relative(root, resolve(dirname(importer), specifier)));
   }
   const name = specifier.startsWith("@") ? specifier.split("/").slice(0, 2).join("/") : specifier.split("/")[0]!;
   return packageFolders.get(name);
+}
+
+/** @param file relative to the root */
+function folderAt(file: string): Folder | undefined {
+  if (loadPlaces.some((place) => file.startsWith(place + sep))) return "load";
+  const [first] = file.split(sep);
+  return folders.find((folder) => folder === first);
 }
 
 function* sourcesUnder(folder: string): Generator<string> {

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { join } from "node:path";
+import { baselineProgram } from "../load/programs.ts";
 
 /** The bare baseline in a process of its own, on a database of its own. */
 export class Baseline implements AsyncDisposable {
@@ -16,7 +16,7 @@ export class Baseline implements AsyncDisposable {
     databaseUrl: string,
     hears: readonly (readonly [ticket: string, conversations: readonly string[]])[],
   ): Promise<Baseline> {
-    const child = fork(join(import.meta.dirname, "server.ts"), [databaseUrl]);
+    const child = fork(baselineProgram, [databaseUrl]);
     const url = await new Promise<string>((resolve, reject) => {
       child.once("message", (word: { readonly url: string }) => resolve(word.url));
       child.once("exit", () => reject(new Error("the baseline ended")));

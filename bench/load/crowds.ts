@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { join } from "node:path";
 import { Histogram } from "./histogram.ts";
-import type { CrowdPlan, CrowdReport, CrowdWord, ParentWord, Work } from "./plan.ts";
+import type { CrowdPlan, CrowdReport, CrowdWord, EncryptedPlan, ParentWord, ServerShare, Work } from "./plan.ts";
+import { crowdProgram, encryptedCrowdProgram } from "./programs.ts";
 
 /** What all crowds together did since they began; latencies since the last look, in microseconds. */
 export interface CrowdCounts {
@@ -10,9 +10,12 @@ export interface CrowdCounts {
   readonly delivered: number;
   readonly bytesUp: number;
   readonly bytesDown: number;
+  readonly lost: number;
   readonly latency: Histogram;
   readonly ackLatency: Histogram;
+  readonly backLatency: Histogram;
   readonly ackedIn: ReadonlyMap<string, number>;
+  readonly servers: ReadonlyMap<string, ServerShare>;
   readonly faults: readonly string[];
   readonly cpuMs: number;
 }
@@ -25,59 +28,82 @@ export class Crowds implements AsyncDisposable {
     this.#children = children;
   }
 
-  /** Connects all. Throws where somebody is not let in. */
-  static async connect(plan: CrowdPlan, processes: number): Promise<Crowds> {
-    const shares = Array.from({ length: processes }, (_, index) => ({
-      ...plan,
-      people: plan.people.filter(({ number }) => number % processes === index),
-    }));
-    const crowds = new Crowds(shares.map(() => fork(join(import.meta.dirname, "crowd.ts"), { serialization: "advanced" })));
-    await Promise.all(
-      crowds.#children.map(async (child, index) => {
-        const connected = heard(child, "connected");
-        say(child, { kind: "plan", plan: shares[index]! });
-        await connected;
-      }),
-    );
+  /** Connects all who are not away. Throws where somebody is not let in. */
+  static async connect(plan: CrowdPlan | EncryptedPlan, processes: number): Promise<Crowds> {
+    const shares = sharesOf(plan, processes);
+    const program = "home" in plan ? encryptedCrowdProgram : crowdProgram;
+    await using starting = new AsyncDisposableStack();
+    const crowds = starting.use(new Crowds(shares.map(() => fork(program, { serialization: "advanced" }))));
+    await Promise.all(crowds.#children.map((child, index) => done(child, { kind: "plan", plan: shares[index]! })));
+    starting.move();
     return crowds;
   }
 
   begin(work: Work): void {
-    const share = work.kind === "open" ? { ...work, perSecond: work.perSecond / this.#children.length } : work;
-    for (const child of this.#children) say(child, { kind: "begin", work: share });
+    for (const [place, child] of this.#children.entries()) say(child, { kind: "begin", work: this.#shareOf(work, place) });
+  }
+
+  #shareOf(work: Work, place: number): Work {
+    const count = this.#children.length;
+    if (work.kind === "drain") return { ...work, conversations: work.conversations.filter((_, index) => index % count === place) };
+    const leaves = work.leavesPerSecond === undefined ? {} : { leavesPerSecond: work.leavesPerSecond / count };
+    return work.kind === "open" ? { ...work, ...leaves, perSecond: work.perSecond / count } : { ...work, ...leaves };
   }
 
   stop(): void {
     for (const child of this.#children) say(child, { kind: "stop" });
   }
 
+  /** So many of those who are away connect; resolves when they have what they missed. */
+  async arrive(count: number): Promise<void> {
+    await Promise.all(this.#children.map((child) => done(child, { kind: "arrive", count: Math.ceil(count / this.#children.length) })));
+  }
+
+  /** All connections end; resolves when everybody is back and has what they missed. */
+  async storm(): Promise<void> {
+    await Promise.all(this.#children.map((child) => done(child, { kind: "storm" })));
+  }
+
+  /** People whose clients are real come to know each other; `read`: all that they stored is held against what was written. */
+  async tell(kind: "catch-up" | "meet" | "read" | "close" | "leave-for-good"): Promise<void> {
+    await Promise.all(this.#children.map((child) => done(child, { kind })));
+  }
+
+  async signIn(times: number): Promise<void> {
+    await Promise.all(this.#children.map((child) => done(child, { kind: "sign-in", times })));
+  }
+
   async counts(): Promise<CrowdCounts> {
-    const reports = await Promise.all(
-      this.#children.map((child) => {
-        const report = heard(child, "report");
-        say(child, { kind: "report" });
-        return report;
-      }),
-    );
-    const sum = (of: "sent" | "acked" | "delivered" | "bytesUp" | "bytesDown" | "cpuMs") =>
-      reports.reduce((total, report) => total + report[of], 0);
-    const merged = (of: "latency" | "ackLatency") => {
+    const reports = await Promise.all(this.#children.map((child) => report(child)));
+    const sum = (of: "sent" | "acked" | "delivered" | "bytesUp" | "bytesDown" | "cpuMs" | "lost") =>
+      reports.reduce((total, each) => total + each[of], 0);
+    const merged = (of: "latency" | "ackLatency" | "backLatency") => {
       const histogram = new Histogram();
-      for (const report of reports) histogram.merge(report[of]);
+      for (const each of reports) histogram.merge(each[of]);
       return histogram;
     };
     const ackedIn = new Map<string, number>();
-    for (const report of reports) for (const [id, count] of report.ackedIn) ackedIn.set(id, (ackedIn.get(id) ?? 0) + count);
+    const servers = new Map<string, ServerShare>();
+    for (const each of reports) {
+      for (const [id, count] of each.ackedIn) ackedIn.set(id, (ackedIn.get(id) ?? 0) + count);
+      for (const [url, { connections, delivered }] of each.servers) {
+        const before = servers.get(url) ?? { connections: 0, delivered: 0 };
+        servers.set(url, { connections: before.connections + connections, delivered: before.delivered + delivered });
+      }
+    }
     return {
       sent: sum("sent"),
       acked: sum("acked"),
       delivered: sum("delivered"),
       bytesUp: sum("bytesUp"),
       bytesDown: sum("bytesDown"),
+      lost: sum("lost"),
       cpuMs: sum("cpuMs"),
       latency: merged("latency"),
       ackLatency: merged("ackLatency"),
+      backLatency: merged("backLatency"),
       ackedIn,
+      servers,
       faults: reports.flatMap(({ faults }) => faults),
     };
   }
@@ -94,21 +120,47 @@ export class Crowds implements AsyncDisposable {
   }
 }
 
+/** Everybody in one of so many processes. */
+function sharesOf<Plan extends CrowdPlan | EncryptedPlan>(plan: Plan, processes: number): Plan[] {
+  return Array.from({ length: processes }, (_, index) => ({
+    ...plan,
+    people: plan.people.filter(({ number }) => number % processes === index),
+  }));
+}
+
 function say(child: ChildProcess, word: ParentWord): void {
   child.send(word);
 }
 
-type WordOf<Kind extends CrowdWord["kind"]> = Kind extends "report" ? CrowdReport : Extract<CrowdWord, { kind: Kind }>;
+async function done(child: ChildProcess, word: ParentWord): Promise<void> {
+  const answer = heard(child, ({ kind }) => kind === "done");
+  say(child, word);
+  await answer;
+}
 
-function heard<Kind extends CrowdWord["kind"]>(child: ChildProcess, kind: Kind): Promise<WordOf<Kind>> {
+function report(child: ChildProcess): Promise<CrowdReport> {
+  const answer = heard(child, ({ kind }) => kind === "report");
+  say(child, { kind: "report" });
+  return answer as Promise<CrowdReport>;
+}
+
+function heard(child: ChildProcess, is: (word: CrowdWord) => boolean): Promise<CrowdWord> {
   return new Promise((resolve, reject) => {
+    const over = () => {
+      child.off("message", listen);
+      child.off("exit", ended);
+    };
     const listen = (word: CrowdWord) => {
       if (word.kind === "failed") reject(new Error(word.reason));
-      else if (word.kind === kind) resolve(word as WordOf<Kind>);
+      else if (is(word)) resolve(word);
       else return;
-      child.off("message", listen);
+      over();
+    };
+    const ended = () => {
+      over();
+      reject(new Error("a process of the crowd ended"));
     };
     child.on("message", listen);
-    child.once("exit", () => reject(new Error("a crowd's process ended")));
+    child.once("exit", ended);
   });
 }

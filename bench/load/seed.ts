@@ -1,10 +1,12 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
 import type pg from "pg";
 
-/** Somebody with one device, made by SQL: no key is behind it, since nothing of an opaque load is ever opened. */
+/** Somebody with one device, made by SQL: only the key by which it gets tickets is behind it, since nothing of an opaque load is ever opened. */
 export interface LoadUser {
   readonly account: Uint8Array;
   readonly device: Uint8Array;
+  readonly signingSeed: Uint8Array;
+  readonly signingKey: Uint8Array;
 }
 
 export interface LoadConversation {
@@ -16,7 +18,11 @@ export interface LoadConversation {
 const hex = (ids: readonly Uint8Array[]): Buffer[] => ids.map((id) => Buffer.from(id));
 
 export async function seedUsers(client: pg.ClientBase, count: number): Promise<LoadUser[]> {
-  const users = Array.from({ length: count }, () => ({ account: randomBytes(32), device: randomBytes(32) }));
+  const users = Array.from({ length: count }, () => {
+    const { d, x } = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
+    const [signingSeed, signingKey] = [Buffer.from(d!, "base64url"), Buffer.from(x!, "base64url")];
+    return { account: randomBytes(32), device: randomBytes(32), signingSeed, signingKey };
+  });
   await client.query(
     `INSERT INTO account (account, name, head_index, head_hash)
      SELECT account, 'load-' || encode(substring(account FROM 1 FOR 8), 'hex'), 1, account FROM unnest($1::bytea[]) AS account`,
@@ -24,8 +30,8 @@ export async function seedUsers(client: pg.ClientBase, count: number): Promise<L
   );
   await client.query(
     `INSERT INTO device (device, account, signing_key, sealing_key, added)
-     SELECT device, account, account, account, 1 FROM unnest($1::bytea[], $2::bytea[]) AS pair (device, account)`,
-    [hex(users.map(({ device }) => device)), hex(users.map(({ account }) => account))],
+     SELECT device, account, signing_key, account, 1 FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) AS made (device, account, signing_key)`,
+    [hex(users.map(({ device }) => device)), hex(users.map(({ account }) => account)), hex(users.map(({ signingKey }) => signingKey))],
   );
   return users;
 }
@@ -85,4 +91,20 @@ export async function seedTickets(
     ],
   );
   return tickets;
+}
+
+/** What was seeded and what came of it goes again: a system that people use is left as it was. */
+export async function removeSeeded(
+  client: pg.ClientBase,
+  users: readonly LoadUser[],
+  conversations: readonly LoadConversation[],
+): Promise<void> {
+  const ids = hex(conversations.map(({ id }) => id));
+  const accounts = hex(users.map(({ account }) => account));
+  const devices = hex(users.map(({ device }) => device));
+  for (const table of ["entry", "member", "conversation"])
+    await client.query(`DELETE FROM ${table} WHERE conversation = ANY ($1::bytea[])`, [ids]);
+  for (const table of ["ticket", "device_seen", "device"])
+    await client.query(`DELETE FROM ${table} WHERE device = ANY ($1::bytea[])`, [devices]);
+  await client.query("DELETE FROM account WHERE account = ANY ($1::bytea[])", [accounts]);
 }

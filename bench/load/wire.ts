@@ -4,7 +4,7 @@ import { limits } from "@fastchat/protocol";
 import { ClientPacketSchema, HelloSchema } from "@fastchat/protocol/wire/frames";
 
 // What a crowd speaks, written and read without objects, so that the driver costs little beside what it measures. Field numbers are those of
-// frames.proto and conversation.proto; load-wire.test.ts holds them against the generated code.
+// frames.proto and conversation.proto; wire.test.ts holds them against the generated code.
 
 /** What stands at the beginning of a body that the crowd makes up: when it was meant to be sent, by whom, and its number there. */
 export const BODY_HEAD_BYTES = 16;
@@ -42,20 +42,70 @@ export function sendPacket(messages: readonly OutgoingMessage[]): Uint8Array {
   return writer.finish();
 }
 
-/** Asks for a page of a log. */
-export function fetchPacket(request: number, conversation: Uint8Array, after: number): Uint8Array {
-  const body = { case: "fetchEntries", value: { conversation, after, limit: limits.entriesPerPage } } as const;
-  return toBinary(ClientPacketSchema, create(ClientPacketSchema, { frames: [{ request, body }] }));
+/** What somebody has of a log. */
+export interface Cursor {
+  readonly conversation: Uint8Array;
+  readonly sequence: number;
 }
 
+export function catchUpPacket(request: number, cursors: readonly Cursor[]): Uint8Array {
+  const writer = new BinaryWriter().tag(1, WireType.LengthDelimited).fork().tag(1, WireType.Varint).uint32(request);
+  writer.tag(13, WireType.LengthDelimited).fork();
+  for (const { conversation, sequence } of cursors)
+    writer
+      .tag(1, WireType.LengthDelimited)
+      .fork()
+      .tag(1, WireType.LengthDelimited)
+      .bytes(conversation)
+      .tag(2, WireType.Varint)
+      .uint32(sequence)
+      .join();
+  return writer.join().join().finish();
+}
+
+/** Asks for what follows in a log. */
+export const fetchPacket = (request: number, { conversation, sequence }: Cursor): Uint8Array =>
+  new BinaryWriter()
+    .tag(1, WireType.LengthDelimited)
+    .fork()
+    .tag(1, WireType.Varint)
+    .uint32(request)
+    .tag(14, WireType.LengthDelimited)
+    .fork()
+    .tag(1, WireType.LengthDelimited)
+    .bytes(conversation)
+    .tag(2, WireType.Varint)
+    .uint32(sequence)
+    .tag(4, WireType.Varint)
+    .uint32(limits.entriesPerPage)
+    .join()
+    .join()
+    .finish();
+
+export const pingPacket = (request: number): Uint8Array =>
+  new BinaryWriter()
+    .tag(1, WireType.LengthDelimited)
+    .fork()
+    .tag(1, WireType.Varint)
+    .uint32(request)
+    .tag(27, WireType.LengthDelimited)
+    .bytes(new Uint8Array())
+    .join()
+    .finish();
+
+/** `request` is 0 for what comes live. */
 export interface Heard {
   welcomed(): void;
   sent(request: number): void;
   refused(request: number, code: number): void;
   /** A message of a conversation, in the order of the packet. `ciphertext` is undefined where the body is none that a crowd made. */
-  entry(conversation: Uint8Array, sequence: number, ciphertext: Uint8Array | undefined): void;
-  /** That was a page that was asked for: its last entry, 0 where it holds none, and that of the log. */
-  page(conversation: Uint8Array, last: number, head: number): void;
+  entry(request: number, conversation: Uint8Array, sequence: number, ciphertext: Uint8Array | undefined): void;
+  /** All entries of a frame came; the log was so long when it was made. */
+  entries(request: number, conversation: Uint8Array, head: number): void;
+  /** How long a log is, of those that a catch-up did not name so long. */
+  stands(conversation: Uint8Array, head: number): void;
+  /** All of them. */
+  heads(): void;
   move(): void;
 }
 
@@ -88,6 +138,9 @@ function readFrame(reader: BinaryReader, length: number, heard: Heard): void {
         reader.skip(type);
         heard.sent(request);
         break;
+      case 13:
+        readHeads(reader, reader.uint32(), heard);
+        break;
       case 14:
         readEntries(reader, reader.uint32(), request, heard);
         break;
@@ -112,23 +165,39 @@ function readCode(reader: BinaryReader, length: number): number {
   return code;
 }
 
+function readHeads(reader: BinaryReader, length: number, heard: Heard): void {
+  const end = reader.pos + length;
+  while (reader.pos < end) {
+    reader.tag();
+    const headEnd = reader.uint32() + reader.pos;
+    let conversation: Uint8Array = new Uint8Array();
+    let sequence = 0;
+    while (reader.pos < headEnd) {
+      const [number, type] = reader.tag();
+      if (number === 1) conversation = reader.bytes();
+      else if (number === 2) sequence = reader.uint32();
+      else reader.skip(type);
+    }
+    heard.stands(conversation, sequence);
+  }
+  heard.heads();
+}
+
 function readEntries(reader: BinaryReader, length: number, request: number, heard: Heard): void {
   const end = reader.pos + length;
   let conversation: Uint8Array = new Uint8Array();
-  let last = 0;
   let head = 0;
   while (reader.pos < end) {
     const [number, type] = reader.tag();
     if (number === 1) conversation = reader.bytes();
-    else if (number === 2) last = readEntry(reader, reader.uint32(), conversation, heard);
+    else if (number === 2) readEntry(reader, reader.uint32(), request, conversation, heard);
     else if (number === 3) head = reader.uint32();
     else reader.skip(type);
   }
-  if (request !== 0) heard.page(conversation, last, head);
+  heard.entries(request, conversation, head);
 }
 
-/** Its sequence number. */
-function readEntry(reader: BinaryReader, length: number, conversation: Uint8Array, heard: Heard): number {
+function readEntry(reader: BinaryReader, length: number, request: number, conversation: Uint8Array, heard: Heard): void {
   const end = reader.pos + length;
   let sequence = 0;
   let ciphertext: Uint8Array | undefined;
@@ -144,6 +213,5 @@ function readEntry(reader: BinaryReader, length: number, conversation: Uint8Arra
       }
     } else reader.skip(type);
   }
-  heard.entry(conversation, sequence, ciphertext);
-  return sequence;
+  heard.entry(request, conversation, sequence, ciphertext);
 }

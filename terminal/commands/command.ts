@@ -38,8 +38,8 @@ export interface CommandContext {
   readonly each: <Name extends string>(...names: readonly Name[]) => readonly { readonly name: Name; readonly value: string }[];
 }
 
-/** A command's own options: none can take the place of one that every command takes. */
-type OwnArgs<Args extends ArgsDef> = Args & { readonly [Name in keyof typeof commonOptions]?: never };
+/** A command's own options: none can take the place of one that every command takes. What is nobody's may name a server of its own. */
+type OwnArgs<Args extends ArgsDef> = Args & { readonly [Name in Exclude<keyof typeof commonOptions, "gateway">]?: never };
 
 export interface Definition<Args extends ArgsDef, Context = CommandContext> {
   readonly name: string;

@@ -81,6 +81,7 @@ export const commands: Readonly<Record<string, Load | Branch>> = {
   gateway: () => import("../roles.ts").then(({ roleCommand }) => roleCommand("gateway")),
   server: () => import("../roles.ts").then(({ roleCommand }) => roleCommand("server")),
   admin,
+  bench: () => import("./bench.ts").then(({ bench }) => bench),
   signup: () => import("./signup.ts").then(({ signup }) => signup),
   signin: () => import("./signin.ts").then(({ signin }) => signin),
   signout: () => import("./signout.ts").then(({ signout }) => signout),
