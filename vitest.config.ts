@@ -8,6 +8,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  */
 const longest = [
   "terminal/group-commands",
+  "scripts/pack",
   "testing/files/interrupted",
   "testing/crash/crash",
   "testing/evil/stolen",
