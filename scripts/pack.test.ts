@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { cpSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
-import { TemporaryFolder } from "@fastchat/testing";
+import { TemporaryFolder, TestProcess } from "@fastchat/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { TestDatabase } from "../server/store/test-database.ts";
 import { freePort } from "../testing/free-port.ts";
 import { copySources } from "../testing/planted/copy.ts";
 
@@ -40,7 +41,7 @@ beforeAll(() => {
   mkdirSync(join(root, ".fastchat"), { recursive: true });
   copy = owned.use(new TemporaryFolder(join(root, ".fastchat"))).path;
   copySources(copy);
-  for (const name of ["README.md", "CHANGELOG.md", "LICENSE", "docs", "bench", ".gitignore"]) {
+  for (const name of ["README.md", "CHANGELOG.md", "LICENSE", "docs", "deploy", "bench", ".gitignore"]) {
     cpSync(join(root, name), join(copy, name), { recursive: true });
   }
   const packed = run("npm", ["pack", "--pack-destination", folder], copy);
@@ -100,17 +101,43 @@ function processesOf(path: string): string[] {
     });
 }
 
+/** Installs the package; false where the registry cannot be reached, and says so. */
+function install(into: string, ...options: string[]): boolean {
+  const installed = run("npm", ["install", tarball, "--prefer-offline", "--no-audit", "--no-fund", ...options], into);
+  if (/ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ENETUNREACH/.test(installed.stderr)) {
+    console.warn("!!! npm's registry cannot be reached: the installation of the package was NOT TRIED !!!");
+    return false;
+  }
+  expect(installed).toMatchObject({ status: 0 });
+  return true;
+}
+
+test(
+  "without its optional dependencies, as in deploy/Dockerfile, it is a gateway and a chat server",
+  { timeout: 300_000 },
+  async (context) => {
+    using home = new TemporaryFolder();
+    if (!install(home.path, "--omit=optional")) return context.skip();
+    await using database = await TestDatabase.create();
+    const start = async (role: string): Promise<TestProcess> =>
+      TestProcess.start({
+        name: role,
+        args: [join(home.path, "node_modules", ".bin", "fastchat"), role, "--port", String(await freePort())],
+        logFile: join(home.path, `${role}.log`),
+        environment: { DATABASE_URL: database.url, FASTCHAT_DATA: join(home.path, "data") },
+      });
+    await using gateway = await start("gateway");
+    await using server = await start("server");
+    for (const each of [server, gateway]) expect(await each.stop()).toBe("ended");
+  },
+);
+
 test(
   "npm install of the package in an empty folder gives a fastchat that starts everything, and two people talk",
   { timeout: 600_000 },
   async (context) => {
     using home = new TemporaryFolder();
-    const installed = run("npm", ["install", tarball, "--prefer-offline", "--no-audit", "--no-fund"], home.path);
-    if (/ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ENETUNREACH/.test(installed.stderr)) {
-      console.warn("!!! npm's registry cannot be reached: the installation of the package was NOT TRIED !!!");
-      return context.skip();
-    }
-    expect(installed).toMatchObject({ status: 0 });
+    if (!install(home.path)) return context.skip();
     const command = join(home.path, "node_modules", ".bin", "fastchat");
     expect(run(command, ["--version"], home.path).stdout).toBe("0.1.0\n");
 

@@ -87,7 +87,10 @@ describe.skipIf(!isInstalled)("behind Caddy, with one host name and TLS", () => 
   });
 
   /** One request to Caddy from an address of this machine, with an X-Forwarded-For of the client's own making. */
-  async function ask(path: string, options: { readonly from?: string; readonly body?: Uint8Array; readonly says?: string } = {}): Promise<number> {
+  async function ask(
+    path: string,
+    options: { readonly from?: string; readonly body?: Uint8Array; readonly says?: string } = {},
+  ): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const sent = request({
       host: "127.0.0.1",

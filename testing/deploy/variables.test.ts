@@ -12,7 +12,9 @@ const files = globSync("deploy/**/*", { cwd: root, withFileTypes: true })
   .map((item) => join(item.parentPath, item.name).slice(root.length + 1));
 
 test("every variable that deploy/ names is read by the server's configuration", () => {
-  const known = new Set([...read("server/config.ts").matchAll(variables), ...read("protocol/local.ts").matchAll(variables)].map(([name]) => name));
+  const known = new Set(
+    [...read("server/config.ts").matchAll(variables), ...read("protocol/local.ts").matchAll(variables)].map(([name]) => name),
+  );
   const named = files.flatMap((file) => [...read(file).matchAll(variables)].map(([name]) => ({ file, name })));
   expect(named.length).toBeGreaterThan(8);
   expect(named.filter(({ name }) => !known.has(name))).toEqual([]);
