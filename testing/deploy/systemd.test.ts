@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { limits } from "@fastchat/protocol";
 import { expect, test } from "vitest";
 import { connect, TestDatabase } from "../../server/store/test-database.ts";
-import { COMMAND } from "../fastchat.ts";
+import { COMMAND, startFastchat } from "../fastchat.ts";
+import { freePort } from "../free-port.ts";
 import { TestProcess } from "../process.ts";
 import { TemporaryFolder } from "../temporary-folder.ts";
 
@@ -47,6 +48,25 @@ test.each(units)("%s takes every right that its service needs not", (unit) => {
   expect(setting(unit, "User")).toBe("fastchat");
 });
 
+/** The addresses that clients get. */
+async function advertised(databaseUrl: string): Promise<string[]> {
+  await using client = await connect(databaseUrl);
+  const { rows } = await client.query<{ url: string }>("SELECT url FROM chat_server ORDER BY url");
+  return rows.map(({ url }) => url);
+}
+
+test("the service of one machine starts what its unit says, with addresses for clients elsewhere", async () => {
+  using place = new TemporaryFolder();
+  await using database = await TestDatabase.create();
+  const environment = { CHAT_HOST: "chat.example.org", DATABASE_URL: database.url };
+  const args = [...argumentsOf("fastchat.service", "", environment), "--port", String(await freePort()), "--data", place.path];
+  await using up = startFastchat({ home: place.path, gatewayUrl: "" }, args, { environment });
+  await expect.poll(() => up.output + up.errors).toContain("FastChat is ready");
+  expect(await advertised(database.url)).toEqual(["wss://chat.example.org/1", "wss://chat.example.org/2"]);
+  up.kill("SIGTERM");
+  expect(await up.ended).toBe(0);
+});
+
 test("the services of a cluster start what their units say, and end in the time that they have", async () => {
   using place = new TemporaryFolder();
   await using database = await TestDatabase.create();
@@ -60,9 +80,7 @@ test("the services of a cluster start what their units say, and end in the time 
     });
   await using gateway = await start("fastchat-gateway.service");
   await using server = await start("fastchat-server@.service", "1");
-  await using client = await connect(database.url);
-  const { rows } = await client.query<{ url: string }>("SELECT url FROM chat_server");
-  expect(rows).toEqual([{ url: "wss://chat.example.org/1" }]);
+  expect(await advertised(database.url)).toEqual(["wss://chat.example.org/1"]);
   for (const process of [server, gateway]) expect(await process.stop()).toBe("ended");
   expect(1_000 * Number(setting("fastchat-server@.service", "TimeoutStopSec"))).toBeGreaterThan(1.5 * limits.drainMs);
 });
