@@ -29,8 +29,8 @@ export function findImportFaults(root: string): ImportFault[] {
   for (const folder of folders) {
     for (const path of sourcesUnder(join(root, folder))) {
       const file = relative(root, path);
-      // Tests, and what they share in a folder: test-people.ts.
-      const isTest = /(?:\.test\.tsx?|(?:^|\/)test-[^/]+\.ts)$/.test(file);
+      // Tests, and what they share in a folder: test-people.ts, bus-contract.ts.
+      const isTest = /(?:\.test\.tsx?|-contract\.ts|(?:^|\/)test-[^/]+\.ts)$/.test(file);
       const text = readFileSync(path, "utf8");
       for (const match of text.matchAll(specifiers)) {
         const specifier = match[2]!;

@@ -96,6 +96,7 @@ class RunningChatServer implements ChatServer {
     const hints = new HintLine({
       bus,
       run: this.#run,
+      heard,
       log,
       onHints: (message) => {
         // Heads first: a push waits behind a link that may have put somebody out.
@@ -103,6 +104,8 @@ class RunningChatServer implements ChatServer {
         for (const hint of message.hints) hearHint(this.#chat, hint);
       },
       onMissed: () => this.#missed.repair(),
+      onInterrupted: () => metrics.busInterruptions.inc(),
+      onUnsent: () => metrics.unsentHints.inc(),
     });
     this.#chat = {
       database,

@@ -2,7 +2,12 @@ import { limits } from "@fastchat/protocol";
 import { reasonOf } from "../events.ts";
 import { seeDevices } from "../store/accounts.ts";
 import { beat, enterPresence, forgetDeadServers, type HeardHeartbeat, type Heartbeat, isFresh, readHeartbeats } from "../store/servers.ts";
+import { forgetSignInAttempts } from "../store/sign-in-attempts.ts";
 import type { ChatContext } from "./context.ts";
+import { endShutOut } from "./shut-out.ts";
+
+/** How often something is done beside the beat that need not be at every one. */
+const BEATS = { betweenLooks: 5, betweenCleanUps: 30 };
 
 /** What changes from one heartbeat to the next. */
 export type Load = Pick<Heartbeat, "connections" | "bytesPerSecond" | "draining">;
@@ -54,10 +59,12 @@ export class Heart {
       if (!known) await enterPresence(database, this.#self.run, delivery.accounts());
       this.#compare(await readHeartbeats(database));
       this.#beats += 1;
-      if (this.#beats % 30 !== 0) return;
+      if (this.#beats % BEATS.betweenLooks === 0) void endShutOut(this.#chat).catch(() => undefined);
+      if (this.#beats % BEATS.betweenCleanUps !== 0) return;
       // Beside the beat, which must not be late for it; what fails is told by the next one.
       void seeDevices(database, delivery.devices(), limits.deviceSeenEveryMs).catch(() => undefined);
       await forgetDeadServers(database);
+      await forgetSignInAttempts(database);
     } catch (error) {
       log.event("warn", "heartbeat-failed", { reason: reasonOf(error) });
     }

@@ -1,7 +1,7 @@
-import { ErrorCode } from "@fastchat/protocol";
+import { ErrorCode, errorRow } from "@fastchat/protocol";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Bus } from "../bus/bus.ts";
-import { getTicket, signUp, TestConversation, type TestPerson, TestSocket } from "../test-client.ts";
+import { addDeviceBy, getTicket, signIn, signUp, TestConversation, type TestPerson, TestSocket } from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
 
 let installation: TestInstallation;
@@ -93,6 +93,21 @@ test("[D4] a database that goes away under a send closes the socket, and the ret
   await using again = await at(alice, "chat-2");
   expect((await again.ask(conversation.send(message), "sent")).sequence).toBe(2);
   expect((await again.ask(conversation.send(message), "sent")).sequence).toBe(2);
+});
+
+test("[H8] who is replaced loses the socket although the gateway's word of it is lost", async () => {
+  const deafBus: Bus = {
+    payloadBytes: 1_000,
+    publish: async () => undefined,
+    subscribe: () => undefined,
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  const single = await installation.addGateway({ sessions: "single", bus: deafBus });
+  await using first = await at(alice, "chat-1");
+  const signedIn = await signIn(single.url, alice.name, alice.password);
+  if (signedIn === "wrong-password") throw new Error(signedIn);
+  await addDeviceBy(single.url, alice, signedIn.grant, { replacesOthers: true });
+  expect(await first.closed()).toBe(errorRow(ErrorCode.SIGNED_IN_ELSEWHERE).close);
 });
 
 // These two end servers, and come last.

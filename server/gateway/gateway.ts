@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { create, type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { ErrorCode, errorRow, FastChatError, limits } from "@fastchat/protocol";
@@ -110,6 +111,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     chains: new ChainStates(database),
     receipts: await readReceipts(database),
     secrets,
+    run: randomBytes(8).toString("hex"),
     states: new SealedStates(secrets.key),
     finishedSignIns: new UsedStates({ lifetimeMs: limits.signInStateMs, most: limits.finishedSignInsRemembered }),
     choice: new ServerChoice(database, options.strategy),
@@ -118,8 +120,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     sessions: options.sessions,
     rates: {
       requestsByAddress: perMinute(requestsPerMinutePerAddress, Math.min(requestsPerMinutePerAddress, limits.requestsBurstPerAddress)),
-      signInsByNameAndAddress: perMinute(limits.signInsPerMinutePerNameAndAddress),
-      signInsByName: perMinute(limits.signInsPerMinutePerName),
       signInsByAddress: perMinute(limits.signInsPerMinutePerAddress),
       signUpsByAddress: perMinute(limits.signUpsPerMinutePerAddress, limits.signUpsBurstPerAddress),
       ticketsByDevice: perMinute(limits.ticketsPerMinutePerDevice, limits.ticketsBurstPerDevice),

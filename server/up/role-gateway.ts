@@ -24,7 +24,7 @@ export async function runGateway(options: RoleOptions = {}): Promise<void> {
   const config = readConfig(options.data);
   const log = openLog({ level: config.logLevel, role: "gateway" });
   const ended = untilEnd();
-  await using store = await openStore(await findDatabaseUrl(config), log);
+  await using store = await openStore(await findDatabaseUrl(config), config.bus, log);
   const blobs = await openBlobStore(config.blobs);
   await blobs.check();
   const secrets = await readSecrets(config.secretFile, log);

@@ -6,7 +6,7 @@ import { startPostgres } from "../postgres/index.ts";
 import { inWords, openLog } from "../events.ts";
 import { Child, type ChildMessage } from "./children.ts";
 import { untilEnd } from "./lifetime.ts";
-import { migrateInTime } from "./open-store.ts";
+import { openStore } from "./open-store.ts";
 import { checkSocketUrl, type RoleOptions, say } from "./role.ts";
 import { removeStates, writeDatabaseState, writeUpState } from "./state-file.ts";
 
@@ -60,7 +60,9 @@ export async function runUp(options: UpOptions): Promise<void> {
       say("The database is that of DATABASE_URL");
     }
     // Here and not only in the children: one sentence and an end, rather than children that end again and again.
-    await migrateInTime(url, openLog({ level: config.logLevel === "info" ? "warn" : config.logLevel, role: "up" }));
+    const log = openLog({ level: config.logLevel === "info" ? "warn" : config.logLevel, role: "up" });
+    await (await openStore(url, config.bus, log))[Symbol.asyncDispose]();
+    if (config.bus.kind === "nats") say("Servers tell each other of messages through the NATS of NATS_URL");
     stack.defer(() => removeStates(dataFolder));
     await writeDatabaseState(dataFolder, { url, pid: process.pid });
   } catch (error) {
