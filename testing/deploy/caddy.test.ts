@@ -8,10 +8,8 @@ import { limits } from "@fastchat/protocol";
 import { SignInStartSchema } from "@fastchat/protocol/wire/gateway";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { COMMAND, type CommandOptions, fastchat, fastchatJson, startFastchat } from "../fastchat.ts";
-import { freePort } from "../free-port.ts";
+import { type CommandOptions, fastchat, fastchatJson, startFastchat } from "../fastchat.ts";
 import { newPassword } from "../person.ts";
-import { TestProcess } from "../process.ts";
 import { startSystem, type System } from "../system.ts";
 import { Caddy } from "./caddy.ts";
 
@@ -24,7 +22,6 @@ describe.skipIf(!isInstalled)("behind Caddy, with one host name and TLS", () => 
   const owned = new AsyncDisposableStack();
   let caddy: Caddy;
   let system: System;
-  let second: TestProcess;
   let ca: Buffer;
   let command: CommandOptions;
 
@@ -32,21 +29,11 @@ describe.skipIf(!isInstalled)("behind Caddy, with one host name and TLS", () => 
     caddy = owned.use(await Caddy.create());
     const environment = { FASTCHAT_TRUSTED_PROXIES: "1", FASTCHAT_SIGN_UP: "open" };
     const advertise = (index: number) => `wss://localhost:${caddy.port}/${index}`;
-    system = owned.use(await startSystem({ people: "none", servers: 2, environment, advertise }));
-    const { databaseUrl: DATABASE_URL, secretFile: FASTCHAT_SECRET_FILE, folder } = system;
-    const port = await freePort();
-    second = owned.use(
-      await TestProcess.start({
-        name: "gateway-2",
-        args: [COMMAND, "gateway", "--port", String(port), "--data", join(folder, "data")],
-        logFile: join(folder, "gateway-2.log"),
-        environment: { ...environment, DATABASE_URL, FASTCHAT_SECRET_FILE },
-      }),
-    );
+    system = owned.use(await startSystem({ people: "none", servers: 2, gateways: 2, environment, advertise }));
     await caddy.start({
       CHAT_SERVER_1: `127.0.0.1:${system.servers[0]!.port}`,
       CHAT_SERVER_2: `127.0.0.1:${system.servers[1]!.port}`,
-      GATEWAYS: `127.0.0.1:${new URL(system.gatewayUrl).port} 127.0.0.1:${port}`,
+      GATEWAYS: system.gateways.map(({ url }) => new URL(url).host).join(" "),
     });
     ca = readFileSync(caddy.rootFile);
     command = { gateway: caddy.url, environment: { NODE_EXTRA_CA_CERTS: caddy.rootFile }, withinMs: 60_000 };
@@ -146,7 +133,7 @@ describe.skipIf(!isInstalled)("behind Caddy, with one host name and TLS", () => 
   });
 
   test("a gateway that dies is not missed while there is another", async () => {
-    await second.kill();
+    await system.gateways[1]!.process.kill();
     for (let each = 0; each < 12; each++) expect(await ask("/v1/info")).toBe(200);
     expect(await fastchat(system, ["send", "bob", "still here", "--profile", "alice"], command)).toMatchObject({ code: 0 });
   });

@@ -30,7 +30,7 @@ function isThere(address: string): boolean {
 }
 
 test("what the services need is there: files, volumes, each other", () => {
-  expect(services.length).toBeGreaterThan(4);
+  expect(services.length).toBeGreaterThan(5);
   const addresses = services.flatMap(([, { environment = {} }]) => [environment["DATABASE_URL"], environment["NATS_URL"]]);
   const hosts = addresses.flatMap((address) => (address === undefined ? [] : [new URL(address.replaceAll(/\$\{.*?\}/g, "x")).hostname]));
   const needed = services.flatMap(([, service]) => service.depends_on ?? []);

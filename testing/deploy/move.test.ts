@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { TestNats } from "../../server/bus/test-nats.ts";
 import { startPostgres } from "../../server/postgres/index.ts";
 import { COMMAND, fastchat, fastchatJson, type Place, type RunningCommand, startFastchat } from "../fastchat.ts";
 import { freePort } from "../free-port.ts";
@@ -60,7 +61,7 @@ test("from one machine to many and back: nothing is lost, nobody signs in again"
   copy(at("one", "blobs"), at("many", "blobs"));
   {
     await using postgres = await startPostgres({ dataFolder: at("database"), port: 0, log: () => {} });
-    const environment = {
+    const environment: Record<string, string> = {
       DATABASE_URL: postgres.url,
       FASTCHAT_SECRET_FILE: at("many", "secret.json"),
       BLOB_URL: at("many", "blobs"),
@@ -90,7 +91,10 @@ test("from one machine to many and back: nothing is lost, nobody signs in again"
     await fastchatJson(place, ["save", "alice", "--to", at("saved"), "--profile", "bob"]);
     expect(readFileSync(at("saved", "plan.bin")).equals(content)).toBe(true);
 
-    // One after the other is replaced, while people write; through either gateway.
+    // One after the other is replaced, while people write; through either gateway, and with NATS where there is one, which some have and others not yet.
+    await using nats = TestNats.isInstalled() ? await TestNats.start() : undefined;
+    if (nats === undefined) console.warn("!!! LEFT OUT: no NATS to test with; apt-get install nats-server !!!");
+    else environment["NATS_URL"] = `nats://127.0.0.1:${nats.port}`;
     await using bob = startFastchat(place, ["tail", "--json", "--profile", "bob"]);
     for (const [index, process] of [...servers, ...gateways].entries()) {
       const text = `while ${process.name} is replaced`;

@@ -61,7 +61,7 @@ test("the service of one machine starts what its unit says, with addresses for c
   const environment = { CHAT_HOST: "chat.example.org", DATABASE_URL: database.url };
   const args = [...argumentsOf("fastchat.service", "", environment), "--port", String(await freePort()), "--data", place.path];
   await using up = startFastchat({ home: place.path, gatewayUrl: "" }, args, { environment });
-  await expect.poll(() => up.output + up.errors).toContain("FastChat is ready");
+  await expect.poll(() => up.output + up.errors, { timeout: 60_000 }).toContain("FastChat is ready");
   expect(await advertised(database.url)).toEqual(["wss://chat.example.org/1", "wss://chat.example.org/2"]);
   up.kill("SIGTERM");
   expect(await up.ended).toBe(0);
