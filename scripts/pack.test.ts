@@ -1,6 +1,8 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { cpSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
+import { text } from "node:stream/consumers";
 import { TemporaryFolder, TestProcess } from "@fastchat/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { TestDatabase } from "../server/store/test-database.ts";
@@ -31,11 +33,22 @@ let copy: string;
 let tarball: string;
 const read = (...path: string[]) => readFileSync(join(...path), "utf8");
 
-function run(program: string, args: readonly string[], cwd: string, input = ""): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(program, args, { cwd, input, env: environment, encoding: "utf8", timeout: 240_000, maxBuffer: 2 ** 26 });
+interface Result {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
-beforeAll(() => {
+/** Not synchronously: npm takes its time, and Vitest wants to hear of its worker. */
+async function run(program: string, args: readonly string[], cwd: string, input = ""): Promise<Result> {
+  const child = spawn(program, args, { cwd, env: environment, stdio: ["pipe", "pipe", "pipe"], timeout: 240_000 });
+  child.stdin.on("error", () => {});
+  child.stdin.end(input);
+  const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+  return { status: status as number | null, stdout, stderr };
+}
+
+beforeAll(async () => {
   folder = owned.use(new TemporaryFolder()).path;
   // Inside, so that what is bundled has the names that it has in a checkout; packed in a copy, because npm reads another package.json meanwhile.
   mkdirSync(join(root, ".fastchat"), { recursive: true });
@@ -44,10 +57,10 @@ beforeAll(() => {
   for (const name of ["README.md", "CHANGELOG.md", "LICENSE", "docs", "deploy", "bench", ".gitignore"]) {
     cpSync(join(root, name), join(copy, name), { recursive: true });
   }
-  const packed = run("npm", ["pack", "--pack-destination", folder], copy);
+  const packed = await run("npm", ["pack", "--pack-destination", folder], copy);
   expect(packed.stderr + packed.stdout).toContain("fastchat-0.1.0.tgz");
   tarball = join(folder, "fastchat-0.1.0.tgz");
-  expect(run("tar", ["xzf", tarball, "-C", folder], folder)).toMatchObject({ status: 0 });
+  expect(await run("tar", ["xzf", tarball, "-C", folder], folder)).toMatchObject({ status: 0 });
 }, 300_000);
 
 afterAll(() => owned.dispose());
@@ -102,8 +115,8 @@ function processesOf(path: string): string[] {
 }
 
 /** Installs the package; false where the registry cannot be reached, and says so. */
-function install(into: string, ...options: string[]): boolean {
-  const installed = run("npm", ["install", tarball, "--prefer-offline", "--no-audit", "--no-fund", ...options], into);
+async function install(into: string, ...options: string[]): Promise<boolean> {
+  const installed = await run("npm", ["install", tarball, "--prefer-offline", "--no-audit", "--no-fund", ...options], into);
   if (/ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ENETUNREACH/.test(installed.stderr)) {
     console.warn("!!! npm's registry cannot be reached: the installation of the package was NOT TRIED !!!");
     return false;
@@ -117,7 +130,7 @@ test(
   { timeout: 300_000 },
   async (context) => {
     using home = new TemporaryFolder();
-    if (!install(home.path, "--omit=optional")) return context.skip();
+    if (!(await install(home.path, "--omit=optional"))) return context.skip();
     await using database = await TestDatabase.create();
     const start = async (role: string): Promise<TestProcess> =>
       TestProcess.start({
@@ -137,9 +150,9 @@ test(
   { timeout: 600_000 },
   async (context) => {
     using home = new TemporaryFolder();
-    if (!install(home.path)) return context.skip();
+    if (!(await install(home.path))) return context.skip();
     const command = join(home.path, "node_modules", ".bin", "fastchat");
-    expect(run(command, ["--version"], home.path).stdout).toBe("0.1.0\n");
+    expect((await run(command, ["--version"], home.path)).stdout).toBe("0.1.0\n");
 
     const [port, data] = [await freePort(), join(home.path, "data")];
     Object.assign(environment, { FASTCHAT_HOME: join(home.path, "profiles"), FASTCHAT_GATEWAY: `http://127.0.0.1:${port}` });
@@ -148,16 +161,16 @@ test(
     expect(up.output).toContain(`Gateway on http://127.0.0.1:${port}`);
     const fastchat = (args: readonly string[], input = "") => run(command, args, home.path, input);
     for (const name of ["alice", "bob"]) {
-      expect(fastchat(["signup", name, "--profile", name, "--password-stdin"], `${password}\n`)).toMatchObject({ status: 0 });
+      expect(await fastchat(["signup", name, "--profile", name, "--password-stdin"], `${password}\n`)).toMatchObject({ status: 0 });
     }
-    expect(fastchat(["send", "bob", "-", "--profile", "alice"], "from a package\n")).toMatchObject({ status: 0 });
-    expect(fastchat(["accept", "alice", "--profile", "bob"])).toMatchObject({ status: 0 });
-    expect(fastchat(["read", "alice", "--profile", "bob"]).stdout).toContain("from a package");
+    expect(await fastchat(["send", "bob", "-", "--profile", "alice"], "from a package\n")).toMatchObject({ status: 0 });
+    expect(await fastchat(["accept", "alice", "--profile", "bob"])).toMatchObject({ status: 0 });
+    expect((await fastchat(["read", "alice", "--profile", "bob"])).stdout).toContain("from a package");
     // The one library that is no JavaScript.
     const picture = join(folder, "package", "docs", "images", "start.png");
-    expect(fastchat(["send", "bob", "--image", picture, "--profile", "alice"])).toMatchObject({ status: 0 });
-    expect(fastchat(["send", "alice", "and back", "--profile", "bob"])).toMatchObject({ status: 0 });
-    expect(fastchat(["read", "bob", "--profile", "alice"]).stdout).toContain("and back");
+    expect(await fastchat(["send", "bob", "--image", picture, "--profile", "alice"])).toMatchObject({ status: 0 });
+    expect(await fastchat(["send", "alice", "and back", "--profile", "bob"])).toMatchObject({ status: 0 });
+    expect((await fastchat(["read", "bob", "--profile", "alice"])).stdout).toContain("and back");
 
     // As Ctrl-C does.
     up.child.kill("SIGINT");
@@ -176,7 +189,7 @@ class Up implements AsyncDisposable {
   constructor(command: string, args: readonly string[]) {
     this.child = spawn(command, args, { cwd: dirname(command), env: environment, stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [this.child.stdout!, this.child.stderr!]) {
-      stream.setEncoding("utf8").on("data", (text: string) => (this.output += text));
+      stream.setEncoding("utf8").on("data", (more: string) => (this.output += more));
     }
     const { promise, resolve } = Promise.withResolvers<number | null>();
     this.child.once("exit", resolve);
