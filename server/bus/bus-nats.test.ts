@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { nkeys } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { TcpProxy } from "../../testing/faults/tcp-proxy.ts";
 import { freePort } from "../../testing/free-port.ts";
@@ -73,6 +74,20 @@ test("NATS that hangs: nobody waits for it, who was there is told once, and hear
   await hearsAgain(one, ear);
   expect(ear.interruptions()).toBe(1);
   expect(ear.heard).not.toContain("refused");
+});
+
+test("who ends while NATS hangs waits for nothing", { timeout: 60_000 }, async ({ skip }) => {
+  TestNats.orSkip(skip);
+  await using own = await TestNats.start();
+  await using before = await TcpProxy.start({ host: "127.0.0.1", port: own.port });
+  const one = await open(own.place({ port: before.port }));
+  before.hold();
+  before.cut();
+  // It tries to connect again, and nothing comes.
+  await expect.poll(() => before.connections).toBe(1);
+  const since = performance.now();
+  await one[Symbol.asyncDispose]();
+  expect(performance.now() - since).toBeLessThan(2_000);
 });
 
 test("NATS that hangs for a moment: what was said meanwhile comes, and nothing else has happened", async ({ skip }) => {
@@ -203,7 +218,6 @@ test("with a user and password, or a token, and not without or with others", asy
 
 test("with the seed of an nkey, and a file that is none is told of", async ({ skip }) => {
   TestNats.orSkip(skip);
-  const { nkeys } = await import("@nats-io/transport-node");
   const pair = nkeys.createUser();
   await using own = await TestNats.start((folder) => {
     writeFileSync(join(folder, "seed.nk"), `${Buffer.from(pair.getSeed()).toString()}\n`);
@@ -217,6 +231,52 @@ test("with the seed of an nkey, and a file that is none is told of", async ({ sk
   await isRefused(own.place({ files: { ...files, nkey: at("nonsense") } }), /^What NATS_NKEY names is not the seed of an nkey\.$/);
   await isRefused(own.place({ files: { ...files, credentials: at("nonsense") } }), /^What NATS_CREDS names is not credentials\.$/);
   await isRefused(own.place({ files: { ...files, credentials: at("gone") } }), /^NATS_CREDS names a file that cannot be read: ENOENT/);
+});
+
+type KeyPair = ReturnType<typeof nkeys.createUser>;
+
+/** What `nsc` makes: a claim of `by` about somebody. */
+function jwt(by: KeyPair, about: KeyPair, nats: Record<string, unknown>): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const claims = { jti: "TEST", iat: Math.floor(Date.now() / 1_000), iss: by.getPublicKey(), name: "test", sub: about.getPublicKey() };
+  const text = `${part({ typ: "JWT", alg: "ed25519-nkey" })}.${part({ ...claims, nats: { version: 2, ...nats } })}`;
+  return `${text}.${Buffer.from(by.sign(Buffer.from(text))).toString("base64url")}`;
+}
+
+test("with a file of credentials, which may be replaced while it runs", { timeout: 60_000 }, async ({ skip }) => {
+  TestNats.orSkip(skip);
+  const [operator, account, stranger] = [nkeys.createOperator(), nkeys.createAccount(), nkeys.createAccount()];
+  const anywhere = { subs: -1, data: -1, payload: -1 };
+  const accountJwt = jwt(operator, account, {
+    type: "account",
+    limits: { ...anywhere, conn: -1, leaf: -1, imports: -1, exports: -1, wildcards: true },
+  });
+  await using own = await TestNats.start(
+    () =>
+      `operator: "${jwt(operator, operator, { type: "operator" })}"\nresolver: MEMORY\n` +
+      `resolver_preload: { ${account.getPublicKey()}: "${accountJwt}" }`,
+  );
+  const file = join(own.folder, "chat.creds");
+  const write = (by: KeyPair) => {
+    const user = nkeys.createUser();
+    const seed = Buffer.from(user.getSeed()).toString();
+    writeFileSync(
+      file,
+      `-----BEGIN NATS USER JWT-----\n${jwt(by, user, { type: "user", ...anywhere })}\n------END NATS USER JWT------\n\n` +
+        `-----BEGIN USER NKEY SEED-----\n${seed}\n------END USER NKEY SEED------\n`,
+    );
+  };
+  const place = own.place({ files: { ...own.place().files, credentials: file } });
+  write(stranger);
+  await isRefused(place, /^NATS refuses to let this server in: .*NATS_CREDS/);
+  write(account);
+  await works(place);
+  await using one = await open(place);
+  await using other = await open(place);
+  write(account);
+  await own.kill();
+  await own.start();
+  await hearsAgain(one, listen(other));
 });
 
 test("who may not publish or subscribe there is told what is needed, at the start", async ({ skip }) => {

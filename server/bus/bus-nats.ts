@@ -41,12 +41,12 @@ export function openNatsBus({
   const publisher = randomBytes(8).toString("hex");
   const newest = new NewestConnections();
   let number = 0;
-  return openReconnectingBus((hear) => {
+  return openReconnectingBus((hear, signal) => {
     number += 1;
     const onMessage = (from: string, payload: string) => {
       if (newest.isNewest(from)) hear(payload);
     };
-    return connectToAny(place, { subject, ownSubject: `${subject}.${publisher}.${number}` }, onMessage);
+    return connectToAny(place, { subject, ownSubject: `${subject}.${publisher}.${number}`, onMessage, signal });
   }, log);
 }
 
@@ -70,40 +70,34 @@ class NewestConnections {
   }
 }
 
-type OnMessage = (from: string, payload: string) => void;
+interface Wanted {
+  readonly subject: string;
+  /** Of what this connection says. */
+  readonly ownSubject: string;
+  readonly onMessage: (from: string, payload: string) => void;
+  readonly signal: AbortSignal;
+}
 
 /** The first of the servers that can be had, in random order, so that the servers share the load. Throws what the last one said. */
-async function connectToAny(place: NatsPlace, subjects: Subjects, onMessage: OnMessage): Promise<BusConnection> {
+async function connectToAny(place: NatsPlace, wanted: Wanted): Promise<BusConnection> {
   const files = await readNatsFiles(place);
   const servers = place.servers.toSorted(() => Math.random() - 0.5);
   for (;;) {
     const server = servers.pop()!;
     try {
-      return await connectTo(
-        server,
-        { ...loginOptions(files, server.login), ...(files.tls !== undefined && { tls: files.tls }) },
-        subjects,
-        onMessage,
-      );
+      return await connectTo(server, { ...loginOptions(files, server.login), ...(files.tls !== undefined && { tls: files.tls }) }, wanted);
     } catch (error) {
       if (servers.length === 0) throw error;
     }
   }
 }
 
-interface Subjects {
-  readonly subject: string;
-  /** Of what this connection says. */
-  readonly ownSubject: string;
-}
-
 async function connectTo(
   server: NatsServer,
   options: Parameters<typeof connect>[0],
-  { subject, ownSubject }: Subjects,
-  onMessage: OnMessage,
+  { subject, ownSubject, onMessage, signal }: Wanted,
 ): Promise<BusConnection> {
-  await mustGreet(server);
+  await mustGreet(server, signal);
   const nats = await connect({
     ...options,
     servers: `${server.host.includes(":") ? `[${server.host}]` : server.host}:${server.port}`,
@@ -195,8 +189,8 @@ class Line {
 }
 
 /** The client library holds on to a socket on which nothing ever comes, so it gets none before a NATS was seen there. */
-async function mustGreet({ host, port }: NatsServer): Promise<void> {
-  const socket = connectTcp({ host, port });
+async function mustGreet({ host, port }: NatsServer, signal: AbortSignal): Promise<void> {
+  const socket = connectTcp({ host, port, signal });
   const late = setTimeout(() => socket.destroy(), ANSWER_MS);
   try {
     const greeting = await new Promise<string>((resolve, reject) => {

@@ -22,16 +22,19 @@ export interface BusConnection {
  * A bus on one connection at a time. The first one must open, or this throws; whenever it ends, others are tried for as long as it takes. What happened in
  * between is lost, and is said once the next one stands.
  *
- * @param connect gives what arrives to `hear`; throws when there is no connection to be had
+ * @param connect gives what arrives to `hear`; throws when there is no connection to be had, and may when nobody wants it any more
  */
-export async function openReconnectingBus(connect: (hear: (payload: string) => void) => Promise<BusConnection>, log: Log): Promise<Bus> {
+export async function openReconnectingBus(
+  connect: (hear: (payload: string) => void, signal: AbortSignal) => Promise<BusConnection>,
+  log: Log,
+): Promise<Bus> {
   const ending = new AbortController();
   const subscribers: BusSubscriber[] = [];
   const hear = (payload: string) => {
     for (const subscriber of subscribers) subscriber.message(payload);
   };
   let connected: BusConnection | undefined;
-  let { payloadBytes } = use(await connect(hear));
+  let { payloadBytes } = use(await connect(hear, ending.signal));
   let underWay = 0;
   let reconnecting = Promise.resolve();
 
@@ -51,7 +54,7 @@ export async function openReconnectingBus(connect: (hear: (payload: string) => v
     for (let pause = first; ; pause = Math.min(2 * pause, AGAIN_MS.last)) {
       try {
         await wait(pause, undefined, { signal: ending.signal });
-        const connection = await connect(hear);
+        const connection = await connect(hear, ending.signal);
         if (ending.signal.aborted) return await connection.close();
         ({ payloadBytes } = use(connection));
         break;
