@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { limits } from "@fastchat/protocol";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 
@@ -13,6 +14,7 @@ interface Service {
   readonly command?: string;
   readonly depends_on?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  readonly stop_grace_period?: string;
   readonly volumes?: readonly string[];
 }
 const compose = parse(read(folder, "compose.yaml"), { merge: true }) as {
@@ -55,6 +57,12 @@ test("Caddy is told of each gateway and chat server, by the variables that it re
     const path = /\/\/[^/]+(\/\d+)$/.exec(command)?.[1];
     const variable = Object.keys(behind).find((each) => behind[each]!.startsWith(`${name}:`));
     expect(caddyfile).toContain(`reverse_proxy ${path} {$${variable}:`);
+  }
+});
+
+test("a chat server has the time to let its clients go elsewhere", () => {
+  for (const name of ["server-1", "server-2"]) {
+    expect(1_000 * Number.parseInt(compose.services[name]!.stop_grace_period!, 10)).toBeGreaterThan(1.5 * limits.drainMs);
   }
 });
 
