@@ -8,6 +8,8 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  */
 const longest = [
   "terminal/group-commands",
+  "scripts/pack",
+  "testing/deploy/move",
   "testing/files/interrupted",
   "testing/crash/crash",
   "testing/evil/stolen",

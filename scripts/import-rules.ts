@@ -21,10 +21,7 @@ const mayImport: Readonly<Record<Folder, readonly Folder[]>> = {
 const folders = Object.keys(mayImport) as Folder[];
 /** Parts of bench/ that are a folder of their own here. */
 const loadPlaces = [join("bench", "load"), join("bench", "baseline")];
-const packageFolders: ReadonlyMap<string, Folder> = new Map([
-  ...folders.map((folder) => [`@fastchat/${folder}`, folder] as const),
-  ["fastchat", "terminal"],
-]);
+const packageFolders: ReadonlyMap<string, Folder> = new Map(folders.map((folder) => [`@fastchat/${folder}`, folder]));
 
 /** `import … from "x"`, `export … from "x"`, `import "x"`, `import("x")`, `import.meta.resolve("x")`. */
 const specifiers = /(?:\bfrom\s*|\bimport\s*\(?\s*|\bimport\.meta\.resolve\(\s*)(["'])([^"'\n]+)\1/g;

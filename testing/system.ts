@@ -20,6 +20,8 @@ export interface SystemOptions {
   readonly gateways?: number;
   /** What carries hints; a NATS is the system's own. Default "notify". */
   readonly bus?: "notify" | "nats";
+  /** The address that a chat server tells clients, by its number from 1; default where it listens. */
+  readonly advertise?: (index: number) => string;
   /** Proxies before each chat server and between it and PostgreSQL and NATS, which can cut, drop and hold back. */
   readonly faults?: boolean;
   /** For all server processes: see server/config.ts. */
@@ -180,7 +182,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   const startChatServer = async (index: number): Promise<ChatServerPart> => {
     const port = await freePort();
     if (options.faults !== true) {
-      const process = await start(`chat-${index}`, ["server", "--name", `chat-${index}`], databaseUrl, port);
+      const url = options.advertise === undefined ? [] : ["--url", options.advertise(index)];
+      const process = await start(`chat-${index}`, ["server", "--name", `chat-${index}`, ...url], databaseUrl, port);
       return { process, port, sockets: undefined, postgres: undefined, postgresConnections: undefined, nats: undefined };
     }
     const database = new URL(databaseUrl);

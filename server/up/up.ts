@@ -7,12 +7,14 @@ import { inWords, openLog } from "../events.ts";
 import { Child, type ChildMessage } from "./children.ts";
 import { untilEnd } from "./lifetime.ts";
 import { openStore } from "./open-store.ts";
-import { type RoleOptions, say } from "./role.ts";
+import { checkSocketUrl, type RoleOptions, say } from "./role.ts";
 import { removeStates, writeDatabaseState, writeUpState } from "./state-file.ts";
 
 export interface UpOptions extends RoleOptions {
   /** Number of chat servers; default 2. */
   readonly servers?: number | undefined;
+  /** What the addresses begin with that chat servers advertise: wss://chat.example.org makes wss://chat.example.org/1 and so on. */
+  readonly url?: string | undefined;
   /** What runs a role, as its first argument says: the `fastchat` command. */
   readonly program: string;
 }
@@ -27,6 +29,7 @@ const WARNING = 40;
  */
 export async function runUp(options: UpOptions): Promise<void> {
   const config = readConfig(options.data);
+  checkSocketUrl(options.url, "wss://chat.example.org");
   const { dataFolder } = config;
   const wanted = options.port ?? defaultGatewayPort;
   const ended = untilEnd();
@@ -71,7 +74,7 @@ export async function runUp(options: UpOptions): Promise<void> {
   stack.defer(async () => {
     await Promise.all(children.map((child) => child[Symbol.asyncDispose]()));
   });
-  const startChild = (role: "gateway" | "server", port: number): Promise<ChildMessage> =>
+  const startChild = (role: "gateway" | "server", port: number, url?: string): Promise<ChildMessage> =>
     new Promise((resolve) => {
       let title = role === "gateway" ? "gateway" : "chat server";
       let isKnown = false;
@@ -81,6 +84,7 @@ export async function runUp(options: UpOptions): Promise<void> {
           role,
           port,
           dataFolder,
+          url,
           ready: (message) => {
             if (role === "server") title = `chat server ${message.name}`;
             if (isKnown) say(`${title}: runs again on ${message.url}`);
@@ -102,7 +106,8 @@ export async function runUp(options: UpOptions): Promise<void> {
     say(`Gateway on ${gateway.url}`);
     // One after the other: the next looks for a port when the one before has its own.
     for (let place = 1; place <= servers; place++) {
-      const server = await startChild("server", gateway.port + place);
+      const url = options.url === undefined ? undefined : `${options.url.replace(/\/+$/, "")}/${place}`;
+      const server = await startChild("server", gateway.port + place, url);
       if (stopping.signal.aborted) return;
       say(`Chat server ${server.name} on ${server.url}`);
     }

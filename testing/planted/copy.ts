@@ -27,10 +27,10 @@ export function copySources(folder: string): void {
   mkdirSync(join(modules, "@fastchat"), { recursive: true });
   const installed = realpathSync(join(root, "node_modules"));
   for (const name of readdirSync(installed)) {
-    if (name !== "@fastchat" && name !== "fastchat") symlinkSync(join(installed, name), join(modules, name));
+    if (name !== "@fastchat") symlinkSync(join(installed, name), join(modules, name));
   }
   for (const workspace of workspaces) {
-    symlinkSync(join(folder, workspace), workspace === "terminal" ? join(modules, "fastchat") : join(modules, "@fastchat", workspace));
+    symlinkSync(join(folder, workspace), join(modules, "@fastchat", workspace));
   }
 }
 
