@@ -117,4 +117,5 @@ export interface Tables {
   };
   ticket: { hash: Uint8Array; device: Uint8Array; account: Uint8Array; server: string; expires: Date };
   presence: { account: Uint8Array; run: string };
+  setting: { name: string; value: string };
 }
