@@ -13,6 +13,7 @@ import { readReceipts, type Receipts } from "../receipts.ts";
 import { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
 import { type HeardHeartbeat, leaveRegistry, readHeartbeats, type Registry } from "../store/servers.ts";
+import { SharedRate } from "../store/shared-rate.ts";
 import { TokenBuckets } from "../token-bucket.ts";
 import { openAppendQueue } from "./appending.ts";
 import { Attendance } from "./attendance.ts";
@@ -108,6 +109,7 @@ class RunningChatServer implements ChatServer {
       },
       onMissed: () => this.#missed.repair(),
     });
+    const shared = (rate: string, perSecond: number, burst: number) => new SharedRate(database, rate, { perSecond, burst });
     this.#chat = {
       database,
       delivery,
@@ -119,11 +121,11 @@ class RunningChatServer implements ChatServer {
       people,
       rates: {
         links: new TokenBuckets({ perSecond: limits.linksPerMinute / 60, burst: limits.linksBurst }),
-        vaultWrites: new TokenBuckets({ perSecond: limits.vaultWritesPerMinute / 60, burst: limits.vaultWritesBurst }),
-        rekeys: new TokenBuckets({ perSecond: limits.rekeysPerMinutePerConversation / 60, burst: limits.rekeysPerMinutePerConversation }),
-        joinRequests: new TokenBuckets({ perSecond: limits.joinRequestsPerMinute / 60, burst: limits.joinRequestsBurst }),
         comparisons: new TokenBuckets({ perSecond: limits.comparisonsPerMinute / 60, burst: limits.comparisonsBurst }),
-        incarnations: new TokenBuckets({ perSecond: limits.incarnationsPerHour / 3_600, burst: limits.incarnationsPerHour }),
+        rekeys: shared("rekeys", limits.rekeysPerMinutePerConversation / 60, limits.rekeysPerMinutePerConversation),
+        vaultWrites: shared("vault-writes", limits.vaultWritesPerMinute / 60, limits.vaultWritesBurst),
+        joinRequests: shared("join-requests", limits.joinRequestsPerMinute / 60, limits.joinRequestsBurst),
+        incarnations: shared("incarnations", limits.incarnationsPerHour / 3_600, limits.incarnationsPerHour),
       },
       metrics,
       log,

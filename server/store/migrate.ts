@@ -9,7 +9,7 @@ import { sessions } from "./migrations/0006-sessions.ts";
 import { receiptKey } from "./migrations/0007-receipt-key.ts";
 import { blobs } from "./migrations/0008-blobs.ts";
 import { withdrawals } from "./migrations/0009-withdrawals.ts";
-import { settings } from "./migrations/0011-settings.ts";
+import { severalServers } from "./migrations/0011-several-servers.ts";
 
 /** In order; a migration that was released is never changed. */
 const migrations: readonly { readonly name: string; readonly statements: string }[] = [
@@ -22,7 +22,7 @@ const migrations: readonly { readonly name: string; readonly statements: string 
   { name: "receipt-key", statements: receiptKey },
   { name: "blobs", statements: blobs },
   { name: "withdrawals", statements: withdrawals },
-  { name: "settings", statements: settings },
+  { name: "several-servers", statements: severalServers },
 ];
 
 /** Any fixed number: who holds this advisory lock migrates. */

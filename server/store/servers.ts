@@ -2,6 +2,7 @@ import { type AccountId, accountId, idBytes, limits } from "@fastchat/protocol";
 import { sql } from "kysely";
 import type { Database } from "./database.ts";
 import { STRATEGY } from "./settings.ts";
+import { forgetFullBuckets } from "./shared-rate.ts";
 
 /** What a chat server says of itself once a heartbeat. */
 export interface Heartbeat {
@@ -92,6 +93,7 @@ export async function forgetDeadServers(database: Database): Promise<void> {
     .deleteFrom("ticket")
     .where("expires", "<", sql<Date>`clock_timestamp()`)
     .execute();
+  await forgetFullBuckets(database);
 }
 
 // ---------------------------------------------------------------- presence
