@@ -242,6 +242,8 @@ export class Connection {
         onlineAt = performance.now();
         this.#serve(entered);
         const next = await this.#next(session);
+        // In one turn, so that whoever asks something finds the one or the other.
+        if (next !== undefined) this.#carryOver(session, next.session);
         this.#finish(session);
         if (next === undefined) return { error: await session.ended.promise, server: session.server, stoodMs: stood(), unreachable: false };
         entered = next;
@@ -296,8 +298,12 @@ export class Connection {
       const spared = await Promise.race([ended, session.move.promise]);
       if (spared === undefined || session.isOver) return undefined;
       session.move = Promise.withResolvers();
-      const next = await this.#elsewhere(session, spared);
-      if (next !== undefined && (await this.#handOver(session, next))) return next;
+      for (let attempt = 1; ; attempt++) {
+        const next = await this.#elsewhere(session, spared);
+        if (next === undefined) break;
+        if (await this.#handOver(session, next)) return next;
+        await this.#pauseBeforeMove(session, attempt);
+      }
     }
   }
 
@@ -322,12 +328,17 @@ export class Connection {
         if (session.isOver || (error instanceof FastChatError && isFinal(error))) return undefined;
         if (tried.server !== undefined && avoid.length < limits.avoidedServers) avoid.push(tried.server);
       }
-      const over = new AbortController();
-      void ended.then(() => over.abort());
-      await pause(Math.min(MOVE_AGAIN_MS, backoff(attempt, Math.random())), AbortSignal.any([over.signal, this.#closing.signal]));
+      await this.#pauseBeforeMove(session, attempt);
       if (session.isOver) return undefined;
     }
     return undefined;
+  }
+
+  /** Ends with the session. */
+  async #pauseBeforeMove(session: Session, attempt: number): Promise<void> {
+    const over = new AbortController();
+    void session.ended.promise.then(() => over.abort());
+    await pause(Math.min(MOVE_AGAIN_MS, backoff(attempt, Math.random())), AbortSignal.any([over.signal, this.#closing.signal]));
   }
 
   /** Phases 2 and 3. False: the other one ended meanwhile, and this one goes on. */
@@ -347,13 +358,16 @@ export class Connection {
       fail(session, new ConnectionLost(session.error));
       // Whoever hears of it does so before the next session begins.
       await pause(0, this.#closing.signal);
-      return true;
     }
+    return true;
+  }
+
+  /** What waited. */
+  #carryOver(session: Session, next: Session): void {
     for (const question of session.queued.splice(0)) {
       if (question.body.case === "send") question.reject(new FastChatError(ErrorCode.HELD));
       else this.#put(next, question);
     }
-    return true;
   }
 
   #open(url: string, server: string): Promise<Session> {

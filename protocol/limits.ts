@@ -233,7 +233,8 @@ export const limits = {
   rebalanceIdleMs: 5_000,
   /** Heartbeats for which no server came or went before any client is asked. */
   rebalanceSettledBeats: 3,
-  /** Who was asked and stayed is asked again so much later. */
+  /** Who was asked counts as gone for so long, however slow; who stayed is asked again so much later. */
+  rebalancePatienceMs: 15_000,
   rebalanceAskAgainMs: 60_000,
   /** From the last socket's end until its account counts as away: a client that connects again is not told to be. */
   presenceLingerMs: 2_000,

@@ -53,7 +53,7 @@ export class Moves {
     let count = 0;
     for (let passed = 0; !isEmpty() && passed < limits.drainMs; passed = performance.now() - since) {
       const due = (all * passed) / (limits.drainMs / 2);
-      let leaving = this.#leaving();
+      let leaving = this.#leaving(limits.moveMs);
       for (const session of delivery.all()) {
         if (leaving >= limits.movesAtOnce && count >= due) break;
         if (this.#asked.has(session)) continue;
@@ -78,7 +78,7 @@ export class Moves {
     this.#servers = runs;
     if (this.#settledBeats < limits.rebalanceSettledBeats) return;
     const gone = this.#goneSince(performance.now() - limits.heartbeatMs);
-    const loads = { self: server, leaving: this.#leaving(), gone, servers: taking, strategy: strategy ?? byDefault };
+    const loads = { self: server, leaving: this.#leaving(limits.rebalancePatienceMs), gone, servers: taking, strategy: strategy ?? byDefault };
     const { count, avoid } = whomToAsk(loads);
     if (count === 0) return;
     this.#forgetOld();
@@ -93,9 +93,9 @@ export class Moves {
     if (asked > 0) chat.log.event("info", "clients-asked-to-move", { clients: asked });
   }
 
-  /** Who was asked a while ago and did not go has nowhere to go to, or does not know how. */
-  #leaving(): number {
-    const recent = performance.now() - limits.moveMs;
+  /** Who was asked longer ago and did not go has nowhere to go to, or does not know how. */
+  #leaving(withinMs: number): number {
+    const recent = performance.now() - withinMs;
     return this.#asked.values().reduce((count, at) => count + (at > recent ? 1 : 0), 0);
   }
 

@@ -64,7 +64,7 @@ export async function readRegistry(database: Database): Promise<Registry> {
     .selectFrom("chat_server")
     .select(["name", "run", "url", "connections", "bytes_per_second", "hints", "draining"])
     .select(sql<number>`(extract(epoch FROM clock_timestamp() - beat) * 1000)::float8`.as("age"))
-    .select(({ selectFrom }) => selectFrom("setting").select("value").where("name", "=", STRATEGY).as("strategy"))
+    .select((from) => from.selectFrom("setting").select("value").where("name", "=", STRATEGY).as("strategy"))
     .where("beat", ">", sql<Date>`clock_timestamp() - interval '1 minute'`)
     .execute();
   const servers = rows.map(({ bytes_per_second: bytesPerSecond, age, strategy: _strategy, ...rest }) => ({
