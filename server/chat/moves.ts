@@ -25,7 +25,7 @@ export class Moves {
   readonly #options: MovesOptions;
   /** When each was asked that is still here; `performance.now()`. */
   readonly #asked = new Map<Session, number>();
-  /** When the last of them went. */
+  /** When those went that went lately. */
   #gone: number[] = [];
   /** Who takes clients, as long as that stays the same; for how many heartbeats it has. */
   #servers = "";
@@ -77,8 +77,15 @@ export class Moves {
     this.#settledBeats = runs === this.#servers ? this.#settledBeats + 1 : 0;
     this.#servers = runs;
     if (this.#settledBeats < limits.rebalanceSettledBeats) return;
-    const gone = this.#goneSince(performance.now() - limits.heartbeatMs);
-    const loads = { self: server, leaving: this.#leaving(limits.rebalancePatienceMs), gone, servers: taking, strategy: strategy ?? byDefault };
+    const oldest = Math.max(0, ...taking.filter(({ name }) => name !== server).map(({ ageMs }) => ageMs));
+    const gone = this.#goneWithin(oldest);
+    const loads = {
+      self: server,
+      leaving: this.#leaving(limits.rebalancePatienceMs),
+      gone,
+      servers: taking,
+      strategy: strategy ?? byDefault,
+    };
     const { count, avoid } = whomToAsk(loads);
     if (count === 0) return;
     this.#forgetOld();
@@ -99,9 +106,10 @@ export class Moves {
     return this.#asked.values().reduce((count, at) => count + (at > recent ? 1 : 0), 0);
   }
 
-  #goneSince(since: number): number {
-    this.#gone = this.#gone.filter((at) => at > since);
-    return this.#gone.length;
+  #goneWithin(milliseconds: number): number {
+    const now = performance.now();
+    this.#gone = this.#gone.filter((at) => at > now - limits.heartbeatFreshMs);
+    return this.#gone.filter((at) => at > now - milliseconds).length;
   }
 
   /** They may be asked again. */

@@ -152,17 +152,8 @@ test("[D13] a server joins: idle clients go there until both have about as many,
   const on = (name: string) => members.filter(({ server }) => server === name).length;
   // 60 in all: 30 each, and 5 more are tolerated.
   await expect.poll(() => on("chat-2"), { timeout: 60_000 }).toBeGreaterThanOrEqual(23);
-  await expect
-    .poll(async () => (await system.query("SELECT connections FROM chat_server WHERE name = 'chat-1'"))[0])
-    .toEqual({ connections: 35 });
-  const after = members.map(({ changes }) => changes.length);
-  for (const { changes } of members) {
-    const states = changes.map(({ state }) => (state.kind === "online" ? state.server : state.kind));
-    expect([
-      ["connecting", "chat-1"],
-      ["connecting", "chat-1", "chat-2"],
-    ]).toContainEqual(states);
-  }
+  const loads = async () => (await system.query("SELECT connections FROM chat_server ORDER BY name")).map(({ connections }) => connections);
+  await expect.poll(async () => Math.max(...((await loads()) as number[]))).toBeLessThanOrEqual(35);
   expect(pair!.both.map(serverOf)).toEqual(["chat-1", "chat-1"]);
   await pair!.judge();
   // Whoever moved is where they write and are written to.
@@ -171,7 +162,14 @@ test("[D13] a server joins: idle clients go there until both have about as many,
     await expect.poll(() => other.count).toBeGreaterThan(10);
     await other.judge();
   }
-  expect(members.map(({ changes }) => changes.length)).toEqual(after);
+  // Nobody moved twice, or was without a server.
+  for (const { changes } of members) {
+    const states = changes.map(({ state }) => (state.kind === "online" ? state.server : state.kind));
+    expect([
+      ["connecting", "chat-1"],
+      ["connecting", "chat-1", "chat-2"],
+    ]).toContainEqual(states);
+  }
 });
 
 test("[D12] a second device of the same person moves by itself, and both show the same", async () => {
