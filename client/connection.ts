@@ -40,6 +40,8 @@ const MOVE_JITTER_MS = 250;
 const LOOK_MS = 1_000;
 /** From the welcome of another server until what this one was asked is to be answered. */
 const HANDOVER_MS = 500;
+/** For which a session that begins is let be before it is asked to end. */
+const BEGINNING_MS = 2_000;
 /** Between two attempts to go elsewhere, at most; and how many there are, which outlasts a server that drains. */
 const MOVE_AGAIN_MS = 1_000;
 const MOVE_ATTEMPTS = 30;
@@ -64,6 +66,8 @@ export interface ConnectionListener {
    * not have been a time without a session. @param running see Welcome
    */
   onOnline(running: Uint8Array): void;
+  /** What a session begins with is not done yet, and has to hear of the session's end. */
+  isBeginning(): boolean;
   /** The gateway does not know this device: it may have lost it. */
   onUnknown(): Promise<void>;
   /** What the server says by itself. */
@@ -122,7 +126,7 @@ interface Entered {
  *   3. served there: when nothing is unanswered. A `send` that waited never left and fails with HELD: had one before it been refused, this server
  *      would have said so, and the other one cannot know. It flies again, in its order. Then this socket is closed.
  * Should an answer not come in time, its outcome is unknown, and all that is on its way fails as if the connection had been lost, which is told
- * before the other session begins. What the other one says by itself in phase 2 is said here, too, or stands in the heads that a session begins with.
+ * before the other session begins; likewise where this one has not come to the end of its beginning, which is waited for, too. What the other one says by itself in phase 2 is said here, too, or stands in the heads that a session begins with.
  */
 export class Connection {
   state: ConnectionState;
@@ -298,12 +302,20 @@ export class Connection {
       const spared = await Promise.race([ended, session.move.promise]);
       if (spared === undefined || session.isOver) return undefined;
       session.move = Promise.withResolvers();
+      await this.#begun(session);
       for (let attempt = 1; ; attempt++) {
         const next = await this.#elsewhere(session, spared);
         if (next === undefined) break;
         if (await this.#handOver(session, next)) return next;
         await this.#pauseBeforeMove(session, attempt);
       }
+    }
+  }
+
+  async #begun(session: Session): Promise<void> {
+    for (const until = performance.now() + BEGINNING_MS; performance.now() < until;) {
+      if (session.isOver || this.#closing.signal.aborted || !this.#listener.isBeginning()) return;
+      await pause(BEGINNING_MS / 100, this.#closing.signal);
     }
   }
 
@@ -353,7 +365,7 @@ export class Connection {
       this.#putQueued(session);
       return false;
     }
-    if (session.waiting.size > 0) {
+    if (session.waiting.size > 0 || this.#listener.isBeginning()) {
       this.#become({ kind: "connecting", since: Date.now(), attempt: 1 });
       fail(session, new ConnectionLost(session.error));
       // Whoever hears of it does so before the next session begins.

@@ -57,6 +57,7 @@ export class Member implements AsyncDisposable {
     this.#connection = new Connection(options, {
       onState: (state) => this.changes.push({ at: performance.now(), state }),
       onOnline: () => undefined,
+      isBeginning: () => false,
       onUnknown: async () => undefined,
       onPush: () => undefined,
       onTime: () => undefined,

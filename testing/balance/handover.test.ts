@@ -73,7 +73,8 @@ test("[D12] a client that is asked to move is welcomed elsewhere first, and clos
   move(it.old);
   await welcomed;
   await expect.poll(() => it.old.open).toBe(false);
-  expect(it.path()).toEqual(["online"]);
+  expect(it.path()).not.toContain("offline");
+  expect(it.path().at(-1)).toBe("online");
   expect(it.moved.client.connection).not.toMatchObject({ server: (before as { server: string }).server });
   await it.other.say("alice", "number one");
   await it.moved.hears("bob", "number one");
@@ -99,7 +100,8 @@ test("[D12] where the gateway knows of no other server a client that is asked to
   await alone.startServer();
   move(it.old);
   await expect.poll(() => it.old.open).toBe(false);
-  expect(it.path()).toEqual(["online"]);
+  expect(it.path()).not.toContain("offline");
+  expect(it.path().at(-1)).toBe("online");
 });
 
 test("[D2] [D12] an answer that does not come in time is not waited for: what it was asked for is sent again, and stands there once", async () => {
