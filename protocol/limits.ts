@@ -220,9 +220,10 @@ export const limits = {
   heartbeatMs: 1_000,
   /** A server whose heartbeat is older is not offered. */
   heartbeatFreshMs: 4_000,
-  drainMs: 10_000,
+  /** From being told to stop until whoever is still there is put out. */
+  drainMs: 30_000,
   /** Clients that are asked to move and have not gone yet, before the next one is asked; and how long one counts that does not go. */
-  movesAtOnce: 64,
+  movesAtOnce: 16,
   moveMs: 1_000,
   /** Sockets that a server may have more than its share before it asks idle clients to move: this part of the share, or so many. */
   rebalanceToleratedShare: 0.1,

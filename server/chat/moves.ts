@@ -9,6 +9,8 @@ import { whomToAsk } from "./rebalance.ts";
 import type { Session } from "./session.ts";
 import { type EncodedFrame, encodeFrame } from "./wire.ts";
 
+/** Of the time that there is; the rest is for the last ones to go. */
+const ASKED_WITHIN = 0.8;
 /** Between two looks at who has gone. */
 const LOOK_MS = 20;
 
@@ -42,7 +44,7 @@ export class Moves {
 
   /**
    * Everybody is asked to move, so many at once as are under way elsewhere: the next one when one has gone, so that they do not storm the gateways
-   * together. Who takes longer than others do is not waited for, and half the time is enough for all to have been asked. Ends when `isEmpty`, or when
+   * together. Who takes longer than others do is not waited for, and all have been asked some time before the end. Ends when `isEmpty`, or when
    * `limits.drainMs` are over.
    */
   async moveAll(isEmpty: () => boolean): Promise<void> {
@@ -52,7 +54,7 @@ export class Moves {
     const all = delivery.sessions;
     let count = 0;
     for (let passed = 0; !isEmpty() && passed < limits.drainMs; passed = performance.now() - since) {
-      const due = (all * passed) / (limits.drainMs / 2);
+      const due = (all * passed) / (ASKED_WITHIN * limits.drainMs);
       let leaving = this.#leaving(limits.moveMs);
       for (const session of delivery.all()) {
         if (leaving >= limits.movesAtOnce && count >= due) break;
