@@ -25,6 +25,7 @@ const longest = [
   "client/export-files",
   "testing/files/in-a-bucket",
   "testing/deletion",
+  "testing/balance/moving",
 ];
 
 class LongestFirst extends BaseSequencer {

@@ -5,6 +5,7 @@ import { limits } from "@fastchat/protocol";
 import { commandTyped, dataFoldersToSearch, defaultDataFolder } from "@fastchat/protocol/local";
 import type { BlobPlace } from "./blobs/blob-store.ts";
 import type { BusPlace, NatsLogin, NatsServer } from "./bus/bus.ts";
+import { strategyNames, type StrategyName } from "./gateway/strategies.ts";
 
 /** Who may sign up: anybody, or who brings an invitation. */
 export type SignUpPolicy = "open" | "invitation";
@@ -45,6 +46,8 @@ export interface Config {
   readonly signInAnswers: SignInAnswers;
   readonly sessions: Sessions;
   readonly files: FileRules;
+  /** How gateways choose chat servers, unless that was chosen while they ran. */
+  readonly strategy: StrategyName;
   /** Origins (scheme, host, port) of web clients that are served from elsewhere. */
   readonly webOrigins: readonly string[];
   /** Number of trusted proxies in front of the gateway, for the addresses that rates are counted by. */
@@ -87,6 +90,7 @@ export function readConfig(folder?: string, environment: Readonly<Record<string,
       quota: bytes(environment, "FASTCHAT_FILE_QUOTA") ?? 0,
       retentionMs: DAY_MS * (wholeNumber("FASTCHAT_FILE_RETENTION_DAYS", environment["FASTCHAT_FILE_RETENTION_DAYS"] || undefined) ?? 0),
     },
+    strategy: oneOf(environment, "FASTCHAT_STRATEGY", strategyNames, "least-connections"),
     webOrigins: (environment["FASTCHAT_WEB_ORIGINS"] ?? "").split(",").flatMap((text) => (text.trim() === "" ? [] : [origin(text.trim())])),
     trustedProxies: wholeNumber("FASTCHAT_TRUSTED_PROXIES", environment["FASTCHAT_TRUSTED_PROXIES"] || undefined) ?? 0,
     logLevel: oneOf(environment, "FASTCHAT_LOG", ["debug", "info", "warn", "error"], "info"),

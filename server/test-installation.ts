@@ -8,7 +8,6 @@ import { type ChatServer, startChatServer } from "./chat/chat-server.ts";
 import { silentLog } from "./events.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "./gateway/gateway.ts";
 import { readSecrets } from "./gateway/secret-file.ts";
-import { leastConnections } from "./gateway/strategy-least-connections.ts";
 import { type Database, openDatabase } from "./store/database.ts";
 import { TestDatabase } from "./store/test-database.ts";
 
@@ -71,6 +70,7 @@ export class TestInstallation implements AsyncDisposable {
       bus: this.#stack.use(this.#wrapBus(await this.#openBus(url))),
       log: silentLog,
       people: "everyone",
+      strategy: "least-connections",
       webOrigins: [],
       name: () => name,
       host: "127.0.0.1",
@@ -106,7 +106,7 @@ async function openGateway(
     blobs: await openBlobStore({ kind: "folder", path: join(dirname(secretFile), "blobs") }),
     files: { largest: limits.fileBytes, quota: 0, retentionMs: 0 },
     secrets: await readSecrets(secretFile, silentLog),
-    strategy: leastConnections,
+    strategy: "least-connections",
     log: silentLog,
     signUp: undefined,
     signInAnswers: "distinct",

@@ -70,3 +70,6 @@ export function roleCommand(role: Role): CommandDef {
 
 /** Throws the server's ConfigError with a sentence for people. */
 export const openFilesAdmin = async (folder: string | undefined) => (await import("@fastchat/server")).openFilesAdmin(folder);
+
+/** Throws the server's ConfigError with a sentence for people. */
+export const openStrategyAdmin = async (folder: string | undefined) => (await import("@fastchat/server")).openStrategyAdmin(folder);

@@ -1,7 +1,16 @@
 import { limits } from "@fastchat/protocol";
 import { reasonOf } from "../events.ts";
 import { seeDevices } from "../store/accounts.ts";
-import { beat, enterPresence, forgetDeadServers, type HeardHeartbeat, type Heartbeat, isFresh, readHeartbeats } from "../store/servers.ts";
+import {
+  beat,
+  enterPresence,
+  forgetDeadServers,
+  type HeardHeartbeat,
+  type Heartbeat,
+  isFresh,
+  readRegistry,
+  type Registry,
+} from "../store/servers.ts";
 import { forgetSignInAttempts } from "../store/sign-in-attempts.ts";
 import type { ChatContext } from "./context.ts";
 import { endShutOut } from "./shut-out.ts";
@@ -20,6 +29,7 @@ export class Heart {
   readonly #chat: ChatContext;
   readonly #self: Pick<Heartbeat, "name" | "run" | "url">;
   readonly #load: () => Load;
+  readonly #onHeard: (registry: Registry) => void;
   #fresh: ReadonlySet<string>;
   #beats = 0;
   #beating: Promise<void> | undefined;
@@ -28,11 +38,12 @@ export class Heart {
   constructor(
     chat: ChatContext,
     self: Pick<Heartbeat, "name" | "run" | "url">,
-    options: { readonly load: () => Load; readonly heard: readonly HeardHeartbeat[] },
+    options: { readonly load: () => Load; readonly heard: readonly HeardHeartbeat[]; readonly onHeard: (registry: Registry) => void },
   ) {
     this.#chat = chat;
     this.#self = self;
     this.#load = options.load;
+    this.#onHeard = options.onHeard;
     this.#fresh = freshRuns(options.heard);
   }
 
@@ -57,7 +68,9 @@ export class Heart {
     try {
       const { known } = await beat(database, { ...this.#self, ...this.#load(), hints: hints.number });
       if (!known) await enterPresence(database, this.#self.run, delivery.accounts());
-      this.#compare(await readHeartbeats(database));
+      const registry = await readRegistry(database);
+      this.#compare(registry.servers);
+      this.#onHeard(registry);
       this.#beats += 1;
       if (this.#beats % BEATS.betweenLooks === 0) void endShutOut(this.#chat).catch(() => undefined);
       if (this.#beats % BEATS.betweenCleanUps !== 0) return;

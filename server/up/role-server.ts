@@ -41,6 +41,7 @@ function start(
     bus: store.bus,
     log,
     people: config.people,
+    strategy: config.strategy,
     webOrigins: config.webOrigins,
     name: (taken) => options.name ?? `${config.machine}-${taken}`,
     host: config.host,
