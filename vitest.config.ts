@@ -8,9 +8,13 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  */
 const longest = [
   "terminal/group-commands",
+  "scripts/pack",
+  "testing/deploy/move",
   "testing/files/interrupted",
   "testing/crash/crash",
   "testing/evil/stolen",
+  "server/bus/bus-nats",
+  "testing/cluster/nats",
   "testing/evil/group-roles",
   "terminal/commands",
   "testing/disk-full",
@@ -21,6 +25,7 @@ const longest = [
   "client/export-files",
   "testing/files/in-a-bucket",
   "testing/deletion",
+  "testing/balance/moving",
 ];
 
 class LongestFirst extends BaseSequencer {

@@ -8,6 +8,7 @@ import type { GroupOverview, Groups, Receipt } from "./api-groups.ts";
 export type ConnectionState =
   /** `since` and `retryAt`: milliseconds since 1970, this machine's clock. */
   | { readonly kind: "connecting"; readonly since: number; readonly attempt: number }
+  /** Another server may follow with nothing in between. */
   | { readonly kind: "online"; readonly server: string; readonly since: number }
   | {
       readonly kind: "offline";

@@ -126,6 +126,8 @@ export class Holder {
   readonly #closing = new AbortController();
   /** Aborted when the connection ends: work of an earlier session stops. */
   #session = new AbortController();
+  /** The session, until what it begins with is done. */
+  #beginning: AbortController | undefined;
   #synced: Promise<void> | undefined;
   /** Settles when what the server lost was made good; undefined: that is done. */
   #restored: Promise<void> | undefined;
@@ -169,6 +171,7 @@ export class Holder {
       {
         onState: (state) => this.#onState(state),
         onOnline: (running) => this.#onOnline(running),
+        isBeginning: () => this.#beginning !== undefined,
         onUnknown: () => this.#ownAccount.putBack(),
         // What a restored server says is read on top of what was made good.
         onPush: (body) =>
@@ -568,7 +571,9 @@ export class Holder {
         try {
           // What began before this call may have asked too early.
           await this.#synced;
-          await this.#catchUp.all(this.#session.signal);
+          const session = this.#session.signal;
+          await this.#catchUp.all(session);
+          if (session.aborted) continue;
           // A device that is there for a moment lets in who asks, too.
           await Promise.race([this.#admissions.settled(), pause(LETTING_IN_MS, this.#closing.signal)]);
           return;
@@ -801,12 +806,21 @@ export class Holder {
     const session = AbortSignal.any([this.#session.signal, this.#closing.signal]);
     this.#links.newSession();
     for (const conversation of this.#conversations.all) conversation.newSession();
-    this.#restored = this.#restore.look(running, session).finally(() => (this.#restored = undefined));
-    this.#restored.catch(() => undefined);
+    const restored = this.#restore.look(running, session).finally(() => {
+      if (this.#restored === restored) this.#restored = undefined;
+    });
+    this.#restored = restored;
+    restored.catch(() => undefined);
     const vaultKnown = Promise.withResolvers<void>();
     this.#vaultKnown = vaultKnown.promise;
     this.#synced = this.#begin(session, vaultKnown.resolve);
     this.#synced.then(vaultKnown.resolve, vaultKnown.resolve);
+    const mine = this.#session;
+    this.#beginning = mine;
+    const begun = () => {
+      if (this.#beginning === mine) this.#beginning = undefined;
+    };
+    this.#synced.then(begun, begun);
     this.#trouble.quietly(this.#synced);
     this.#trouble.quietly(this.#catchUp.nowAndThen(session));
   }
@@ -816,6 +830,7 @@ export class Holder {
     for (;;) {
       try {
         await this.#restored;
+        if (session.aborted) return;
         // Who was given a new account key reads the vault with it.
         const read = this.#ownAccount
           .refresh()
@@ -828,10 +843,13 @@ export class Holder {
         // A connection that ends spoils all of them: whoever waits for the first hears of it.
         beside.catch(() => undefined);
         await this.#catchUp.all(session);
+        // The next session has begun meanwhile: it does the rest.
+        if (session.aborted) return;
         this.#driveAll();
         this.#completion.begin(session, this.#conversations.all);
         await beside;
         await this.#fetchSlots(session);
+        if (session.aborted) return;
         // That nobody asks any more, no head says.
         for (const conversation of this.#conversations.all) {
           if ((conversation.record.group?.joinRequests ?? 0) > 0) this.#trouble.quietly(this.#admissions.look(conversation));

@@ -83,6 +83,7 @@ async function revoke(storage: Storage, gateway: Gateway, { account, profile, ot
     {
       onState: () => undefined,
       onOnline: () => undefined,
+      isBeginning: () => false,
       onUnknown: () => ownAccount.putBack(),
       onPush: () => undefined,
       onTime: () => undefined,

@@ -43,7 +43,7 @@ export interface OutboxParts {
   readonly storage: Storage;
   readonly author: LinkAuthor;
   readonly links: ConversationLinks;
-  readonly connection: Pick<Connection, "request">;
+  readonly connection: Pick<Connection, "request" | "sessionNumber">;
   readonly isOnline: () => boolean;
   readonly conversationOf: (id: ConversationId) => Promise<Conversation>;
   readonly manifestReference: () => Uint8Array;
@@ -450,6 +450,7 @@ export class Outbox {
     const { author, links, connection } = this.#parts;
     const conversation = await this.#parts.conversationOf(queue.conversation);
     const { state, epoch, key } = await links.prepare(conversation);
+    const session = connection.sessionNumber;
     const flight = takeOff(queue.window);
     if (flight.items.length === 0) return;
     queue.window = flight.window;
@@ -478,12 +479,11 @@ export class Outbox {
         }),
       );
     } catch (error) {
-      // None of them left: they stand in the queue as before.
-      queue.window = putBack(queue.window, flight.items, flight.resume);
-      const settled = flight.items.map(({ id }) => id).filter((id) => !queue.outgoing.has(id));
-      queue.window = done(queue.window, settled);
+      this.#bringBack(queue, flight);
       throw error;
     }
+    // What was refused on the socket that they took off for may stand in the queue before them by now.
+    if (connection.sessionNumber !== session) return this.#bringBack(queue, flight);
     for (const [place, each] of outgoing.entries()) {
       const send = { conversation: idBytes(conversation.id), message: sealed[place]!, resume: flight.resume && place === 0 };
       void connection.request({ case: "send", value: send }, "sent").then(
@@ -491,6 +491,13 @@ export class Outbox {
         (error: unknown) => this.#refused(queue, each, error),
       );
     }
+  }
+
+  /** None of them left: they stand in the queue as before. */
+  #bringBack(queue: Queue, { items, resume }: ReturnType<typeof takeOff<ClientMessageId>>): void {
+    queue.window = putBack(queue.window, items, resume);
+    const settled = items.map(({ id }) => id).filter((id) => !queue.outgoing.has(id));
+    queue.window = done(queue.window, settled);
   }
 
   /** What a message says, and what of that its envelope names in the clear. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { comeDown, done, emptyWindow, enqueue, land, needsMending, type Queued, takeOff } from "./send-window.ts";
+import { comeDown, done, emptyWindow, enqueue, land, needsMending, putBack, type Queued, takeOff } from "./send-window.ts";
 
 /** The server's part of the dance: after a refusal it holds everything back until `resume`; it knows ids it has. */
 function server() {
@@ -30,9 +30,16 @@ test("everything is sent once and in order, whatever is refused, lost or answere
     fc.property(
       fc.integer({ min: 1, max: 40 }),
       fc.integer({ min: 1, max: 8 }),
-      fc.array(fc.record({ what: fc.constantFrom("answer", "answer", "answer", "lose"), refuse: fc.boolean(), pick: fc.nat() }), {
-        maxLength: 200,
-      }),
+      fc.array(
+        fc.record({
+          what: fc.constantFrom("answer", "answer", "answer", "lose", "move", "put-back"),
+          refuse: fc.boolean(),
+          pick: fc.nat(),
+        }),
+        {
+          maxLength: 200,
+        },
+      ),
       (count, size, steps) => {
         const ids = Array.from({ length: count }, (_, order): Queued<string> => ({ id: `m${order}`, order }));
         const other = server();
@@ -55,6 +62,27 @@ test("everything is sent once and in order, whatever is refused, lost or answere
             answers = [];
             other.newSocket();
             window = comeDown(window);
+          } else if (what === "move") {
+            // What took off meanwhile waits on this side until everything before it was answered, and the other server knows of no refusal.
+            const late: string[] = [];
+            for (const { id, resume } of onTheWay.splice(0)) answers.push({ id, landing: other.take(id, resume, refuse) });
+            while (answers.length > 0) {
+              const [answer] = answers.splice(pick % answers.length, 1);
+              window = land(window, answer!.id, answer!.landing);
+              const off = takeOff(window);
+              window = off.window;
+              late.push(...off.items.map(({ id }) => id));
+            }
+            other.newSocket();
+            for (const id of late) window = land(window, id, "refused");
+          } else if (what === "put-back") {
+            // Sealed while the socket changed: none of them leaves; in between they may have come down with all others.
+            for (const { id, resume } of onTheWay.splice(0)) answers.push({ id, landing: other.take(id, resume, refuse) });
+            for (const { id, landing } of answers.splice(0)) window = land(window, id, landing);
+            const off = takeOff(window);
+            window = pick % 2 === 0 ? off.window : comeDown(off.window);
+            window = putBack(window, off.items, off.resume);
+            other.newSocket();
           } else {
             for (const { id, resume } of onTheWay.splice(0)) answers.push({ id, landing: other.take(id, resume, refuse) });
             // Acknowledgements and refusals may overtake each other.

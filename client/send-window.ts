@@ -70,10 +70,11 @@ export function done<Id extends string>(window: SendWindow<Id>, ids: Iterable<Id
   return { ...window, queue: others(window.queue), flying: others(window.flying) };
 }
 
-/** Items that took off and never left this machine. @param resume as `takeOff` said */
+/** Items that took off and never left this machine; those that came down meanwhile stand in the queue already. @param resume as `takeOff` said */
 export function putBack<Id extends string>(window: SendWindow<Id>, items: readonly Queued<Id>[], resume: boolean): SendWindow<Id> {
   const flying = window.flying.filter((item) => !items.includes(item));
-  return { ...window, queue: inOrder([...window.queue, ...items]), flying, held: window.held || resume };
+  const back = window.flying.filter((item) => items.includes(item));
+  return { ...window, queue: inOrder([...window.queue, ...back]), flying, held: window.held || resume };
 }
 
 /** The socket is gone. */

@@ -189,6 +189,7 @@ export const limits = {
   incarnationsPerHour: 4,
   /** All other account links but `sign_out` and `close`, which are never refused. */
   accountLinksPerDayPerAccount: 100,
+  /** At all gateways together, as the next one is. */
   signInsPerMinutePerNameAndAddress: 10,
   /** From all addresses together; above, a sign-in waits `signInDelayMs` and is refused to nobody. */
   signInsPerMinutePerName: 60,
@@ -220,7 +221,23 @@ export const limits = {
   heartbeatMs: 1_000,
   /** A server whose heartbeat is older is not offered. */
   heartbeatFreshMs: 4_000,
-  drainMs: 10_000,
+  /** From being told to stop until whoever is still there is put out. */
+  drainMs: 30_000,
+  /** Clients that are asked to move and have not gone yet, before the next one is asked; and how long one counts that does not go. */
+  movesAtOnce: 16,
+  moveMs: 1_000,
+  /** Sockets that a server may have more than its share before it asks idle clients to move: this part of the share, or so many. */
+  rebalanceToleratedShare: 0.1,
+  rebalanceToleratedSockets: 5,
+  /** Clients that a server asks to move at each heartbeat, so that sockets become even. */
+  rebalancePerBeat: 10,
+  /** A client is idle that has no request unanswered and has said nothing for so long. */
+  rebalanceIdleMs: 5_000,
+  /** Heartbeats for which no server came or went before any client is asked. */
+  rebalanceSettledBeats: 3,
+  /** Who was asked counts as gone for so long, however slow; who stayed is asked again so much later. */
+  rebalancePatienceMs: 15_000,
+  rebalanceAskAgainMs: 60_000,
   /** From the last socket's end until its account counts as away: a client that connects again is not told to be. */
   presenceLingerMs: 2_000,
   /** How old what is noted of a connected device's presence may become. */

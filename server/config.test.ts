@@ -29,6 +29,14 @@ test.each([
   ["BLOB_URL", "s3://bucket?retries=7", /a folder such as/],
   ["BLOB_URL", "s3://bucket?endpoint=s3.example.org", /endpoint in BLOB_URL/],
   ["BLOB_URL", "s3://bucket", /AWS_SECRET_ACCESS_KEY/],
+  ["NATS_URL", "chat.example.org", /nats:\/\/user:password@host:4222/],
+  ["NATS_URL", "http://chat.example.org", /nats:\/\/user:password@host:4222/],
+  ["NATS_URL", "nats://", /nats:\/\/user:password@host:4222/],
+  ["NATS_URL", "nats://a:4222,", /separated by commas/],
+  ["NATS_URL", "nats://a/subject", /nats:\/\/user:password@host:4222/],
+  ["NATS_URL", "nats://a:99999", /nats:\/\/user:password@host:4222/],
+  ["NATS_URL", "nats://a,tls://b", /one of them for all/],
+  ["NATS_URL", "nats://chat:50%off@a", /%25/],
 ])("%s=%s is refused with a sentence that names it", (name, value, sentence) => {
   expect(() => readConfig(undefined, { [name]: value })).toThrow(ConfigError);
   expect(() => readConfig(undefined, { [name]: value })).toThrow(sentence);
@@ -66,6 +74,41 @@ test("files lie in the data folder, in the folder that BLOB_URL names, or in its
     region: "garage",
   });
 });
+
+test("hints go through the database, or a NATS with whatever proves who asks", () => {
+  const bus = (environment: Record<string, string>) => readConfig(undefined, environment).bus;
+  const none = { credentials: undefined, nkey: undefined, ca: undefined, certificate: undefined, key: undefined };
+  const user = { kind: "user", user: "chat", password: "p@ss:w/ord" };
+  expect(bus({ NATS_URL: "" })).toEqual({ kind: "notify" });
+  expect(bus({ NATS_URL: "nats://nats.example.org" })).toEqual({
+    kind: "nats",
+    servers: [{ host: "nats.example.org", port: 4_222, login: undefined }],
+    mustHaveTls: false,
+    files: none,
+  });
+  expect(bus({ NATS_URL: "tls://chat:p%40ss%3Aw%2Ford@one:4223, tls://[::1]/", NATS_CA: "/ca.pem" })).toEqual({
+    kind: "nats",
+    servers: [
+      { host: "one", port: 4_223, login: user },
+      { host: "::1", port: 4_222, login: user },
+    ],
+    mustHaveTls: true,
+    files: { ...none, ca: "/ca.pem" },
+  });
+  expect(bus({ NATS_URL: "nats://s3cret@one" })).toMatchObject({ servers: [{ login: { kind: "token", token: "s3cret" } }] });
+  expect(bus({ NATS_URL: "nats://one", NATS_CERT: "/c.pem", NATS_KEY: "/k.pem" })).toMatchObject({ mustHaveTls: true });
+  expect(() => bus({ NATS_URL: "nats://one", NATS_CERT: "/c.pem" })).toThrow(/NATS_KEY belong together/);
+  expect(() => bus({ NATS_URL: "nats://a:b@one", NATS_CREDS: "/c.creds" })).toThrow(/one alone/);
+  expect(() => bus({ NATS_URL: "nats://one", NATS_NKEY: "/c.nk", NATS_CREDS: "/c.creds" })).toThrow(/one alone/);
+});
+
+test.each(["nats://chat:hunter2@", "nats://chat:hunter2@a/b", "nats://chat:hunter2@a,tls://b", "nats://chat:hunter2%@a"])(
+  "a password in an address that cannot be used is not shown (%#)",
+  (url) => {
+    expect(() => readConfig(undefined, { NATS_URL: url })).toThrow(ConfigError);
+    expect(() => readConfig(undefined, { NATS_URL: url })).not.toThrow(/hunter2/);
+  },
+);
 
 test("only addresses of this machine are loopback", () => {
   expect(["127.0.0.1", "127.9.9.9", "localhost", "::1"].map(isLoopback)).toEqual([true, true, true, true]);

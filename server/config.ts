@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url";
 import { limits } from "@fastchat/protocol";
 import { commandTyped, dataFoldersToSearch, defaultDataFolder } from "@fastchat/protocol/local";
 import type { BlobPlace } from "./blobs/blob-store.ts";
+import type { BusPlace, NatsLogin, NatsServer } from "./bus/bus.ts";
+import { strategyNames, type StrategyName } from "./gateway/strategies.ts";
 
 /** Who may sign up: anybody, or who brings an invitation. */
 export type SignUpPolicy = "open" | "invitation";
@@ -36,12 +38,16 @@ export interface Config {
   readonly secretFile: string;
   /** Where encrypted files lie. */
   readonly blobs: BlobPlace;
+  /** How servers tell each other that there is something to read. */
+  readonly bus: BusPlace;
   /** Undefined: open where only this machine can connect, elsewhere by invitation. */
   readonly signUp: SignUpPolicy | undefined;
   readonly people: PeoplePolicy;
   readonly signInAnswers: SignInAnswers;
   readonly sessions: Sessions;
   readonly files: FileRules;
+  /** How gateways choose chat servers, unless that was chosen while they ran. */
+  readonly strategy: StrategyName;
   /** Origins (scheme, host, port) of web clients that are served from elsewhere. */
   readonly webOrigins: readonly string[];
   /** Number of trusted proxies in front of the gateway, for the addresses that rates are counted by. */
@@ -74,6 +80,7 @@ export function readConfig(folder?: string, environment: Readonly<Record<string,
     isUsualFolder: dataFoldersToSearch(environment as NodeJS.ProcessEnv).includes(dataFolder),
     secretFile: absolute(environment["FASTCHAT_SECRET_FILE"] ?? join(dataFolder, "secret.json")),
     blobs: blobPlace(environment, join(dataFolder, "blobs")),
+    bus: busPlace(environment),
     signUp: oneOf(environment, "FASTCHAT_SIGN_UP", ["open", "invitation"] as const, undefined),
     people: oneOf(environment, "FASTCHAT_PEOPLE", ["everyone", "exact"], "everyone"),
     signInAnswers: oneOf(environment, "FASTCHAT_SIGN_IN_ANSWERS", ["distinct", "uniform"], "distinct"),
@@ -83,6 +90,7 @@ export function readConfig(folder?: string, environment: Readonly<Record<string,
       quota: bytes(environment, "FASTCHAT_FILE_QUOTA") ?? 0,
       retentionMs: DAY_MS * (wholeNumber("FASTCHAT_FILE_RETENTION_DAYS", environment["FASTCHAT_FILE_RETENTION_DAYS"] || undefined) ?? 0),
     },
+    strategy: oneOf(environment, "FASTCHAT_STRATEGY", strategyNames, "least-connections"),
     webOrigins: (environment["FASTCHAT_WEB_ORIGINS"] ?? "").split(",").flatMap((text) => (text.trim() === "" ? [] : [origin(text.trim())])),
     trustedProxies: wholeNumber("FASTCHAT_TRUSTED_PROXIES", environment["FASTCHAT_TRUSTED_PROXIES"] || undefined) ?? 0,
     logLevel: oneOf(environment, "FASTCHAT_LOG", ["debug", "info", "warn", "error"], "info"),
@@ -133,6 +141,53 @@ function blobPlace(environment: Readonly<Record<string, string | undefined>>, by
   return { kind: "bucket", bucket: url.host, prefix: prefix === "" ? "" : `${prefix}/`, endpoint, region, credentials };
 }
 
+const NATS_LOOK = "NATS_URL must look like nats://user:password@host:4222 or tls://host:4222; several servers are separated by commas.";
+
+/** The names are those that the programs of NATS read. No sentence quotes the address: it may hold a password. */
+function busPlace(environment: Readonly<Record<string, string | undefined>>): BusPlace {
+  const text = environment["NATS_URL"];
+  if (text === undefined || text === "") return { kind: "notify" };
+  const path = (name: string) => (environment[name] ? absolute(environment[name]) : undefined);
+  const files = {
+    credentials: path("NATS_CREDS"),
+    nkey: path("NATS_NKEY"),
+    ca: path("NATS_CA"),
+    certificate: path("NATS_CERT"),
+    key: path("NATS_KEY"),
+  };
+  const read = text.split(",").map((each) => natsServer(each.trim()));
+  const schemes = new Set(read.map(({ scheme }) => scheme));
+  if (schemes.size > 1) throw new ConfigError("NATS_URL names servers with nats:// and with tls://; it must be one of them for all.");
+  const login = read.find(({ server }) => server.login !== undefined)?.server.login;
+  if ([login, files.credentials, files.nkey].filter((each) => each !== undefined).length > 1) {
+    throw new ConfigError("Of a user or token in NATS_URL, NATS_CREDS and NATS_NKEY set one alone: each says who this server is.");
+  }
+  if ((files.certificate === undefined) !== (files.key === undefined)) {
+    throw new ConfigError("NATS_CERT and NATS_KEY belong together: set both, or none of them.");
+  }
+  const mustHaveTls = schemes.has("tls:") || files.ca !== undefined || files.certificate !== undefined;
+  // One user for all of a cluster is written once.
+  return { kind: "nats", servers: read.map(({ server }) => ({ ...server, login: server.login ?? login })), mustHaveTls, files };
+}
+
+function natsServer(text: string): { readonly server: NatsServer; readonly scheme: string } {
+  const url = /^(nats|tls):\/\//.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || url.hostname === "" || !/^\/?$/.test(url.pathname) || url.search !== "" || url.hash !== "")
+    throw new ConfigError(NATS_LOOK);
+  const host = url.hostname.replaceAll(/^\[|\]$/g, "");
+  return { server: { host, port: Number(url.port || NATS_PORT), login: natsLogin(url) }, scheme: url.protocol };
+}
+
+function natsLogin({ username, password }: URL): NatsLogin | undefined {
+  try {
+    const [user, secret] = [decodeURIComponent(username), decodeURIComponent(password)];
+    if (user === "" && secret === "") return undefined;
+    return secret === "" ? { kind: "token", token: user } : { kind: "user", user, password: secret };
+  } catch {
+    throw new ConfigError("NATS_URL holds a password with a % that stands for nothing: write it as %25.");
+  }
+}
+
 function origin(text: string): string {
   if (!URL.canParse(text) || new URL(text).origin === "null") {
     throw new ConfigError(`FASTCHAT_WEB_ORIGINS holds "${text}", which is no origin such as https://chat.example.org.`);
@@ -161,6 +216,7 @@ export function wholeNumber(name: string, text: string | undefined, Fault: typeo
 }
 
 const DAY_MS = 86_400_000;
+const NATS_PORT = 4_222;
 const sizes = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as const;
 
 /** As "500M" or "2G"; undefined: not said. */

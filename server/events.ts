@@ -14,6 +14,8 @@ export interface Events {
   "chat-server-listens": { server: string; url: string };
   "chat-server-drains": { server: string; connections: Count };
   "chat-server-stopped": { server: string };
+  "clients-asked-to-move": { clients: Count };
+  "strategy-changed": { from: string; to: string };
   "database-connection-lost": { reason: string };
   "database-newer": { sentence: string };
   "database-migrated": { from: Count; to: Count };

@@ -12,6 +12,8 @@ export interface ChatMetrics {
   readonly batchEntries: Histogram;
   readonly batchSeconds: Histogram;
   readonly missedHints: Counter;
+  readonly busInterruptions: Counter;
+  readonly unsentHints: Counter;
   readonly erased: Counter;
 }
 
@@ -40,6 +42,12 @@ export function openChatMetrics(): ChatMetrics {
       registers,
     }),
     missedHints: new Counter({ name: "fastchat_missed_hints_total", help: "Times that hints of another server were missed.", registers }),
+    busInterruptions: new Counter({
+      name: "fastchat_bus_interruptions_total",
+      help: "Times that the bus to other servers was away and came back.",
+      registers,
+    }),
+    unsentHints: new Counter({ name: "fastchat_unsent_hints_total", help: "Notifications that the bus did not take.", registers }),
     erased: new Counter({ name: "fastchat_erased_total", help: "Messages erased as policies say.", registers }),
   };
 }

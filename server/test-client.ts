@@ -209,13 +209,12 @@ export async function signIn(
   name: string,
   password: string,
   headers: Record<string, string> = {},
+  finishAt = gateway,
 ): Promise<wire.SignInFinished | "wrong-password"> {
   await ready;
   const { clientLoginState, startLoginRequest } = opaque.startLogin({ password });
-  const started = await post(gateway, "/v1/sign-in/start", wire.SignInStartSchema, wire.SignInStartedSchema, {
-    name,
-    loginRequest: bytes(startLoginRequest),
-  });
+  const startBody = { name, loginRequest: bytes(startLoginRequest) };
+  const started = await post(gateway, "/v1/sign-in/start", wire.SignInStartSchema, wire.SignInStartedSchema, startBody, headers);
   const finished = opaque.finishLogin({
     clientLoginState,
     loginResponse: text(started.loginResponse),
@@ -225,7 +224,7 @@ export async function signIn(
   });
   if (finished === undefined) return "wrong-password";
   const finishBody = { state: started.state, loginFinish: bytes(finished.finishLoginRequest) };
-  return post(gateway, "/v1/sign-in/finish", wire.SignInFinishSchema, wire.SignInFinishedSchema, finishBody, headers);
+  return post(finishAt, "/v1/sign-in/finish", wire.SignInFinishSchema, wire.SignInFinishedSchema, finishBody, headers);
 }
 
 /** Signs in and adds a device; the person's chain has grown afterwards. */

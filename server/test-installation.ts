@@ -8,7 +8,6 @@ import { type ChatServer, startChatServer } from "./chat/chat-server.ts";
 import { silentLog } from "./events.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "./gateway/gateway.ts";
 import { readSecrets } from "./gateway/secret-file.ts";
-import { leastConnections } from "./gateway/strategy-least-connections.ts";
 import { type Database, openDatabase } from "./store/database.ts";
 import { TestDatabase } from "./store/test-database.ts";
 
@@ -16,6 +15,8 @@ export interface TestInstallationOptions {
   /** Chat servers; default 1. */
   readonly servers?: number;
   readonly gateway?: Partial<GatewayOptions>;
+  /** The gateways' and chat servers' bus; default that of the database. */
+  readonly openBus?: (url: string) => Promise<Bus>;
   /** Around each chat server's bus. */
   readonly wrapBus?: (bus: Bus) => Bus;
   /** As in `limits`. */
@@ -29,30 +30,32 @@ export class TestInstallation implements AsyncDisposable {
   /** The gateways'. */
   readonly secretFile: string;
   readonly servers: ChatServer[] = [];
+  readonly #openBus: (url: string) => Promise<Bus>;
   readonly #wrapBus: (bus: Bus) => Bus;
   readonly #retentionSweepMs: number | undefined;
   readonly #stack: AsyncDisposableStack;
 
   private constructor(
     parts: Pick<TestInstallation, "database" | "gateway" | "secretFile">,
-    options: { readonly wrapBus: (bus: Bus) => Bus; readonly retentionSweepMs: number | undefined },
+    options: Required<Pick<TestInstallationOptions, "openBus" | "wrapBus">> & { readonly retentionSweepMs: number | undefined },
     stack: AsyncDisposableStack,
   ) {
     this.database = parts.database;
     this.gateway = parts.gateway;
     this.secretFile = parts.secretFile;
+    this.#openBus = options.openBus;
     this.#wrapBus = options.wrapBus;
     this.#retentionSweepMs = options.retentionSweepMs;
     this.#stack = stack;
   }
 
   static async start(options: TestInstallationOptions = {}): Promise<TestInstallation> {
-    const { servers = 1, gateway: changes, wrapBus = (bus) => bus, retentionSweepMs } = options;
+    const { servers = 1, gateway: changes, openBus = openNotify, wrapBus = (bus) => bus, retentionSweepMs } = options;
     await using stack = new AsyncDisposableStack();
     const { database } = stack.use(await TestDatabase.open());
     const secretFile = join(stack.use(new TemporaryFolder()).path, "secret.json");
-    const gateway = stack.use(await openGateway(database, secretFile, changes));
-    const installation = new TestInstallation({ database, gateway, secretFile }, { wrapBus, retentionSweepMs }, stack.move());
+    const gateway = stack.use(await openGateway({ database, openBus, secretFile }, changes));
+    const installation = new TestInstallation({ database, gateway, secretFile }, { openBus, wrapBus, retentionSweepMs }, stack.move());
     for (let count = 0; count < servers; count++) await installation.addServer();
     return installation;
   }
@@ -64,9 +67,10 @@ export class TestInstallation implements AsyncDisposable {
     const name = `chat-${this.servers.length + 1}`;
     const server = await startChatServer({
       database,
-      bus: this.#stack.use(this.#wrapBus(await openNotifyBus({ url, log: silentLog }))),
+      bus: this.#stack.use(this.#wrapBus(await this.#openBus(url))),
       log: silentLog,
       people: "everyone",
+      strategy: "least-connections",
       webOrigins: [],
       name: () => name,
       host: "127.0.0.1",
@@ -81,7 +85,7 @@ export class TestInstallation implements AsyncDisposable {
 
   /** Another gateway of the same installation, with other policies. */
   async addGateway(changes: Partial<GatewayOptions>): Promise<Gateway> {
-    return this.#stack.use(await openGateway(this.database, this.secretFile, changes));
+    return this.#stack.use(await openGateway({ database: this.database, openBus: this.#openBus, secretFile: this.secretFile }, changes));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -89,15 +93,20 @@ export class TestInstallation implements AsyncDisposable {
   }
 }
 
-async function openGateway(database: Database, secretFile: string, changes: Partial<GatewayOptions> = {}): Promise<Gateway> {
+const openNotify = (url: string): Promise<Bus> => openNotifyBus({ url, log: silentLog });
+
+async function openGateway(
+  { database, openBus, secretFile }: { database: Database; openBus: (url: string) => Promise<Bus>; secretFile: string },
+  changes: Partial<GatewayOptions> = {},
+): Promise<Gateway> {
   await using stack = new AsyncDisposableStack();
   const gateway = await startGateway({
     database,
-    bus: stack.use(await openNotifyBus({ url: database.url, log: silentLog })),
+    bus: stack.use(await openBus(database.url)),
     blobs: await openBlobStore({ kind: "folder", path: join(dirname(secretFile), "blobs") }),
     files: { largest: limits.fileBytes, quota: 0, retentionMs: 0 },
     secrets: await readSecrets(secretFile, silentLog),
-    strategy: leastConnections,
+    strategy: "least-connections",
     log: silentLog,
     signUp: undefined,
     signInAnswers: "distinct",

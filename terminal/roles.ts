@@ -11,7 +11,12 @@ const portOption = { type: "string", valueHint: "N", description: "Port; a taken
 const definitions = {
   up: {
     description: "Run everything on this machine: database, gateway, chat servers",
-    args: { servers: { type: "string", valueHint: "N", description: "Number of chat servers (2)" }, port: portOption, data: dataOption },
+    args: {
+      servers: { type: "string", valueHint: "N", description: "Number of chat servers (2)" },
+      port: portOption,
+      url: { type: "string", valueHint: "URL", description: "What their addresses begin with, behind a proxy" },
+      data: dataOption,
+    },
   },
   gateway: { description: "Run a gateway, for a cluster", args: { port: portOption, data: dataOption } },
   server: {
@@ -65,3 +70,6 @@ export function roleCommand(role: Role): CommandDef {
 
 /** Throws the server's ConfigError with a sentence for people. */
 export const openFilesAdmin = async (folder: string | undefined) => (await import("@fastchat/server")).openFilesAdmin(folder);
+
+/** Throws the server's ConfigError with a sentence for people. */
+export const openStrategyAdmin = async (folder: string | undefined) => (await import("@fastchat/server")).openStrategyAdmin(folder);

@@ -20,8 +20,11 @@ export interface CommandResult {
   readonly errors: string;
 }
 
+/** What a command needs of a system. */
+export type Place = Pick<System, "gatewayUrl" | "home">;
+
 /** Where a person's FastChat finds the system and their profiles. */
-export const environmentIn = (system: System, options: Pick<CommandOptions, "home" | "gateway" | "environment"> = {}) => ({
+export const environmentIn = (system: Place, options: Pick<CommandOptions, "home" | "gateway" | "environment"> = {}) => ({
   FASTCHAT_HOME: options.home ?? system.home,
   FASTCHAT_GATEWAY: options.gateway ?? system.gatewayUrl,
   ...options.environment,
@@ -34,7 +37,7 @@ export class RunningCommand implements AsyncDisposable {
   readonly ended: Promise<number | undefined>;
   readonly #child: ChildProcess;
 
-  constructor(system: System, args: readonly string[], options: CommandOptions) {
+  constructor(system: Place, args: readonly string[], options: CommandOptions) {
     const { PATH, TMPDIR, HOME } = process.env;
     this.#child = spawn(process.execPath, [COMMAND, ...args], {
       stdio: ["pipe", "pipe", "pipe"],
@@ -80,10 +83,10 @@ export class RunningCommand implements AsyncDisposable {
   }
 }
 
-export const startFastchat = (system: System, args: readonly string[], options: CommandOptions = {}): RunningCommand =>
+export const startFastchat = (system: Place, args: readonly string[], options: CommandOptions = {}): RunningCommand =>
   new RunningCommand(system, args, options);
 
-export async function fastchat(system: System, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+export async function fastchat(system: Place, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
   await using command = startFastchat(system, args, options);
   const timer = setTimeout(() => command.kill(), options.withinMs ?? 30_000);
   const code = await command.ended;
@@ -93,7 +96,7 @@ export async function fastchat(system: System, args: readonly string[], options:
 
 /** What a command with --json says. Throws when it fails. */
 export async function fastchatJson(
-  system: System,
+  system: Place,
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<Record<string, unknown>[]> {

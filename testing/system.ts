@@ -1,6 +1,7 @@
 import { chmodSync, cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { TestNats } from "../server/bus/test-nats.ts";
 import { type EmbeddedPostgres, startPostgres } from "../server/postgres/index.ts";
 import { connect, TestDatabase } from "../server/store/test-database.ts";
 import { noFaults, type PostgresFaults, postgresWire } from "./faults/postgres-wire.ts";
@@ -15,7 +16,13 @@ import { TemporaryFolder } from "./temporary-folder.ts";
 export interface SystemOptions {
   /** Number of chat servers; default 2. */
   readonly servers?: number;
-  /** Proxies before each chat server and between it and PostgreSQL, which can cut, drop and hold back. */
+  /** Default 1. */
+  readonly gateways?: number;
+  /** What carries hints; a NATS is the system's own. Default "notify". */
+  readonly bus?: "notify" | "nats";
+  /** The address that a chat server tells clients, by its number from 1; default where it listens. */
+  readonly advertise?: (index: number) => string;
+  /** Proxies before each chat server and between it and PostgreSQL and NATS, which can cut, drop and hold back. */
   readonly faults?: boolean;
   /** For all server processes: see server/config.ts. */
   readonly environment?: Readonly<Record<string, string>>;
@@ -46,22 +53,30 @@ export interface ChatServerPart {
   /** Between it and PostgreSQL; undefined without `faults`. */
   readonly postgres: PostgresFaults | undefined;
   readonly postgresConnections: TcpProxy | undefined;
+  /** Between it and NATS; undefined without `faults` or without NATS. */
+  readonly nats: TcpProxy | undefined;
+}
+
+export interface GatewayPart {
+  readonly process: TestProcess;
+  readonly url: string;
 }
 
 /**
- * A FastChat of real processes on free ports in a temporary folder: a gateway, chat servers, and a database. All of it ends, and the folder
+ * A FastChat of real processes on free ports in a temporary folder: gateways, chat servers, and a database. All of it ends, and the folder
  * is removed, when it is disposed; PostgreSQL ends with this process however that ends.
  */
 export class System implements AsyncDisposable {
-  readonly gatewayUrl: string;
-  readonly gateway: TestProcess;
+  readonly gateways: readonly GatewayPart[];
   readonly servers: readonly ChatServerPart[];
   readonly folder: string;
   /** Profiles of clients. */
   readonly home: string;
   readonly databaseUrl: string;
-  /** The gateway's. */
+  /** The gateways'. */
   readonly secretFile: string;
+  /** Where hints go through one. */
+  readonly nats: TestNats | undefined;
   /** Where the system has one of its own. */
   readonly postgres: EmbeddedPostgres | undefined;
   /** Who is signed up already. */
@@ -70,26 +85,35 @@ export class System implements AsyncDisposable {
   readonly #more: (index: number) => Promise<ChatServerPart>;
 
   constructor(
-    parts: Pick<System, "gatewayUrl" | "gateway" | "servers" | "folder" | "home" | "secretFile"> & Store,
+    parts: Pick<System, "gateways" | "servers" | "folder" | "home" | "secretFile" | "nats"> & Store,
     more: (index: number) => Promise<ChatServerPart>,
     stack: AsyncDisposableStack,
   ) {
-    this.gatewayUrl = parts.gatewayUrl;
-    this.gateway = parts.gateway;
+    this.gateways = parts.gateways;
     this.servers = parts.servers;
     this.folder = parts.folder;
     this.home = parts.home;
     this.databaseUrl = parts.databaseUrl;
     this.secretFile = parts.secretFile;
+    this.nats = parts.nats;
     this.people = parts.people;
     this.postgres = parts.postgres;
     this.#more = more;
     this.#stack = stack;
   }
 
-  /** Every process of the server side that we started, by name, but for PostgreSQL. */
+  /** The first one's. */
+  get gatewayUrl(): string {
+    return this.gateways[0]!.url;
+  }
+
+  get gateway(): TestProcess {
+    return this.gateways[0]!.process;
+  }
+
+  /** Every process of the server side that we started, by name, but for PostgreSQL and NATS. */
   get processes(): readonly TestProcess[] {
-    return [this.gateway, ...this.servers.map(({ process }) => process)];
+    return [...this.gateways, ...this.servers].map(({ process }) => process);
   }
 
   /** One more chat server, which joins by itself. */
@@ -140,22 +164,27 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   const store = await openStore(options, folder, building);
   if (store.people !== undefined) cpSync(store.people.secretFile, secretFile);
   const { databaseUrl } = store;
-  const environment = { FASTCHAT_SECRET_FILE: secretFile, ...options.environment };
-  const start = async (name: string, args: readonly string[], url: string, port: number): Promise<TestProcess> =>
+  const nats = options.bus === "nats" ? building.use(await startNats()) : undefined;
+  const natsAt = (port = nats?.port) => ({
+    NATS_URL: nats === undefined ? "" : `nats://${NATS_USER}:${encodeURIComponent(NATS_PASSWORD)}@127.0.0.1:${port}`,
+  });
+  const environment = { FASTCHAT_SECRET_FILE: secretFile, ...natsAt(), ...options.environment };
+  const start = async (name: string, args: readonly string[], url: string, port: number, more = {}): Promise<TestProcess> =>
     parts.use(
       await TestProcess.start({
         name,
         args: [COMMAND, ...args, "--port", String(port), "--data", data],
         logFile: join(folder, `${name}.log`),
-        environment: { ...environment, DATABASE_URL: url },
+        environment: { ...environment, DATABASE_URL: url, ...more },
       }),
     );
 
   const startChatServer = async (index: number): Promise<ChatServerPart> => {
     const port = await freePort();
     if (options.faults !== true) {
-      const process = await start(`chat-${index}`, ["server", "--name", `chat-${index}`], databaseUrl, port);
-      return { process, port, sockets: undefined, postgres: undefined, postgresConnections: undefined };
+      const url = options.advertise === undefined ? [] : ["--url", options.advertise(index)];
+      const process = await start(`chat-${index}`, ["server", "--name", `chat-${index}`, ...url], databaseUrl, port);
+      return { process, port, sockets: undefined, postgres: undefined, postgresConnections: undefined, nats: undefined };
     }
     const database = new URL(databaseUrl);
     const faults = noFaults();
@@ -164,21 +193,32 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     const sockets = parts.use(await TcpProxy.start({ host: "127.0.0.1", port }));
     database.port = String(postgresConnections.port);
     const advertised = `ws://127.0.0.1:${sockets.port}`;
-    const process = await start(`chat-${index}`, ["server", "--name", `chat-${index}`, "--url", advertised], database.href, port);
-    return { process, port, sockets, postgres: faults, postgresConnections };
+    const natsProxy = nats && parts.use(await TcpProxy.start({ host: "127.0.0.1", port: nats.port }));
+    const args = ["server", "--name", `chat-${index}`, "--url", advertised];
+    const process = await start(`chat-${index}`, args, database.href, port, natsAt(natsProxy?.port));
+    return { process, port, sockets, postgres: faults, postgresConnections, nats: natsProxy };
   };
 
-  const gatewayPort = await freePort();
-  const gatewayUrl = `http://127.0.0.1:${gatewayPort}`;
-  const [gateway, ...servers] = await Promise.all([
-    start("gateway", ["gateway"], databaseUrl, gatewayPort),
-    ...Array.from({ length: options.servers ?? 2 }, (_, index) => startChatServer(index + 1)),
+  const startGateway = async (index: number): Promise<GatewayPart> => {
+    const port = await freePort();
+    const process = await start(index === 1 ? "gateway" : `gateway-${index}`, ["gateway"], databaseUrl, port);
+    return { process, url: `http://127.0.0.1:${port}` };
+  };
+  const [gateways, servers] = await Promise.all([
+    Promise.all(Array.from({ length: options.gateways ?? 1 }, (_, index) => startGateway(index + 1))),
+    Promise.all(Array.from({ length: options.servers ?? 2 }, (_, index) => startChatServer(index + 1))),
   ]);
   // Ready: there is a chat server to offer.
-  while (servers.length > 0 && !(await fetch(`${gatewayUrl}/readyz`)).ok) await wait(20);
+  for (const { url } of gateways) while (servers.length > 0 && !(await fetch(`${url}/readyz`)).ok) await wait(20);
   parts = building.move();
-  return new System({ gatewayUrl, gateway, servers, folder, home, secretFile, ...store }, startChatServer, parts);
+  return new System({ gateways, servers, folder, home, secretFile, nats, ...store }, startChatServer, parts);
 }
+
+const NATS_USER = "fastchat";
+const NATS_PASSWORD = "of/a@test";
+
+const startNats = (): Promise<TestNats> =>
+  TestNats.start(() => `authorization: { users: [{ user: "${NATS_USER}", password: "${NATS_PASSWORD}" }] }`);
 
 async function openStore(
   { postgres, people: wanted, databaseUrl }: SystemOptions,

@@ -27,7 +27,7 @@ async function waiting(parts: Partial<OutboxParts> = {}) {
     storage,
     author: {} as OutboxParts["author"],
     links: {} as OutboxParts["links"],
-    connection: { request: () => Promise.reject(new Error("nothing is sent")) },
+    connection: { request: () => Promise.reject(new Error("nothing is sent")), sessionNumber: 0 },
     isOnline: () => false,
     conversationOf: async () => ({}) as Conversation,
     manifestReference: () => random(32),

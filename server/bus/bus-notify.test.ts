@@ -1,27 +1,22 @@
-import pg from "pg";
 import { afterAll, beforeAll } from "vitest";
 import { silentLog } from "../events.ts";
-import { TestDatabase } from "../store/test-database.ts";
+import { connect, TestDatabase } from "../store/test-database.ts";
 import { busContract } from "./bus-contract.ts";
 import { openNotifyBus } from "./bus-notify.ts";
 
 let database: TestDatabase;
-let url: string;
 beforeAll(async () => {
   database = await TestDatabase.create();
-  ({ url } = database);
 });
 afterAll(() => database?.[Symbol.asyncDispose]());
 
-busContract(
-  "NOTIFY",
-  () => openNotifyBus({ url, log: silentLog }),
-  async () => {
-    const client = new pg.Client(url);
-    await client.connect();
+busContract("NOTIFY", {
+  port: () => Number(new URL(database.url).port),
+  open: (port) => openNotifyBus({ url: Object.assign(new URL(database.url), { port }).href, log: silentLog }),
+  cut: async () => {
+    await using client = await connect(database.url);
     await client.query(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fastchat bus' AND datname = current_database()",
     );
-    await client.end();
   },
-);
+});

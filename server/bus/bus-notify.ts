@@ -1,82 +1,55 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { limits } from "@fastchat/protocol";
 import pg from "pg";
 import { type Log, reasonOf } from "../events.ts";
 import { connectionOptions } from "../store/database.ts";
-import type { Bus, BusSubscriber } from "./bus.ts";
+import type { Bus } from "./bus.ts";
+import { type BusConnection, openReconnectingBus } from "./reconnecting-bus.ts";
 
 const CHANNEL = "fastchat";
-const AGAIN_MS = { first: 100, last: 2_000 };
+/** A database that does not take a notification for so long is taken for gone. */
+const ANSWER_MS = 4_000;
 
 /**
  * The bus over PostgreSQL's NOTIFY, on one connection of its own. PostgreSQL hands the notification of each commit to every connection that
  * listens, in commit order, also to the one that notified.
  */
-export async function openNotifyBus(options: { readonly url: string; readonly log: Log }): Promise<Bus> {
-  const { log } = options;
-  const ending = new AbortController();
-  const subscribers: BusSubscriber[] = [];
-  let connected: pg.Client | undefined;
+export const openNotifyBus = ({ url, log }: { readonly url: string; readonly log: Log }): Promise<Bus> =>
+  openReconnectingBus((hear) => connect(url, hear), log);
 
-  const connect = async (): Promise<pg.Client> => {
-    const client = new pg.Client({ ...connectionOptions(options.url), application_name: "fastchat bus" });
-    client.on("notification", ({ payload }) => {
-      for (const subscriber of subscribers) subscriber.message(payload ?? "");
-    });
-    // Without a listener an error of an idle connection would end the process; `end` follows every one.
-    client.on("error", (error) => log.event("debug", "bus-interrupted", { reason: reasonOf(error) }));
-    try {
-      await client.connect();
-      await client.query(`LISTEN ${CHANNEL}`);
-    } catch (error) {
-      void client.end().catch(() => undefined);
-      throw error;
-    }
-    client.once("end", () => {
-      connected = undefined;
-      if (ending.signal.aborted) return;
-      log.event("warn", "bus-interrupted", { reason: "the connection ended" });
-      void reconnect();
-    });
-    return client;
-  };
-
-  const reconnect = async (): Promise<void> => {
-    for (let pause = AGAIN_MS.first; ; pause = Math.min(2 * pause, AGAIN_MS.last)) {
-      try {
-        await wait(pause, undefined, { signal: ending.signal });
-        const client = await connect();
-        if (ending.signal.aborted) return void client.end();
-        connected = client;
-        break;
-      } catch (error) {
-        if (ending.signal.aborted) return;
-        log.event("debug", "bus-interrupted", { reason: reasonOf(error) });
-      }
-    }
-    log.event("info", "bus-restored", {});
-    for (const subscriber of subscribers) subscriber.interrupted();
-  };
-
-  connected = await connect();
+async function connect(url: string, hear: (payload: string) => void): Promise<BusConnection> {
+  const client = new pg.Client({ ...connectionOptions(url), application_name: "fastchat bus" });
+  client.on("notification", ({ payload }) => hear(payload ?? ""));
+  let reason = "the connection ended";
+  // Without a listener an error of an idle connection would end the process; `end` follows every one.
+  client.on("error", (error) => (reason = reasonOf(error)));
+  try {
+    await client.connect();
+    await client.query(`LISTEN ${CHANNEL}`);
+  } catch (error) {
+    void client.end().catch(() => undefined);
+    throw error;
+  }
+  const ended = new Promise<string>((resolve) => client.once("end", () => resolve(reason)));
   // One at a time: the order of the publisher's payloads.
   let last = Promise.resolve();
+  const notify = async (payload: string): Promise<void> => {
+    try {
+      const statement = { name: "notify", text: `SELECT pg_notify('${CHANNEL}', $1)`, values: [payload], query_timeout: ANSWER_MS };
+      await client.query(statement);
+    } catch (error) {
+      // What is queued behind it shall not wait as long, each by itself.
+      if (!(error instanceof pg.DatabaseError)) await client.end();
+      throw error;
+    }
+  };
   return {
     payloadBytes: limits.busHintBytes,
     publish(payload) {
-      const sent = last.then(async () => {
-        if (connected === undefined) throw new Error("the bus is not connected");
-        await connected.query({ name: "notify", text: `SELECT pg_notify('${CHANNEL}', $1)`, values: [payload] });
-      });
+      const sent = last.then(() => notify(payload));
       last = sent.catch(() => undefined);
       return sent;
     },
-    subscribe(subscriber) {
-      subscribers.push(subscriber);
-    },
-    async [Symbol.asyncDispose]() {
-      ending.abort();
-      await connected?.end();
-    },
+    ended,
+    close: () => client.end(),
   };
 }

@@ -1,12 +1,17 @@
 import { randomBytes } from "node:crypto";
-import { conversationId, type ConversationId, limits } from "@fastchat/protocol";
+import { setTimeout as wait } from "node:timers/promises";
+import { accountId, conversationId, type ConversationId, limits } from "@fastchat/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { randomFrom } from "../../testing/crash/random.ts";
+import { type Chaos, ChaosBus } from "../../testing/faults/chaos-bus.ts";
 import { silentLog } from "../events.ts";
 import { TestDatabase } from "../store/test-database.ts";
 import type { Bus } from "./bus.ts";
+import { openNatsBus } from "./bus-nats.ts";
 import { openNotifyBus } from "./bus-notify.ts";
 import { decodeHints, encodeHints, type HintMessage, prefixOf } from "./hint.ts";
-import { HintLine } from "./hint-line.ts";
+import { type HeardRun, HintLine } from "./hint-line.ts";
+import { TestNats } from "./test-nats.ts";
 
 let database: TestDatabase;
 let url: string;
@@ -32,10 +37,18 @@ const faulty = (bus: Bus, loses: () => boolean): Bus => ({
   [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
 });
 
-function line(bus: Bus, run: string) {
+/** @param heard whom the registry named when it began */
+function line(bus: Bus, run: string, heard: readonly HeardRun[] = []) {
   const messages: HintMessage[] = [];
   let missed = 0;
-  const hints = new HintLine({ bus, run, log: silentLog, onHints: (message) => messages.push(message), onMissed: () => (missed += 1) });
+  const hints = new HintLine({
+    bus,
+    run,
+    heard,
+    log: silentLog,
+    onHints: (message) => messages.push(message),
+    onMissed: () => (missed += 1),
+  });
   return { hints, messages, missed: () => missed };
 }
 
@@ -102,3 +115,156 @@ test("[D9] with every hint lost the heartbeat's number tells, once, and not befo
   beat();
   expect(receiver.missed()).toBe(1);
 });
+
+test("[D9] the first hints of a server that began later can be missed like all others", async () => {
+  await using one = await openNotifyBus({ url, log: silentLog });
+  await using other = await openNotifyBus({ url, log: silentLog });
+  let losing = true;
+  const receiver = line(other, "b", [{ run: "old", hints: 7 }]);
+  const sender = line(
+    faulty(one, () => losing),
+    "a",
+  );
+  sender.hints.tellHead(someConversation(), 1);
+  await until(() => sender.hints.number === 1);
+  // By its heartbeat …
+  const beat = () =>
+    receiver.hints.compare(
+      [sender, { hints: { number: 7 } }].map(({ hints }, index) => ({ run: ["a", "old"][index]!, hints: hints.number })),
+    );
+  beat();
+  expect(receiver.missed()).toBe(0);
+  beat();
+  expect(receiver.missed()).toBe(1);
+  // … and of one more by the next one.
+  const third = line(
+    faulty(one, () => losing),
+    "c",
+  );
+  third.hints.tellHead(someConversation(), 1);
+  await until(() => third.hints.number === 1);
+  losing = false;
+  third.hints.tellHead(someConversation(), 1);
+  await until(() => receiver.messages.length > 0);
+  expect(receiver.missed()).toBe(2);
+  // What those had said that were there before is no loss.
+  beat();
+  expect(receiver.missed()).toBe(2);
+});
+
+test("[D9] a hint that comes twice, or after a later one, is not heard", async () => {
+  await using one = await openNotifyBus({ url, log: silentLog });
+  await using other = await openNotifyBus({ url, log: silentLog });
+  const receiver = line(other, "b");
+  const vault = (number: number) => encodeHints("a", new Map(), [["vault", accountId(randomBytes(32)), number]], 1_000, () => number)[0]!;
+  for (const number of [1, 1, 3, 2, 3, 4]) await one.publish(vault(number));
+  await until(() => receiver.messages.some(({ number }) => number === 4));
+  expect(receiver.messages.map(({ number }) => number)).toEqual([1, 3, 4]);
+  expect(receiver.missed()).toBe(1);
+});
+
+// ---------------------------------------------------------------- chaos
+
+let nats: TestNats | undefined;
+beforeAll(async () => {
+  if (TestNats.isInstalled()) nats = await TestNats.start();
+});
+afterAll(() => nats?.[Symbol.asyncDispose]());
+
+const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const chaoses: readonly (Chaos & { readonly name: string })[] = [
+  { name: "much is lost", drop: 0.4, duplicate: 0, delay: 0, longestDelayMs: 0 },
+  { name: "everything comes in any order", drop: 0, duplicate: 0.3, delay: 0.7, longestDelayMs: 60 },
+  { name: "all of it", drop: 0.2, duplicate: 0.2, delay: 0.4, longestDelayMs: 150 },
+  { name: "nothing arrives", drop: 1, duplicate: 0, delay: 0, longestDelayMs: 0 },
+];
+const buses = {
+  NOTIFY: () => openNotifyBus({ url, log: silentLog }),
+  NATS: () => openNatsBus({ place: nats!.place(), subject: "fastchat.test.hints", log: silentLog }),
+};
+
+/** A server that holds what there is to know, as the database would, says so, and learns what others say; where it missed something it looks. */
+class Talker implements AsyncDisposable {
+  readonly bus: ChaosBus;
+  readonly #line: HintLine;
+  readonly #run: string;
+  readonly #truth: Map<string, number>;
+  readonly known = new Map<string, number>();
+  /** Numbers of each other one's hints, as they came. */
+  readonly heard = new Map<string, number[]>();
+
+  constructor(bus: ChaosBus, run: string, truth: Map<string, number>) {
+    this.bus = bus;
+    this.#run = run;
+    this.#truth = truth;
+    this.#line = new HintLine({
+      bus,
+      run,
+      heard: [],
+      log: silentLog,
+      onHints: ({ run: other, number, heads }) => {
+        this.heard.set(other, [...(this.heard.get(other) ?? []), number]);
+        for (const { prefix, head } of heads) this.known.set(prefix, Math.max(head, this.known.get(prefix) ?? 0));
+      },
+      onMissed: () => truth.forEach((head, prefix) => this.known.set(prefix, head)),
+    });
+  }
+
+  say(conversation: ConversationId): void {
+    const head = (this.#truth.get(prefixOf(conversation)) ?? 0) + 1;
+    this.#truth.set(prefixOf(conversation), head);
+    this.known.set(prefixOf(conversation), head);
+    this.#line.tellHead(conversation, head);
+  }
+
+  beat(all: readonly Talker[]): void {
+    this.#line.compare(all.map((each) => ({ run: each.#run, hints: each.#line.number })));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.bus[Symbol.asyncDispose]();
+  }
+}
+
+for (const [name, open] of Object.entries(buses)) {
+  for (const { name: how, ...chaos } of chaoses) {
+    test(`[D9] ${name}: where ${how}, everybody knows everything in the end (SEED=${seed})`, async ({ skip }) => {
+      if (name === "NATS") TestNats.orSkip(skip);
+      await play(open, chaos);
+    });
+  }
+}
+
+async function play(open: () => Promise<Bus>, chaos: Chaos): Promise<void> {
+  const random = randomFrom(seed);
+  await using stack = new AsyncDisposableStack();
+  const truth = new Map<string, number>();
+  const talkers: Talker[] = [];
+  const join = async (run: string) => talkers.push(stack.use(new Talker(new ChaosBus(await open(), random, chaos), run, truth)));
+  for (const run of ["a", "b", "c"]) await join(run);
+  const conversations = Array.from({ length: 20 }, someConversation);
+  for (let round = 0; round < 60; round++) {
+    if (round === 20) await join("late");
+    for (const talker of talkers) if (random() < 0.5) talker.say(conversations[Math.floor(random() * conversations.length)]!);
+    if (round % 10 === 9) for (const talker of talkers) talker.beat(talkers);
+    await wait(random() * 8);
+  }
+  await until(() => talkers.every(({ bus }) => bus.delayed === 0));
+  for (const { bus } of talkers) bus.chaos = undefined;
+  await expect
+    .poll(() => {
+      for (const talker of talkers) talker.beat(talkers);
+      return talkers.map(({ known }) => Object.fromEntries(known));
+    })
+    .toEqual(talkers.map(() => Object.fromEntries(truth)));
+  for (const numbers of talkers.flatMap(({ heard }) => [...heard.values()])) {
+    expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
+  }
+  // Nothing was tested unless it happened.
+  const happened = (what: keyof ChaosBus["counts"]) => talkers.some(({ bus }) => bus.counts[what] > 0);
+  expect([happened("dropped"), happened("duplicated"), happened("delayed")]).toEqual([
+    chaos.drop > 0,
+    chaos.duplicate > 0,
+    chaos.delay > 0,
+  ]);
+}

@@ -13,11 +13,17 @@ export interface HeardRun {
 export interface HintLineOptions {
   readonly bus: Bus;
   readonly run: string;
+  /** The others that were there before this one listened: what they had said is in the heads that sessions here begin with. */
+  readonly heard: readonly HeardRun[];
   readonly log: Log;
   /** Another server's hints. */
   readonly onHints: (message: HintMessage) => void;
   /** Hints were missed: read the heads of what is watched here, once. */
   readonly onMissed: () => void;
+  /** The bus was away and is back; `onMissed` follows. */
+  readonly onInterrupted?: () => void;
+  /** The bus did not take a notification. */
+  readonly onUnsent?: () => void;
 }
 
 /**
@@ -25,7 +31,11 @@ export interface HintLineOptions {
  *
  * Sending: while one notification is on its way the next ones gather, so that there is at most one in flight and one a flush. A number is
  * spent whether the notification arrives or not; so every loss is a gap to the others. A gap shows in two ways: a later notification skips
- * numbers, or the sender's heartbeat names a number that did not arrive by the next look (the tail was lost, or everything).
+ * numbers, or the sender's heartbeat names a number that did not arrive by the next look (the tail was lost, or everything). Of a server that was not
+ * there when this one began all numbers are awaited, from the first on.
+ *
+ * What comes after a later one was a gap before, and what it says was read; what comes twice was heard. Neither is heard again: a push (somebody types)
+ * would be shown after the one that ended it.
  */
 export class HintLine {
   readonly #options: HintLineOptions;
@@ -39,9 +49,13 @@ export class HintLine {
 
   constructor(options: HintLineOptions) {
     this.#options = options;
+    for (const { run, hints } of options.heard) this.#heard.set(run, hints);
     options.bus.subscribe({
       message: (payload) => this.#hear(payload),
-      interrupted: () => options.onMissed(),
+      interrupted: () => {
+        options.onInterrupted?.();
+        options.onMissed();
+      },
     });
   }
 
@@ -66,16 +80,12 @@ export class HintLine {
     const owed = new Map<string, number>();
     for (const { run, hints } of runs) {
       if (run === this.#options.run) continue;
-      const heard = this.#heard.get(run);
-      if (heard === undefined) {
-        // A server that we hear of for the first time: what it said before is in the heads that its members' sessions begin with.
+      const heard = this.#heard.get(run) ?? 0;
+      if (heard >= hints) continue;
+      if ((this.#owed.get(run) ?? 0) > heard) {
+        missed = true;
         this.#heard.set(run, hints);
-      } else if (heard < hints) {
-        if ((this.#owed.get(run) ?? 0) > heard) {
-          missed = true;
-          this.#heard.set(run, hints);
-        } else owed.set(run, hints);
-      }
+      } else owed.set(run, hints);
     }
     const known = new Set(runs.map(({ run }) => run));
     for (const run of this.#heard.keys()) if (!known.has(run)) this.#heard.delete(run);
@@ -87,9 +97,10 @@ export class HintLine {
     const message = decodeHints(payload);
     if (message === undefined || message.run === this.#options.run) return;
     if (message.number !== 0) {
-      const heard = this.#heard.get(message.run);
-      this.#heard.set(message.run, Math.max(message.number, heard ?? 0));
-      if (heard !== undefined && message.number > heard + 1) this.#options.onMissed();
+      const heard = this.#heard.get(message.run) ?? 0;
+      if (message.number <= heard) return;
+      this.#heard.set(message.run, message.number);
+      if (message.number > heard + 1) this.#options.onMissed();
     }
     this.#options.onHints(message);
   }
@@ -112,6 +123,7 @@ export class HintLine {
           await bus.publish(payload);
         } catch (error) {
           log.event("debug", "bus-publish-failed", { reason: reasonOf(error) });
+          this.#options.onUnsent?.();
         }
       }
     }

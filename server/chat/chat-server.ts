@@ -7,11 +7,13 @@ import type { Bus } from "../bus/bus.ts";
 import { HintLine } from "../bus/hint-line.ts";
 import type { PeoplePolicy } from "../config.ts";
 import type { Log } from "../events.ts";
+import type { StrategyName } from "../gateway/strategies.ts";
 import { openChatMetrics } from "../metrics.ts";
 import { readReceipts, type Receipts } from "../receipts.ts";
 import { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
-import { type HeardHeartbeat, leaveRegistry, readHeartbeats } from "../store/servers.ts";
+import { type HeardHeartbeat, leaveRegistry, readHeartbeats, type Registry } from "../store/servers.ts";
+import { SharedRate } from "../store/shared-rate.ts";
 import { TokenBuckets } from "../token-bucket.ts";
 import { openAppendQueue } from "./appending.ts";
 import { Attendance } from "./attendance.ts";
@@ -20,6 +22,7 @@ import { Delivery } from "./delivery.ts";
 import { hearHint } from "./hear-hint.ts";
 import { Heart } from "./heartbeat.ts";
 import { MissedHints } from "./missed-hints.ts";
+import { Moves } from "./moves.ts";
 import { PresenceBoard } from "./presence-board.ts";
 import { Retention } from "./retention.ts";
 import { Sockets } from "./sockets.ts";
@@ -29,6 +32,8 @@ export interface ChatServerOptions {
   readonly bus: Bus;
   readonly log: Log;
   readonly people: PeoplePolicy;
+  /** How gateways choose unless another strategy was chosen while they ran. */
+  readonly strategy: StrategyName;
   readonly webOrigins: readonly string[];
   /** Unique among the servers that run; what `whoami` shows. Derived from the port. */
   readonly name: (port: number) => string;
@@ -96,6 +101,7 @@ class RunningChatServer implements ChatServer {
     const hints = new HintLine({
       bus,
       run: this.#run,
+      heard,
       log,
       onHints: (message) => {
         // Heads first: a push waits behind a link that may have put somebody out.
@@ -103,7 +109,10 @@ class RunningChatServer implements ChatServer {
         for (const hint of message.hints) hearHint(this.#chat, hint);
       },
       onMissed: () => this.#missed.repair(),
+      onInterrupted: () => metrics.busInterruptions.inc(),
+      onUnsent: () => metrics.unsentHints.inc(),
     });
+    const shared = (rate: string, perSecond: number, burst: number) => new SharedRate(database, rate, { perSecond, burst });
     this.#chat = {
       database,
       delivery,
@@ -115,11 +124,11 @@ class RunningChatServer implements ChatServer {
       people,
       rates: {
         links: new TokenBuckets({ perSecond: limits.linksPerMinute / 60, burst: limits.linksBurst }),
-        vaultWrites: new TokenBuckets({ perSecond: limits.vaultWritesPerMinute / 60, burst: limits.vaultWritesBurst }),
-        rekeys: new TokenBuckets({ perSecond: limits.rekeysPerMinutePerConversation / 60, burst: limits.rekeysPerMinutePerConversation }),
-        joinRequests: new TokenBuckets({ perSecond: limits.joinRequestsPerMinute / 60, burst: limits.joinRequestsBurst }),
         comparisons: new TokenBuckets({ perSecond: limits.comparisonsPerMinute / 60, burst: limits.comparisonsBurst }),
-        incarnations: new TokenBuckets({ perSecond: limits.incarnationsPerHour / 3_600, burst: limits.incarnationsPerHour }),
+        rekeys: shared("rekeys", limits.rekeysPerMinutePerConversation / 60, limits.rekeysPerMinutePerConversation),
+        vaultWrites: shared("vault-writes", limits.vaultWritesPerMinute / 60, limits.vaultWritesBurst),
+        joinRequests: shared("join-requests", limits.joinRequestsPerMinute / 60, limits.joinRequestsBurst),
+        incarnations: shared("incarnations", limits.incarnationsPerHour / 3_600, limits.incarnationsPerHour),
       },
       metrics,
       log,
@@ -129,9 +138,11 @@ class RunningChatServer implements ChatServer {
     this.#retention = new Retention({ ...this.#chat, everyMs: options.retentionSweepMs ?? limits.retentionSweepMs });
     this.#attendance = new Attendance(this.#chat, this.#run);
     const { name, url } = this;
+    const moves = new Moves({ chat: this.#chat, server: name, strategy: options.strategy });
     this.#sockets = new Sockets({
       chat: this.#chat,
       attendance: this.#attendance,
+      moves,
       server: name,
       webOrigins,
     });
@@ -140,7 +151,10 @@ class RunningChatServer implements ChatServer {
       bytesPerSecond: Math.round((this.#sockets.takeBytes() * 1_000) / limits.heartbeatMs),
       draining: this.#sockets.isDraining,
     });
-    this.#heart = new Heart(this.#chat, { name, run: this.#run, url }, { load, heard });
+    const onHeard = (registry: Registry) => {
+      if (!this.#sockets.isDraining) moves.evenOut(registry);
+    };
+    this.#heart = new Heart(this.#chat, { name, run: this.#run, url }, { load, heard, onHeard });
     this.#http = http
       .on("request", (request, response) => void this.#answerHttp(request, response))
       .on("upgrade", (request, socket, head) => this.#sockets.upgrade(request, socket, head));

@@ -44,6 +44,11 @@ export class Connection {
     socket.on("ping", () => (this.heardAt = performance.now()));
   }
 
+  /** Nothing it asked is unanswered, and it has said nothing for so long. */
+  isIdle(milliseconds: number): boolean {
+    return this.#inFlight === 0 && this.heardAt <= performance.now() - milliseconds;
+  }
+
   get isClosed(): boolean {
     return this.#closed;
   }

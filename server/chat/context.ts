@@ -7,6 +7,7 @@ import type { AppendQueue } from "../store/append-queue.ts";
 import type { Receipts } from "../receipts.ts";
 import type { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
+import type { SharedRate } from "../store/shared-rate.ts";
 import type { TokenBuckets } from "../token-bucket.ts";
 import type { Delivery } from "./delivery.ts";
 import type { PresenceBoard } from "./presence-board.ts";
@@ -24,12 +25,14 @@ export interface ChatContext {
   readonly receipts: Receipts;
   readonly people: PeoplePolicy;
   readonly rates: {
+    /** What a request costs this server. */
     readonly links: TokenBuckets;
-    readonly vaultWrites: TokenBuckets;
-    readonly rekeys: TokenBuckets;
-    readonly joinRequests: TokenBuckets;
     readonly comparisons: TokenBuckets;
-    readonly incarnations: TokenBuckets;
+    /** What it costs others: the other members, the account's other devices, the admins of a group. */
+    readonly rekeys: SharedRate;
+    readonly vaultWrites: SharedRate;
+    readonly joinRequests: SharedRate;
+    readonly incarnations: SharedRate;
   };
   readonly metrics: ChatMetrics;
   readonly log: Log;

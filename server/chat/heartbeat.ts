@@ -1,8 +1,22 @@
 import { limits } from "@fastchat/protocol";
 import { reasonOf } from "../events.ts";
 import { seeDevices } from "../store/accounts.ts";
-import { beat, enterPresence, forgetDeadServers, type HeardHeartbeat, type Heartbeat, isFresh, readHeartbeats } from "../store/servers.ts";
+import {
+  beat,
+  enterPresence,
+  forgetDeadServers,
+  type HeardHeartbeat,
+  type Heartbeat,
+  isFresh,
+  readRegistry,
+  type Registry,
+} from "../store/servers.ts";
+import { forgetSignInAttempts } from "../store/sign-in-attempts.ts";
 import type { ChatContext } from "./context.ts";
+import { endShutOut } from "./shut-out.ts";
+
+/** How often something is done beside the beat that need not be at every one. */
+const BEATS = { betweenLooks: 5, betweenCleanUps: 30 };
 
 /** What changes from one heartbeat to the next. */
 export type Load = Pick<Heartbeat, "connections" | "bytesPerSecond" | "draining">;
@@ -15,6 +29,7 @@ export class Heart {
   readonly #chat: ChatContext;
   readonly #self: Pick<Heartbeat, "name" | "run" | "url">;
   readonly #load: () => Load;
+  readonly #onHeard: (registry: Registry) => void;
   #fresh: ReadonlySet<string>;
   #beats = 0;
   #beating: Promise<void> | undefined;
@@ -23,11 +38,12 @@ export class Heart {
   constructor(
     chat: ChatContext,
     self: Pick<Heartbeat, "name" | "run" | "url">,
-    options: { readonly load: () => Load; readonly heard: readonly HeardHeartbeat[] },
+    options: { readonly load: () => Load; readonly heard: readonly HeardHeartbeat[]; readonly onHeard: (registry: Registry) => void },
   ) {
     this.#chat = chat;
     this.#self = self;
     this.#load = options.load;
+    this.#onHeard = options.onHeard;
     this.#fresh = freshRuns(options.heard);
   }
 
@@ -52,12 +68,16 @@ export class Heart {
     try {
       const { known } = await beat(database, { ...this.#self, ...this.#load(), hints: hints.number });
       if (!known) await enterPresence(database, this.#self.run, delivery.accounts());
-      this.#compare(await readHeartbeats(database));
+      const registry = await readRegistry(database);
+      this.#compare(registry.servers);
+      this.#onHeard(registry);
       this.#beats += 1;
-      if (this.#beats % 30 !== 0) return;
+      if (this.#beats % BEATS.betweenLooks === 0) void endShutOut(this.#chat).catch(() => undefined);
+      if (this.#beats % BEATS.betweenCleanUps !== 0) return;
       // Beside the beat, which must not be late for it; what fails is told by the next one.
       void seeDevices(database, delivery.devices(), limits.deviceSeenEveryMs).catch(() => undefined);
       await forgetDeadServers(database);
+      await forgetSignInAttempts(database);
     } catch (error) {
       log.event("warn", "heartbeat-failed", { reason: reasonOf(error) });
     }

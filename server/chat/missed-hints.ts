@@ -2,17 +2,21 @@ import { setTimeout as wait } from "node:timers/promises";
 import { accountId, limits } from "@fastchat/protocol";
 import { reasonOf } from "../events.ts";
 import { conversationsOf } from "../store/conversations.ts";
-import { shutOutAmong } from "../store/sessions.ts";
 import { vaultRevisions } from "../store/vault.ts";
 import { tellVaultMoved } from "./account-news.ts";
 import type { ChatContext } from "./context.ts";
+import { endShutOut } from "./shut-out.ts";
+
+/** After a repair the next one waits this many times as long as it took: where the bus stays away, the database has other things to do. */
+const REST = 4;
+const LONGEST_REST_MS = 10_000;
 
 /** Hints were missed: what they may have said is read from the store, once, for everybody who is connected here. */
 export class MissedHints {
   readonly #chat: ChatContext;
   #repairing: Promise<void> | undefined;
   #again = false;
-  #stopped = false;
+  readonly #ending = new AbortController();
 
   constructor(chat: ChatContext) {
     this.#chat = chat;
@@ -20,21 +24,25 @@ export class MissedHints {
 
   /** While one repair is under way further calls come to one more after it. */
   repair(): void {
-    if (this.#stopped) return;
+    const { signal } = this.#ending;
+    if (signal.aborted) return;
     if (this.#repairing !== undefined) {
       this.#again = true;
       return;
     }
     this.#chat.metrics.missedHints.inc();
+    const since = performance.now();
     this.#repairing = this.#read()
+      .then(() => Math.min(REST * (performance.now() - since), LONGEST_REST_MS))
       .catch((error: unknown) => {
         this.#chat.log.event("warn", "repair-failed", { reason: reasonOf(error) });
         this.#again = true;
-        return wait(limits.heartbeatMs);
+        return limits.heartbeatMs;
       })
+      .then((restMs) => wait(restMs, undefined, { signal }).catch(() => undefined))
       .then(() => {
         this.#repairing = undefined;
-        if (!this.#again || this.#stopped) return;
+        if (!this.#again || signal.aborted) return;
         this.#again = false;
         this.repair();
       });
@@ -42,14 +50,13 @@ export class MissedHints {
 
   /** Begins no other repair; resolves when the one under way has ended. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#ending.abort();
     await this.#repairing;
   }
 
   async #read(): Promise<void> {
     const { database, delivery, log, presence } = this.#chat;
-    const devices = new Set([...delivery.all()].map((session) => session.device));
-    for (const { device, why } of await shutOutAmong(database, [...devices])) delivery.endDevice(device, why);
+    await endShutOut(this.#chat);
     const accounts = delivery.accounts();
     const heads = await conversationsOf(database, accounts);
     for (const { account, conversation, sequence } of heads) {

@@ -1,7 +1,19 @@
-import { ErrorCode } from "@fastchat/protocol";
+import { randomBytes } from "node:crypto";
+import { ErrorCode, errorRow, idBytes, limits } from "@fastchat/protocol";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Bus } from "../bus/bus.ts";
-import { getTicket, signUp, TestConversation, type TestPerson, TestSocket } from "../test-client.ts";
+import {
+  addDevice,
+  addDeviceBy,
+  buildRevocation,
+  codeOf,
+  getTicket,
+  signIn,
+  signUp,
+  TestConversation,
+  type TestPerson,
+  TestSocket,
+} from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
 
 let installation: TestInstallation;
@@ -93,6 +105,67 @@ test("[D4] a database that goes away under a send closes the socket, and the ret
   await using again = await at(alice, "chat-2");
   expect((await again.ask(conversation.send(message), "sent")).sequence).toBe(2);
   expect((await again.ask(conversation.send(message), "sent")).sequence).toBe(2);
+});
+
+test("[H8] who is replaced loses the socket although the gateway's word of it is lost", async () => {
+  const deafBus: Bus = {
+    payloadBytes: 1_000,
+    publish: async () => undefined,
+    subscribe: () => undefined,
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  const single = await installation.addGateway({ sessions: "single", bus: deafBus });
+  await using first = await at(alice, "chat-1");
+  const signedIn = await signIn(single.url, alice.name, alice.password);
+  if (signedIn === "wrong-password") throw new Error(signedIn);
+  await addDeviceBy(single.url, alice, signedIn.grant, { replacesOthers: true });
+  expect(await first.closed()).toBe(errorRow(ErrorCode.SIGNED_IN_ELSEWHERE).close);
+});
+
+test("[W6] of many that bring one ticket at once, to its server and to the other one, one gets in", async () => {
+  const ticket = await getTicket(gateway, alice.devices[0]!);
+  const urls = installation.servers.map(({ url }) => url);
+  const sockets = await Promise.all(Array.from({ length: 10 }, (_, place) => TestSocket.open(urls[place % 2]!)));
+  const codes = await Promise.all(sockets.map((socket) => codeOf(socket.hello(ticket.ticket))));
+  expect(codes.filter((code) => code === 0)).toHaveLength(1);
+  expect(new Set(codes)).toEqual(new Set([0, ErrorCode.TICKET_INVALID]));
+  await Promise.all(sockets.map((socket) => socket[Symbol.asyncDispose]()));
+});
+
+test("[H3] [D9] a revocation ends the device's sockets at every server, also where every hint of it is lost", async () => {
+  const stolen = await addDevice(gateway, alice);
+  await using good = await at(alice, "chat-1");
+  const sockets = [];
+  for (const other of ["chat-1", "chat-2", "chat-1", "chat-2"]) sockets.push(await TestSocket.welcome(gateway, stolen, [other]));
+  deaf = true;
+  const { link, attachments } = await buildRevocation(alice, stolen);
+  const vault = [{ slot: randomBytes(32), generation: 2, version: 1, sealed: randomBytes(9) }];
+  await good.ask({ case: "appendAccountLink", value: { link, attachments, vault } }, "appended");
+  for (const socket of sockets) expect(await socket.closed()).toBe(4_000 + ErrorCode.DEVICE_REVOKED);
+});
+
+test("[W5] what costs others is counted at all servers together: rekeys, writes of the vault", async () => {
+  await using first = await at(alice, "chat-1");
+  await using second = await at(alice, "chat-2");
+  await conversation.open(first, alice);
+  for (let count = 0; count < limits.rekeysPerMinutePerConversation; count++) {
+    await conversation.open(count % 2 === 0 ? first : second, alice);
+  }
+  const { entry, sealedKeys } = await conversation.opening(alice);
+  const rekey = { case: "appendLink", value: { conversation: idBytes(conversation.id), entry, sealedKeys } } as const;
+  for (const socket of [first, second]) expect(await socket.refusal(rekey)).toBe(ErrorCode.RATE_LIMITED);
+  // The other member's are their own.
+  await using b = await at(bob, "chat-2");
+  await conversation.open(b, bob);
+
+  // Refused for its version; it counts all the same.
+  const write = () =>
+    ({ case: "writeVault", value: { entries: [{ slot: randomBytes(32), generation: 1, version: 2, sealed: randomBytes(9) }] } }) as const;
+  const codes = async (socket: TestSocket, count: number) => Promise.all(Array.from({ length: count }, () => socket.refusal(write())));
+  const half = limits.vaultWritesBurst / 2 + 40;
+  const all = [...(await codes(first, half)), ...(await codes(second, half))];
+  expect(all.filter((code) => code === ErrorCode.VERSION_CONFLICT).length).toBeGreaterThanOrEqual(limits.vaultWritesBurst);
+  expect(all.at(-1)).toBe(ErrorCode.RATE_LIMITED);
 });
 
 // These two end servers, and come last.

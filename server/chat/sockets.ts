@@ -1,9 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { setTimeout as wait } from "node:timers/promises";
-import { create } from "@bufbuild/protobuf";
 import { ErrorCode, errorRow, limits } from "@fastchat/protocol";
-import { type ClientFrame, MoveSchema } from "@fastchat/protocol/wire/frames";
+import type { ClientFrame } from "@fastchat/protocol/wire/frames";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Events } from "../events.ts";
 import { TokenBuckets } from "../token-bucket.ts";
@@ -12,12 +10,13 @@ import type { Attendance } from "./attendance.ts";
 import { Connection } from "./connection.ts";
 import type { ChatContext } from "./context.ts";
 import { openSession } from "./hello.ts";
+import type { Moves } from "./moves.ts";
 import type { Session } from "./session.ts";
-import { encodeFrame } from "./wire.ts";
 
 export interface SocketsOptions {
   readonly chat: ChatContext;
   readonly attendance: Attendance;
+  readonly moves: Moves;
   /** Name, for the welcome. */
   readonly server: string;
   /** Pages that may open a socket besides those of the same host. */
@@ -87,10 +86,7 @@ export class Sockets {
 
   /** Asks the clients to move; resolves when they did, or when those that did not within `limits.drainMs` are closed. */
   async empty(): Promise<void> {
-    const move = encodeFrame(0, { case: "move", value: create(MoveSchema) });
-    for (const session of this.#options.chat.delivery.all()) session.connection.send(move);
-    const until = performance.now() + limits.drainMs;
-    while (this.count > 0 && performance.now() < until) await wait(20);
+    await this.#options.moves.moveAll(() => this.count === 0);
     this.closeAll();
   }
 
@@ -103,7 +99,7 @@ export class Sockets {
   }
 
   #accept(socket: WebSocket): void {
-    const { chat, attendance, server } = this.#options;
+    const { chat, attendance, moves, server } = this.#options;
     const { log, metrics } = chat;
     let session: Session | undefined;
     let opening: "not-yet" | "under-way" | "done" = "not-yet";
@@ -142,7 +138,9 @@ export class Sockets {
         clearTimeout(helloTimer);
         this.#connections.delete(connection);
         if (why !== undefined) log.event("debug", "socket-closed", { code: why, why: errorRow(why).name });
-        if (session !== undefined) attendance.left(session);
+        if (session === undefined) return;
+        attendance.left(session);
+        moves.left(session);
       },
     });
     const helloTimer = setTimeout(() => connection.close(ErrorCode.IDLE, "No hello came."), limits.helloMs);

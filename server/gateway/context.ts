@@ -23,6 +23,8 @@ export interface GatewayContext {
   readonly chains: ChainStates;
   readonly receipts: Receipts;
   readonly secrets: Secrets;
+  /** Random, new at each start: what is counted here is not given back elsewhere. */
+  readonly run: string;
   readonly states: SealedStates;
   /** Each gateway knows of its own. */
   readonly finishedSignIns: UsedStates;
@@ -30,10 +32,9 @@ export interface GatewayContext {
   readonly signUp: SignUpPolicy;
   readonly signInAnswers: SignInAnswers;
   readonly sessions: Sessions;
+  /** Each gateway counts by itself, but for guesses at passwords (store/sign-in-attempts.ts). */
   readonly rates: {
     readonly requestsByAddress: TokenBuckets;
-    readonly signInsByNameAndAddress: TokenBuckets;
-    readonly signInsByName: TokenBuckets;
     readonly signInsByAddress: TokenBuckets;
     readonly signUpsByAddress: TokenBuckets;
     readonly ticketsByDevice: TokenBuckets;

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { create, type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { ErrorCode, errorRow, FastChatError, limits } from "@fastchat/protocol";
@@ -63,7 +64,7 @@ import type { Secrets } from "./secret-file.ts";
 import { ServerChoice } from "./server-choice.ts";
 import { finishSignIn, startSignIn } from "./sign-in.ts";
 import { finishSignUp, startSignUp } from "./sign-up.ts";
-import type { Strategy } from "./strategy.ts";
+import type { StrategyName } from "./strategies.ts";
 import { giveTicket } from "./ticket.ts";
 import { Transfers } from "./transfers.ts";
 import { UsedStates } from "./used-states.ts";
@@ -74,7 +75,8 @@ export interface GatewayOptions {
   readonly blobs: BlobStore;
   readonly files: FileRules;
   readonly secrets: Secrets;
-  readonly strategy: Strategy;
+  /** Unless another one was chosen while the installation ran. */
+  readonly strategy: StrategyName;
   readonly log: Log;
   /** Undefined: open on loopback, elsewhere by invitation. */
   readonly signUp: SignUpPolicy | undefined;
@@ -110,16 +112,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     chains: new ChainStates(database),
     receipts: await readReceipts(database),
     secrets,
+    run: randomBytes(8).toString("hex"),
     states: new SealedStates(secrets.key),
     finishedSignIns: new UsedStates({ lifetimeMs: limits.signInStateMs, most: limits.finishedSignInsRemembered }),
-    choice: new ServerChoice(database, options.strategy),
+    choice: new ServerChoice({ database, strategy: options.strategy, log }),
     signUp: options.signUp ?? (isLoopback(host) ? "open" : "invitation"),
     signInAnswers: options.signInAnswers,
     sessions: options.sessions,
     rates: {
       requestsByAddress: perMinute(requestsPerMinutePerAddress, Math.min(requestsPerMinutePerAddress, limits.requestsBurstPerAddress)),
-      signInsByNameAndAddress: perMinute(limits.signInsPerMinutePerNameAndAddress),
-      signInsByName: perMinute(limits.signInsPerMinutePerName),
       signInsByAddress: perMinute(limits.signInsPerMinutePerAddress),
       signUpsByAddress: perMinute(limits.signUpsPerMinutePerAddress, limits.signUpsBurstPerAddress),
       ticketsByDevice: perMinute(limits.ticketsPerMinutePerDevice, limits.ticketsBurstPerDevice),

@@ -9,7 +9,7 @@ import {
   RecoveryStartedSchema,
   type SignInFinished,
 } from "@fastchat/protocol/wire/gateway";
-import { findAccount, readSignInRecord } from "../store/accounts.ts";
+import { findSignIn } from "../store/accounts.ts";
 import { type GatewayContext, recordTag } from "./context.ts";
 import { signedIn, takeSignIn } from "./sign-in.ts";
 import { checkName } from "./sign-up.ts";
@@ -18,17 +18,17 @@ import { checkName } from "./sign-up.ts";
 export async function startRecovery(gateway: GatewayContext, body: RecoveryStart, address: string): Promise<RecoveryStarted> {
   const name = checkName(body.name);
   await takeSignIn(gateway, name, address);
-  const found = await findAccount(gateway.database, { name });
+  const found = await findSignIn(gateway.database, name);
   if ((found === undefined || found.closed) && gateway.signInAnswers === "distinct")
     throw new FastChatError(found?.closed === true ? ErrorCode.ACCOUNT_CLOSED : ErrorCode.NO_SUCH_USER);
-  const stored = found && (await readSignInRecord(gateway.database, found.account));
   gateway.log.event("info", "recovery", { outcome: "started" });
   const content = {
     id: randomUUID(),
     name,
     account: found?.account ?? randomBytes(32).toString("hex"),
-    record: recordTag(stored?.record ?? randomBytes(32)),
+    record: recordTag(found?.stored?.record ?? randomBytes(32)),
     address,
+    run: gateway.run,
   };
   return create(RecoveryStartedSchema, { state: gateway.states.seal("recovery", limits.signInStateMs, content) });
 }

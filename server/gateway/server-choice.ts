@@ -1,40 +1,77 @@
 import type { Database } from "../store/database.ts";
-import { isFresh, readHeartbeats } from "../store/servers.ts";
-import type { Candidate, Strategy } from "./strategy.ts";
+import { type HeardHeartbeat, isFresh, readRegistry } from "../store/servers.ts";
+import type { Log } from "../events.ts";
+import { isStrategyName, strategies, type StrategyName } from "./strategies.ts";
+import type { Candidate } from "./strategy.ts";
 
 /** From a ticket to its socket: a heartbeat so soon after a ticket does not count its socket yet. */
 const UNDER_WAY_MS = 1_000;
 
-/** Chooses chat servers by their heartbeats and by the tickets that this gateway gave since, or just before. */
+export interface ServerChoiceOptions {
+  readonly database: Database;
+  /** Unless whoever runs the installation chose another one while it ran. */
+  readonly strategy: StrategyName;
+  readonly log: Log;
+}
+
+/**
+ * Chooses chat servers by their heartbeats and by the tickets that this gateway gave since, or just before. The strategy is read together with the
+ * heartbeats, so that another one counts from the next ticket on, at every gateway.
+ */
 export class ServerChoice {
-  readonly #database: Database;
-  readonly #strategy: Strategy;
+  readonly #options: ServerChoiceOptions;
+  #strategy: StrategyName;
   /** When tickets were given, by server; `performance.now()`. */
   readonly #given = new Map<string, number[]>();
+  /** The last ticket of each server. */
+  readonly #turns = new Map<string, number>();
+  #tickets = 0;
 
-  constructor(database: Database, strategy: Strategy) {
-    this.#database = database;
-    this.#strategy = strategy;
+  constructor(options: ServerChoiceOptions) {
+    this.#options = options;
+    this.#strategy = options.strategy;
   }
 
   async candidates(): Promise<Candidate[]> {
-    const heartbeats = await readHeartbeats(this.#database);
+    const { servers, strategy } = await readRegistry(this.#options.database);
+    // Without a server nobody says which strategy counts.
+    if (servers.length > 0) this.#follow(strategy);
+    return this.#candidatesOf(servers);
+  }
+
+  /** `avoid`: servers that just failed the client, or that it leaves; they are chosen only when there is no other. */
+  async choose(avoid: readonly string[]): Promise<Candidate | undefined> {
+    const all = await this.candidates();
+    const others = all.filter((candidate) => !avoid.includes(candidate.name));
+    const chosen = strategies[this.#strategy].choose(others.length > 0 ? others : all, Math.random());
+    if (chosen === undefined) return undefined;
+    this.#given.set(chosen.name, [...(this.#given.get(chosen.name) ?? []), performance.now()]);
+    this.#turns.set(chosen.name, (this.#tickets += 1));
+    return chosen;
+  }
+
+  /** What a newer FastChat may have written, and this one does not know, counts as nothing. */
+  #follow(chosen: string | undefined): void {
+    const { strategy: byDefault, log } = this.#options;
+    const strategy = chosen !== undefined && isStrategyName(chosen) ? chosen : byDefault;
+    if (strategy === this.#strategy) return;
+    log.event("info", "strategy-changed", { from: this.#strategy, to: strategy });
+    this.#strategy = strategy;
+  }
+
+  #candidatesOf(servers: readonly HeardHeartbeat[]): Candidate[] {
     const now = performance.now();
-    return heartbeats
+    for (const name of this.#turns.keys()) {
+      if (servers.some((server) => server.name === name)) continue;
+      this.#turns.delete(name);
+      this.#given.delete(name);
+    }
+    return servers
       .filter((heartbeat) => isFresh(heartbeat) && !heartbeat.draining)
       .map(({ name, url, connections, bytesPerSecond, ageMs }) => {
         const since = (this.#given.get(name) ?? []).filter((at) => at > now - ageMs - UNDER_WAY_MS);
         this.#given.set(name, since);
-        return { name, url, connections, bytesPerSecond, tickets: since.length };
+        return { name, url, connections, bytesPerSecond, tickets: since.length, turn: this.#turns.get(name) ?? 0 };
       });
-  }
-
-  /** `avoid`: servers that just failed the client; they are chosen only when there is no other. */
-  async choose(avoid: readonly string[]): Promise<Candidate | undefined> {
-    const all = await this.candidates();
-    const others = all.filter((candidate) => !avoid.includes(candidate.name));
-    const chosen = this.#strategy(others.length > 0 ? others : all, Math.random());
-    if (chosen !== undefined) this.#given.set(chosen.name, [...(this.#given.get(chosen.name) ?? []), performance.now()]);
-    return chosen;
   }
 }

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { createHmac, randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import {
@@ -22,27 +22,42 @@ import {
   SignInStartedSchema,
 } from "@fastchat/protocol/wire/gateway";
 import { server } from "@serenity-kit/opaque";
-import { findAccount, newestAccountKey, readAccountLinks, readSignInRecord, readWraps } from "../store/accounts.ts";
+import { findSignIn, newestAccountKey, readAccountLinks, readSignInRecord, readWraps } from "../store/accounts.ts";
 import { readRecordedLinks } from "../store/conversations.ts";
+import { giveBackSignInAttempt, type SignInAttempt, takeSignInAttempt } from "../store/sign-in-attempts.ts";
 import { fromText, type GatewayContext, recordTag, setupOf, toText } from "./context.ts";
 import { isSignedInAlready } from "./sessions.ts";
 import { checkName, understood } from "./sign-up.ts";
 
-/** Counts an attempt to sign in. */
-export async function takeSignIn({ rates }: GatewayContext, name: string, address: string): Promise<void> {
-  const { signInsByNameAndAddress, signInsByName, signInsByAddress } = rates;
-  signInsByAddress.takeOrThrow(address);
-  signInsByNameAndAddress.takeOrThrow(`${name} ${address}`);
-  // By the name alone nobody is refused: whoever knows it could lock its owner out.
-  if (!signInsByName.tryTake(name)) await wait(limits.signInDelayMs, undefined, { ref: false });
+/** Counts an attempt to sign in: by address at this gateway, by name at all of them together. Throws RATE_LIMITED. */
+export async function takeSignIn(gateway: GatewayContext, name: string, address: string): Promise<void> {
+  gateway.rates.signInsByAddress.takeOrThrow(address);
+  const taken = await takeSignInAttempt(gateway.database, attemptOf(gateway, name, address));
+  switch (taken.kind) {
+    case "taken":
+      return undefined;
+    case "taken-late":
+      // By the name alone nobody is refused: whoever knows it could lock its owner out.
+      return wait(limits.signInDelayMs, undefined, { ref: false });
+    case "refused":
+      throw new FastChatError(ErrorCode.RATE_LIMITED, { retryAfterMs: taken.retryAfterMs });
+    default:
+      return taken satisfies never;
+  }
 }
+
+/** Who reads the database learns no addresses. */
+const attemptOf = ({ secrets }: GatewayContext, name: string, address: string): SignInAttempt => ({
+  name,
+  who: createHmac("sha256", secrets.key).update(`fastchat/1/sign-in-address ${address}`).digest().subarray(0, 16),
+});
 
 /** KE1 in, KE2 out (RFC 9807, 6). The server's own state goes to the client, sealed, so that any gateway can finish. */
 export async function startSignIn(gateway: GatewayContext, body: SignInStart, address: string): Promise<SignInStarted> {
   const name = checkName(body.name);
   await takeSignIn(gateway, name, address);
-  const account = await findAccount(gateway.database, { name });
-  const stored = account === undefined || account.closed ? undefined : await readSignInRecord(gateway.database, account.account);
+  const account = await findSignIn(gateway.database, name);
+  const stored = account?.stored;
   if (stored === undefined && gateway.signInAnswers === "distinct") {
     gateway.log.event("info", "sign-in", { outcome: "no-such-user" });
     throw new FastChatError(account?.closed === true ? ErrorCode.ACCOUNT_CLOSED : ErrorCode.NO_SUCH_USER);
@@ -67,6 +82,7 @@ export async function startSignIn(gateway: GatewayContext, body: SignInStart, ad
     login: serverLoginState,
     record: recordTag(stored?.record ?? randomBytes(32)),
     address,
+    run: gateway.run,
   };
   return create(SignInStartedSchema, {
     loginResponse: fromText(loginResponse),
@@ -100,19 +116,17 @@ export async function finishSignIn(gateway: GatewayContext, body: SignInFinish):
   return signedIn(gateway, state, "sign-in");
 }
 
-/** What who proved to be an account's owner gets. @param state of the start: `name`, `account` in hex, `record`, `address` */
+/** What who proved to be an account's owner gets. @param state of the start: `name`, `account` in hex, `record`, `address`, `run` */
 export async function signedIn(
   gateway: GatewayContext,
-  { name = "", account: hex = "", record = "", address = "" }: Readonly<Record<string, string>>,
+  { name = "", account: hex = "", record = "", address = "", run = "" }: Readonly<Record<string, string>>,
   how: "sign-in" | "recovery",
 ): Promise<SignInFinished> {
   const { database } = gateway;
   const account = accountId(Buffer.from(hex, "hex"));
-  const { signInsByNameAndAddress, signInsByName, signInsByAddress } = gateway.rates;
-  // It was no guess.
-  signInsByAddress.giveBack(address);
-  signInsByNameAndAddress.giveBack(`${name} ${address}`);
-  signInsByName.giveBack(name);
+  // It was no guess. Who repeats the answer at each other gateway gains guesses at a password that they know.
+  if (run === gateway.run) gateway.rates.signInsByAddress.giveBack(address);
+  await giveBackSignInAttempt(database, attemptOf(gateway, name, address));
   // Before the chain: what is recorded anywhere by now is in it.
   const recorded = await readRecordedLinks(database, account);
   const links = await readAccountLinks(database, account);

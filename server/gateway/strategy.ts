@@ -7,8 +7,10 @@ export interface Candidate {
   readonly connections: number;
   /** By its last heartbeat, in both directions. */
   readonly bytesPerSecond: number;
-  /** Tickets given since that heartbeat. */
+  /** Tickets that this gateway gave for it since that heartbeat. */
   readonly tickets: number;
+  /** Place of the last of them among all that this gateway gave, from 1; 0: it gave none yet. */
+  readonly turn: number;
 }
 
 /**
@@ -16,3 +18,21 @@ export interface Candidate {
  * and MUST NOT depend on the order of the candidates but through `random`.
  */
 export type Strategy = (candidates: readonly Candidate[], random: number) => Candidate | undefined;
+
+/** The same candidates in an order of their own, so that `random` means the same one however they were listed. */
+export const byName = (candidates: readonly Candidate[]): Candidate[] =>
+  candidates.toSorted((one, other) => (one.name < other.name ? -1 : 1));
+
+/** Sockets, open or about to be opened. */
+export const socketsOf = ({ connections, tickets }: Candidate): number => connections + tickets;
+
+/** Of those for which this is least any one. */
+export function anyOfLeast(
+  candidates: readonly Candidate[],
+  load: (candidate: Candidate) => number,
+  random: number,
+): Candidate | undefined {
+  const least = Math.min(...candidates.map(load));
+  const equals = byName(candidates.filter((candidate) => load(candidate) === least));
+  return equals[Math.floor(random * equals.length)];
+}

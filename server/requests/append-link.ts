@@ -118,7 +118,7 @@ async function judge(chat: ChatContext, session: Session, { request, link, entry
     // Who is no member and does not know the head learns nothing, not even whether there is such a conversation.
     if (!follows && !before.members.has(session.account)) throw new FastChatError(ErrorCode.NOT_FOUND);
     // Only now, and for each member, so that nobody uses up another's; a stranger's id makes no bucket.
-    if (isIn && body.change.case === "rekey") chat.rates.rekeys.takeOrThrow(before.conversation + session.account);
+    if (isIn && body.change.case === "rekey") await chat.rates.rekeys.takeOrThrow(before.conversation + session.account);
     if (!follows) {
       // A retry of a link that was stored is answered as then.
       const same = await findLink(chat.database.query, before.conversation, body.index, hash);

@@ -23,7 +23,7 @@ export const beginIncarnation: Handler<"beginIncarnation"> = async (chat, sessio
   // All members ask when a server comes back: who is not the first costs nothing, and waits no longer than the first one takes.
   const [newest] = await readEntries(chat.database, conversation, { after: head - 1 }, { limit: 1, upTo: head });
   if (newest?.kind === entryKinds.incarnation) return appended(newest);
-  if (!chat.rates.incarnations.tryTake(conversation)) throw new FastChatError(ErrorCode.RATE_LIMITED);
+  if (!(await chat.rates.incarnations.tryTake(conversation))) throw new FastChatError(ErrorCode.RATE_LIMITED);
   const continued = await readWitness(chat, conversation, head);
   const { account, device } = session;
   const body = toBinary(WitnessSchema, continued);

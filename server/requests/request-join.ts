@@ -19,7 +19,7 @@ import { hasPublicName } from "../store/public-groups.ts";
 export const requestJoin: Handler<"requestJoin"> = async (chat, session, { request }) => {
   if (request === undefined) throw malformed("no request to join");
   checkForm(session, request);
-  chat.rates.joinRequests.takeOrThrow(session.device);
+  await chat.rates.joinRequests.takeOrThrow(session.device);
   const conversation = conversationId(request.conversation);
   const answer = (member: boolean) => ({ case: "joinRequested", value: create(JoinRequestedSchema, { member }) }) as const;
   if (await isMember(chat.database, conversation, session.account)) return answer(true);

@@ -8,9 +8,9 @@ import type { Handler } from "../chat/context.ts";
 import { writeVault as storeEntries } from "../store/vault.ts";
 
 export const writeVault: Handler<"writeVault"> = async (chat, session, { entries, putBack }) => {
-  chat.rates.vaultWrites.takeOrThrow(session.device);
   checkVaultEntries(entries);
   if (entries.length === 0) throw malformed("a write of no entry");
+  await chat.rates.vaultWrites.takeOrThrow(session.device);
   const written = await storeEntries(chat.database, session.account, session.device, entries, putBack);
   switch (written.kind) {
     case "written": {

@@ -218,10 +218,29 @@ export async function replacePassword(database: Database, { account, before, rec
   });
 }
 
-export async function readSignInRecord(
-  database: Database,
-  account: AccountId,
-): Promise<{ readonly record: Uint8Array; readonly setup: string } | undefined> {
+/** What a sign-in begins with. `stored`: none of a closed account. */
+export async function findSignIn(
+  { pool }: Database,
+  name: string,
+): Promise<{ readonly account: AccountId; readonly closed: boolean; readonly stored: SignInRecord | undefined } | undefined> {
+  const { rows } = await pool.query<{ account: Uint8Array; closed: boolean; record: Uint8Array | null; setup: string }>({
+    name: "find-sign-in",
+    text: "SELECT account, closed, record, setup FROM account LEFT JOIN sign_in_record USING (account) WHERE name = $1",
+    values: [name],
+  });
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const { account, closed, record, setup } = row;
+  return { account: accountId(account), closed, stored: record === null || closed ? undefined : { record, setup } };
+}
+
+export interface SignInRecord {
+  readonly record: Uint8Array;
+  /** Id of the OPAQUE setup that it was made with. */
+  readonly setup: string;
+}
+
+export async function readSignInRecord(database: Database, account: AccountId): Promise<SignInRecord | undefined> {
   return database.query.selectFrom("sign_in_record").select(["record", "setup"]).where("account", "=", idBytes(account)).executeTakeFirst();
 }
 

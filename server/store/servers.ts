@@ -1,6 +1,8 @@
 import { type AccountId, accountId, idBytes, limits } from "@fastchat/protocol";
 import { sql } from "kysely";
 import type { Database } from "./database.ts";
+import { STRATEGY } from "./settings.ts";
+import { forgetFullBuckets } from "./shared-rate.ts";
 
 /** What a chat server says of itself once a heartbeat. */
 export interface Heartbeat {
@@ -48,16 +50,33 @@ export async function leaveRegistry(database: Database, run: string): Promise<vo
   await database.query.deleteFrom("chat_server").where("run", "=", run).execute();
 }
 
-/** All that beat within the last minute. */
-export async function readHeartbeats(database: Database): Promise<HeardHeartbeat[]> {
+/** What chat servers and gateways go by. */
+export interface Registry {
+  /** All that beat within the last minute. */
+  readonly servers: readonly HeardHeartbeat[];
+  /** As it was chosen while the installation ran; undefined: it was not, or there is no server to choose. */
+  readonly strategy: string | undefined;
+}
+
+/** One statement, which every ticket costs. */
+export async function readRegistry(database: Database): Promise<Registry> {
   const rows = await database.query
     .selectFrom("chat_server")
     .select(["name", "run", "url", "connections", "bytes_per_second", "hints", "draining"])
     .select(sql<number>`(extract(epoch FROM clock_timestamp() - beat) * 1000)::float8`.as("age"))
+    .select((from) => from.selectFrom("setting").select("value").where("name", "=", STRATEGY).as("strategy"))
     .where("beat", ">", sql<Date>`clock_timestamp() - interval '1 minute'`)
     .execute();
-  return rows.map(({ bytes_per_second: bytesPerSecond, age, ...rest }) => ({ ...rest, bytesPerSecond, ageMs: Math.max(0, age) }));
+  const servers = rows.map(({ bytes_per_second: bytesPerSecond, age, strategy: _strategy, ...rest }) => ({
+    ...rest,
+    bytesPerSecond,
+    ageMs: Math.max(0, age),
+  }));
+  return { servers, strategy: rows[0]?.strategy ?? undefined };
 }
+
+/** All that beat within the last minute. */
+export const readHeartbeats = async (database: Database): Promise<readonly HeardHeartbeat[]> => (await readRegistry(database)).servers;
 
 export const isFresh = (heartbeat: HeardHeartbeat): boolean => heartbeat.ageMs < limits.heartbeatFreshMs;
 
@@ -74,6 +93,7 @@ export async function forgetDeadServers(database: Database): Promise<void> {
     .deleteFrom("ticket")
     .where("expires", "<", sql<Date>`clock_timestamp()`)
     .execute();
+  await forgetFullBuckets(database);
 }
 
 // ---------------------------------------------------------------- presence

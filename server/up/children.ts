@@ -20,6 +20,8 @@ export interface ChildOptions {
   /** The first port to try; after a restart the one that it had. */
   readonly port: number;
   readonly dataFolder: string;
+  /** Address that a chat server advertises, where it is not its own. */
+  readonly url?: string | undefined;
   readonly ready: (message: ChildMessage) => void;
   /** One line of its log, JSON. */
   readonly log: (line: string) => void;
@@ -57,9 +59,10 @@ export class Child implements AsyncDisposable {
   }
 
   #start(): void {
-    const { program, role, dataFolder, log, ready, ended } = this.#options;
+    const { program, role, dataFolder, url, log, ready, ended } = this.#options;
     const since = performance.now();
-    const child = spawn(process.execPath, [program, role, "--port", String(this.#port), "--data", dataFolder], {
+    const advertised = url === undefined ? [] : ["--url", url];
+    const child = spawn(process.execPath, [program, role, "--port", String(this.#port), "--data", dataFolder, ...advertised], {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
     this.#process = child;

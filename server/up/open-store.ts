@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { Bus } from "../bus/bus.ts";
-import { openNotifyBus } from "../bus/bus-notify.ts";
+import type { Bus, BusPlace } from "../bus/bus.ts";
+import { openBus } from "../bus/open-bus.ts";
 import { type Config, ConfigError } from "../config.ts";
 import { type Log, reasonOf } from "../events.ts";
 import { type Database, failureOf, openDatabase } from "../store/database.ts";
@@ -27,13 +27,13 @@ export async function findDatabaseUrl(config: Config): Promise<string> {
   return url;
 }
 
-/** Connects, migrates, opens the bus. Throws ConfigError with one sentence when the database is newer or does not answer in time. */
-export async function openStore(url: string, log: Log): Promise<OpenedStore> {
+/** Connects, migrates, opens the bus. Throws ConfigError with one sentence when the database is newer, or it or the bus does not answer in time. */
+export async function openStore(url: string, place: BusPlace, log: Log): Promise<OpenedStore> {
   await using stack = new AsyncDisposableStack();
   await migrateInTime(url, log);
   const onIdleError = (error: Error) => log.event("warn", "database-connection-lost", { reason: reasonOf(error) });
   const database = stack.use(openDatabase({ url, connections: 8, onIdleError }));
-  const bus = stack.use(await openNotifyBus({ url, log }));
+  const bus = stack.use(await openBus({ place, database, log }));
   const owned = stack.move();
   return { database, bus, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -6,7 +6,6 @@ import { openLog } from "../events.ts";
 import { type Gateway, startGateway } from "../gateway/gateway.ts";
 import { readSecrets } from "../gateway/secret-file.ts";
 import { invitationHash } from "../gateway/sign-up.ts";
-import { leastConnections } from "../gateway/strategy-least-connections.ts";
 import { addInvitation } from "../store/accounts.ts";
 import type { Database } from "../store/database.ts";
 import { onFreePort } from "./free-port.ts";
@@ -24,7 +23,7 @@ export async function runGateway(options: RoleOptions = {}): Promise<void> {
   const config = readConfig(options.data);
   const log = openLog({ level: config.logLevel, role: "gateway" });
   const ended = untilEnd();
-  await using store = await openStore(await findDatabaseUrl(config), log);
+  await using store = await openStore(await findDatabaseUrl(config), config.bus, log);
   const blobs = await openBlobStore(config.blobs);
   await blobs.check();
   const secrets = await readSecrets(config.secretFile, log);
@@ -36,7 +35,6 @@ export async function runGateway(options: RoleOptions = {}): Promise<void> {
       database: store.database,
       bus: store.bus,
       secrets,
-      strategy: leastConnections,
       log,
       port,
     }),

@@ -1,11 +1,11 @@
 import { defaultGatewayPort } from "@fastchat/protocol/local";
 import { type ChatServer, startChatServer } from "../chat/chat-server.ts";
-import { type Config, OptionError, readConfig } from "../config.ts";
+import { type Config, readConfig } from "../config.ts";
 import { openLog } from "../events.ts";
 import { onFreePort } from "./free-port.ts";
 import { untilEnd } from "./lifetime.ts";
 import { findDatabaseUrl, openStore } from "./open-store.ts";
-import { announce, type RoleOptions, say, whyThere } from "./role.ts";
+import { announce, checkSocketUrl, type RoleOptions, say, whyThere } from "./role.ts";
 
 export interface ServerOptions extends RoleOptions {
   /** Address that it advertises to clients. */
@@ -17,12 +17,10 @@ export interface ServerOptions extends RoleOptions {
 /** `fastchat server`: joins the others, runs until it is told to stop, and lets its clients go elsewhere first. */
 export async function runServer(options: ServerOptions = {}): Promise<void> {
   const config = readConfig(options.data);
-  if (options.url !== undefined && !isSocketUrl(options.url)) {
-    throw new OptionError(`--url is "${options.url}"; it must look like wss://chat.example.org/1.`);
-  }
+  checkSocketUrl(options.url, "wss://chat.example.org/1");
   const log = openLog({ level: config.logLevel, role: "chat-server" });
   const ended = untilEnd();
-  await using store = await openStore(await findDatabaseUrl(config), log);
+  await using store = await openStore(await findDatabaseUrl(config), config.bus, log);
   const wanted = options.port ?? defaultGatewayPort + 1;
   await using server = await onFreePort(wanted, (port) => start(port, config, options, store, log));
   announce({ kind: "ready", url: server.url, port: server.port, name: server.name }, () => {
@@ -43,6 +41,7 @@ function start(
     bus: store.bus,
     log,
     people: config.people,
+    strategy: config.strategy,
     webOrigins: config.webOrigins,
     name: (taken) => options.name ?? `${config.machine}-${taken}`,
     host: config.host,
@@ -52,5 +51,4 @@ function start(
   });
 }
 
-const isSocketUrl = (text: string): boolean => URL.canParse(text) && /^wss?:$/.test(new URL(text).protocol);
 const isEveryHost = (host: string): boolean => host === "0.0.0.0" || host === "::";

@@ -1,3 +1,4 @@
+import { OptionError } from "../config.ts";
 import type { ChildMessage } from "./children.ts";
 
 // What all roles have in common.
@@ -7,6 +8,12 @@ export interface RoleOptions {
   readonly port?: number | undefined;
   /** Data folder; default FASTCHAT_DATA or the system's usual place. */
   readonly data?: string | undefined;
+}
+
+/** Throws OptionError for what clients could not open a socket at. */
+export function checkSocketUrl(url: string | undefined, example: string): void {
+  if (url === undefined || (URL.canParse(url) && /^wss?:$/.test(new URL(url).protocol))) return;
+  throw new OptionError(`--url is "${url}"; it must look like ${example}.`);
 }
 
 export const whyThere = (port: number, wanted: number): string =>

@@ -20,7 +20,7 @@ export async function runRole(role: Role, words: RoleWords, program: string): Pr
   const port = wholeNumber("--port", words.port, OptionError);
   switch (role) {
     case "up":
-      return (await import("./up.ts")).runUp({ program, port, data, servers: wholeNumber("--servers", words.servers, OptionError) });
+      return (await import("./up.ts")).runUp({ program, port, data, url, servers: wholeNumber("--servers", words.servers, OptionError) });
     case "gateway":
       return (await import("./role-gateway.ts")).runGateway({ port, data });
     case "server":

@@ -6,6 +6,7 @@ import { type UpState, upStateFile } from "@fastchat/protocol/local";
 import { COMMAND, TemporaryFolder } from "@fastchat/testing";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { getTicket, signUp, TestConversation, TestSocket } from "../test-client.ts";
+import { TestNats } from "../bus/test-nats.ts";
 import { TestDatabase } from "../store/test-database.ts";
 
 /** Ended after each test, however it went. */
@@ -192,6 +193,24 @@ test("where sign-up is by invitation, both lines that up prints carry one that i
   expect(codes.map(([name]) => name)).toEqual(["alice", "bob"]);
   for (const [name, code] of codes) await signUp(gateway, name!, code);
   await expect(signUp(gateway, "carol")).rejects.toMatchObject({ code: ErrorCode.INVITATION_NEEDED });
+});
+
+test("where NATS refuses or is none, up and a role end with a sentence, without the password", { timeout: 60_000 }, async ({ skip }) => {
+  TestNats.orSkip(skip);
+  await using nats = await TestNats.start(() => `authorization: { users: [{ user: "chat", password: "another" }] }`);
+  await using database = await TestDatabase.create();
+  for (const [url, sentence] of [
+    [`nats://chat:hunter2@127.0.0.1:${nats.port}`, /^fastchat: NATS refuses to let this server in: .*NATS_URL.*\.$/m],
+    [`http://chat:hunter2@127.0.0.1:${nats.port}`, /^fastchat: NATS_URL must look like nats:.*\.$/m],
+  ] as const) {
+    vi.stubEnv("NATS_URL", url);
+    for (const role of ["server", "gateway", "up"]) {
+      await using refused = new Role(folder, database.url, role, "--port", "18680");
+      expect(await refused.ended).not.toBe(0);
+      expect(refused.output).toMatch(sentence);
+      expect(refused.output).not.toContain("hunter2");
+    }
+  }
 });
 
 test("a role without a database says what to do", async () => {

@@ -6,13 +6,15 @@ import { startPostgres } from "../postgres/index.ts";
 import { inWords, openLog } from "../events.ts";
 import { Child, type ChildMessage } from "./children.ts";
 import { untilEnd } from "./lifetime.ts";
-import { migrateInTime } from "./open-store.ts";
-import { type RoleOptions, say } from "./role.ts";
+import { openStore } from "./open-store.ts";
+import { checkSocketUrl, type RoleOptions, say } from "./role.ts";
 import { removeStates, writeDatabaseState, writeUpState } from "./state-file.ts";
 
 export interface UpOptions extends RoleOptions {
   /** Number of chat servers; default 2. */
   readonly servers?: number | undefined;
+  /** What the addresses begin with that chat servers advertise: wss://chat.example.org makes wss://chat.example.org/1 and so on. */
+  readonly url?: string | undefined;
   /** What runs a role, as its first argument says: the `fastchat` command. */
   readonly program: string;
 }
@@ -27,6 +29,7 @@ const WARNING = 40;
  */
 export async function runUp(options: UpOptions): Promise<void> {
   const config = readConfig(options.data);
+  checkSocketUrl(options.url, "wss://chat.example.org");
   const { dataFolder } = config;
   const wanted = options.port ?? defaultGatewayPort;
   const ended = untilEnd();
@@ -57,7 +60,9 @@ export async function runUp(options: UpOptions): Promise<void> {
       say("The database is that of DATABASE_URL");
     }
     // Here and not only in the children: one sentence and an end, rather than children that end again and again.
-    await migrateInTime(url, openLog({ level: config.logLevel === "info" ? "warn" : config.logLevel, role: "up" }));
+    const log = openLog({ level: config.logLevel === "info" ? "warn" : config.logLevel, role: "up" });
+    await (await openStore(url, config.bus, log))[Symbol.asyncDispose]();
+    if (config.bus.kind === "nats") say("Servers tell each other of messages through the NATS of NATS_URL");
     stack.defer(() => removeStates(dataFolder));
     await writeDatabaseState(dataFolder, { url, pid: process.pid });
   } catch (error) {
@@ -69,7 +74,7 @@ export async function runUp(options: UpOptions): Promise<void> {
   stack.defer(async () => {
     await Promise.all(children.map((child) => child[Symbol.asyncDispose]()));
   });
-  const startChild = (role: "gateway" | "server", port: number): Promise<ChildMessage> =>
+  const startChild = (role: "gateway" | "server", port: number, url?: string): Promise<ChildMessage> =>
     new Promise((resolve) => {
       let title = role === "gateway" ? "gateway" : "chat server";
       let isKnown = false;
@@ -79,6 +84,7 @@ export async function runUp(options: UpOptions): Promise<void> {
           role,
           port,
           dataFolder,
+          url,
           ready: (message) => {
             if (role === "server") title = `chat server ${message.name}`;
             if (isKnown) say(`${title}: runs again on ${message.url}`);
@@ -100,7 +106,8 @@ export async function runUp(options: UpOptions): Promise<void> {
     say(`Gateway on ${gateway.url}`);
     // One after the other: the next looks for a port when the one before has its own.
     for (let place = 1; place <= servers; place++) {
-      const server = await startChild("server", gateway.port + place);
+      const url = options.url === undefined ? undefined : `${options.url.replace(/\/+$/, "")}/${place}`;
+      const server = await startChild("server", gateway.port + place, url);
       if (stopping.signal.aborted) return;
       say(`Chat server ${server.name} on ${server.url}`);
     }

@@ -69,10 +69,11 @@ const account: Branch = {
 };
 
 const admin: Branch = {
-  description: "For whoever runs the server: what it keeps",
+  description: "For whoever runs the server: what it keeps, and how its gateways choose chat servers",
   isOperators: true,
   commands: {
     files: () => import("./admin/files.ts").then(({ files }) => files),
+    strategy: () => import("./admin/strategy.ts").then(({ strategy }) => strategy),
   },
 };
 

@@ -20,6 +20,8 @@ export interface CrashOptions {
   /** Only these, for what needs no others; undefined: each once. */
   readonly faults?: readonly FaultName[];
   readonly pauseMs: number;
+  /** Default "notify"; "nats" is needed for what breaks that. */
+  readonly bus?: "notify" | "nats";
   readonly log?: (line: string) => void;
   /** Where both sides' logs and those of the servers go when there are faults; default nowhere. */
   readonly keepIn?: string;
@@ -32,11 +34,18 @@ export type FaultName =
   | "kill-postgres"
   | "cut-commits"
   | "drop-hints"
+  | NatsFaultName
   | "cut-sockets"
   | "kill-client-before-send"
   | "kill-client-before-store"
   | "kill-client-after-store";
 
+/** Of a system whose hints go through NATS. */
+export type NatsFaultName = "kill-nats" | "freeze-nats" | "part-nats";
+
+export const everyNatsFault: readonly NatsFaultName[] = ["kill-nats", "freeze-nats", "part-nats"];
+
+/** Of any. */
 export const everyFault: readonly FaultName[] = [
   "kill-client-before-send",
   "kill-client-before-store",
@@ -77,7 +86,7 @@ const CALM_MS = 60_000;
 export async function runCrashTest(options: CrashOptions): Promise<CrashResult> {
   const { seed, log = () => {} } = options;
   const random = randomFrom(seed);
-  await using system = await startSystem({ postgres: "own", servers: 2, faults: true });
+  await using system = await startSystem({ postgres: "own", servers: 2, faults: true, bus: options.bus ?? "notify" });
   const pairs = Array.from({ length: options.pairs }, (_, index) => [`anna${index}`, `bert${index}`] as const);
   await signUpPeople(system, pairs.flat());
   log(`seed ${seed}: ${options.pairs} pairs signed up`);
@@ -167,6 +176,26 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
         for (const { postgres } of system.servers) postgres!.dropNotifications = true;
         await wait(options.hintlessMs);
         for (const { postgres } of system.servers) postgres!.dropNotifications = false;
+        return;
+      case "kill-nats":
+        await system.nats!.kill();
+        counts.processesKilled += 1;
+        await wait(options.hintlessMs);
+        await system.nats!.start();
+        return undefined;
+      case "freeze-nats":
+        system.nats!.freeze();
+        await wait(options.freezeMs);
+        system.nats!.thaw();
+        return undefined;
+      case "part-nats":
+        // One server after the other hears and says nothing any more, and is told so or not.
+        for (const [index, { nats }] of system.servers.entries()) {
+          if (index === 0) nats!.cut();
+          nats!.hold();
+          await wait(index === 0 ? options.hintlessMs : options.freezeMs);
+          nats!.release();
+        }
         return;
       case "cut-sockets":
         for (let time = 0; time < 5; time++) {

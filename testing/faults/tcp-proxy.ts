@@ -15,13 +15,20 @@ export interface WireControl {
   readonly cutBehind: (last: Buffer) => void;
 }
 
+/** One that is there. */
+interface Connection extends WireControl {
+  /** What it passes on waits, or goes on. */
+  readonly hold: (held: boolean) => void;
+}
+
 const unchanged: Wire = { up: (bytes) => bytes, down: (bytes) => bytes };
 
 /** A TCP proxy on a free loopback port that can cut its connections, and whose `wire` may change what passes. */
 export class TcpProxy implements AsyncDisposable {
   readonly port: number;
   readonly #server: Server;
-  readonly #connections = new Set<WireControl>();
+  readonly #connections = new Set<Connection>();
+  #isHeld = false;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -53,6 +60,18 @@ export class TcpProxy implements AsyncDisposable {
     return doomed.length;
   }
 
+  /** Nothing passes any more, of new connections neither; nobody is told. */
+  hold(): void {
+    this.#isHeld = true;
+    for (const { hold } of this.#connections) hold(true);
+  }
+
+  /** What was held back passes, and what comes. */
+  release(): void {
+    this.#isHeld = false;
+    for (const { hold } of this.#connections) hold(false);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.cut();
@@ -60,7 +79,13 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   #join(near: Socket, far: Socket, makeWire: (control: WireControl) => Wire): void {
-    const control: WireControl = {
+    const control: Connection = {
+      hold: (held) => {
+        for (const socket of [near, far]) {
+          if (held) socket.pause();
+          else socket.resume();
+        }
+      },
       cut: () => {
         this.#connections.delete(control);
         for (const socket of [near, far]) {
@@ -82,7 +107,9 @@ export class TcpProxy implements AsyncDisposable {
         const rest = change(bytes);
         if (rest.length > 0 && !to.destroyed && !to.write(rest)) from.pause();
       });
-      to.on("drain", () => from.resume());
+      to.on("drain", () => {
+        if (!this.#isHeld) from.resume();
+      });
       from.on("end", () => to.end());
       // A broken side breaks the other: neither may wait for an answer that cannot come.
       from.on("error", control.cut);
@@ -93,6 +120,6 @@ export class TcpProxy implements AsyncDisposable {
     };
     pass(near, far, wire.up);
     pass(far, near, wire.down);
-    near.resume();
+    control.hold(this.#isHeld);
   }
 }

@@ -19,8 +19,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     patches: [
       {
         file: "server/store/append.ts",
-        find: "({ rows } = await pool.query<Row>({",
-        replace: "({ rows } = await answeredBeforeTheCommit<Row>(pool, {",
+        find: "const { rows } = await pool.query<{ befores: string[]; times: string[] }>({",
+        replace: "const { rows } = await answeredBeforeTheCommit<{ befores: string[]; times: string[] }>(pool as pg.Pool, {",
       },
       {
         file: "server/store/append.ts",
