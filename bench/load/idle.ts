@@ -29,6 +29,12 @@ export async function runIdle(run: Run): Promise<RunResult[]> {
   const servers = serversOf(run, to.counts);
   const open = servers.reduce((sum, { connections }) => sum + connections, 0);
   const idleMs = to.cpu.chatServers === undefined ? undefined : to.cpu.chatServers - opened.cpu.chatServers!;
+  const perConnection = steps.length < 2 ? undefined : slope(steps);
+  const remarks: string[] = [];
+  if (perConnection !== undefined && perConnection <= 0)
+    remarks.push("the servers' memory fell while sockets came: only a FastChat without a load before tells what they take");
+  if (idleMs !== undefined)
+    remarks.push(`idle, the chat servers need ${((idleMs * 1_000) / (to.at - opened.at)).toFixed(0)} ms of CPU time a second`);
   const faults = [...to.counts.faults];
   if (open < scenario.people) faults.push(`only ${open} of ${scenario.people} sockets stayed open`);
   return [
@@ -42,14 +48,11 @@ export async function runIdle(run: Run): Promise<RunResult[]> {
       rate: 0,
       cpu: cpuPer(from, opened, open),
       per: "connection",
-      memory: steps.length < 2 ? undefined : { perConnection: slope(steps), steps },
+      memory: perConnection !== undefined && perConnection > 0 ? { perConnection, steps } : undefined,
       servers,
       timeline: [],
       lost: to.counts.lost,
-      remarks:
-        idleMs === undefined
-          ? []
-          : [`idle, the chat servers need ${((idleMs * 1_000) / (to.at - opened.at)).toFixed(0)} ms of CPU time a second`],
+      remarks,
       faults,
     },
   ];

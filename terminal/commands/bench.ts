@@ -124,12 +124,12 @@ function scenariosOf(load: LoadTester, names: readonly string[], args: Words): B
           ? ({ kind: "closed", window } as const)
           : undefined,
     seconds: milliseconds === undefined ? undefined : milliseconds / 1_000,
-    isEncrypted: args["encrypted"] === true,
+    isEncrypted: args["encrypted"] === true ? true : undefined,
     bytes: within(word("bytes"), "bytes", LEAST_BYTES, limits.ciphertextBytes),
   };
   const strange = names.find((name) => !load.workloadNames.includes(name as Workload));
   if (strange !== undefined) throw usage(`There is no workload "${safeLine(strange)}": write ${load.workloadNames.join(", ")}.`);
-  const opaque = names.find((name) => asked.isEncrypted && load.usual(name as Workload).encrypted === undefined);
+  const opaque = names.find((name) => asked.isEncrypted === true && load.usual(name as Workload).encrypted === undefined);
   if (opaque !== undefined) throw usage(`The workload ${opaque} is for opaque messages: leave out --encrypted.`);
   if (names.includes("sign-ins") && (asked.people ?? 0) > load.mostSigningIn)
     throw usage(`--people is "${asked.people}": a gateway lets ${load.mostSigningIn} sign in from one address, four times each.`);
