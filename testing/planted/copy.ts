@@ -22,7 +22,8 @@ export function copySources(folder: string): void {
     const own = join(root, workspace, "node_modules");
     if (existsSync(own)) symlinkSync(realpathSync(own), join(folder, workspace, "node_modules"));
   }
-  for (const path of ["package.json", "package-lock.json", "scripts", "bench/load", "bench/baseline"]) cpSync(join(root, path), join(folder, path), { recursive: true });
+  for (const path of ["package.json", "package-lock.json", "scripts", "bench/load", "bench/baseline"])
+    cpSync(join(root, path), join(folder, path), { recursive: true });
   const modules = join(folder, "node_modules");
   mkdirSync(join(modules, "@fastchat"), { recursive: true });
   const installed = realpathSync(join(root, "node_modules"));
