@@ -142,7 +142,7 @@ test("[S2] a message that somebody changed on its way to a client is found out",
 
 test("without a word about which, it starts a FastChat of its own, in a folder that is gone afterwards", async () => {
   using temporary = new TemporaryFolder();
-  const small = "--workload all-to-all --people 6 --group-size 3 --duration 1s --servers 1 --rate 100 --strategy all";
+  const small = "--workload all-to-all --people 6 --group-size 3 --duration 1s --servers 1 --rate 100 --strategy round-robin";
   const args = ["bench", ...small.split(" ")];
   const before = await rowsOf("account");
   const objects = await fastchatJson(system, [...args, "--out", out("own")], {
@@ -150,7 +150,7 @@ test("without a word about which, it starts a FastChat of its own, in a folder t
     environment: { TMPDIR: temporary.path, DATABASE_URL: "postgres://nobody@127.0.0.1:1/never" },
   });
   expect(objects).toMatchObject([
-    { type: "bench-run", name: "all-to-all, 100/s, least-connections", faults: [] },
+    { type: "bench-run", name: "all-to-all, 100/s, round-robin", faults: [] },
     { type: "bench", broken: 0, environment: { target: "own", servers: 1, fsync: "on" } },
   ]);
   expect(await rowsOf("account")).toBe(before);
@@ -159,7 +159,7 @@ test("without a word about which, it starts a FastChat of its own, in a folder t
 
 test.each([
   [["--workload", "chaos"], 'There is no workload "chaos": write pairs, all-to-one,'],
-  [["--strategy", "best"], 'There is no strategy "best": write least-connections or all.'],
+  [["--strategy", "best"], 'There is no strategy "best": write least-connections, round-robin, random, least-bytes, power-of-two or all.'],
   [["--workload", "sign-ins", "--people", "16"], '--people is "16": a gateway lets 15 sign in'],
   [["--people", "1"], '--people is "1": write a number from 2 to 50000.'],
   [["--people", "many"], '--people is "many": write a number from 1.'],

@@ -50,7 +50,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
     show("FastChat starts");
     await using system =
       target.kind === "own"
-        ? await startOwnSystem({ ...target, signal: options.signal })
+        ? await startOwnSystem({ ...target, strategy, signal: options.signal })
         : await useRunningSystem(target.gateway, target.databaseUrl);
     facts ??= await factsOf(system);
     for (const scenario of scenarios) {

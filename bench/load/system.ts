@@ -29,18 +29,24 @@ export interface OwnSystemOptions {
   /** What runs a role, as its first argument says: the `fastchat` command. */
   readonly program: string;
   readonly servers: number;
+  /** Undefined: the usual one. */
+  readonly strategy: string | undefined;
   readonly signal: AbortSignal;
 }
 
 /** FastChat in a temporary folder, as `fastchat up` starts it; stopped and removed when it is disposed. Killed with this process, it stops by itself. */
-export async function startOwnSystem({ program, servers, signal }: OwnSystemOptions): Promise<BenchSystem> {
+export async function startOwnSystem({ program, servers, strategy, signal }: OwnSystemOptions): Promise<BenchSystem> {
   await using starting = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), "fastchat-bench-"));
   starting.defer(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
   // PostgreSQL's own user must get through.
   chmodSync(folder, 0o711);
   const ours = Object.entries(process.env).filter(([name]) => !/^(FASTCHAT_|DATABASE_URL|BLOB_URL|NATS_URL)/.test(name));
-  const environment = { ...Object.fromEntries(ours), FASTCHAT_SIGN_UP: "open" };
+  const environment = {
+    ...Object.fromEntries(ours),
+    FASTCHAT_SIGN_UP: "open",
+    ...(strategy !== undefined && { FASTCHAT_STRATEGY: strategy }),
+  };
   const child = spawn(process.execPath, [program, "up", "--data", folder, "--port", "0", "--servers", String(servers)], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     env: environment,
