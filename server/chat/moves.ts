@@ -32,6 +32,8 @@ export class Moves {
   /** Who takes clients, as long as that stays the same; for how many heartbeats it has. */
   #servers = "";
   #settledBeats = 0;
+  /** At the last heartbeat another server took clients. */
+  #isElsewhere = true;
 
   constructor(options: MovesOptions) {
     this.#options = options;
@@ -45,7 +47,7 @@ export class Moves {
   /**
    * Everybody is asked to move, so many at once as are under way elsewhere: the next one when one has gone, so that they do not storm the gateways
    * together. Who takes longer than others do is not waited for, and all have been asked some time before the end. Ends when `isEmpty`, or when
-   * `limits.drainMs` are over.
+   * `limits.drainMs` are over; sooner where nobody can go anywhere.
    */
   async moveAll(isEmpty: () => boolean): Promise<void> {
     const { delivery } = this.#options.chat;
@@ -53,7 +55,10 @@ export class Moves {
     const since = performance.now();
     const all = delivery.sessions;
     let count = 0;
+    let elsewhereAt = since;
     for (let passed = 0; !isEmpty() && passed < limits.drainMs; passed = performance.now() - since) {
+      if (this.#isElsewhere) elsewhereAt = performance.now();
+      else if (performance.now() - elsewhereAt > limits.drainAloneMs) break;
       const due = (all * passed) / (ASKED_WITHIN * limits.drainMs);
       let leaving = this.#leaving(limits.moveMs);
       for (const session of delivery.all()) {
@@ -71,6 +76,7 @@ export class Moves {
   evenOut({ servers, strategy }: Registry): void {
     const { chat, server, strategy: byDefault } = this.#options;
     const taking = servers.filter((each) => isFresh(each) && !each.draining);
+    this.#isElsewhere = taking.some(({ name }) => name !== server);
     // One that just came may go again at once, and where one has gone its clients are on their way.
     const runs = taking
       .map(({ run }) => run)
