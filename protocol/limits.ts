@@ -224,7 +224,7 @@ export const limits = {
   /** From being told to stop until whoever is still there is put out. */
   drainMs: 30_000,
   /** The same where no other server is there that takes them. */
-  drainAloneMs: 10_000,
+  drainAloneMs: 8_000,
   /** Clients that are asked to move and have not gone yet, before the next one is asked; and how long one counts that does not go. */
   movesAtOnce: 16,
   moveMs: 1_000,

@@ -178,9 +178,20 @@ const chaoses: readonly (Chaos & { readonly name: string })[] = [
   { name: "all of it", drop: 0.2, duplicate: 0.2, delay: 0.4, longestDelayMs: 150 },
   { name: "nothing arrives", drop: 1, duplicate: 0, delay: 0, longestDelayMs: 0 },
 ];
+interface OwnBus extends AsyncDisposable {
+  readonly open: () => Promise<Bus>;
+}
+
+/** On which nothing is heard that was said in another test. */
 const buses = {
-  NOTIFY: () => openNotifyBus({ url, log: silentLog }),
-  NATS: () => openNatsBus({ place: nats!.place(), subject: "fastchat.test.hints", log: silentLog }),
+  async NOTIFY(): Promise<OwnBus> {
+    const own = await TestDatabase.create();
+    return { open: () => openNotifyBus({ url: own.url, log: silentLog }), [Symbol.asyncDispose]: () => own[Symbol.asyncDispose]() };
+  },
+  async NATS(): Promise<OwnBus> {
+    const subject = `fastchat.test.${randomBytes(8).toString("hex")}`;
+    return { open: () => openNatsBus({ place: nats!.place(), subject, log: silentLog }), [Symbol.asyncDispose]: async () => undefined };
+  },
 };
 
 /** A server that holds what there is to know, as the database would, says so, and learns what others say; where it missed something it looks. */
@@ -226,11 +237,12 @@ class Talker implements AsyncDisposable {
   }
 }
 
-for (const [name, open] of Object.entries(buses)) {
+for (const [name, make] of Object.entries(buses)) {
   for (const { name: how, ...chaos } of chaoses) {
     test(`[D9] ${name}: where ${how}, everybody knows everything in the end (SEED=${seed})`, async ({ skip }) => {
       if (name === "NATS") TestNats.orSkip(skip);
-      await play(open, chaos);
+      await using own = await make();
+      await play(own.open, chaos);
     });
   }
 }

@@ -52,6 +52,7 @@ async function fill(): Promise<void> {
   await pool.query(
     `INSERT INTO account_link (account, index, hash, body, signature, cosignature) SELECT ${id}, 1, ${id}, ${id}, ${id}, ${id} FROM generate_series(1, ${ROWS}) i`,
   );
+  await pool.query(`INSERT INTO sign_in_record (account, record, setup) SELECT ${id}, ${id}, '' FROM generate_series(1, ${ROWS}) i`);
   await pool.query("ANALYZE");
 }
 
