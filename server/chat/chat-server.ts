@@ -152,6 +152,7 @@ class RunningChatServer implements ChatServer {
       draining: this.#sockets.isDraining,
     });
     const onHeard = (registry: Registry) => {
+      moves.heard(registry);
       if (!this.#sockets.isDraining) moves.evenOut(registry);
     };
     this.#heart = new Heart(this.#chat, { name, run: this.#run, url }, { load, heard, onHeard });

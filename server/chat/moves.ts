@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { limits } from "@fastchat/protocol";
 import { MoveSchema } from "@fastchat/protocol/wire/frames";
 import type { StrategyName } from "../gateway/strategies.ts";
-import { isFresh, type Registry } from "../store/servers.ts";
+import { type HeardHeartbeat, isFresh, type Registry } from "../store/servers.ts";
 import type { ChatContext } from "./context.ts";
 import { whomToAsk } from "./rebalance.ts";
 import type { Session } from "./session.ts";
@@ -72,11 +72,15 @@ export class Moves {
     }
   }
 
+  /** After each heartbeat: what the others said. */
+  heard({ servers }: Registry): void {
+    this.#isElsewhere = servers.some((each) => each.name !== this.#options.server && takesClients(each));
+  }
+
   /** After each heartbeat: where this server has too many clients, some idle ones are asked to go where there is room. */
   evenOut({ servers, strategy }: Registry): void {
     const { chat, server, strategy: byDefault } = this.#options;
-    const taking = servers.filter((each) => isFresh(each) && !each.draining);
-    this.#isElsewhere = taking.some(({ name }) => name !== server);
+    const taking = servers.filter(takesClients);
     // One that just came may go again at once, and where one has gone its clients are on their way.
     const runs = taking
       .map(({ run }) => run)
@@ -131,6 +135,8 @@ export class Moves {
     session.connection.send(move);
   }
 }
+
+const takesClients = (heartbeat: HeardHeartbeat): boolean => isFresh(heartbeat) && !heartbeat.draining;
 
 const moveFrame = (avoid: readonly string[]): EncodedFrame =>
   encodeFrame(0, { case: "move", value: create(MoveSchema, { avoid: [...avoid] }) });
