@@ -3,8 +3,7 @@ import { ErrorCode, idBytes, isHash, limits } from "@fastchat/protocol";
 import { type Hello, WelcomeSchema } from "@fastchat/protocol/wire/frames";
 import { reasonOf } from "../events.ts";
 import { conversationsOf } from "../store/conversations.ts";
-import { shutOutAmong } from "../store/sessions.ts";
-import { readRunning, takeTicket } from "../store/tickets.ts";
+import { takeTicket } from "../store/tickets.ts";
 import type { Connection } from "./connection.ts";
 import type { ChatContext } from "./context.ts";
 import { Session } from "./session.ts";
@@ -45,8 +44,7 @@ export async function openSession(
     const taken = await takeTicket(chat.database, hello.ticket, context.server);
     if (taken.kind === "invalid") return refuse(ErrorCode.TICKET_INVALID);
     if (taken.kind === "shut-out") return refuse(taken.code);
-    const { account, device } = taken;
-    const running = await readRunning(chat.database);
+    const { account, device, running } = taken;
     const heads = await conversationsOf(chat.database, [account]);
     if (connection.isClosed) return undefined;
     const session = new Session(connection, account, device);
@@ -57,11 +55,6 @@ export async function openSession(
     connection.send(encodeFrame(request, { case: "welcome", value: create(WelcomeSchema, welcome) }));
     chat.delivery.add(session);
     for (const { conversation, sequence } of heads) chat.delivery.watch(session, conversation, sequence);
-    // A revocation between the ticket and the line above found no session to close.
-    void shutOutAmong(chat.database, [device]).then(
-      ([shutOut]) => shutOut && connection.close(shutOut.why),
-      () => undefined,
-    );
     return session;
   } catch (error) {
     chat.log.event("warn", "request-failed", { request: "hello", reason: reasonOf(error) });

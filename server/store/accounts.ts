@@ -16,7 +16,7 @@ import type { VaultEntry } from "@fastchat/protocol/wire/vault";
 import { sql, type Transaction } from "kysely";
 import { eraseClosedAccount, lockConversationsOf } from "./close-account.ts";
 import { anyOf, type Database } from "./database.ts";
-import { replaceOthers, shutOutCode } from "./sessions.ts";
+import { replaceOthers, shutOutCode, type Standing } from "./sessions.ts";
 import type { Tables } from "./tables.ts";
 import { emptyVault, replaceVault, VaultMoved } from "./vault.ts";
 
@@ -252,13 +252,14 @@ export interface StoredDevice {
   readonly shutOut: ErrorCode | undefined;
 }
 
-export async function findDevice(database: Database, device: Uint8Array): Promise<StoredDevice | undefined> {
-  const row = await database.query
-    .selectFrom("device")
-    .innerJoin("account", "account.account", "device.account")
-    .select(["account.account", "signing_key", "ended", "replaced", "closed"])
-    .where("device", "=", device)
-    .executeTakeFirst();
+/** Prepared: it stands in the way of every connection. */
+export async function findDevice({ pool }: Database, device: Uint8Array): Promise<StoredDevice | undefined> {
+  const { rows } = await pool.query<{ account: Uint8Array; signing_key: Uint8Array } & Standing>({
+    name: "find-device",
+    text: "SELECT account, signing_key, ended, replaced, closed FROM device JOIN account USING (account) WHERE device = $1",
+    values: [Buffer.from(device)],
+  });
+  const row = rows[0];
   if (row === undefined) return undefined;
   return { device: deviceId(device), account: accountId(row.account), signingKey: row.signing_key, shutOut: shutOutCode(row) };
 }

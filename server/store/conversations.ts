@@ -106,19 +106,24 @@ export async function findLogOf(
   return upTo === null ? undefined : { conversation: conversationId(conversation), upTo: Math.min(upTo, row.head) };
 }
 
+/** Prepared: it stands in the way of every connection. */
+const HEADS_OF_ACCOUNTS = {
+  name: "heads-of-accounts",
+  text: `
+    SELECT member.account, conversation.conversation, head, head_time
+    FROM member JOIN conversation USING (conversation) WHERE member.account = ANY ($1::bytea[]) ORDER BY head_time DESC`,
+};
+
 /** Heads of all conversations of these accounts. */
 export async function conversationsOf(
-  database: Database,
+  { pool }: Database,
   accounts: readonly AccountId[],
 ): Promise<(ConversationHead & { readonly account: Uint8Array })[]> {
   if (accounts.length === 0) return [];
-  const rows = await database.query
-    .selectFrom("member")
-    .innerJoin("conversation", "conversation.conversation", "member.conversation")
-    .select(["member.account", "conversation.conversation", "head", "head_time"])
-    .where("member.account", "=", anyOf(accounts))
-    .orderBy("head_time", "desc")
-    .execute();
+  const { rows } = await pool.query<{ account: Uint8Array; conversation: Uint8Array; head: number; head_time: number }>({
+    ...HEADS_OF_ACCOUNTS,
+    values: [accounts.map((account) => Buffer.from(account, "hex"))],
+  });
   return rows.map((row) => ({
     account: row.account,
     conversation: conversationId(row.conversation),

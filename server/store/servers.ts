@@ -58,15 +58,19 @@ export interface Registry {
   readonly strategy: string | undefined;
 }
 
-/** One statement, which every ticket costs. */
-export async function readRegistry(database: Database): Promise<Registry> {
-  const rows = await database.query
-    .selectFrom("chat_server")
-    .select(["name", "run", "url", "connections", "bytes_per_second", "hints", "draining"])
-    .select(sql<number>`(extract(epoch FROM clock_timestamp() - beat) * 1000)::float8`.as("age"))
-    .select((from) => from.selectFrom("setting").select("value").where("name", "=", STRATEGY).as("strategy"))
-    .where("beat", ">", sql<Date>`clock_timestamp() - interval '1 minute'`)
-    .execute();
+/** Prepared: every ticket costs it. */
+const REGISTRY = {
+  name: "registry",
+  text: `
+    SELECT name, run, url, connections, bytes_per_second, hints, draining,
+      (extract(epoch FROM clock_timestamp() - beat) * 1000)::float8 AS age, (SELECT value FROM setting WHERE name = '${STRATEGY}') AS strategy
+    FROM chat_server WHERE beat > clock_timestamp() - interval '1 minute'`,
+};
+
+/** One statement. */
+export async function readRegistry({ pool }: Database): Promise<Registry> {
+  type Row = Omit<Heartbeat, "bytesPerSecond"> & { bytes_per_second: number; age: number; strategy: string | null };
+  const { rows } = await pool.query<Row>(REGISTRY);
   const servers = rows.map(({ bytes_per_second: bytesPerSecond, age, strategy: _strategy, ...rest }) => ({
     ...rest,
     bytesPerSecond,
