@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { COMMAND, fastchat, objectsIn, startFastchat } from "./fastchat.ts";
 import { newPassword, person } from "./person.ts";
@@ -22,6 +23,9 @@ afterAll(async () => {
 });
 
 test("two people who are connected are at two different chat servers, also by the word of a process beside; a third server joins", async () => {
+  // Who was there before is counted until the next heartbeat, and a ticket for a second.
+  await expect.poll(() => system.query("SELECT DISTINCT connections FROM chat_server")).toEqual([{ connections: 0 }]);
+  await wait(1_100);
   await using alice = startFastchat(system, ["tail", "--json", "--profile", "alice"]);
   await using bob = startFastchat(system, ["tail", "--json", "--profile", "bob"]);
   const connected = async () => (await system.query("SELECT count(DISTINCT account)::int AS n FROM presence"))[0];
