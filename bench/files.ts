@@ -57,11 +57,11 @@ function residentOf(pid: number): number {
 }
 
 const servers = () => system.processes.map(({ name, pid }) => ({ name, pid: pid! }));
-const postgres = async (): Promise<number> => (await usageOf(system)).postgres;
+const postgres = (): number => usageOf(system).postgres;
 
 /** The command as a process of its own: how long it took, its processor time and the most memory that it had. */
 async function measured(args: readonly string[]) {
-  const before = { postgres: await postgres(), servers: servers().map(({ pid }) => cpuOf(pid)) };
+  const before = { postgres: postgres(), servers: servers().map(({ pid }) => cpuOf(pid)) };
   await using command = startFastchat(system, args);
   let [memory, cpu] = [0, 0];
   const looking = setInterval(() => {
@@ -72,7 +72,7 @@ async function measured(args: readonly string[]) {
   clearInterval(looking);
   if (code !== 0) throw new Error(`fastchat ${args.join(" ")} ended with ${code}: ${command.errors}`);
   const cpuOfServers = servers().map(({ name, pid }, index) => `${name} ${((cpuOf(pid) - before.servers[index]!) / 1_000).toFixed(1)} s`);
-  const database = ((await postgres()) - before.postgres) / 1_000;
+  const database = (postgres() - before.postgres) / 1_000;
   const rate = (megabytes / took) * 1_000;
   console.log(
     `fastchat ${args[0]}: ${(took / 1_000).toFixed(1)} s, ${rate.toFixed(0)} MB/s, at most ${size(memory)}; CPU: itself ${(cpu / 1_000).toFixed(1)} s, ${cpuOfServers.join(", ")}, PostgreSQL ${database.toFixed(1)} s`,
@@ -138,7 +138,7 @@ async function busy(group_: ConversationId, name: string, sendsPicture: boolean)
     picture: sendsPicture ? picture : undefined,
     every: EVERY_TENTH,
   };
-  const before = { postgres: await postgres(), servers: servers().map(({ pid }) => cpuOf(pid)) };
+  const before = { postgres: postgres(), servers: servers().map(({ pid }) => cpuOf(pid)) };
   const writing = members.map((member, place) =>
     member.call("stream", group_, { ...options, firstMs: (place * 1_000) / MESSAGES_A_SECOND }),
   );
@@ -151,7 +151,7 @@ async function busy(group_: ConversationId, name: string, sendsPicture: boolean)
   const used = servers().map(
     ({ name: server, pid }, index) => `${server} ${(((cpuOf(pid) - before.servers[index]!) / all) * 1_000).toFixed(0)}`,
   );
-  const database = (((await postgres()) - before.postgres) / all) * 1_000;
+  const database = ((postgres() - before.postgres) / all) * 1_000;
   console.log(`${name}: ${all} messages, ${pictures} of them pictures of ${size(PICTURE_BYTES)}; the texts: ${spread(latencies)}`);
   console.log(`  CPU microseconds a message: ${used.join(", ")}, PostgreSQL ${database.toFixed(0)}`);
 }

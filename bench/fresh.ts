@@ -163,12 +163,12 @@ async function step<Value>(
   name: string,
   work: () => Promise<{ since: number; until: number; value: Value }>,
 ): Promise<{ ms: number; value: Value }> {
-  const before = await usageOf(system);
+  const before = usageOf(system);
   await fresh.begin();
   const done = await work();
   const reading = await fresh.end(name);
   const ms = done.until - done.since;
-  line(name, { ...reading, ms }, usageSince(before, await usageOf(system)));
+  line(name, { ...reading, ms }, usageSince(before, usageOf(system)));
   return { ms, value: done.value };
 }
 const signedIn = await step("sign in", () => fresh.call("signIn", "alice", password));
@@ -198,9 +198,9 @@ async function inBrowser(): Promise<void> {
     name: Name,
     ...given: Parameters<PageCalls[Name]>
   ): Promise<Metered<Name>> {
-    const before = await usageOf(system);
+    const before = usageOf(system);
     const result = (await browser.page.evaluate(`calls.${name}(...${JSON.stringify(given)})`)) as Metered<Name>;
-    line(step, result as Phase, usageSince(before, await usageOf(system)));
+    line(step, result as Phase, usageSince(before, usageOf(system)));
     return result;
   }
   const entered = await call("sign in", "signIn", system.gatewayUrl, "alice", password);

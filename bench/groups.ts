@@ -72,10 +72,10 @@ async function step(
 ): Promise<void> {
   await doer.begin();
   await other?.begin();
-  const before = await usageOf(system);
+  const before = usageOf(system);
   const { doneMs, shownMs } = await work();
   await wait(SETTLE_MS);
-  const { chatServers, postgres } = usageSince(before, await usageOf(system));
+  const { chatServers, postgres } = usageSince(before, usageOf(system));
   const mine = await doer.end(`${members} ${name}`);
   const others = await other?.end(`${members} ${name}`);
   const cells = [
@@ -214,7 +214,7 @@ async function live(alice: FarClient, id: ConversationId): Promise<void> {
   await crowd.count();
   console.log(`\n${sockets} sockets of members, all connected:`);
   const reach = async (name: string, times: number, work: () => Promise<{ since: number }> | undefined) => {
-    const before = await usageOf(system);
+    const before = usageOf(system);
     const last: number[] = [];
     let bytes = 0;
     for (let time = 0; time < times; time++) {
@@ -224,7 +224,7 @@ async function live(alice: FarClient, id: ConversationId): Promise<void> {
       bytes += received.bytes;
       if (asked !== undefined) last.push(received.last - asked.since);
     }
-    const { chatServers, postgres } = usageSince(before, await usageOf(system));
+    const { chatServers, postgres } = usageSince(before, usageOf(system));
     console.log(
       `${name}: ${last.length === 0 ? "" : `until the last of them has it: ${spread(last)}; `}${size(Math.round(bytes / times / sockets))} to each; chat servers ${ms(chatServers / times)}, ` +
         `PostgreSQL ${ms(postgres / times)} of CPU time each`,

@@ -1,6 +1,5 @@
 import type { System } from "@fastchat/testing";
-import { processTree } from "../testing/canary/memory.ts";
-import { cpuOf, cpuOfEndedChildren } from "./measure.ts";
+import { cpuOf, cpuOfTree } from "./load/processes.ts";
 
 /** User and system time so far, in milliseconds. */
 export interface Usage {
@@ -9,11 +8,10 @@ export interface Usage {
 }
 
 /** Of a system with a PostgreSQL of its own, also of backends that ended meanwhile. */
-export async function usageOf(system: System): Promise<Usage> {
-  const root = system.postgres!.processId!;
+export function usageOf(system: System): Usage {
   return {
     chatServers: system.servers.reduce((sum, { process }) => sum + cpuOf(process.pid!), 0),
-    postgres: (await processTree(root)).reduce((sum, pid) => sum + cpuOf(pid), cpuOfEndedChildren(root)),
+    postgres: cpuOfTree(system.postgres!.processId!),
   };
 }
 

@@ -1,8 +1,9 @@
 import { limits } from "@fastchat/protocol";
+import { type RunningCrowd, serveCrowd } from "./crowd-process.ts";
 import { Entrance } from "./entrance.ts";
 import { Pacing } from "./pacing.ts";
 import { Person } from "./person.ts";
-import type { CrowdPlan, CrowdWord, ParentWord, Work } from "./plan.ts";
+import type { CrowdPlan, Work } from "./plan.ts";
 import { Tally } from "./tally.ts";
 
 // A process of its own with many people in it: `fork`ed with a CrowdPlan as its first message.
@@ -10,7 +11,7 @@ import { Tally } from "./tally.ts";
 /** Connections that are opened at once. */
 const AT_ONCE = 50;
 
-class Crowd {
+class Crowd implements RunningCrowd {
   readonly people: readonly Person[];
   readonly tally = new Tally();
   readonly #away: Person[];
@@ -26,7 +27,7 @@ class Crowd {
     }, limits.idleMs / 3).unref();
   }
 
-  connect(): Promise<void> {
+  enter(): Promise<void> {
     const away = new Set(this.#away);
     return each(
       this.people.filter((person) => !away.has(person)),
@@ -34,19 +35,30 @@ class Crowd {
     );
   }
 
-  arrive(count: number): Promise<void> {
+  async act(word: Parameters<RunningCrowd["act"]>[0]): Promise<void> {
+    switch (word.kind) {
+      case "arrive":
+        return this.#arrive(word.count);
+      case "storm":
+        return this.#all((person) => person.comeAgain());
+      case "catch-up":
+        return this.#all((person) => person.catchUp());
+      case "meet":
+      case "read":
+      case "close":
+      case "sign-in":
+      case "leave-for-good":
+        throw new Error(`${word.kind} is for clients`);
+      default:
+        word satisfies never;
+    }
+  }
+
+  #arrive(count: number): Promise<void> {
     return each(this.#away.splice(0, count), async (person) => {
       await person.connect();
       await person.catchUp();
     });
-  }
-
-  async storm(): Promise<void> {
-    await Promise.all(this.#connected().map((person) => person.comeAgain()));
-  }
-
-  async catchUp(): Promise<void> {
-    await Promise.all(this.#connected().map((person) => person.catchUp()));
   }
 
   begin(work: Work): void {
@@ -70,6 +82,14 @@ class Crowd {
     this.#pacing.stop();
   }
 
+  async leave(): Promise<void> {
+    for (const person of this.people) person.close();
+  }
+
+  async #all(act: (person: Person) => Promise<void>): Promise<void> {
+    await Promise.all(this.#connected().map(act));
+  }
+
   #connected(): Person[] {
     return this.people.filter(({ isConnected }) => isConnected);
   }
@@ -84,46 +104,4 @@ async function each(people: readonly Person[], act: (person: Person) => Promise<
   );
 }
 
-let crowd: Crowd | undefined;
-const tell = (word: CrowdWord) => process.send!(word);
-const tellWhenDone = (work: Promise<void>): void =>
-  void work.then(
-    () => tell({ kind: "done" }),
-    (error: unknown) => tell({ kind: "failed", reason: error instanceof Error ? error.message : String(error) }),
-  );
-process.on("message", (word: ParentWord) => {
-  switch (word.kind) {
-    case "plan":
-      crowd = new Crowd(word.plan as CrowdPlan);
-      return tellWhenDone(crowd.connect());
-    case "arrive":
-      return tellWhenDone(crowd!.arrive(word.count));
-    case "storm":
-      return tellWhenDone(crowd!.storm());
-    case "catch-up":
-      return tellWhenDone(crowd!.catchUp());
-    case "begin":
-      return crowd!.begin(word.work);
-    case "stop":
-      return crowd!.stop();
-    case "report":
-      tell(crowd!.tally.report());
-      return;
-    case "end":
-      crowd!.stop();
-      for (const person of crowd!.people) person.close();
-      process.disconnect?.();
-      return;
-    case "meet":
-    case "read":
-    case "close":
-    case "sign-in":
-    case "leave-for-good":
-      throw new Error(`${word.kind} is for clients`);
-    default:
-      word satisfies never;
-  }
-});
-// Ctrl-C reaches all processes of a terminal: who started this one ends it.
-process.on("SIGINT", () => undefined);
-process.on("disconnect", () => process.exit());
+serveCrowd((plan: CrowdPlan) => new Crowd(plan));

@@ -4,20 +4,12 @@ import type { CrowdPlan, CrowdReport, CrowdWord, EncryptedPlan, ParentWord, Serv
 import { crowdProgram, encryptedCrowdProgram } from "./programs.ts";
 
 /** What all crowds together did since they began; latencies since the last look, in microseconds. */
-export interface CrowdCounts {
-  readonly sent: number;
-  readonly acked: number;
-  readonly delivered: number;
-  readonly bytesUp: number;
-  readonly bytesDown: number;
-  readonly lost: number;
+export interface CrowdCounts extends Omit<CrowdReport, "kind" | "latency" | "ackLatency" | "backLatency" | "ackedIn" | "servers"> {
   readonly latency: Histogram;
   readonly ackLatency: Histogram;
   readonly backLatency: Histogram;
   readonly ackedIn: ReadonlyMap<string, number>;
   readonly servers: ReadonlyMap<string, ServerShare>;
-  readonly faults: readonly string[];
-  readonly cpuMs: number;
 }
 
 /** People in processes of their own. */

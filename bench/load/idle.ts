@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { cpuPer, type Run, serversOf } from "./messages.ts";
+import { cpuPer, look, type Run, serversOf } from "./messages.ts";
 import type { RunResult } from "./result.ts";
-import { readCpu, readMemory } from "./system.ts";
+import { readMemory } from "./system.ts";
 
 const STEPS = 5;
 /** Until what was needed for connecting is given back, as far as it is. */
@@ -16,16 +16,16 @@ export async function runIdle(run: Run): Promise<RunResult[]> {
     const bytes = readMemory(processes);
     if (bytes !== undefined) steps.push([connections, bytes]);
   };
-  const from = { counts: await crowds.counts(), cpu: readCpu(processes), at: performance.now() };
+  const from = await look(run);
   for (let step = 1; step <= STEPS; step++) {
     await crowds.arrive(Math.ceil(scenario.people / STEPS));
     const open = [...(await crowds.counts()).servers.values()].reduce((sum, { connections }) => sum + connections, 0);
     show(`${name}: ${open.toLocaleString("en-GB")} of ${scenario.people.toLocaleString("en-GB")} sockets`);
     await memory(open);
   }
-  const opened = { counts: await crowds.counts(), cpu: readCpu(processes), at: performance.now() };
+  const opened = await look(run);
   await wait(1_000 * scenario.seconds, undefined, { signal });
-  const to = { counts: await crowds.counts(), cpu: readCpu(processes), at: performance.now() };
+  const to = await look(run);
   const servers = serversOf(run, to.counts);
   const open = servers.reduce((sum, { connections }) => sum + connections, 0);
   const idleMs = to.cpu.chatServers === undefined ? undefined : to.cpu.chatServers - opened.cpu.chatServers!;

@@ -27,13 +27,13 @@ export interface Run {
 }
 
 /** A look at everything. */
-interface Look {
+export interface Look {
   readonly at: number;
   readonly counts: CrowdCounts;
   readonly cpu: CpuReading;
 }
 
-async function look({ crowds, processes }: Run): Promise<Look> {
+export async function look({ crowds, processes }: Run): Promise<Look> {
   return { counts: await crowds.counts(), cpu: readCpu(processes), at: performance.now() };
 }
 

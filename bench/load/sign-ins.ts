@@ -1,8 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { limits } from "@fastchat/protocol";
-import { cpuPer, latencyOf, type Run, unseen } from "./messages.ts";
+import { cpuPer, latencyOf, look, type Run, unseen } from "./messages.ts";
 import type { RunResult } from "./result.ts";
-import { type CpuReading, readCpu } from "./system.ts";
+import type { CpuReading } from "./system.ts";
 
 /** Of each; a gateway takes `limits.signInsPerMinutePerAddress` of all. */
 const TIMES = 4;
@@ -19,16 +19,15 @@ const SETTLE_MS = 3_000;
  * part is: what the system needs meanwhile without anybody is taken away from their cost.
  */
 export async function runSignIns(run: Run): Promise<RunResult[]> {
-  const { scenario, crowds, processes, name, show, signal } = run;
-  const look = async () => ({ counts: await crowds.counts(), cpu: readCpu(processes), at: performance.now() });
+  const { scenario, crowds, name, show, signal } = run;
   await crowds.tell("close");
   await wait(SETTLE_MS, undefined, { signal });
-  const idle = await look();
+  const idle = await look(run);
   await wait(IDLE_MS, undefined, { signal });
-  const before = await look();
+  const before = await look(run);
   show(`${name}: ${scenario.people} people sign in, ${TIMES} times each`);
   await crowds.signIn(TIMES);
-  const after = await look();
+  const after = await look(run);
   const share = (after.at - before.at) / (before.at - idle.at);
   const shifted = { ...before, cpu: without(idle.cpu, before.cpu, share) };
   const signIns = after.counts.acked - before.counts.acked;
