@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { type AccountId, idBytes } from "@fastchat/protocol";
 import { type AccountPresence, AccountPresenceSchema, PresenceSchema } from "@fastchat/protocol/wire/frames";
 import { type Log, reasonOf } from "../events.ts";
+import { Gathered } from "../gathered.ts";
 import type { Database } from "../store/database.ts";
 import { type PresenceOf, readPresence } from "../store/servers.ts";
 import type { Session } from "./session.ts";
@@ -15,12 +16,12 @@ export class PresenceBoard {
   readonly #database: Database;
   readonly #log: Log;
   readonly #watchers = new Map<AccountId, Set<Session>>();
-  readonly #changed = new Set<AccountId>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #changed: Gathered<AccountId>;
 
   constructor(database: Database, log: Log) {
     this.#database = database;
     this.#log = log;
+    this.#changed = new Gathered({ waitMs: GATHER_MS, act: (accounts) => this.#tell([...new Set(accounts)]) });
   }
 
   /** Replaces what the session watched. */
@@ -45,12 +46,7 @@ export class PresenceBoard {
 
   /** Somebody came or went, here or elsewhere. */
   changed(account: AccountId): void {
-    if (!this.#watchers.has(account)) return;
-    this.#changed.add(account);
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      void this.#tell();
-    }, GATHER_MS);
+    if (this.#watchers.has(account)) this.#changed.add(account);
   }
 
   /** Word of some changes may have been lost, or a server is gone with all its people. */
@@ -59,13 +55,11 @@ export class PresenceBoard {
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#changed.stop();
     this.#watchers.clear();
   }
 
-  async #tell(): Promise<void> {
-    const accounts = [...this.#changed];
-    this.#changed.clear();
+  async #tell(accounts: readonly AccountId[]): Promise<void> {
     let presences: PresenceOf[];
     try {
       presences = await readPresence(this.#database, accounts);

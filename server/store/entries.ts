@@ -3,7 +3,7 @@ import { type AccountId, type ConversationId, conversationId, idBytes, limits } 
 import { entryHash } from "@fastchat/protocol/seal";
 import { EntrySchema, ErasedSchema, SealedMessageSchema } from "@fastchat/protocol/wire/conversation";
 import type { Database } from "./database.ts";
-import { PACKED, type PackedEntries, unpackEntries } from "./packed-entries.ts";
+import { pageOf, type PackedEntries, unpackEntries } from "./packed-entries.ts";
 
 /**
  * How the table tells what a body is; the order of the fields of `Entry.body`. Last a message that its author withdrew: the body is there until it
@@ -29,23 +29,14 @@ export function erasedBody({ sequence, time, account, device, body }: StoredEntr
   return toBinary(ErasedSchema, create(ErasedSchema, { entryHash: hash! }));
 }
 
-// One walk along the primary key, which ends at the limit: the sum over the rows so far needs no row behind. Lengths of bodies that lie outside
-// the row are known without reading them.
-const PAGE = (direction: "after" | "before") => {
-  const [range, order, next] =
-    direction === "after" ? ["sequence > $2 AND sequence <= $5", "ASC", "$2 + 1"] : ["sequence < $2", "DESC", "$2 - 1"];
-  return `
-  SELECT ${PACKED} FROM (
-    SELECT sequence, time, account, device, kind, body,
-      sum(octet_length(body) + 100) OVER (ORDER BY sequence ${order} ROWS UNBOUNDED PRECEDING) AS bytes
-    FROM entry WHERE conversation = $1 AND ${range}
-    ORDER BY sequence ${order} LIMIT $3
-  ) AS page
-  WHERE bytes <= $4 OR sequence = ${next}`;
-};
-
-const AFTER = PAGE("after");
-const BEFORE = PAGE("before");
+const AFTER = pageOf({
+  where: "conversation = $1 AND sequence > $2 AND sequence <= $5",
+  order: "ASC",
+  first: "$2 + 1",
+  limit: "$3",
+  bytes: "$4",
+});
+const BEFORE = pageOf({ where: "conversation = $1 AND sequence < $2", order: "DESC", first: "$2 - 1", limit: "$3", bytes: "$4" });
 
 export interface PageBounds {
   /** Entries; default and at most `limits.entriesPerPage`. */

@@ -1,7 +1,7 @@
 import { type ConversationId, limits } from "@fastchat/protocol";
 import type { Database } from "./database.ts";
 import type { StoredEntry } from "./entries.ts";
-import { PACKED, type PackedEntries, unpackEntries } from "./packed-entries.ts";
+import { pageOf, type PackedEntries, unpackEntries } from "./packed-entries.ts";
 
 interface Asked {
   readonly conversation: ConversationId;
@@ -13,15 +13,13 @@ interface Asked {
 const AFTER = `
   SELECT (asked.place - 1)::integer AS place, e.*
   FROM unnest($1::bytea[], $2::bigint[]) WITH ORDINALITY AS asked (conversation, after, place)
-  CROSS JOIN LATERAL (
-    SELECT ${PACKED} FROM (
-      SELECT sequence, time, account, device, kind, body,
-        sum(octet_length(body) + 100) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING) AS bytes
-      FROM entry WHERE conversation = asked.conversation AND sequence > asked.after
-      ORDER BY sequence LIMIT $3
-    ) AS page
-    WHERE bytes <= $4 OR sequence = asked.after + 1
-  ) e`;
+  CROSS JOIN LATERAL (${pageOf({
+    where: "conversation = asked.conversation AND sequence > asked.after",
+    order: "ASC",
+    first: "asked.after + 1",
+    limit: "$3",
+    bytes: "$4",
+  })}) e`;
 
 /** Conversations that one statement reads. */
 const MOST_TOGETHER = 128;

@@ -1,13 +1,31 @@
 import type { StoredEntry } from "./entries.ts";
 
 /**
- * What a query selects of `page`, consecutive entries of one log: all of them in one row of few values. A row and a value each cost both sides more
- * than the bytes of a short message. Authors' ids have 32 bytes.
+ * A query for one page: consecutive entries of one log, all of them in one row of few values, since a row and a value each cost both sides more than the
+ * bytes of a short message. One walk along the primary key, which ends at the limit: the sum over the rows so far needs no row behind. Lengths of bodies
+ * that lie outside the row are known without reading them. Authors' ids have 32 bytes.
+ *
+ * All are SQL. @param where conversation and range @param order of the walk, ASC or DESC @param first sequence number that is in it whatever its size
+ * @param limit most entries @param bytes most of them together
  */
-export const PACKED = `
-  min(sequence) AS first,
-  string_agg(int8send(time) || int2send(kind) || int4send(octet_length(body)) || account || device, ''::bytea ORDER BY sequence) AS heads,
-  string_agg(body, ''::bytea ORDER BY sequence) AS bodies`;
+export const pageOf = (page: {
+  readonly where: string;
+  readonly order: "ASC" | "DESC";
+  readonly first: string;
+  readonly limit: string;
+  readonly bytes: string;
+}): string => `
+  SELECT
+    min(sequence) AS first,
+    string_agg(int8send(time) || int2send(kind) || int4send(octet_length(body)) || account || device, ''::bytea ORDER BY sequence) AS heads,
+    string_agg(body, ''::bytea ORDER BY sequence) AS bodies
+  FROM (
+    SELECT sequence, time, account, device, kind, body,
+      sum(octet_length(body) + 100) OVER (ORDER BY sequence ${page.order} ROWS UNBOUNDED PRECEDING) AS bytes
+    FROM entry WHERE ${page.where}
+    ORDER BY sequence ${page.order} LIMIT ${page.limit}
+  ) AS page
+  WHERE bytes <= ${page.bytes} OR sequence = ${page.first}`;
 
 /** A row of that; all are null where the page is empty. */
 export interface PackedEntries {
