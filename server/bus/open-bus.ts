@@ -1,14 +1,9 @@
 import { createHmac } from "node:crypto";
-import { setTimeout as wait } from "node:timers/promises";
-import { ConfigError } from "../config.ts";
 import { type Log, reasonOf } from "../events.ts";
+import { untilDone } from "../patience.ts";
 import type { Database } from "../store/database.ts";
 import type { Bus, BusPlace, NatsPlace } from "./bus.ts";
 import { openNotifyBus } from "./bus-notify.ts";
-
-/** How long a NATS that does not answer is waited for. */
-const PATIENCE_MS = 20_000;
-const AGAIN_MS = 250;
 
 export interface BusOptions {
   readonly place: BusPlace;
@@ -20,23 +15,16 @@ export interface BusOptions {
 }
 
 /** Throws ConfigError with one sentence where it is refused or nobody answers in time. */
-export async function openBus({ place, database, log, patienceMs = PATIENCE_MS }: BusOptions): Promise<Bus> {
+export async function openBus({ place, database, log, patienceMs }: BusOptions): Promise<Bus> {
   if (place.kind === "notify") return openNotifyBus({ url: database.url, log });
   const subject = await hintsSubject(database);
   const { openNatsBus } = await import("./bus-nats.ts");
-  const until = performance.now() + patienceMs;
-  for (;;) {
-    try {
-      return await openNatsBus({ place, subject, log });
-    } catch (error) {
-      if (error instanceof ConfigError) throw error;
-      const refusal = refusalOf(error, subject);
-      if (refusal !== undefined) throw new ConfigError(refusal);
-      if (performance.now() > until) throw new ConfigError(`NATS does not answer at ${addresses(place)}: ${reasonOf(error)}.`);
-      log.event("debug", "bus-interrupted", { reason: reasonOf(error) });
-      await wait(AGAIN_MS);
-    }
-  }
+  return untilDone(() => openNatsBus({ place, subject, log }), {
+    patienceMs,
+    refusal: (error) => refusalOf(error, subject),
+    late: (error) => `NATS does not answer at ${addresses(place)}: ${reasonOf(error)}.`,
+    onFailure: (error) => log.event("debug", "bus-interrupted", { reason: reasonOf(error) }),
+  });
 }
 
 /** Several FastChats may share a NATS: each has a subject of its own, which nobody guesses who has not its database. */

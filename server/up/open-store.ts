@@ -1,8 +1,8 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { Bus, BusPlace } from "../bus/bus.ts";
 import { openBus } from "../bus/open-bus.ts";
 import { type Config, ConfigError } from "../config.ts";
 import { type Log, reasonOf } from "../events.ts";
+import { untilDone } from "../patience.ts";
 import { type Database, failureOf, openDatabase } from "../store/database.ts";
 import { migrate } from "../store/migrate.ts";
 import { readDatabaseState } from "./state-file.ts";
@@ -11,10 +11,6 @@ export interface OpenedStore extends AsyncDisposable {
   readonly database: Database;
   readonly bus: Bus;
 }
-
-/** How long a database that does not answer is waited for. */
-const PATIENCE_MS = 20_000;
-const AGAIN_MS = 250;
 
 /** The database that a role uses: DATABASE_URL, or that of the `up` which runs on the same data folder. Throws ConfigError. */
 export async function findDatabaseUrl(config: Config): Promise<string> {
@@ -40,20 +36,12 @@ export async function openStore(url: string, place: BusPlace, log: Log): Promise
 
 /** Brings the database to this version's tables, waiting for it while it starts. Throws ConfigError. */
 export async function migrateInTime(url: string, log: Log): Promise<void> {
-  const until = performance.now() + PATIENCE_MS;
-  for (;;) {
-    try {
-      const result = await migrate(url);
-      if (result.kind === "newer") throw new ConfigError(result.sentence);
-      if (result.from !== result.to) log.event("info", "database-migrated", { from: result.from, to: result.to });
-      return;
-    } catch (error) {
-      // What the database itself refuses (password, rights) will not change by waiting.
-      if (error instanceof ConfigError) throw error;
-      if (failureOf(error).kind === "refused") throw new ConfigError(`The database refuses: ${reasonOf(error)}.`);
-      if (performance.now() > until) throw new ConfigError(`The database does not answer: ${reasonOf(error)}.`);
-      log.event("debug", "database-connection-lost", { reason: reasonOf(error) });
-      await wait(AGAIN_MS);
-    }
-  }
+  const result = await untilDone(() => migrate(url), {
+    // What the database itself refuses (password, rights) will not change by waiting.
+    refusal: (error) => (failureOf(error).kind === "refused" ? `The database refuses: ${reasonOf(error)}.` : undefined),
+    late: (error) => `The database does not answer: ${reasonOf(error)}.`,
+    onFailure: (error) => log.event("debug", "database-connection-lost", { reason: reasonOf(error) }),
+  });
+  if (result.kind === "newer") throw new ConfigError(result.sentence);
+  if (result.from !== result.to) log.event("info", "database-migrated", { from: result.from, to: result.to });
 }
