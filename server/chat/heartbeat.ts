@@ -11,7 +11,6 @@ import {
   readRegistry,
   type Registry,
 } from "../store/servers.ts";
-import { forgetSignInAttempts } from "../store/sign-in-attempts.ts";
 import type { ChatContext } from "./context.ts";
 import { endShutOut } from "./shut-out.ts";
 
@@ -77,7 +76,6 @@ export class Heart {
       // Beside the beat, which must not be late for it; what fails is told by the next one.
       void seeDevices(database, delivery.devices(), limits.deviceSeenEveryMs).catch(() => undefined);
       await forgetDeadServers(database);
-      await forgetSignInAttempts(database);
     } catch (error) {
       log.event("warn", "heartbeat-failed", { reason: reasonOf(error) });
     }

@@ -9,9 +9,8 @@ import { sessions } from "./migrations/0006-sessions.ts";
 import { receiptKey } from "./migrations/0007-receipt-key.ts";
 import { blobs } from "./migrations/0008-blobs.ts";
 import { withdrawals } from "./migrations/0009-withdrawals.ts";
-import { signInAttempts } from "./migrations/0010-sign-in-attempts.ts";
-import { severalServers } from "./migrations/0011-several-servers.ts";
-import { appendTogether } from "./migrations/0012-append-together.ts";
+import { severalServers } from "./migrations/0010-several-servers.ts";
+import { appendTogether } from "./migrations/0011-append-together.ts";
 
 /** In order; a migration that was released is never changed. */
 const migrations: readonly { readonly name: string; readonly statements: string }[] = [
@@ -24,7 +23,6 @@ const migrations: readonly { readonly name: string; readonly statements: string 
   { name: "receipt-key", statements: receiptKey },
   { name: "blobs", statements: blobs },
   { name: "withdrawals", statements: withdrawals },
-  { name: "sign-in-attempts", statements: signInAttempts },
   { name: "several-servers", statements: severalServers },
   { name: "append-together", statements: appendTogether },
 ];

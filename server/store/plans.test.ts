@@ -9,7 +9,7 @@ import { TestInstallation } from "../test-installation.ts";
 
 const SMALL = new Set(["chat_server", "installation", "migration", "setting"]);
 /** What divides a table: of all its indexes that are used one condition names such a column. */
-const DIVIDES = /\b(conversation|account|device|hash|name|run|blob|server)\b/u;
+const DIVIDES = /\b(conversation|account|device|hash|name|key|run|blob|server)\b/u;
 const ROWS = 20_000;
 
 let installation: TestInstallation;

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { limits } from "@fastchat/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { forgetSignInAttempts, giveBackSignInAttempt, type SignInAttempt, takeSignInAttempt } from "./sign-in-attempts.ts";
+import { giveBackSignInAttempt, type SignInAttempt, takeSignInAttempt } from "./sign-in-attempts.ts";
+import { forgetFullBuckets } from "./shared-rate.ts";
 import { type OpenTestDatabase, TestDatabase } from "./test-database.ts";
 
 let opened: OpenTestDatabase;
@@ -19,8 +20,7 @@ const count = async (attempts: readonly SignInAttempt[]) => {
   return { taken: of("taken"), late: of("taken-late"), refused: of("refused") };
 };
 /** As if so much time had passed. */
-const pass = (ms: number) =>
-  opened.database.pool.query("UPDATE sign_in_attempt SET full_at = full_at - $1 * interval '1 millisecond'", [ms]);
+const pass = (ms: number) => opened.database.pool.query("UPDATE rate SET full_at = full_at - $1 * interval '1 millisecond'", [ms]);
 
 test("[W5] of many at once from one place as many are taken as there may be, and one is more a while later", async () => {
   const attempt = { name: "anna", who: somewhere() };
@@ -54,10 +54,10 @@ test("what is given back is there again, and never more than there may be; what 
   }
   for (let times = 0; times < EACH; times++) await giveBackSignInAttempt(opened.database, attempt);
   expect(await count(Array.from({ length: 2 * EACH }, () => attempt))).toEqual({ taken: EACH, late: 0, refused: EACH });
-  const rows = async () => (await opened.database.pool.query("SELECT FROM sign_in_attempt WHERE name = 'carl'")).rowCount;
-  await forgetSignInAttempts(opened.database);
+  const rows = async () => (await opened.database.pool.query("SELECT FROM rate WHERE key LIKE 'sign-in carl%'")).rowCount;
+  await forgetFullBuckets(opened.database);
   expect(await rows()).toBe(2);
   await pass(60_000);
-  await forgetSignInAttempts(opened.database);
+  await forgetFullBuckets(opened.database);
   expect(await rows()).toBe(0);
 });

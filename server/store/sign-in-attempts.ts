@@ -1,11 +1,10 @@
 import { limits } from "@fastchat/protocol";
-import { sql } from "kysely";
 import type { Database } from "./database.ts";
 
 /** Somebody tries to sign in as this name, from there. */
 export interface SignInAttempt {
   readonly name: string;
-  /** Of a fixed length, and not empty. */
+  /** Of a fixed length. */
   readonly who: Uint8Array;
 }
 
@@ -23,41 +22,42 @@ const FROM_ANYWHERE = perMinute(limits.signInsPerMinutePerName);
 
 const ms = (count: number): string => `interval '${count} milliseconds'`;
 const takeOf = ({ most, returnsMs }: typeof FROM_THERE): string => `
-  ON CONFLICT (name, who) DO UPDATE SET full_at = GREATEST(attempt.full_at, clock_timestamp()) + ${ms(returnsMs)}
+  ON CONFLICT (key) DO UPDATE SET full_at = GREATEST(attempt.full_at, clock_timestamp()) + ${ms(returnsMs)}
   WHERE attempt.full_at < clock_timestamp() + ${ms((most - 1) * returnsMs)}
-  RETURNING name`;
+  RETURNING key`;
 
 /** Prepared, as this stands in the way of every sign-in: planning it takes longer than running it. */
 const take = {
   name: "take-sign-in-attempt",
   text: `
     WITH there AS (
-      INSERT INTO sign_in_attempt AS attempt (name, who, full_at)
-      VALUES ($1, $2, clock_timestamp() + ${ms(FROM_THERE.returnsMs)}) ${takeOf(FROM_THERE)}
+      INSERT INTO rate AS attempt (key, full_at)
+      VALUES ($1, clock_timestamp() + ${ms(FROM_THERE.returnsMs)}) ${takeOf(FROM_THERE)}
     ), anywhere AS (
-      INSERT INTO sign_in_attempt AS attempt (name, who, full_at)
-      SELECT name, '', clock_timestamp() + ${ms(FROM_ANYWHERE.returnsMs)} FROM there ${takeOf(FROM_ANYWHERE)}
+      INSERT INTO rate AS attempt (key, full_at)
+      SELECT $2, clock_timestamp() + ${ms(FROM_ANYWHERE.returnsMs)} FROM there ${takeOf(FROM_ANYWHERE)}
     )
     SELECT EXISTS (SELECT FROM there) AS taken, NOT EXISTS (SELECT FROM anywhere) AS late, (
-      SELECT extract(epoch FROM full_at - clock_timestamp())::float8 * 1000 FROM sign_in_attempt WHERE name = $1 AND who = $2
+      SELECT extract(epoch FROM full_at - clock_timestamp())::float8 * 1000 FROM rate WHERE key = $1
     ) AS wait_ms`,
 };
 
 const giveBack = {
   name: "give-back-sign-in-attempt",
   text: `
-    UPDATE sign_in_attempt SET full_at = full_at - CASE who WHEN '' THEN ${ms(FROM_ANYWHERE.returnsMs)} ELSE ${ms(FROM_THERE.returnsMs)} END
-    WHERE name = $1 AND who IN ('', $2)`,
+    UPDATE rate SET full_at = full_at - CASE key WHEN $1 THEN ${ms(FROM_THERE.returnsMs)} ELSE ${ms(FROM_ANYWHERE.returnsMs)} END
+    WHERE key IN ($1, $2)`,
 };
 
-const values = ({ name, who }: SignInAttempt) => [name, Buffer.from(who)];
+/** From there, and from anywhere. */
+const keysOf = ({ name, who }: SignInAttempt) => [`sign-in ${name} ${Buffer.from(who).toString("hex")}`, `sign-in ${name}`];
 
 /**
  * Takes one, if there is one, by the database's clock: of two gateways that ask at once the second waits for the first's row and sees it. Each count
  * is one time (the generic cell rate algorithm): it is full at `full_at`, and allows an attempt while that is less than all but one of them away.
  */
 export async function takeSignInAttempt({ pool }: Database, attempt: SignInAttempt): Promise<TakenAttempt> {
-  const { rows } = await pool.query<{ taken: boolean; late: boolean; wait_ms: number | null }>({ ...take, values: values(attempt) });
+  const { rows } = await pool.query<{ taken: boolean; late: boolean; wait_ms: number | null }>({ ...take, values: keysOf(attempt) });
   const { taken, late, wait_ms: waitMs } = rows[0]!;
   if (taken) return { kind: late ? "taken-late" : "taken" };
   // Where the row came only now, somebody else has taken it in this moment.
@@ -66,13 +66,5 @@ export async function takeSignInAttempt({ pool }: Database, attempt: SignInAttem
 
 /** It was no guess. */
 export async function giveBackSignInAttempt({ pool }: Database, attempt: SignInAttempt): Promise<void> {
-  await pool.query({ ...giveBack, values: values(attempt) });
-}
-
-/** Removes counts that are full again. */
-export async function forgetSignInAttempts({ query }: Database): Promise<void> {
-  await query
-    .deleteFrom("sign_in_attempt")
-    .where("full_at", "<", sql<Date>`clock_timestamp()`)
-    .execute();
+  await pool.query({ ...giveBack, values: keysOf(attempt) });
 }

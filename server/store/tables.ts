@@ -117,7 +117,6 @@ export interface Tables {
   };
   ticket: { hash: Uint8Array; device: Uint8Array; account: Uint8Array; server: string; expires: Date };
   presence: { account: Uint8Array; run: string };
-  sign_in_attempt: { name: string; who: Uint8Array; full_at: Date };
   setting: { name: string; value: string };
   rate: { key: string; full_at: Date };
 }
