@@ -1,4 +1,4 @@
-import { OptionError, readConfig } from "../config.ts";
+import { readConfig } from "../config.ts";
 import { silentLog } from "../events.ts";
 import { isStrategyName, strategies, type StrategyName, strategyNames } from "../gateway/strategies.ts";
 import { openDatabase } from "../store/database.ts";
@@ -33,8 +33,8 @@ export interface StrategyReport {
 /** For whoever runs an installation, beside its running processes: how gateways choose chat servers. */
 export interface StrategyAdmin extends AsyncDisposable {
   look(): Promise<StrategyReport>;
-  /** From the next ticket on, at all gateways. Throws OptionError for what is no strategy. */
-  choose(name: string): Promise<void>;
+  /** From the next ticket on, at all gateways. False: that is no strategy. */
+  choose(name: string): Promise<boolean>;
   /** What FASTCHAT_STRATEGY says counts again. */
   forget(): Promise<void>;
 }
@@ -62,8 +62,9 @@ export async function openStrategyAdmin(folder?: string): Promise<StrategyAdmin>
       };
     },
     async choose(name) {
-      if (!isStrategyName(name)) throw new OptionError(`There is no strategy "${name}"; it can be ${strategyNames.join(", ")}.`);
+      if (!isStrategyName(name)) return false;
       await writeSetting(database, STRATEGY, name);
+      return true;
     },
     forget: () => forgetSetting(database, STRATEGY),
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),

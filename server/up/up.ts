@@ -6,7 +6,7 @@ import { startPostgres } from "../postgres/index.ts";
 import { inWords, openLog } from "../events.ts";
 import { Child, type ChildMessage } from "./children.ts";
 import { untilEnd } from "./lifetime.ts";
-import { openStore } from "./open-store.ts";
+import { migrateInTime, openStore } from "./open-store.ts";
 import { checkSocketUrl, type RoleOptions, say } from "./role.ts";
 import { removeStates, writeDatabaseState, writeUpState } from "./state-file.ts";
 
@@ -61,8 +61,11 @@ export async function runUp(options: UpOptions): Promise<void> {
     }
     // Here and not only in the children: one sentence and an end, rather than children that end again and again.
     const log = openLog({ level: config.logLevel === "info" ? "warn" : config.logLevel, role: "up" });
-    await (await openStore(url, config.bus, log))[Symbol.asyncDispose]();
-    if (config.bus.kind === "nats") say("Servers tell each other of messages through the NATS of NATS_URL");
+    await migrateInTime(url, log);
+    if (config.bus.kind === "nats") {
+      await (await openStore(url, config.bus, log))[Symbol.asyncDispose]();
+      say("Servers tell each other of messages through the NATS of NATS_URL");
+    }
     stack.defer(() => removeStates(dataFolder));
     await writeDatabaseState(dataFolder, { url, pid: process.pid });
   } catch (error) {

@@ -38,10 +38,9 @@ export const strategy = command({
 });
 
 async function choose(admin: Admin, name: string): Promise<void> {
+  if (await admin.choose(name)) return;
   const { meanings } = await admin.look();
-  if (!meanings.some((each) => each.name === name))
-    throw usage(`"${safeLine(name)}" is no strategy: write one of ${meanings.map((each) => each.name).join(", ")}.`);
-  await admin.choose(name);
+  throw usage(`"${safeLine(name)}" is no strategy: write one of ${meanings.map((each) => each.name).join(", ")}.`);
 }
 
 const strategyObject = ({ strategy: name, by, environment, servers }: Report) => ({
