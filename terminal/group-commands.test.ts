@@ -266,10 +266,11 @@ test("tail and wait show the group; what is muted still arrives", async () => {
   await using tailing = start(as("bob", "tail"));
   await json(as("alice", "send", group, "one"));
   await expect.poll(() => tailing.output).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d \[Follow \)me\(\] alice: one$/mu);
+  // What was shown is read, also when it ends at that moment.
   tailing.kill("SIGTERM");
   await tailing.ended;
   const [conversation] = (await json(as("bob", "conversations"))).filter((each) => `group:${String(each["conversation"])}` === group);
-  expect(conversation).toMatchObject({ with: "Follow ]me[", kind: "group", mute: "except-mentions" });
+  expect(conversation).toMatchObject({ with: "Follow ]me[", kind: "group", mute: "except-mentions", unread: 0 });
   const waiting = json(as("bob", "wait", "--from", group, "--timeout", "20s"));
   await json(as("carol", "send", group, "two"));
   expect(await waiting).toMatchObject([{ with: "Follow ]me[", kind: "group", from: "carol", text: "two" }]);

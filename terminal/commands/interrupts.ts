@@ -14,3 +14,24 @@ export function interrupts(so: string): { readonly signal: AbortSignal } & Dispo
     },
   };
 }
+
+/**
+ * The same for what only follows: what was shown is noted first, then the process ends by that signal, as whoever sent it expects (which is
+ * why it is disposed last). A second one ends it at once.
+ */
+export function endsGently(): { readonly signal: AbortSignal } & Disposable {
+  const end = new AbortController();
+  let by: NodeJS.Signals | undefined;
+  const note = (signal: NodeJS.Signals): void => {
+    by = signal;
+    end.abort();
+  };
+  for (const signal of ENDINGS) process.once(signal, note);
+  return {
+    signal: end.signal,
+    [Symbol.dispose]: () => {
+      for (const signal of ENDINGS) process.off(signal, note);
+      if (by !== undefined) process.kill(process.pid, by);
+    },
+  };
+}

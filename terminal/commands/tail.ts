@@ -6,6 +6,7 @@ import { isBlocked, remarkBlocked } from "./blocked.ts";
 import { markRead } from "./catch-up.ts";
 import { command } from "./command.ts";
 import { conversationWith } from "./destination.ts";
+import { endsGently } from "./interrupts.ts";
 import { itemsAfter } from "./pages.ts";
 import { deletedLine, deletedObject, itemLine, itemObject, safeNameOf } from "./shapes.ts";
 import { watchRequests } from "./waiting-requests.ts";
@@ -25,6 +26,8 @@ export const tail = command({
     peek: { type: "boolean", description: "Do not mark them as read" },
   },
   async run({ config, output, place }, args) {
+    // Until it follows, the process ends at once.
+    using last = new DisposableStack();
     const { client } = await openSignedIn(config, place);
     await using _ = client;
     await using _warnings = await showWarnings(client, output);
@@ -34,7 +37,7 @@ export const tail = command({
     const shows = (item: ChatItem): boolean => item.kind === "message" && (!item.mine || args.own === true);
     using waiting = new DisposableStack();
     if (only === undefined) waiting.use(await watchRequests(client, output));
-    await follow(client, output, { only, shows, marks: args.peek !== true });
+    await follow(client, output, { only, shows, marks: args.peek !== true, ending: last.use(endsGently()).signal });
   },
 });
 
@@ -43,6 +46,8 @@ interface Follow {
   readonly only: Id | undefined;
   readonly shows: (item: ChatItem) => boolean;
   readonly marks: boolean;
+  /** Somebody wants it to end: what is printed is marked as read first. */
+  readonly ending: AbortSignal;
 }
 
 /** What was there before what is here cannot be had now: nothing is left out, so it is waited for. */
@@ -54,9 +59,9 @@ const isMissing = (): never => {
 
 /**
  * Prints what is behind each conversation's cursor, which begins at what is read, and again whenever something arrives. Events only say
- * that there is more: what is printed is what is stored, in order, each once. Ends with the reader, or with the session.
+ * that there is more: what is printed is what is stored, in order, each once. Ends with the reader, with the session, or when it is told to.
  */
-async function follow(client: Client, output: Output, { only, shows, marks }: Follow): Promise<void> {
+async function follow(client: Client, output: Output, { only, shows, marks, ending }: Follow): Promise<void> {
   const cursors = new Map<Id, number>();
   const dirty = new Set<Id>();
   const listed = new Set<Id>();
@@ -68,6 +73,7 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
     wake.resolve();
   };
   output.closed.addEventListener("abort", stop);
+  ending.addEventListener("abort", stop);
   using _reader = watchReader(stop);
   const waiting = new Set<Id>();
   let again: NodeJS.Timeout | undefined;
@@ -128,10 +134,12 @@ async function follow(client: Client, output: Output, { only, shows, marks }: Fo
         if (shows(item)) await output.print(itemObject(item, conversation), itemLine(item, conversation));
         if (output.closed.aborted) return;
         cursor = item.sequence!;
+        if (done) break;
       }
       // Who waits to be accepted is told nothing.
       if (marks && !conversation.request) await markRead(client, id, cursor);
       cursors.set(id, cursor);
+      if (done) return;
     }
     cursors.set(id, Math.max(cursor, (await client.conversation(id))?.head ?? 0));
     if (only !== undefined) sayWhetherOut(conversation);
