@@ -2,7 +2,7 @@
  * What does a fresh device see, and when? README.md says the method and what came out: `node bench/fresh.ts [messages]`. With PROFILES=folder each
  * client writes a profile of each step there, to be opened in the browser's tools.
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ConversationId } from "@fastchat/protocol";
 import { openBrowserPage, newPassword, signUpPeople, startSystem } from "@fastchat/testing";
@@ -192,6 +192,8 @@ await noise();
 
 async function inBrowser(): Promise<void> {
   await using browser = await openBrowserPage(join(import.meta.dirname, "entries", "fresh.page.ts"), system.gatewayUrl);
+  const profiler = PROFILES === undefined ? undefined : await browser.page.context().newCDPSession(browser.page);
+  await profiler?.send("Profiler.enable");
   type Metered<Name extends keyof PageCalls> = Awaited<ReturnType<PageCalls[Name]>>;
   async function call<Name extends "signIn" | "list" | "readAll">(
     step: string,
@@ -199,8 +201,13 @@ async function inBrowser(): Promise<void> {
     ...given: Parameters<PageCalls[Name]>
   ): Promise<Metered<Name>> {
     const before = usageOf(system);
+    await profiler?.send("Profiler.start");
     const result = (await browser.page.evaluate(`calls.${name}(...${JSON.stringify(given)})`)) as Metered<Name>;
     line(step, result as Phase, usageSince(before, usageOf(system)));
+    if (profiler !== undefined) {
+      const { profile } = await profiler.send("Profiler.stop");
+      writeFileSync(join(PROFILES!, `chromium-${name}.cpuprofile`), JSON.stringify(profile));
+    }
     return result;
   }
   const entered = await call("sign in", "signIn", system.gatewayUrl, "alice", password);

@@ -11,7 +11,7 @@ import type { Heard, Requests } from "./requests.ts";
 import { believableTime } from "./server-words.ts";
 
 /** Conversations that catch up at the same time. */
-const AT_ONCE = 12;
+const AT_ONCE = 30;
 /** How often a quiet connection is asked whether anything was missed. */
 const LOOK_MS = 60_000;
 /** Conversations between two pauses. */

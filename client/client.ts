@@ -239,7 +239,16 @@ class OpenedClient<Place> implements Client {
     { before, limit }: { before?: number; limit: number },
   ): Promise<{ items: readonly ChatItem[]; more: boolean }> {
     await this.#readRequest(id);
-    if (before === undefined && this.#role.kind === "holder") this.#role.holder.look(id);
+    if (this.#role.kind !== "holder") return this.#items(id, { before, limit });
+    const { holder } = this.#role;
+    if (before === undefined) holder.look(id);
+    return holder.first(this.#items(id, { before, limit }));
+  }
+
+  async #items(
+    id: ConversationId,
+    { before, limit }: { readonly before: number | undefined; readonly limit: number },
+  ): Promise<{ items: readonly ChatItem[]; more: boolean }> {
     const wanted = { limit: Math.min(limit, ITEMS_AT_MOST), ...(before !== undefined && { before }) };
     for (;;) {
       const { items, more, missing } = await this.#views.items(id, wanted);

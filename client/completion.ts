@@ -1,8 +1,11 @@
 import { breathe } from "./breathe.ts";
 import type { Conversation } from "./conversation.ts";
+import { pause } from "./pause.ts";
 
 /** Conversations that are completed at the same time. */
 const AT_ONCE = 2;
+/** Whoever just waited for something looks at it, and mostly at more. */
+const UNDISTURBED_MS = 250;
 
 /**
  * What a device that began with the newest page of each conversation does once all those pages are here: it counts what is unread, and
@@ -15,6 +18,7 @@ export class Completion {
   #session: AbortSignal | undefined;
   /** What somebody waits for right now. */
   readonly #urgent = new Set<Promise<unknown>>();
+  #urgentUntil = -Infinity;
 
   constructor(quietly: (work: Promise<unknown>) => void) {
     this.#quietly = quietly;
@@ -34,20 +38,26 @@ export class Completion {
     this.#goOn();
   }
 
-  /** Somebody waits for this: nothing more is begun meanwhile. */
+  /** Somebody waits for this: nothing more is begun meanwhile, and for a moment after it. */
   async first<T>(work: Promise<T>): Promise<T> {
     this.#urgent.add(work);
     try {
       return await work;
     } finally {
       this.#urgent.delete(work);
+      this.#urgentUntil = performance.now() + UNDISTURBED_MS;
     }
   }
 
-  readonly #turn = async (): Promise<void> => {
-    while (this.#urgent.size > 0) await Promise.allSettled(this.#urgent);
+  async #turn(session: AbortSignal): Promise<void> {
+    while (!session.aborted) {
+      await Promise.allSettled(this.#urgent);
+      const undisturbed = this.#urgentUntil - performance.now();
+      if (this.#urgent.size === 0 && undisturbed <= 0) break;
+      await pause(undisturbed, session);
+    }
     await breathe();
-  };
+  }
 
   #goOn(): void {
     while (this.#session?.aborted === false && this.#working.size < AT_ONCE) {
@@ -70,7 +80,7 @@ export class Completion {
 
   async #complete(conversation: Conversation, session: AbortSignal): Promise<void> {
     try {
-      await conversation.complete(session, this.#turn);
+      await conversation.complete(session, () => this.#turn(session));
     } finally {
       this.#working.delete(conversation);
       this.#goOn();

@@ -51,7 +51,7 @@ import type { Entries } from "@fastchat/protocol/wire/frames";
 const WHOLE_LOG_ENTRIES = limits.entriesPerPage;
 /** With which it begins: as many as a screen shows. A shorter log is read from its start. */
 const FIRST_PAGE_ENTRIES = 30;
-/** Older entries that are fetched at once, at least. */
+/** Older entries that are fetched at once, at least; few enough for whoever wants another page not to wait for them. */
 const OLDER_PAGE_ENTRIES = 100;
 /** Of a log that was read from its newest page back, checked between two pauses. */
 const CHECKED_AT_ONCE = limits.entriesPerPage;
@@ -417,7 +417,7 @@ export class Conversation {
   async complete(session: AbortSignal, turn: () => Promise<void>): Promise<void> {
     while (!session.aborted && this.record.high > 0 && this.record.low > 1 && !this.#reachesBack) {
       await turn();
-      if (!(await this.fetchDownTo(Math.max(1, this.record.low - limits.entriesPerPage)))) return;
+      if (!(await this.fetchDownTo(Math.max(1, this.record.low - OLDER_PAGE_ENTRIES)))) return;
     }
     while (!session.aborted && (await this.#lane.run(() => this.#checkFurther()))) await turn();
   }

@@ -642,8 +642,11 @@ export class Holder {
   async fetchDownTo(id: ConversationId, sequence: number): Promise<boolean> {
     const conversation = this.#conversations.get(id);
     if (conversation === undefined || this.#connection.state.kind !== "online") return false;
-    return this.#completion.first(conversation.fetchDownTo(sequence));
+    return this.first(conversation.fetchDownTo(sequence));
   }
+
+  /** Somebody waits for this. */
+  first = <T>(work: Promise<T>): Promise<T> => this.#completion.first(work);
 
   async markRead(id: ConversationId, sequence: number): Promise<void> {
     const conversation = this.#conversations.get(id);

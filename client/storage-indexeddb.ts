@@ -49,30 +49,40 @@ export async function openIndexedDbStorage(profile: string): Promise<Storage> {
   }
   const commits = new GroupCommit(commit);
 
+  let shared: ReturnType<typeof begun> | undefined;
+  const begun = () => database.transaction(STORE, "readonly").store;
+  /** What is read in one turn is read in one transaction: each costs as much as some values. */
+  const reading = () => {
+    if (shared === undefined) {
+      shared = begun();
+      queueMicrotask(() => (shared = undefined));
+    }
+    return shared;
+  };
+
   return {
-    get: (key) => database.get(STORE, key),
+    // Rejects, too, where the storage is closed.
+    get: async (key) => reading().get(key),
 
     async getMany(keys) {
-      const { store } = database.transaction(STORE, "readonly");
+      const store = reading();
       return Promise.all(keys.map((key) => store.get(key)));
     },
 
     async range({ from, to, limit = Infinity, reverse = false }: KeyRange) {
       if (limit <= 0 || from >= to) return [];
-      const bounds = IDBKeyRange.bound(from, to, false, true);
-      if (!reverse) {
-        const { store } = database.transaction(STORE, "readonly");
-        const count = limit === Infinity ? undefined : limit;
-        const [keys, values] = await Promise.all([store.getAllKeys(bounds, count), store.getAll(bounds, count)]);
-        return keys.map((key, index): Item => ({ key, value: values[index]! }));
+      const store = reading();
+      let bounds = IDBKeyRange.bound(from, to, false, true);
+      if (reverse && limit !== Infinity) {
+        // Where the last ones begin: a cursor that gives them one by one costs several times as much.
+        const cursor = await store.openKeyCursor(bounds, "prev");
+        const first = limit === 1 || cursor === null ? cursor : await cursor.advance(limit - 1);
+        if (first !== null) bounds = IDBKeyRange.bound(first.key, to, false, true);
       }
-      const items: Item[] = [];
-      let cursor = await database.transaction(STORE, "readonly").store.openCursor(bounds, "prev");
-      while (cursor !== null && items.length < limit) {
-        items.push({ key: cursor.key, value: cursor.value });
-        cursor = await cursor.continue();
-      }
-      return items;
+      const count = reverse || limit === Infinity ? undefined : limit;
+      const [keys, values] = await Promise.all([store.getAllKeys(bounds, count), store.getAll(bounds, count)]);
+      const items = keys.map((key, index): Item => ({ key, value: values[index]! }));
+      return reverse ? items.reverse() : items;
     },
 
     commit: (changes) => commits.commit(changes),
