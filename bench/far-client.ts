@@ -36,6 +36,10 @@ export class FarClient implements AsyncDisposable {
     });
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   async call<Name extends keyof Calls>(call: Name, ...values: Parameters<Calls[Name]>): Promise<Done<Value<Name>>> {
     const number = this.#next++;
     const answer = Promise.withResolvers<Answered>();

@@ -137,14 +137,16 @@ async function busy(group_: ConversationId, name: string, sendsPicture: boolean)
     label: name,
     picture: sendsPicture ? picture : undefined,
     every: EVERY_TENTH,
+    writers: MEMBERS,
   };
-  const before = { postgres: postgres(), servers: servers().map(({ pid }) => cpuOf(pid)) };
+  const cpuOfClients = (): number => members.reduce((sum, { pid }) => sum + cpuOf(pid), 0);
+  const before = { postgres: postgres(), servers: servers().map(({ pid }) => cpuOf(pid)), clients: cpuOfClients() };
   const writing = members.map((member, place) =>
-    member.call("stream", group_, { ...options, firstMs: (place * 1_000) / MESSAGES_A_SECOND }),
+    member.call("stream", group_, { ...options, place, firstMs: (place * 1_000) / MESSAGES_A_SECOND }),
   );
   const counted = await Promise.all(writing);
   const all = counted.reduce((sum, { value }) => sum + value, 0);
-  const pictures = sendsPicture ? Math.ceil(each / EVERY_TENTH) * MEMBERS : 0;
+  const pictures = sendsPicture ? Math.ceil(all / EVERY_TENTH) : 0;
   const latencies: number[] = [];
   for (const member of members)
     latencies.push(...(await member.call("latencies", group_, { label: name, texts: all - pictures, pictures })).value);
@@ -153,7 +155,8 @@ async function busy(group_: ConversationId, name: string, sendsPicture: boolean)
   );
   const database = ((postgres() - before.postgres) / all) * 1_000;
   console.log(`${name}: ${all} messages, ${pictures} of them pictures of ${size(PICTURE_BYTES)}; the texts: ${spread(latencies)}`);
-  console.log(`  CPU microseconds a message: ${used.join(", ")}, PostgreSQL ${database.toFixed(0)}`);
+  const clients_ = ((cpuOfClients() - before.clients) / all) * 1_000;
+  console.log(`  CPU microseconds a message: ${used.join(", ")}, PostgreSQL ${database.toFixed(0)}, all clients ${clients_.toFixed(0)}`);
 }
 
 await busy(group, "warm", false);

@@ -86,6 +86,13 @@ export interface ReadPosition {
   readonly sequence: number;
   readonly moment: ReadMoment;
 }
+
+/** [S4] What an account signed to have of the log; nothing where it did not say. */
+export interface Signed {
+  readonly account: AccountId;
+  readonly witness: Witness | undefined;
+}
+
 /** What entries count for while they are not read. */
 interface Unread {
   readonly unread: number;
@@ -204,19 +211,25 @@ export class Conversation {
     return create(WitnessSchema, { incarnation, sequence, ...(hash !== undefined && { hash }) });
   }
 
-  /** [S4] What an account signed about how far it has the log: compared with what this device has, now or when it is here. */
-  claimed(account: AccountId, witnesses: readonly (Witness | undefined)[]): Promise<void> {
-    const claims = witnesses.flatMap((witness) =>
+  /**
+   * [S4] What accounts signed about how far they have the log: compared with what this device has, now or when it is here.
+   *
+   * @param change of the record, committed with it
+   */
+  claimed(signed: readonly Signed[], change?: (record: ConversationRecord) => void): Promise<void> {
+    const claims = signed.flatMap(({ account, witness }) =>
       witness === undefined || !isHash(witness.hash) || witness.sequence === 0
         ? []
         : [create(ClaimSchema, { account: idBytes(account), witness: witnessRecord(witness) })],
     );
     return this.#lane.run(async () => {
-      if (claims.length === 0) return;
+      if (claims.length === 0 && change === undefined) return;
       const draft = this.#draft();
+      change?.(draft.record);
       draft.record.claims = [...draft.record.claims, ...claims].slice(-CLAIMS_AT_MOST);
       const places = await this.#check.claims(draft);
-      if (places.length === 0 && draft.record.claims.length === 0 && this.record.claims.length === 0) return;
+      const isNothing = places.length === 0 && draft.record.claims.length === 0 && this.record.claims.length === 0;
+      if (isNothing && change === undefined) return;
       if (places.length > 0) draft.record.revision++;
       await this.#commit(draft);
       if (places.length > 0) this.#parts.listener.onChanged(this, places);

@@ -59,7 +59,7 @@ export class ReadPositions {
     if (read === undefined || position === undefined) return;
     if (!this.#compared.has(read)) {
       this.#compared.add(read);
-      quietly(conversation.claimed(account, [read]));
+      quietly(conversation.claimed([{ account, witness: read }]));
     }
     if (position.sequence > conversation.record.readUpTo) quietly(this.#readUpTo(conversation, position));
   }

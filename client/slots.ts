@@ -13,6 +13,10 @@ import { sealedAuthor } from "./sealed-author.ts";
 
 /** Receipts within this time go together. */
 const COALESCE_MS = 50;
+/** In a busy conversation, from one to the next: a tick is in time, and each costs all members more than a message does. */
+const SPACED_MS = 500;
+/** What others say of one conversation is taken in at once where it is quiet, else this long after the last time. */
+const TAKEN_EVERY_MS = 250;
 /** In groups whose members are not told live. */
 const COALESCE_LARGE_MS = 10_000;
 const OPENED_AT_ONCE = 16;
@@ -28,10 +32,19 @@ export interface SlotsParts {
   readonly onUnexpected: (error: unknown) => void;
 }
 
+interface Arrived {
+  readonly slots: SealedSlot[];
+  timer: ReturnType<typeof setTimeout> | undefined;
+}
+
 /** [S5] What was delivered to and read by each member: one sealed value per account, the newest counts. */
 export class Slots {
   readonly #parts: SlotsParts;
   readonly #due = new Map<Conversation, ReturnType<typeof setTimeout>>();
+  /** When this account's was written last, as `performance.now()` tells it. */
+  readonly #written = new WeakMap<Conversation, number>();
+  /** What came since the last was taken in, a moment ago. */
+  readonly #arrived = new Map<Conversation, Arrived>();
 
   constructor(parts: SlotsParts) {
     this.#parts = parts;
@@ -40,6 +53,7 @@ export class Slots {
   /** More was delivered to or read by this account: tells the others soon. */
   schedule(conversation: Conversation): void {
     if (this.#due.has(conversation) || !this.#parts.isOnline() || !isOutdated(conversation) || this.#parts.isQuiet(conversation)) return;
+    const now = performance.now();
     const timer = setTimeout(
       () => {
         this.#due.delete(conversation);
@@ -48,7 +62,7 @@ export class Slots {
           if (!(error instanceof ConnectionLost || error instanceof FastChatError)) this.#parts.onUnexpected(error);
         });
       },
-      isLarge(conversation) ? COALESCE_LARGE_MS : COALESCE_MS,
+      isLarge(conversation) ? COALESCE_LARGE_MS : Math.max(COALESCE_MS, (this.#written.get(conversation) ?? -Infinity) + SPACED_MS - now),
     );
     this.#due.set(conversation, timer);
   }
@@ -62,42 +76,47 @@ export class Slots {
   }
 
   async receive(conversation: Conversation, slots: readonly SealedSlot[]): Promise<void> {
-    for (const slot of slots) {
-      const opened = await this.#open(conversation, slot);
-      if (opened === undefined) continue;
-      const account = accountId(slot.account);
-      if (account === this.#parts.author.account) {
-        const { ownSlotEpoch, ownSlotCounter } = conversation.record;
-        if (isNewer(slot, { epoch: ownSlotEpoch, counter: ownSlotCounter })) {
-          await conversation.claimed(account, [opened.delivered, opened.read]);
-          await conversation.update((record) => {
-            record.ownSlotEpoch = slot.epoch;
-            record.ownSlotCounter = slot.counter;
-          });
-        }
-        continue;
-      }
-      const { othersDelivered, othersRead } = conversation.record;
-      const known = slotOf(conversation.record, slot.account);
-      if (known === undefined || !isNewer(slot, known)) continue;
-      const read = opened.read?.sequence ?? 0;
-      const delivered = Math.max(opened.delivered?.sequence ?? 0, read);
-      await conversation.update((record) => {
-        const kept = slotOf(record, slot.account);
-        if (kept === undefined) return;
-        const more = { delivered: Math.max(kept.delivered, delivered), read: Math.max(kept.read, read) };
-        Object.assign(kept, { epoch: slot.epoch, counter: slot.counter, ...more });
-        countReceipts(record);
-      });
-      await conversation.claimed(account, [opened.delivered, opened.read]);
-      const { record } = conversation;
-      // Only what moved has another status now: who never reads has not the whole log looked through each time.
-      const moved = [
-        ...(record.othersDelivered > othersDelivered ? [othersDelivered] : []),
-        ...(record.othersRead > othersRead ? [othersRead] : []),
-      ];
-      if (moved.length > 0) this.#parts.onOthers(conversation, Math.min(...moved), record.othersDelivered);
+    const arrived = this.#arrived.get(conversation);
+    if (arrived !== undefined) return void arrived.slots.push(...slots);
+    const next: Arrived = { slots: [], timer: undefined };
+    this.#arrived.set(conversation, next);
+    try {
+      await this.#take(conversation, slots);
+    } finally {
+      // Closed meanwhile, it takes nothing any more.
+      if (this.#arrived.get(conversation) === next) next.timer = setTimeout(() => this.#takeNext(conversation, next.slots), TAKEN_EVERY_MS);
     }
+  }
+
+  #takeNext(conversation: Conversation, slots: readonly SealedSlot[]): void {
+    this.#arrived.delete(conversation);
+    if (slots.length > 0) this.receive(conversation, slots).catch(this.#parts.onUnexpected);
+  }
+
+  /** In one commit. */
+  async #take(conversation: Conversation, slots: readonly SealedSlot[]): Promise<void> {
+    const { account: me } = this.#parts.author;
+    const fresh: { readonly account: AccountId; readonly slot: SealedSlot; readonly content: SlotContent }[] = [];
+    for (const slot of slots) {
+      const content = await this.#open(conversation, slot);
+      const known = content && placeOf(conversation.record, slot.account, me);
+      if (content !== undefined && known !== undefined && isNewer(slot, known))
+        fresh.push({ account: accountId(slot.account), slot, content });
+    }
+    if (fresh.length === 0) return;
+    const { othersDelivered, othersRead } = conversation.record;
+    const signed = fresh.flatMap(({ account, content: { delivered, read } }) => [delivered, read].map((witness) => ({ account, witness })));
+    await conversation.claimed(signed, (record) => {
+      for (const { slot, content } of fresh) note(record, slot, content, me);
+      countReceipts(record);
+    });
+    const { record } = conversation;
+    // Only what moved has another status now: who never reads has not the whole log looked through each time.
+    const moved = [
+      ...(record.othersDelivered > othersDelivered ? [othersDelivered] : []),
+      ...(record.othersRead > othersRead ? [othersRead] : []),
+    ];
+    if (moved.length > 0) this.#parts.onOthers(conversation, Math.min(...moved), record.othersDelivered);
   }
 
   /** What each of the others signed to have, as the server has it now: also where a group is too large to be told live. */
@@ -119,11 +138,17 @@ export class Slots {
   /** Tells now what was to be told soon. */
   async flush(): Promise<void> {
     const due = [...this.#due.keys()];
-    this.close();
+    this.#forget();
     await Promise.all(due.map((conversation) => this.#write(conversation)));
   }
 
   close(): void {
+    this.#forget();
+    for (const { timer } of this.#arrived.values()) clearTimeout(timer);
+    this.#arrived.clear();
+  }
+
+  #forget(): void {
     for (const timer of this.#due.values()) clearTimeout(timer);
     this.#due.clear();
   }
@@ -131,6 +156,7 @@ export class Slots {
   async #write(conversation: Conversation): Promise<void> {
     const { author, connection } = this.#parts;
     const { state } = conversation.chain;
+    this.#written.set(conversation, performance.now());
     if (state === undefined || !isOutdated(conversation) || conversation.ownDevice(state) !== "active") return;
     const { epoch, openingLink } = newestEpoch(state);
     const key = await conversation.epochKeys.get(epoch);
@@ -174,6 +200,24 @@ const slotOf = ({ memberSlots }: Conversation["record"], account: Uint8Array): M
   memberSlots.find((slot) => equal(slot.account, account));
 
 type SlotPlace = Pick<SealedSlot, "epoch" | "counter">;
+
+/** Up to where an account's slots are known; undefined: nobody of whom anything is kept. */
+function placeOf(record: Conversation["record"], account: Uint8Array, me: AccountId): SlotPlace | undefined {
+  if (accountId(account) === me) return { epoch: record.ownSlotEpoch, counter: record.ownSlotCounter };
+  return slotOf(record, account);
+}
+
+/** Unless a newer one was noted meanwhile. */
+function note(record: Conversation["record"], slot: SealedSlot, content: SlotContent, me: AccountId): void {
+  const known = placeOf(record, slot.account, me);
+  if (known === undefined || !isNewer(slot, known)) return;
+  const { epoch, counter } = slot;
+  if (accountId(slot.account) === me) return void Object.assign(record, { ownSlotEpoch: epoch, ownSlotCounter: counter });
+  const kept = slotOf(record, slot.account)!;
+  const read = content.read?.sequence ?? 0;
+  const delivered = Math.max(content.delivered?.sequence ?? 0, read);
+  Object.assign(kept, { epoch, counter, delivered: Math.max(kept.delivered, delivered), read: Math.max(kept.read, read) });
+}
 
 /** Counters count within an epoch: what a revoked device left behind does not outlast the turn. */
 const isNewer = (one: SlotPlace, other: SlotPlace): boolean =>

@@ -30,8 +30,11 @@ interface Stream {
   readonly label: string;
   /** A path. */
   readonly picture: string | undefined;
-  /** The how many-th have it. */
+  /** The how many-th of all their messages have it. */
   readonly every: number;
+  /** Which of how many that write in turn. */
+  readonly place: number;
+  readonly writers: number;
 }
 
 /** Messages that arrived, with when, and whether all of their files was fetched. */
@@ -185,13 +188,13 @@ const calls = {
     await client().sent(id);
   },
   /** Messages at their times, whatever happens to those before: some with a picture, which the others fetch. Gives how many. */
-  async stream(id: ConversationId, { count, everyMs, firstMs, label, picture, every }: Stream) {
+  async stream(id: ConversationId, { count, everyMs, firstMs, label, picture, every, place, writers }: Stream) {
     const start = now() + firstMs;
     const sending: Promise<unknown>[] = [];
     for (let number = 0; number < count; number++) {
       const due = start + number * everyMs;
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - now())));
-      const isPicture = picture !== undefined && number % every === 0;
+      const isPicture = picture !== undefined && (number * writers + place) % every === 0;
       const text = `${isPicture ? "picture" : "text"} of ${label} due ${due}`;
       if (isPicture) {
         const source = await fileSource(picture);
