@@ -129,13 +129,14 @@ console.log(
 );
 
 /** What each of the others saw of each message: from when it was meant to be sent to the event. */
-async function busy(group_: ConversationId, name: string, sendsPicture: boolean): Promise<void> {
+async function busy(group_: ConversationId, name: string, sends: "texts" | "pictures" | "pictures, opened by all at once"): Promise<void> {
   const each = Math.round((seconds * MESSAGES_A_SECOND) / MEMBERS);
   const options = {
     count: each,
     everyMs: (MEMBERS * 1_000) / MESSAGES_A_SECOND,
     label: name,
-    picture: sendsPicture ? picture : undefined,
+    picture: sends === "texts" ? undefined : picture,
+    isOpened: sends === "pictures, opened by all at once",
     every: EVERY_TENTH,
     writers: MEMBERS,
   };
@@ -146,7 +147,7 @@ async function busy(group_: ConversationId, name: string, sendsPicture: boolean)
   );
   const counted = await Promise.all(writing);
   const all = counted.reduce((sum, { value }) => sum + value, 0);
-  const pictures = sendsPicture ? Math.ceil(all / EVERY_TENTH) : 0;
+  const pictures = sends !== "texts" ? Math.ceil(all / EVERY_TENTH) : 0;
   const latencies: number[] = [];
   for (const member of members)
     latencies.push(...(await member.call("latencies", group_, { label: name, texts: all - pictures, pictures })).value);
@@ -159,9 +160,7 @@ async function busy(group_: ConversationId, name: string, sendsPicture: boolean)
   console.log(`  CPU microseconds a message: ${used.join(", ")}, PostgreSQL ${database.toFixed(0)}, all clients ${clients_.toFixed(0)}`);
 }
 
-await busy(group, "warm", false);
-for (let turn = 1; turn <= 2; turn++) {
-  await busy(group, `quiet ${turn}`, false);
-  await busy(group, `with pictures ${turn}`, true);
-}
+await busy(group, "warm", "texts");
+for (let turn = 1; turn <= 3; turn++)
+  for (const sends of ["texts", "pictures", "pictures, opened by all at once"] as const) await busy(group, `${sends} ${turn}`, sends);
 await noise();

@@ -30,12 +30,16 @@ interface Stream {
   readonly label: string;
   /** A path. */
   readonly picture: string | undefined;
+  /** By everybody, at once: its file is fetched as it comes. */
+  readonly isOpened: boolean;
   /** The how many-th of all their messages have it. */
   readonly every: number;
   /** Which of how many that write in turn. */
   readonly place: number;
   readonly writers: number;
 }
+
+const TO_BE_OPENED = "picture to be opened";
 
 /** Messages that arrived, with when, and whether all of their files was fetched. */
 const heard: { readonly id: ConversationId; readonly mine: boolean; readonly text: string; readonly at: number; isFetched: boolean }[] = [];
@@ -46,7 +50,7 @@ function hear(client: Client): void {
     for (const item of event.items) {
       if (item.kind !== "message" || item.sequence === undefined || heard.some(({ text }) => text === item.text)) continue;
       const { conversation, sequence, mine, text, files } = item;
-      const one = { id: conversation, mine, text, at: now(), isFetched: mine || files.length === 0 };
+      const one = { id: conversation, mine, text, at: now(), isFetched: mine || !text.startsWith(TO_BE_OPENED) };
       heard.push(one);
       if (one.isFetched) continue;
       client.files.fetch({ conversation, sequence, place: 0 }, new MemorySink(files[0]!.bytes)).then(
@@ -188,14 +192,14 @@ const calls = {
     await client().sent(id);
   },
   /** Messages at their times, whatever happens to those before: some with a picture, which the others fetch. Gives how many. */
-  async stream(id: ConversationId, { count, everyMs, firstMs, label, picture, every, place, writers }: Stream) {
+  async stream(id: ConversationId, { count, everyMs, firstMs, label, picture, every, isOpened, place, writers }: Stream) {
     const start = now() + firstMs;
     const sending: Promise<unknown>[] = [];
     for (let number = 0; number < count; number++) {
       const due = start + number * everyMs;
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - now())));
       const isPicture = picture !== undefined && (number * writers + place) % every === 0;
-      const text = `${isPicture ? "picture" : "text"} of ${label} due ${due}`;
+      const text = `${isPicture ? (isOpened ? TO_BE_OPENED : "picture") : "text"} of ${label} due ${due}`;
       if (isPicture) {
         const source = await fileSource(picture);
         sending.push(client().files.send(id, [{ source, mediaType: "image/jpeg", width: 4_000, height: 3_000 }], { text }));
@@ -211,7 +215,7 @@ const calls = {
     { label, texts, pictures }: { readonly label: string; readonly texts: number; readonly pictures: number },
   ) {
     const of = (kind: string) => heard.filter((each) => each.id === id && each.text.startsWith(`${kind} of ${label} due `));
-    while (of("text").length < texts || of("picture").filter(({ isFetched }) => isFetched).length < pictures)
+    while (of("text").length < texts || [...of("picture"), ...of(TO_BE_OPENED)].filter(({ isFetched }) => isFetched).length < pictures)
       await new Promise((resolve) => setTimeout(resolve, 100));
     return of("text").flatMap(({ mine, text, at }) => (mine ? [] : [at - Number(text.split(" ").at(-1))]));
   },
