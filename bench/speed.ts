@@ -4,16 +4,12 @@
  */
 import { startSystem } from "@fastchat/testing";
 import { nameOf, runBench } from "./load/bench.ts";
-import { Crowds } from "./load/crowds.ts";
-import { layoutOf, writesTo } from "./load/layout.ts";
-import { runMessages } from "./load/messages.ts";
 import type { Pace } from "./load/plan.ts";
 import type { RunResult } from "./load/result.ts";
-import { seedConversations, seedTickets, seedUsers, serverPlaces } from "./load/seed.ts";
 import { type Asked, scenarioOf } from "./load/suite.ts";
-import { processesOf, useRunningSystem } from "./load/system.ts";
 import { environmentWords, tableOf } from "./load/words.ts";
 import type { Workload } from "./load/workloads.ts";
+import { runPlaced } from "./placed.ts";
 
 const seconds = Number(process.argv[2] ?? 10);
 const wanted = process.argv.slice(3);
@@ -39,8 +35,6 @@ await using fastchat = await startSystem({
   environment: PROFILES === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${PROFILES}` },
 });
 const { gatewayUrl: gateway, databaseUrl } = fastchat;
-const { signal } = new AbortController();
-const show = () => undefined;
 const done = (run: RunResult): void => console.log(tableOf([run]).slice(1).join("\n"));
 const scenarios = works.map(([workload, asked]) => scenarioOf(workload, { seconds, ...asked })).filter((each) => isWanted(nameOf(each)));
 console.log(tableOf([]).join("\n"));
@@ -49,41 +43,20 @@ const { environment, runs } = await runBench({
   scenarios,
   processes: 1,
   baseline: true,
-  show,
+  show: () => undefined,
   done,
-  signal,
+  signal: new AbortController().signal,
 });
 const faults = runs.flatMap((run) => run.faults);
 for (const [name, serverOf] of [
   ["pairs, window 4, on one server", (number: number) => Math.floor(number / 2)],
   ["pairs, window 4, across servers", (number: number) => number],
 ] as const)
-  if (isWanted(name)) faults.push(...(await placed(name, serverOf)).faults);
+  if (isWanted(name)) {
+    const run = await runPlaced(fastchat, { name, scenario: scenarioOf("pairs", { seconds, pace: closed(4) }), serverOf });
+    done(run);
+    faults.push(...run.faults);
+  }
 console.log(environmentWords(environment).join("\n"));
 if (PROFILES !== undefined) await Promise.all(fastchat.processes.map((each) => each.stop()));
 if (faults.length > 0) process.exitCode = 1;
-
-/** Pairs whose people are where this says, not where the gateway would send them. */
-async function placed(name: string, serverOf: (number: number) => number): Promise<RunResult> {
-  await using system = await useRunningSystem(gateway, databaseUrl);
-  const database = system.database!;
-  const scenario = scenarioOf("pairs", { seconds, pace: closed(4) });
-  const users = await seedUsers(database, scenario.people);
-  const layout = layoutOf("pairs", scenario.people, 2);
-  const members = layout.conversations.map((each) => each.members);
-  const conversations = await seedConversations(database, users, members, "direct");
-  const keys = conversations.map(({ id }) => Buffer.from(id).toString("hex"));
-  const places = await serverPlaces(database);
-  const servers = users.map((_, number) => places[serverOf(number) % places.length]!);
-  const tickets = await seedTickets(database, users, servers);
-  const people = writesTo("pairs", conversations, scenario.people).map((own, number) => ({
-    number,
-    way: { kind: "ticket", url: servers[number]!.url, ticket: Buffer.from(tickets[number]!).toString("hex") } as const,
-    writesTo: own.map((place) => keys[place]!),
-  }));
-  await using crowds = await Crowds.connect({ people, bodyBytes: scenario.bytes }, 1);
-  const others = new Map(keys.map((key) => [key, 1]));
-  const [run] = await runMessages({ scenario, name, crowds, others, system, processes: await processesOf(system), show, signal });
-  done(run!);
-  return run!;
-}

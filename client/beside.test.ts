@@ -156,6 +156,8 @@ test("[S7] [C8] beside the holder, requests are told, accepted and put away, and
 
   await judy.say("heidi", "hello, too");
   await expect.poll(requests).toEqual(["judy"]);
+  // What comes after all were put away would ask again.
+  await expect.poll(async () => (await beside.requests()).conversations[0]?.last?.text).toBe("hello, too");
   await beside.decline(undefined);
   await expect.poll(requests).toEqual([]);
   await beside.setBlocked("ivan", true);

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { type ConversationId, limits } from "@fastchat/protocol";
@@ -262,8 +262,14 @@ test(
     // The picture in small, and as it is behind its link.
     expect(await rows.first().locator("img").evaluate(pixelsOf)).toEqual([thumbnailWidth, thumbnailHeight]);
     expect(await browser.follow(rows.first())).toMatchObject({ path: at(0), picture: [width, height] });
-    expect(await browser.follow(rows.nth(1))).toEqual({ name: files[1]!.name, hash: hashOf(bytes) });
-    expect(await browser.follow(rows.nth(2))).toEqual({ name: files[2]!.name, hash: hashOf(words) });
+    for (const [index, content] of [
+      [1, bytes],
+      [2, words],
+    ] as const) {
+      // A browser to which the files of a folder are strangers to each other leaves a file its name there.
+      const names = [files[index]!.name, basename(at(index))];
+      expect(await browser.follow(rows.nth(index))).toEqual({ name: expect.toBeOneOf(names), hash: hashOf(content) });
+    }
     for (const index of [3, 4]) expect(await browser.follow(rows.nth(index))).toMatchObject({ path: at(index), text: words.toString() });
     // Nothing that could run is a click away.
     for (const index of [5, 6, 7]) {
@@ -313,7 +319,8 @@ async function viewerIn(folder: string) {
     });
     for (const each of [saved, opened]) each.catch(() => undefined);
     await row.click();
-    return Promise.race([saved, opened]);
+    // A page that only brings a file is closed by the browser, maybe while it is looked at.
+    return Promise.any([saved, opened]);
   };
   return { page, faults, asked, follow, [Symbol.asyncDispose]: () => browser.close() };
 }

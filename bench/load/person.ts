@@ -45,6 +45,8 @@ interface Ear {
   readonly next: Map<number, number>;
 }
 
+const newEar = (id: Uint8Array, sequence: number): Ear => ({ id, sequence, live: 0, known: 0, isFetching: false, next: new Map() });
+
 interface Waiting extends OutgoingMessage {
   readonly since: number;
   readonly key: string;
@@ -278,8 +280,7 @@ export class Person {
   #ear(conversation: Uint8Array): Ear {
     const key = Buffer.from(conversation.buffer, conversation.byteOffset, conversation.byteLength).toString("latin1");
     let ear = this.#ears.get(key);
-    if (ear === undefined)
-      this.#ears.set(key, (ear = { id: conversation.slice(), sequence: 0, live: 0, known: 0, isFetching: false, next: new Map() }));
+    if (ear === undefined) this.#ears.set(key, (ear = newEar(conversation.slice(), this.#around.plan.logLength ?? 0)));
     return ear;
   }
 

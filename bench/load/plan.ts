@@ -21,6 +21,8 @@ export interface CrowdPlan {
   }[];
   /** Of a ciphertext. */
   readonly bodyBytes: number;
+  /** So much is in each log already; default nothing. */
+  readonly logLength?: number;
   readonly gateway?: string;
   /** The baseline is driven, which gives nobody their own messages. */
   readonly isBare?: boolean;

@@ -228,9 +228,10 @@ function linkTo(path: string, name: string): HTMLElement {
   const link = document.createElement("a");
   link.className = "file";
   link.href = path.split("/").map(encodeURIComponent).join("/");
-  link.target = "_blank";
   link.rel = "noopener noreferrer";
-  if (!SHOWN.test(path)) link.download = name;
+  // A page of its own for what is saved would be left empty, or takes the name away.
+  if (SHOWN.test(path)) link.target = "_blank";
+  else link.download = name;
   return link;
 }
 

@@ -24,6 +24,8 @@ async function connect(url: string, hear: (payload: string) => void): Promise<Bu
   client.on("error", (error) => (reason = reasonOf(error)));
   try {
     await client.connect();
+    // A notification takes a transaction, whose commit need not be on the disk: who was not told looks at heartbeats.
+    await client.query("SET synchronous_commit = off");
     await client.query(`LISTEN ${CHANNEL}`);
   } catch (error) {
     void client.end().catch(() => undefined);

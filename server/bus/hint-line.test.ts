@@ -9,9 +9,10 @@ import { TestDatabase } from "../store/test-database.ts";
 import type { Bus } from "./bus.ts";
 import { openNatsBus } from "./bus-nats.ts";
 import { openNotifyBus } from "./bus-notify.ts";
-import { decodeHints, encodeHints, type HintMessage, prefixOf } from "./hint.ts";
+import { decodeHints, encodeHints, type HintMessage, prefixOf, type ToEncode } from "./hint.ts";
 import { type HeardRun, HintLine } from "./hint-line.ts";
 import { TestNats } from "./test-nats.ts";
+import type { ToldEntries } from "./told-entries.ts";
 
 let database: TestDatabase;
 let url: string;
@@ -21,6 +22,9 @@ beforeAll(async () => {
 });
 afterAll(() => database?.[Symbol.asyncDispose]());
 
+const key = randomBytes(32);
+const hintsOf = (number: number, more: Partial<ToEncode>): string =>
+  encodeHints({ run: "a", heads: new Map(), hints: [], largest: limits.busHintBytes, number: () => number, ...more })[0]!;
 const someConversation = (): ConversationId => conversationId(randomBytes(32));
 const until = async (holds: () => boolean): Promise<void> => {
   for (let tries = 0; !holds(); tries++) {
@@ -44,6 +48,7 @@ function line(bus: Bus, run: string, heard: readonly HeardRun[] = []) {
   const hints = new HintLine({
     bus,
     run,
+    key,
     heard,
     log: silentLog,
     onHints: (message) => messages.push(message),
@@ -54,7 +59,7 @@ function line(bus: Bus, run: string, heard: readonly HeardRun[] = []) {
 
 test("the heads of a full append batch fit into one notification", () => {
   const heads = new Map(Array.from({ length: limits.appendBatchEntries }, (_, index) => [someConversation(), index + 1] as const));
-  const payloads = encodeHints("0123456789abcdef", heads, [], limits.busHintBytes, () => 7);
+  const payloads = encodeHints({ run: "0123456789abcdef", heads, hints: [], largest: limits.busHintBytes, number: () => 7 });
   expect(payloads).toHaveLength(1);
   expect(payloads[0]!.length).toBeLessThanOrEqual(limits.busHintBytes);
   const read = decodeHints(payloads[0]!);
@@ -72,6 +77,59 @@ test("one turn's hints make one notification, and the sender does not hear itsel
   expect(sender.hints.number).toBe(1);
   expect(receiver.messages[0]!.heads).toEqual([{ prefix: prefixOf(conversation), head: 50 }]);
   expect(sender.messages).toEqual([]);
+});
+
+/** @param sizes of bodies */
+function someMessages(conversation: ConversationId, first: number, ...sizes: number[]): ToldEntries {
+  const entries = sizes.map((size, index) => {
+    const [account, device, body] = [randomBytes(32), randomBytes(32), randomBytes(size)];
+    return { sequence: first + index, time: 1_700_000_000_000 + index, account, device, kind: 1, body };
+  });
+  return { conversation, entries };
+}
+
+test("a few messages go along with the word of them, and more than fit do not", async () => {
+  await using one = await openNotifyBus({ url, log: silentLog });
+  await using other = await openNotifyBus({ url, log: silentLog });
+  const sender = line(one, "a");
+  const receiver = line(other, "b");
+  const few = [someMessages(someConversation(), 7, 300, 0, 1), someMessages(someConversation(), 1, 500)];
+  for (const each of few) sender.hints.tellStored(each);
+  await until(() => receiver.messages.length === 1);
+  expect(receiver.messages[0]).toMatchObject({ entries: few });
+  expect(receiver.messages[0]!.heads).toEqual(
+    few.map(({ conversation }, index) => ({ prefix: prefixOf(conversation), head: [9, 1][index] })),
+  );
+
+  const many = Array.from({ length: 20 }, () => someMessages(someConversation(), 1, 400));
+  for (const each of many) sender.hints.tellStored(each);
+  await until(() => receiver.messages.length === 2);
+  expect(receiver.messages[1]).toMatchObject({ entries: [], number: 2 });
+  expect(receiver.messages[1]!.heads).toHaveLength(20);
+
+  // What did not fit is no reason against what comes later.
+  sender.hints.tellStored(few[0]!);
+  await until(() => receiver.messages.length === 3);
+  expect(receiver.messages[2]).toMatchObject({ entries: [few[0]] });
+});
+
+test("messages on the bus count only under the installation's key, in their place; the word of them is heard anyway", () => {
+  const conversation = someConversation();
+  const entries = [someMessages(conversation, 1, 10)];
+  const heads = new Map([[conversation, 1]]);
+  const payload = hintsOf(3, { heads, entries, key });
+  const heard = [{ prefix: prefixOf(conversation), head: 1 }];
+  expect(decodeHints(payload, key)).toMatchObject({ entries, heads: heard });
+  for (const [changed, with_] of [
+    [payload, randomBytes(32)],
+    [payload, undefined],
+    [payload.replace('"n":3', '"n":4'), key],
+    [payload.replace('"r":"a"', '"r":"b"'), key],
+    [payload.replace(/"t":"[^"]*"/u, '"t":""'), key],
+    [payload.replace(/"m":"./u, (start) => `${start.slice(0, -1)}${start.endsWith("A") ? "B" : "A"}`), key],
+    [hintsOf(3, { heads, entries }), key],
+  ] as const)
+    expect(decodeHints(changed, with_)).toMatchObject({ entries: [], heads: heard });
 });
 
 test("[D9] a dropped hint shows as a gap in the numbers of the next one", async () => {
@@ -156,7 +214,7 @@ test("[D9] a hint that comes twice, or after a later one, is not heard", async (
   await using one = await openNotifyBus({ url, log: silentLog });
   await using other = await openNotifyBus({ url, log: silentLog });
   const receiver = line(other, "b");
-  const vault = (number: number) => encodeHints("a", new Map(), [["vault", accountId(randomBytes(32)), number]], 1_000, () => number)[0]!;
+  const vault = (number: number) => hintsOf(number, { hints: [["vault", accountId(randomBytes(32)), number]] });
   for (const number of [1, 1, 3, 2, 3, 4]) await one.publish(vault(number));
   await until(() => receiver.messages.some(({ number }) => number === 4));
   expect(receiver.messages.map(({ number }) => number)).toEqual([1, 3, 4]);
@@ -211,6 +269,7 @@ class Talker implements AsyncDisposable {
     this.#line = new HintLine({
       bus,
       run,
+      key,
       heard: [],
       log: silentLog,
       onHints: ({ run: other, number, heads }) => {

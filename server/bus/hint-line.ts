@@ -1,7 +1,8 @@
 import type { ConversationId } from "@fastchat/protocol";
 import { type Log, reasonOf } from "../events.ts";
 import type { Bus } from "./bus.ts";
-import { decodeHints, encodeHints, type Hint, type HintMessage } from "./hint.ts";
+import { decodeHints, encodeHints, type Hint, type HintMessage, startOf } from "./hint.ts";
+import { type ToldEntries, toldEntryBytes, toldLogBytes } from "./told-entries.ts";
 
 /** What another server last said in its heartbeat. */
 export interface HeardRun {
@@ -13,6 +14,8 @@ export interface HeardRun {
 export interface HintLineOptions {
   readonly bus: Bus;
   readonly run: string;
+  /** The same for all servers of the installation: see `readBusKey`. */
+  readonly key: Uint8Array;
   /** The others that were there before this one listened: what they had said is in the heads that sessions here begin with. */
   readonly heard: readonly HeardRun[];
   readonly log: Log;
@@ -40,6 +43,9 @@ export interface HintLineOptions {
 export class HintLine {
   readonly #options: HintLineOptions;
   #heads = new Map<ConversationId, number>();
+  #entries: ToldEntries[] = [];
+  /** What those take at least; more than a payload holds is read by who wants it. */
+  #entryBytes = 0;
   #hints: Hint[] = [];
   #sending = false;
   #number = 0;
@@ -47,8 +53,11 @@ export class HintLine {
   /** Numbers that heartbeats named at the last look and that had not arrived. */
   #owed = new Map<string, number>();
 
+  readonly #ownStart: string;
+
   constructor(options: HintLineOptions) {
     this.#options = options;
+    this.#ownStart = startOf(options.run);
     for (const { run, hints } of options.heard) this.#heard.set(run, hints);
     options.bus.subscribe({
       message: (payload) => this.#hear(payload),
@@ -67,6 +76,14 @@ export class HintLine {
   tellHead(conversation: ConversationId, head: number): void {
     this.#heads.set(conversation, Math.max(head, this.#heads.get(conversation) ?? 0));
     this.#send();
+  }
+
+  /** Messages that were just stored. */
+  tellStored(told: ToldEntries): void {
+    const { conversation, entries } = told;
+    this.#entryBytes = entries.reduce((sum, { body }) => sum + toldEntryBytes + body.length, this.#entryBytes + toldLogBytes);
+    if (this.#entryBytes <= this.#options.bus.payloadBytes) this.#entries.push(told);
+    this.tellHead(conversation, entries.at(-1)!.sequence);
   }
 
   tell(...hints: readonly Hint[]): void {
@@ -94,8 +111,10 @@ export class HintLine {
   }
 
   #hear(payload: string): void {
-    const message = decodeHints(payload);
-    if (message === undefined || message.run === this.#options.run) return;
+    // The bus gives back what this one said.
+    if (payload.startsWith(this.#ownStart)) return;
+    const message = decodeHints(payload, this.#options.key);
+    if (message === undefined) return;
     if (message.number !== 0) {
       const heard = this.#heard.get(message.run) ?? 0;
       if (message.number <= heard) return;
@@ -113,11 +132,20 @@ export class HintLine {
   }
 
   async #drain(): Promise<void> {
-    const { bus, run, log } = this.#options;
+    const { bus, run, key, log } = this.#options;
     while (this.#heads.size > 0 || this.#hints.length > 0) {
-      const payloads = encodeHints(run, this.#heads, this.#hints, bus.payloadBytes, () => (this.#number += 1));
+      const payloads = encodeHints({
+        run,
+        heads: this.#heads,
+        hints: this.#hints,
+        ...(this.#entryBytes <= bus.payloadBytes && { entries: this.#entries, key }),
+        largest: bus.payloadBytes,
+        number: () => (this.#number += 1),
+      });
       this.#heads = new Map();
       this.#hints = [];
+      this.#entries = [];
+      this.#entryBytes = 0;
       for (const payload of payloads) {
         try {
           await bus.publish(payload);

@@ -1,4 +1,5 @@
 import type { AccountId, ConversationId, DeviceId } from "@fastchat/protocol";
+import { isTagOf, packTold, tagBytes, tagOf, type ToldEntries, unpackTold } from "./told-entries.ts";
 
 /** The first half of a conversation's id: enough to find it among those that somebody here is a member of, and half as long. */
 export type ConversationPrefix = string;
@@ -39,35 +40,49 @@ export interface HintMessage {
   readonly number: number;
   /** Newest sequence numbers. */
   readonly heads: readonly { readonly prefix: ConversationPrefix; readonly head: number }[];
+  /** Some of what lies below those heads: none where it would not fit. */
+  readonly entries: readonly ToldEntries[];
   readonly hints: readonly Hint[];
 }
 
-/**
- * Splits what is to be said into payloads of at most `largest` bytes; one, nearly always: the heads of a full append batch fit into one.
- * `number` is called once a payload, in order.
- */
-export function encodeHints(
-  run: string,
-  heads: ReadonlyMap<ConversationId, number>,
-  hints: readonly Hint[],
-  largest: number,
-  number: () => number,
-): string[] {
+export interface ToEncode {
+  readonly run: string;
+  readonly heads: ReadonlyMap<ConversationId, number>;
+  readonly hints: readonly Hint[];
+  /** Go along where they fit into the first payload with all heads. */
+  readonly entries?: readonly ToldEntries[];
+  /** Of the installation; without it no entries go along. */
+  readonly key?: Uint8Array;
+  /** Bytes. */
+  readonly largest: number;
+  /** Called once a payload, in order. */
+  readonly number: () => number;
+}
+
+/** Splits what is to be said into payloads; one, nearly always: the heads of a full append batch fit into one. */
+export function encodeHints({ run, heads, hints, entries = [], key, largest, number }: ToEncode): string[] {
   const payloads: string[] = [];
   const envelopeBytes = run.length + 40;
   let records: Buffer[] = [];
   let others: string[] = [];
   let size = envelopeBytes;
+  let packed = key === undefined || entries.length === 0 ? undefined : packTold(entries);
+  if (packed !== undefined) {
+    const bytes = base64Bytes(packed.length) + base64Bytes(tagBytes) + 14;
+    if (size + bytes + heads.size * base64Bytes(ENTRY_BYTES) > largest) packed = undefined;
+    else size += bytes;
+  }
   const close = () => {
-    payloads.push(
-      `{"r":${JSON.stringify(run)},"n":${number()},"e":"${Buffer.concat(records).toString("base64")}","h":[${others.join(",")}]}`,
-    );
+    const count = number();
+    const told = packed && `,"m":"${packed.toString("base64")}","t":"${tagOf(key!, run, count, packed).toString("base64")}"`;
+    payloads.push(`${startOf(run)}"n":${count},"e":"${Buffer.concat(records).toString("base64")}","h":[${others.join(",")}]${told ?? ""}}`);
+    packed = undefined;
     records = [];
     others = [];
     size = envelopeBytes;
   };
   for (const [conversation, head] of heads) {
-    const bytes = Math.ceil(ENTRY_BYTES / 3) * 4;
+    const bytes = base64Bytes(ENTRY_BYTES);
     if (size + bytes > largest) close();
     const record = Buffer.alloc(ENTRY_BYTES);
     record.write(prefixOf(conversation), "hex");
@@ -87,9 +102,14 @@ export function encodeHints(
   return payloads;
 }
 
-/** Undefined for what is no payload of ours; others may notify on the channel, too. */
-export function decodeHints(payload: string): HintMessage | undefined {
-  let read: { r?: unknown; n?: unknown; e?: unknown; h?: unknown };
+const base64Bytes = (bytes: number): number => Math.ceil(bytes / 3) * 4;
+
+/** With which each payload of a run begins. */
+export const startOf = (run: string): string => `{"r":${JSON.stringify(run)},`;
+
+/** Undefined for what is no payload of ours; others may notify on the channel, too. Entries that are not under the key are left out. */
+export function decodeHints(payload: string, key?: Uint8Array): HintMessage | undefined {
+  let read: { r?: unknown; n?: unknown; e?: unknown; h?: unknown; m?: unknown; t?: unknown };
   try {
     read = JSON.parse(payload) as typeof read;
   } catch {
@@ -101,7 +121,10 @@ export function decodeHints(payload: string): HintMessage | undefined {
   for (let at = 0; at + ENTRY_BYTES <= packed.length; at += ENTRY_BYTES) {
     heads.push({ prefix: packed.toString("hex", at, at + PREFIX_BYTES), head: packed.readUInt32BE(at + PREFIX_BYTES) });
   }
-  return { run: read.r, number: read.n, heads, hints: read.h.filter(isHint) };
+  const { r: run, n: number, m: told, t: tag } = read;
+  const bytes = typeof told === "string" && typeof tag === "string" ? Buffer.from(told, "base64") : undefined;
+  const isTrue = key !== undefined && bytes !== undefined && isTagOf(Buffer.from(tag as string, "base64"), key, run, number, bytes);
+  return { run, number, heads, entries: isTrue ? unpackTold(bytes) : [], hints: read.h.filter(isHint) };
 }
 
 /** What is pushed; an older server's, which says not behind which link, is left: it may get lost. */

@@ -50,7 +50,7 @@ export function openAppendQueue({ database, delivery, hints, metrics, log }: App
     }
     for (const [conversation, entries] of stored) {
       delivery.stored(conversation, entries);
-      hints.tellHead(conversation, entries.at(-1)?.sequence ?? 0);
+      hints.tellStored({ conversation, entries });
     }
   };
   return new AppendQueue({ append, onStored, parallel: appendConnections });

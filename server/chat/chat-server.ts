@@ -5,6 +5,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { limits } from "@fastchat/protocol";
 import type { Bus } from "../bus/bus.ts";
 import { HintLine } from "../bus/hint-line.ts";
+import { readBusKey } from "../bus/told-entries.ts";
 import type { PeoplePolicy } from "../config.ts";
 import type { Log } from "../events.ts";
 import type { StrategyName } from "../gateway/strategies.ts";
@@ -62,11 +63,20 @@ export async function startChatServer(options: ChatServerOptions): Promise<ChatS
   const { database, host, port } = options;
   const heard = await readHeartbeats(database);
   const receipts = await readReceipts(database);
+  const busKey = await readBusKey(database);
   const http = createServer({ requestTimeout: limits.connectMs, headersTimeout: limits.connectMs });
   await new Promise<void>((resolve, reject) => http.once("error", reject).listen({ host, port }, resolve));
-  const server = new RunningChatServer(options, { http, heard, receipts });
+  const server = new RunningChatServer(options, { http, heard, receipts, busKey });
   await server.offer();
   return server;
+}
+
+/** What a server begins with. */
+interface Found {
+  readonly http: Server;
+  readonly heard: readonly HeardHeartbeat[];
+  readonly receipts: Receipts;
+  readonly busKey: Uint8Array;
 }
 
 /** Puts the parts together, and ends them in the order in which they need each other. */
@@ -87,10 +97,7 @@ class RunningChatServer implements ChatServer {
   #stopped = false;
 
   /** `http` listens already; nothing has come in yet. */
-  constructor(
-    options: ChatServerOptions,
-    { http, heard, receipts }: { readonly http: Server; readonly heard: readonly HeardHeartbeat[]; readonly receipts: Receipts },
-  ) {
+  constructor(options: ChatServerOptions, { http, heard, receipts, busKey }: Found) {
     const { bus, database, host, advertisedHost = host, log, people, webOrigins } = options;
     this.port = (http.address() as AddressInfo).port;
     this.name = options.name(this.port);
@@ -101,10 +108,12 @@ class RunningChatServer implements ChatServer {
     const hints = new HintLine({
       bus,
       run: this.#run,
+      key: busKey,
       heard,
       log,
       onHints: (message) => {
-        // Heads first: a push waits behind a link that may have put somebody out.
+        for (const { conversation, entries } of message.entries) delivery.stored(conversation, entries);
+        // Heads before hints: a push waits behind a link that may have put somebody out.
         for (const { prefix, head } of message.heads) delivery.hinted(prefix, head);
         for (const hint of message.hints) hearHint(this.#chat, hint);
       },

@@ -133,7 +133,7 @@ export class Delivery {
     return this.#watched.has(conversation);
   }
 
-  /** What this server appended to a conversation, ascending and gap-free. */
+  /** What this server, or another that says so, appended to a conversation, ascending and gap-free. */
   stored(conversation: ConversationId, entries: readonly StoredEntry[]): void {
     const watched = this.#watched.get(conversation);
     const first = entries[0];

@@ -3,7 +3,7 @@ import type { GatewayContext } from "./context.ts";
 
 /** Tells the chat servers. Hints may get lost: what a gateway cannot tell now shows with the next connection. */
 export async function tellHints({ bus }: Pick<GatewayContext, "bus">, hints: readonly Hint[]): Promise<void> {
-  for (const payload of encodeHints("gateway", new Map(), hints, bus.payloadBytes, () => 0)) {
+  for (const payload of encodeHints({ run: "gateway", heads: new Map(), hints, largest: bus.payloadBytes, number: () => 0 })) {
     await bus.publish(payload).catch(() => undefined);
   }
 }

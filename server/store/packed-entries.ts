@@ -37,6 +37,20 @@ export interface PackedEntries {
 const at = { time: 0, kind: 8, length: 10, account: 14, device: 46 };
 const HEAD_BYTES = 78;
 
+/** The same of entries at hand: ascending and gap-free, one at least. */
+export function packEntries(entries: readonly StoredEntry[]): { readonly first: number; readonly heads: Buffer; readonly bodies: Buffer } {
+  const heads = Buffer.alloc(HEAD_BYTES * entries.length);
+  for (const [index, { time, kind, body, account, device }] of entries.entries()) {
+    const head = index * HEAD_BYTES;
+    heads.writeBigInt64BE(BigInt(time), head + at.time);
+    heads.writeInt16BE(kind, head + at.kind);
+    heads.writeInt32BE(body.length, head + at.length);
+    heads.set(account, head + at.account);
+    heads.set(device, head + at.device);
+  }
+  return { first: entries[0]!.sequence, heads, bodies: Buffer.concat(entries.map(({ body }) => body)) };
+}
+
 /** Ascending and gap-free. */
 export function unpackEntries({ first, heads, bodies }: PackedEntries): StoredEntry[] {
   if (first === null || heads === null || bodies === null) return [];

@@ -1,9 +1,9 @@
 /**
  * The crash test as a command: `node testing/crash/main.ts [OPTIONS]`, where OPTIONS is a JSON object of CrashOptions over the small
- * size. Prints what happens to standard error, one JSON object of faults and counts to standard output, and ends with 1 when there are faults.
+ * size, or that which SIZE names; "cluster" is three chat servers, two gateways and a NATS, and everything that can happen to them. Prints what happens to standard error, one JSON object of faults and counts to standard output, and ends with 1 when there are faults.
  */
 import { countFaults } from "./checker.ts";
-import { type CrashOptions, runCrashTest } from "./run.ts";
+import { type CrashOptions, everyClusterFault, runCrashTest } from "./run.ts";
 import { sizes } from "./sizes.ts";
 
 // Told to stop: servers and PostgreSQL notice that this process is gone, and its folder goes with it.
@@ -11,7 +11,10 @@ process.once("SIGTERM", () => process.exit(143));
 
 const seed = Math.floor(Math.random() * 2 ** 31);
 const given = JSON.parse(process.argv[2] ?? "{}") as Partial<CrashOptions>;
-const size = process.env["SIZE"] === "large" ? sizes.large : sizes.small;
-const result = await runCrashTest({ seed, ...size, ...given, log: (line) => console.error(line) });
+const { SIZE } = process.env;
+const size = SIZE === "cluster" || SIZE === "large" ? sizes[SIZE] : sizes.small;
+const cluster = { bus: "nats", servers: 3, gateways: 2, faults: everyClusterFault } as const;
+const options = { seed, ...size, ...(SIZE === "cluster" && cluster), ...given };
+const result = await runCrashTest({ ...options, log: (line) => console.error(line) });
 console.log(JSON.stringify({ ...result, kinds: countFaults(result.faults), faults: result.faults.slice(0, 20) }));
 process.exitCode = result.faults.length > 0 ? 1 : 0;

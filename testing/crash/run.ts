@@ -22,6 +22,10 @@ export interface CrashOptions {
   readonly pauseMs: number;
   /** Default "notify"; "nats" is needed for what breaks that. */
   readonly bus?: "notify" | "nats";
+  /** Default 2. */
+  readonly servers?: number;
+  /** Default 1; the two processes of people come by different ones where there are. */
+  readonly gateways?: number;
   readonly log?: (line: string) => void;
   /** Where both sides' logs and those of the servers go when there are faults; default nowhere. */
   readonly keepIn?: string;
@@ -36,6 +40,8 @@ export type FaultName =
   | "drop-hints"
   | NatsFaultName
   | "cut-sockets"
+  | "part-postgres"
+  | "restart-all"
   | "kill-client-before-send"
   | "kill-client-before-store"
   | "kill-client-after-store";
@@ -45,7 +51,7 @@ export type NatsFaultName = "kill-nats" | "freeze-nats" | "part-nats";
 
 export const everyNatsFault: readonly NatsFaultName[] = ["kill-nats", "freeze-nats", "part-nats"];
 
-/** Of any. */
+/** Of any, but for what takes a cluster to be survived at leisure. */
 export const everyFault: readonly FaultName[] = [
   "kill-client-before-send",
   "kill-client-before-store",
@@ -58,6 +64,8 @@ export const everyFault: readonly FaultName[] = [
   "freeze-chat-server",
   "cut-sockets",
 ];
+
+export const everyClusterFault: readonly FaultName[] = [...everyFault, ...everyNatsFault, "part-postgres", "restart-all"];
 
 export interface CrashResult {
   readonly faults: readonly Fault[];
@@ -86,7 +94,8 @@ const CALM_MS = 60_000;
 export async function runCrashTest(options: CrashOptions): Promise<CrashResult> {
   const { seed, log = () => {} } = options;
   const random = randomFrom(seed);
-  await using system = await startSystem({ postgres: "own", servers: 2, faults: true, bus: options.bus ?? "notify" });
+  const { bus = "notify", servers = 2, gateways = 1 } = options;
+  await using system = await startSystem({ postgres: "own", servers, gateways, faults: true, bus });
   const pairs = Array.from({ length: options.pairs }, (_, index) => [`anna${index}`, `bert${index}`] as const);
   await signUpPeople(system, pairs.flat());
   log(`seed ${seed}: ${options.pairs} pairs signed up`);
@@ -102,6 +111,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
   const left = new Worker(system, "left", { ...base, mode: "talk", seed, people: pairs.map(([name, peer]) => ({ name, peer })) });
   const right = new Worker(system, "right", {
     ...base,
+    gateway: system.gateways.at(-1)!.url,
     mode: "talk",
     seed: seed + 1_000,
     people: pairs.map(([peer, name]) => ({ name, peer })),
@@ -196,6 +206,26 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
           await wait(index === 0 ? options.hintlessMs : options.freezeMs);
           nats!.release();
         }
+        return;
+      case "part-postgres":
+        // One server after the other hears nothing of the database any more, nor is told so.
+        for (const { postgresConnections } of system.servers) {
+          postgresConnections!.hold();
+          await wait(options.freezeMs);
+          postgresConnections!.release();
+        }
+        return;
+      case "restart-all":
+        // As a new version is rolled out, and then the database's.
+        for (const process of system.processes) {
+          if ((await process.stop()) === "killed") throw new Error(`${process.name} did not end by itself`);
+          counts.processesKilled += 1;
+          await process.start();
+        }
+        await system.nats?.kill();
+        await system.nats?.start();
+        await system.killPostgres();
+        counts.processesKilled += system.nats === undefined ? 1 : 2;
         return;
       case "cut-sockets":
         for (let time = 0; time < 5; time++) {

@@ -91,8 +91,15 @@ export function percentilePlot(label: string, all: readonly Series[]): string {
 }
 
 /** Over seconds, or whatever `across` says. */
-export function linePlot(label: string, unit: string, series: readonly Series[], across = "seconds"): string {
-  const x: Axis = { scale: linear(Math.max(...ofAll(series, 0))), title: across, words: figure };
+export function linePlot(
+  label: string,
+  unit: string,
+  series: readonly Series[],
+  { across = "seconds", isLogarithmic = false }: { readonly across?: string; readonly isLogarithmic?: boolean } = {},
+): string {
+  const values = ofAll(series, 0);
+  const scale = isLogarithmic ? logarithmic(Math.min(...values), Math.max(...values)) : linear(Math.max(...values));
+  const x: Axis = { scale, title: across, words: figure };
   const y: Axis = { scale: linear(Math.max(...ofAll(series, 1)) * ROOM), title: unit, words: figure };
   return lines({ label, size: "half", x, y, series });
 }

@@ -162,12 +162,9 @@ function memorySection(runs: readonly RunResult[]): string {
     if (memory === undefined) return [];
     const least = memory.steps[0]![1];
     const points = memory.steps.map(([open, size]) => [open, Math.max(0, (size - least) / 1_048_576)] as const);
-    const plot = linePlot(
-      `${name}: memory`,
-      "MiB more than with the first of them",
-      [{ name: "chat servers", points }],
-      "open connections",
-    );
+    const plot = linePlot(`${name}: memory`, "MiB more than with the first of them", [{ name: "chat servers", points }], {
+      across: "open connections",
+    });
     return [card(plot, `${name}: ${bytes(memory.perConnection)} for each connection`)];
   });
   return section("Memory", "Resident memory of the chat servers together, while sockets are opened in steps.", pairs(cards));
