@@ -141,6 +141,10 @@ function plot({ name, across }: Growth, runs: readonly (readonly [number, RunRes
   });
   const folder = join(import.meta.dirname, "plots");
   mkdirSync(folder, { recursive: true });
-  const image = drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ').replace(">", `><style>${style}</style>`);
+  const image = drawn
+    .replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
+    // What stands beyond its edges is cut off in a picture.
+    .replace(/viewBox="0 0 (\d+) (\d+)"/u, (_, width, height) => `viewBox="-6 -6 ${Number(width) + 32} ${Number(height) + 14}"`)
+    .replace(">", `><style>${style}</style>`);
   writeFileSync(join(folder, `growth-${name}.svg`), `${image}\n`);
 }
