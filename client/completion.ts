@@ -4,8 +4,9 @@ import { pause } from "./pause.ts";
 
 /** Conversations that are completed at the same time. */
 const AT_ONCE = 2;
-/** Whoever just waited for something looks at it, and mostly at more. */
+/** Whoever just waited for something looks at it, and mostly at more; but not for ever. */
 const UNDISTURBED_MS = 250;
+const UNDISTURBED_AT_MOST_MS = 2_000;
 
 /**
  * What a device that began with the newest page of each conversation does once all those pages are here: it counts what is unread, and
@@ -50,10 +51,12 @@ export class Completion {
   }
 
   async #turn(session: AbortSignal): Promise<void> {
+    const patience = performance.now() + UNDISTURBED_AT_MOST_MS;
     while (!session.aborted) {
       await Promise.allSettled(this.#urgent);
-      const undisturbed = this.#urgentUntil - performance.now();
-      if (this.#urgent.size === 0 && undisturbed <= 0) break;
+      if (this.#urgent.size > 0) continue;
+      const undisturbed = Math.min(this.#urgentUntil, patience) - performance.now();
+      if (undisturbed <= 0) break;
       await pause(undisturbed, session);
     }
     await breathe();

@@ -226,8 +226,10 @@ export class Conversation {
       if (claims.length === 0 && change === undefined) return;
       const draft = this.#draft();
       change?.(draft.record);
-      draft.record.claims = [...draft.record.claims, ...claims].slice(-CLAIMS_AT_MOST);
+      draft.record.claims = [...draft.record.claims, ...claims];
       const places = await this.#check.claims(draft);
+      // Of those that cannot be compared yet.
+      draft.record.claims = draft.record.claims.slice(-CLAIMS_AT_MOST);
       const isNothing = places.length === 0 && draft.record.claims.length === 0 && this.record.claims.length === 0;
       if (isNothing && change === undefined) return;
       if (places.length > 0) draft.record.revision++;
@@ -430,6 +432,7 @@ export class Conversation {
   async complete(session: AbortSignal, turn: () => Promise<void>): Promise<void> {
     while (!session.aborted && this.record.high > 0 && this.record.low > 1 && !this.#reachesBack) {
       await turn();
+      if (session.aborted) return;
       if (!(await this.fetchDownTo(Math.max(1, this.record.low - OLDER_PAGE_ENTRIES)))) return;
     }
     while (!session.aborted && (await this.#lane.run(() => this.#checkFurther()))) await turn();

@@ -283,6 +283,7 @@ export class Holder {
       isQuiet: (conversation) => this.requests.isQuiet(conversation) || this.#readPositions.isUnreadLeftOut(conversation),
       onOthers: (conversation, from, to) => quietly(this.#news.othersMoved(conversation, from, to)),
       onUnexpected,
+      quietly,
     });
     this.#typing = new Typing({
       author,

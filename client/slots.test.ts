@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { FrameProxy, person, startSystem, type System } from "../testing/index.ts";
+import { SPACED_MS } from "./slots.ts";
 
 let system: System;
 beforeAll(async () => {
@@ -11,8 +12,6 @@ afterAll(async () => {
 
 const MESSAGES = 40;
 const EVERY_MS = 50;
-/** See SPACED_MS in slots.ts. */
-const SPACED_MS = 500;
 
 test("[S5] in a busy conversation receipts go together, and in the end all have come", async () => {
   await using proxy = await FrameProxy.start(system.gatewayUrl);

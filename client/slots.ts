@@ -14,7 +14,7 @@ import { sealedAuthor } from "./sealed-author.ts";
 /** Receipts within this time go together. */
 const COALESCE_MS = 50;
 /** In a busy conversation, from one to the next: a tick is in time, and each costs all members more than a message does. */
-const SPACED_MS = 500;
+export const SPACED_MS = 500;
 /** What others say of one conversation is taken in at once where it is quiet, else this long after the last time. */
 const TAKEN_EVERY_MS = 250;
 /** In groups whose members are not told live. */
@@ -30,6 +30,8 @@ export interface SlotsParts {
   /** The others received or read more. `from` and `to`: sequence numbers, `from` excluded. */
   readonly onOthers: (conversation: Conversation, from: number, to: number) => void;
   readonly onUnexpected: (error: unknown) => void;
+  /** Work of the session by itself. */
+  readonly quietly: (work: Promise<unknown>) => void;
 }
 
 interface Arrived {
@@ -90,7 +92,7 @@ export class Slots {
 
   #takeNext(conversation: Conversation, slots: readonly SealedSlot[]): void {
     this.#arrived.delete(conversation);
-    if (slots.length > 0) this.receive(conversation, slots).catch(this.#parts.onUnexpected);
+    if (slots.length > 0) this.#parts.quietly(this.receive(conversation, slots));
   }
 
   /** In one commit. */
@@ -157,6 +159,8 @@ export class Slots {
     const { author, connection } = this.#parts;
     const { state } = conversation.chain;
     this.#written.set(conversation, performance.now());
+    // Another device's, which wait: the next number follows theirs.
+    await this.#take(conversation, this.#arrived.get(conversation)?.slots.splice(0) ?? []);
     if (state === undefined || !isOutdated(conversation) || conversation.ownDevice(state) !== "active") return;
     const { epoch, openingLink } = newestEpoch(state);
     const key = await conversation.epochKeys.get(epoch);

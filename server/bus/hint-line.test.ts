@@ -92,7 +92,7 @@ test("a few messages go along with the word of them, and more than fit do not", 
   await using one = await openNotifyBus({ url, log: silentLog });
   await using other = await openNotifyBus({ url, log: silentLog });
   const sender = line(one, "a");
-  const receiver = line(other, "b");
+  const receiver = line(other, "b", [{ run: "a", hints: 0 }]);
   const few = [someMessages(someConversation(), 7, 300, 0, 1), someMessages(someConversation(), 1, 500)];
   for (const each of few) sender.hints.tellStored(each);
   await until(() => receiver.messages.length === 1);
@@ -107,10 +107,18 @@ test("a few messages go along with the word of them, and more than fit do not", 
   expect(receiver.messages[1]).toMatchObject({ entries: [], number: 2 });
   expect(receiver.messages[1]!.heads).toHaveLength(20);
 
+  // Of whom the registry does not know (any more), only the word counts.
+  const stranger = line(one, "c");
+  stranger.hints.tellStored(few[0]!);
+  await until(() => receiver.messages.length === 3);
+  expect(receiver.messages[2]).toMatchObject({ run: "c", entries: [] });
+  expect(receiver.messages[2]!.heads).toHaveLength(1);
+  receiver.hints.compare([{ run: "a", hints: sender.hints.number }]);
+
   // What did not fit is no reason against what comes later.
   sender.hints.tellStored(few[0]!);
-  await until(() => receiver.messages.length === 3);
-  expect(receiver.messages[2]).toMatchObject({ entries: [few[0]] });
+  await until(() => receiver.messages.length === 4);
+  expect(receiver.messages[3]).toMatchObject({ entries: [few[0]] });
 });
 
 test("messages on the bus count only under the installation's key, in their place; the word of them is heard anyway", () => {
@@ -120,6 +128,7 @@ test("messages on the bus count only under the installation's key, in their plac
   const payload = hintsOf(3, { heads, entries, key });
   const heard = [{ prefix: prefixOf(conversation), head: 1 }];
   expect(decodeHints(payload, key)).toMatchObject({ entries, heads: heard });
+  for (const nothing of ["null", "7", '"a"', "[]", "{"]) expect(decodeHints(nothing, key)).toBeUndefined();
   for (const [changed, with_] of [
     [payload, randomBytes(32)],
     [payload, undefined],

@@ -2,7 +2,8 @@ import type { ConversationId } from "@fastchat/protocol";
 import { type Log, reasonOf } from "../events.ts";
 import type { Bus } from "./bus.ts";
 import { decodeHints, encodeHints, type Hint, type HintMessage, startOf } from "./hint.ts";
-import { type ToldEntries, toldEntryBytes, toldLogBytes } from "./told-entries.ts";
+import { entryHeadBytes } from "../store/packed-entries.ts";
+import { type ToldEntries, toldLogBytes } from "./told-entries.ts";
 
 /** What another server last said in its heartbeat. */
 export interface HeardRun {
@@ -53,11 +54,14 @@ export class HintLine {
   /** Numbers that heartbeats named at the last look and that had not arrived. */
   #owed = new Map<string, number>();
 
+  /** Who is in the registry of this database: a copy of it has the same key, and may speak on the same bus. */
+  #registered: ReadonlySet<string>;
   readonly #ownStart: string;
 
   constructor(options: HintLineOptions) {
     this.#options = options;
     this.#ownStart = startOf(options.run);
+    this.#registered = new Set(options.heard.map(({ run }) => run));
     for (const { run, hints } of options.heard) this.#heard.set(run, hints);
     options.bus.subscribe({
       message: (payload) => this.#hear(payload),
@@ -81,7 +85,7 @@ export class HintLine {
   /** Messages that were just stored. */
   tellStored(told: ToldEntries): void {
     const { conversation, entries } = told;
-    this.#entryBytes = entries.reduce((sum, { body }) => sum + toldEntryBytes + body.length, this.#entryBytes + toldLogBytes);
+    this.#entryBytes = entries.reduce((sum, { body }) => sum + entryHeadBytes + body.length, this.#entryBytes + toldLogBytes);
     if (this.#entryBytes <= this.#options.bus.payloadBytes) this.#entries.push(told);
     this.tellHead(conversation, entries.at(-1)!.sequence);
   }
@@ -106,6 +110,7 @@ export class HintLine {
     }
     const known = new Set(runs.map(({ run }) => run));
     for (const run of this.#heard.keys()) if (!known.has(run)) this.#heard.delete(run);
+    this.#registered = known;
     this.#owed = owed;
     if (missed) this.#options.onMissed();
   }
@@ -114,14 +119,14 @@ export class HintLine {
     // The bus gives back what this one said.
     if (payload.startsWith(this.#ownStart)) return;
     const message = decodeHints(payload, this.#options.key);
-    if (message === undefined) return;
+    if (message === undefined || message.run === this.#options.run) return;
     if (message.number !== 0) {
       const heard = this.#heard.get(message.run) ?? 0;
       if (message.number <= heard) return;
       this.#heard.set(message.run, message.number);
       if (message.number > heard + 1) this.#options.onMissed();
     }
-    this.#options.onHints(message);
+    this.#options.onHints(this.#registered.has(message.run) ? message : { ...message, entries: [] });
   }
 
   #send(): void {

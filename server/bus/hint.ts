@@ -40,7 +40,7 @@ export interface HintMessage {
   readonly number: number;
   /** Newest sequence numbers. */
   readonly heads: readonly { readonly prefix: ConversationPrefix; readonly head: number }[];
-  /** Some of what lies below those heads: none where it would not fit. */
+  /** Some of what lies up to those heads: none where it would not fit. */
   readonly entries: readonly ToldEntries[];
   readonly hints: readonly Hint[];
 }
@@ -111,7 +111,7 @@ export const startOf = (run: string): string => `{"r":${JSON.stringify(run)},`;
 export function decodeHints(payload: string, key?: Uint8Array): HintMessage | undefined {
   let read: { r?: unknown; n?: unknown; e?: unknown; h?: unknown; m?: unknown; t?: unknown };
   try {
-    read = JSON.parse(payload) as typeof read;
+    read = Object(JSON.parse(payload)) as typeof read;
   } catch {
     return undefined;
   }

@@ -19,8 +19,6 @@ const ID_BYTES = 32;
 const RECORD_BYTES = ID_BYTES + 12;
 export const tagBytes = 32;
 
-/** What each of them takes, but for its body. */
-export const toldEntryBytes = 78;
 export const toldLogBytes = RECORD_BYTES;
 
 /** The same for all servers of an installation: 32 bytes. */
@@ -58,7 +56,10 @@ export function unpackTold(bytes: Buffer): ToldEntries[] {
 
 /** Over the bytes and their place among all that a server says, so that they count once. */
 export const tagOf = (key: Uint8Array, run: string, number: number, packed: Uint8Array): Buffer =>
-  createHmac("sha256", key).update(`${run} ${number} `).update(packed).digest();
+  createHmac("sha256", key)
+    .update(JSON.stringify([run, number]))
+    .update(packed)
+    .digest();
 
 export const isTagOf = (tag: Uint8Array, ...of: Parameters<typeof tagOf>): boolean =>
   tag.length === tagBytes && timingSafeEqual(tag, tagOf(...of));

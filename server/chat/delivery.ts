@@ -35,8 +35,8 @@ const READ_AGAIN_MS = 500;
 const MOST_HELD = 256;
 
 /**
- * Hands entries to the sessions of their members, in the order of the log. What this server appended is at hand; when it follows what was delivered
- * last it goes out at once. Otherwise (another server's entries lie between, or only a hint came) the log is read from there on, once for all
+ * Hands entries to the sessions of their members, in the order of the log. What this server appended is at hand, and messages that came along with another's word of them; when they follow what was delivered
+ * last they go out at once. Otherwise (another server's entries lie between, or only a hint came) the log is read from there on, once for all
  * sessions. A session that misses something (it came while that was delivered, or was dropped) sees the gap and fetches it: nothing here
  * is the truth.
  *

@@ -35,13 +35,14 @@ export interface PackedEntries {
 }
 
 const at = { time: 0, kind: 8, length: 10, account: 14, device: 46 };
-const HEAD_BYTES = 78;
+/** Of an entry, but for its body. */
+export const entryHeadBytes = 78;
 
-/** The same of entries at hand: ascending and gap-free, one at least. */
+/** Entries at hand, packed as that row has them: ascending and gap-free, one at least. */
 export function packEntries(entries: readonly StoredEntry[]): { readonly first: number; readonly heads: Buffer; readonly bodies: Buffer } {
-  const heads = Buffer.alloc(HEAD_BYTES * entries.length);
+  const heads = Buffer.alloc(entryHeadBytes * entries.length);
   for (const [index, { time, kind, body, account, device }] of entries.entries()) {
-    const head = index * HEAD_BYTES;
+    const head = index * entryHeadBytes;
     heads.writeBigInt64BE(BigInt(time), head + at.time);
     heads.writeInt16BE(kind, head + at.kind);
     heads.writeInt32BE(body.length, head + at.length);
@@ -55,8 +56,8 @@ export function packEntries(entries: readonly StoredEntry[]): { readonly first: 
 export function unpackEntries({ first, heads, bodies }: PackedEntries): StoredEntry[] {
   if (first === null || heads === null || bodies === null) return [];
   let from = 0;
-  return Array.from({ length: heads.length / HEAD_BYTES }, (_, index) => {
-    const head = index * HEAD_BYTES;
+  return Array.from({ length: heads.length / entryHeadBytes }, (_, index) => {
+    const head = index * entryHeadBytes;
     const length = heads.readInt32BE(head + at.length);
     const body = bodies.subarray(from, from + length);
     from += length;
@@ -64,7 +65,7 @@ export function unpackEntries({ first, heads, bodies }: PackedEntries): StoredEn
       sequence: first + index,
       time: Number(heads.readBigInt64BE(head + at.time)),
       account: heads.subarray(head + at.account, head + at.device),
-      device: heads.subarray(head + at.device, head + HEAD_BYTES),
+      device: heads.subarray(head + at.device, head + entryHeadBytes),
       kind: heads.readInt16BE(head + at.kind),
       body,
     };

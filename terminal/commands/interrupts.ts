@@ -22,15 +22,19 @@ export function interrupts(so: string): { readonly signal: AbortSignal } & Dispo
 export function endsGently(): { readonly signal: AbortSignal } & Disposable {
   const end = new AbortController();
   let by: NodeJS.Signals | undefined;
+  const leaveSignals = (): void => {
+    for (const signal of ENDINGS) process.off(signal, note);
+  };
   const note = (signal: NodeJS.Signals): void => {
+    leaveSignals();
     by = signal;
     end.abort();
   };
-  for (const signal of ENDINGS) process.once(signal, note);
+  for (const signal of ENDINGS) process.on(signal, note);
   return {
     signal: end.signal,
     [Symbol.dispose]: () => {
-      for (const signal of ENDINGS) process.off(signal, note);
+      leaveSignals();
       if (by !== undefined) process.kill(process.pid, by);
     },
   };

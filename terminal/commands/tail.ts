@@ -74,7 +74,11 @@ async function follow(client: Client, output: Output, { only, shows, marks, endi
   };
   output.closed.addEventListener("abort", stop);
   ending.addEventListener("abort", stop);
-  using _reader = watchReader(stop);
+  let isReaderGone = false;
+  using _reader = watchReader(() => {
+    isReaderGone = true;
+    stop();
+  });
   const waiting = new Set<Id>();
   let again: NodeJS.Timeout | undefined;
   const lookAgain = (): void => {
@@ -132,14 +136,14 @@ async function follow(client: Client, output: Output, { only, shows, marks, endi
     for await (const page of itemsAfter(client, id, cursor, isMissing)) {
       for (const item of page) {
         if (shows(item)) await output.print(itemObject(item, conversation), itemLine(item, conversation));
-        if (output.closed.aborted) return;
+        if (output.closed.aborted || isReaderGone) return;
         cursor = item.sequence!;
-        if (done) break;
+        if (ending.aborted) break;
       }
       // Who waits to be accepted is told nothing.
       if (marks && !conversation.request) await markRead(client, id, cursor);
       cursors.set(id, cursor);
-      if (done) return;
+      if (ending.aborted) return;
     }
     cursors.set(id, Math.max(cursor, (await client.conversation(id))?.head ?? 0));
     if (only !== undefined) sayWhetherOut(conversation);

@@ -65,7 +65,12 @@ export const everyFault: readonly FaultName[] = [
   "cut-sockets",
 ];
 
-export const everyClusterFault: readonly FaultName[] = [...everyFault, ...everyNatsFault, "part-postgres", "restart-all"];
+export const everyClusterFault: readonly FaultName[] = [
+  ...everyFault.filter((fault) => fault !== "drop-hints"),
+  ...everyNatsFault,
+  "part-postgres",
+  "restart-all",
+];
 
 export interface CrashResult {
   readonly faults: readonly Fault[];
@@ -85,9 +90,11 @@ export interface CrashResult {
 const APPEND = /append_(together|messages)\(/;
 /** Nothing gets through for so long only if it never will. */
 const CALM_MS = 60_000;
+/** What all have is read, which says nothing meanwhile. */
+const REPORT_MS = 600_000;
 
 /**
- * Pairs talk through two chat servers while everything that can break is broken, one thing after the other; then all calms down, and
+ * Pairs talk through chat servers while everything that can break is broken, one thing after the other; then all calms down, and
  * each conversation is judged by what fresh processes show of both sides (checker.ts). Everything random follows from the seed, but
  * for what the operating system decides.
  */
@@ -149,12 +156,12 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
         }
         return;
       case "kill-gateway":
-        await system.gateway.kill();
-        counts.processesKilled += 1;
+        for (const { process } of system.gateways) await process.kill();
+        counts.processesKilled += system.gateways.length;
         // Who loses its socket meanwhile needs the gateway, and must wait for it.
         for (const { sockets } of system.servers) counts.socketsCut += sockets!.cut(() => random() < 0.3);
         await wait(500 + random() * 500);
-        await system.gateway.start();
+        for (const { process } of system.gateways) await process.start();
         return;
       case "freeze-chat-server": {
         const server = system.servers[Math.floor(random() * system.servers.length)]!;
@@ -219,7 +226,6 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
         // As a new version is rolled out, and then the database's.
         for (const process of system.processes) {
           if ((await process.stop()) === "killed") throw new Error(`${process.name} did not end by itself`);
-          counts.processesKilled += 1;
           await process.start();
         }
         await system.nats?.kill();
@@ -251,7 +257,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
   const reporter = new Worker(system, "report", { ...base, mode: "report", seed, people: [...left.task.people, ...right.task.people] });
   await using _reporter = reporter;
   reporter.start();
-  await reporter.finish();
+  await reporter.finish(REPORT_MS);
   const sides = new Map<string, SideLog>(
     pairs.flat().map((name) => [name, JSON.parse(readFileSync(reportFile(system.folder, name), "utf8")) as SideLog]),
   );
@@ -336,23 +342,31 @@ class Worker implements AsyncDisposable {
     this.#child?.kill("SIGKILL");
     await this.#ended;
     this.start(point);
-    const patience = new AbortController();
-    const late = wait(CALM_MS, undefined, { signal: patience.signal }).catch(() => undefined);
-    const end = await Promise.race([this.#ended, late]);
-    patience.abort();
+    const end = await this.#endedWithin(CALM_MS);
     if (end?.signal !== "SIGKILL") throw new Error(`worker ${this.#name} did not come by ${point.at}: ${end?.failure ?? "it still runs"}`);
     this.killed += 2;
     this.start();
   }
 
-  async finish(): Promise<void> {
+  /** For as long as something gets through. */
+  async finish(patienceMs = CALM_MS): Promise<void> {
     this.#child?.send({ kind: "finish" } satisfies ToWorker);
+    let before = -1;
+    let end = await this.#endedWithin(patienceMs);
+    for (; end === undefined; end = await this.#endedWithin(patienceMs)) {
+      if (this.#total === before) throw new Error(`worker ${this.#name} does not come to an end: ${JSON.stringify(this.#state)}`);
+      before = this.#total;
+    }
+    if (end.failure !== undefined || end.signal !== null) throw new Error(`worker ${this.#name}: ${end.failure ?? end.signal}`);
+  }
+
+  /** Undefined: it still runs. */
+  async #endedWithin(ms: number) {
     const patience = new AbortController();
-    const late = wait(CALM_MS, "late" as const, { signal: patience.signal }).catch(() => "late" as const);
+    const late = wait(ms, undefined, { signal: patience.signal }).catch(() => undefined);
     const end = await Promise.race([this.#ended, late]);
     patience.abort();
-    if (end === "late") throw new Error(`worker ${this.#name} does not come to an end: ${JSON.stringify(this.#state)}`);
-    if (end.failure !== undefined || end.signal !== null) throw new Error(`worker ${this.#name}: ${end.failure ?? end.signal}`);
+    return end;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
