@@ -10,7 +10,7 @@ export interface CommandOptions {
   readonly environment?: Readonly<Record<string, string>>;
   readonly gateway?: string;
   readonly home?: string;
-  /** After which the command is killed, and `code` undefined. */
+  /** After which the command is killed, and that is an error. */
   readonly withinMs?: number;
 }
 
@@ -86,12 +86,25 @@ export class RunningCommand implements AsyncDisposable {
 export const startFastchat = (system: Place, args: readonly string[], options: CommandOptions = {}): RunningCommand =>
   new RunningCommand(system, args, options);
 
+/** Throws, with what can be known, where the command does not come to an end. */
 export async function fastchat(system: Place, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
   await using command = startFastchat(system, args, options);
-  const timer = setTimeout(() => command.kill(), options.withinMs ?? 30_000);
+  const { withinMs = 30_000 } = options;
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    command.kill();
+  }, withinMs);
   const code = await command.ended;
   clearTimeout(timer);
-  return { code, output: command.output, errors: command.errors };
+  const { output, errors } = command;
+  if (isLate) throw new Error(`fastchat ${args.join(" ")} did not end within ${withinMs} ms:\n${output}${errors}\n${endsOfLogs(system)}`);
+  return { code, output, errors };
+}
+
+function endsOfLogs(system: Place & Partial<Pick<System, "processes">>): string {
+  const ends = system.processes?.map(({ name, running, log }) => `${name}${running ? "" : ", which has ended"}: ${log.slice(-1_500)}`);
+  return ends?.join("\n") ?? "";
 }
 
 /** What a command with --json says. Throws when it fails. */
