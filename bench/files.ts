@@ -156,8 +156,8 @@ async function busy(group_: ConversationId, name: string, sends: "texts" | "pict
   );
   const database = ((postgres() - before.postgres) / all) * 1_000;
   console.log(`${name}: ${all} messages, ${pictures} of them pictures of ${size(PICTURE_BYTES)}; the texts: ${spread(latencies)}`);
-  const clients_ = ((cpuOfClients() - before.clients) / all) * 1_000;
-  console.log(`  CPU microseconds a message: ${used.join(", ")}, PostgreSQL ${database.toFixed(0)}, all clients ${clients_.toFixed(0)}`);
+  const ofClients = ((cpuOfClients() - before.clients) / all) * 1_000;
+  console.log(`  CPU microseconds a message: ${used.join(", ")}, PostgreSQL ${database.toFixed(0)}, all clients ${ofClients.toFixed(0)}`);
 }
 
 await busy(group, "warm", "texts");

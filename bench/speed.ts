@@ -4,7 +4,7 @@
  */
 import { startSystem } from "@fastchat/testing";
 import { nameOf, runBench } from "./load/bench.ts";
-import type { Pace } from "./load/plan.ts";
+import { closed, open } from "./load/plan.ts";
 import type { RunResult } from "./load/result.ts";
 import { type Asked, scenarioOf } from "./load/suite.ts";
 import { environmentWords, tableOf } from "./load/words.ts";
@@ -14,8 +14,6 @@ import { runPlaced } from "./placed.ts";
 const seconds = Number(process.argv[2] ?? 10);
 const wanted = process.argv.slice(3);
 const isWanted = (name: string): boolean => wanted.length === 0 || wanted.some((part) => name.includes(part));
-const closed = (window: number): Pace => ({ kind: "closed", window });
-const open = (perSecond: number): Pace => ({ kind: "open", perSecond });
 
 const works: readonly (readonly [Workload, Asked])[] = [
   // First: what a load leaves behind in the servers' memory would hide what a socket takes.

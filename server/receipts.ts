@@ -61,7 +61,9 @@ export class Receipts {
   }
 }
 
-export async function readReceipts({ query }: Database): Promise<Receipts> {
-  const { receipt_key: key } = await query.selectFrom("installation").select("receipt_key").executeTakeFirstOrThrow();
-  return new Receipts(key);
+/** What all servers of an installation know, and nobody else: 32 bytes. */
+export async function readInstallationKey({ query }: Database): Promise<Uint8Array> {
+  return (await query.selectFrom("installation").select("receipt_key").executeTakeFirstOrThrow()).receipt_key;
 }
+
+export const readReceipts = async (database: Database): Promise<Receipts> => new Receipts(await readInstallationKey(database));

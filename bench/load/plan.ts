@@ -49,6 +49,9 @@ export type Pace =
   /** So many of this crowd's in a second, each at its time whatever happens to those before. */
   | { readonly kind: "open"; readonly perSecond: number };
 
+export const closed = (window: number): Pace => ({ kind: "closed", window });
+export const open = (perSecond: number): Pace => ({ kind: "open", perSecond });
+
 export type Work =
   /** So many people, one after the other, lose their connection in a second, and come again at once. */
   | (Pace & { readonly leavesPerSecond?: number })

@@ -1,4 +1,4 @@
-import type { Pace } from "./plan.ts";
+import { open, type Pace } from "./plan.ts";
 import type { Scenario } from "./result.ts";
 import { isAlwaysEncrypted, usual, type Workload } from "./workloads.ts";
 
@@ -42,7 +42,7 @@ export function usualSuite(asked: Asked): Scenario[] {
     // First: what a load leaves behind in the servers' memory would hide what a socket takes.
     ["idle", {}],
     ["pairs", {}],
-    ["pairs", { pace: { kind: "open", perSecond: 1_000 } }],
+    ["pairs", { pace: open(1_000) }],
     ["all-to-one", {}],
     ["all-to-all", {}],
     ["mix", {}],

@@ -1,4 +1,4 @@
-import type { Pace } from "./plan.ts";
+import { closed, open, type Pace } from "./plan.ts";
 
 /** What people do, and how many of them how fast where nothing else is said. */
 interface Usual {
@@ -9,9 +9,6 @@ interface Usual {
   /** The same where every message is really encrypted, by clients of the SDK; where there is none, they cannot. */
   readonly encrypted?: { readonly people: number; readonly pace: Pace };
 }
-
-const closed = (window: number): Pace => ({ kind: "closed", window });
-const open = (perSecond: number): Pace => ({ kind: "open", perSecond });
 
 export const workloads = {
   pairs: {

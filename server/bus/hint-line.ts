@@ -15,7 +15,7 @@ export interface HeardRun {
 export interface HintLineOptions {
   readonly bus: Bus;
   readonly run: string;
-  /** The same for all servers of the installation: see `readBusKey`. */
+  /** The same for all servers of the installation: see `busKeyOf`. */
   readonly key: Uint8Array;
   /** The others that were there before this one listened: what they had said is in the heads that sessions here begin with. */
   readonly heard: readonly HeardRun[];
@@ -87,6 +87,7 @@ export class HintLine {
     const { conversation, entries } = told;
     this.#entryBytes = entries.reduce((sum, { body }) => sum + entryHeadBytes + body.length, this.#entryBytes + toldLogBytes);
     if (this.#entryBytes <= this.#options.bus.payloadBytes) this.#entries.push(told);
+    else this.#entries = [];
     this.tellHead(conversation, entries.at(-1)!.sequence);
   }
 
@@ -143,7 +144,8 @@ export class HintLine {
         run,
         heads: this.#heads,
         hints: this.#hints,
-        ...(this.#entryBytes <= bus.payloadBytes && { entries: this.#entries, key }),
+        entries: this.#entries,
+        key,
         largest: bus.payloadBytes,
         number: () => (this.#number += 1),
       });

@@ -1,6 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { type ConversationId, conversationId, idBytes } from "@fastchat/protocol";
-import type { Database } from "../store/database.ts";
 import type { StoredEntry } from "../store/entries.ts";
 import { packEntries, unpackEntries } from "../store/packed-entries.ts";
 
@@ -22,10 +21,7 @@ export const tagBytes = 32;
 export const toldLogBytes = RECORD_BYTES;
 
 /** The same for all servers of an installation: 32 bytes. */
-export async function readBusKey({ query }: Database): Promise<Uint8Array> {
-  const { receipt_key: key } = await query.selectFrom("installation").select("receipt_key").executeTakeFirstOrThrow();
-  return createHmac("sha256", key).update(LABEL).digest();
-}
+export const busKeyOf = (installationKey: Uint8Array): Uint8Array => createHmac("sha256", installationKey).update(LABEL).digest();
 
 export const packTold = (told: readonly ToldEntries[]): Buffer =>
   Buffer.concat(

@@ -5,12 +5,12 @@ import { setTimeout as wait } from "node:timers/promises";
 import { limits } from "@fastchat/protocol";
 import type { Bus } from "../bus/bus.ts";
 import { HintLine } from "../bus/hint-line.ts";
-import { readBusKey } from "../bus/told-entries.ts";
+import { busKeyOf } from "../bus/told-entries.ts";
 import type { PeoplePolicy } from "../config.ts";
 import type { Log } from "../events.ts";
 import type { StrategyName } from "../gateway/strategies.ts";
 import { openChatMetrics } from "../metrics.ts";
-import { readReceipts, type Receipts } from "../receipts.ts";
+import { readInstallationKey, Receipts } from "../receipts.ts";
 import { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
 import { type HeardHeartbeat, leaveRegistry, readHeartbeats, type Registry } from "../store/servers.ts";
@@ -62,11 +62,15 @@ export interface ChatServer extends AsyncDisposable {
 export async function startChatServer(options: ChatServerOptions): Promise<ChatServer> {
   const { database, host, port } = options;
   const heard = await readHeartbeats(database);
-  const receipts = await readReceipts(database);
-  const busKey = await readBusKey(database);
+  const installationKey = await readInstallationKey(database);
   const http = createServer({ requestTimeout: limits.connectMs, headersTimeout: limits.connectMs });
   await new Promise<void>((resolve, reject) => http.once("error", reject).listen({ host, port }, resolve));
-  const server = new RunningChatServer(options, { http, heard, receipts, busKey });
+  const server = new RunningChatServer(options, {
+    http,
+    heard,
+    receipts: new Receipts(installationKey),
+    busKey: busKeyOf(installationKey),
+  });
   await server.offer();
   return server;
 }

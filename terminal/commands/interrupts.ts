@@ -2,17 +2,20 @@ import { exitCodes, Failure } from "../failure.ts";
 
 const ENDINGS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
+function onEnding(listener: (signal: NodeJS.Signals) => void): Disposable {
+  for (const signal of ENDINGS) process.on(signal, listener);
+  return {
+    [Symbol.dispose]: () => {
+      for (const signal of ENDINGS) process.off(signal, listener);
+    },
+  };
+}
+
 /** Ctrl-C, and other wishes that this ends: what is half done is taken back or kept first. @param so "nothing was written" */
 export function interrupts(so: string): { readonly signal: AbortSignal } & Disposable {
   const end = new AbortController();
-  const interrupt = (): void => end.abort(new Failure(exitCodes.refused, "cancelled", `Cancelled: ${so}.`));
-  for (const signal of ENDINGS) process.on(signal, interrupt);
-  return {
-    signal: end.signal,
-    [Symbol.dispose]: () => {
-      for (const signal of ENDINGS) process.off(signal, interrupt);
-    },
-  };
+  const listening = onEnding(() => end.abort(new Failure(exitCodes.refused, "cancelled", `Cancelled: ${so}.`)));
+  return { signal: end.signal, [Symbol.dispose]: () => listening[Symbol.dispose]() };
 }
 
 /**
@@ -22,19 +25,15 @@ export function interrupts(so: string): { readonly signal: AbortSignal } & Dispo
 export function endsGently(): { readonly signal: AbortSignal } & Disposable {
   const end = new AbortController();
   let by: NodeJS.Signals | undefined;
-  const leaveSignals = (): void => {
-    for (const signal of ENDINGS) process.off(signal, note);
-  };
-  const note = (signal: NodeJS.Signals): void => {
-    leaveSignals();
+  const listening = onEnding((signal) => {
+    listening[Symbol.dispose]();
     by = signal;
     end.abort();
-  };
-  for (const signal of ENDINGS) process.on(signal, note);
+  });
   return {
     signal: end.signal,
     [Symbol.dispose]: () => {
-      leaveSignals();
+      listening[Symbol.dispose]();
       if (by !== undefined) process.kill(process.pid, by);
     },
   };

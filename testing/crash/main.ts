@@ -1,6 +1,7 @@
 /**
  * The crash test as a command: `node testing/crash/main.ts [OPTIONS]`, where OPTIONS is a JSON object of CrashOptions over the small
- * size, or that which SIZE names; "cluster" is three chat servers, two gateways and a NATS, and everything that can happen to them. Prints what happens to standard error, one JSON object of faults and counts to standard output, and ends with 1 when there are faults.
+ * size, or that which SIZE names; "cluster" is three chat servers, two gateways and a NATS, and everything that can happen to them.
+ * Prints what happens to standard error, one JSON object of faults and counts to standard output, and ends with 1 when there are faults.
  */
 import { countFaults } from "./checker.ts";
 import { type CrashOptions, everyClusterFault, runCrashTest } from "./run.ts";
