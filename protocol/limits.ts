@@ -262,7 +262,7 @@ export const limits = {
   appendBatchBytes: 4_194_304,
   appendBatchMs: 5,
   /** From one batch to the next of a server that is not busy: one that comes alone waits for nothing, of many each waits a little, and costs a fraction. */
-  appendSpacingMs: 3,
+  appendSpacingMs: 4,
   appendQueueEntries: 20_000,
   /** Payload of one bus hint. */
   busHintBytes: 7_800,

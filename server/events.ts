@@ -22,6 +22,7 @@ export interface Events {
   "append-failed": { messages: Count; outcome: "unknown" | "storage-full" | "unavailable" };
   "bus-interrupted": { reason: string };
   "bus-restored": Record<string, never>;
+  "bus-indirect": { reason: string };
   "bus-publish-failed": { reason: string };
   "hints-missed": { conversations: Count };
   "heartbeat-failed": { reason: string };

@@ -19,6 +19,8 @@ export interface TestInstallationOptions {
   readonly openBus?: (url: string) => Promise<Bus>;
   /** Around each chat server's bus. */
   readonly wrapBus?: (bus: Bus) => Bus;
+  /** Whether chat servers tell each other directly; default where the bus is not the test's. */
+  readonly isDirect?: boolean;
   /** As in `limits`. */
   readonly retentionSweepMs?: number;
 }
@@ -32,12 +34,15 @@ export class TestInstallation implements AsyncDisposable {
   readonly servers: ChatServer[] = [];
   readonly #openBus: (url: string) => Promise<Bus>;
   readonly #wrapBus: (bus: Bus) => Bus;
+  readonly #isDirect: boolean;
   readonly #retentionSweepMs: number | undefined;
   readonly #stack: AsyncDisposableStack;
 
   private constructor(
     parts: Pick<TestInstallation, "database" | "gateway" | "secretFile">,
-    options: Required<Pick<TestInstallationOptions, "openBus" | "wrapBus">> & { readonly retentionSweepMs: number | undefined },
+    options: Required<Pick<TestInstallationOptions, "openBus" | "wrapBus" | "isDirect">> & {
+      readonly retentionSweepMs: number | undefined;
+    },
     stack: AsyncDisposableStack,
   ) {
     this.database = parts.database;
@@ -45,17 +50,23 @@ export class TestInstallation implements AsyncDisposable {
     this.secretFile = parts.secretFile;
     this.#openBus = options.openBus;
     this.#wrapBus = options.wrapBus;
+    this.#isDirect = options.isDirect;
     this.#retentionSweepMs = options.retentionSweepMs;
     this.#stack = stack;
   }
 
   static async start(options: TestInstallationOptions = {}): Promise<TestInstallation> {
     const { servers = 1, gateway: changes, openBus = openNotify, wrapBus = (bus) => bus, retentionSweepMs } = options;
+    const { isDirect = options.openBus === undefined && options.wrapBus === undefined } = options;
     await using stack = new AsyncDisposableStack();
     const { database } = stack.use(await TestDatabase.open());
     const secretFile = join(stack.use(new TemporaryFolder()).path, "secret.json");
     const gateway = stack.use(await openGateway({ database, openBus, secretFile }, changes));
-    const installation = new TestInstallation({ database, gateway, secretFile }, { openBus, wrapBus, retentionSweepMs }, stack.move());
+    const installation = new TestInstallation(
+      { database, gateway, secretFile },
+      { openBus, wrapBus, isDirect, retentionSweepMs },
+      stack.move(),
+    );
     for (let count = 0; count < servers; count++) await installation.addServer();
     return installation;
   }
@@ -68,6 +79,7 @@ export class TestInstallation implements AsyncDisposable {
     const server = await startChatServer({
       database,
       bus: this.#stack.use(this.#wrapBus(await this.#openBus(url))),
+      isDirect: this.#isDirect,
       log: silentLog,
       people: "everyone",
       strategy: "least-connections",

@@ -33,10 +33,12 @@ export function openNatsBus({
   place,
   subject,
   log,
+  listens = true,
 }: {
   readonly place: NatsPlace;
   readonly subject: string;
   readonly log: Log;
+  readonly listens?: boolean | undefined;
 }): Promise<Bus> {
   const publisher = randomBytes(8).toString("hex");
   const newest = new NewestConnections();
@@ -46,7 +48,7 @@ export function openNatsBus({
     const onMessage = (from: string, payload: string) => {
       if (newest.isNewest(from)) hear(payload);
     };
-    return connectToAny(place, { subject, ownSubject: `${subject}.${publisher}.${number}`, onMessage, signal });
+    return connectToAny(place, { subject, ownSubject: `${subject}.${publisher}.${number}`, onMessage, listens, signal });
   }, log);
 }
 
@@ -75,6 +77,7 @@ interface Wanted {
   /** Of what this connection says. */
   readonly ownSubject: string;
   readonly onMessage: (from: string, payload: string) => void;
+  readonly listens: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -95,7 +98,7 @@ async function connectToAny(place: NatsPlace, wanted: Wanted): Promise<BusConnec
 async function connectTo(
   server: NatsServer,
   options: Parameters<typeof connect>[0],
-  { subject, ownSubject, onMessage, signal }: Wanted,
+  { subject, ownSubject, onMessage, listens, signal }: Wanted,
 ): Promise<BusConnection> {
   await mustGreet(server, signal);
   const nats = await connect({
@@ -109,7 +112,7 @@ async function connectTo(
   });
   const line = new Line(nats);
   try {
-    nats.subscribe(`${subject}.*.*`, {
+    const heard = nats.subscribe(`${subject}.*.*`, {
       callback: (error, message) => {
         // One that ends is told of by the line.
         if (error !== null) return;
@@ -124,6 +127,8 @@ async function connectTo(
     await line.answered();
     await nextTurn();
     if (line.fault !== undefined) throw line.fault;
+    // It might, and need not.
+    if (!listens) heard.unsubscribe();
   } catch (error) {
     await line.close();
     throw error;

@@ -13,12 +13,18 @@ const ANSWER_MS = 4_000;
  * The bus over PostgreSQL's NOTIFY, on one connection of its own. PostgreSQL hands the notification of each commit to every connection that
  * listens, in commit order, also to the one that notified.
  */
-export const openNotifyBus = ({ url, log }: { readonly url: string; readonly log: Log }): Promise<Bus> =>
-  openReconnectingBus((hear) => connect(url, hear), log);
+export const openNotifyBus = ({ url, log, listens = true }: NotifyBusOptions): Promise<Bus> =>
+  openReconnectingBus((hear) => connect(url, listens ? hear : undefined), log);
 
-async function connect(url: string, hear: (payload: string) => void): Promise<BusConnection> {
+interface NotifyBusOptions {
+  readonly url: string;
+  readonly log: Log;
+  readonly listens?: boolean | undefined;
+}
+
+async function connect(url: string, hear: ((payload: string) => void) | undefined): Promise<BusConnection> {
   const client = new pg.Client({ ...connectionOptions(url), application_name: "fastchat bus" });
-  client.on("notification", ({ payload }) => hear(payload ?? ""));
+  client.on("notification", ({ payload }) => hear?.(payload ?? ""));
   let reason = "the connection ended";
   // Without a listener an error of an idle connection would end the process; `end` follows every one.
   client.on("error", (error) => (reason = reasonOf(error)));
@@ -26,7 +32,7 @@ async function connect(url: string, hear: (payload: string) => void): Promise<Bu
     await client.connect();
     // A notification takes a transaction, whose commit need not be on the disk: who was not told looks at heartbeats.
     await client.query("SET synchronous_commit = off");
-    await client.query(`LISTEN ${CHANNEL}`);
+    if (hear !== undefined) await client.query(`LISTEN ${CHANNEL}`);
   } catch (error) {
     void client.end().catch(() => undefined);
     throw error;

@@ -9,17 +9,19 @@ export interface BusOptions {
   readonly place: BusPlace;
   /** Whose servers tell each other something; migrated. */
   readonly database: Database;
+  /** False for one that only tells: each listener is woken for whatever anybody says. */
+  readonly listens?: boolean | undefined;
   readonly log: Log;
   /** Tests shorten it. */
   readonly patienceMs?: number;
 }
 
 /** Throws ConfigError with one sentence where it is refused or nobody answers in time. */
-export async function openBus({ place, database, log, patienceMs }: BusOptions): Promise<Bus> {
-  if (place.kind === "notify") return openNotifyBus({ url: database.url, log });
+export async function openBus({ place, database, listens, log, patienceMs }: BusOptions): Promise<Bus> {
+  if (place.kind === "notify") return openNotifyBus({ url: database.url, log, listens });
   const subject = await hintsSubject(database);
   const { openNatsBus } = await import("./bus-nats.ts");
-  return untilDone(() => openNatsBus({ place, subject, log }), {
+  return untilDone(() => openNatsBus({ place, subject, log, listens }), {
     patienceMs,
     refusal: (error) => refusalOf(error, subject),
     late: (error) => `NATS does not answer at ${addresses(place)}: ${reasonOf(error)}.`,

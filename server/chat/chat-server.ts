@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { limits } from "@fastchat/protocol";
 import type { Bus } from "../bus/bus.ts";
+import { DirectBus } from "../bus/direct-bus.ts";
 import { HintLine } from "../bus/hint-line.ts";
 import { busKeyOf } from "../bus/told-entries.ts";
 import type { PeoplePolicy } from "../config.ts";
@@ -13,7 +14,7 @@ import { openChatMetrics } from "../metrics.ts";
 import { readInstallationKey, Receipts } from "../receipts.ts";
 import { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
-import { type HeardHeartbeat, leaveRegistry, readHeartbeats, type Registry } from "../store/servers.ts";
+import { type HeardHeartbeat, isFresh, leaveRegistry, readHeartbeats, type Registry } from "../store/servers.ts";
 import { SharedRate } from "../store/shared-rate.ts";
 import { TokenBuckets } from "../token-bucket.ts";
 import { openAppendQueue } from "./appending.ts";
@@ -31,6 +32,8 @@ import { Sockets } from "./sockets.ts";
 export interface ChatServerOptions {
   readonly database: Database;
   readonly bus: Bus;
+  /** Servers tell each other directly where they can, and by the bus otherwise. */
+  readonly isDirect: boolean;
   readonly log: Log;
   readonly people: PeoplePolicy;
   /** How gateways choose unless another strategy was chosen while they ran. */
@@ -95,7 +98,9 @@ class RunningChatServer implements ChatServer {
   readonly #missed: MissedHints;
   readonly #retention: Retention;
   readonly #sockets: Sockets;
+  readonly #direct: DirectBus | undefined;
   readonly #heart: Heart;
+  readonly #heard: readonly HeardHeartbeat[];
   readonly #idleMs: number;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -109,8 +114,9 @@ class RunningChatServer implements ChatServer {
     this.#idleMs = options.idleMs ?? limits.idleMs;
     const metrics = openChatMetrics();
     const delivery = new Delivery(database, log);
+    this.#direct = options.isDirect ? new DirectBus({ bus, run: this.#run, key: busKey, log }) : undefined;
     const hints = new HintLine({
-      bus,
+      bus: this.#direct ?? bus,
       run: this.#run,
       key: busKey,
       heard,
@@ -165,17 +171,24 @@ class RunningChatServer implements ChatServer {
       draining: this.#sockets.isDraining,
     });
     const onHeard = (registry: Registry) => {
+      void this.#direct?.meet(this.#others(registry.servers));
       moves.heard(registry);
       if (!this.#sockets.isDraining) moves.evenOut(registry);
     };
     this.#heart = new Heart(this.#chat, { name, run: this.#run, url }, { load, heard, onHeard });
     this.#http = http
       .on("request", (request, response) => void this.#answerHttp(request, response))
-      .on("upgrade", (request, socket, head) => this.#sockets.upgrade(request, socket, head));
+      .on("upgrade", (request, socket, head) => {
+        const way = this.#direct !== undefined && DirectBus.isAsked(request) ? this.#direct : this.#sockets;
+        way.accept(request, socket, head);
+      });
+    this.#heard = heard;
   }
 
   /** The first heartbeat, and those that follow. */
   async offer(): Promise<void> {
+    // Before anybody is here: who is connected is told everything from now on.
+    await this.#direct?.meet(this.#others(this.#heard));
     await this.#heart.beat();
     this.#retention.start();
     this.#timer = setInterval(() => {
@@ -183,6 +196,10 @@ class RunningChatServer implements ChatServer {
       this.#heart.tick();
     }, limits.heartbeatMs);
     this.#chat.log.event("info", "chat-server-listens", { server: this.name, url: this.url });
+  }
+
+  #others(servers: readonly HeardHeartbeat[]): HeardHeartbeat[] {
+    return servers.filter((server) => server.run !== this.#run && isFresh(server));
   }
 
   async drain(): Promise<void> {
@@ -211,6 +228,7 @@ class RunningChatServer implements ChatServer {
     await repaired;
     await erased;
     await leaveRegistry(database, this.#run).catch(() => undefined);
+    await this.#direct?.[Symbol.asyncDispose]();
     await new Promise((resolve) => {
       this.#http.close(resolve);
       this.#http.closeAllConnections();

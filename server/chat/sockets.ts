@@ -62,7 +62,7 @@ export class Sockets {
     return bytes;
   }
 
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { chat, webOrigins } = this.#options;
     const refuse = (status: string, why: Events["socket-refused"]["why"]) => {
       chat.log.event("debug", "socket-refused", { why });
@@ -71,7 +71,7 @@ export class Sockets {
     if (!isAllowedOrigin(request, webOrigins)) return refuse("403 Forbidden", "origin");
     if (this.#draining) return refuse("503 Service Unavailable", "draining");
     if (this.count - chat.delivery.sessions >= limits.socketsBeforeHello) return refuse("503 Service Unavailable", "crowded");
-    this.#opener.handleUpgrade(request, socket, head, (opened) => this.#accept(opened));
+    this.#opener.handleUpgrade(request, socket, head, (opened) => this.#begin(opened));
   }
 
   /** Closes those that said nothing for so long. */
@@ -98,7 +98,7 @@ export class Sockets {
     for (const connection of this.#connections) connection.terminate();
   }
 
-  #accept(socket: WebSocket): void {
+  #begin(socket: WebSocket): void {
     const { chat, attendance, moves, server } = this.#options;
     const { log, metrics } = chat;
     let session: Session | undefined;

@@ -23,13 +23,21 @@ export async function findDatabaseUrl(config: Config): Promise<string> {
   return url;
 }
 
+export interface StoreOptions {
+  readonly url: string;
+  readonly place: BusPlace;
+  /** Whether it hears what others say on the bus. */
+  readonly listens: boolean;
+  readonly log: Log;
+}
+
 /** Connects, migrates, opens the bus. Throws ConfigError with one sentence when the database is newer, or it or the bus does not answer in time. */
-export async function openStore(url: string, place: BusPlace, log: Log): Promise<OpenedStore> {
+export async function openStore({ url, place, listens, log }: StoreOptions): Promise<OpenedStore> {
   await using stack = new AsyncDisposableStack();
   await migrateInTime(url, log);
   const onIdleError = (error: Error) => log.event("warn", "database-connection-lost", { reason: reasonOf(error) });
   const database = stack.use(openDatabase({ url, connections: 8, onIdleError }));
-  const bus = stack.use(await openBus({ place, database, log }));
+  const bus = stack.use(await openBus({ place, database, listens, log }));
   const owned = stack.move();
   return { database, bus, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

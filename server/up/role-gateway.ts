@@ -23,7 +23,7 @@ export async function runGateway(options: RoleOptions = {}): Promise<void> {
   const config = readConfig(options.data);
   const log = openLog({ level: config.logLevel, role: "gateway" });
   const ended = untilEnd();
-  await using store = await openStore(await findDatabaseUrl(config), config.bus, log);
+  await using store = await openStore({ url: await findDatabaseUrl(config), place: config.bus, listens: false, log });
   const blobs = await openBlobStore(config.blobs);
   await blobs.check();
   const secrets = await readSecrets(config.secretFile, log);

@@ -20,7 +20,7 @@ export async function runServer(options: ServerOptions = {}): Promise<void> {
   checkSocketUrl(options.url, "wss://chat.example.org/1");
   const log = openLog({ level: config.logLevel, role: "chat-server" });
   const ended = untilEnd();
-  await using store = await openStore(await findDatabaseUrl(config), config.bus, log);
+  await using store = await openStore({ url: await findDatabaseUrl(config), place: config.bus, listens: true, log });
   const wanted = options.port ?? defaultGatewayPort + 1;
   await using server = await onFreePort(wanted, (port) => start(port, config, options, store, log));
   announce({ kind: "ready", url: server.url, port: server.port, name: server.name }, () => {
@@ -39,6 +39,8 @@ function start(
   return startChatServer({
     database: store.database,
     bus: store.bus,
+    // A NATS reaches hosts that do not reach each other.
+    isDirect: config.bus.kind === "notify",
     log,
     people: config.people,
     strategy: config.strategy,

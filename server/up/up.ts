@@ -63,7 +63,7 @@ export async function runUp(options: UpOptions): Promise<void> {
     const log = openLog({ level: config.logLevel === "info" ? "warn" : config.logLevel, role: "up" });
     await migrateInTime(url, log);
     if (config.bus.kind === "nats") {
-      await (await openStore(url, config.bus, log))[Symbol.asyncDispose]();
+      await (await openStore({ url, place: config.bus, listens: false, log }))[Symbol.asyncDispose]();
       say("Servers tell each other of messages through the NATS of NATS_URL");
     }
     stack.defer(() => removeStates(dataFolder));
