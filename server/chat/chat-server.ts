@@ -48,6 +48,8 @@ export interface ChatServerOptions {
   readonly port: number;
   /** Address for clients, where it is not ws://host:port. */
   readonly url?: string | undefined;
+  /** Told with each heartbeat what came and went in the last second. */
+  readonly onLoad?: ((bytesPerSecond: number) => void) | undefined;
   /** As `limits`; tests lower them. */
   readonly idleMs?: number | undefined;
   readonly retentionSweepMs?: number | undefined;
@@ -165,11 +167,11 @@ class RunningChatServer implements ChatServer {
       server: name,
       webOrigins,
     });
-    const load = () => ({
-      connections: this.#sockets.count,
-      bytesPerSecond: Math.round((this.#sockets.takeBytes() * 1_000) / limits.heartbeatMs),
-      draining: this.#sockets.isDraining,
-    });
+    const load = () => {
+      const bytesPerSecond = Math.round((this.#sockets.takeBytes() * 1_000) / limits.heartbeatMs);
+      options.onLoad?.(bytesPerSecond);
+      return { connections: this.#sockets.count, bytesPerSecond, draining: this.#sockets.isDraining };
+    };
     const onHeard = (registry: Registry) => {
       void this.#direct?.meet(this.#others(registry.servers));
       moves.heard(registry);

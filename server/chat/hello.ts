@@ -2,8 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { ErrorCode, idBytes, isHash, limits } from "@fastchat/protocol";
 import { type Hello, WelcomeSchema } from "@fastchat/protocol/wire/frames";
 import { reasonOf } from "../events.ts";
-import { conversationsOf } from "../store/conversations.ts";
-import { takeTicket } from "../store/tickets.ts";
+import type { HeadsReader } from "../store/conversations.ts";
+import type { TicketTaker } from "../store/tickets.ts";
 import type { Connection } from "./connection.ts";
 import type { ChatContext } from "./context.ts";
 import { Session } from "./session.ts";
@@ -12,6 +12,8 @@ import { encodeFrame } from "./wire.ts";
 export interface HelloContext {
   readonly chat: ChatContext;
   readonly server: string;
+  readonly tickets: TicketTaker;
+  readonly heads: HeadsReader;
   readonly isDraining: () => boolean;
 }
 
@@ -41,11 +43,11 @@ export async function openSession(
   if (context.isDraining()) return refuse(ErrorCode.MOVED);
   if (!isHash(hello.ticket)) return refuse(ErrorCode.TICKET_INVALID);
   try {
-    const taken = await takeTicket(chat.database, hello.ticket, context.server);
+    const taken = await context.tickets.take(hello.ticket);
     if (taken.kind === "invalid") return refuse(ErrorCode.TICKET_INVALID);
     if (taken.kind === "shut-out") return refuse(taken.code);
     const { account, device, running } = taken;
-    const heads = await conversationsOf(chat.database, [account]);
+    const heads = await context.heads.of(account);
     if (connection.isClosed) return undefined;
     const session = new Session(connection, account, device);
     connection.admit();

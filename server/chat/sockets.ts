@@ -4,12 +4,14 @@ import { ErrorCode, errorRow, limits } from "@fastchat/protocol";
 import type { ClientFrame } from "@fastchat/protocol/wire/frames";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Events } from "../events.ts";
+import { HeadsReader } from "../store/conversations.ts";
+import { TicketTaker } from "../store/tickets.ts";
 import { TokenBuckets } from "../token-bucket.ts";
 import { answerRequest } from "./answer.ts";
 import type { Attendance } from "./attendance.ts";
 import { Connection } from "./connection.ts";
 import type { ChatContext } from "./context.ts";
-import { openSession } from "./hello.ts";
+import { type HelloContext, openSession } from "./hello.ts";
 import type { Moves } from "./moves.ts";
 import type { Session } from "./session.ts";
 
@@ -33,6 +35,7 @@ export class Sockets {
     maxPayload: limits.packetBytes,
     maxFragments: limits.fragmentsPerPacket,
   });
+  readonly #hello: HelloContext;
   readonly #connections = new Set<Connection>();
   readonly #rates = {
     frames: new TokenBuckets({ perSecond: limits.framesPerSecond, burst: limits.framesBurst }),
@@ -43,6 +46,10 @@ export class Sockets {
 
   constructor(options: SocketsOptions) {
     this.#options = options;
+    const { chat, server } = options;
+    const { database } = chat;
+    const [tickets, heads] = [new TicketTaker(database, server), new HeadsReader(database)];
+    this.#hello = { chat, server, tickets, heads, isDraining: () => this.#draining };
   }
 
   /** How many are open. */
@@ -99,7 +106,7 @@ export class Sockets {
   }
 
   #begin(socket: WebSocket): void {
-    const { chat, attendance, moves, server } = this.#options;
+    const { chat, attendance, moves } = this.#options;
     const { log, metrics } = chat;
     let session: Session | undefined;
     let opening: "not-yet" | "under-way" | "done" = "not-yet";
@@ -124,8 +131,7 @@ export class Sockets {
         }
         if (frame.body.case !== "hello") return connection.close(ErrorCode.NOT_READY);
         opening = "under-way";
-        const context = { chat, server, isDraining: () => this.#draining };
-        void openSession(context, connection, frame.request, frame.body.value).then((opened) => {
+        void openSession(this.#hello, connection, frame.request, frame.body.value).then((opened) => {
           if (opened === undefined) return;
           session = opened;
           opening = "done";

@@ -25,7 +25,6 @@ import {
   type DropBlob,
 } from "@fastchat/protocol/wire/gateway";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { findDevice } from "../store/accounts.ts";
 import { beginBlob, dropBlob, findBlob, findUpload, noteWhole } from "../store/blobs.ts";
 import { findConversationOf, findLogOf } from "../store/conversations.ts";
 import { mustBeLetIn, provenDevice } from "./challenge.ts";
@@ -54,7 +53,7 @@ async function holderOf(gateway: GatewayContext, pass: Uint8Array): Promise<Hold
   const id = gateway.states.open("blob-pass", pass)?.["device"];
   if (id === undefined) throw new FastChatError(ErrorCode.PASS_INVALID);
   gateway.rates.blobsByDevice.takeOrThrow(id);
-  const device = await findDevice(gateway.database, Buffer.from(id, "hex"));
+  const device = await gateway.devices.find(Buffer.from(id, "hex"));
   if (device === undefined) throw new FastChatError(ErrorCode.DEVICE_UNKNOWN);
   await mustBeLetIn(gateway, device);
   return device;

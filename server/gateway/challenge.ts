@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { type DeviceId, deviceId, ErrorCode, FastChatError, isHash, limits } from "@fastchat/protocol";
 import { type Challenge, type ChallengeRequest, ChallengeSchema } from "@fastchat/protocol/wire/gateway";
-import { findDevice, type StoredDevice } from "../store/accounts.ts";
+import type { StoredDevice } from "../store/accounts.ts";
 import { devicesLetIn } from "../store/sessions.ts";
 import type { GatewayContext } from "./context.ts";
 
@@ -30,7 +30,7 @@ export async function provenDevice(gateway: GatewayContext, proof: Proof, verify
   if (!isHash(proof.device)) throw new FastChatError(ErrorCode.MALFORMED);
   const id = deviceId(proof.device);
   if (gateway.states.open("challenge", proof.challenge)?.["device"] !== id) throw new FastChatError(ErrorCode.SIGN_IN_EXPIRED);
-  const device = await findDevice(gateway.database, proof.device);
+  const device = await gateway.devices.find(proof.device);
   if (device === undefined) throw new FastChatError(ErrorCode.DEVICE_UNKNOWN);
   if (!(await verify(device.signingKey, id, proof.challenge, proof.signature))) throw new FastChatError(ErrorCode.SIGNATURE_INVALID);
   await mustBeLetIn(gateway, device);

@@ -5,8 +5,10 @@ import type { Bus } from "../bus/bus.ts";
 import type { FileRules, Sessions, SignInAnswers, SignUpPolicy } from "../config.ts";
 import type { Log } from "../events.ts";
 import type { Receipts } from "../receipts.ts";
+import type { DeviceFinder } from "../store/accounts.ts";
 import type { ChainStates } from "../store/chains.ts";
 import type { Database } from "../store/database.ts";
+import type { TicketGiver } from "../store/tickets.ts";
 import type { TokenBuckets } from "../token-bucket.ts";
 import type { SealedStates } from "./sealed-state.ts";
 import type { Secrets } from "./secret-file.ts";
@@ -17,6 +19,8 @@ import type { UsedStates } from "./used-states.ts";
 /** What the routes of the gateway work with. */
 export interface GatewayContext {
   readonly database: Database;
+  readonly devices: DeviceFinder;
+  readonly tickets: TicketGiver;
   readonly bus: Bus;
   readonly blobs: BlobStore;
   readonly files: FileRules;

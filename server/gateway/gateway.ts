@@ -43,8 +43,10 @@ import { type FileRules, isLoopback, type Sessions, type SignInAnswers, type Sig
 import { type Log, reasonOf } from "../events.ts";
 import { openGatewayMetrics } from "../metrics.ts";
 import { readReceipts } from "../receipts.ts";
+import { DeviceFinder } from "../store/accounts.ts";
 import { ChainStates } from "../store/chains.ts";
 import { type Database, failureOf } from "../store/database.ts";
+import { TicketGiver } from "../store/tickets.ts";
 import { TokenBuckets } from "../token-bucket.ts";
 import { addDevice } from "./add-device.ts";
 import { addressKey } from "./address.ts";
@@ -115,6 +117,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     run: randomBytes(8).toString("hex"),
     states: new SealedStates(secrets.key),
     finishedSignIns: new UsedStates({ lifetimeMs: limits.signInStateMs, most: limits.finishedSignInsRemembered }),
+    devices: new DeviceFinder(database),
+    tickets: new TicketGiver(database),
     choice: new ServerChoice({ database, strategy: options.strategy, log }),
     signUp: options.signUp ?? (isLoopback(host) ? "open" : "invitation"),
     signInAnswers: options.signInAnswers,

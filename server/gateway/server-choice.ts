@@ -1,5 +1,6 @@
 import type { Database } from "../store/database.ts";
-import { type HeardHeartbeat, isFresh, readRegistry } from "../store/servers.ts";
+import { AskedTogether } from "../asked-together.ts";
+import { type HeardHeartbeat, isFresh, readRegistry, type Registry } from "../store/servers.ts";
 import type { Log } from "../events.ts";
 import { isStrategyName, strategies, type StrategyName } from "./strategies.ts";
 import type { Candidate } from "./strategy.ts";
@@ -20,6 +21,7 @@ export interface ServerChoiceOptions {
  */
 export class ServerChoice {
   readonly #options: ServerChoiceOptions;
+  readonly #registry: AskedTogether<void, Registry>;
   #strategy: StrategyName;
   /** When tickets were given, by server; `performance.now()`. */
   readonly #given = new Map<string, number[]>();
@@ -29,11 +31,19 @@ export class ServerChoice {
 
   constructor(options: ServerChoiceOptions) {
     this.#options = options;
+    this.#registry = new AskedTogether({
+      most: Number.POSITIVE_INFINITY,
+      parallel: 1,
+      act: async (asked) => {
+        const registry = await readRegistry(options.database);
+        return asked.map(() => registry);
+      },
+    });
     this.#strategy = options.strategy;
   }
 
   async candidates(): Promise<Candidate[]> {
-    const { servers, strategy } = await readRegistry(this.#options.database);
+    const { servers, strategy } = await this.#registry.ask();
     // Without a server nobody says which strategy counts.
     if (servers.length > 0) this.#follow(strategy);
     return this.#candidatesOf(servers);
@@ -45,7 +55,7 @@ export class ServerChoice {
     const others = all.filter((candidate) => !avoid.includes(candidate.name));
     const chosen = strategies[this.#strategy].choose(others.length > 0 ? others : all, Math.random());
     if (chosen === undefined) return undefined;
-    this.#given.set(chosen.name, [...(this.#given.get(chosen.name) ?? []), performance.now()]);
+    this.#given.get(chosen.name)!.push(performance.now());
     this.#turns.set(chosen.name, (this.#tickets += 1));
     return chosen;
   }
@@ -69,9 +79,12 @@ export class ServerChoice {
     return servers
       .filter((heartbeat) => isFresh(heartbeat) && !heartbeat.draining)
       .map(({ name, url, connections, bytesPerSecond, ageMs }) => {
-        const since = (this.#given.get(name) ?? []).filter((at) => at > now - ageMs - UNDER_WAY_MS);
-        this.#given.set(name, since);
-        return { name, url, connections, bytesPerSecond, tickets: since.length, turn: this.#turns.get(name) ?? 0 };
+        const given = this.#given.get(name) ?? [];
+        // Oldest first: what a heartbeat has counted by now goes, however many a storm asks for.
+        const counted = given.findIndex((at) => at > now - ageMs - UNDER_WAY_MS);
+        given.splice(0, counted === -1 ? given.length : counted);
+        this.#given.set(name, given);
+        return { name, url, connections, bytesPerSecond, tickets: given.length, turn: this.#turns.get(name) ?? 0 };
       });
   }
 }

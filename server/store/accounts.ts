@@ -14,6 +14,7 @@ import {
 } from "@fastchat/protocol/wire/account";
 import type { VaultEntry } from "@fastchat/protocol/wire/vault";
 import { sql, type Transaction } from "kysely";
+import { AskedTogether } from "../asked-together.ts";
 import { eraseClosedAccount, lockConversationsOf } from "./close-account.ts";
 import { anyOf, type Database } from "./database.ts";
 import { replaceOthers, shutOutCode, type Standing } from "./sessions.ts";
@@ -252,16 +253,33 @@ export interface StoredDevice {
   readonly shutOut: ErrorCode | undefined;
 }
 
-/** Prepared: it stands in the way of every connection. */
-export async function findDevice({ pool }: Database, device: Uint8Array): Promise<StoredDevice | undefined> {
-  const { rows } = await pool.query<{ account: Uint8Array; signing_key: Uint8Array } & Standing>({
-    name: "find-device",
-    text: "SELECT account, signing_key, ended, replaced, closed FROM device JOIN account USING (account) WHERE device = $1",
-    values: [Buffer.from(device)],
-  });
-  const row = rows[0];
-  if (row === undefined) return undefined;
-  return { device: deviceId(device), account: accountId(row.account), signingKey: row.signing_key, shutOut: shutOutCode(row) };
+/** Finds devices: those that are looked for at once with one statement, which is prepared, as it stands in the way of every connection. */
+export class DeviceFinder {
+  readonly #found: AskedTogether<Uint8Array, StoredDevice | undefined>;
+
+  constructor({ pool }: Database) {
+    this.#found = new AskedTogether({
+      most: 64,
+      parallel: 1,
+      act: async (devices) => {
+        const { rows } = await pool.query<{ device: Uint8Array; account: Uint8Array; signing_key: Uint8Array } & Standing>({
+          name: "find-devices",
+          text: "SELECT device, account, signing_key, ended, replaced, closed FROM device JOIN account USING (account) WHERE device = ANY ($1::bytea[])",
+          values: [devices.map((device) => Buffer.from(device))],
+        });
+        const found = new Map(rows.map((row) => [deviceId(row.device), row]));
+        return devices.map((device) => {
+          const row = found.get(deviceId(device));
+          if (row === undefined) return undefined;
+          return { device: deviceId(device), account: accountId(row.account), signingKey: row.signing_key, shutOut: shutOutCode(row) };
+        });
+      },
+    });
+  }
+
+  find(device: Uint8Array): Promise<StoredDevice | undefined> {
+    return this.#found.ask(device);
+  }
 }
 
 export interface NewAccount {

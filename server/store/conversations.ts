@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import {
   type AccountId,
+  accountId,
   conversationId,
   type ConversationId,
   type DeviceId,
@@ -13,6 +14,7 @@ import {
 import { accountLinkHash, recordedLinks } from "@fastchat/protocol/chain";
 import type { SignedLink } from "@fastchat/protocol/wire/account";
 import { LinkEntrySchema, type SealedKey, SealedKeySchema } from "@fastchat/protocol/wire/conversation";
+import { AskedTogether } from "../asked-together.ts";
 import { anyOf, type Database } from "./database.ts";
 import { adminRole } from "./members.ts";
 
@@ -130,6 +132,26 @@ export async function conversationsOf(
     sequence: row.head,
     time: row.head_time,
   }));
+}
+
+/** Reads the heads of all conversations of an account, of several accounts with one statement. */
+export class HeadsReader {
+  readonly #heads: AskedTogether<AccountId, readonly ConversationHead[]>;
+
+  constructor(database: Database) {
+    this.#heads = new AskedTogether({
+      most: 64,
+      parallel: 2,
+      act: async (accounts): Promise<(readonly ConversationHead[])[]> => {
+        const heads = Map.groupBy(await conversationsOf(database, [...new Set(accounts)]), ({ account }) => accountId(account));
+        return accounts.map((account) => heads.get(account) ?? []);
+      },
+    });
+  }
+
+  of(account: AccountId): Promise<readonly ConversationHead[]> {
+    return this.#heads.ask(account);
+  }
 }
 
 export interface HeadOf extends ConversationHead {

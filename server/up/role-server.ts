@@ -5,6 +5,7 @@ import { openLog } from "../events.ts";
 import { onFreePort } from "./free-port.ts";
 import { untilEnd } from "./lifetime.ts";
 import { findDatabaseUrl, openStore } from "./open-store.ts";
+import { youngSpaceByLoad } from "./young-space.ts";
 import { announce, checkSocketUrl, type RoleOptions, say, whyThere } from "./role.ts";
 
 export interface ServerOptions extends RoleOptions {
@@ -50,6 +51,7 @@ function start(
     advertisedHost: isEveryHost(config.host) ? config.machine : config.host,
     port,
     url: options.url,
+    onLoad: youngSpaceByLoad(),
   });
 }
 

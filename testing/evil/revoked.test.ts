@@ -12,7 +12,7 @@ import { Gateway } from "../../client/gateway.ts";
 import { openClient } from "../../client/node.ts";
 import { appendBatch } from "../../server/store/append.ts";
 import { type Database, openDatabase } from "../../server/store/database.ts";
-import { addTicket, takeTicket } from "../../server/store/tickets.ts";
+import { TicketGiver, TicketTaker } from "../../server/store/tickets.ts";
 import { writeVault } from "../../server/store/vault.ts";
 import { anotherDevice, newPassword, type Person, person } from "../person.ts";
 import { FrameProxy } from "../proxy.ts";
@@ -90,7 +90,7 @@ async function asksTheDatabase({ profile }: RawDevice, secrets: DeviceSecrets, d
   const [sent] = await appendBatch(database.append, [item], Date.now());
   const entry = create(VaultEntrySchema, { slot: random(32), generation: 2, version: 1, sealed: random(60) });
   const written = await writeVault(database, account, device, [entry], false);
-  const given = await addTicket(database, random(32), { account, device }, "chat-1");
+  const given = await new TicketGiver(database).add({ ticket: random(32), device, server: "chat-1" });
   return [sent?.kind === "refused" ? sent.reason : String(sent?.kind), written.kind, given ? "a ticket" : "no ticket"];
 }
 
@@ -117,8 +117,8 @@ test("[H3] [A1] a revoked device with its whole profile: refused by the database
   expect(code).toBe(4_000 + ErrorCode.DEVICE_REVOKED);
 
   expect(await asksTheDatabase(thief, secrets, direct)).toEqual(["device-ended", "device-ended", "no ticket"]);
-  expect((await takeTicket(database, unused.ticket, "chat-1")).kind).not.toBe("taken");
-  expect((await takeTicket(database, unused.ticket, "chat-2")).kind).not.toBe("taken");
+  expect((await new TicketTaker(database, "chat-1").take(unused.ticket)).kind).not.toBe("taken");
+  expect((await new TicketTaker(database, "chat-2").take(unused.ticket)).kind).not.toBe("taken");
   await expect(thief.ticket()).rejects.toMatchObject({ code: ErrorCode.DEVICE_REVOKED });
   const late = stack.use(await RawSocket.open(unused.url));
   late.hello(unused.ticket);
