@@ -4,6 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { TestNats } from "../server/bus/test-nats.ts";
 import { type EmbeddedPostgres, startPostgres } from "../server/postgres/index.ts";
 import { connect, TestDatabase } from "../server/store/test-database.ts";
+import { type BetweenServers, betweenServers } from "./faults/between-servers.ts";
 import { noFaults, type PostgresFaults, postgresWire } from "./faults/postgres-wire.ts";
 import { TcpProxy } from "./faults/tcp-proxy.ts";
 import { COMMAND } from "./fastchat.ts";
@@ -55,6 +56,8 @@ export interface ChatServerPart {
   readonly postgresConnections: TcpProxy | undefined;
   /** Between it and NATS; undefined without `faults` or without NATS. */
   readonly nats: TcpProxy | undefined;
+  /** What it says to the other chat servers directly. */
+  readonly others: BetweenServers | undefined;
 }
 
 export interface GatewayPart {
@@ -184,19 +187,20 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     if (options.faults !== true) {
       const url = options.advertise === undefined ? [] : ["--url", options.advertise(index)];
       const process = await start(`chat-${index}`, ["server", "--name", `chat-${index}`, ...url], databaseUrl, port);
-      return { process, port, sockets: undefined, postgres: undefined, postgresConnections: undefined, nats: undefined };
+      return { process, port, sockets: undefined, postgres: undefined, postgresConnections: undefined, nats: undefined, others: undefined };
     }
     const database = new URL(databaseUrl);
     const faults = noFaults();
     const target = { host: database.hostname, port: Number(database.port) };
     const postgresConnections = parts.use(await TcpProxy.start(target, postgresWire(faults)));
-    const sockets = parts.use(await TcpProxy.start({ host: "127.0.0.1", port }));
+    const between = betweenServers();
+    const sockets = parts.use(await TcpProxy.start({ host: "127.0.0.1", port }, between.wire));
     database.port = String(postgresConnections.port);
     const advertised = `ws://127.0.0.1:${sockets.port}`;
     const natsProxy = nats && parts.use(await TcpProxy.start({ host: "127.0.0.1", port: nats.port }));
     const args = ["server", "--name", `chat-${index}`, "--url", advertised];
     const process = await start(`chat-${index}`, args, database.href, port, natsAt(natsProxy?.port));
-    return { process, port, sockets, postgres: faults, postgresConnections, nats: natsProxy };
+    return { process, port, sockets, postgres: faults, postgresConnections, nats: natsProxy, others: between.faults };
   };
 
   const startGateway = async (index: number): Promise<GatewayPart> => {

@@ -42,8 +42,9 @@ export class Pacing<Writer> {
     const begun = now();
     let turn = 0;
     const tick = () => {
-      const due = Math.floor((now() - begun) * perMicrosecond);
-      for (; turn < due; turn++) act(turn, begun + turn / perMicrosecond);
+      // The first at once: each is done when it is due, not when the next one is.
+      const due = (now() - begun) * perMicrosecond;
+      for (; turn <= due; turn++) act(turn, begun + turn / perMicrosecond);
     };
     this.#timers.push(setInterval(tick, 1));
   }

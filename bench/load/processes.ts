@@ -30,13 +30,19 @@ export function cpuOfEndedChildren(pid: number | "self" = "self"): number {
 export const cpuOfTree = (root: number): number => treeOf(root).reduce((sum, pid) => sum + cpuOf(pid), cpuOfEndedChildren(root));
 
 /** Resident memory in bytes; 0 when it is gone. */
-export function memoryOf(pid: number): number {
+export const memoryOf = (pid: number): number => statusOf(pid, "VmRSS");
+
+function statusOf(pid: number, field: "VmRSS" | "RssAnon"): number {
   try {
-    return 1_024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
+    const [, kilobytes = 0] = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+    return 1_024 * Number(kilobytes);
   } catch {
     return 0;
   }
 }
+
+/** Resident bytes of a process and all its descendants that no file and no other process has, too. */
+export const ownMemoryOfTree = (root: number): number => treeOf(root).reduce((sum, pid) => sum + statusOf(pid, "RssAnon"), 0);
 
 /** Undefined: there is none, or this is no Linux. */
 export function parentOf(pid: number): number | undefined {

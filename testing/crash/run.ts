@@ -190,9 +190,9 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
         }
         return;
       case "drop-hints":
-        for (const { postgres } of system.servers) postgres!.dropNotifications = true;
+        for (const { postgres, others } of system.servers) postgres!.dropNotifications = others!.apart = true;
         await wait(options.hintlessMs);
-        for (const { postgres } of system.servers) postgres!.dropNotifications = false;
+        for (const { postgres, others } of system.servers) postgres!.dropNotifications = others!.apart = false;
         return;
       case "kill-nats":
         await system.nats!.kill();
