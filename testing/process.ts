@@ -10,6 +10,8 @@ export interface ProcessOptions {
   /** Both outputs go there, appended over all lives. */
   readonly logFile: string;
   readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** What stands before Node: see OwnNetwork. */
+  readonly within?: readonly string[];
   readonly cwd?: string;
   readonly readyWithinMs?: number;
 }
@@ -52,9 +54,10 @@ export class TestProcess implements AsyncDisposable {
 
   async start(): Promise<void> {
     if (this.running) throw new Error(`${this.name} runs already`);
-    const { args, environment, cwd, readyWithinMs = 40_000 } = this.#options;
+    const { args, environment, cwd, within = [], readyWithinMs = 40_000 } = this.#options;
+    const [program, ...more] = [...within, process.execPath, ...args];
     const log = openSync(this.logFile, "a");
-    const child = spawn(process.execPath, args, {
+    const child = spawn(program!, more, {
       // The channel closes when this process ends, however it ends: a server then ends by itself.
       stdio: ["ignore", log, log, "ipc"],
       env: { ...process.env, ...environment },

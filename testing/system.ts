@@ -5,6 +5,7 @@ import { TestNats } from "../server/bus/test-nats.ts";
 import { type EmbeddedPostgres, startPostgres } from "../server/postgres/index.ts";
 import { connect, TestDatabase } from "../server/store/test-database.ts";
 import { type BetweenServers, betweenServers } from "./faults/between-servers.ts";
+import { type Cable, OwnNetwork } from "./faults/own-network.ts";
 import { noFaults, type PostgresFaults, postgresWire } from "./faults/postgres-wire.ts";
 import { TcpProxy } from "./faults/tcp-proxy.ts";
 import { COMMAND } from "./fastchat.ts";
@@ -25,6 +26,8 @@ export interface SystemOptions {
   readonly advertise?: (index: number) => string;
   /** Proxies before each chat server and between it and PostgreSQL and NATS, which can cut, drop and hold back. */
   readonly faults?: boolean;
+  /** With `faults`: each chat server in a network of its own. */
+  readonly ownNetworks?: boolean;
   /** For all server processes: see server/config.ts. */
   readonly environment?: Readonly<Record<string, string>>;
   /** A PostgreSQL of its own, to do to it what one likes, and where it keeps its data; default in the system's folder. */
@@ -56,6 +59,8 @@ export interface ChatServerPart {
   readonly postgresConnections: TcpProxy | undefined;
   /** Between it and NATS; undefined without `faults` or without NATS. */
   readonly nats: TcpProxy | undefined;
+  /** Of its own network. */
+  readonly cables: { readonly postgres: Cable; readonly nats: Cable } | undefined;
   /** What it says to the other chat servers directly. */
   readonly others: BetweenServers | undefined;
 }
@@ -168,17 +173,18 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   if (store.people !== undefined) cpSync(store.people.secretFile, secretFile);
   const { databaseUrl } = store;
   const nats = options.bus === "nats" ? building.use(await startNats()) : undefined;
-  const natsAt = (port = nats?.port) => ({
-    NATS_URL: nats === undefined ? "" : `nats://${NATS_USER}:${encodeURIComponent(NATS_PASSWORD)}@127.0.0.1:${port}`,
+  const natsAt = (port = nats?.port, host = "127.0.0.1") => ({
+    NATS_URL: nats === undefined ? "" : `nats://${NATS_USER}:${encodeURIComponent(NATS_PASSWORD)}@${host}:${port}`,
   });
   const environment = { FASTCHAT_SECRET_FILE: secretFile, ...natsAt(), ...options.environment };
-  const start = async (name: string, args: readonly string[], url: string, port: number, more = {}): Promise<TestProcess> =>
+  const start = async (name: string, args: readonly string[], url: string, port: number, more = {}, within: readonly string[] = []) =>
     parts.use(
       await TestProcess.start({
         name,
         args: [COMMAND, ...args, "--port", String(port), "--data", data],
         logFile: join(folder, `${name}.log`),
         environment: { ...environment, DATABASE_URL: url, ...more },
+        within,
       }),
     );
 
@@ -187,20 +193,34 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     if (options.faults !== true) {
       const url = options.advertise === undefined ? [] : ["--url", options.advertise(index)];
       const process = await start(`chat-${index}`, ["server", "--name", `chat-${index}`, ...url], databaseUrl, port);
-      return { process, port, sockets: undefined, postgres: undefined, postgresConnections: undefined, nats: undefined, others: undefined };
+      return {
+        process,
+        port,
+        sockets: undefined,
+        postgres: undefined,
+        postgresConnections: undefined,
+        nats: undefined,
+        cables: undefined,
+        others: undefined,
+      };
     }
     const database = new URL(databaseUrl);
     const faults = noFaults();
     const target = { host: database.hostname, port: Number(database.port) };
-    const postgresConnections = parts.use(await TcpProxy.start(target, postgresWire(faults)));
+    const network = options.ownNetworks === true ? parts.use(new OwnNetwork(index)) : undefined;
+    const [toPostgres, toNats, toClients] = [network?.cable(), network?.cable(), network?.cable()];
+    const postgresConnections = parts.use(await TcpProxy.start(target, postgresWire(faults), toPostgres?.near));
     const between = betweenServers();
-    const sockets = parts.use(await TcpProxy.start({ host: "127.0.0.1", port }, between.wire));
+    const sockets = parts.use(await TcpProxy.start({ host: toClients?.far ?? "127.0.0.1", port }, between.wire));
     database.port = String(postgresConnections.port);
+    if (toPostgres !== undefined) database.hostname = toPostgres.near;
     const advertised = `ws://127.0.0.1:${sockets.port}`;
-    const natsProxy = nats && parts.use(await TcpProxy.start({ host: "127.0.0.1", port: nats.port }));
+    const natsProxy = nats && parts.use(await TcpProxy.start({ host: "127.0.0.1", port: nats.port }, undefined, toNats?.near));
+    const more = { ...natsAt(natsProxy?.port, toNats?.near), ...(toClients && { FASTCHAT_HOST: toClients.far }) };
     const args = ["server", "--name", `chat-${index}`, "--url", advertised];
-    const process = await start(`chat-${index}`, args, database.href, port, natsAt(natsProxy?.port));
-    return { process, port, sockets, postgres: faults, postgresConnections, nats: natsProxy, others: between.faults };
+    const process = await start(`chat-${index}`, args, database.href, port, more, network?.command);
+    const cables = toPostgres && toNats && { postgres: toPostgres, nats: toNats };
+    return { process, port, sockets, postgres: faults, postgresConnections, nats: natsProxy, cables, others: between.faults };
   };
 
   const startGateway = async (index: number): Promise<GatewayPart> => {

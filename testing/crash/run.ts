@@ -2,6 +2,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import type { Cable } from "../faults/own-network.ts";
+import type { TcpProxy } from "../faults/tcp-proxy.ts";
 import { signUpPeople } from "../person.ts";
 import { startSystem, type System } from "../system.ts";
 import { checkConversation, type Fault, type SideLog } from "./checker.ts";
@@ -26,6 +28,8 @@ export interface CrashOptions {
   readonly servers?: number;
   /** Default 1; the two processes of people come by different ones where there are. */
   readonly gateways?: number;
+  /** Each chat server in a network of its own, whose cables are pulled; otherwise proxies pass nothing on. */
+  readonly ownNetworks?: boolean;
   readonly log?: (line: string) => void;
   /** Where both sides' logs and those of the servers go when there are faults; default nowhere. */
   readonly keepIn?: string;
@@ -93,6 +97,15 @@ const CALM_MS = 60_000;
 /** What all have is read, which says nothing meanwhile. */
 const REPORT_MS = 600_000;
 
+/** Nothing passes for so long, and nobody is told. */
+async function withoutWord(cable: Cable | undefined, proxy: TcpProxy, milliseconds: number): Promise<void> {
+  if (cable === undefined) proxy.hold();
+  else cable.unplug();
+  await wait(milliseconds);
+  if (cable === undefined) proxy.release();
+  else cable.plug();
+}
+
 /**
  * Pairs talk through chat servers while everything that can break is broken, one thing after the other; then all calms down, and
  * each conversation is judged by what fresh processes show of both sides (checker.ts). Everything random follows from the seed, but
@@ -102,7 +115,14 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
   const { seed, log = () => {} } = options;
   const random = randomFrom(seed);
   const { bus = "notify", servers = 2, gateways = 1 } = options;
-  await using system = await startSystem({ postgres: "own", servers, gateways, faults: true, bus });
+  await using system = await startSystem({
+    postgres: "own",
+    servers,
+    gateways,
+    faults: true,
+    bus,
+    ownNetworks: options.ownNetworks ?? false,
+  });
   const pairs = Array.from({ length: options.pairs }, (_, index) => [`anna${index}`, `bert${index}`] as const);
   await signUpPeople(system, pairs.flat());
   log(`seed ${seed}: ${options.pairs} pairs signed up`);
@@ -207,20 +227,15 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashResult> 
         return undefined;
       case "part-nats":
         // One server after the other hears and says nothing any more, and is told so or not.
-        for (const [index, { nats }] of system.servers.entries()) {
+        for (const [index, { nats, cables }] of system.servers.entries()) {
           if (index === 0) nats!.cut();
-          nats!.hold();
-          await wait(index === 0 ? options.hintlessMs : options.freezeMs);
-          nats!.release();
+          await withoutWord(cables?.nats, nats!, index === 0 ? options.hintlessMs : options.freezeMs);
         }
         return;
       case "part-postgres":
         // One server after the other hears nothing of the database any more, nor is told so.
-        for (const { postgresConnections } of system.servers) {
-          postgresConnections!.hold();
-          await wait(options.freezeMs);
-          postgresConnections!.release();
-        }
+        for (const { postgresConnections, cables } of system.servers)
+          await withoutWord(cables?.postgres, postgresConnections!, options.freezeMs);
         return;
       case "restart-all":
         // As a new version is rolled out, and then the database's.

@@ -23,7 +23,7 @@ interface Connection extends WireControl {
 
 const unchanged: Wire = { up: (bytes) => bytes, down: (bytes) => bytes };
 
-/** A TCP proxy on a free loopback port that can cut its connections, and whose `wire` may change what passes. */
+/** A TCP proxy on a free port, of loopback unless another address is given, that can cut its connections, and whose `wire` may change what passes. */
 export class TcpProxy implements AsyncDisposable {
   readonly port: number;
   readonly #server: Server;
@@ -38,11 +38,12 @@ export class TcpProxy implements AsyncDisposable {
   static async start(
     target: { readonly host: string; readonly port: number },
     wire: (control: WireControl) => Wire = () => unchanged,
+    host = "127.0.0.1",
   ): Promise<TcpProxy> {
     const server = createServer({ pauseOnConnect: true });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen(0, "127.0.0.1", resolve);
+      server.listen(0, host, resolve);
     });
     const proxy = new TcpProxy(server);
     server.on("connection", (near) => proxy.#join(near, connect(target), wire));
