@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { accountId, clientMessageId, conversationId, deviceId } from "@fastchat/protocol";
-import { startSystem } from "@fastchat/testing";
+import { startSystem } from "./on-disk.ts";
 import type pg from "pg";
 import { type AppendItem, appendBatch } from "../server/store/append.ts";
 import { openDatabase } from "../server/store/database.ts";

@@ -5,7 +5,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ConversationId } from "@fastchat/protocol";
-import { openBrowserPage, newPassword, signUpPeople, startSystem } from "@fastchat/testing";
+import { openBrowserPage, newPassword, signUpPeople } from "@fastchat/testing";
+import { startSystem } from "./on-disk.ts";
 import type { PageCalls } from "./entries/fresh.page.ts";
 import { FarClient } from "./far-client.ts";
 import type { Listed, Read } from "./fresh-device.ts";

@@ -4,7 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startSystem } from "@fastchat/testing";
+import { startSystem } from "./on-disk.ts";
 import type pg from "pg";
 import { open } from "./load/plan.ts";
 import { linePlot } from "./load/report/plots.ts";

@@ -1,7 +1,8 @@
 /**
  * How long do people wait, and what does a message cost? README.md says the method and what came out: `node bench/latency.ts [messages]`.
  */
-import { anotherDevice, fastchat, person, startSystem } from "@fastchat/testing";
+import { anotherDevice, fastchat, person } from "@fastchat/testing";
+import { startSystem } from "./on-disk.ts";
 import { processTree } from "../testing/canary/memory.ts";
 import { cpuOf, noise, spread, timed, wholeProcess } from "./measure.ts";
 

@@ -1,6 +1,6 @@
 // `node moves.ts [sockets] [senders]`: one of three chat servers is told to stop while clients write. How long was anybody without one?
 import { setTimeout as wait } from "node:timers/promises";
-import { startSystem } from "@fastchat/testing";
+import { startSystem } from "./on-disk.ts";
 import { forEach, longestGap, Member, signUpCrowd } from "../testing/balance/crowd.ts";
 import { cpuOf, milliseconds, noise, spread, timed } from "./measure.ts";
 

@@ -3,7 +3,7 @@
  * megabyte a minute or more, or a load finds a fault.
  */
 import { setTimeout as wait } from "node:timers/promises";
-import { startSystem } from "@fastchat/testing";
+import { startSystem } from "./on-disk.ts";
 import pg from "pg";
 import { runBench } from "./load/bench.ts";
 import { slope } from "./load/idle.ts";

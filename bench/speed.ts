@@ -2,7 +2,7 @@
  * What does a delivered message cost beside a bare baseline, and on one server beside across two? README.md says the method and what came out:
  * `node bench/speed.ts [seconds] [part of a name…]`. With PROFILES=folder each server writes a profile of all there, to be opened in the browser's tools.
  */
-import { startSystem } from "@fastchat/testing";
+import { startSystem } from "./on-disk.ts";
 import { nameOf, runBench } from "./load/bench.ts";
 import { closed, open } from "./load/plan.ts";
 import type { RunResult } from "./load/result.ts";

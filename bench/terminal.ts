@@ -2,7 +2,8 @@
  * How long does a person at the terminal wait? README.md says the method and what came out: `node bench/terminal.ts [keys]`.
  */
 import { join } from "node:path";
-import { person, startSystem } from "@fastchat/testing";
+import { person } from "@fastchat/testing";
+import { startSystem } from "./on-disk.ts";
 import { TestScreen } from "@fastchat/testing";
 import { noise, spread, timed } from "./measure.ts";
 

@@ -1,5 +1,12 @@
+import pg from "pg";
+
+/** Beyond, whoever asks is refused: the database does not keep up, or hangs. */
+const MOST_WAITING = 20_000;
+/** Of one question of many: a row that another statement holds for long (lock_not_available, deadlock_detected). */
+const OWN_FAULTS: ReadonlySet<string | undefined> = new Set(["55P03", "40P01"]);
+
 export interface AskedTogetherOptions<Question, Answer> {
-  /** Answers in the order of the questions. What it rejects with, all of them get. */
+  /** Answers in the order of the questions. What it rejects with, all of them get; where it waited for a row in vain, each is asked for itself. */
   readonly act: (questions: readonly Question[]) => Promise<readonly Answer[]>;
   /** Questions of one statement. */
   readonly most: number;
@@ -22,6 +29,7 @@ export class AskedTogether<Question, Answer> {
   }
 
   ask(question: Question): Promise<Answer> {
+    if (this.#waiting.length >= MOST_WAITING) return Promise.reject(new Error("too much waits for the database"));
     return new Promise((answer, fail) => {
       this.#waiting.push({ question, answer, fail });
       this.#schedule();
@@ -44,7 +52,11 @@ export class AskedTogether<Question, Answer> {
       const answers = await this.#options.act(asked.map(({ question }) => question));
       for (const [index, { answer }] of asked.entries()) answer(answers[index]!);
     } catch (error) {
-      for (const { fail } of asked) fail(error);
+      const isOneOfMany = asked.length > 1 && error instanceof pg.DatabaseError && OWN_FAULTS.has(error.code);
+      for (const { question, answer, fail } of asked) {
+        if (isOneOfMany) await this.#options.act([question]).then(([own]) => answer(own!), fail);
+        else fail(error);
+      }
     }
     this.#asking -= 1;
     if (this.#waiting.length > 0) this.#schedule();

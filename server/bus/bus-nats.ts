@@ -127,7 +127,7 @@ async function connectTo(
     await line.answered();
     await nextTurn();
     if (line.fault !== undefined) throw line.fault;
-    // It might, and need not.
+    // It was to show whether it may.
     if (!listens) heard.unsubscribe();
   } catch (error) {
     await line.close();

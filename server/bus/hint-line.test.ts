@@ -348,3 +348,22 @@ async function play(open: () => Promise<Bus>, chaos: Chaos): Promise<void> {
     chaos.delay > 0,
   ]);
 }
+
+test("who spoke in another's name with a number far ahead makes nobody deaf to it", async () => {
+  await using bus = await openNotifyBus({ url, log: silentLog });
+  await using other = await openNotifyBus({ url, log: silentLog });
+  const { hints, messages, missed } = line(bus, "hears", [{ run: "a", hints: 0 }]);
+  const says = (number: number, head: number) => other.publish(hintsOf(number, { heads: new Map([[someConversation(), head]]) }));
+  const heads = () => messages.map((message) => message.heads[0]!.head);
+  await says(Number.MAX_SAFE_INTEGER, 1);
+  await until(() => messages.length === 1);
+  const before = missed();
+  // Its own numbers, which the registry names, are not heard until that was noticed.
+  hints.compare([{ run: "a", hints: 1 }]);
+  await says(2, 2);
+  hints.compare([{ run: "a", hints: 2 }]);
+  expect(missed()).toBe(before + 1);
+  await says(3, 3);
+  await until(() => messages.length === 2);
+  expect(heads()).toEqual([1, 3]);
+});

@@ -53,6 +53,8 @@ export class HintLine {
   readonly #heard = new Map<string, number>();
   /** Numbers that heartbeats named at the last look and that had not arrived. */
   #owed = new Map<string, number>();
+  /** What was heard beyond the heartbeats at the last look. */
+  #ahead = new Map<string, number>();
 
   /** Who is in the registry of this database: a copy of it has the same key, and may speak on the same bus. */
   #registered: ReadonlySet<string>;
@@ -100,9 +102,17 @@ export class HintLine {
   compare(runs: readonly HeardRun[]): void {
     let missed = false;
     const owed = new Map<string, number>();
+    const ahead = new Map<string, number>();
     for (const { run, hints } of runs) {
       if (run === this.#options.run) continue;
       const heard = this.#heard.get(run) ?? 0;
+      if (heard > hints) {
+        // What was heard by the last look stands in this heartbeat: else somebody spoke in its name.
+        if ((this.#ahead.get(run) ?? 0) > hints) {
+          missed = true;
+          this.#heard.set(run, hints);
+        } else ahead.set(run, heard);
+      }
       if (heard >= hints) continue;
       if ((this.#owed.get(run) ?? 0) > heard) {
         missed = true;
@@ -113,6 +123,7 @@ export class HintLine {
     for (const run of this.#heard.keys()) if (!known.has(run)) this.#heard.delete(run);
     this.#registered = known;
     this.#owed = owed;
+    this.#ahead = ahead;
     if (missed) this.#options.onMissed();
   }
 

@@ -107,6 +107,8 @@ const base64Bytes = (bytes: number): number => Math.ceil(bytes / 3) * 4;
 /** With which each payload of a run begins. */
 export const startOf = (run: string): string => `{"r":${JSON.stringify(run)},`;
 
+export const isOf = (run: string, payload: string): boolean => payload.startsWith(startOf(run));
+
 /** Undefined for what is no payload of ours; others may notify on the channel, too. Entries that are not under the key are left out. */
 export function decodeHints(payload: string, key?: Uint8Array): HintMessage | undefined {
   let read: { r?: unknown; n?: unknown; e?: unknown; h?: unknown; m?: unknown; t?: unknown };

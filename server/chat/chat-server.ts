@@ -4,7 +4,8 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { limits } from "@fastchat/protocol";
 import type { Bus } from "../bus/bus.ts";
-import { DirectBus } from "../bus/direct-bus.ts";
+import { DirectBus } from "../bus/bus-direct.ts";
+import { isOf } from "../bus/hint.ts";
 import { HintLine } from "../bus/hint-line.ts";
 import { busKeyOf } from "../bus/told-entries.ts";
 import type { PeoplePolicy } from "../config.ts";
@@ -116,7 +117,7 @@ class RunningChatServer implements ChatServer {
     this.#idleMs = options.idleMs ?? limits.idleMs;
     const metrics = openChatMetrics();
     const delivery = new Delivery(database, log);
-    this.#direct = options.isDirect ? new DirectBus({ bus, run: this.#run, key: busKey, log }) : undefined;
+    this.#direct = options.isDirect ? new DirectBus({ bus, run: this.#run, key: busKey, isFrom: isOf, log }) : undefined;
     const hints = new HintLine({
       bus: this.#direct ?? bus,
       run: this.#run,

@@ -1,4 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { clientMessageId, ErrorCode, idBytes, limits } from "@fastchat/protocol";
@@ -207,4 +209,28 @@ test("cross-site WebSocket: pages of other sites open no socket; programs and ou
   await expect(TestSocket.open(url(), { origin: "null" })).rejects.toThrow("403");
   await using own = await TestSocket.open(url(), { origin: "http://127.0.0.1:8080" });
   expect(own.closeCode).toBe(undefined);
+});
+
+test("[W2] who is refused a socket and resets the connection, or keeps it open, is no harm to the server", async () => {
+  const { port, hostname } = new URL(url());
+  const ask = (headers: string) => `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${headers}\r\n\r\n`;
+  const refused = ["Sec-WebSocket-Protocol: fastchat-bus", "Origin: https://elsewhere.example"].map(ask);
+  for (const request of refused) {
+    for (let time = 0; time < 10; time++) {
+      const socket = connect(Number(port), hostname);
+      await once(socket, "connect");
+      socket.write(request);
+      if (time % 2 === 0) await wait(5);
+      socket.resetAndDestroy();
+    }
+    // One that never closes its own side is closed all the same.
+    const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true }).on("error", () => undefined);
+    socket.write(request);
+    socket.resume();
+    await once(socket, "end");
+    await expect.poll(() => socket.destroyed || !socket.write("more")).toBe(true);
+    await expect.poll(() => socket.destroyed).toBe(true);
+  }
+  await using alive = await welcome();
+  expect(alive).toBeDefined();
 });

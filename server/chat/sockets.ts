@@ -13,6 +13,7 @@ import { Connection } from "./connection.ts";
 import type { ChatContext } from "./context.ts";
 import { type HelloContext, openSession } from "./hello.ts";
 import type { Moves } from "./moves.ts";
+import { refuseUpgrade } from "../refuse-upgrade.ts";
 import type { Session } from "./session.ts";
 
 export interface SocketsOptions {
@@ -71,9 +72,9 @@ export class Sockets {
 
   accept(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { chat, webOrigins } = this.#options;
-    const refuse = (status: string, why: Events["socket-refused"]["why"]) => {
+    const refuse = (status: Parameters<typeof refuseUpgrade>[1], why: Events["socket-refused"]["why"]) => {
       chat.log.event("debug", "socket-refused", { why });
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      refuseUpgrade(socket, status);
     };
     if (!isAllowedOrigin(request, webOrigins)) return refuse("403 Forbidden", "origin");
     if (this.#draining) return refuse("503 Service Unavailable", "draining");

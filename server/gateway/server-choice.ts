@@ -1,6 +1,6 @@
 import type { Database } from "../store/database.ts";
 import { AskedTogether } from "../asked-together.ts";
-import { type HeardHeartbeat, isFresh, readRegistry, type Registry } from "../store/servers.ts";
+import { isFresh, readRegistry, type Registry } from "../store/servers.ts";
 import type { Log } from "../events.ts";
 import { isStrategyName, strategies, type StrategyName } from "./strategies.ts";
 import type { Candidate } from "./strategy.ts";
@@ -33,7 +33,7 @@ export class ServerChoice {
     this.#options = options;
     this.#registry = new AskedTogether({
       most: Number.POSITIVE_INFINITY,
-      parallel: 1,
+      parallel: 2,
       act: async (asked) => {
         const registry = await readRegistry(options.database);
         return asked.map(() => registry);
@@ -43,15 +43,14 @@ export class ServerChoice {
   }
 
   async candidates(): Promise<Candidate[]> {
-    const { servers, strategy } = await this.#registry.ask();
-    // Without a server nobody says which strategy counts.
-    if (servers.length > 0) this.#follow(strategy);
-    return this.#candidatesOf(servers);
+    return this.#candidatesOf(await this.#registry.ask());
   }
 
   /** `avoid`: servers that just failed the client, or that it leaves; they are chosen only when there is no other. */
   async choose(avoid: readonly string[]): Promise<Candidate | undefined> {
-    const all = await this.candidates();
+    const registry = await this.#registry.ask();
+    // From here on without a wait: of many that read it together, each must see whom the others got.
+    const all = this.#candidatesOf(registry);
     const others = all.filter((candidate) => !avoid.includes(candidate.name));
     const chosen = strategies[this.#strategy].choose(others.length > 0 ? others : all, Math.random());
     if (chosen === undefined) return undefined;
@@ -69,7 +68,9 @@ export class ServerChoice {
     this.#strategy = strategy;
   }
 
-  #candidatesOf(servers: readonly HeardHeartbeat[]): Candidate[] {
+  #candidatesOf({ servers, strategy }: Registry): Candidate[] {
+    // Without a server nobody says which strategy counts.
+    if (servers.length > 0) this.#follow(strategy);
     const now = performance.now();
     for (const name of this.#turns.keys()) {
       if (servers.some((server) => server.name === name)) continue;

@@ -253,6 +253,8 @@ export interface StoredDevice {
   readonly shutOut: ErrorCode | undefined;
 }
 
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
 /** Finds devices: those that are looked for at once with one statement, which is prepared, as it stands in the way of every connection. */
 export class DeviceFinder {
   readonly #found: AskedTogether<Uint8Array, StoredDevice | undefined>;
@@ -260,16 +262,16 @@ export class DeviceFinder {
   constructor({ pool }: Database) {
     this.#found = new AskedTogether({
       most: 64,
-      parallel: 1,
+      parallel: 2,
       act: async (devices) => {
         const { rows } = await pool.query<{ device: Uint8Array; account: Uint8Array; signing_key: Uint8Array } & Standing>({
           name: "find-devices",
           text: "SELECT device, account, signing_key, ended, replaced, closed FROM device JOIN account USING (account) WHERE device = ANY ($1::bytea[])",
           values: [devices.map((device) => Buffer.from(device))],
         });
-        const found = new Map(rows.map((row) => [deviceId(row.device), row]));
+        const found = new Map(rows.map((row) => [hex(row.device), row]));
         return devices.map((device) => {
-          const row = found.get(deviceId(device));
+          const row = found.get(hex(device));
           if (row === undefined) return undefined;
           return { device: deviceId(device), account: accountId(row.account), signingKey: row.signing_key, shutOut: shutOutCode(row) };
         });

@@ -41,7 +41,7 @@ export class TicketGiver {
   constructor({ pool }: Database) {
     this.#added = new AskedTogether({
       most: MOST_TOGETHER,
-      parallel: 1,
+      parallel: 2,
       act: async (asked) => {
         const hashes = asked.map(({ ticket }) => hashOf(ticket));
         const devices = asked.map(({ device }) => Buffer.from(device, "hex"));
@@ -88,7 +88,7 @@ export class TicketTaker {
     type Row = { hash: Buffer; account: Uint8Array; device: Uint8Array; running: Uint8Array } & Standing;
     this.#taken = new AskedTogether({
       most: MOST_TOGETHER,
-      parallel: 1,
+      parallel: 2,
       act: async (tickets) => {
         const hashes = tickets.map(hashOf);
         const { rows } = await pool.query<Row>({ ...TAKE, values: [hashes, server] });

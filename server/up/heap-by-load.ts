@@ -6,7 +6,7 @@ const BUSY_BYTES_PER_SECOND = 1_048_576;
 const BETWEEN_COLLECTIONS_BYTES = 67_108_864;
 
 /**
- * Tells V8 with each heartbeat how it may use memory. Both flags are read whenever they count, and as they stand nothing but speed depends on them.
+ * Tells V8 with each heartbeat how it may use memory. V8 reads both flags whenever it decides that, and nothing but speed and size depends on them.
  *
  * - The young generation grows with whatever lives at the same time, up to 64 MiB, and is seldom given back: a storm of sockets would make each of them look
  *   some 15 KiB larger than it is. It may grow under load, where it saves a tenth of a message's CPU time.

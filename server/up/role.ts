@@ -12,7 +12,7 @@ export interface RoleOptions {
 
 /** Throws OptionError for what clients could not open a socket at. */
 export function checkSocketUrl(url: string | undefined, example: string): void {
-  if (url === undefined || (URL.canParse(url) && /^wss?:$/.test(new URL(url).protocol))) return;
+  if (url === undefined || (URL.canParse(url) && /^wss?:$/.test(new URL(url).protocol) && !url.includes("#"))) return;
   throw new OptionError(`--url is "${url}"; it must look like ${example}.`);
 }
 

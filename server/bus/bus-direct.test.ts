@@ -1,15 +1,16 @@
 import { randomBytes } from "node:crypto";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import { type AddressInfo, connect as connectTcp } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { WebSocket } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 import { TcpProxy } from "../../testing/faults/tcp-proxy.ts";
 import { silentLog } from "../events.ts";
 import { connect, TestDatabase } from "../store/test-database.ts";
-import { hearsAgain, isPartInOrder, listen } from "./bus-contract.ts";
+import { busContract, hearsAgain, isPartInOrder, listen } from "./bus-contract.ts";
 import { openNotifyBus } from "./bus-notify.ts";
-import { DirectBus } from "./direct-bus.ts";
+import { DirectBus } from "./bus-direct.ts";
 
 let database: TestDatabase;
 /** All that was said by the database. */
@@ -42,12 +43,20 @@ class End implements AsyncDisposable {
     this.#stack = stack;
   }
 
-  static async start(run: string, ownKey: Uint8Array = key): Promise<End> {
+  static async start(run: string, ownKey: Uint8Array = key, url = database.url): Promise<End> {
     await using stack = new AsyncDisposableStack();
-    const notify = stack.use(await openNotifyBus({ url: database.url, log: silentLog }));
+    const notify = stack.use(await openNotifyBus({ url, log: silentLog }));
     const http = createServer();
     stack.defer(() => new Promise((resolve) => void http.close(() => resolve())));
-    const bus = stack.use(new DirectBus({ bus: notify, run, key: ownKey, log: silentLog }));
+    const bus = stack.use(
+      new DirectBus({
+        bus: notify,
+        run,
+        key: ownKey,
+        isFrom: (from, payload) => !payload.startsWith("forged") || payload === `forged ${from}`,
+        log: silentLog,
+      }),
+    );
     http.on("upgrade", (request, socket, head) => {
       if (DirectBus.isAsked(request)) bus.accept(request, socket, head);
       else socket.end("HTTP/1.1 426 Upgrade Required\r\n\r\n");
@@ -75,14 +84,52 @@ async function introduce(...ends: readonly End[]): Promise<void> {
   await Promise.all(ends.map((end) => end.bus.meet(ends.filter((other) => other !== end).map((other) => other.at()))));
 }
 
+/** The same, until they reach each other. */
+async function acquaint(...ends: readonly End[]): Promise<void> {
+  await introduce(...ends);
+  await expect.poll(() => ends.every(isDirect)).toBe(true);
+}
+
 /** Longer than NOTIFY takes, so only who reaches everybody directly has it. */
 const isDirect = ({ bus }: End): boolean => bus.payloadBytes > 100_000;
+
+/** Ends that find each other, as by a registry. */
+const registered = new Set<End>();
+
+busContract("direct", {
+  port: () => Number(new URL(database.url).port),
+  open: async (port) => {
+    const end = await End.start(randomBytes(8).toString("hex"), key, Object.assign(new URL(database.url), { port }).href);
+    registered.add(end);
+    await introduce(...registered);
+    const { bus } = end;
+    return {
+      get payloadBytes() {
+        return bus.payloadBytes;
+      },
+      publish: (payload) => bus.publish(payload),
+      subscribe: (subscriber) => bus.subscribe(subscriber),
+      async [Symbol.asyncDispose]() {
+        registered.delete(end);
+        await end[Symbol.asyncDispose]();
+        await introduce(...registered);
+      },
+    };
+  },
+  isSilencedThere: false,
+  cut: async () => {
+    await using client = await connect(database.url);
+    await client.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fastchat bus' AND datname = current_database()",
+    );
+  },
+});
 
 test("who reaches all others tells them directly, in order and as it is, and says nothing in the database", async () => {
   await using one = await End.start("one");
   await using other = await End.start("other");
   await using third = await End.start("third");
-  await introduce(one, other, third);
+  await acquaint(one, other, third);
   const ears = [listen(other.bus), listen(third.bus)];
   const payloads = ["", "ü \r\n '\"\\", "ü".repeat(one.bus.payloadBytes / 2), ...Array.from({ length: 200 }, (_, index) => `${index}`)];
   await Promise.all(payloads.map((payload) => one.bus.publish(payload)));
@@ -99,15 +146,14 @@ test("while one of the others is not reached all is said in the database, where 
   await using near = await End.start("near");
   await using far = await End.start("far");
   const ears = [listen(near.bus), listen(far.bus)];
-  await introduce(one, near);
-  expect(isDirect(one)).toBe(true);
+  await acquaint(one, near);
   // It cannot come to the others, nor they to it.
   const nowhere = { run: "far", url: "ws://127.0.0.1:9" };
   await Promise.all([one.bus.meet([near.at(), nowhere]), near.bus.meet([one.at(), nowhere])]);
   expect(isDirect(one)).toBe(false);
   await one.bus.publish("to all");
   for (const { heard } of ears) await expect.poll(() => heard).toEqual(["to all"]);
-  expect(notified).toEqual(["to all"]);
+  await expect.poll(() => notified).toEqual(["to all"]);
   // One that has ended is not waited for.
   await one.bus.meet([near.at()]);
   expect(isDirect(one)).toBe(true);
@@ -117,37 +163,67 @@ test("one who has not the installation's key hears nothing, and is not taken for
   await using one = await End.start("one");
   await using stranger = await End.start("stranger", randomBytes(32));
   await introduce(one, stranger);
-  expect([isDirect(one), isDirect(stranger)]).toEqual([false, false]);
-  const said = { "fastchat-run": "stranger" };
-  for (const headers of [{}, said, { ...said, authorization: "" }, { ...said, authorization: "0".repeat(64) }, { authorization: "ü" }]) {
+  for (const answer of ["", "0".repeat(64), "ü"]) {
+    const headers = { "fastchat-run": "stranger", "fastchat-nonce": "00" };
     const socket = new WebSocket(one.at().url, "fastchat-bus", { headers });
-    const status = await new Promise((resolve) => {
-      socket.on("unexpected-response", (_, { statusCode }) => resolve(statusCode));
-      socket.on("open", () => resolve("open"));
-      socket.on("error", () => undefined);
-    });
-    expect(status).toBe(401);
+    await once(socket, "open");
+    socket.send(answer);
+    await once(socket, "close");
+  }
+  for (const headers of [{}, { "fastchat-run": "stranger" }, { "fastchat-nonce": "00" }]) {
+    const socket = new WebSocket(one.at().url, "fastchat-bus", { headers }).on("error", () => undefined);
+    const [, { statusCode }] = (await once(socket, "unexpected-response")) as [unknown, IncomingMessage];
+    expect(statusCode).toBe(401);
     socket.terminate();
   }
+  // Many who say nothing are shown out, and do not keep out who has the key for long.
+  const silent = Array.from({ length: 120 }, () =>
+    new WebSocket(one.at().url, "fastchat-bus", { headers: { "fastchat-run": "x", "fastchat-nonce": "00" } }).on("error", () => undefined),
+  );
+  await Promise.all(silent.map((socket) => new Promise((resolve) => socket.on("close", resolve))));
+  await using other = await End.start("other");
+  await acquaint(one, other);
+  expect(isDirect(stranger)).toBe(false);
 });
 
-test("a proof that one gave to a server is of no use at another, nor to another", async () => {
+test("what one side or the other showed once is of no use again", async () => {
   await using one = await End.start("one");
   await using other = await End.start("other");
-  const proofs: string[] = [];
-  const trap = createServer().on("upgrade", ({ headers }, socket) => {
-    proofs.push(headers.authorization!);
-    socket.destroy();
-  });
-  await new Promise<void>((resolve) => trap.listen(0, "127.0.0.1", resolve));
-  await one.bus.meet([{ run: "trap", url: `ws://127.0.0.1:${(trap.address() as AddressInfo).port}` }]);
+  const wires: Buffer[] = [];
+  // All that went by between them.
+  const record = (bytes: Buffer): Buffer => (wires.push(bytes), bytes);
+  await using proxy = await TcpProxy.start({ host: "127.0.0.1", port: one.port }, () => ({ up: record, down: record }));
+  await Promise.all([one.bus.meet([other.at()]), other.bus.meet([one.at(proxy.port)])]);
+  await expect.poll(() => isDirect(one)).toBe(true);
+  const seen = Buffer.concat(wires).toString("latin1");
+  const [, speaks] = /fastchat-proof: ([0-9a-f]{64})/i.exec(seen)!;
+  const nonces = Array.from(seen.matchAll(/fastchat-nonce: ([0-9a-f]+)/gi), ([, nonce]) => nonce!);
+  expect(nonces).toHaveLength(2);
+  // Its headers and its masked proof, byte for byte: the true one goes on hearing.
+  const again = connectTcp(one.port, "127.0.0.1").on("error", () => undefined);
+  again.write(wires[0]!);
+  await once(again, "data");
+  again.write(wires[2]!);
+  await once(again, "close");
+  expect(isDirect(one)).toBe(true);
+  // And in the place of the speaker.
+  const trap = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  trap.on("headers", (headers) => headers.push(`fastchat-proof: ${speaks}`, `fastchat-nonce: ${nonces[1]}`));
+  trap.on("connection", (socket) => socket.send("forged"));
+  await once(trap, "listening");
+  const ear = listen(other.bus);
+  await other.bus.meet([{ run: "one again", url: `ws://127.0.0.1:${(trap.address() as AddressInfo).port}` }]);
   trap.close();
-  expect(proofs).toHaveLength(1);
-  for (const run of ["one", "trap", "other"]) {
-    const socket = new WebSocket(other.at().url, "fastchat-bus", { headers: { "fastchat-run": run, authorization: proofs[0]! } });
-    const opened = await new Promise((resolve) => socket.on("open", () => resolve(true)).on("error", () => resolve(false)));
-    expect(opened).toBe(false);
-  }
+  expect(ear.heard).toEqual([]);
+});
+
+test("nobody speaks for another", async () => {
+  await using one = await End.start("one");
+  await using other = await End.start("other");
+  await acquaint(one, other);
+  const ear = listen(other.bus);
+  for (const payload of ["forged third", "forged one"]) await one.bus.publish(payload);
+  await expect.poll(() => ear.heard).toEqual(["forged one"]);
 });
 
 test("a connection that is cut sends what follows by the database, and is made again; who heard less is told once", async () => {
@@ -156,6 +232,7 @@ test("a connection that is cut sends what follows by the database, and is made a
   await using proxy = await TcpProxy.start({ host: "127.0.0.1", port: one.port });
   const meet = () => Promise.all([one.bus.meet([other.at()]), other.bus.meet([one.at(proxy.port)])]);
   await meet();
+  await expect.poll(() => isDirect(one)).toBe(true);
   const ear = listen(other.bus);
   await one.bus.publish("before");
   await expect.poll(() => ear.heard).toEqual(["before"]);
@@ -163,7 +240,7 @@ test("a connection that is cut sends what follows by the database, and is made a
   await expect.poll(() => isDirect(one)).toBe(false);
   await one.bus.publish("meanwhile");
   await expect.poll(() => ear.heard).toEqual(["before", "meanwhile"]);
-  expect(notified).toEqual(["meanwhile"]);
+  await expect.poll(() => notified).toEqual(["meanwhile"]);
   await expect.poll(async () => (await meet(), isDirect(one)), { timeout: 10_000 }).toBe(true);
   expect(ear.interruptions()).toBe(1);
   await one.bus.publish("after");
@@ -177,6 +254,7 @@ test("a connection on which nothing comes any more is given up within beats, on 
   await using proxy = await TcpProxy.start({ host: "127.0.0.1", port: one.port });
   const meet = () => Promise.all([one.bus.meet([other.at()]), other.bus.meet([one.at(proxy.port)])]);
   await meet();
+  await expect.poll(() => isDirect(one)).toBe(true);
   const ear = listen(other.bus);
   proxy.hold();
   await one.bus.publish("lost");
@@ -186,6 +264,57 @@ test("a connection on which nothing comes any more is given up within beats, on 
   proxy.release();
   await expect.poll(async () => (await meet(), isDirect(one)), { timeout: 20_000 }).toBe(true);
   expect(ear.interruptions()).toBe(1);
+});
+
+test("who hears a server that ends while something is under way is told that it may have missed something", async () => {
+  const one = await End.start("one");
+  await using other = await End.start("other");
+  await using proxy = await TcpProxy.start({ host: "127.0.0.1", port: one.port });
+  await Promise.all([one.bus.meet([other.at()]), other.bus.meet([one.at(proxy.port)])]);
+  await expect.poll(() => isDirect(one)).toBe(true);
+  const ear = listen(other.bus);
+  proxy.hold();
+  await one.bus.publish("its last word");
+  proxy.cut();
+  await one[Symbol.asyncDispose]();
+  expect(ear.interruptions()).toBe(0);
+  await other.bus.meet([]);
+  expect(ear).toMatchObject({ heard: [] });
+  expect(ear.interruptions()).toBe(1);
+});
+
+test("what is said directly does not come before what was said in the database", async () => {
+  await using one = await End.start("one");
+  await using other = await End.start("other");
+  const ear = listen(other.bus);
+  await acquaint(one, other);
+  const said: string[] = [];
+  const say = (payload: string): void => {
+    said.push(payload);
+    void one.bus.publish(payload);
+  };
+  for (let turn = 0; turn < 5; turn++) {
+    // A third one that cannot be reached comes and goes.
+    await one.bus.meet([other.at(), { run: `far ${turn}`, url: "ws://127.0.0.1:9" }]);
+    for (let count = 0; count < 20; count++) say(`${turn} ${count}`);
+    await one.bus.meet([other.at()]);
+    for (let count = 20; count < 40; count++) say(`${turn} ${count}`);
+  }
+  await expect.poll(() => ear.heard.length).toBe(said.length);
+  expect(ear.heard).toEqual(said);
+});
+
+test("who holds the port of a server, or has an address that is none, is not taken for it, and is no harm", async () => {
+  await using one = await End.start("one");
+  await using squatter = await End.start("squatter");
+  await one.bus.meet([
+    { run: "gone", url: squatter.at().url },
+    { run: "odd", url: "wss://chat.example.org/#1" },
+  ]);
+  await squatter.bus.meet([one.at()]);
+  // A server of this installation, but not that one.
+  await expect.poll(() => squatter.httpConnections).toBe(0);
+  expect(isDirect(squatter)).toBe(false);
 });
 
 test("one that does not read slows nobody, holds bounded memory, and is told what it missed in the end", async () => {
@@ -200,6 +329,7 @@ test("one that does not read slows nobody, holds bounded memory, and is told wha
       slow.bus.meet([one.at(proxy.port), quick.at()]),
     ]);
   await meet();
+  await expect.poll(() => isDirect(one)).toBe(true);
   const [quickEar, slowEar] = [listen(quick.bus), listen(slow.bus)];
   proxy.hold();
   const payloads = Array.from({ length: 400 }, (_, index) => `${index} ${"x".repeat(50_000)}`);
@@ -230,7 +360,7 @@ test("one that does not read slows nobody, holds bounded memory, and is told wha
 test("one that is closed hears and says nothing more, and leaves no connection behind", async () => {
   await using one = await End.start("one");
   const other = await End.start("other");
-  await introduce(one, other);
+  await acquaint(one, other);
   const ear = listen(other.bus);
   await other[Symbol.asyncDispose]();
   await expect.poll(() => isDirect(one)).toBe(false);
