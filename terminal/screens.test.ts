@@ -37,6 +37,12 @@ const quit = "\u0011";
 const nextUnread = "\u001ba";
 const membersPanel = "\u001bm";
 const ESCAPE = "\u001b";
+/** Its last row is drawn last: what is typed before the panel has closed would follow Escape at once, and be another key. */
+async function leavePanel(screen: TestScreen): Promise<void> {
+  await screen.hides("Enter send");
+  screen.type(ESCAPE);
+  await screen.shows("Enter send");
+}
 /** Quits, which keeps the draft as it is now for whoever opens the profile next. */
 async function leave(screen: TestScreen): Promise<void> {
   screen.type(quit);
@@ -221,8 +227,7 @@ test("a group is made at a terminal, talked in with mentions, and its members st
   await alice.shows("MEMBERS (2)");
   await alice.until(({ rows }) => rows.some((row) => /● bob *$/u.test(row)), "bob, who is there, in the panel");
   await alice.until(({ rows }) => rows.some((row) => /alice \(you\) +admin/u.test(row)), "alice, admin");
-  alice.type(ESCAPE);
-  await alice.shows("Enter send");
+  await leavePanel(alice);
   alice.type(`/rename Chess and chat${ENTER}`);
   await bob.shows("# Chess and chat  2 members");
   await leave(alice);
@@ -291,8 +296,7 @@ test("a member who is removed while the chat is open is put out and told by whom
   await bob.shows("alice removed you from Chess and chat.");
   await bob.shows("Type a name to talk to somebody");
   await alice.shows("MEMBERS (2)");
-  alice.type(ESCAPE);
-  await alice.shows("Enter send");
+  await leavePanel(alice);
   alice.type(`without bob${ENTER}`);
   await alice.until(({ rows }) => rows.some((row) => row.includes("without bob") && row.includes("✓")), "what alice wrote on the server");
   // Still in bob's list, to be read.
