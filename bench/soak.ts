@@ -3,7 +3,6 @@
  * megabyte a minute or more, or a load finds a fault.
  */
 import { setTimeout as wait } from "node:timers/promises";
-import { startSystem } from "./on-disk.ts";
 import pg from "pg";
 import { runBench } from "./load/bench.ts";
 import { slope } from "./load/idle.ts";
@@ -13,6 +12,7 @@ import { scenarioOf } from "./load/suite.ts";
 import { tableOf } from "./load/words.ts";
 import type { Workload } from "./load/workloads.ts";
 import { noise } from "./measure.ts";
+import { startSystem } from "./on-disk.ts";
 
 const minutes = Number(process.argv[2] ?? 20);
 const MEGABYTE = 1_048_576;
@@ -80,25 +80,30 @@ await looking;
 await client.end();
 
 const faults = results.flatMap(({ runs }) => runs.flatMap((run) => run.faults));
-const settled = (samples: readonly Sample[]): Sample[] => samples.filter(([minute]) => minute >= SETTLED_MINUTES && minute <= minutes);
-console.log(`\nmemory, from minute ${SETTLED_MINUTES} to ${minutes}`);
-for (const [name, all] of memory) {
-  const samples = settled(all);
-  const growth = slope(samples);
+/** Over the time that counts; undefined: there are too few samples of it. */
+function growthOf(all: readonly Sample[]) {
+  const samples = all.filter(([minute]) => minute >= SETTLED_MINUTES && minute <= minutes);
+  if (samples.length < 2) return undefined;
   const values = samples.map(([, value]) => value);
-  console.log(
-    `${name.padEnd(28)}${values[0]!.toFixed(0).padStart(6)} to ${values.at(-1)!.toFixed(0).padStart(4)} MiB, most ${Math.max(...values).toFixed(0)}: ${growth.toFixed(2)} MiB a minute`,
-  );
-  if (growth >= MOST_GROWTH) faults.push(`${name} grows by ${growth.toFixed(2)} MiB a minute`);
+  return { from: values[0]!, to: values.at(-1)!, most: Math.max(...values), aMinute: slope(samples) };
 }
-console.log("\ntables that grew after that");
+
+console.log(`\nmemory in MiB, from minute ${SETTLED_MINUTES} to ${minutes}`);
+for (const [name, all] of memory) {
+  const growth = growthOf(all);
+  if (growth === undefined) continue;
+  const { from, to, most, aMinute } = growth;
+  console.log(
+    `${name.padEnd(28)}${from.toFixed(0).padStart(8)} to ${to.toFixed(0)}, most ${most.toFixed(0)}: ${aMinute.toFixed(2)} a minute`,
+  );
+  if (aMinute >= MOST_GROWTH) faults.push(`${name} grows by ${aMinute.toFixed(2)} MiB a minute`);
+}
+console.log("\ntables that grew after that, in KiB");
 for (const [name, all] of tables) {
-  const samples = settled(all);
-  const growth = slope(samples);
-  if (samples.at(-1)![1] > samples[0]![1])
-    console.log(
-      `${name.padEnd(28)}${samples[0]![1].toFixed(0).padStart(8)} to ${samples.at(-1)![1].toFixed(0)} KiB: ${growth.toFixed(1)} KiB a minute`,
-    );
+  const growth = growthOf(all);
+  if (growth === undefined || growth.to <= growth.from) continue;
+  const { from, to, aMinute } = growth;
+  console.log(`${name.padEnd(28)}${from.toFixed(0).padStart(8)} to ${to.toFixed(0)}: ${aMinute.toFixed(1)} a minute`);
 }
 await noise();
 for (const fault of faults.slice(0, 20)) console.log(`FAULT ${fault}`);

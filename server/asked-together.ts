@@ -2,16 +2,17 @@ import pg from "pg";
 
 /** Beyond, whoever asks is refused: the database does not keep up, or hangs. */
 const MOST_WAITING = 20_000;
+const USUAL = { most: 64, parallel: 2 };
 /** Of one question of many: a row that another statement holds for long (lock_not_available, deadlock_detected). */
 const OWN_FAULTS: ReadonlySet<string | undefined> = new Set(["55P03", "40P01"]);
 
 export interface AskedTogetherOptions<Question, Answer> {
   /** Answers in the order of the questions. What it rejects with, all of them get; where it waited for a row in vain, each is asked for itself. */
   readonly act: (questions: readonly Question[]) => Promise<readonly Answer[]>;
-  /** Questions of one statement. */
-  readonly most: number;
+  /** Questions of one statement: a storm of them must not hold up those that are asked for alone. */
+  readonly most?: number;
   /** Statements at once. */
-  readonly parallel: number;
+  readonly parallel?: number;
 }
 
 /**
@@ -19,13 +20,13 @@ export interface AskedTogetherOptions<Question, Answer> {
  * once each costs little; one that comes alone waits for nothing. Every answer is read after it was asked for.
  */
 export class AskedTogether<Question, Answer> {
-  readonly #options: AskedTogetherOptions<Question, Answer>;
+  readonly #options: Required<AskedTogetherOptions<Question, Answer>>;
   #waiting: { readonly question: Question; readonly answer: (answer: Answer) => void; readonly fail: (error: unknown) => void }[] = [];
   #asking = 0;
   #scheduled = false;
 
   constructor(options: AskedTogetherOptions<Question, Answer>) {
-    this.#options = options;
+    this.#options = { ...USUAL, ...options };
   }
 
   ask(question: Question): Promise<Answer> {

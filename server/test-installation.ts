@@ -19,8 +19,6 @@ export interface TestInstallationOptions {
   readonly openBus?: (url: string) => Promise<Bus>;
   /** Around each chat server's bus. */
   readonly wrapBus?: (bus: Bus) => Bus;
-  /** Whether chat servers tell each other directly; default where the bus is not the test's. */
-  readonly isDirect?: boolean;
   /** As in `limits`. */
   readonly retentionSweepMs?: number;
 }
@@ -40,7 +38,8 @@ export class TestInstallation implements AsyncDisposable {
 
   private constructor(
     parts: Pick<TestInstallation, "database" | "gateway" | "secretFile">,
-    options: Required<Pick<TestInstallationOptions, "openBus" | "wrapBus" | "isDirect">> & {
+    options: Required<Pick<TestInstallationOptions, "openBus" | "wrapBus">> & {
+      readonly isDirect: boolean;
       readonly retentionSweepMs: number | undefined;
     },
     stack: AsyncDisposableStack,
@@ -57,7 +56,8 @@ export class TestInstallation implements AsyncDisposable {
 
   static async start(options: TestInstallationOptions = {}): Promise<TestInstallation> {
     const { servers = 1, gateway: changes, openBus = openNotify, wrapBus = (bus) => bus, retentionSweepMs } = options;
-    const { isDirect = options.openBus === undefined && options.wrapBus === undefined } = options;
+    // What a test does to the bus must count.
+    const isDirect = options.openBus === undefined && options.wrapBus === undefined;
     await using stack = new AsyncDisposableStack();
     const { database } = stack.use(await TestDatabase.open());
     const secretFile = join(stack.use(new TemporaryFolder()).path, "secret.json");

@@ -93,6 +93,19 @@ async function acquaint(...ends: readonly End[]): Promise<void> {
 /** Longer than NOTIFY takes, so only who reaches everybody directly has it. */
 const isDirect = ({ bus }: End): boolean => bus.payloadBytes > 100_000;
 
+/** Two that reach each other, the other one by a proxy before the one; it is listened to. */
+async function overProxy() {
+  await using parts = new AsyncDisposableStack();
+  const one = parts.use(await End.start("one"));
+  const other = parts.use(await End.start("other"));
+  const proxy = parts.use(await TcpProxy.start({ host: "127.0.0.1", port: one.port }));
+  const meet = () => Promise.all([one.bus.meet([other.at()]), other.bus.meet([one.at(proxy.port)])]);
+  await meet();
+  await expect.poll(() => isDirect(one)).toBe(true);
+  const owned = parts.move();
+  return { one, other, proxy, meet, ear: listen(other.bus), [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
 /** Ends that find each other, as by a registry. */
 const registered = new Set<End>();
 
@@ -227,13 +240,8 @@ test("nobody speaks for another", async () => {
 });
 
 test("a connection that is cut sends what follows by the database, and is made again; who heard less is told once", async () => {
-  await using one = await End.start("one");
-  await using other = await End.start("other");
-  await using proxy = await TcpProxy.start({ host: "127.0.0.1", port: one.port });
-  const meet = () => Promise.all([one.bus.meet([other.at()]), other.bus.meet([one.at(proxy.port)])]);
-  await meet();
-  await expect.poll(() => isDirect(one)).toBe(true);
-  const ear = listen(other.bus);
+  await using pair = await overProxy();
+  const { one, proxy, meet, ear } = pair;
   await one.bus.publish("before");
   await expect.poll(() => ear.heard).toEqual(["before"]);
   proxy.cut();
@@ -249,13 +257,8 @@ test("a connection that is cut sends what follows by the database, and is made a
 });
 
 test("a connection on which nothing comes any more is given up within beats, on both sides", async () => {
-  await using one = await End.start("one");
-  await using other = await End.start("other");
-  await using proxy = await TcpProxy.start({ host: "127.0.0.1", port: one.port });
-  const meet = () => Promise.all([one.bus.meet([other.at()]), other.bus.meet([one.at(proxy.port)])]);
-  await meet();
-  await expect.poll(() => isDirect(one)).toBe(true);
-  const ear = listen(other.bus);
+  await using pair = await overProxy();
+  const { one, proxy, meet, ear } = pair;
   proxy.hold();
   await one.bus.publish("lost");
   await expect.poll(() => isDirect(one), { timeout: 10_000 }).toBe(false);
@@ -267,12 +270,8 @@ test("a connection on which nothing comes any more is given up within beats, on 
 });
 
 test("who hears a server that ends while something is under way is told that it may have missed something", async () => {
-  const one = await End.start("one");
-  await using other = await End.start("other");
-  await using proxy = await TcpProxy.start({ host: "127.0.0.1", port: one.port });
-  await Promise.all([one.bus.meet([other.at()]), other.bus.meet([one.at(proxy.port)])]);
-  await expect.poll(() => isDirect(one)).toBe(true);
-  const ear = listen(other.bus);
+  await using pair = await overProxy();
+  const { one, other, proxy, ear } = pair;
   proxy.hold();
   await one.bus.publish("its last word");
   proxy.cut();

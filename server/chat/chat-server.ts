@@ -77,7 +77,7 @@ export async function startChatServer(options: ChatServerOptions): Promise<ChatS
     receipts: new Receipts(installationKey),
     busKey: busKeyOf(installationKey),
   });
-  await server.offer();
+  await server.offer(heard);
   return server;
 }
 
@@ -103,7 +103,6 @@ class RunningChatServer implements ChatServer {
   readonly #sockets: Sockets;
   readonly #direct: DirectBus | undefined;
   readonly #heart: Heart;
-  readonly #heard: readonly HeardHeartbeat[];
   readonly #idleMs: number;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -185,13 +184,12 @@ class RunningChatServer implements ChatServer {
         const way = this.#direct !== undefined && DirectBus.isAsked(request) ? this.#direct : this.#sockets;
         way.accept(request, socket, head);
       });
-    this.#heard = heard;
   }
 
-  /** The first heartbeat, and those that follow. */
-  async offer(): Promise<void> {
+  /** The first heartbeat, and those that follow. @param heard the others that were there before */
+  async offer(heard: readonly HeardHeartbeat[]): Promise<void> {
     // Before anybody is here: who is connected is told everything from now on.
-    await this.#direct?.meet(this.#others(this.#heard));
+    await this.#direct?.meet(this.#others(heard));
     await this.#heart.beat();
     this.#retention.start();
     this.#timer = setInterval(() => {

@@ -33,7 +33,6 @@ export class ServerChoice {
     this.#options = options;
     this.#registry = new AskedTogether({
       most: Number.POSITIVE_INFINITY,
-      parallel: 2,
       act: async (asked) => {
         const registry = await readRegistry(options.database);
         return asked.map(() => registry);

@@ -261,8 +261,6 @@ export class DeviceFinder {
 
   constructor({ pool }: Database) {
     this.#found = new AskedTogether({
-      most: 64,
-      parallel: 2,
       act: async (devices) => {
         const { rows } = await pool.query<{ device: Uint8Array; account: Uint8Array; signing_key: Uint8Array } & Standing>({
           name: "find-devices",

@@ -140,8 +140,6 @@ export class HeadsReader {
 
   constructor(database: Database) {
     this.#heads = new AskedTogether({
-      most: 64,
-      parallel: 2,
       act: async (accounts): Promise<(readonly ConversationHead[])[]> => {
         const heads = Map.groupBy(await conversationsOf(database, [...new Set(accounts)]), ({ account }) => accountId(account));
         return accounts.map((account) => heads.get(account) ?? []);

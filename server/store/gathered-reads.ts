@@ -24,14 +24,13 @@ const AFTER = `
 const MOST_TOGETHER = 128;
 /** Of entries of one conversation, unless one alone is larger: 8 MiB in all, but for those. */
 const MOST_BYTES_OF_EACH = 65_536;
-const PARALLEL = 2;
 
 /** Reads what follows in logs, of many conversations with one statement: what comes from another server costs the database and us little more the more of it there is. */
 export class GatheredReads {
   readonly #reads: AskedTogether<Asked, readonly StoredEntry[]>;
 
   constructor(database: Database) {
-    this.#reads = new AskedTogether({ act: (asked) => pagesOf(database, asked), most: MOST_TOGETHER, parallel: PARALLEL });
+    this.#reads = new AskedTogether({ act: (asked) => pagesOf(database, asked), most: MOST_TOGETHER });
   }
 
   /** One page, ascending and gap-free; at least one entry where there is one. Rejects as the database does. */

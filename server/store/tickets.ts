@@ -13,9 +13,6 @@ export interface TicketHolder {
 /** The database holds only the hash: who reads it cannot come in. The ticket is 32 random bytes, so a plain hash suffices. */
 const hashOf = (ticket: Uint8Array): Buffer => createHash("sha256").update(ticket).digest();
 
-/** Of one statement: a storm of them must not hold up those that are asked for alone. */
-const MOST_TOGETHER = 64;
-
 // All are prepared: they stand in the way of every connection, and planning one takes longer than running it.
 
 const ADD = {
@@ -40,8 +37,6 @@ export class TicketGiver {
 
   constructor({ pool }: Database) {
     this.#added = new AskedTogether({
-      most: MOST_TOGETHER,
-      parallel: 2,
       act: async (asked) => {
         const hashes = asked.map(({ ticket }) => hashOf(ticket));
         const devices = asked.map(({ device }) => Buffer.from(device, "hex"));
@@ -87,8 +82,6 @@ export class TicketTaker {
   constructor({ pool }: Database, server: string) {
     type Row = { hash: Buffer; account: Uint8Array; device: Uint8Array; running: Uint8Array } & Standing;
     this.#taken = new AskedTogether({
-      most: MOST_TOGETHER,
-      parallel: 2,
       act: async (tickets) => {
         const hashes = tickets.map(hashOf);
         const { rows } = await pool.query<Row>({ ...TAKE, values: [hashes, server] });

@@ -15,11 +15,12 @@ const seed = Math.floor(Math.random() * 2 ** 31);
 const given = JSON.parse(process.argv[2] ?? "{}") as Partial<CrashOptions>;
 const { SIZE } = process.env;
 const size = SIZE === "cluster" || SIZE === "large" ? sizes[SIZE] : sizes.small;
-const ownNetworks = OwnNetwork.isPossible();
-const cluster = { bus: "nats", servers: 3, gateways: 2, faults: everyClusterFault, ownNetworks } as const;
-if (SIZE === "cluster" && !ownNetworks)
+const isCluster = SIZE === "cluster";
+const ownNetworks = isCluster && OwnNetwork.isPossible();
+if (isCluster && !ownNetworks)
   console.error("No network namespaces here (they take root, and ip): proxies pass nothing on in their place.");
-const options = { seed, ...size, ...(SIZE === "cluster" && cluster), ...given };
+const cluster = { bus: "nats", servers: 3, gateways: 2, faults: everyClusterFault, ownNetworks } as const;
+const options = { seed, ...size, ...(isCluster && cluster), ...given };
 const result = await runCrashTest({ ...options, log: (line) => console.error(line) });
 console.log(JSON.stringify({ ...result, kinds: countFaults(result.faults), faults: result.faults.slice(0, 20) }));
 process.exitCode = result.faults.length > 0 ? 1 : 0;

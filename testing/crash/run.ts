@@ -114,15 +114,8 @@ async function withoutWord(cable: Cable | undefined, proxy: TcpProxy, millisecon
 export async function runCrashTest(options: CrashOptions): Promise<CrashResult> {
   const { seed, log = () => {} } = options;
   const random = randomFrom(seed);
-  const { bus = "notify", servers = 2, gateways = 1 } = options;
-  await using system = await startSystem({
-    postgres: "own",
-    servers,
-    gateways,
-    faults: true,
-    bus,
-    ownNetworks: options.ownNetworks ?? false,
-  });
+  const { bus = "notify", servers = 2, gateways = 1, ownNetworks } = options;
+  await using system = await startSystem({ postgres: "own", servers, gateways, faults: true, bus, ...(ownNetworks && { ownNetworks }) });
   const pairs = Array.from({ length: options.pairs }, (_, index) => [`anna${index}`, `bert${index}`] as const);
   await signUpPeople(system, pairs.flat());
   log(`seed ${seed}: ${options.pairs} pairs signed up`);

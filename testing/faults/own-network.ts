@@ -3,10 +3,12 @@ import { existsSync, readdirSync } from "node:fs";
 
 /** Where `ip netns` keeps its names. */
 const NAMES = "/run/netns";
-const PREFIX = "fastchat-";
+const nameOf = (pid: number, number: number): string => `fastchat-${pid}-${number}`;
+const NAME = /^fastchat-(\d+)-\d+$/;
 /** Nobody's: what is sent there is dropped without a word. */
 const NOBODY = "02:00:00:00:00:01";
 
+/** A byte of the addresses. */
 const MOST = 250;
 
 /** A cable between us and the network: two addresses that reach each other and nothing else. */
@@ -32,7 +34,7 @@ export class OwnNetwork implements Disposable {
   /** @param number unique in this process, below `MOST` */
   constructor(number: number) {
     this.#number = number;
-    this.#name = `${PREFIX}${process.pid}-${number}`;
+    this.#name = nameOf(process.pid, number);
     removeLeft();
     run("ip", "netns", "add", this.#name);
     process.once("exit", this.#remove);
@@ -101,7 +103,7 @@ function run(...[command, ...args]: readonly string[]): void {
 function removeLeft(): void {
   if (!existsSync(NAMES)) return;
   for (const name of readdirSync(NAMES)) {
-    const [, pid] = /^fastchat-(\d+)-\d+$/.exec(name) ?? [];
+    const [, pid] = NAME.exec(name) ?? [];
     if (pid !== undefined && !existsSync(`/proc/${pid}`)) run("ip", "netns", "delete", name);
   }
 }
