@@ -1,4 +1,4 @@
-import { ErrorCode } from "@fastchat/protocol";
+import { ErrorCode, FastChatError } from "@fastchat/protocol";
 import { setTimeout as wait } from "node:timers/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -97,6 +97,12 @@ async function begin(name: string, random: () => number): Promise<Changing> {
   return changing;
 }
 
+/** As the other operations with a password answer. */
+function refusalOf(error: unknown): { readonly kind: "refused"; readonly code: ErrorCode } {
+  if (!(error instanceof FastChatError)) throw error;
+  return { kind: "refused", code: error.code };
+}
+
 /** The password was replaced: the one before opens nothing any more. */
 async function replaced(changing: Changing, fresh: string): Promise<void> {
   const { options, password } = changing;
@@ -152,7 +158,8 @@ const acts: Readonly<Record<Deed, (changing: Changing, one: Device, others: read
   revoke: async (changing, one, others) => {
     if (others.length === 0) return;
     const lost = changing.any(others);
-    await one.client.revokeDevices(changing.password, [lost.client.me.device]);
+    const revoke = () => one.client.revokeDevices(changing.password, [lost.client.me.device]);
+    expect(await patiently(() => revoke().then(() => ({ kind: "revoked" }) as const, refusalOf))).toEqual({ kind: "revoked" });
     await ended(changing, [lost]);
   },
   away: async (_, one) => {
