@@ -261,8 +261,8 @@ export const limits = {
   appendBatchEntries: 256,
   appendBatchBytes: 4_194_304,
   appendBatchMs: 5,
-  /** From one batch to the next of a server that is not busy: one that comes alone waits for nothing, of many each waits a little, and costs a fraction. */
-  appendSpacingMs: 4,
+  /** A message waits so long for others, where others come: one alone waits for nothing, of many each waits a little, and costs a fraction. */
+  appendGatherMs: 4,
   appendQueueEntries: 20_000,
   /** Payload of one bus hint. */
   busHintBytes: 7_800,

@@ -25,13 +25,23 @@ export interface AppendQueueOptions {
   /** As `limits`; tests lower them. */
   readonly entries?: number;
   readonly waitMs?: number;
-  readonly spacingMs?: number;
+  readonly gatherMs?: number;
 }
 
+/** So many others, on average, are worth waiting for. */
+const WORTH_OTHERS = 0.5;
+/** How much the newest window counts. */
+const NEWEST = 1 / 8;
+/** Without a message for so long, what came before says nothing of what will come. */
+const LULL_MS = 50;
+
 /**
- * Gathers messages into batches. With nothing in flight a batch leaves at the end of the current turn of the event loop, or `spacingMs` after the one
- * before; with one in flight the next leaves when that one is answered, when it is full, or after `waitMs`, whatever comes first. A conversation is in at most one batch in
+ * Gathers messages into batches. With nothing in flight a batch leaves at the end of the current turn of the event loop, or, while others are likely to
+ * come, `gatherMs` after its first message did; with one in flight the next leaves when that one is answered, when it is full, or after `waitMs`, whatever comes first. A conversation is in at most one batch in
  * flight, so that the verdict on a message is known before a later one of its conversation is judged: a held gate is seen when the batch is made.
+ *
+ * Whether others are likely to come is told by those that came within `gatherMs` behind one, lately. Those of its own conversation do not count: who
+ * writes the next when the last is acknowledged, and who answers, would only be slowed down.
  */
 export class AppendQueue {
   readonly #options: Required<AppendQueueOptions>;
@@ -40,12 +50,16 @@ export class AppendQueue {
   #inFlight = 0;
   #timer: NodeJS.Timeout | undefined;
   #scheduled = false;
-  /** `performance.now()` when the newest batch left. */
-  #leftAt = Number.NEGATIVE_INFINITY;
+  /** `performance.now()` when the first of what waits came, or was left for later. */
+  #waitsSince = 0;
+  /** The newest `gatherMs` behind a message: from when, and how many others came in it. */
+  #window: { readonly since: number; readonly conversation: ConversationId; others: number } | undefined;
+  /** How many others come within such a time. */
+  #others = 0;
   #idle: (() => void)[] = [];
 
   constructor(options: AppendQueueOptions) {
-    this.#options = { entries: limits.appendBatchEntries, waitMs: limits.appendBatchMs, spacingMs: limits.appendSpacingMs, ...options };
+    this.#options = { entries: limits.appendBatchEntries, waitMs: limits.appendBatchMs, gatherMs: limits.appendGatherMs, ...options };
   }
 
   /** Items that wait or are in flight. */
@@ -56,7 +70,10 @@ export class AppendQueue {
   /** False: the queue is full and the item was not taken. */
   offer(item: QueuedItem): boolean {
     if (this.#waiting.length >= limits.appendQueueEntries) return false;
+    const now = performance.now();
+    if (this.#waiting.length === 0) this.#waitsSince = now;
     this.#waiting.push(item);
+    this.#notice(item.conversation, now);
     this.#schedule();
     return true;
   }
@@ -67,11 +84,22 @@ export class AppendQueue {
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
+  #notice(conversation: ConversationId, now: number): void {
+    const { gatherMs } = this.#options;
+    if (this.#window !== undefined && now < this.#window.since + gatherMs) {
+      if (conversation !== this.#window.conversation) this.#window.others += 1;
+      return;
+    }
+    const { since, others } = this.#window ?? { since: 0, others: 0 };
+    this.#others = now - since > gatherMs + LULL_MS ? 0 : this.#others + NEWEST * (others - this.#others);
+    this.#window = { since: now, conversation, others: 0 };
+  }
+
   #schedule(): void {
     if (this.#scheduled || this.#inFlight >= this.#options.parallel) return;
-    const isFull = this.#waiting.length >= this.#options.entries;
-    const { spacingMs, waitMs } = this.#options;
-    const pause = isFull ? 0 : this.#inFlight === 0 ? this.#leftAt + spacingMs - performance.now() : waitMs;
+    const { entries, gatherMs, waitMs } = this.#options;
+    const wait = this.#inFlight > 0 ? waitMs : this.#others < WORTH_OTHERS ? 0 : gatherMs;
+    const pause = this.#waiting.length >= entries ? 0 : this.#waitsSince + wait - performance.now();
     if (pause <= 0) {
       this.#scheduled = true;
       setImmediate(() => {
@@ -92,7 +120,7 @@ export class AppendQueue {
     if (this.#inFlight >= this.#options.parallel) return;
     const batch = this.#takeBatch();
     if (batch.length > 0) {
-      this.#leftAt = performance.now();
+      this.#waitsSince = performance.now();
       void this.#run(batch);
       if (this.#waiting.length > 0) this.#schedule();
     } else this.#wakeIdle();

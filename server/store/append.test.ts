@@ -9,6 +9,7 @@ import {
   type DeviceId,
 } from "@fastchat/protocol";
 import fc from "fast-check";
+import type pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type AppendItem, appendBatch, type AppendVerdict } from "./append.ts";
 import { AppendQueue, type QueuedItem } from "./append-queue.ts";
@@ -220,38 +221,90 @@ test("[D2] [D3] [D6] servers racing on the same conversations leave gap-free log
   );
 });
 
-test("[S3] a refusal by another server's committed change is seen by who waited for the lock", async () => {
-  const alice = await addPerson();
-  const conversation = await addConversation(alice);
+/** Somebody else has the conversation in the meantime, and commits what `change` did. */
+async function meanwhile<Result>(
+  conversation: ConversationId,
+  act: () => Promise<Result>,
+  change: (client: pg.PoolClient, conversation: Buffer) => Promise<unknown>,
+): Promise<Result> {
   const client = await database.pool.connect();
+  const id = Buffer.from(conversation, "hex");
   await client.query("BEGIN");
-  await client.query("UPDATE conversation SET epoch = 4, oldest_good_epoch = 4, head = head + 1 WHERE conversation = $1", [
-    Buffer.from(conversation, "hex"),
-  ]);
-  const waiting = append([item(alice, conversation)]);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await client.query("SELECT 1 FROM conversation WHERE conversation = $1 FOR NO KEY UPDATE", [id]);
+  const acting = act();
+  const waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+  while ((await database.pool.query(waits)).rows.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await change(client, id);
   await client.query("COMMIT");
   client.release();
-  expect(shapes(await waiting)).toEqual(["stale-epoch"]);
-  expect(shapes(await append([item(alice, conversation, { epoch: 4 })]))).toEqual(["stored 2"]);
-});
+  return acting;
+}
 
-test("[D4] a connection that ends while it stores gives an unknown outcome, never a refusal", async () => {
-  const alice = await addPerson();
-  const conversation = await addConversation(alice);
-  const bytes = Buffer.from(conversation, "hex");
-  const client = await database.pool.connect();
-  await client.query("BEGIN");
-  await client.query("SELECT 1 FROM conversation WHERE conversation = $1 FOR UPDATE", [bytes]);
-  const waiting = append([item(alice, conversation)]);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  await client.query(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%append_together%' AND datname = current_database() AND pid <> pg_backend_pid()",
-  );
-  expect(await waiting).toEqual([{ kind: "unknown" }]);
-  await client.query("ROLLBACK");
-  client.release();
-});
+for (const [words, count] of [
+  ["one message", 1],
+  ["several", 2],
+] as const) {
+  const from = (person: Person, conversation: ConversationId, changes: Partial<AppendItem> = {}) =>
+    Array.from({ length: count }, () => item(person, conversation, changes));
+
+  test(`[S3] a refusal by another server's committed change is seen by who waited for the lock: ${words}`, async () => {
+    const alice = await addPerson();
+    const conversation = await addConversation(alice);
+    const verdicts = await meanwhile(
+      conversation,
+      () => append(from(alice, conversation)),
+      (client, id) =>
+        client.query("UPDATE conversation SET epoch = 4, oldest_good_epoch = 4, head = head + 1 WHERE conversation = $1", [id]),
+    );
+    expect(shapes(verdicts)[0]).toBe("stale-epoch");
+    expect(shapes(await append(from(alice, conversation, { epoch: 4 })))[0]).toBe("stored 2");
+  });
+
+  test(`[S3] whom a link put out, or made a reader, while it waited for the lock, is refused: ${words}`, async () => {
+    const alice = await addPerson();
+    for (const [change, verdict] of [
+      ["DELETE FROM member WHERE conversation = $1", "not-found"],
+      ["UPDATE member SET may_write = false WHERE conversation = $1", "may-not-write"],
+    ] as const) {
+      const conversation = await addConversation(alice);
+      const verdicts = await meanwhile(
+        conversation,
+        () => append(from(alice, conversation)),
+        async (client, id) => {
+          await client.query(change, [id]);
+          await client.query("UPDATE conversation SET link_index = link_index + 1, head = head + 1 WHERE conversation = $1", [id]);
+        },
+      );
+      expect(shapes(verdicts)[0]).toBe(verdict);
+      expect(await logOf(conversation)).toEqual([]);
+    }
+  });
+
+  test(`[D6] behind what another server appended while it waited for the lock, gap-free: ${words}`, async () => {
+    const alice = await addPerson();
+    const conversation = await addConversation(alice);
+    const verdicts = await meanwhile(
+      conversation,
+      () => append(from(alice, conversation)),
+      (client, id) => client.query("UPDATE conversation SET head = 7, head_time = 9000 WHERE conversation = $1", [id]),
+    );
+    expect(verdicts[0]).toEqual({ kind: "stored", sequence: 8, time: 9_000 });
+  });
+
+  test(`[D4] a connection that ends while it stores gives an unknown outcome, never a refusal: ${words}`, async () => {
+    const alice = await addPerson();
+    const conversation = await addConversation(alice);
+    const verdicts = await meanwhile(
+      conversation,
+      () => append(from(alice, conversation)),
+      (client) =>
+        client.query(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND pid <> pg_backend_pid()",
+        ),
+    );
+    expect(verdicts).toEqual(from(alice, conversation).map(() => ({ kind: "unknown" })));
+  });
+}
 
 test("[D3] after a refusal the queue holds what is behind it until a send resumes", async () => {
   const alice = await addPerson();
@@ -269,6 +322,37 @@ test("[D3] after a refusal the queue holds what is behind it until a send resume
   expect(shapes(await Promise.all([offer(), offer({ resume: true }), offer()]))).toEqual(["held", "stored 2", "stored 3"]);
   await queue.settled();
   expect(queue.size).toBe(0);
+});
+
+test("a message waits for others where others come, and for nothing where it is alone or the next of its conversation", async () => {
+  const alice = await addPerson();
+  const [one, other] = [await addConversation(alice), await addConversation(alice)];
+  const batches: number[] = [];
+  const append = async (items: readonly AppendItem[]): Promise<AppendVerdict[]> => {
+    batches.push(items.length);
+    return items.map((_, index) => ({ kind: "stored", sequence: index + 1, time: 1 }));
+  };
+  const queue = new AppendQueue({ append, onStored: () => undefined, parallel: 2, gatherMs: 200 });
+  const offer = (conversation: ConversationId) =>
+    new Promise<AppendVerdict>((resolve) => {
+      queue.offer({ ...item(alice, conversation), gate: { held: false }, resume: false, answer: resolve });
+    });
+  // One behind the other: each leaves at the end of its turn, however quickly they come.
+  for (let count = 0; count < 40; count++) {
+    void offer(one);
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(batches.length).toBe(count + 1);
+  }
+  // Two conversations at the same time: by and by they go together.
+  batches.length = 0;
+  for (let count = 0; count < 300 && batches.at(-1) !== 2; count++) {
+    const first = offer(one);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    await Promise.all([first, offer(other)]);
+  }
+  expect(batches.slice(0, 2)).toEqual([1, 1]);
+  expect(batches.at(-1)).toBe(2);
 });
 
 const kindsOf = async (conversation: ConversationId) => (await logOf(conversation)).map(({ kind }) => kind);

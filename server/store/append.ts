@@ -62,15 +62,33 @@ const CALL_WITHDRAWING =
 
 const CALL_TOGETHER = "SELECT befores, times FROM append_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
-/** Answers of `append_together`: one at least is not as it should be, and nothing was stored. */
+/**
+ * One message. Whether it may be stored is seen as of the statement's begin, when somebody else may hold the conversation. Only a link changes what its members
+ * may, so that it is stored where the newest link, too, is the one that was seen then: the row that is written is always looked at anew (READ COMMITTED), and
+ * `seen` is not.
+ */
+const CALL_ONE = `WITH moved AS (
+    UPDATE conversation c SET head = c.head + 1, head_time = GREATEST(c.head_time, $7::bigint)
+    FROM conversation seen, member m, device d
+    WHERE c.conversation = $1 AND NOT c.closed AND NOT c.turn_due AND $5::integer BETWEEN c.oldest_good_epoch AND c.epoch
+      AND seen.conversation = $1 AND seen.link_index = c.link_index
+      AND m.conversation = $1 AND m.account = $2 AND m.may_write
+      AND d.device = $3 AND d.account = $2 AND d.ended IS NULL AND d.added <= m.account_head
+    RETURNING c.head, c.head_time
+  )
+  INSERT INTO entry (conversation, sequence, time, account, device, client_message_id, kind, body)
+  SELECT $1::bytea, head, head_time, $2::bytea, $3::bytea, $4::bytea, 1, $6::bytea FROM moved
+  RETURNING sequence, time`;
+
+/** Errors that say: one at least is not as it should be, and nothing was stored. */
 const NOT_ALL_GOOD: ReadonlySet<string | undefined> = new Set(["FC001", "23505"]);
 
 /**
  * Appends a batch in one statement and answers with one verdict an item, in order. What its messages withdraw is out of everybody's reach with the same
  * commit. Messages of one device and conversation keep their order. An id may stand only once in a batch for a device and conversation. Never throws.
  *
- * First all together (see `append_together` in the migrations), which stores every message or none. Where one of them is refused or was stored before,
- * `append_messages` judges each; so it does at once where something is withdrawn, which is seldom.
+ * First all together (see `append_together` in the migrations), which stores every message or none; one alone by a statement that is cheaper still. Where one
+ * of them is refused or was stored before, `append_messages` judges each; so it does at once where something is withdrawn, which is seldom.
  */
 export async function appendBatch(
   pool: Pick<pg.Pool, "query">,
@@ -78,11 +96,26 @@ export async function appendBatch(
   now: number,
 ): Promise<readonly AppendVerdict[]> {
   try {
-    if (items.every(({ withdraws }) => withdraws.length === 0)) return await appendTogether(pool, items, now);
+    if (items.every(({ withdraws }) => withdraws.length === 0)) {
+      const [first] = items;
+      const verdicts = first !== undefined && items.length === 1 ? await appendOne(pool, first, now) : await appendTogether(pool, items, now);
+      if (verdicts !== undefined) return verdicts;
+    }
   } catch (error) {
     if (!(error instanceof pg.DatabaseError) || !NOT_ALL_GOOD.has(error.code)) return failedAll(items, error);
   }
   return appendJudged(pool, items, now);
+}
+
+/** Undefined: it is not as it should be, and nothing was stored. Throws the database's error. */
+async function appendOne(pool: Pick<pg.Pool, "query">, item: AppendItem, now: number): Promise<readonly AppendVerdict[] | undefined> {
+  const ids = [item.conversation, item.account, item.device, item.clientMessageId].map((id) => Buffer.from(id, "hex"));
+  const { rows } = await pool.query<{ sequence: number; time: number }>({
+    name: "append-one",
+    text: CALL_ONE,
+    values: [...ids, storable(item.epoch), item.body, now],
+  });
+  return rows.length === 0 ? undefined : rows.map((place) => ({ kind: "stored", ...place }));
 }
 
 /** One packed buffer a column: buffers travel as binary, arrays of bytea as hexadecimal text, which costs both sides a third more. */

@@ -5,7 +5,7 @@ import { openLog } from "../events.ts";
 import { onFreePort } from "./free-port.ts";
 import { untilEnd } from "./lifetime.ts";
 import { findDatabaseUrl, openStore } from "./open-store.ts";
-import { heapByLoad } from "./heap-by-load.ts";
+import { v8ByLoad } from "./v8-by-load.ts";
 import { announce, checkSocketUrl, type RoleOptions, say, whyThere } from "./role.ts";
 
 export interface ServerOptions extends RoleOptions {
@@ -51,7 +51,7 @@ function start(
     advertisedHost: isEveryHost(config.host) ? config.machine : config.host,
     port,
     url: options.url,
-    onLoad: heapByLoad(),
+    onLoad: v8ByLoad(),
   });
 }
 
