@@ -5,12 +5,16 @@ import { type AddressInfo, connect as connectTcp } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
+import { conversationId, deviceId } from "@fastchat/protocol";
 import { TcpProxy } from "../../testing/faults/tcp-proxy.ts";
 import { silentLog } from "../events.ts";
 import { connect, TestDatabase } from "../store/test-database.ts";
 import { busContract, hearsAgain, isPartInOrder, listen } from "./bus-contract.ts";
+import type { Head } from "./bus.ts";
 import { openNotifyBus } from "./bus-notify.ts";
 import { DirectBus } from "./bus-direct.ts";
+import { type HintMessage, prefixOf } from "./hint.ts";
+import { HintLine } from "./hint-line.ts";
 
 let database: TestDatabase;
 /** All that was said by the database. */
@@ -32,11 +36,14 @@ class End implements AsyncDisposable {
   readonly run: string;
   readonly bus: DirectBus;
   readonly port: number;
+  /** What it wants to hear of when it connects. */
+  readonly wanted: Head[];
   readonly #http: Server;
   readonly #stack: AsyncDisposableStack;
 
-  private constructor(run: string, bus: DirectBus, http: Server, stack: AsyncDisposableStack) {
+  private constructor(run: string, wanted: Head[], bus: DirectBus, http: Server, stack: AsyncDisposableStack) {
     this.run = run;
+    this.wanted = wanted;
     this.bus = bus;
     this.port = (http.address() as AddressInfo).port;
     this.#http = http;
@@ -47,12 +54,14 @@ class End implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const notify = stack.use(await openNotifyBus({ url, log: silentLog }));
     const http = createServer();
+    const wanted: Head[] = [];
     stack.defer(() => new Promise((resolve) => void http.close(() => resolve())));
     const bus = stack.use(
       new DirectBus({
         bus: notify,
         run,
         key: ownKey,
+        wanted: () => wanted,
         isFrom: (from, payload) => !payload.startsWith("forged") || payload === `forged ${from}`,
         log: silentLog,
       }),
@@ -62,7 +71,7 @@ class End implements AsyncDisposable {
       else socket.end("HTTP/1.1 426 Upgrade Required\r\n\r\n");
     });
     await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
-    return new End(run, bus, http, stack.move());
+    return new End(run, wanted, bus, http, stack.move());
   }
 
   /** As others find it. @param port a proxy's before it */
@@ -152,6 +161,140 @@ test("who reaches all others tells them directly, in order and as it is, and say
   }
   await expect(one.bus.publish("ü".repeat(one.bus.payloadBytes / 2 + 1))).rejects.toThrow(/too long/);
   expect(notified).toEqual([]);
+});
+
+/** Of some conversation. */
+const somewhere = () => randomBytes(16).toString("hex");
+
+/** What one hears, with what it is told of what it was spared. */
+function listenCounting(bus: DirectBus) {
+  const heard: string[] = [];
+  bus.subscribe({
+    message: (payload, after) => heard.push(`${payload} after ${after ?? "any"}`),
+    interrupted: () => heard.push("interrupted"),
+    spared: (run, after, upTo) => heard.push(`${run} ${after} to ${upTo} spared`),
+  });
+  return heard;
+}
+
+test("who says what it wants to hear of is spared the rest, and told in time that it was", async () => {
+  const [one, both, other, none] = [somewhere(), somewhere(), somewhere(), somewhere()];
+  await using speaker = await End.start("speaker");
+  await using hearer = await End.start("hearer");
+  await using third = await End.start("third");
+  hearer.wanted.push({ prefix: one, head: 1 }, { prefix: both, head: 1 });
+  third.wanted.push({ prefix: both, head: 1 }, { prefix: other, head: 1 });
+  const [heard, thirdHeard] = [listenCounting(hearer.bus), listenCounting(third.bus)];
+  await acquaint(speaker, hearer, third);
+  const { bus } = speaker;
+  let number = 0;
+  const say = async (...conversations: string[]): Promise<boolean> => {
+    const about = { number: ++number, conversations };
+    if (bus.spare(about)) return true;
+    await bus.publish(`${number}`, about);
+    return false;
+  };
+  await expect.poll(() => bus.spare({ number: 0, conversations: [none] })).toBe(true);
+  expect(await say(one)).toBe(false);
+  expect(await say(other, one)).toBe(false);
+  expect(await say(other)).toBe(false);
+  expect(await say(none)).toBe(true);
+  expect(await say(both)).toBe(false);
+  // What is for everybody.
+  await bus.publish("6", { number: ++number, conversations: undefined });
+  await expect.poll(() => heard).toEqual(["1 after 0", "2 after 1", "5 after 2", "6 after 5"]);
+  await expect.poll(() => thirdHeard).toEqual(["2 after 0", "3 after 2", "5 after 3", "6 after 5"]);
+  for (const each of [none, none, one]) await say(each);
+  bus.keepUp();
+  bus.keepUp();
+  await expect.poll(() => heard.slice(4)).toEqual(["9 after 6"]);
+  await expect.poll(() => thirdHeard.slice(4)).toEqual(["speaker 6 to 9 spared"]);
+  // From now on and no more, as of when it says so.
+  hearer.bus.want({ prefix: none, head: 0 });
+  hearer.bus.leave(one);
+  await expect.poll(() => bus.spare({ number: ++number, conversations: [none] })).toBe(false);
+  expect(await say(one)).toBe(true);
+  await say(none);
+  await expect.poll(() => heard.slice(5)).toEqual([`${number} after 9`]);
+});
+
+test("servers spare each other what is of none of their people, count it, and say it to whom it becomes of interest", async () => {
+  await using speaker = await End.start("speaker");
+  await using hearer = await End.start("hearer");
+  const [messages, missed]: [HintMessage[], string[]] = [[], []];
+  const line = ({ bus, run }: End) =>
+    new HintLine({
+      bus,
+      run,
+      key,
+      heard: [{ run: "speaker", hints: 0 }],
+      log: silentLog,
+      onHints: (message) => messages.push(message),
+      onMissed: () => missed.push(run),
+    });
+  const [speaks, hears] = [line(speaker), line(hearer)];
+  await acquaint(speaker, hearer);
+  const [known, unknown] = [conversationId(randomBytes(32)), conversationId(randomBytes(32))];
+  hearer.bus.want({ prefix: prefixOf(known), head: 0 });
+  await expect.poll(() => speaker.bus.spare({ number: 0, conversations: [] })).toBe(true);
+  const beat = () => hears.compare([{ run: "speaker", hints: speaks.takeNumber() }]);
+  for (const head of [1, 2, 3]) {
+    speaks.tellHead(unknown, head);
+    await expect.poll(() => speaks.number).toBe(head);
+  }
+  beat();
+  speaks.tellHead(known, 9);
+  await expect.poll(() => messages).toMatchObject([{ number: 4, heads: [{ prefix: prefixOf(known), head: 9 }] }]);
+  speaks.tellHead(unknown, 4);
+  await expect.poll(() => speaks.number).toBe(5);
+  // Read before the newest was told, and then at once; pushes are spared, too.
+  hearer.bus.want({ prefix: prefixOf(unknown), head: 3 });
+  await expect.poll(() => messages.slice(1)).toMatchObject([{ number: 0, heads: [{ prefix: prefixOf(unknown), head: 4 }] }]);
+  speaks.tell(["slot", conversationId(randomBytes(32)), "", 1]);
+  await expect.poll(() => speaks.number).toBe(6);
+  speaks.tell(["slot", unknown, "", 1], ["ended", deviceId(randomBytes(32))]);
+  await expect.poll(() => messages.slice(2)).toMatchObject([{ number: 7 }]);
+  beat();
+  beat();
+  expect(missed).toEqual([]);
+});
+
+test("who begins to want something is told what was said of it lately, and is heard in order", async () => {
+  await using speaker = await End.start("speaker");
+  await using hearer = await End.start("hearer");
+  const asked: Head[] = [];
+  speaker.bus.subscribe({
+    message: () => undefined,
+    interrupted: () => undefined,
+    wanted: (heads) => (asked.push(...heads), heads.some(({ head }) => head < 7) ? "newer" : undefined),
+  });
+  const many = Array.from({ length: 7_000 }, (_, head) => ({ prefix: somewhere(), head: head + 7 }));
+  hearer.wanted.push(...many);
+  const heard = listenCounting(hearer.bus);
+  await acquaint(speaker, hearer);
+  await expect.poll(() => asked).toEqual(many);
+  expect(heard).toEqual([]);
+  const some = { prefix: somewhere(), head: 3 };
+  hearer.bus.want(some);
+  await expect.poll(() => heard).toEqual(["newer after any"]);
+  expect(asked.at(-1)).toEqual(some);
+});
+
+test("what was spared somebody is told before the rest goes another way, and is no loss", async () => {
+  const none = somewhere();
+  await using speaker = await End.start("speaker");
+  await using hearer = await End.start("hearer");
+  const heard = listenCounting(hearer.bus);
+  await acquaint(speaker, hearer);
+  await expect.poll(() => speaker.bus.spare({ number: 4, conversations: [none] })).toBe(true);
+  await speaker.bus.meet([hearer.at(), { run: "far", url: "ws://127.0.0.1:9" }]);
+  expect(speaker.bus.spare({ number: 5, conversations: [none] })).toBe(false);
+  await speaker.bus.publish("5", { number: 5, conversations: [none] });
+  await expect.poll(() => heard).toEqual(["speaker 0 to 4 spared", "5 after any"]);
+  await speaker.bus.meet([hearer.at()]);
+  await expect.poll(() => isDirect(speaker)).toBe(true);
+  await speaker.bus.publish("6", { number: 6, conversations: undefined });
+  await expect.poll(() => heard.at(-1)).toBe("6 after 5");
 });
 
 test("while one of the others is not reached all is said in the database, where everybody hears it once", async () => {

@@ -6,7 +6,8 @@ import { limits } from "@fastchat/protocol";
 import { WebSocket, WebSocketServer } from "ws";
 import { refuseUpgrade } from "../refuse-upgrade.ts";
 import { type Log, reasonOf } from "../events.ts";
-import type { Bus, BusSubscriber } from "./bus.ts";
+import type { About, Bus, BusSubscriber, Head } from "./bus.ts";
+import { type ConversationPrefix, HEAD_BYTES, packHeads, unpackHeads } from "./hint.ts";
 
 const LABEL = "fastchat/1/bus/direct";
 /** Asked for by who wants to hear: tells its socket from a client's, under whatever path a proxy puts the server. */
@@ -19,6 +20,8 @@ const NONCE_BYTES = 16;
 const UNPROVEN = 100;
 const PROOF_MS = 2_000;
 const PAYLOAD_BYTES = 1_048_576;
+/** In one message of one that hears. */
+const HEADS_AT_ONCE = 3_000;
 /** Not yet taken by one that hears, after which it hears no more and reads what it missed. */
 const UNREAD_BYTES = 4_194_304;
 /** Beats without a sign of the other side, after which a connection is taken for cut. */
@@ -42,6 +45,8 @@ export interface DirectBusOptions {
   readonly key: Uint8Array;
   /** Whether a payload is one of that run's: nobody speaks for another. */
   readonly isFrom: (run: string, payload: string) => boolean;
+  /** What is wanted to hear of when a connection begins, and how much of it is known; what changes later is told by `want` and `leave`. */
+  readonly wanted: () => Iterable<Head>;
   readonly log: Log;
 }
 
@@ -50,19 +55,29 @@ export interface DirectBusOptions {
  * and the wakening of every listener for each word, and lets all that was stored go along with the word of it.
  *
  * Who wants to hear connects, to the others' address for clients, with proof that it has the installation's key. Who speaks knows by that whom it
- * reaches; where that is everybody in the registry it says nothing on the other bus. What gets lost when a connection is cut shows as it does on any bus:
+ * reaches; where that is everybody in the registry it says nothing on the other bus. Who hears says of which conversations it wants to hear, and is spared
+ * what is of others alone. What gets lost when a connection is cut shows as it does on any bus:
  * in a number that is left out, in a heartbeat, or in that its speaker is gone.
  */
 export class DirectBus implements Bus {
   readonly #options: DirectBusOptions;
-  readonly #opener = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: 125 });
+  readonly #opener = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: 1 + HEADS_AT_ONCE * HEAD_BYTES,
+  });
   readonly #subscribers: BusSubscriber[] = [];
   /** Who hears us, and whom we hear, by run. */
-  readonly #hearers = new Map<string, WatchedSocket>();
+  readonly #hearers = new Map<string, Hearer>();
   readonly #unproven = new Set<WatchedSocket>();
   /** That we drew for who asks to hear. */
   readonly #nonces = new WeakMap<IncomingMessage, string>();
   readonly #sources = new Map<string, Source>();
+  /** Number of the newest payload that was said in any way, or that nobody wanted to hear. */
+  #newest = 0;
+  /** Conversations that are wanted from now on, from a head on, or no more: to be told at the end of the turn. */
+  #changes = new Map<ConversationPrefix, number | undefined>();
   /** The others of the registry. */
   #peers: readonly Peer[] = [];
   #reachesAll = false;
@@ -82,7 +97,7 @@ export class DirectBus implements Bus {
       headers.push(`${PROOF_HEADER}: ${proof}`, `${NONCE_HEADER}: ${this.#nonces.get(request)}`);
     });
     this.#timer = setInterval(() => {
-      for (const hearer of this.#hearers.values()) hearer.beat();
+      for (const hearer of this.#hearers.values()) hearer.socket.beat();
       for (const source of this.#sources.values()) source.beat();
     }, limits.heartbeatMs).unref();
   }
@@ -91,14 +106,36 @@ export class DirectBus implements Bus {
     return this.#reachesAll ? PAYLOAD_BYTES : this.#options.bus.payloadBytes;
   }
 
-  async publish(payload: string): Promise<void> {
+  async publish(payload: string, about?: About): Promise<void> {
     if (this.#held !== undefined) await this.#held;
+    if (about !== undefined) this.#newest = about.number;
     if (!this.#reachesAll) return this.#byTheOther(payload);
-    const bytes = Buffer.from(payload);
-    if (bytes.length > PAYLOAD_BYTES) throw new Error("the payload is too long for the bus");
-    const unread = Array.from(this.#hearers.values(), (hearer) => hearer.send(bytes));
+    if (Buffer.byteLength(payload) > PAYLOAD_BYTES) throw new Error("the payload is too long for the bus");
+    let unread = 0;
+    for (const hearer of this.#hearers.values())
+      if (hearer.wants(about?.conversations)) unread = Math.max(unread, hearer.say(payload, about?.number));
     // Whoever reads gets a chance to, before it is taken for one that does not.
-    if (Math.max(0, ...unread) > UNREAD_BYTES / 4) await nextTurn();
+    if (unread > UNREAD_BYTES / 4) await nextTurn();
+  }
+
+  spare({ number, conversations }: About): boolean {
+    if (this.#held !== undefined || !this.#reachesAll) return false;
+    for (const hearer of this.#hearers.values()) if (hearer.wants(conversations)) return false;
+    this.#newest = number;
+    return true;
+  }
+
+  keepUp(): void {
+    for (const hearer of this.#hearers.values()) hearer.keepUp(this.#newest);
+  }
+
+  /** From a head on that was read just now. */
+  want({ prefix, head }: Head): void {
+    this.#change(prefix, head);
+  }
+
+  leave(prefix: ConversationPrefix): void {
+    this.#change(prefix, undefined);
   }
 
   subscribe(subscriber: BusSubscriber): void {
@@ -123,7 +160,7 @@ export class DirectBus implements Bus {
       const hearer = new WatchedSocket(opened, () => {
         clearTimeout(late);
         this.#unproven.delete(hearer);
-        if (this.#hearers.get(run) === hearer) this.#hearers.delete(run);
+        if (this.#hearers.get(run)?.socket === hearer) this.#hearers.delete(run);
         this.#look();
       });
       this.#unproven.add(hearer);
@@ -131,8 +168,8 @@ export class DirectBus implements Bus {
         if (!isEqual(proof.toString(), this.#proofOf("hears", run, this.#options.run, ours))) return hearer.end();
         clearTimeout(late);
         this.#unproven.delete(hearer);
-        this.#hearers.get(run)?.end();
-        this.#hearers.set(run, hearer);
+        this.#hearers.get(run)?.socket.end();
+        this.#hearers.set(run, this.#hearer(opened, hearer));
         this.#look();
       });
     });
@@ -155,12 +192,44 @@ export class DirectBus implements Bus {
     this.#closed = true;
     clearInterval(this.#timer);
     for (const source of this.#sources.values()) source.end();
-    for (const hearer of [...this.#hearers.values(), ...this.#unproven]) hearer.end();
+    for (const { socket } of this.#hearers.values()) socket.end();
+    for (const socket of this.#unproven) socket.end();
+  }
+
+  #hearer(opened: WebSocket, socket: WatchedSocket): Hearer {
+    const hearer = new Hearer(socket, this.#newest);
+    opened.on("message", (data: Buffer) => {
+      const asked = hearer.hear(data);
+      if (asked.length === 0) return;
+      for (const subscriber of this.#subscribers) {
+        const told = subscriber.wanted?.(asked);
+        if (told !== undefined) hearer.say(told, undefined);
+      }
+    });
+    return hearer;
+  }
+
+  #change(prefix: ConversationPrefix, head: number | undefined): void {
+    if (this.#changes.size === 0) setImmediate(() => this.#tellChanges());
+    this.#changes.set(prefix, head);
+  }
+
+  #tellChanges(): void {
+    const changes = [...this.#changes].map(([prefix, head]) => ({ prefix, head }));
+    this.#changes = new Map();
+    const wanted = changes.filter((change): change is Head => change.head !== undefined);
+    const left = changes.filter(({ head }) => head === undefined).map(({ prefix }) => ({ prefix, head: 0 }));
+    for (const source of this.#sources.values()) {
+      source.tell(WANTED, wanted);
+      source.tell(LEFT, left);
+    }
   }
 
   #look(): void {
     const reached = this.#reachesAll;
     this.#reachesAll = !this.#closed && this.#peers.every(({ run }) => this.#hearers.has(run));
+    // What was spared them comes before what is said by the other bus from now on.
+    if (reached && !this.#reachesAll) this.keepUp();
     if (reached || !this.#reachesAll) return;
     const held = this.#arrived(this.#held);
     this.#held = held;
@@ -178,6 +247,7 @@ export class DirectBus implements Bus {
   }
 
   #byTheOther(payload: string): Promise<void> {
+    for (const hearer of this.#hearers.values()) hearer.hears(this.#newest);
     const told = this.#options.bus.publish(payload);
     const noted = () => void (this.#toldOtherwiseAt = performance.now());
     this.#toldOtherwise = told.then(noted, noted);
@@ -192,9 +262,13 @@ export class DirectBus implements Bus {
       run: this.#options.run,
       proofOf: (of, nonce) => this.#proofOf(of, this.#options.run, run, nonce),
       log: this.#options.log,
-      onMessage: (payload) => {
+      wanted: this.#options.wanted,
+      onMessage: (payload, after) => {
         if (!this.#options.isFrom(run, payload)) return;
-        for (const subscriber of this.#subscribers) subscriber.message(payload);
+        for (const subscriber of this.#subscribers) subscriber.message(payload, after);
+      },
+      onSpared: (after, upTo) => {
+        for (const subscriber of this.#subscribers) subscriber.spared?.(run, after, upTo);
       },
       onLost: () => {
         for (const subscriber of this.#subscribers) subscriber.interrupted();
@@ -258,13 +332,75 @@ class WatchedSocket {
   }
 }
 
+/** What one that hears says: of these it wants to hear, of these no more, and that it has said all that it wanted when it came. */
+const WANTED = 1;
+const LEFT = 2;
+const ALL_SAID = 3;
+
+/** One that hears, and showed that it may. */
+class Hearer {
+  readonly socket: WatchedSocket;
+  /** Number of the last payload that it was told, or spared and told so. */
+  #told: number;
+  readonly #wanted = new Set<ConversationPrefix>();
+  #saidAll = false;
+
+  constructor(socket: WatchedSocket, told: number) {
+    this.socket = socket;
+    this.#told = told;
+  }
+
+  /** Until it has said of which conversations it wants to hear, it hears of all. */
+  wants(conversations: readonly ConversationPrefix[] | undefined): boolean {
+    return !this.#saidAll || conversations === undefined || conversations.some((each) => this.#wanted.has(each));
+  }
+
+  /** @param number undefined: not counted. Gives how many bytes are unread then. */
+  say(payload: string, number: number | undefined): number {
+    const unread = this.socket.send(Buffer.from(`${MESSAGE}${number === undefined ? "" : this.#told} ${payload}`));
+    if (number !== undefined) this.#told = number;
+    return unread;
+  }
+
+  /** By the other bus. */
+  hears(number: number): void {
+    this.#told = number;
+  }
+
+  keepUp(number: number): void {
+    if (number > this.#told) this.socket.send(Buffer.from(`${SPARED}${this.#told} ${number}`));
+    this.#told = number;
+  }
+
+  /** What it wants to hear of from now on. */
+  hear(data: Buffer): Head[] {
+    const heads = unpackHeads(data.subarray(1));
+    if (data[0] === WANTED) {
+      for (const { prefix } of heads) this.#wanted.add(prefix);
+      return heads;
+    }
+    if (data[0] === LEFT) for (const { prefix } of heads) this.#wanted.delete(prefix);
+    if (data[0] === ALL_SAID) this.#saidAll = true;
+    return [];
+  }
+}
+
+/** With which a message to one that hears begins; then comes a number, and a space. */
+const MESSAGE = ".";
+const SPARED = "=";
+/** At most. */
+const HEADER_BYTES = 32;
+
 interface SourceOptions {
   readonly url: string;
   /** Ours. */
   readonly run: string;
   readonly proofOf: (of: Proven, nonce: string) => string;
   readonly log: Log;
-  readonly onMessage: (payload: string) => void;
+  readonly wanted: () => Iterable<Head>;
+  /** @param after number of the payload of its run that was for us before this one; undefined: it is not counted */
+  readonly onMessage: (payload: string, after: number | undefined) => void;
+  readonly onSpared: (after: number, upTo: number) => void;
   /** Something that it said may have been lost; whatever it says now is heard, or it is gone. */
   readonly onLost: () => void;
 }
@@ -273,6 +409,8 @@ interface SourceOptions {
 class Source {
   readonly #options: SourceOptions;
   #socket: WatchedSocket | undefined;
+  /** What answers there is the server, and knows that we may hear it. */
+  #isProven = false;
   #mayHaveLost = false;
   #pause = AGAIN_MS.first;
   #notBefore = 0;
@@ -289,6 +427,13 @@ class Source {
     this.#socket?.end();
   }
 
+  /** Unless it is not connected: then it is told everything when it is. */
+  tell(what: number, heads: readonly Head[]): void {
+    if (!this.#isProven) return;
+    for (let from = 0; from < heads.length; from += HEADS_AT_ONCE)
+      this.#socket?.send(Buffer.concat([Uint8Array.of(what), packHeads(heads.slice(from, from + HEADS_AT_ONCE))]));
+  }
+
   /** It is there no more: no number will tell what it said last. */
   leave(): void {
     this.end();
@@ -298,7 +443,7 @@ class Source {
   /** Unless it is connected, or was tried just now. Resolves when it is, or failed. */
   async connect(): Promise<void> {
     if (this.#socket !== undefined || performance.now() < this.#notBefore) return;
-    const { url, run, proofOf, onMessage, onLost } = this.#options;
+    const { url, run, proofOf, wanted, onLost } = this.#options;
     const nonce = newNonce();
     let socket: WebSocket;
     try {
@@ -306,7 +451,7 @@ class Source {
         headers: { [RUN_HEADER]: run, [NONCE_HEADER]: nonce },
         handshakeTimeout: limits.heartbeatFreshMs,
         perMessageDeflate: false,
-        maxPayload: PAYLOAD_BYTES,
+        maxPayload: PAYLOAD_BYTES + HEADER_BYTES,
       });
     } catch (error) {
       // An address that is none.
@@ -328,21 +473,32 @@ class Source {
           return watched.end();
         }
         socket.send(proofOf("hears", its));
+        this.#isProven = true;
+        this.tell(WANTED, [...wanted()]);
+        watched.send(Buffer.of(ALL_SAID));
         this.#pause = AGAIN_MS.first;
         if (this.#mayHaveLost) onLost();
         this.#mayHaveLost = true;
         resolve();
       });
       socket.on("message", (data: Buffer) => {
-        if (isProven) onMessage(data.toString());
+        if (isProven) this.#hear(data.toString());
       });
       const watched = new WatchedSocket(socket, () => {
         this.#socket = undefined;
+        this.#isProven = false;
         this.#failed(reason);
         resolve();
       });
       this.#socket = watched;
     });
+  }
+
+  #hear(said: string): void {
+    const space = said.indexOf(" ");
+    const [after, rest] = [said.slice(1, space), said.slice(space + 1)];
+    if (said.startsWith(MESSAGE)) this.#options.onMessage(rest, after === "" ? undefined : Number(after));
+    else if (said.startsWith(SPARED)) this.#options.onSpared(Number(after), Number(rest));
   }
 
   #failed(reason: string): void {

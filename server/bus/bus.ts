@@ -1,3 +1,5 @@
+import type { ConversationPrefix } from "./hint.ts";
+
 /**
  * Carries hints between chat servers: never the truth, only word that there is something to read in the store.
  *
@@ -15,13 +17,35 @@ export interface Bus extends AsyncDisposable {
   /** May change when it connects again. */
   readonly payloadBytes: number;
   /** Resolves when it was handed over; rejects when that is known to have failed, or not known in time. */
-  publish(payload: string): Promise<void>;
+  publish(payload: string, about?: About): Promise<void>;
   subscribe(subscriber: BusSubscriber): void;
+  /** Where it is known who wants to hear of what. True: nobody wants to hear of these, and need be told only that the number is spent. */
+  spare?(about: About): boolean;
+  /** Tells whoever was spared something how far its run is, before that is told elsewhere. */
+  keepUp?(): void;
+}
+
+/** Which one of its run's payloads one is, and of what. */
+export interface About {
+  readonly number: number;
+  /** All conversations that it is about; undefined: everybody must hear it. */
+  readonly conversations: readonly ConversationPrefix[] | undefined;
 }
 
 export interface BusSubscriber {
-  message(payload: string): void;
+  /** @param after number of the last payload of its run that was for this subscriber; undefined: the one before */
+  message(payload: string, after?: number): void;
   interrupted(): void;
+  /** Of what a run said behind the one number and up to the other nothing was for this subscriber. */
+  spared?(run: string, after: number, upTo: number): void;
+  /** Somebody wants to hear of these from now on, and knows them up to these heads. Gives the payload that says what was told of them lately, if it is more. */
+  wanted?(heads: readonly Head[]): string | undefined;
+}
+
+/** The newest sequence number of a conversation. */
+export interface Head {
+  readonly prefix: ConversationPrefix;
+  readonly head: number;
 }
 
 /** Where hints go: through the database, or a NATS of its own. */

@@ -1,9 +1,20 @@
 import type { ConversationId } from "@fastchat/protocol";
 import { type Log, reasonOf } from "../events.ts";
-import type { Bus } from "./bus.ts";
-import { decodeHints, encodeHints, type Hint, type HintMessage, startOf } from "./hint.ts";
+import type { Bus, Head } from "./bus.ts";
+import { conversationsOf, type ConversationPrefix, decodeHints, encodeHints, type Hint, type HintMessage, prefixOf, startOf } from "./hint.ts";
 import { entryHeadBytes } from "../store/packed-entries.ts";
 import { type ToldEntries, toldLogBytes } from "./told-entries.ts";
+
+/**
+ * Longer than it takes from the read of a head until the others know that it is wanted: a statement of the database is given up after 20 s, and who does not
+ * answer the others for four beats begins anew.
+ */
+const LATELY_MS = 30_000;
+
+interface Told {
+  readonly conversation: ConversationId;
+  readonly head: number;
+}
 
 /** What another server last said in its heartbeat. */
 export interface HeardRun {
@@ -38,6 +49,9 @@ export interface HintLineOptions {
  * numbers, or the sender's heartbeat names a number that did not arrive by the next look (the tail was lost, or everything). Of a server that was not
  * there when this one began all numbers are awaited, from the first on.
  *
+ * Where the bus knows who wants to hear of which conversations, others are spared what is of those alone, and told that its number is spent. Who begins to want
+ * one says which head it has read; what was told since, and spared it, was told lately.
+ *
  * What comes after a later one was a gap before, and what it says was read; what comes twice was heard. Neither is heard again: a push (somebody types)
  * would be shown after the one that ended it.
  */
@@ -56,6 +70,11 @@ export class HintLine {
   /** What was heard beyond the heartbeats at the last look. */
   #ahead = new Map<string, number>();
 
+  /** Heads that were told lately, and a while before that. */
+  #lately = new Map<ConversationPrefix, Told>();
+  #before = new Map<ConversationPrefix, Told>();
+  #latelySince = performance.now();
+
   /** Who is in the registry of this database: a copy of it has the same key, and may speak on the same bus. */
   #registered: ReadonlySet<string>;
   readonly #ownStart: string;
@@ -66,21 +85,30 @@ export class HintLine {
     this.#registered = new Set(options.heard.map(({ run }) => run));
     for (const { run, hints } of options.heard) this.#heard.set(run, hints);
     options.bus.subscribe({
-      message: (payload) => this.#hear(payload),
+      message: (payload, after) => this.#hear(payload, after),
       interrupted: () => {
         options.onInterrupted?.();
         options.onMissed();
       },
+      spared: (run, after, upTo) => this.#count(run, after, upTo),
+      wanted: (heads) => this.#toldOf(heads),
     });
   }
 
-  /** Number of the last notification, for the heartbeat. */
+  /** Number of the last notification. */
   get number(): number {
+    return this.#number;
+  }
+
+  /** The same, for the heartbeat: the others know it by then, or will soon. */
+  takeNumber(): number {
+    this.#options.bus.keepUp?.();
     return this.#number;
   }
 
   tellHead(conversation: ConversationId, head: number): void {
     this.#heads.set(conversation, Math.max(head, this.#heads.get(conversation) ?? 0));
+    if (this.#options.bus.spare !== undefined) this.#keep(conversation, head);
     this.#send();
   }
 
@@ -127,17 +155,42 @@ export class HintLine {
     if (missed) this.#options.onMissed();
   }
 
-  #hear(payload: string): void {
+  #keep(conversation: ConversationId, head: number): void {
+    if (performance.now() - this.#latelySince > LATELY_MS) {
+      this.#before = this.#lately;
+      this.#lately = new Map();
+      this.#latelySince = performance.now();
+    }
+    const prefix = prefixOf(conversation);
+    this.#lately.set(prefix, { conversation, head: Math.max(head, this.#lately.get(prefix)?.head ?? 0) });
+  }
+
+  #toldOf(asked: readonly Head[]): string | undefined {
+    const heads = new Map<ConversationId, number>();
+    for (const { prefix, head } of asked) {
+      const told = this.#lately.get(prefix) ?? this.#before.get(prefix);
+      if (told !== undefined && told.head > head) heads.set(told.conversation, told.head);
+    }
+    // Not counted: it repeats what was.
+    return encodeHints({ run: this.#options.run, heads, hints: [], largest: Number.POSITIVE_INFINITY, number: () => 0 })[0];
+  }
+
+  /** False: what has this number, and those behind the other one, was heard before. */
+  #count(run: string, after: number, upTo: number): boolean {
+    const heard = this.#heard.get(run) ?? 0;
+    if (upTo <= heard) return false;
+    this.#heard.set(run, upTo);
+    if (after > heard) this.#options.onMissed();
+    return true;
+  }
+
+  #hear(payload: string, after?: number): void {
     // The bus gives back what this one said.
     if (payload.startsWith(this.#ownStart)) return;
     const message = decodeHints(payload, this.#options.key);
     if (message === undefined || message.run === this.#options.run) return;
-    if (message.number !== 0) {
-      const heard = this.#heard.get(message.run) ?? 0;
-      if (message.number <= heard) return;
-      this.#heard.set(message.run, message.number);
-      if (message.number > heard + 1) this.#options.onMissed();
-    }
+    const { run, number } = message;
+    if (number !== 0 && !this.#count(run, after ?? number - 1, number)) return;
     this.#options.onHints(this.#registered.has(message.run) ? message : { ...message, entries: [] });
   }
 
@@ -151,22 +204,21 @@ export class HintLine {
   async #drain(): Promise<void> {
     const { bus, run, key, log } = this.#options;
     while (this.#heads.size > 0 || this.#hints.length > 0) {
-      const payloads = encodeHints({
-        run,
-        heads: this.#heads,
-        hints: this.#hints,
-        entries: this.#entries,
-        key,
-        largest: bus.payloadBytes,
-        number: () => (this.#number += 1),
-      });
+      const [heads, hints, entries] = [this.#heads, this.#hints, this.#entries];
       this.#heads = new Map();
       this.#hints = [];
       this.#entries = [];
       this.#entryBytes = 0;
-      for (const payload of payloads) {
+      const conversations = conversationsOf(heads, hints);
+      if (bus.spare?.({ number: this.#number + 1, conversations }) === true) {
+        this.#number += 1;
+        continue;
+      }
+      const first = this.#number + 1;
+      const payloads = encodeHints({ run, heads, hints, entries, key, largest: bus.payloadBytes, number: () => (this.#number += 1) });
+      for (const [index, payload] of payloads.entries()) {
         try {
-          await bus.publish(payload);
+          await bus.publish(payload, { number: first + index, conversations });
         } catch (error) {
           log.event("debug", "bus-publish-failed", { reason: reasonOf(error) });
           this.#options.onUnsent?.();

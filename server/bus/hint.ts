@@ -1,11 +1,12 @@
 import type { AccountId, ConversationId, DeviceId } from "@fastchat/protocol";
+import type { Head } from "./bus.ts";
 import { isTagOf, packTold, tagBytes, tagOf, type ToldEntries, unpackTold } from "./told-entries.ts";
 
 /** The first half of a conversation's id: enough to find it among those that somebody here is a member of, and half as long. */
 export type ConversationPrefix = string;
 
 const PREFIX_BYTES = 16;
-const ENTRY_BYTES = PREFIX_BYTES + 4;
+export const HEAD_BYTES = PREFIX_BYTES + 4;
 
 export const prefixOf = (conversation: ConversationId): ConversationPrefix => conversation.slice(0, 2 * PREFIX_BYTES);
 
@@ -39,7 +40,7 @@ export interface HintMessage {
   /** One more than the run's notification before; 0: not counted (a gateway's). */
   readonly number: number;
   /** Newest sequence numbers. */
-  readonly heads: readonly { readonly prefix: ConversationPrefix; readonly head: number }[];
+  readonly heads: readonly Head[];
   /** Some of what lies up to those heads: none where it would not fit. */
   readonly entries: readonly ToldEntries[];
   readonly hints: readonly Hint[];
@@ -69,7 +70,7 @@ export function encodeHints({ run, heads, hints, entries = [], key, largest, num
   let packed = key === undefined || entries.length === 0 ? undefined : packTold(entries);
   if (packed !== undefined) {
     const bytes = base64Bytes(packed.length) + base64Bytes(tagBytes) + 14;
-    if (size + bytes + heads.size * base64Bytes(ENTRY_BYTES) > largest) packed = undefined;
+    if (size + bytes + heads.size * base64Bytes(HEAD_BYTES) > largest) packed = undefined;
     else size += bytes;
   }
   const close = () => {
@@ -82,12 +83,9 @@ export function encodeHints({ run, heads, hints, entries = [], key, largest, num
     size = envelopeBytes;
   };
   for (const [conversation, head] of heads) {
-    const bytes = base64Bytes(ENTRY_BYTES);
+    const bytes = base64Bytes(HEAD_BYTES);
     if (size + bytes > largest) close();
-    const record = Buffer.alloc(ENTRY_BYTES);
-    record.write(prefixOf(conversation), "hex");
-    record.writeUInt32BE(head, PREFIX_BYTES);
-    records.push(record);
+    records.push(packHead(conversation, head));
     size += bytes;
   }
   for (const hint of hints) {
@@ -102,7 +100,31 @@ export function encodeHints({ run, heads, hints, entries = [], key, largest, num
   return payloads;
 }
 
+function packHead(conversation: ConversationId | ConversationPrefix, head: number): Buffer {
+  const record = Buffer.allocUnsafe(HEAD_BYTES);
+  record.write(conversation, 0, PREFIX_BYTES, "hex");
+  record.writeUInt32BE(head, PREFIX_BYTES);
+  return record;
+}
+
+export const packHeads = (heads: Iterable<Head>): Buffer => Buffer.concat(Array.from(heads, ({ prefix, head }) => packHead(prefix, head)));
+
+/** What is too short for one at the end is left. */
+export function unpackHeads(packed: Buffer): Head[] {
+  const heads: Head[] = [];
+  for (let at = 0; at + HEAD_BYTES <= packed.length; at += HEAD_BYTES) {
+    heads.push({ prefix: packed.toString("hex", at, at + PREFIX_BYTES), head: packed.readUInt32BE(at + PREFIX_BYTES) });
+  }
+  return heads;
+}
+
 const base64Bytes = (bytes: number): number => Math.ceil(bytes / 3) * 4;
+
+/** Of which conversations these are, all of them; undefined: they are for everybody, wherever people of a conversation are. */
+export function conversationsOf(heads: ReadonlyMap<ConversationId, number>, hints: readonly Hint[]): ConversationPrefix[] | undefined {
+  if (!hints.every(([kind]) => pushed.has(kind))) return undefined;
+  return [...Array.from(heads.keys(), prefixOf), ...hints.map(([, conversation]) => prefixOf(conversation as ConversationId))];
+}
 
 /** With which each payload of a run begins. */
 export const startOf = (run: string): string => `{"r":${JSON.stringify(run)},`;
@@ -119,14 +141,10 @@ export function decodeHints(payload: string, key?: Uint8Array): HintMessage | un
   }
   if (typeof read.r !== "string" || typeof read.n !== "number" || typeof read.e !== "string" || !Array.isArray(read.h)) return undefined;
   const packed = Buffer.from(read.e, "base64");
-  const heads: { prefix: ConversationPrefix; head: number }[] = [];
-  for (let at = 0; at + ENTRY_BYTES <= packed.length; at += ENTRY_BYTES) {
-    heads.push({ prefix: packed.toString("hex", at, at + PREFIX_BYTES), head: packed.readUInt32BE(at + PREFIX_BYTES) });
-  }
   const { r: run, n: number, m: told, t: tag } = read;
   const bytes = typeof told === "string" && typeof tag === "string" ? Buffer.from(told, "base64") : undefined;
   const isTrue = key !== undefined && bytes !== undefined && isTagOf(Buffer.from(tag as string, "base64"), key, run, number, bytes);
-  return { run, number, heads, entries: isTrue ? unpackTold(bytes) : [], hints: read.h.filter(isHint) };
+  return { run, number, heads: unpackHeads(packed), entries: isTrue ? unpackTold(bytes) : [], hints: read.h.filter(isHint) };
 }
 
 /** What is pushed; an older server's, which says not behind which link, is left: it may get lost. */

@@ -115,8 +115,12 @@ class RunningChatServer implements ChatServer {
     this.url = options.url ?? `ws://${advertisedHost.includes(":") ? `[${advertisedHost}]` : advertisedHost}:${this.port}`;
     this.#idleMs = options.idleMs ?? limits.idleMs;
     const metrics = openChatMetrics();
-    const delivery = new Delivery(database, log);
-    this.#direct = options.isDirect ? new DirectBus({ bus, run: this.#run, key: busKey, isFrom: isOf, log }) : undefined;
+    const delivery = new Delivery(database, log, {
+      onWatch: (watched) => this.#direct?.want(watched),
+      onUnwatch: (prefix) => this.#direct?.leave(prefix),
+    });
+    const direct = { bus, run: this.#run, key: busKey, isFrom: isOf, wanted: () => delivery.heads(), log };
+    this.#direct = options.isDirect ? new DirectBus(direct) : undefined;
     const hints = new HintLine({
       bus: this.#direct ?? bus,
       run: this.#run,

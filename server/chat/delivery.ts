@@ -2,6 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { type AccountId, accountId, type ConversationId, type DeviceId, ErrorCode, limits } from "@fastchat/protocol";
 import { ConversationLinkSchema, LinkEntrySchema, type SealedKey } from "@fastchat/protocol/wire/conversation";
+import type { Head } from "../bus/bus.ts";
 import { type ConversationPrefix, prefixOf } from "../bus/hint.ts";
 import { type Log, reasonOf } from "../events.ts";
 import { readSealedKeys } from "../store/conversations.ts";
@@ -30,6 +31,13 @@ interface Watched {
   readonly held: (readonly [frame: EncodedFrame, except: Session | undefined])[];
 }
 
+export interface DeliveryOptions {
+  /** The first session here watches a conversation, from this head on. */
+  readonly onWatch?: (watched: Head) => void;
+  /** No session here watches it any more. */
+  readonly onUnwatch?: (prefix: ConversationPrefix) => void;
+}
+
 const READ_AGAIN_MS = 500;
 /** Pushes that wait for a read to end; further ones are lost, as they may be. */
 const MOST_HELD = 256;
@@ -53,11 +61,15 @@ export class Delivery {
   readonly #watched = new Map<ConversationId, Watched>();
   readonly #byPrefix = new Map<ConversationPrefix, Watched>();
   readonly #byAccount = new Map<AccountId, Set<Session>>();
+  readonly #onWatch: ((watched: Head) => void) | undefined;
+  readonly #onUnwatch: ((prefix: ConversationPrefix) => void) | undefined;
   #count = 0;
 
-  constructor(database: Database, log: Log) {
+  constructor(database: Database, log: Log, { onWatch, onUnwatch }: DeliveryOptions = {}) {
     this.#database = database;
     this.#log = log;
+    this.#onWatch = onWatch;
+    this.#onUnwatch = onUnwatch;
     this.#reads = new GatheredReads(database);
   }
 
@@ -107,7 +119,9 @@ export class Delivery {
       const nobody = { sessions: new Set<Session>(), arriving: new Set<Session>(), reading: false, held: [] };
       watched = { conversation, ...nobody, delivered: head, known: head, judged: head };
       this.#watched.set(conversation, watched);
-      this.#byPrefix.set(prefixOf(conversation), watched);
+      const prefix = prefixOf(conversation);
+      this.#byPrefix.set(prefix, watched);
+      this.#onWatch?.({ prefix, head });
     }
     session.conversations.add(conversation);
     if (!watched.sessions.has(session)) {
@@ -125,7 +139,14 @@ export class Delivery {
     watched.arriving.delete(session);
     if (watched.sessions.size + watched.arriving.size > 0) return;
     this.#watched.delete(conversation);
-    this.#byPrefix.delete(prefixOf(conversation));
+    const prefix = prefixOf(conversation);
+    this.#byPrefix.delete(prefix);
+    this.#onUnwatch?.(prefix);
+  }
+
+  /** Of each conversation that some session here watches: what is known to be in its log. */
+  *heads(): Generator<Head> {
+    for (const [prefix, { known }] of this.#byPrefix) yield { prefix, head: known };
   }
 
   /** Whether any session here does. */
