@@ -1,4 +1,4 @@
-import { limits, type ConversationId } from "@fastchat/protocol";
+import { type ConversationId, type DeviceId, limits } from "@fastchat/protocol";
 import type { AppendItem, AppendVerdict } from "./append.ts";
 
 /** The order of one socket's sends to one conversation: after a refusal everything is held until a send resumes. */
@@ -29,7 +29,7 @@ export interface AppendQueueOptions {
 }
 
 /** So many others, on average, are worth waiting for. */
-const WORTH_OTHERS = 0.5;
+const WORTH_OTHERS = 0.4;
 /** How much the newest window counts. */
 const NEWEST = 1 / 8;
 /** Without a message for so long, what came before says nothing of what will come. */
@@ -40,8 +40,8 @@ const LULL_MS = 50;
  * come, `gatherMs` after its first message did; with one in flight the next leaves when that one is answered, when it is full, or after `waitMs`, whatever comes first. A conversation is in at most one batch in
  * flight, so that the verdict on a message is known before a later one of its conversation is judged: a held gate is seen when the batch is made.
  *
- * Whether others are likely to come is told by those that came within `gatherMs` behind one, lately. Those of its own conversation do not count: who
- * writes the next when the last is acknowledged, and who answers, would only be slowed down.
+ * Whether others are likely to come is told by those that came within `gatherMs` behind one, lately. Those of its own device do not count: who writes the
+ * next when the last is acknowledged would only be slowed down.
  */
 export class AppendQueue {
   readonly #options: Required<AppendQueueOptions>;
@@ -53,7 +53,7 @@ export class AppendQueue {
   /** `performance.now()` when the first of what waits came, or was left for later. */
   #waitsSince = 0;
   /** The newest `gatherMs` behind a message: from when, and how many others came in it. */
-  #window: { readonly since: number; readonly conversation: ConversationId; others: number } | undefined;
+  #window: { readonly since: number; readonly device: DeviceId; others: number } | undefined;
   /** How many others come within such a time. */
   #others = 0;
   #idle: (() => void)[] = [];
@@ -73,7 +73,7 @@ export class AppendQueue {
     const now = performance.now();
     if (this.#waiting.length === 0) this.#waitsSince = now;
     this.#waiting.push(item);
-    this.#notice(item.conversation, now);
+    this.#notice(item.device, now);
     this.#schedule();
     return true;
   }
@@ -84,15 +84,15 @@ export class AppendQueue {
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  #notice(conversation: ConversationId, now: number): void {
+  #notice(device: DeviceId, now: number): void {
     const { gatherMs } = this.#options;
     if (this.#window !== undefined && now < this.#window.since + gatherMs) {
-      if (conversation !== this.#window.conversation) this.#window.others += 1;
+      if (device !== this.#window.device) this.#window.others += 1;
       return;
     }
     const { since, others } = this.#window ?? { since: 0, others: 0 };
     this.#others = now - since > gatherMs + LULL_MS ? 0 : this.#others + NEWEST * (others - this.#others);
-    this.#window = { since: now, conversation, others: 0 };
+    this.#window = { since: now, device, others: 0 };
   }
 
   #schedule(): void {

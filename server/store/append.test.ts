@@ -324,32 +324,33 @@ test("[D3] after a refusal the queue holds what is behind it until a send resume
   expect(queue.size).toBe(0);
 });
 
-test("a message waits for others where others come, and for nothing where it is alone or the next of its conversation", async () => {
+test("a message waits for others where others come, and for nothing where it is alone or the next of its device", async () => {
   const alice = await addPerson();
-  const [one, other] = [await addConversation(alice), await addConversation(alice)];
+  const bob = await addPerson();
+  const [one, other] = [await addConversation(alice, bob), await addConversation(alice)];
   const batches: number[] = [];
   const append = async (items: readonly AppendItem[]): Promise<AppendVerdict[]> => {
     batches.push(items.length);
     return items.map((_, index) => ({ kind: "stored", sequence: index + 1, time: 1 }));
   };
   const queue = new AppendQueue({ append, onStored: () => undefined, parallel: 2, gatherMs: 200 });
-  const offer = (conversation: ConversationId) =>
+  const offer = (person: Person, conversation: ConversationId) =>
     new Promise<AppendVerdict>((resolve) => {
-      queue.offer({ ...item(alice, conversation), gate: { held: false }, resume: false, answer: resolve });
+      queue.offer({ ...item(person, conversation), gate: { held: false }, resume: false, answer: resolve });
     });
   // One behind the other: each leaves at the end of its turn, however quickly they come.
   for (let count = 0; count < 40; count++) {
-    void offer(one);
+    void offer(alice, count % 2 === 0 ? one : other);
     await new Promise((resolve) => setImmediate(resolve));
     await new Promise((resolve) => setImmediate(resolve));
     expect(batches.length).toBe(count + 1);
   }
-  // Two conversations at the same time: by and by they go together.
+  // Two people at the same time: by and by what they write goes together.
   batches.length = 0;
   for (let count = 0; count < 300 && batches.at(-1) !== 2; count++) {
-    const first = offer(one);
+    const first = offer(alice, other);
     await new Promise((resolve) => setTimeout(resolve, 2));
-    await Promise.all([first, offer(other)]);
+    await Promise.all([first, offer(bob, one)]);
   }
   expect(batches.slice(0, 2)).toEqual([1, 1]);
   expect(batches.at(-1)).toBe(2);
