@@ -104,7 +104,11 @@ export async function removeSeeded(
   const devices = hex(users.map(({ device }) => device));
   for (const table of ["entry", "member", "conversation"])
     await client.query(`DELETE FROM ${table} WHERE conversation = ANY ($1::bytea[])`, [ids]);
+  // In order, as the servers note who was seen, so that nobody waits for another in a circle.
   for (const table of ["ticket", "device_seen", "device"])
-    await client.query(`DELETE FROM ${table} WHERE device = ANY ($1::bytea[])`, [devices]);
+    await client.query(
+      `DELETE FROM ${table} WHERE device IN (SELECT device FROM ${table} WHERE device = ANY ($1::bytea[]) ORDER BY device FOR UPDATE)`,
+      [devices],
+    );
   await client.query("DELETE FROM account WHERE account = ANY ($1::bytea[])", [accounts]);
 }

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { type ConversationId, conversationId, idBytes } from "@fastchat/protocol";
+import { type ConversationId, conversationId } from "@fastchat/protocol";
 import type { StoredEntry } from "../store/entries.ts";
 import { packEntries, unpackEntries } from "../store/packed-entries.ts";
 
@@ -27,8 +27,8 @@ export const packTold = (told: readonly ToldEntries[]): Buffer =>
   Buffer.concat(
     told.flatMap(({ conversation, entries }) => {
       const { first, heads, bodies } = packEntries(entries);
-      const record = Buffer.alloc(RECORD_BYTES);
-      record.set(idBytes(conversation));
+      const record = Buffer.allocUnsafe(RECORD_BYTES);
+      record.write(conversation, "hex");
       record.writeUInt32BE(first, ID_BYTES);
       record.writeUInt32BE(heads.length, ID_BYTES + 4);
       record.writeUInt32BE(bodies.length, ID_BYTES + 8);

@@ -32,10 +32,12 @@ export function openAppendQueue({ database, delivery, hints, metrics, log }: App
   };
   const onStored = (items: readonly QueuedItem[], verdicts: readonly AppendVerdict[]): void => {
     const stored = new Map<ConversationId, StoredEntry[]>();
+    const counts = new Map<string, number>();
     for (const [index, item] of items.entries()) {
       const verdict = verdicts[index];
       if (verdict === undefined) continue;
-      metrics.messages.inc({ verdict: verdict.kind === "refused" ? verdict.reason : verdict.kind });
+      const name = verdict.kind === "refused" ? verdict.reason : verdict.kind;
+      counts.set(name, (counts.get(name) ?? 0) + 1);
       if (verdict.kind !== "stored") continue;
       const entries = stored.get(item.conversation) ?? [];
       entries.push({
@@ -48,6 +50,7 @@ export function openAppendQueue({ database, delivery, hints, metrics, log }: App
       });
       stored.set(item.conversation, entries);
     }
+    for (const [verdict, count] of counts) metrics.messages.inc({ verdict }, count);
     for (const [conversation, entries] of stored) {
       delivery.stored(conversation, entries);
       hints.tellStored({ conversation, entries });

@@ -18,9 +18,10 @@ import type { SendGate } from "../store/append-queue.ts";
 import { keepForMessage } from "../store/blobs.ts";
 
 /** Membership, device and epoch are judged by the statement that appends, not here: only there the answer cannot be old. */
-export const send: Handler<"send"> = async (chat, session, { conversation, message, resume }) => {
-  if (!isHash(conversation)) throw malformed("a conversation's id has 32 bytes");
-  const gate = session.gate(conversationId(conversation));
+export const send: Handler<"send"> = async (chat, session, { conversation: id, message, resume }) => {
+  if (!isHash(id)) throw malformed("a conversation's id has 32 bytes");
+  const conversation = conversationId(id);
+  const gate = session.gate(conversation);
   if (gate === undefined) {
     session.connection.close(ErrorCode.MOVED, "Too many conversations for one connection: connect again.");
     return undefined;
@@ -34,7 +35,7 @@ export const send: Handler<"send"> = async (chat, session, { conversation, messa
   if (message.blobs.length > 0 || gate.looking !== undefined) {
     let areThere = false;
     try {
-      areThere = await behind(gate, () => keepFiles(chat, session.device, conversationId(conversation), message));
+      areThere = await behind(gate, () => keepFiles(chat, session.device, conversation, message));
     } finally {
       if (!areThere) gate.held = true;
     }
@@ -42,7 +43,7 @@ export const send: Handler<"send"> = async (chat, session, { conversation, messa
   }
   const verdict = await new Promise<AppendVerdict>((resolve) => {
     const taken = chat.queue.offer({
-      conversation: conversationId(conversation),
+      conversation,
       account: session.account,
       device: session.device,
       clientMessageId: clientMessageId(message.clientMessageId),
