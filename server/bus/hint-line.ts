@@ -1,7 +1,16 @@
 import type { ConversationId } from "@fastchat/protocol";
 import { type Log, reasonOf } from "../events.ts";
 import type { Bus, Head } from "./bus.ts";
-import { conversationsOf, type ConversationPrefix, decodeHints, encodeHints, type Hint, type HintMessage, prefixOf, startOf } from "./hint.ts";
+import {
+  conversationsOf,
+  type ConversationPrefix,
+  decodeHints,
+  encodeHints,
+  type Hint,
+  type HintMessage,
+  prefixOf,
+  startOf,
+} from "./hint.ts";
 import { entryHeadBytes } from "../store/packed-entries.ts";
 import { type ToldEntries, toldLogBytes } from "./told-entries.ts";
 

@@ -98,7 +98,8 @@ export async function appendBatch(
   try {
     if (items.every(({ withdraws }) => withdraws.length === 0)) {
       const [first] = items;
-      const verdicts = first !== undefined && items.length === 1 ? await appendOne(pool, first, now) : await appendTogether(pool, items, now);
+      const verdicts =
+        first !== undefined && items.length === 1 ? await appendOne(pool, first, now) : await appendTogether(pool, items, now);
       if (verdicts !== undefined) return verdicts;
     }
   } catch (error) {
