@@ -5,7 +5,7 @@ import { type AddressInfo, connect as connectTcp } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { conversationId, deviceId } from "@fastchat/protocol";
+import { conversationId } from "@fastchat/protocol";
 import { TcpProxy } from "../../testing/faults/tcp-proxy.ts";
 import { silentLog } from "../events.ts";
 import { connect, TestDatabase } from "../store/test-database.ts";
@@ -170,9 +170,10 @@ const somewhere = () => randomBytes(16).toString("hex");
 function listenCounting(bus: DirectBus) {
   const heard: string[] = [];
   bus.subscribe({
-    message: (payload, after) => heard.push(`${payload} after ${after ?? "any"}`),
+    message: (payload: string, after?: number) => heard.push(`${payload} after ${after ?? "any"}`),
     interrupted: () => heard.push("interrupted"),
-    spared: (run, after, upTo) => heard.push(`${run} ${after} to ${upTo} spared`),
+    spared: (run: string, after: number, upTo: number) => heard.push(`${run} ${after} to ${upTo} spared`),
+    wanted: () => undefined,
   });
   return heard;
 }
@@ -237,7 +238,7 @@ test("servers spare each other what is of none of their people, count it, and sa
   const [known, unknown] = [conversationId(randomBytes(32)), conversationId(randomBytes(32))];
   hearer.bus.want({ prefix: prefixOf(known), head: 0 });
   await expect.poll(() => speaker.bus.spare({ number: 0, conversations: [] })).toBe(true);
-  const beat = () => hears.compare([{ run: "speaker", hints: speaks.takeNumber() }]);
+  const beat = () => hears.compare([{ run: "speaker", hints: speaks.numberToTell() }]);
   for (const head of [1, 2, 3]) {
     speaks.tellHead(unknown, head);
     await expect.poll(() => speaks.number).toBe(head);
@@ -247,13 +248,12 @@ test("servers spare each other what is of none of their people, count it, and sa
   await expect.poll(() => messages).toMatchObject([{ number: 4, heads: [{ prefix: prefixOf(known), head: 9 }] }]);
   speaks.tellHead(unknown, 4);
   await expect.poll(() => speaks.number).toBe(5);
-  // Read before the newest was told, and then at once; pushes are spared, too.
+  // Read before the newest was told.
   hearer.bus.want({ prefix: prefixOf(unknown), head: 3 });
   await expect.poll(() => messages.slice(1)).toMatchObject([{ number: 0, heads: [{ prefix: prefixOf(unknown), head: 4 }] }]);
+  // Of hints nobody keeps the newest.
   speaks.tell(["slot", conversationId(randomBytes(32)), "", 1]);
-  await expect.poll(() => speaks.number).toBe(6);
-  speaks.tell(["slot", unknown, "", 1], ["ended", deviceId(randomBytes(32))]);
-  await expect.poll(() => messages.slice(2)).toMatchObject([{ number: 7 }]);
+  await expect.poll(() => messages.slice(2)).toMatchObject([{ number: 6, hints: [["slot", expect.anything(), "", 1]] }]);
   beat();
   beat();
   expect(missed).toEqual([]);
@@ -266,7 +266,8 @@ test("who begins to want something is told what was said of it lately, and is he
   speaker.bus.subscribe({
     message: () => undefined,
     interrupted: () => undefined,
-    wanted: (heads) => (asked.push(...heads), heads.some(({ head }) => head < 7) ? "newer" : undefined),
+    spared: () => undefined,
+    wanted: (heads: readonly Head[]) => (asked.push(...heads), heads.some(({ head }) => head < 7) ? "newer" : undefined),
   });
   const many = Array.from({ length: 7_000 }, (_, head) => ({ prefix: somewhere(), head: head + 7 }));
   hearer.wanted.push(...many);
@@ -278,6 +279,53 @@ test("who begins to want something is told what was said of it lately, and is he
   hearer.bus.want(some);
   await expect.poll(() => heard).toEqual(["newer after any"]);
   expect(asked.at(-1)).toEqual(some);
+});
+
+test("one that is given up while something is said makes no number both spared and said", async () => {
+  const some = somewhere();
+  await using speaker = await End.start("speaker");
+  await using stuck = await End.start("stuck");
+  await using hearer = await End.start("hearer");
+  await using proxy = await TcpProxy.start({ host: "127.0.0.1", port: speaker.port });
+  for (const { wanted } of [stuck, hearer]) wanted.push({ prefix: some, head: 0 });
+  const heard = listenCounting(hearer.bus);
+  // The one that will not read is told first.
+  const peers = [stuck.at(), hearer.at()];
+  await Promise.all([speaker.bus.meet(peers), stuck.bus.meet([speaker.at(proxy.port)])]);
+  await Promise.all([hearer.bus.meet([speaker.at()])]);
+  await expect.poll(() => isDirect(speaker)).toBe(true);
+  proxy.hold();
+  let number = 0;
+  for (; isDirect(speaker) && number < 400; number++) {
+    await wait(1);
+    await speaker.bus.publish(`${number + 1} ${"x".repeat(50_000)}`, { number: number + 1, conversations: [some] });
+  }
+  expect(number).toBeLessThan(400);
+  await expect.poll(() => heard.length).toBeGreaterThanOrEqual(number);
+  expect(heard.map((each) => each.replace(/ x+ after /, " after "))).toEqual(
+    Array.from({ length: number }, (_, index) => `${index + 1} after ${index}`),
+  );
+});
+
+test("one that wants to hear of very many conversations is told directly, too", async () => {
+  await using speaker = await End.start("speaker");
+  await using hearer = await End.start("hearer");
+  const counts = { asked: 0 };
+  speaker.bus.subscribe({
+    message: () => undefined,
+    interrupted: () => undefined,
+    spared: () => undefined,
+    wanted: (heads: readonly Head[]) => void (counts.asked += heads.length),
+  });
+  const ear = listen(hearer.bus);
+  for (let index = 0; index < 600_000; index++) hearer.wanted.push({ prefix: index.toString(16).padStart(32, "0"), head: 1 });
+  await acquaint(speaker, hearer);
+  await expect.poll(() => counts.asked, { timeout: 20_000 }).toBe(hearer.wanted.length);
+  await expect.poll(() => speaker.bus.spare({ number: 0, conversations: ["none"] })).toBe(true);
+  for (const { prefix } of hearer.wanted) hearer.bus.leave(prefix);
+  await expect.poll(() => speaker.bus.spare({ number: 0, conversations: [hearer.wanted.at(-1)!.prefix] }), { timeout: 20_000 }).toBe(true);
+  expect(isDirect(speaker)).toBe(true);
+  expect(ear.interruptions()).toBe(0);
 });
 
 test("what was spared somebody is told before the rest goes another way, and is no loss", async () => {
@@ -321,20 +369,23 @@ test("one who has not the installation's key hears nothing, and is not taken for
   await introduce(one, stranger);
   for (const answer of ["", "0".repeat(64), "ü"]) {
     const headers = { "fastchat-run": "stranger", "fastchat-nonce": "00" };
-    const socket = new WebSocket(one.at().url, "fastchat-bus", { headers });
+    const socket = new WebSocket(one.at().url, "fastchat-bus-2", { headers });
     await once(socket, "open");
     socket.send(answer);
     await once(socket, "close");
   }
   for (const headers of [{}, { "fastchat-run": "stranger" }, { "fastchat-nonce": "00" }]) {
-    const socket = new WebSocket(one.at().url, "fastchat-bus", { headers }).on("error", () => undefined);
+    const socket = new WebSocket(one.at().url, "fastchat-bus-2", { headers }).on("error", () => undefined);
     const [, { statusCode }] = (await once(socket, "unexpected-response")) as [unknown, IncomingMessage];
     expect(statusCode).toBe(401);
     socket.terminate();
   }
   // Many who say nothing are shown out, and do not keep out who has the key for long.
   const silent = Array.from({ length: 120 }, () =>
-    new WebSocket(one.at().url, "fastchat-bus", { headers: { "fastchat-run": "x", "fastchat-nonce": "00" } }).on("error", () => undefined),
+    new WebSocket(one.at().url, "fastchat-bus-2", { headers: { "fastchat-run": "x", "fastchat-nonce": "00" } }).on(
+      "error",
+      () => undefined,
+    ),
   );
   await Promise.all(silent.map((socket) => new Promise((resolve) => socket.on("close", resolve))));
   await using other = await End.start("other");

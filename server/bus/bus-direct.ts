@@ -6,12 +6,14 @@ import { limits } from "@fastchat/protocol";
 import { WebSocket, WebSocketServer } from "ws";
 import { refuseUpgrade } from "../refuse-upgrade.ts";
 import { type Log, reasonOf } from "../events.ts";
-import type { About, Bus, BusSubscriber, Head } from "./bus.ts";
-import { type ConversationPrefix, HEAD_BYTES, packHeads, unpackHeads } from "./hint.ts";
+import type { About, Bus, BusSubscriber, Head, SparingBus, SparingBusSubscriber } from "./bus.ts";
+import { decodeWish, decodeWord, encodeWishes, encodeWord, WISH_BYTES, wishes, WORD_OVERHEAD } from "./direct-words.ts";
+import type { ConversationPrefix } from "./hint.ts";
+import { UNREAD_BYTES, WatchedSocket } from "./watched-socket.ts";
 
 const LABEL = "fastchat/1/bus/direct";
 /** Asked for by who wants to hear: tells its socket from a client's, under whatever path a proxy puts the server. */
-const SUBPROTOCOL = "fastchat-bus";
+const SUBPROTOCOL = "fastchat-bus-2";
 const RUN_HEADER = "fastchat-run";
 const NONCE_HEADER = "fastchat-nonce";
 const PROOF_HEADER = "fastchat-proof";
@@ -20,12 +22,6 @@ const NONCE_BYTES = 16;
 const UNPROVEN = 100;
 const PROOF_MS = 2_000;
 const PAYLOAD_BYTES = 1_048_576;
-/** In one message of one that hears. */
-const HEADS_AT_ONCE = 3_000;
-/** Not yet taken by one that hears, after which it hears no more and reads what it missed. */
-const UNREAD_BYTES = 4_194_304;
-/** Beats without a sign of the other side, after which a connection is taken for cut. */
-const SILENT_BEATS = 3;
 /** What is said directly waits so long behind what was said by the other bus last, so that it does not come before it. */
 const OVERTAKEN_MS = 200;
 const AGAIN_MS = { first: 1_000, last: 30_000 };
@@ -59,15 +55,16 @@ export interface DirectBusOptions {
  * what is of others alone. What gets lost when a connection is cut shows as it does on any bus:
  * in a number that is left out, in a heartbeat, or in that its speaker is gone.
  */
-export class DirectBus implements Bus {
+export class DirectBus implements SparingBus {
   readonly #options: DirectBusOptions;
   readonly #opener = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
-    maxPayload: 1 + HEADS_AT_ONCE * HEAD_BYTES,
+    maxPayload: WISH_BYTES,
+    maxFragments: 1,
   });
-  readonly #subscribers: BusSubscriber[] = [];
+  readonly #subscribers: (BusSubscriber | SparingBusSubscriber)[] = [];
   /** Who hears us, and whom we hear, by run. */
   readonly #hearers = new Map<string, Hearer>();
   readonly #unproven = new Set<WatchedSocket>();
@@ -108,12 +105,13 @@ export class DirectBus implements Bus {
 
   async publish(payload: string, about?: About): Promise<void> {
     if (this.#held !== undefined) await this.#held;
-    if (about !== undefined) this.#newest = about.number;
-    if (!this.#reachesAll) return this.#byTheOther(payload);
+    if (!this.#reachesAll) return this.#byTheOther(payload, about);
     if (Buffer.byteLength(payload) > PAYLOAD_BYTES) throw new Error("the payload is too long for the bus");
     let unread = 0;
     for (const hearer of this.#hearers.values())
       if (hearer.wants(about?.conversations)) unread = Math.max(unread, hearer.say(payload, about?.number));
+    // Behind all of them: one that is given up on the way makes the others keep up, with what was before this.
+    if (about !== undefined) this.#newest = about.number;
     // Whoever reads gets a chance to, before it is taken for one that does not.
     if (unread > UNREAD_BYTES / 4) await nextTurn();
   }
@@ -129,7 +127,7 @@ export class DirectBus implements Bus {
     for (const hearer of this.#hearers.values()) hearer.keepUp(this.#newest);
   }
 
-  /** From a head on that was read just now. */
+  /** From a head on that was the newest a moment ago: what speakers told earlier than `TOLD_LATELY_MS` ago they do not repeat. */
   want({ prefix, head }: Head): void {
     this.#change(prefix, head);
   }
@@ -138,7 +136,7 @@ export class DirectBus implements Bus {
     this.#change(prefix, undefined);
   }
 
-  subscribe(subscriber: BusSubscriber): void {
+  subscribe(subscriber: BusSubscriber | SparingBusSubscriber): void {
     this.#subscribers.push(subscriber);
     this.#options.bus.subscribe(subscriber);
   }
@@ -199,10 +197,10 @@ export class DirectBus implements Bus {
   #hearer(opened: WebSocket, socket: WatchedSocket): Hearer {
     const hearer = new Hearer(socket, this.#newest);
     opened.on("message", (data: Buffer) => {
-      const asked = hearer.hear(data);
+      const asked = hearer.wish(data);
       if (asked.length === 0) return;
       for (const subscriber of this.#subscribers) {
-        const told = subscriber.wanted?.(asked);
+        const told = "wanted" in subscriber ? subscriber.wanted(asked) : undefined;
         if (told !== undefined) hearer.say(told, undefined);
       }
     });
@@ -220,8 +218,8 @@ export class DirectBus implements Bus {
     const wanted = changes.filter((change): change is Head => change.head !== undefined);
     const left = changes.filter(({ head }) => head === undefined).map(({ prefix }) => ({ prefix, head: 0 }));
     for (const source of this.#sources.values()) {
-      source.tell(WANTED, wanted);
-      source.tell(LEFT, left);
+      if (wanted.length > 0) source.tell(wishes.wanted, wanted);
+      if (left.length > 0) source.tell(wishes.left, left);
     }
   }
 
@@ -246,8 +244,11 @@ export class DirectBus implements Bus {
     if (rest > 0) await wait(rest, undefined, { ref: false });
   }
 
-  #byTheOther(payload: string): Promise<void> {
-    for (const hearer of this.#hearers.values()) hearer.hears(this.#newest);
+  #byTheOther(payload: string, about: About | undefined): Promise<void> {
+    if (about !== undefined) {
+      this.#newest = about.number;
+      for (const hearer of this.#hearers.values()) hearer.isToldOtherwise(about.number);
+    }
     const told = this.#options.bus.publish(payload);
     const noted = () => void (this.#toldOtherwiseAt = performance.now());
     this.#toldOtherwise = told.then(noted, noted);
@@ -268,7 +269,7 @@ export class DirectBus implements Bus {
         for (const subscriber of this.#subscribers) subscriber.message(payload, after);
       },
       onSpared: (after, upTo) => {
-        for (const subscriber of this.#subscribers) subscriber.spared?.(run, after, upTo);
+        for (const subscriber of this.#subscribers) if ("spared" in subscriber) subscriber.spared(run, after, upTo);
       },
       onLost: () => {
         for (const subscriber of this.#subscribers) subscriber.interrupted();
@@ -295,48 +296,6 @@ function isEqual(one: string, other: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** A socket whose other side must give signs of life, and must read. */
-class WatchedSocket {
-  readonly #socket: WebSocket;
-  readonly #onEnd: () => void;
-  #silent = 0;
-  #ended = false;
-
-  /** @param onEnd called once, as soon as nothing more goes through */
-  constructor(socket: WebSocket, onEnd: () => void) {
-    this.#socket = socket;
-    this.#onEnd = onEnd;
-    socket.on("error", () => undefined); // `close` follows.
-    socket.on("close", () => this.end());
-    for (const sign of ["message", "ping", "pong"] as const) socket.on(sign, () => (this.#silent = 0));
-  }
-
-  beat(): void {
-    this.#silent += 1;
-    if (this.#silent > SILENT_BEATS) this.end();
-    else if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping();
-  }
-
-  /** How many bytes are unread then. */
-  send(bytes: Buffer): number {
-    if (this.#socket.bufferedAmount + bytes.length > UNREAD_BYTES) this.end();
-    else this.#socket.send(bytes);
-    return this.#ended ? 0 : this.#socket.bufferedAmount;
-  }
-
-  end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#socket.terminate();
-    this.#onEnd();
-  }
-}
-
-/** What one that hears says: of these it wants to hear, of these no more, and that it has said all that it wanted when it came. */
-const WANTED = 1;
-const LEFT = 2;
-const ALL_SAID = 3;
-
 /** One that hears, and showed that it may. */
 class Hearer {
   readonly socket: WatchedSocket;
@@ -357,39 +316,32 @@ class Hearer {
 
   /** @param number undefined: not counted. Gives how many bytes are unread then. */
   say(payload: string, number: number | undefined): number {
-    const unread = this.socket.send(Buffer.from(`${MESSAGE}${number === undefined ? "" : this.#told} ${payload}`));
+    const unread = this.socket.send(encodeWord({ kind: "payload", payload, after: number === undefined ? undefined : this.#told }));
     if (number !== undefined) this.#told = number;
     return unread;
   }
 
   /** By the other bus. */
-  hears(number: number): void {
+  isToldOtherwise(number: number): void {
     this.#told = number;
   }
 
   keepUp(number: number): void {
-    if (number > this.#told) this.socket.send(Buffer.from(`${SPARED}${this.#told} ${number}`));
+    if (number <= this.#told) return;
+    this.socket.send(encodeWord({ kind: "spared", after: this.#told, upTo: number }));
     this.#told = number;
   }
 
-  /** What it wants to hear of from now on. */
-  hear(data: Buffer): Head[] {
-    const heads = unpackHeads(data.subarray(1));
-    if (data[0] === WANTED) {
-      for (const { prefix } of heads) this.#wanted.add(prefix);
-      return heads;
-    }
-    if (data[0] === LEFT) for (const { prefix } of heads) this.#wanted.delete(prefix);
-    if (data[0] === ALL_SAID) this.#saidAll = true;
-    return [];
+  /** Gives what it wants to hear of from now on. */
+  wish(bytes: Buffer): Head[] {
+    const { wish, heads } = decodeWish(bytes);
+    if (wish === wishes.allSaid) this.#saidAll = true;
+    if (wish === wishes.left) for (const { prefix } of heads) this.#wanted.delete(prefix);
+    if (wish !== wishes.wanted) return [];
+    for (const { prefix } of heads) this.#wanted.add(prefix);
+    return heads;
   }
 }
-
-/** With which a message to one that hears begins; then comes a number, and a space. */
-const MESSAGE = ".";
-const SPARED = "=";
-/** At most. */
-const HEADER_BYTES = 32;
 
 interface SourceOptions {
   readonly url: string;
@@ -409,8 +361,10 @@ interface SourceOptions {
 class Source {
   readonly #options: SourceOptions;
   #socket: WatchedSocket | undefined;
-  /** What answers there is the server, and knows that we may hear it. */
-  #isProven = false;
+  /** The same, once what answers there is the server, and knows that we may hear it. */
+  #proven: WatchedSocket | undefined;
+  /** What it is told, one behind the other. */
+  #telling = Promise.resolve();
   #mayHaveLost = false;
   #pause = AGAIN_MS.first;
   #notBefore = 0;
@@ -428,10 +382,11 @@ class Source {
   }
 
   /** Unless it is not connected: then it is told everything when it is. */
-  tell(what: number, heads: readonly Head[]): void {
-    if (!this.#isProven) return;
-    for (let from = 0; from < heads.length; from += HEADS_AT_ONCE)
-      this.#socket?.send(Buffer.concat([Uint8Array.of(what), packHeads(heads.slice(from, from + HEADS_AT_ONCE))]));
+  tell(wish: number, heads: readonly Head[] = []): void {
+    const to = this.#proven;
+    if (to === undefined) return;
+    for (const bytes of encodeWishes(wish, heads))
+      this.#telling = this.#telling.then(() => (to === this.#proven ? to.sent(bytes) : undefined));
   }
 
   /** It is there no more: no number will tell what it said last. */
@@ -451,7 +406,7 @@ class Source {
         headers: { [RUN_HEADER]: run, [NONCE_HEADER]: nonce },
         handshakeTimeout: limits.heartbeatFreshMs,
         perMessageDeflate: false,
-        maxPayload: PAYLOAD_BYTES + HEADER_BYTES,
+        maxPayload: PAYLOAD_BYTES + WORD_OVERHEAD,
       });
     } catch (error) {
       // An address that is none.
@@ -461,32 +416,32 @@ class Source {
       let reason = "the connection ended";
       socket.on("error", (error) => (reason = reasonOf(error)));
       // Whoever holds the port of a server that ended has not the key.
-      let isProven = false;
+      let hasKey = false;
       let its = "";
       socket.on("upgrade", ({ headers }) => {
-        isProven = isEqual(String(headers[PROOF_HEADER]), proofOf("speaks", nonce));
+        hasKey = isEqual(String(headers[PROOF_HEADER]), proofOf("speaks", nonce));
         its = String(headers[NONCE_HEADER]);
       });
       socket.on("open", () => {
-        if (!isProven) {
+        if (!hasKey) {
           reason = "what answers there is not this server";
           return watched.end();
         }
         socket.send(proofOf("hears", its));
-        this.#isProven = true;
-        this.tell(WANTED, [...wanted()]);
-        watched.send(Buffer.of(ALL_SAID));
+        this.#proven = watched;
+        this.tell(wishes.wanted, [...wanted()]);
+        this.tell(wishes.allSaid);
         this.#pause = AGAIN_MS.first;
         if (this.#mayHaveLost) onLost();
         this.#mayHaveLost = true;
         resolve();
       });
       socket.on("message", (data: Buffer) => {
-        if (isProven) this.#hear(data.toString());
+        if (hasKey) this.#hear(data.toString());
       });
       const watched = new WatchedSocket(socket, () => {
         this.#socket = undefined;
-        this.#isProven = false;
+        this.#proven = undefined;
         this.#failed(reason);
         resolve();
       });
@@ -495,10 +450,9 @@ class Source {
   }
 
   #hear(said: string): void {
-    const space = said.indexOf(" ");
-    const [after, rest] = [said.slice(1, space), said.slice(space + 1)];
-    if (said.startsWith(MESSAGE)) this.#options.onMessage(rest, after === "" ? undefined : Number(after));
-    else if (said.startsWith(SPARED)) this.#options.onSpared(Number(after), Number(rest));
+    const word = decodeWord(said);
+    if (word?.kind === "payload") this.#options.onMessage(word.payload, word.after);
+    else if (word?.kind === "spared") this.#options.onSpared(word.after, word.upTo);
   }
 
   #failed(reason: string): void {

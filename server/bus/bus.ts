@@ -17,29 +17,45 @@ export interface Bus extends AsyncDisposable {
   /** May change when it connects again. */
   readonly payloadBytes: number;
   /** Resolves when it was handed over; rejects when that is known to have failed, or not known in time. */
-  publish(payload: string, about?: About): Promise<void>;
+  publish(payload: string): Promise<void>;
   subscribe(subscriber: BusSubscriber): void;
-  /** Where it is known who wants to hear of what. True: nobody wants to hear of these, and need be told only that the number is spent. */
-  spare?(about: About): boolean;
-  /** Tells whoever was spared something how far its run is, before that is told elsewhere. */
-  keepUp?(): void;
+}
+
+export interface BusSubscriber {
+  message(payload: string): void;
+  interrupted(): void;
+}
+
+/**
+ * A bus that knows who wants to hear of which conversations, and spares others what is of those alone. Of one publisher whose payloads it is told the numbers of
+ *
+ * - it MUST hand what is for everybody to everybody, and until somebody has said what it wants, everything to it
+ * - each subscriber MUST be told of each number that did not get lost, in order: with its payload, or as spared, and never as both
+ * - what was spared MUST be told before `keepUp` returns, with the next payload, or before one goes where it cannot say so
+ */
+export interface SparingBus extends Bus {
+  publish(payload: string, about?: About): Promise<void>;
+  /** True: nobody wants to hear of these, and the number is spent. False: it must be published. */
+  spare(about: About): boolean;
+  /** Called before the number of the last payload is told elsewhere. */
+  keepUp(): void;
+  subscribe(subscriber: BusSubscriber | SparingBusSubscriber): void;
+}
+
+export interface SparingBusSubscriber extends BusSubscriber {
+  /** @param after number of the payload before it that was for this subscriber; undefined: all were */
+  message(payload: string, after?: number): void;
+  /** Of what a run said behind the one number and up to the other nothing was for this subscriber. */
+  spared(run: string, after: number, upTo: number): void;
+  /** Somebody wants to hear of these from now on, and knows them up to these heads. Gives the payload that says what was told of them lately, where it is more. */
+  wanted(heads: readonly Head[]): string | undefined;
 }
 
 /** Which one of its run's payloads one is, and of what. */
 export interface About {
   readonly number: number;
-  /** All conversations that it is about; undefined: everybody must hear it. */
+  /** All conversations that it is about; undefined: it is for everybody. */
   readonly conversations: readonly ConversationPrefix[] | undefined;
-}
-
-export interface BusSubscriber {
-  /** @param after number of the last payload of its run that was for this subscriber; undefined: the one before */
-  message(payload: string, after?: number): void;
-  interrupted(): void;
-  /** Of what a run said behind the one number and up to the other nothing was for this subscriber. */
-  spared?(run: string, after: number, upTo: number): void;
-  /** Somebody wants to hear of these from now on, and knows them up to these heads. Gives the payload that says what was told of them lately, if it is more. */
-  wanted?(heads: readonly Head[]): string | undefined;
 }
 
 /** The newest sequence number of a conversation. */

@@ -9,7 +9,7 @@ import { TestDatabase } from "../store/test-database.ts";
 import type { Bus } from "./bus.ts";
 import { openNatsBus } from "./bus-nats.ts";
 import { openNotifyBus } from "./bus-notify.ts";
-import { decodeHints, encodeHints, type HintMessage, prefixOf, type ToEncode } from "./hint.ts";
+import { decodeHints, encodeHints, type HintMessage, packHeads, prefixOf, type ToEncode, unpackHeads } from "./hint.ts";
 import { type HeardRun, HintLine } from "./hint-line.ts";
 import { TestNats } from "./test-nats.ts";
 import type { ToldEntries } from "./told-entries.ts";
@@ -64,6 +64,23 @@ test("the heads of a full append batch fit into one notification", () => {
   expect(payloads[0]!.length).toBeLessThanOrEqual(limits.busHintBytes);
   const read = decodeHints(payloads[0]!);
   expect(read?.heads).toEqual([...heads].map(([conversation, head]) => ({ prefix: prefixOf(conversation), head })));
+});
+
+test("numbers that are none are not heard, and one that fits into no head does no harm", () => {
+  const conversation = someConversation();
+  const hint = (...hints: unknown[]) => `{"r":"a","n":1,"e":"","h":${JSON.stringify(hints)}}`;
+  for (const number of [-1, 0.5, 2 ** 53, "1", null]) {
+    expect(decodeHints(hint().replace('"n":1', `"n":${JSON.stringify(number)}`))).toBeUndefined();
+    const hints = [
+      ["members", conversation, number],
+      ["slot", conversation, "", number],
+    ];
+    expect(decodeHints(hint(...hints))?.hints).toEqual([]);
+  }
+  expect(decodeHints(hint(["members", conversation, 2 ** 32]))?.hints).toEqual([]);
+  expect(decodeHints(hint(["members", conversation, 7]))?.hints).toHaveLength(1);
+  const [prefix, heads] = [prefixOf(conversation), [-1, 2 ** 40, 3]];
+  expect(unpackHeads(packHeads(heads.map((head) => ({ prefix, head })))).map(({ head }) => head)).toEqual([0, limits.largestNumber, 3]);
 });
 
 test("one turn's hints make one notification, and the sender does not hear itself", async () => {

@@ -1,29 +1,10 @@
 import type { ConversationId } from "@fastchat/protocol";
 import { type Log, reasonOf } from "../events.ts";
-import type { Bus, Head } from "./bus.ts";
-import {
-  conversationsOf,
-  type ConversationPrefix,
-  decodeHints,
-  encodeHints,
-  type Hint,
-  type HintMessage,
-  prefixOf,
-  startOf,
-} from "./hint.ts";
+import type { Bus, Head, SparingBus, SparingBusSubscriber } from "./bus.ts";
+import { decodeHints, encodeHints, type Hint, type HintMessage, prefixOf, startOf } from "./hint.ts";
 import { entryHeadBytes } from "../store/packed-entries.ts";
 import { type ToldEntries, toldLogBytes } from "./told-entries.ts";
-
-/**
- * Longer than it takes from the read of a head until the others know that it is wanted: a statement of the database is given up after 20 s, and who does not
- * answer the others for four beats begins anew.
- */
-const LATELY_MS = 30_000;
-
-interface Told {
-  readonly conversation: ConversationId;
-  readonly head: number;
-}
+import { ToldLately } from "./told-lately.ts";
 
 /** What another server last said in its heartbeat. */
 export interface HeardRun {
@@ -33,7 +14,7 @@ export interface HeardRun {
 }
 
 export interface HintLineOptions {
-  readonly bus: Bus;
+  readonly bus: Bus | SparingBus;
   readonly run: string;
   /** The same for all servers of the installation: see `busKeyOf`. */
   readonly key: Uint8Array;
@@ -58,8 +39,8 @@ export interface HintLineOptions {
  * numbers, or the sender's heartbeat names a number that did not arrive by the next look (the tail was lost, or everything). Of a server that was not
  * there when this one began all numbers are awaited, from the first on.
  *
- * Where the bus knows who wants to hear of which conversations, others are spared what is of those alone, and told that its number is spent. Who begins to want
- * one says which head it has read; what was told since, and spared it, was told lately.
+ * Where the bus knows who wants to hear of which conversations, others are spared heads and entries of those alone, and told that the number is spent. Who begins
+ * to want one says which head it has read; what was told since, and spared it, was told lately. Hints are for everybody: nothing repeats them.
  *
  * What comes after a later one was a gap before, and what it says was read; what comes twice was heard. Neither is heard again: a push (somebody types)
  * would be shown after the one that ended it.
@@ -79,10 +60,9 @@ export class HintLine {
   /** What was heard beyond the heartbeats at the last look. */
   #ahead = new Map<string, number>();
 
-  /** Heads that were told lately, and a while before that. */
-  #lately = new Map<ConversationPrefix, Told>();
-  #before = new Map<ConversationPrefix, Told>();
-  #latelySince = performance.now();
+  readonly #toldLately = new ToldLately();
+  /** The same bus, where it spares others something. */
+  readonly #sparing: SparingBus | undefined;
 
   /** Who is in the registry of this database: a copy of it has the same key, and may speak on the same bus. */
   #registered: ReadonlySet<string>;
@@ -91,17 +71,19 @@ export class HintLine {
   constructor(options: HintLineOptions) {
     this.#options = options;
     this.#ownStart = startOf(options.run);
+    this.#sparing = "spare" in options.bus ? options.bus : undefined;
     this.#registered = new Set(options.heard.map(({ run }) => run));
     for (const { run, hints } of options.heard) this.#heard.set(run, hints);
-    options.bus.subscribe({
+    const subscriber: SparingBusSubscriber = {
       message: (payload, after) => this.#hear(payload, after),
       interrupted: () => {
         options.onInterrupted?.();
         options.onMissed();
       },
       spared: (run, after, upTo) => this.#count(run, after, upTo),
-      wanted: (heads) => this.#toldOf(heads),
-    });
+      wanted: (known) => this.#toldBeyond(known),
+    };
+    options.bus.subscribe(subscriber);
   }
 
   /** Number of the last notification. */
@@ -110,14 +92,14 @@ export class HintLine {
   }
 
   /** The same, for the heartbeat: the others know it by then, or will soon. */
-  takeNumber(): number {
-    this.#options.bus.keepUp?.();
+  numberToTell(): number {
+    this.#sparing?.keepUp();
     return this.#number;
   }
 
   tellHead(conversation: ConversationId, head: number): void {
     this.#heads.set(conversation, Math.max(head, this.#heads.get(conversation) ?? 0));
-    if (this.#options.bus.spare !== undefined) this.#keep(conversation, head);
+    if (this.#sparing !== undefined) this.#toldLately.add(conversation, head);
     this.#send();
   }
 
@@ -164,22 +146,8 @@ export class HintLine {
     if (missed) this.#options.onMissed();
   }
 
-  #keep(conversation: ConversationId, head: number): void {
-    if (performance.now() - this.#latelySince > LATELY_MS) {
-      this.#before = this.#lately;
-      this.#lately = new Map();
-      this.#latelySince = performance.now();
-    }
-    const prefix = prefixOf(conversation);
-    this.#lately.set(prefix, { conversation, head: Math.max(head, this.#lately.get(prefix)?.head ?? 0) });
-  }
-
-  #toldOf(asked: readonly Head[]): string | undefined {
-    const heads = new Map<ConversationId, number>();
-    for (const { prefix, head } of asked) {
-      const told = this.#lately.get(prefix) ?? this.#before.get(prefix);
-      if (told !== undefined && told.head > head) heads.set(told.conversation, told.head);
-    }
+  #toldBeyond(known: readonly Head[]): string | undefined {
+    const heads = this.#toldLately.beyond(known);
     // Not counted: it repeats what was.
     return encodeHints({ run: this.#options.run, heads, hints: [], largest: Number.POSITIVE_INFINITY, number: () => 0 })[0];
   }
@@ -218,8 +186,8 @@ export class HintLine {
       this.#hints = [];
       this.#entries = [];
       this.#entryBytes = 0;
-      const conversations = conversationsOf(heads, hints);
-      if (bus.spare?.({ number: this.#number + 1, conversations }) === true) {
+      const conversations = hints.length > 0 ? undefined : Array.from(heads.keys(), prefixOf);
+      if (this.#sparing?.spare({ number: this.#number + 1, conversations }) === true) {
         this.#number += 1;
         continue;
       }
@@ -227,7 +195,9 @@ export class HintLine {
       const payloads = encodeHints({ run, heads, hints, entries, key, largest: bus.payloadBytes, number: () => (this.#number += 1) });
       for (const [index, payload] of payloads.entries()) {
         try {
-          await bus.publish(payload, { number: first + index, conversations });
+          await (this.#sparing === undefined
+            ? bus.publish(payload)
+            : this.#sparing.publish(payload, { number: first + index, conversations }));
         } catch (error) {
           log.event("debug", "bus-publish-failed", { reason: reasonOf(error) });
           this.#options.onUnsent?.();

@@ -1,4 +1,4 @@
-import type { AccountId, ConversationId, DeviceId } from "@fastchat/protocol";
+import { type AccountId, type ConversationId, type DeviceId, limits } from "@fastchat/protocol";
 import type { Head } from "./bus.ts";
 import { isTagOf, packTold, tagBytes, tagOf, type ToldEntries, unpackTold } from "./told-entries.ts";
 
@@ -103,7 +103,7 @@ export function encodeHints({ run, heads, hints, entries = [], key, largest, num
 function packHead(conversation: ConversationId | ConversationPrefix, head: number): Buffer {
   const record = Buffer.allocUnsafe(HEAD_BYTES);
   record.write(conversation, 0, PREFIX_BYTES, "hex");
-  record.writeUInt32BE(head, PREFIX_BYTES);
+  record.writeUInt32BE(Math.min(Math.max(head, 0), limits.largestNumber), PREFIX_BYTES);
   return record;
 }
 
@@ -120,12 +120,6 @@ export function unpackHeads(packed: Buffer): Head[] {
 
 const base64Bytes = (bytes: number): number => Math.ceil(bytes / 3) * 4;
 
-/** Of which conversations these are, all of them; undefined: they are for everybody, wherever people of a conversation are. */
-export function conversationsOf(heads: ReadonlyMap<ConversationId, number>, hints: readonly Hint[]): ConversationPrefix[] | undefined {
-  if (!hints.every(([kind]) => pushed.has(kind))) return undefined;
-  return [...Array.from(heads.keys(), prefixOf), ...hints.map(([, conversation]) => prefixOf(conversation as ConversationId))];
-}
-
 /** With which each payload of a run begins. */
 export const startOf = (run: string): string => `{"r":${JSON.stringify(run)},`;
 
@@ -139,7 +133,7 @@ export function decodeHints(payload: string, key?: Uint8Array): HintMessage | un
   } catch {
     return undefined;
   }
-  if (typeof read.r !== "string" || typeof read.n !== "number" || typeof read.e !== "string" || !Array.isArray(read.h)) return undefined;
+  if (typeof read.r !== "string" || !isNumber(read.n) || typeof read.e !== "string" || !Array.isArray(read.h)) return undefined;
   const packed = Buffer.from(read.e, "base64");
   const { r: run, n: number, m: told, t: tag } = read;
   const bytes = typeof told === "string" && typeof tag === "string" ? Buffer.from(told, "base64") : undefined;
@@ -147,10 +141,20 @@ export function decodeHints(payload: string, key?: Uint8Array): HintMessage | un
   return { run, number, heads: unpackHeads(packed), entries: isTrue ? unpackTold(bytes) : [], hints: read.h.filter(isHint) };
 }
 
+const isNumber = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** A sequence number. */
+const isPlace = (value: unknown): boolean => isNumber(value) && value <= limits.largestNumber;
+
 /** What is pushed; an older server's, which says not behind which link, is left: it may get lost. */
 const pushed: ReadonlySet<string> = new Set<Hint[0]>(["slot", "signal", "key-request"]);
 
 function isHint(value: unknown): value is Hint {
   if (!Array.isArray(value) || typeof value[0] !== "string") return false;
-  return typeof value[1] === "string" && /^[0-9a-f]{64}$/.test(value[1]) && (!pushed.has(value[0]) || Number.isSafeInteger(value[3]));
+  return (
+    typeof value[1] === "string" &&
+    /^[0-9a-f]{64}$/.test(value[1]) &&
+    (!pushed.has(value[0]) || isPlace(value[3])) &&
+    (value[0] !== "members" || isPlace(value[2]))
+  );
 }

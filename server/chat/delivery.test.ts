@@ -6,6 +6,7 @@ import { ConversationLinkSchema, LinkEntrySchema, SealedMessageSchema } from "@f
 import { type Entries, ServerPacketSchema, SignalSchema } from "@fastchat/protocol/wire/frames";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
+import { prefixOf } from "../bus/hint.ts";
 import { silentLog } from "../events.ts";
 import { entryKinds, type StoredEntry } from "../store/entries.ts";
 import { type OpenTestDatabase, TestDatabase } from "../store/test-database.ts";
@@ -127,6 +128,25 @@ async function settled({ session, frames }: Ear): Promise<void> {
     1,
   );
 }
+
+test("it is told of which conversations somebody is here, from which head on, and when nobody is any more", async () => {
+  const told: string[] = [];
+  const prefix = prefixOf(conversation);
+  const own = new Delivery(opened.database, silentLog, {
+    onWatch: ({ prefix: begun, head }) => told.push(`${begun === prefix} ${head}`),
+    onUnwatch: (left) => told.push(`${left === prefix} left`),
+  });
+  const [one, other] = [await connect(accountId(randomBytes(32))), await connect(accountId(randomBytes(32)))];
+  own.add(one.session);
+  own.watch(one.session, conversation, 0);
+  own.watch(other.session, conversation, 0);
+  expect([...own.heads()]).toEqual([{ prefix, head: 0 }]);
+  own.unwatch(other.session, conversation);
+  expect(told).toEqual(["true 0"]);
+  own.remove(one.session);
+  expect([...own.heads()]).toEqual([]);
+  expect(told).toEqual(["true 0", "true left"]);
+});
 
 test("[W8] whose membership was read before a removal gets nothing that follows it, whenever the session comes to watch", async () => {
   const [alice, bob] = [newAccount(), newAccount()];

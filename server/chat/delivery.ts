@@ -263,7 +263,7 @@ export class Delivery {
     if (this.#watched.get(conversation) !== watched) {
       // Everybody who watched has left meanwhile; newcomers begin anew.
       for (const session of here) this.watch(session, conversation, watched.delivered);
-      this.known(conversation, watched.known);
+      this.known(conversation, await readHead(this.#database, conversation));
       return;
     }
     await this.#tellPassing(watched, entries, candidates);

@@ -65,7 +65,7 @@ export class Heart {
   async #once(): Promise<void> {
     const { database, delivery, hints, log } = this.#chat;
     try {
-      const { known } = await beat(database, { ...this.#self, ...this.#load(), hints: hints.takeNumber() });
+      const { known } = await beat(database, { ...this.#self, ...this.#load(), hints: hints.numberToTell() });
       if (!known) await enterPresence(database, this.#self.run, delivery.accounts());
       const registry = await readRegistry(database);
       this.#compare(registry.servers);

@@ -96,7 +96,8 @@ test("[D4] a database that goes away under a send closes the socket, and the ret
   await holder.query("BEGIN");
   await holder.query("SELECT 1 FROM conversation FOR UPDATE");
   a.say(conversation.send(message));
-  const waiting = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+  const waiting =
+    "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%append_together%'";
   await expect.poll(async () => (await database.pool.query(`SELECT pg_terminate_backend(pid) ${waiting}`)).rowCount).toBe(1);
   expect(await a.closed()).toBe(4_000 + ErrorCode.MOVED);
   await holder.query("COMMIT");

@@ -37,8 +37,8 @@ const LULL_MS = 50;
 
 /**
  * Gathers messages into batches. With nothing in flight a batch leaves at the end of the current turn of the event loop, or, while others are likely to
- * come, `gatherMs` after its first message did; with one in flight the next leaves when that one is answered, when it is full, or after `waitMs`, whatever comes first. A conversation is in at most one batch in
- * flight, so that the verdict on a message is known before a later one of its conversation is judged: a held gate is seen when the batch is made.
+ * come, `gatherMs` after its first message did; with one in flight, `waitMs` after. One that is full waits for nothing. A conversation is in at most one batch
+ * in flight, so that the verdict on a message is known before a later one of its conversation is judged: a held gate is seen when the batch is made.
  *
  * Whether others are likely to come is told by those that came within `gatherMs` behind one, lately. Those of its own device do not count: who writes the
  * next when the last is acknowledged would only be slowed down.
@@ -171,7 +171,7 @@ export class AppendQueue {
       item.answer(verdict);
     }
     this.#options.onStored(batch, verdicts);
-    // What was busy is free now: the next need not wait for its time.
+    // What was busy is free now, and there is one less in flight.
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#waiting.length > 0) this.#schedule();

@@ -229,15 +229,18 @@ async function meanwhile<Result>(
 ): Promise<Result> {
   const client = await database.pool.connect();
   const id = Buffer.from(conversation, "hex");
-  await client.query("BEGIN");
-  await client.query("SELECT 1 FROM conversation WHERE conversation = $1 FOR NO KEY UPDATE", [id]);
-  const acting = act();
-  const waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-  while ((await database.pool.query(waits)).rows.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-  await change(client, id);
-  await client.query("COMMIT");
-  client.release();
-  return acting;
+  try {
+    await client.query("BEGIN");
+    await client.query("SELECT 1 FROM conversation WHERE conversation = $1 FOR NO KEY UPDATE", [id]);
+    const acting = act();
+    const waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    await expect.poll(async () => (await database.pool.query(waits)).rows.length).toBeGreaterThan(0);
+    await change(client, id);
+    await client.query("COMMIT");
+    return await acting;
+  } finally {
+    client.release();
+  }
 }
 
 for (const [words, count] of [
@@ -276,6 +279,21 @@ for (const [words, count] of [
         },
       );
       expect(shapes(verdicts)[0]).toBe(verdict);
+      expect(await logOf(conversation)).toEqual([]);
+    }
+  });
+
+  test(`[S3] whose device was revoked while it waited for the lock, by its holder or elsewhere, is refused: ${words}`, async () => {
+    for (const isElsewhere of [false, true]) {
+      const alice = await addPerson();
+      const conversation = await addConversation(alice);
+      const verdicts = await meanwhile(
+        conversation,
+        () => append(from(alice, conversation)),
+        (client) =>
+          (isElsewhere ? database.pool : client).query("UPDATE device SET ended = 2 WHERE device = $1", [Buffer.from(alice.device, "hex")]),
+      );
+      expect(shapes(verdicts)[0]).toBe("device-ended");
       expect(await logOf(conversation)).toEqual([]);
     }
   });

@@ -63,15 +63,15 @@ const CALL_WITHDRAWING =
 const CALL_TOGETHER = "SELECT befores, times FROM append_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
 /**
- * One message. Whether it may be stored is seen as of the statement's begin, when somebody else may hold the conversation. Only a link changes what its members
- * may, so that it is stored where the newest link, too, is the one that was seen then: the row that is written is always looked at anew (READ COMMITTED), and
- * `seen` is not.
+ * One message, where nobody else holds its conversation. Whether it may be stored is seen as of the statement's begin, and so must not be old by the time of a
+ * wait: `SKIP LOCKED`. The lock takes the newest row, the update begins with the one that is seen: where a link came between the two, who may write may have
+ * changed, and nothing is stored.
  */
 const CALL_ONE = `WITH moved AS (
     UPDATE conversation c SET head = c.head + 1, head_time = GREATEST(c.head_time, $7::bigint)
-    FROM conversation seen, member m, device d
+    FROM (SELECT link_index FROM conversation WHERE conversation = $1 FOR NO KEY UPDATE SKIP LOCKED) newest, member m, device d
     WHERE c.conversation = $1 AND NOT c.closed AND NOT c.turn_due AND $5::integer BETWEEN c.oldest_good_epoch AND c.epoch
-      AND seen.conversation = $1 AND seen.link_index = c.link_index
+      AND c.link_index = newest.link_index
       AND m.conversation = $1 AND m.account = $2 AND m.may_write
       AND d.device = $3 AND d.account = $2 AND d.ended IS NULL AND d.added <= m.account_head
     RETURNING c.head, c.head_time
@@ -87,8 +87,9 @@ const NOT_ALL_GOOD: ReadonlySet<string | undefined> = new Set(["FC001", "23505"]
  * Appends a batch in one statement and answers with one verdict an item, in order. What its messages withdraw is out of everybody's reach with the same
  * commit. Messages of one device and conversation keep their order. An id may stand only once in a batch for a device and conversation. Never throws.
  *
- * First all together (see `append_together` in the migrations), which stores every message or none; one alone by a statement that is cheaper still. Where one
- * of them is refused or was stored before, `append_messages` judges each; so it does at once where something is withdrawn, which is seldom.
+ * First all together (see `append_together` in the migrations), which stores every message or none; one alone, where it need not wait, by a statement that is
+ * cheaper still. Where one of them is refused or was stored before, `append_messages` judges each; so it does at once where something is withdrawn, which is
+ * seldom.
  */
 export async function appendBatch(
   pool: Pick<pg.Pool, "query">,
@@ -98,9 +99,8 @@ export async function appendBatch(
   try {
     if (items.every(({ withdraws }) => withdraws.length === 0)) {
       const [first] = items;
-      const verdicts =
-        first !== undefined && items.length === 1 ? await appendOne(pool, first, now) : await appendTogether(pool, items, now);
-      if (verdicts !== undefined) return verdicts;
+      const alone = first !== undefined && items.length === 1 ? await appendOne(pool, first, now) : undefined;
+      return alone ?? (await appendTogether(pool, items, now));
     }
   } catch (error) {
     if (!(error instanceof pg.DatabaseError) || !NOT_ALL_GOOD.has(error.code)) return failedAll(items, error);
@@ -108,7 +108,7 @@ export async function appendBatch(
   return appendJudged(pool, items, now);
 }
 
-/** Undefined: it is not as it should be, and nothing was stored. Throws the database's error. */
+/** Undefined: it is not as it should be, or has to wait, and nothing was stored. Throws the database's error. */
 async function appendOne(pool: Pick<pg.Pool, "query">, item: AppendItem, now: number): Promise<readonly AppendVerdict[] | undefined> {
   const ids = [item.conversation, item.account, item.device, item.clientMessageId].map((id) => Buffer.from(id, "hex"));
   const { rows } = await pool.query<{ sequence: number; time: number }>({
