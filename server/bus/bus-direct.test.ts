@@ -13,6 +13,7 @@ import { busContract, hearsAgain, isPartInOrder, listen } from "./bus-contract.t
 import type { Head } from "./bus.ts";
 import { openNotifyBus } from "./bus-notify.ts";
 import { DirectBus } from "./bus-direct.ts";
+import { SUBPROTOCOL } from "./direct-words.ts";
 import { type HintMessage, prefixOf } from "./hint.ts";
 import { HintLine } from "./hint-line.ts";
 
@@ -292,7 +293,7 @@ test("one that is given up while something is said makes no number both spared a
   // The one that will not read is told first.
   const peers = [stuck.at(), hearer.at()];
   await Promise.all([speaker.bus.meet(peers), stuck.bus.meet([speaker.at(proxy.port)])]);
-  await Promise.all([hearer.bus.meet([speaker.at()])]);
+  await hearer.bus.meet([speaker.at()]);
   await expect.poll(() => isDirect(speaker)).toBe(true);
   proxy.hold();
   let number = 0;
@@ -369,23 +370,20 @@ test("one who has not the installation's key hears nothing, and is not taken for
   await introduce(one, stranger);
   for (const answer of ["", "0".repeat(64), "ü"]) {
     const headers = { "fastchat-run": "stranger", "fastchat-nonce": "00" };
-    const socket = new WebSocket(one.at().url, "fastchat-bus-2", { headers });
+    const socket = new WebSocket(one.at().url, SUBPROTOCOL, { headers });
     await once(socket, "open");
     socket.send(answer);
     await once(socket, "close");
   }
   for (const headers of [{}, { "fastchat-run": "stranger" }, { "fastchat-nonce": "00" }]) {
-    const socket = new WebSocket(one.at().url, "fastchat-bus-2", { headers }).on("error", () => undefined);
+    const socket = new WebSocket(one.at().url, SUBPROTOCOL, { headers }).on("error", () => undefined);
     const [, { statusCode }] = (await once(socket, "unexpected-response")) as [unknown, IncomingMessage];
     expect(statusCode).toBe(401);
     socket.terminate();
   }
   // Many who say nothing are shown out, and do not keep out who has the key for long.
   const silent = Array.from({ length: 120 }, () =>
-    new WebSocket(one.at().url, "fastchat-bus-2", { headers: { "fastchat-run": "x", "fastchat-nonce": "00" } }).on(
-      "error",
-      () => undefined,
-    ),
+    new WebSocket(one.at().url, SUBPROTOCOL, { headers: { "fastchat-run": "x", "fastchat-nonce": "00" } }).on("error", () => undefined),
   );
   await Promise.all(silent.map((socket) => new Promise((resolve) => socket.on("close", resolve))));
   await using other = await End.start("other");

@@ -7,13 +7,11 @@ import { WebSocket, WebSocketServer } from "ws";
 import { refuseUpgrade } from "../refuse-upgrade.ts";
 import { type Log, reasonOf } from "../events.ts";
 import type { About, Bus, BusSubscriber, Head, SparingBus, SparingBusSubscriber } from "./bus.ts";
-import { decodeWish, decodeWord, encodeWishes, encodeWord, WISH_BYTES, wishes, WORD_OVERHEAD } from "./direct-words.ts";
+import { decodeWish, decodeWord, encodeWishes, encodeWord, SUBPROTOCOL, WISH_BYTES, wishes, WORD_OVERHEAD } from "./direct-words.ts";
 import type { ConversationPrefix } from "./hint.ts";
 import { UNREAD_BYTES, WatchedSocket } from "./watched-socket.ts";
 
 const LABEL = "fastchat/1/bus/direct";
-/** Asked for by who wants to hear: tells its socket from a client's, under whatever path a proxy puts the server. */
-const SUBPROTOCOL = "fastchat-bus-2";
 const RUN_HEADER = "fastchat-run";
 const NONCE_HEADER = "fastchat-nonce";
 const PROOF_HEADER = "fastchat-proof";

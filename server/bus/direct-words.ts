@@ -3,6 +3,9 @@ import { HEAD_BYTES, packHeads, unpackHeads } from "./hint.ts";
 
 // What two servers say on a direct connection, once each has shown that it has the key: the one that speaks in text, the one that hears in bytes.
 
+/** Asked for by who wants to hear: tells its socket from a client's, under whatever path a proxy puts the server. */
+export const SUBPROTOCOL = "fastchat-bus-2";
+
 /** What one that hears says: of these it wants to hear, of these no more, and that it has said all that it wanted when it came. */
 export const wishes = { wanted: 1, left: 2, allSaid: 3 } as const;
 

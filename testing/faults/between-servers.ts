@@ -1,3 +1,4 @@
+import { SUBPROTOCOL } from "../../server/bus/direct-words.ts";
 import type { Wire, WireControl } from "./tcp-proxy.ts";
 
 /** Of what chat servers say to each other directly, through the proxies before their ports. */
@@ -6,7 +7,7 @@ export interface BetweenServers {
   apart: boolean;
 }
 
-const ASKS_TO_HEAR = /^sec-websocket-protocol: *fastchat-bus\r$/im;
+const ASKS_TO_HEAR = new RegExp(`^sec-websocket-protocol: *${SUBPROTOCOL}\r$`, "im");
 
 /** What one proxy does to the connections of which this says something. */
 export function betweenServers(): { readonly faults: BetweenServers; readonly wire: (control: WireControl) => Wire } {
