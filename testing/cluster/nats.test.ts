@@ -18,11 +18,13 @@ function running(skip: (why: string) => never): System {
 
 const serverOf = ({ client: { connection } }: Person) => (connection.kind === "online" ? connection.server : connection.kind);
 
-/** Whoever comes next goes to the emptier server; so each test begins when the one before has left both. */
+/** Whoever comes next goes to the emptier server, as the servers last said how many are there. */
+const areCounted = (people: number) =>
+  expect.poll(async () => (await system!.query("SELECT sum(connections)::int AS n FROM chat_server"))[0]?.["n"]).toBe(people);
+
+/** Each test begins when the one before has left both. */
 beforeEach(async () => {
-  if (system === undefined) return;
-  const connections = async () => (await system!.query("SELECT sum(connections)::int AS n FROM chat_server"))[0]?.["n"];
-  await expect.poll(connections).toBe(0);
+  if (system !== undefined) await areCounted(0);
 });
 
 async function areApart(...people: readonly Person[]): Promise<void> {
@@ -38,6 +40,7 @@ async function missedHints({ servers }: System): Promise<number> {
 test("messages, receipts, typing and presence go from server to server over NATS", async ({ skip }) => {
   const there = running(skip);
   await using alice = await person(there, "alice");
+  await areCounted(1);
   await using bob = await person(there, "bob");
   await areApart(alice, bob);
   const conversation = await alice.say("bob", "over NATS");
@@ -64,6 +67,7 @@ test("messages, receipts, typing and presence go from server to server over NATS
 test("a device that is revoked at one server loses its socket at the other within a second", async ({ skip }) => {
   const there = running(skip);
   await using carol = await person(there, "carol");
+  await areCounted(1);
   await using lost = await anotherDevice(there, carol, { profile: "carol-lost" });
   await areApart(carol, lost);
   const ended = new Promise<number>((resolve) => {
@@ -82,6 +86,7 @@ test("a device that is revoked at one server loses its socket at the other withi
 test("with NATS away messages come by the heartbeats, and at once when it is back", async ({ skip }) => {
   const there = running(skip);
   await using dave = await person(there, "dave");
+  await areCounted(1);
   await using erin = await person(there, "erin");
   await areApart(dave, erin);
   await dave.say("erin", "before");
