@@ -50,8 +50,8 @@ export interface DirectBusOptions {
  *
  * Who wants to hear connects, to the others' address for clients, with proof that it has the installation's key. Who speaks knows by that whom it
  * reaches; where that is everybody in the registry it says nothing on the other bus. Who hears says of which conversations it wants to hear, and is spared
- * what is of others alone. What gets lost when a connection is cut shows as it does on any bus:
- * in a number that is left out, in a heartbeat, or in that its speaker is gone.
+ * what is of others alone. What gets lost when a connection is cut shows as it does on any bus: in a number that is left out, in a heartbeat, or in that its
+ * speaker is gone.
  */
 export class DirectBus implements SparingBus {
   readonly #options: DirectBusOptions;
@@ -152,20 +152,20 @@ export class DirectBus implements SparingBus {
     const ours = newNonce();
     this.#nonces.set(request, ours);
     this.#opener.handleUpgrade(request, socket, head, (opened) => {
-      const late = setTimeout(() => hearer.end(), PROOF_MS);
-      const hearer = new WatchedSocket(opened, () => {
+      const late = setTimeout(() => watched.end(), PROOF_MS);
+      const watched = new WatchedSocket(opened, () => {
         clearTimeout(late);
-        this.#unproven.delete(hearer);
-        if (this.#hearers.get(run)?.socket === hearer) this.#hearers.delete(run);
+        this.#unproven.delete(watched);
+        if (this.#hearers.get(run)?.socket === watched) this.#hearers.delete(run);
         this.#look();
       });
-      this.#unproven.add(hearer);
+      this.#unproven.add(watched);
       opened.once("message", (proof: Buffer) => {
-        if (!isEqual(proof.toString(), this.#proofOf("hears", run, this.#options.run, ours))) return hearer.end();
+        if (!isEqual(proof.toString(), this.#proofOf("hears", run, this.#options.run, ours))) return watched.end();
         clearTimeout(late);
-        this.#unproven.delete(hearer);
+        this.#unproven.delete(watched);
         this.#hearers.get(run)?.socket.end();
-        this.#hearers.set(run, this.#hearer(opened, hearer));
+        this.#hearers.set(run, this.#hearer(opened, watched));
         this.#look();
       });
     });
@@ -245,7 +245,7 @@ export class DirectBus implements SparingBus {
   #byTheOther(payload: string, about: About | undefined): Promise<void> {
     if (about !== undefined) {
       this.#newest = about.number;
-      for (const hearer of this.#hearers.values()) hearer.isToldOtherwise(about.number);
+      for (const hearer of this.#hearers.values()) hearer.toldOtherwise(about.number);
     }
     const told = this.#options.bus.publish(payload);
     const noted = () => void (this.#toldOtherwiseAt = performance.now());
@@ -320,7 +320,7 @@ class Hearer {
   }
 
   /** By the other bus. */
-  isToldOtherwise(number: number): void {
+  toldOtherwise(number: number): void {
     this.#told = number;
   }
 

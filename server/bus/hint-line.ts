@@ -99,7 +99,7 @@ export class HintLine {
 
   tellHead(conversation: ConversationId, head: number): void {
     this.#heads.set(conversation, Math.max(head, this.#heads.get(conversation) ?? 0));
-    if (this.#sparing !== undefined) this.#toldLately.add(conversation, head);
+    if (this.#sparing !== undefined) this.#toldLately.add({ prefix: prefixOf(conversation), head });
     this.#send();
   }
 
@@ -186,7 +186,7 @@ export class HintLine {
       this.#hints = [];
       this.#entries = [];
       this.#entryBytes = 0;
-      const conversations = hints.length > 0 ? undefined : Array.from(heads.keys(), prefixOf);
+      const conversations = this.#sparing === undefined || hints.length > 0 ? undefined : Array.from(heads.keys(), prefixOf);
       if (this.#sparing?.spare({ number: this.#number + 1, conversations }) === true) {
         this.#number += 1;
         continue;

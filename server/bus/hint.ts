@@ -48,7 +48,8 @@ export interface HintMessage {
 
 export interface ToEncode {
   readonly run: string;
-  readonly heads: ReadonlyMap<ConversationId, number>;
+  /** Of conversations, by their ids or the first half of those. */
+  readonly heads: ReadonlyMap<ConversationPrefix, number>;
   readonly hints: readonly Hint[];
   /** Go along where they fit into the first payload with all heads. */
   readonly entries?: readonly ToldEntries[];
@@ -100,7 +101,7 @@ export function encodeHints({ run, heads, hints, entries = [], key, largest, num
   return payloads;
 }
 
-function packHead(conversation: ConversationId | ConversationPrefix, head: number): Buffer {
+function packHead(conversation: ConversationPrefix, head: number): Buffer {
   const record = Buffer.allocUnsafe(HEAD_BYTES);
   record.write(conversation, 0, PREFIX_BYTES, "hex");
   record.writeUInt32BE(Math.min(Math.max(head, 0), limits.largestNumber), PREFIX_BYTES);

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { limits } from "@fastchat/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { missedHints } from "../../testing/missed-hints.ts";
 import { signUp, TestConversation, type TestPerson, TestSocket } from "../test-client.ts";
 import { TestInstallation } from "../test-installation.ts";
 
@@ -24,14 +25,7 @@ const at = (person: TestPerson, number: number) =>
     installation.servers.map(({ name }) => name).filter((_, index) => index + 1 !== number),
   );
 
-async function repairs(): Promise<number> {
-  let sum = 0;
-  for (const { port } of installation.servers) {
-    const said = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-    sum += Number(/^fastchat_missed_hints_total (\d+)$/m.exec(said)![1]);
-  }
-  return sum;
-}
+const repairs = () => missedHints(installation.servers);
 
 test("[D9] what is written at one server comes to people of others, whenever they came and whichever server is new", async () => {
   const conversation = new TestConversation(alice, bob);

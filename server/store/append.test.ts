@@ -221,23 +221,30 @@ test("[D2] [D3] [D6] servers racing on the same conversations leave gap-free log
   );
 });
 
-/** Somebody else has the conversation in the meantime, and commits what `change` did. */
-async function meanwhile<Result>(
-  conversation: ConversationId,
-  act: () => Promise<Result>,
-  change: (client: pg.PoolClient, conversation: Buffer) => Promise<unknown>,
-): Promise<Result> {
-  const client = await database.pool.connect();
+interface Waiting {
+  readonly alice: Person;
+  readonly conversation: ConversationId;
+  readonly verdicts: readonly AppendVerdict[];
+}
+
+/** So many messages of Alice wait, since somebody else has their conversation, who then commits what `change` did. */
+async function waitFor(
+  count: number,
+  change: (client: pg.PoolClient, conversation: Buffer, alice: Person) => Promise<unknown>,
+): Promise<Waiting> {
+  const alice = await addPerson();
+  const conversation = await addConversation(alice);
   const id = Buffer.from(conversation, "hex");
+  const client = await database.pool.connect();
   try {
     await client.query("BEGIN");
     await client.query("SELECT 1 FROM conversation WHERE conversation = $1 FOR NO KEY UPDATE", [id]);
-    const acting = act();
+    const appending = append(Array.from({ length: count }, () => item(alice, conversation)));
     const waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     await expect.poll(async () => (await database.pool.query(waits)).rows.length).toBeGreaterThan(0);
-    await change(client, id);
+    await change(client, id, alice);
     await client.query("COMMIT");
-    return await acting;
+    return { alice, conversation, verdicts: await appending };
   } finally {
     client.release();
   }
@@ -247,37 +254,24 @@ for (const [words, count] of [
   ["one message", 1],
   ["several", 2],
 ] as const) {
-  const from = (person: Person, conversation: ConversationId, changes: Partial<AppendItem> = {}) =>
-    Array.from({ length: count }, () => item(person, conversation, changes));
-
   test(`[S3] a refusal by another server's committed change is seen by who waited for the lock: ${words}`, async () => {
-    const alice = await addPerson();
-    const conversation = await addConversation(alice);
-    const verdicts = await meanwhile(
-      conversation,
-      () => append(from(alice, conversation)),
-      (client, id) =>
-        client.query("UPDATE conversation SET epoch = 4, oldest_good_epoch = 4, head = head + 1 WHERE conversation = $1", [id]),
+    const { alice, conversation, verdicts } = await waitFor(count, (client, id) =>
+      client.query("UPDATE conversation SET epoch = 4, oldest_good_epoch = 4, head = head + 1 WHERE conversation = $1", [id]),
     );
     expect(shapes(verdicts)[0]).toBe("stale-epoch");
-    expect(shapes(await append(from(alice, conversation, { epoch: 4 })))[0]).toBe("stored 2");
+    const again = Array.from({ length: count }, () => item(alice, conversation, { epoch: 4 }));
+    expect(shapes(await append(again))[0]).toBe("stored 2");
   });
 
   test(`[S3] whom a link put out, or made a reader, while it waited for the lock, is refused: ${words}`, async () => {
-    const alice = await addPerson();
     for (const [change, verdict] of [
       ["DELETE FROM member WHERE conversation = $1", "not-found"],
       ["UPDATE member SET may_write = false WHERE conversation = $1", "may-not-write"],
     ] as const) {
-      const conversation = await addConversation(alice);
-      const verdicts = await meanwhile(
-        conversation,
-        () => append(from(alice, conversation)),
-        async (client, id) => {
-          await client.query(change, [id]);
-          await client.query("UPDATE conversation SET link_index = link_index + 1, head = head + 1 WHERE conversation = $1", [id]);
-        },
-      );
+      const { conversation, verdicts } = await waitFor(count, async (client, id) => {
+        await client.query(change, [id]);
+        await client.query("UPDATE conversation SET link_index = link_index + 1, head = head + 1 WHERE conversation = $1", [id]);
+      });
       expect(shapes(verdicts)[0]).toBe(verdict);
       expect(await logOf(conversation)).toEqual([]);
     }
@@ -285,13 +279,8 @@ for (const [words, count] of [
 
   test(`[S3] whose device was revoked while it waited for the lock, by its holder or elsewhere, is refused: ${words}`, async () => {
     for (const isElsewhere of [false, true]) {
-      const alice = await addPerson();
-      const conversation = await addConversation(alice);
-      const verdicts = await meanwhile(
-        conversation,
-        () => append(from(alice, conversation)),
-        (client) =>
-          (isElsewhere ? database.pool : client).query("UPDATE device SET ended = 2 WHERE device = $1", [Buffer.from(alice.device, "hex")]),
+      const { conversation, verdicts } = await waitFor(count, (client, _, { device }) =>
+        (isElsewhere ? database.pool : client).query("UPDATE device SET ended = 2 WHERE device = $1", [Buffer.from(device, "hex")]),
       );
       expect(shapes(verdicts)[0]).toBe("device-ended");
       expect(await logOf(conversation)).toEqual([]);
@@ -299,28 +288,19 @@ for (const [words, count] of [
   });
 
   test(`[D6] behind what another server appended while it waited for the lock, gap-free: ${words}`, async () => {
-    const alice = await addPerson();
-    const conversation = await addConversation(alice);
-    const verdicts = await meanwhile(
-      conversation,
-      () => append(from(alice, conversation)),
-      (client, id) => client.query("UPDATE conversation SET head = 7, head_time = 9000 WHERE conversation = $1", [id]),
+    const { verdicts } = await waitFor(count, (client, id) =>
+      client.query("UPDATE conversation SET head = 7, head_time = 9000 WHERE conversation = $1", [id]),
     );
     expect(verdicts[0]).toEqual({ kind: "stored", sequence: 8, time: 9_000 });
   });
 
   test(`[D4] a connection that ends while it stores gives an unknown outcome, never a refusal: ${words}`, async () => {
-    const alice = await addPerson();
-    const conversation = await addConversation(alice);
-    const verdicts = await meanwhile(
-      conversation,
-      () => append(from(alice, conversation)),
-      (client) =>
-        client.query(
-          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND pid <> pg_backend_pid()",
-        ),
+    const { verdicts } = await waitFor(count, (client) =>
+      client.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND pid <> pg_backend_pid()",
+      ),
     );
-    expect(verdicts).toEqual(from(alice, conversation).map(() => ({ kind: "unknown" })));
+    expect(verdicts).toEqual(Array.from({ length: count }, () => ({ kind: "unknown" })));
   });
 }
 

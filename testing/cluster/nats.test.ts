@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { TestNats } from "../../server/bus/test-nats.ts";
+import { missedHints } from "../missed-hints.ts";
 import { anotherDevice, type Person, person } from "../person.ts";
 import { startSystem, type System } from "../system.ts";
 
@@ -31,12 +32,6 @@ async function areApart(...people: readonly Person[]): Promise<void> {
   await expect.poll(() => people.map(serverOf).toSorted()).toEqual(people.map((_, index) => `chat-${index + 1}`));
 }
 
-/** Hints that were missed so far, at all servers. */
-async function missedHints({ servers }: System): Promise<number> {
-  const texts = await Promise.all(servers.map(async ({ port }) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()));
-  return texts.reduce((sum, text) => sum + Number(/^fastchat_missed_hints_total (\d+)$/m.exec(text)?.[1]), 0);
-}
-
 test("messages, receipts, typing and presence go from server to server over NATS", async ({ skip }) => {
   const there = running(skip);
   await using alice = await person(there, "alice");
@@ -61,7 +56,7 @@ test("messages, receipts, typing and presence go from server to server over NATS
   await bob.client.close();
   await expect.poll(async () => (await seen()).peer?.online).toBe(false);
   // It was the hints that told, not the look at the store after one was missed.
-  expect(await missedHints(there)).toBe(0);
+  expect(await missedHints(there.servers)).toBe(0);
 });
 
 test("a device that is revoked at one server loses its socket at the other within a second", async ({ skip }) => {
@@ -80,7 +75,7 @@ test("a device that is revoked at one server loses its socket at the other withi
   const since = performance.now();
   expect((await ended) - since).toBeLessThan(1_000);
   await revoked;
-  expect(await missedHints(there)).toBe(0);
+  expect(await missedHints(there.servers)).toBe(0);
 });
 
 test("with NATS away messages come by the heartbeats, and at once when it is back", async ({ skip }) => {
@@ -97,10 +92,10 @@ test("with NATS away messages come by the heartbeats, and at once when it is bac
   await there.nats!.start();
   await expect
     .poll(async () => {
-      const before = await missedHints(there);
+      const before = await missedHints(there.servers);
       await dave.say("erin", `after ${before} misses`);
       await erin.hears("dave", `after ${before} misses`);
-      return (await missedHints(there)) - before;
+      return (await missedHints(there.servers)) - before;
     })
     .toBe(0);
   expect((await erin.texts("dave")).slice(0, 2)).toEqual(["before", "without"]);
